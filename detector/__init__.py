@@ -1,0 +1,29 @@
+"""The library that the scripts share: small rooms, imports only downward."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used.
+
+    The message is one sentence that says what was given, where, and what to do. A script prints it on stderr and exits
+    with status 2; nothing else is raised for bad input anywhere in the library.
+    """
+
+
+def printable(text: object) -> str:
+    """Return `text` as a single line that is safe on a terminal.
+
+    File names and metadata come from strangers: a newline would forge a line of output and an escape code would drive
+    the terminal, so every character that is not printable is written as its Python escape.
+
+    Parameters
+    ----------
+    text : object
+        Anything with a `str`, usually a path or a message that names one.
+
+    Returns
+    -------
+    str
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))

@@ -1,0 +1,251 @@
+"""The frozen base: pixels → features, in batches, at the fastest precision that serves, from the cache where it can."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detector import InputError, runtime
+from detector.cache import Cache, key
+from detector.radiographs import READER_VERSION
+from detector.rotation import rotate
+from detector.weights import DIGEST, LAYERS, Weights
+
+# Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
+BATCH = 8
+WIDTH = 512  # channels of the last convolution
+# Cells of the 7 × 7 map that the head's pooling sees. The tutorial's 4 × 4 pooling fits once: into the upper left.
+POOLED_CELLS = {"corner": 4, "global": 7}
+# Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
+FEATURES_VERSION = 1
+# bfloat16 must be this much faster to be chosen; where a CPU has it in hardware it is about twice as fast.
+WORTH_IT = 1.3
+
+
+@dataclass(frozen=True)
+class View:
+    """What the base is to see of one image file.
+
+    Attributes
+    ----------
+    path : Path
+    digest : str
+        SHA-256 of the file.
+    angle : float
+        Rotation in degrees.
+    occlusion : str
+        Names what is hidden, and by which mask; empty for nothing.
+    """
+
+    path: Path
+    digest: str
+    angle: float = 0.0
+    occlusion: str = ""
+
+
+class Backbone:
+    """VGG16 without its top and with the head's pooling, computing features.
+
+    Parameters
+    ----------
+    weights : dict of str to (kernel, bias)
+    pool : {"corner", "global"}
+        The cells that are averaged: the upper-left 4 × 4 or all 7 × 7.
+    cache : Cache
+    """
+
+    def __init__(self, weights: Weights, pool: str, cache: Cache) -> None:
+        self.weights = weights
+        self.pool = pool
+        self.cache = cache
+        self.computed = 0  # images that went through the network
+        self.seconds = 0.0  # that they took in it
+        self._forward: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+
+    def features(
+        self,
+        views: Sequence[View],
+        precision: str,
+        pixels: Callable[[View], np.ndarray],
+        shown: Callable[[Sequence[View]], Iterator[View]] = iter,
+    ) -> np.ndarray:
+        """Return the features of images, computing those that the cache does not hold.
+
+        Parameters
+        ----------
+        views : sequence of View
+        precision : {"float32", "bfloat16"}
+        pixels : callable
+            Returns a view's pixels before rotation, (224, 224, 3), uint8.
+        shown : callable
+            Wraps the views that must be computed, to show progress.
+
+        Returns
+        -------
+        ndarray of shape (len(views), 512), float32
+            Independent, to 1e-5, of the cache, of the order of the views and of the batches they fall into.
+        """
+        names = [self._key(view, precision) for view in views]
+        held = self.cache.get(names)
+        features = np.empty((len(views), WIDTH), np.float32)
+        missing: dict[bytes, View] = {}
+        for view, name in zip(views, names, strict=True):
+            if len(held.get(name, b"")) != 4 * WIDTH:
+                missing.setdefault(name, view)
+        computed = dict(self._compute(missing, precision, pixels, shown))
+        for i, name in enumerate(names):
+            features[i] = computed[name] if name in computed else np.frombuffer(held[name], "<f4")
+        return features
+
+    def _compute(
+        self,
+        missing: dict[bytes, View],
+        precision: str,
+        pixels: Callable[[View], np.ndarray],
+        shown: Callable[[Sequence[View]], Iterator[View]],
+    ) -> Iterator[tuple[bytes, np.ndarray]]:
+        if not missing:
+            return
+        names = list(missing)
+        batch: list[np.ndarray] = []
+        for position, view in enumerate(shown(list(missing.values())), 1):
+            batch.append(rotate(pixels(view), view.angle))
+            if len(batch) == BATCH or position == len(names):
+                rows = self.forward(np.stack(batch).astype(np.float32) / 255.0, precision)
+                if not np.isfinite(rows).all():
+                    raise InputError(f"{precision} features that are not finite; try --precision float32")
+                done = dict(zip(names[position - len(batch) : position], rows, strict=True))
+                self.cache.put({name: row.astype("<f4").tobytes() for name, row in done.items()})
+                yield from done.items()
+                batch = []
+
+    def forward(self, pixels: np.ndarray, precision: str) -> np.ndarray:
+        """Run the network once.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (n, 224, 224, 3), float32, in [0, 1]
+        precision : {"float32", "bfloat16"}
+
+        Returns
+        -------
+        ndarray of shape (n, 512), float32
+        """
+        if precision not in self._forward:
+            runtime.ready()
+            self._forward[precision] = compile_forward(self.weights, self.pool, precision)
+        start = time.perf_counter()
+        features = self._forward[precision](pixels).numpy()
+        self.seconds += time.perf_counter() - start
+        self.computed += len(pixels)
+        return features
+
+    def _key(self, view: View, precision: str) -> bytes:
+        return key(
+            kind="feature",
+            image=view.digest,
+            angle=view.angle,
+            occlusion=view.occlusion,
+            weights=DIGEST,
+            precision=precision,
+            pool=self.pool,
+            versions=(READER_VERSION, FEATURES_VERSION),
+        )
+
+
+def compile_forward(weights: Weights, pool: str, precision: str) -> Callable[[np.ndarray], object]:
+    """Return a compiled function from pixels to pooled features.
+
+    The layers are written out rather than taken from Keras' model: weights that are constants are cast, and brought
+    into the CPU's preferred layout, once instead of in every batch.
+
+    Parameters
+    ----------
+    weights : dict of str to (kernel, bias)
+    pool : {"corner", "global"}
+    precision : {"float32", "bfloat16"}
+
+    Returns
+    -------
+    callable
+        From (n, 224, 224, 3) in [0, 1] to a float32 tensor of shape (n, 512).
+    """
+    import tensorflow as tf
+
+    cells = POOLED_CELLS[pool]
+    constants = {name: [tf.constant(array, precision) for array in pair] for name, pair in weights.items()}
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    def forward(pixels):  # noqa: ANN001, ANN202
+        x = tf.cast(pixels, precision)
+        for i, layer in enumerate(LAYERS):
+            kernel, bias = constants[layer]
+            x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+            if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
+                x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+        return tf.reduce_mean(tf.cast(x[:, :cells, :cells], tf.float32), (1, 2))
+
+    return forward
+
+
+def choose_precision(wanted: str, cache: Cache) -> str:
+    """Return the precision for training copies: the one wanted or, for ``"auto"``, the faster one here.
+
+    Which it is is measured, since nothing else tells it for every machine: a convolution of VGG16's widest block, a few
+    times in turn. The finding is kept, so that later runs on this machine compute the same features.
+
+    Parameters
+    ----------
+    wanted : {"auto", "float32", "bfloat16"}
+    cache : Cache
+
+    Returns
+    -------
+    {"float32", "bfloat16"}
+    """
+    if wanted != "auto":
+        return wanted
+    runtime.ready()
+    import tensorflow as tf
+
+    devices = [device.name for device in tf.config.list_physical_devices()]
+    name = key(kind="precision", cpu=_cpu(), devices=devices, tensorflow=tf.__version__)
+    held = cache.get([name]).get(name, b"").decode(errors="replace")
+    if held in ("float32", "bfloat16"):
+        return held
+    chosen = "bfloat16" if _speed_ratio() > WORTH_IT else "float32"
+    cache.put({name: chosen.encode()})
+    return chosen
+
+
+def _speed_ratio() -> float:
+    """Return how many times faster a convolution in bfloat16 is than in float32, best of three each, in turn."""
+    import tensorflow as tf
+
+    run = tf.function(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
+    seconds: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+    operands = {
+        precision: (tf.ones((4, 28, 28, 256), precision), tf.ones((3, 3, 256, 256), precision)) for precision in seconds
+    }
+    for precision in seconds:
+        run(*operands[precision]).numpy()
+    for _ in range(3):
+        for precision, taken in seconds.items():
+            start = time.perf_counter()
+            run(*operands[precision]).numpy()
+            taken.append(time.perf_counter() - start)
+    return min(seconds["float32"]) / min(seconds["bfloat16"])
+
+
+def _cpu() -> str:
+    """Return what tells one kind of processor from another: the instructions it has, where the kernel lists them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())

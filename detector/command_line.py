@@ -1,0 +1,168 @@
+"""What every script does alike: arguments, one-line errors, stages, progress, exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from detector import InputError, printable
+
+T = TypeVar("T")
+
+DISCLAIMER = "Educational software: what it prints is never a diagnosis."
+
+
+class Parser(argparse.ArgumentParser):
+    """`argparse` with an example in the help and an error of a single line."""
+
+    def __init__(self, description: str, example: str) -> None:
+        super().__init__(
+            description=f"{description} {DISCLAIMER}",
+            epilog=f"example: {example}",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        fail(self.prog, f"{message} (see {self.prog} --help)")
+
+
+def fail(program: str, message: str, status: int = 2) -> NoReturn:
+    """Print one line on stderr and leave."""
+    print(f"{program}: error: {printable(message)}", file=sys.stderr, flush=True)
+    leave(status)
+
+
+def leave(status: int) -> NoReturn:
+    """Exit with `status` without waiting for a background import of TensorFlow, which cannot be interrupted."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    if threading.active_count() > 1:
+        os._exit(status)
+    raise SystemExit(status)
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `least` up, for `argparse`."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        return value
+
+    return parse
+
+
+def between(low: float, high: float) -> Callable[[str], float]:
+    """Return a parser of numbers strictly between `low` and `high`, for `argparse`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low < value < high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number between {low:g} and {high:g}")
+        return value
+
+    return parse
+
+
+def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -> None:
+    """Add the flags that mean the same in every script."""
+    if seed:
+        parser.add_argument("--seed", type=whole_number(0), default=42, metavar="N", help="seed of every random draw")
+    parser.add_argument("--quiet", action="store_true", help="print results only: no stages, no progress")
+    if tensorflow:
+        parser.add_argument("--verbose", action="store_true", help="let TensorFlow log to stderr")
+        parser.add_argument(
+            "--weights", type=Path, metavar="FILE", help="VGG16's ImageNet weights, Keras' notop HDF5 (default: found)"
+        )
+        parser.add_argument(
+            "--precision",
+            choices=["auto", "float32", "bfloat16"],
+            default="auto",
+            help="arithmetic for rotated training copies; auto measures which is faster here",
+        )
+        parser.add_argument("--cache", type=Path, metavar="DIR", help="where features are kept (default: per user)")
+        parser.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
+
+
+def run(main: Callable[[list[str] | None], int]) -> NoReturn:
+    """Run a script's `main` and turn how it ends into an exit status: 0 done, 1 partly, 2 bad input, 130 Ctrl-C."""
+    program = Path(sys.argv[0]).name
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may hold what the terminal's encoding cannot: show its escape rather than fail.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")
+    with suppress(ValueError):
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = main(None)
+        sys.stdout.flush()
+    except InputError as error:
+        fail(program, str(error))
+    except KeyboardInterrupt:
+        fail(program, "interrupted; nothing was half-written", 130)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has left: that is no error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave(141)
+    except MemoryError:
+        fail(program, "out of memory; close other programs or use fewer images")
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        fail(program, f"{what}{(error.strerror or str(error)).lower()}; nothing was half-written")
+    leave(status)
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + signum)
+
+
+def progress(items: Iterable[T], total: int, what: str, quiet: bool = False) -> Iterator[T]:
+    """Yield `items`; show a bar with an estimate on stderr where that is a terminal."""
+    from tqdm import tqdm
+
+    # None makes tqdm ask the stream: a log file gets no bar.
+    yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit="image", disable=True if quiet else None)
+
+
+class Story:
+    """The `[INFO]` lines of a run, and how long each stage of it took.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.seconds: dict[str, float] = {}
+
+    def tell(self, message: str) -> None:
+        """Print one stage or finding."""
+        if not self.quiet:
+            print(f"[INFO] {printable(message)}", flush=True)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the block's wall time to `stage`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

@@ -1,0 +1,86 @@
+"""DICOM radiographs → 8-bit grey."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MARK_OFFSET = 128
+MARK = b"DICM"
+# A deflated data set can expand a thousandfold in memory before a single element of it can be checked.
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+
+def is_dicom(head: bytes) -> bool:
+    """Tell a DICOM file by its mark: four letters after a preamble of 128 bytes (DICOM PS3.10, 7.1)."""
+    return head[MARK_OFFSET : MARK_OFFSET + len(MARK)] == MARK
+
+
+def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, bool]:
+    """Decode the first frame of a DICOM file for display.
+
+    The stored values go through the modality and the value-of-interest transformation (DICOM PS3.4, N.2); the range
+    that these can reach, not the range that this image happens to reach, is scaled to 0…255. ``MONOCHROME1``, where
+    low means bright, is inverted.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    max_pixels : int
+        Refuse an image of more pixels than this before they are decoded.
+
+    Returns
+    -------
+    pixels : ndarray of shape (rows, columns) or (rows, columns, 3), uint8
+    colour : bool
+        Whether the file stores colour.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no image, one that is too large, or one in an encoding that is not supported.
+    """
+    import pydicom
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+
+    # What clinical archives write is often not quite to the letter; what cannot be decoded is refused below.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    meta = pydicom.filereader.read_file_meta_info(io.BytesIO(data))
+    if meta.get("TransferSyntaxUID") == DEFLATED:
+        raise ValueError("deflated DICOM; store it uncompressed")
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    if "PixelData" not in dataset:
+        raise ValueError("a DICOM file without an image")
+    if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
+        raise ValueError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
+    stored = pixel_array(dataset, index=0)
+    if dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
+        if stored.dtype != np.uint8 or stored.ndim != 3:
+            raise ValueError(f"DICOM colours of kind {dataset.PhotometricInterpretation}")
+        return stored, True
+    shown = apply_voi_lut(apply_modality_lut(stored, dataset), dataset, prefer_lut=True).astype(np.float64)
+    low, high = _range(dataset)
+    grey = np.clip((shown - low) / (high - low), 0.0, 1.0)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        grey = 1.0 - grey
+    return np.rint(grey * 255.0).astype(np.uint8), False
+
+
+def _range(dataset: Dataset) -> tuple[float, float]:
+    """Return the lowest and the highest value that the display transformations can give."""
+    for sequence in ("VOILUTSequence", "ModalityLUTSequence"):
+        if dataset.get(sequence):
+            return 0.0, 2.0 ** dataset[sequence].value[0].LUTDescriptor[2] - 1.0
+    bits = int(dataset.BitsStored)
+    limits = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0) if dataset.PixelRepresentation else (0.0, 2.0**bits - 1.0)
+    slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
+    low, high = sorted(limit * slope + intercept for limit in limits)
+    if not low < high:
+        raise ValueError("a DICOM rescale slope of 0")
+    return low, high

