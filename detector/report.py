@@ -1,0 +1,103 @@
+"""What a run prints and keeps of its results."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detector.evaluation import Evaluation, predict
+from detector.study import Study
+from detector.weights import DIGEST
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "matplotlib")
+
+
+def lines(result: Evaluation, labels: np.ndarray, probabilities: np.ndarray, threshold: float | None) -> list[str]:
+    """Return what is printed of an evaluation: scikit-learn's report, the confusion matrix, and the tutorial's lines.
+
+    Parameters
+    ----------
+    result : Evaluation
+    labels : ndarray of shape (n,), int
+    probabilities : ndarray of shape (n, classes)
+    threshold : float or None
+
+    Returns
+    -------
+    list of str
+    """
+    from sklearn.metrics import classification_report
+
+    predicted = predict(probabilities, result.classes.index(result.positive), threshold)
+    text = classification_report(
+        labels, predicted, labels=range(len(result.classes)), target_names=result.classes, zero_division=0
+    )
+    return [
+        *text.rstrip().splitlines(),
+        f"confusion matrix (rows: true {', '.join(result.classes)}; columns: predicted, in the same order)",
+        *str(result.confusion).splitlines(),
+        f"acc: {result.acc}",
+        f"sensitivity: {result.sensitivity}",
+        f"specificity: {result.specificity}",
+        f"auc: {result.auc}",
+    ]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that have a say in the numbers."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def images(study: Study, rows: Sequence[int]) -> list[dict[str, str]]:
+    """Return what identifies each image of `rows`."""
+    return [
+        {
+            "file": study.dataset.images[row].file,
+            "sha256": study.traits[row].digest,
+            "label": study.dataset.images[row].label,
+            "patient": str(study.patients[row]),
+            "source": study.dataset.images[row].source,
+        }
+        for row in rows
+    ]
+
+
+def predictions(
+    study: Study, rows: Sequence[int], probabilities: np.ndarray, classes: Sequence[str]
+) -> list[dict[str, object]]:
+    """Return each image of `rows` with its predicted probabilities."""
+    return [
+        record | {"probabilities": dict(zip(classes, row, strict=True))}
+        for record, row in zip(images(study, rows), probabilities.astype(float).tolist(), strict=True)
+    ]
+
+
+def base(study: Study) -> dict[str, object]:
+    """Return what identifies the network that computed the features."""
+    return {"network": "VGG16, ImageNet, no top, frozen", "sha256": DIGEST, "precision": study.precision}
+
+
+def write_json(report: Mapping[str, object], path: Path) -> None:
+    """Write a report; floats at full precision, not-a-number as null."""
+    path.write_text(json.dumps(_plain(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value

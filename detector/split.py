@@ -1,0 +1,152 @@
+"""Splits and folds that keep both sides representative and, where patients are known, share none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from detector import InputError
+
+Split = tuple[np.ndarray, np.ndarray]  # indices of training and of held-out images, sorted
+
+
+def by_patient(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], test_size: float, seed: int) -> Split:
+    """Split so that no patient is on both sides and each class is held out in about the same share.
+
+    Patients come in random order; one is held out if that brings the held-out images of the classes nearer to their
+    share. A class of which none would be held out gives up its smallest patient.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int
+    patients : ndarray of shape (n,)
+    classes : sequence of str
+    test_size : float
+        Share to hold out, in (0, 1).
+    seed : int
+
+    Returns
+    -------
+    train, held_out : ndarray of int
+
+    Raises
+    ------
+    InputError
+        If a class has images of one patient only.
+    """
+    for index, name in enumerate(classes):
+        if len(set(patients[labels == index])) < 2:
+            raise InputError(
+                f"class {name} has images of one patient only, who cannot be on both sides of a split by patient; "
+                "add patients, or accept one person on both sides with --split image"
+            )
+    names, inverse = np.unique(patients, return_inverse=True)
+    counts = np.zeros((len(names), len(classes)), int)
+    np.add.at(counts, (inverse, labels), 1)
+    target = counts.sum(0) * test_size
+    held = np.zeros(len(classes), int)
+    chosen: set[int] = set()
+    order = np.random.default_rng(seed).permutation(len(names))
+    for patient in order:
+        if np.abs(target - held - counts[patient]).sum() < np.abs(target - held).sum():
+            chosen.add(int(patient))
+            held += counts[patient]
+    for index in np.flatnonzero(held == 0):
+        smallest = min((p for p in order if counts[p, index]), key=lambda p: counts[p].sum())
+        chosen.add(int(smallest))
+        held += counts[smallest]
+    mask = np.isin(inverse, list(chosen))
+    train, held_out = np.flatnonzero(~mask), np.flatnonzero(mask)
+    _require_all_classes(labels, train, held_out, classes)
+    return train, held_out
+
+
+def by_image(labels: np.ndarray, classes: Sequence[str], test_size: float, seed: int) -> Split:
+    """Split at random within each class, as the tutorial does, whoever the images are of.
+
+    Raises
+    ------
+    InputError
+        If a class has too few images to be on both sides.
+    """
+    from sklearn.model_selection import train_test_split
+
+    counts = np.bincount(labels, minlength=len(classes))
+    held = int(np.ceil(test_size * len(labels)))
+    if counts.min() < 2 or not len(classes) <= held <= len(labels) - len(classes):
+        name = classes[int(counts.argmin())]
+        raise InputError(
+            f"{len(labels)} images, {counts.min()} of them {name}, are too few to hold out {test_size:.0%} "
+            "with every class on both sides; add images or change --test-size"
+        )
+    train, held_out = train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=seed)
+    train, held_out = np.sort(train), np.sort(held_out)
+    _require_all_classes(labels, train, held_out, classes)
+    return train, held_out
+
+
+def _require_all_classes(labels: np.ndarray, train: np.ndarray, held_out: np.ndarray, classes: Sequence[str]) -> None:
+    for index, name in enumerate(classes):
+        for side, rows in (("training", train), ("held-out", held_out)):
+            if index not in labels[rows]:
+                raise InputError(f"the split leaves no {name} among the {side} images; add images of other patients")
+
+
+def folds(
+    labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, seed: int
+) -> Iterator[Split]:
+    """Yield the stratified folds of a cross-validation; no patient is on both sides of any.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int
+    patients : ndarray of shape (n,)
+        All different for folds by image.
+    classes : sequence of str
+    count : int
+        Number of folds, from 2 up.
+    seed : int
+
+    Yields
+    ------
+    train, held_out : ndarray of int
+
+    Raises
+    ------
+    InputError
+        If a class has fewer patients than there are folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    for index, name in enumerate(classes):
+        known = len(set(patients[labels == index]))
+        if known < count:
+            raise InputError(f"class {name} has {known} patients, too few for {count} folds; use fewer folds")
+    chosen = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    for train, held_out in chosen.split(labels, labels, patients):
+        if set(labels[held_out]) != set(labels) or set(labels[train]) != set(labels):
+            raise InputError(f"one of {count} folds would lack a class, since patients differ too much; use fewer folds")
+        yield train, held_out
+
+
+def describe_patients(known: int, images: int, patients: int) -> str:
+    """Say what is assumed about patients, where nothing tells them of some images.
+
+    Parameters
+    ----------
+    known : int
+        Images whose patient is known.
+    images : int
+    patients : int
+        Different ones, as assumed.
+
+    Returns
+    -------
+    str
+    """
+    if known == images:
+        return f"{images} images of {patients} patients"
+    return (
+        f"the patient of {known} of {images} images is known; every other image is assumed to be of a patient of its own"
+    )
