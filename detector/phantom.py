@@ -202,18 +202,18 @@ def _opacities(lung: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     centre = columns.mean()
     outward = np.abs(columns - SIDE / 2) / np.abs(centre - SIDE / 2)
     height = (rows - rows.min()) / (np.ptp(rows) + 1)
-    likely = np.clip(outward - 0.85, 0.0, None) ** 1.5 * np.clip(height - 0.25, 0.0, None)
+    likely = np.clip(outward - 0.85, 0.0, None) ** 1.5 * np.clip(height - 0.1, 0.0, None)
     x, y = _grid()
     layer = np.zeros((SIDE, SIDE))
-    strength = generator.uniform(0.14, 0.55)
-    for _ in range(generator.integers(2, 6)):
+    strength = generator.uniform(0.4, 1.2)  # of the air in front of which it lies
+    for _ in range(generator.integers(4, 9)):
         at = generator.choice(len(rows), p=likely / likely.sum())
         u, v = x - columns[at] / SIDE, y - rows[at] / SIDE
-        a, b = generator.uniform(0.04, 0.09, 2)
+        a, b = generator.uniform(0.045, 0.1, 2)
         layer += generator.uniform(0.5, 1.0) * np.exp(-((u / a) ** 2) - (v / (b * 1.3)) ** 2)
     grain = _blur(generator.normal(0.0, 1.0, (SIDE, SIDE)).astype(np.float32), 0.014)
     texture = np.clip(1.0 + 0.25 * grain / grain.std(), 0.2, None)
-    return (strength * np.minimum(layer, 1.2) * texture * lung).astype(np.float32)
+    return (strength * np.minimum(layer, 1.0) * texture * _depth(lung)).astype(np.float32)
 
 
 def _expose(attenuation: np.ndarray, tilt: float, generator: np.random.Generator) -> np.ndarray:

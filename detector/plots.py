@@ -73,7 +73,10 @@ def training(history: Mapping[str, Sequence[float]], title: str, path: Path) -> 
     below.set_ylim(-0.02, 1.05)
     below.yaxis.set_major_formatter(PercentFormatter(1.0))
     below.set_xlabel("Epoch")
-    below.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=15))
+    # Epochs count from 1; 0 would be a tick at which nothing was measured.
+    last = len(history["loss"])
+    below.set_xticks([tick for tick in MaxNLocator(integer=True, nbins=12).tick_values(1, last) if 1 < tick <= last] + [1])
+    below.set_xlim(1 - 0.02 * last - 0.1, last + 0.02 * last + 0.1)
     _save(figure, path)
 
 
@@ -93,7 +96,7 @@ def evaluation(
         Of the bootstrap.
     path : Path
     """
-    figure = _figure(10.5, 5.2)
+    figure = _figure(10.5, 5.6)
     left, right = figure.subplots(1, 2)
     figure.suptitle(title, fontsize=12)
     _confusion(left, result.confusion, result.classes)
@@ -134,5 +137,6 @@ def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.nda
     axes.set_xlabel("1 − specificity (false positives)")
     axes.set_ylabel("Sensitivity (true positives)")
     axes.set_title(f"ROC of {result.positive}, {area.positives} v {area.negatives} images", fontsize=11)
-    axes.legend(loc="lower right", fontsize=9, frameon=True, framealpha=0.9, edgecolor="none")
+    # Below the axes, where no curve can run behind it.
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9, frameon=False)
     _plain(axes)
