@@ -21,9 +21,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--base-url", metavar="URL", help="where --download fetches from (default: a pinned commit)")
     parser.add_argument("-o", "--output", type=Path, default=Path("dataset/covid"), metavar="DIR", help="class folder")
-    parser.add_argument("--controls", type=Path, metavar="DIR", help="also write the source's other known findings here")
+    parser.add_argument(
+        "--controls", type=Path, metavar="DIR", help="also write the source's other known findings here"
+    )
     parser.add_argument("--view", action="append", metavar="VIEW", help="view to keep, repeatable (default: PA)")
-    parser.add_argument("--finding", default="COVID-19", metavar="NAME", help="finding to keep, at any level of its path")
+    parser.add_argument(
+        "--finding", default="COVID-19", metavar="NAME", help="finding to keep, at any level of its path"
+    )
     parser.add_argument("--one-per-patient", action="store_true", help="keep a patient's first image only")
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="keep at most N images of each folder")
     add_common(parser, seed=False)
@@ -52,7 +56,9 @@ def main(arguments: list[str] | None) -> int:
         story.tell(f"fetching {cohen.METADATA} from {base}...")
         failures = download.fetch_all(base, [cohen.METADATA_PATH], clone, cohen.read_metadata, options.quiet)
         for reason in failures.values():
-            raise InputError(f"{base}/{cohen.METADATA} cannot be fetched: {reason}; clone the collection and use --covid")
+            raise InputError(
+                f"{base}/{cohen.METADATA} cannot be fetched: {reason}; clone the collection and use --covid"
+            )
     entries = cohen.read_metadata(clone / cohen.METADATA)
     story.tell(f"{len(entries)} rows in {clone / cohen.METADATA}")
     selections = {folder: cohen.select(entries, keep, options.view or ["PA"]) for folder, keep in wanted.items()}

@@ -224,7 +224,9 @@ def require_inside(entry: Entry) -> PurePosixPath:
         or windows.drive
         or not text.isprintable()
     ):
-        raise InputError(f"{METADATA}, line {entry.line}: {text!r} is no file inside of the clone; correct or remove it")
+        raise InputError(
+            f"{METADATA}, line {entry.line}: {text!r} is no file inside of the clone; correct or remove it"
+        )
     return entry.path
 
 
@@ -324,4 +326,6 @@ def account(selection: Selection, total: int) -> str:
     kept = f"{len(selection.kept)} images of {patients} patients kept" + (
         f" ({twice} of them listed under two patients)" if twice else ""
     )
-    return f"{total} rows read, {kept}, {sum(selection.dropped.values())} dropped" + (f" ({reasons})" if reasons else "")
+    return f"{total} rows read, {kept}, {sum(selection.dropped.values())} dropped" + (
+        f" ({reasons})" if reasons else ""
+    )

@@ -133,8 +133,8 @@ def _some(names: Sequence[str], most: int = 3) -> str:
 def patients(images: Sequence[Image], digests: Sequence[str]) -> np.ndarray:
     """Return which patient each image is of, as far as can be told.
 
-    An image whose patient nothing tells counts as a patient of its own. Patients that share an image, byte for byte, are
-    one person under two numbers.
+    An image whose patient nothing tells counts as a patient of its own. Patients that share an image, byte for byte,
+    are one person under two numbers.
 
     Parameters
     ----------

@@ -128,9 +128,7 @@ def area(scores: np.ndarray, is_positive: np.ndarray, seed: int) -> Area:
             method="percentile",
             rng=np.random.default_rng(seed),
         ).confidence_interval
-    return Area(
-        float(auc(positive, negative)), float(interval.low), float(interval.high), len(positive), len(negative)
-    )
+    return Area(float(auc(positive, negative)), float(interval.low), float(interval.high), len(positive), len(negative))
 
 
 @dataclass(frozen=True)

@@ -189,5 +189,3 @@ def _reason(error: OSError) -> str:
 
 def _escape(text: str) -> str:
     return "".join(f"[{c}]" if c in "[]*?" else c for c in text)
-
-

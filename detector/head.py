@@ -75,9 +75,9 @@ def train(
 ) -> Training:
     """Train a head.
 
-    Each epoch takes every image once, in random order and in whole batches, as one of its copies. The copies of an image
-    follow each other in an order of their own, so that none comes twice before all have come once: with as many copies
-    as epochs, every epoch sees a fresh one.
+    Each epoch takes every image once, in random order and in whole batches, as one of its copies. The copies of an
+    image follow each other in an order of their own, so that none comes twice before all have come once: with as many
+    copies as epochs, every epoch sees a fresh one.
 
     Parameters
     ----------

@@ -20,7 +20,10 @@ LICENCE = "CC BY 4.0"
 URL = "https://www.kaggle.com/datasets/paultimothymooney/chest-xray-pneumonia"
 FINDINGS = {"NORMAL": "No Finding", "PNEUMONIA": "Pneumonia"}
 
-_NAMES = (re.compile(r"(?:NORMAL2-)?IM-(\d+)-\d+", re.ASCII), re.compile(r"(person\d+)_(?:virus|bacteria)_\d+", re.ASCII))
+_NAMES = (
+    re.compile(r"(?:NORMAL2-)?IM-(\d+)-\d+", re.ASCII),
+    re.compile(r"(person\d+)_(?:virus|bacteria)_\d+", re.ASCII),
+)
 
 
 def patient(name: str) -> str | None:
@@ -119,7 +122,9 @@ def _rank(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
 
 
-def manifest_rows(images: Sequence[Path], label: str, kaggle_class: str, digests: Sequence[str]) -> list[dict[str, str]]:
+def manifest_rows(
+    images: Sequence[Path], label: str, kaggle_class: str, digests: Sequence[str]
+) -> list[dict[str, str]]:
     """Return the manifest's rows of the images drawn."""
     return [
         {

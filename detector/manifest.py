@@ -42,13 +42,17 @@ def read(folder: Path) -> dict[str, Row]:
             table = csv.DictReader(file, strict=True)
             missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
             if missing:
-                raise InputError(f"{path} has no column {', '.join(missing)}; build the folder again or remove the file")
+                raise InputError(
+                    f"{path} has no column {', '.join(missing)}; build the folder again or remove the file"
+                )
             rows: dict[str, Row] = {}
             for cells in table:
                 if None in cells or None in cells.values():
                     raise InputError(f"{path}, line {table.line_num}: more or fewer cells than the heading")
                 if Path(cells["file"]).name != cells["file"] or cells["file"] in rows:
-                    raise InputError(f"{path}, line {table.line_num}: {cells['file']!r} is twice there, or no file name")
+                    raise InputError(
+                        f"{path}, line {table.line_num}: {cells['file']!r} is twice there, or no file name"
+                    )
                 rows[cells["file"]] = dict(cells)
             return rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:

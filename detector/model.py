@@ -7,7 +7,6 @@ import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-
 from detector import runtime
 from detector.backbone import POOLED_CELLS
 from detector.head import Arrays, layers
@@ -96,5 +95,3 @@ def save(model: object, description: Description, path: Path) -> None:
     with h5py.File(path, "w") as file:
         save_model_to_hdf5(model, file)
         file.attrs[ATTRIBUTE] = text
-
-

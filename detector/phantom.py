@@ -1,8 +1,8 @@
 """Synthetic chest radiographs ("phantoms") for demonstrations and tests.
 
-A crude model of what an X-ray meets on its way: soft tissue, bone and air each add to or take from the attenuation along
-the ray, and the film's brightness is one minus what is transmitted (Beer and Lambert). Lengths are in units of the
-image's side, 0…1, from the upper left corner; the patient's right is on the left, as in a posterior-anterior view.
+A crude model of what an X-ray meets on its way: soft tissue, bone and air each add to or take from the attenuation
+along the ray, and the film's brightness is one minus what is transmitted (Beer and Lambert). Lengths are in units of
+the image's side, 0…1, from the upper left corner; the patient's right is on the left, as in a posterior-anterior view.
 """
 
 from __future__ import annotations
@@ -190,7 +190,9 @@ def _vessels(lung: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         walk = 0.016 * np.stack([side * np.cos(angle + turn), np.sin(angle + turn)], axis=1)
         path = hilum + np.cumsum(walk, axis=0)
         for part in range(0, steps - 3, 3):
-            _stroke(layer, path[part : part + 4], 0.009 * (1.0 - part / steps) ** 1.5, 0.17 * (1.0 - 0.6 * part / steps))
+            _stroke(
+                layer, path[part : part + 4], 0.009 * (1.0 - part / steps) ** 1.5, 0.17 * (1.0 - 0.6 * part / steps)
+            )
     x, y = _grid()
     shadow = 0.16 * np.exp(-(((x - hilum[0]) / 0.035) ** 2) - ((y - hilum[1]) / 0.06) ** 2)
     return (_blur(layer, 0.0025) + shadow.astype(np.float32)) * lung

@@ -75,7 +75,9 @@ def training(history: Mapping[str, Sequence[float]], title: str, path: Path) -> 
     below.set_xlabel("Epoch")
     # Epochs count from 1; 0 would be a tick at which nothing was measured.
     last = len(history["loss"])
-    below.set_xticks([tick for tick in MaxNLocator(integer=True, nbins=12).tick_values(1, last) if 1 < tick <= last] + [1])
+    below.set_xticks(
+        [tick for tick in MaxNLocator(integer=True, nbins=12).tick_values(1, last) if 1 < tick <= last] + [1]
+    )
     below.set_xlim(1 - 0.02 * last - 0.1, last + 0.02 * last + 0.1)
     _save(figure, path)
 

@@ -173,7 +173,7 @@ def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
     InputError
         If the bytes are no image that can be read whole.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     from detector import dicom
 

@@ -26,7 +26,7 @@ class Scratch:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._file = SpooledTemporaryFile(max_size=64 * 2**20, dir=folder)  # noqa: SIM115: lives as long as the object
+        self._file = SpooledTemporaryFile(max_size=64 * 2**20, dir=folder)  # noqa: SIM115 (lives as long as the object)
         self._offsets: dict[str, int] = {}
         self._lock = threading.Lock()
 

@@ -93,9 +93,7 @@ def _require_all_classes(labels: np.ndarray, train: np.ndarray, held_out: np.nda
                 raise InputError(f"the split leaves no {name} among the {side} images; add images of other patients")
 
 
-def folds(
-    labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, seed: int
-) -> Iterator[Split]:
+def folds(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, seed: int) -> Iterator[Split]:
     """Yield the stratified folds of a cross-validation; no patient is on both sides of any.
 
     Parameters
@@ -126,7 +124,9 @@ def folds(
     chosen = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for train, held_out in chosen.split(labels, labels, patients):
         if set(labels[held_out]) != set(labels) or set(labels[train]) != set(labels):
-            raise InputError(f"one of {count} folds would lack a class, since patients differ too much; use fewer folds")
+            raise InputError(
+                f"one of {count} folds would lack a class, since patients differ too much; use fewer folds"
+            )
         yield train, held_out
 
 
@@ -147,6 +147,5 @@ def describe_patients(known: int, images: int, patients: int) -> str:
     """
     if known == images:
         return f"{images} images of {patients} patients"
-    return (
-        f"the patient of {known} of {images} images is known; every other image is assumed to be of a patient of its own"
-    )
+    others = "every other image is assumed to be of a patient of its own"
+    return f"the patient of {known} of {images} images is known; {others}"

