@@ -97,8 +97,10 @@ def train(
     Training
     """
     trainer = _trainer(features.shape[-1], classes, recipe.epochs, recipe.learning_rate)
-    trainer.reset(seed)
-    generator = np.random.default_rng(seed)
+    # Streams of their own: the order of the images must not hang on how many numbers the weights took.
+    streams = np.random.SeedSequence(seed).spawn(3)
+    trainer.reset(streams[0], streams[1])
+    generator = np.random.default_rng(streams[2])
     n, copies = features.shape[:2]
     size = min(recipe.batch_size, n)
     steps = n // size
@@ -182,18 +184,18 @@ class _Trainer:
 
         self._run_epoch, self._run_judge = run_epoch, run_judge
 
-    def reset(self, seed: int) -> None:
-        """Begin anew: fresh weights, dropout and optimizer, as `seed` has them."""
+    def reset(self, for_weights: np.random.SeedSequence, for_dropout: np.random.SeedSequence) -> None:
+        """Begin anew: fresh weights, dropout and optimizer."""
         import keras
 
-        for i, variable in enumerate(self._head.trainable_variables):
-            kernel = len(variable.shape) == 2
-            fresh = keras.initializers.GlorotUniform(seed=seed + i) if kernel else keras.initializers.Zeros()
-            variable.assign(fresh(variable.shape))
-        for variable in self._optimizer.variables:
+        kernels = for_weights.generate_state(2) % 2**31
+        hidden, hidden_bias, output, output_bias = self._head.trainable_variables
+        for variable, kernel in zip((hidden, output), kernels, strict=True):
+            variable.assign(keras.initializers.GlorotUniform(seed=int(kernel))(variable.shape))
+        for variable in (hidden_bias, output_bias, *self._optimizer.variables):
             variable.assign(keras.ops.zeros_like(variable))
         state = self._dropout.seed_generator.state
-        state.assign(keras.ops.cast([seed % 2**31, 0], state.dtype))
+        state.assign(keras.ops.cast([int(for_dropout.generate_state(1)[0] % 2**31), 0], state.dtype))
 
     def epoch(self, features: np.ndarray, truths: np.ndarray) -> dict[str, float]:
         loss, accuracy = self._run_epoch(features, truths)

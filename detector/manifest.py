@@ -71,7 +71,7 @@ def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] 
         Further columns, in order.
     """
     text = io.StringIO()
-    table = csv.DictWriter(text, [*COLUMNS, *extra], restval="", extrasaction="ignore", lineterminator="\n")
+    table = csv.DictWriter(text, [*COLUMNS, *extra], restval="", extrasaction="ignore")
     table.writeheader()
     table.writerows(sorted(rows, key=lambda row: row["file"]))
     with whole(folder / NAME) as part:

