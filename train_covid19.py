@@ -30,8 +30,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--timings", action="store_true", help="say where the time went")
     add_common(parser, tensorflow=True)
     options = parser.parse_args(arguments)
-    options.evaluation = options.evaluation or options.plot.with_name("evaluation.png")
-    options.json = options.json or options.model.with_name("covid19.json")
+    options.evaluation = options.evaluation or options.plot.parent / "evaluation.png"
+    options.json = options.json or options.model.parent / "covid19.json"
     return options
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from detector import InputError, printable
+from detector.files import abandon
 
 T = TypeVar("T")
 
@@ -107,15 +108,13 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         # A file name may hold what the terminal's encoding cannot: show its escape rather than fail.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")
-    with suppress(ValueError):
-        signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         status = main(None)
         sys.stdout.flush()
     except InputError as error:
         fail(program, str(error))
-    except KeyboardInterrupt:
-        fail(program, "interrupted; nothing was half-written", 130)
     except BrokenPipeError:
         # The reader of our output (head, less) has left: that is no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,8 +127,16 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
     leave(status)
 
 
-def _terminate(signum: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + signum)
+def _stop(signum: int, frame: object) -> NoReturn:
+    """End the run at once on Ctrl-C or when asked to terminate.
+
+    Python's own way, an exception at whatever line happens to run, is lost where that line is a callback of the import
+    system, and leaves its lock held for ever. A run can be ended anywhere: what it writes appears whole or not at all.
+    """
+    abandon()
+    # Nothing buffered is used here: the interrupted line may be in the middle of a print.
+    os.write(2, f"{Path(sys.argv[0]).name}: error: interrupted; nothing was half-written\n".encode())
+    os._exit(128 + signum)
 
 
 def progress(items: Iterable[T], total: int, what: str, quiet: bool = False) -> Iterator[T]:

@@ -18,6 +18,27 @@ except ImportError:  # Windows: an open file cannot be deleted there, which is a
     fcntl = None
 
 
+# What is being written and has no name of its own yet; removed when a signal ends the run.
+_unfinished: set[Path] = set()
+
+
+def abandon() -> None:
+    """Remove everything that is half-written, when a run ends without unwinding."""
+    for path in list(_unfinished):
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a folder that is gone afterwards, even if a signal ends the run."""
+    with tempfile.TemporaryDirectory() as name:
+        _unfinished.add(Path(name))
+        try:
+            yield Path(name)
+        finally:
+            _unfinished.discard(Path(name))
+
+
 def sha256(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
@@ -45,7 +66,7 @@ def require_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {_reason(error)}; choose another place") from None
+        raise InputError(f"{path} cannot be written: {_blocked(path.parent, error)}; choose another place") from None
 
 
 def require_outputs(paths: Mapping[str, Path]) -> None:
@@ -60,7 +81,10 @@ def require_outputs(paths: Mapping[str, Path]) -> None:
         other = flags.setdefault(path.resolve(), flag)
         if other != flag:
             raise InputError(f"{flag} and {other} both name {path}; give each a file of its own")
-        require_writable(path)
+        try:
+            require_writable(path)
+        except InputError as error:
+            raise InputError(f"{flag} {error}") from None
 
 
 def require_folder(path: Path) -> None:
@@ -78,7 +102,7 @@ def require_folder(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise InputError(f"{path} cannot be written to: {_reason(error)}; choose another folder") from None
+        raise InputError(f"{path} cannot be written to: {_blocked(path, error)}; choose another folder") from None
 
 
 @contextmanager
@@ -104,9 +128,9 @@ def whole(path: Path) -> Iterator[Path]:
             yield part
             _to_disk(part)
             os.replace(part, path)
+            _unfinished.discard(part)
         except BaseException:
-            with suppress(OSError):
-                part.unlink()
+            _remove(part)
             raise
 
 
@@ -134,10 +158,10 @@ def write_together(writers: Mapping[Path, Callable[[Path], object]]) -> None:
                 _to_disk(parts[path])
             for path, part in parts.items():
                 os.replace(part, path)
+                _unfinished.discard(part)
         except BaseException as error:
             for part in parts.values():
-                with suppress(OSError):
-                    part.unlink()
+                _remove(part)
             if isinstance(error, OSError):
                 raise InputError(f"{path} cannot be written: {_reason(error)}; nothing was changed") from None
             raise
@@ -164,10 +188,17 @@ def sweep(path: Path) -> None:
             orphan.unlink()
 
 
+def _remove(part: Path) -> None:
+    with suppress(OSError):
+        part.unlink()
+    _unfinished.discard(part)
+
+
 def _new_part(path: Path, stack: ExitStack) -> Path:
     """Make the temporary file for `path`, locked until `stack` closes."""
     sweep(path)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent)
+    _unfinished.add(Path(name))
     stack.callback(os.close, descriptor)
     if fcntl:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -185,6 +216,12 @@ def _to_disk(path: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error) or "unknown reason").lower()
+
+
+def _blocked(folder: Path, error: OSError) -> str:
+    """Say why nothing can be made in `folder`; "file exists" would puzzle where a parent is a file."""
+    file = next((parent for parent in (folder, *folder.parents) if parent.exists() and not parent.is_dir()), None)
+    return f"{file} is a file" if file else _reason(error)
 
 
 def _escape(text: str) -> str:

