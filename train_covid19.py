@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector.command_line import Parser, Story, add_common, between, run, whole_number
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from detector.study import Study
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
 
@@ -27,6 +34,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", choices=["patient", "image"], help="what is kept whole (default: patient, if known)")
     parser.add_argument("--pool", choices=["corner", "global"], default="corner", help="cells of VGG16's map pooled")
     parser.add_argument("--positive", default="covid", metavar="CLASS", help="class whose sensitivity is reported")
+    parser.add_argument("--folds", type=whole_number(2), metavar="K", help="cross-validate, then train on everything")
+    parser.add_argument("--repeats", type=whole_number(1), default=1, metavar="R", help="repeat it with other folds")
+    point = parser.add_mutually_exclusive_group()
+    point.add_argument("--threshold", type=between(0, 1), metavar="X", help="call positive from this probability on")
+    point.add_argument("--sensitivity", type=between(0, 1), metavar="X", help="choose the threshold to reach this")
+    parser.add_argument("--clinical", metavar="COLUMN,…", help="columns of manifest.csv that join the image")
+    parser.add_argument("--allow-missing-shortcut", action="store_true", help="even if absence of values tells classes")
     parser.add_argument("--timings", action="store_true", help="say where the time went")
     add_common(parser, tensorflow=True)
     options = parser.parse_args(arguments)
@@ -39,7 +53,7 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     story = Story(options.quiet)
 
-    from detector import InputError, dataset
+    from detector import InputError, clinical, dataset
     from detector.files import require_outputs, write_together
 
     outputs = {
@@ -50,51 +64,94 @@ def main(arguments: list[str] | None) -> int:
     }
     require_outputs(outputs)
     images = dataset.load(options.dataset)
-    classes = images.classes
+    classes, labels = images.classes, images.labels
     if options.positive not in classes:
         raise InputError(f"--positive {options.positive} is no class of {options.dataset}; it has {', '.join(classes)}")
+    positive = classes.index(options.positive)
+    table = [image.row for image in images.images]
+    columns = [name.strip() for name in options.clinical.split(",")] if options.clinical else []
+    clinical.fit(columns, table)
+    if not options.allow_missing_shortcut:
+        clinical.require_no_missing_shortcut(columns, table, labels)
 
-    from detector import head, model, plots, report, split
+    from detector import crossvalidation, evidence, head, model, plots, report
     from detector.evaluation import evaluate
     from detector.study import open_study
 
     study = open_study(images, story, **study_options(options))
-    labels = images.labels
-    known = sum(image.patient is not None for image in images.images)
-    kind = options.split or ("patient" if known else "image")
-    if kind == "patient":
-        story.tell(split.describe_patients(known, len(labels), len(set(study.patients))))
-        train, held_out = split.by_patient(labels, study.patients, classes, options.test_size, options.seed)
-    else:
-        story.tell("images are split whoever they are of: a person may be on both sides")
-        train, held_out = split.by_image(labels, classes, options.test_size, options.seed)
-    story.tell(f"{len(train)} images to train on, {len(held_out)} held out, split by {kind} with seed {options.seed}")
+    kind, train, held_out = choose_split(options, study, story)
 
     story.tell(f"computing features ({study.precision} for training copies, weights: {study.origin})...")
     with story.timed("forward"):
-        copies = study.copies(train, options.rotations, options.seed)
-        exact = study.exact(held_out)
-
-    story.tell("training the head...")
-    recipe = head.Recipe(options.epochs, options.batch_size, options.learning_rate)
-    with story.timed("train the head"):
-        trained = head.train(
-            copies, labels[train], len(classes), recipe, options.seed, (exact, labels[held_out]), epoch_teller(options)
+        material = crossvalidation.Material(
+            study.copies_of(train, options.rotations, options.seed),
+            study.exact_of(held_out),
+            labels,
+            study.groups(kind),
+            classes,
+            table,
+            columns,
         )
 
-    story.tell("evaluating on held-out images...")
+    recipe = head.Recipe(options.epochs, options.batch_size, options.learning_rate)
+    threshold = options.threshold
+    if options.folds:
+        story.tell(f"cross-validating: {options.folds} folds, {options.repeats} times...")
+        with story.timed("cross-validate"):
+            found = crossvalidation.out_of_fold(
+                material,
+                positive,
+                recipe,
+                options.folds,
+                options.repeats,
+                options.seed,
+                options.threshold,
+                options.sensitivity,
+                options.quiet,
+            )
+            result = crossvalidation.as_evaluation(found, material, positive, options.seed)
+            probabilities = found.probabilities[0]
+            if options.sensitivity:
+                threshold = crossvalidation.threshold_for(
+                    options.sensitivity, probabilities[:, positive], labels == positive
+                )
+    elif options.sensitivity:
+        story.tell("choosing the threshold on training patients...")
+        with story.timed("choose the threshold"):
+            inner = study.exact_of(train)
+            threshold = crossvalidation.inner_threshold(
+                replace(material, exact=inner).part(train), positive, options.sensitivity, recipe, options.seed
+            )
+
+    story.tell("training the head" + (" on everything..." if options.folds else "..."))
+    with story.timed("train the head"):
+        judged = None if options.folds else held_out
+        fitted = material.train(train, recipe, options.seed, judged, epoch_teller(options))
+
+    story.tell("evaluating on " + ("out-of-fold predictions..." if options.folds else "held-out images..."))
     with story.timed("evaluate"):
-        probabilities = head.probabilities(exact, trained.weights)
-        result = evaluate(labels[held_out], probabilities, classes, options.positive, options.seed)
-        for line in report.lines(result, labels[held_out], probabilities, None):
+        if not options.folds:
+            probabilities = material.judge(fitted, held_out)
+            result = evaluate(labels[held_out], probabilities, classes, options.positive, options.seed, threshold)
+        predicted = found.predicted[0] if options.folds else None
+        for line in report.lines(result, labels[held_out], probabilities, threshold, predicted):
             print(line)
+        for line in report.operating_point(options.sensitivity, threshold, result, labels[held_out], probabilities):
+            print(line)
+        against = (train[:0], held_out) if options.folds else (train, held_out)
+        findings = evidence.gather(study, result, positive, *against, options.seed)
+        print("Can this number be believed?")
+        for finding in findings:
+            print(f"  {finding}")
 
     story.tell("saving...")
     with story.timed("save"):
-        joined = model.join(study.backbone.weights, trained.weights, options.pool)
-        description = model.Description(classes, options.positive, options.pool)
-        title = f"Held-out images: {len(held_out)} of {len(set(study.patients[held_out]))} patients"
-        index = classes.index(options.positive)
+        joined = model.join(study.backbone.weights, fitted.training.weights, options.pool)
+        description = model.Description(classes, options.positive, options.pool, threshold, fitted.columns)
+        patients = len(set(study.patients[held_out]))
+        title = f"Held-out images: {len(held_out)} of {patients} patients"
+        if options.folds:
+            title = f"{options.folds} folds: each of {len(held_out)} images, {patients} patients, judged unseen"
         record = {
             "notice": "Educational software: never a diagnosis.",
             "versions": report.versions(),
@@ -103,15 +160,17 @@ def main(arguments: list[str] | None) -> int:
             "classes": classes,
             "train": report.images(study, train),
             "held_out": report.predictions(study, held_out, probabilities, classes),
-            "patients": {"train": len(set(study.patients[train])), "held_out": len(set(study.patients[held_out]))},
+            "patients": {"train": len(set(study.patients[train])), "held_out": patients},
+            "threshold": threshold,
             "metrics": result,
-            "history": trained.history,
+            "believed": findings,
+            "history": fitted.training.history,
         }
         write_together(
             {
-                options.plot: lambda path: plots.training(trained.history, "Training the head, by epoch", path),
+                options.plot: lambda path: plots.training(fitted.training.history, "Training the head, by epoch", path),
                 options.evaluation: lambda path: plots.evaluation(
-                    result, probabilities[:, index], labels[held_out] == index, title, options.seed, path
+                    result, probabilities[:, positive], labels[held_out] == positive, title, options.seed, path
                 ),
                 options.model: lambda path: model.save(joined, description, path),
                 options.json: lambda path: report.write_json(record | {"times": story.seconds}, path),
@@ -122,6 +181,30 @@ def main(arguments: list[str] | None) -> int:
         for stage, seconds in story.seconds.items():
             print(f"{stage}: {seconds:.2f} s")
     return 0
+
+
+def choose_split(options: argparse.Namespace, study: Study, story: Story) -> tuple[str, np.ndarray, np.ndarray]:
+    """Return what is kept whole, and the images to train on and to judge by: all of both where folds are asked for."""
+    import numpy as np
+
+    from detector import split
+
+    dataset, labels = study.dataset, study.dataset.labels
+    known = sum(image.patient is not None for image in dataset.images)
+    kind = options.split or ("patient" if known else "image")
+    if kind == "patient":
+        story.tell(split.describe_patients(known, len(labels), len(set(study.patients))))
+    else:
+        story.tell("images are split whoever they are of: a person may be on both sides")
+    if options.folds:
+        everything = np.arange(len(labels))
+        return kind, everything, everything
+    if kind == "patient":
+        train, held_out = split.by_patient(labels, study.patients, dataset.classes, options.test_size, options.seed)
+    else:
+        train, held_out = split.by_image(labels, dataset.classes, options.test_size, options.seed)
+    story.tell(f"{len(train)} images to train on, {len(held_out)} held out, split by {kind} with seed {options.seed}")
+    return kind, train, held_out
 
 
 def study_options(options: argparse.Namespace) -> dict[str, object]:
@@ -138,6 +221,7 @@ def study_options(options: argparse.Namespace) -> dict[str, object]:
 def settings(options: argparse.Namespace, kind: str) -> dict[str, object]:
     """Return what has a say in the numbers; where files lie has none."""
     names = ("epochs", "batch_size", "learning_rate", "rotations", "test_size", "pool", "positive", "seed")
+    names += ("folds", "repeats", "threshold", "sensitivity", "clinical", "allow_missing_shortcut")
     return {name: getattr(options, name) for name in names} | {"split": kind}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,6 +129,40 @@ def area(scores: np.ndarray, is_positive: np.ndarray, seed: int) -> Area:
             rng=np.random.default_rng(seed),
         ).confidence_interval
     return Area(float(auc(positive, negative)), float(interval.low), float(interval.high), len(positive), len(negative))
+
+
+def resampled_interval(
+    statistic: Callable[[np.ndarray], float], is_positive: np.ndarray, patients: np.ndarray, seed: int
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a statistic of images, drawing whole patients, classes kept apart.
+
+    Parameters
+    ----------
+    statistic : callable
+        From indices of images, some of them several times, to a number.
+    is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
+    seed : int
+
+    Returns
+    -------
+    low, high : float
+        nan where a class has a single patient.
+    """
+    generator = np.random.default_rng(seed)
+    groups = []
+    for side in (is_positive, ~is_positive):
+        rows = np.flatnonzero(side)
+        _, inverse = np.unique(patients[rows], return_inverse=True)
+        groups.append([rows[inverse == group] for group in range(inverse.max() + 1)])
+    if min(len(group) for group in groups) < 2:
+        return float("nan"), float("nan")
+    drawn = [
+        np.concatenate([group[i] for group in groups for i in generator.integers(0, len(group), len(group))])
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.quantile([statistic(rows) for rows in drawn], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from detector import runtime
-from detector.backbone import POOLED_CELLS
+from detector.backbone import POOLED_CELLS, WIDTH
+from detector.clinical import checked, width
 from detector.head import Arrays, layers
 from detector.radiographs import SIZE
 from detector.weights import Weights
@@ -29,6 +30,8 @@ class Description:
     pool : str
     threshold : float or None
         Of the positive class's probability; None takes the likeliest class.
+    clinical : list of dict
+        How clinical values are encoded, as `detector.clinical.Encoding` keeps it; empty where there are none.
     version : int
     """
 
@@ -36,7 +39,45 @@ class Description:
     positive: str
     pool: str
     threshold: float | None = None
+    clinical: list[dict] = field(default_factory=list)
     version: int = VERSION
+
+    @property
+    def clinical_width(self) -> int:
+        """Number of clinical inputs."""
+        return sum(width(column) for column in self.clinical)
+
+    @classmethod
+    def from_json(cls, values: dict) -> Description:
+        """Return a description from what `save` wrote.
+
+        Raises
+        ------
+        TypeError, ValueError, KeyError
+            If it is not what `save` writes.
+        """
+        if values.get("version") != VERSION:
+            raise ValueError(f"version {values.get('version')!r}")
+        classes = [text(name) for name in values["classes"]]
+        if not 2 <= len(classes) <= 1000 or len(set(classes)) != len(classes):
+            raise ValueError("classes")
+        threshold = values["threshold"]
+        if threshold is not None and not 0.0 <= float(threshold) <= 1.0:
+            raise ValueError("threshold")
+        columns = [checked(column) for column in values["clinical"]]
+        return cls(classes, text(values["positive"]), text(values["pool"]), threshold, columns, VERSION)
+
+
+def text(value: object) -> str:
+    """Return `value` if it is a string.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} instead of text")
+    return value
 
 
 def join(weights: Weights, head: Arrays, pool: str) -> object:
@@ -51,7 +92,8 @@ def join(weights: Weights, head: Arrays, pool: str) -> object:
     Returns
     -------
     keras.Model
-        From pixels in [0, 1], (n, 224, 224, 3), float32, to probabilities, (n, classes).
+        From pixels in [0, 1], (n, 224, 224, 3), float32, to probabilities, (n, classes). A head that is wider than the
+        pooled features takes encoded clinical values as a second input.
     """
     runtime.ready()
     import keras
@@ -62,9 +104,13 @@ def join(weights: Weights, head: Arrays, pool: str) -> object:
     cells = POOLED_CELLS[pool]
     x = keras.layers.AveragePooling2D((cells, cells), name="pool")(base.output)
     x = keras.layers.Flatten(name="flatten")(x)
+    inputs = [pixels]
+    if (extra := len(head[0]) - WIDTH) > 0:
+        inputs.append(keras.Input((extra,), name="clinical"))
+        x = keras.layers.Concatenate(name="joined")([x, inputs[1]])
     for layer in layers(len(head[-1])):
         x = layer(x)
-    model = keras.Model(pixels, x, name="covid19_detector")
+    model = keras.Model(inputs if extra else pixels, x, name="covid19_detector")
     for name, pair in weights.items():
         model.get_layer(name).set_weights(list(pair))
     model.get_layer("hidden").set_weights(head[:2])

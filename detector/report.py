@@ -17,7 +17,13 @@ from detector.weights import DIGEST
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "matplotlib")
 
 
-def lines(result: Evaluation, labels: np.ndarray, probabilities: np.ndarray, threshold: float | None) -> list[str]:
+def lines(
+    result: Evaluation,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float | None,
+    predicted: np.ndarray | None = None,
+) -> list[str]:
     """Return what is printed of an evaluation: scikit-learn's report, the confusion matrix, and the tutorial's lines.
 
     Parameters
@@ -26,6 +32,8 @@ def lines(result: Evaluation, labels: np.ndarray, probabilities: np.ndarray, thr
     labels : ndarray of shape (n,), int
     probabilities : ndarray of shape (n, classes)
     threshold : float or None
+    predicted : ndarray of shape (n,), int, optional
+        Where they were not all made by one threshold.
 
     Returns
     -------
@@ -33,7 +41,8 @@ def lines(result: Evaluation, labels: np.ndarray, probabilities: np.ndarray, thr
     """
     from sklearn.metrics import classification_report
 
-    predicted = predict(probabilities, result.classes.index(result.positive), threshold)
+    if predicted is None:
+        predicted = predict(probabilities, result.classes.index(result.positive), threshold)
     text = classification_report(
         labels, predicted, labels=range(len(result.classes)), target_names=result.classes, zero_division=0
     )
@@ -45,6 +54,23 @@ def lines(result: Evaluation, labels: np.ndarray, probabilities: np.ndarray, thr
         f"sensitivity: {result.sensitivity}",
         f"specificity: {result.specificity}",
         f"auc: {result.auc}",
+    ]
+
+
+def operating_point(
+    wanted: float | None, threshold: float | None, result: Evaluation, labels: np.ndarray, probabilities: np.ndarray
+) -> list[str]:
+    """Say which threshold was used and what it costs against taking the likeliest class; nothing where it is that."""
+    if threshold is None:
+        return []
+    index = result.classes.index(result.positive)
+    likeliest = probabilities.argmax(axis=1) == index
+    truth = labels == index
+    chosen = f"chosen without the images it is judged by, to reach sensitivity {wanted}" if wanted else "as given"
+    return [
+        f"threshold: {threshold:.4f} ({chosen}): sensitivity {result.sensitivity.value:.4f}, specificity "
+        f"{result.specificity.value:.4f}; the likeliest class has {likeliest[truth].mean():.4f} and "
+        f"{(~likeliest[~truth]).mean():.4f}"
     ]
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from detector import runtime, weights
-from detector.backbone import Backbone, View, choose_precision
+from detector.backbone import WIDTH, Backbone, View, choose_precision
 from detector.cache import Cache, default_folder
 from detector.command_line import Story, progress
 from detector.dataset import Dataset, patients
 from detector.inspection import Traits, inspect
+from detector.occlusion import Occlusion
 from detector.rotation import angles
 from detector.scratch import Scratch
 
@@ -44,22 +45,24 @@ class Study:
     scratch: Scratch
     story: Story
 
-    def exact(self, rows: Sequence[int] | None = None) -> np.ndarray:
+    def exact(self, rows: Sequence[int] | None = None, hide: Occlusion | None = None) -> np.ndarray:
         """Return features of images as they are, in float32: those that the saved model computes.
 
         Parameters
         ----------
         rows : sequence of int, optional
             Which images; all by default.
+        hide : Occlusion, optional
+            Hides a part of each first.
 
         Returns
         -------
         ndarray of shape (n, 512), float32
         """
-        views = [self._view(row) for row in (range(len(self.traits)) if rows is None else rows)]
-        return self._features(views, "float32", "held-out images through VGG16")
+        views = [self._view(row, 0.0, hide) for row in (range(len(self.traits)) if rows is None else rows)]
+        return self._features(views, "float32", "held-out images through VGG16", hide)
 
-    def copies(self, rows: Sequence[int], count: int, seed: int) -> np.ndarray:
+    def copies(self, rows: Sequence[int], count: int, seed: int, hide: Occlusion | None = None) -> np.ndarray:
         """Return features of rotated training copies.
 
         Parameters
@@ -68,27 +71,51 @@ class Study:
         count : int
             Copies of each image; 0 for the images as they are.
         seed : int
+        hide : Occlusion, optional
+            Hides a part of each before it is rotated.
 
         Returns
         -------
         ndarray of shape (n, max(count, 1), 512), float32
         """
         views = [
-            self._view(row, angle)
+            self._view(row, angle, hide)
             for row in rows
             for angle in (angles(self.traits[row].digest, count, seed) if count else [0.0])
         ]
-        features = self._features(views, self.precision, "training copies through VGG16")
+        features = self._features(views, self.precision, "training copies through VGG16", hide)
         return features.reshape(len(rows), max(count, 1), -1)
 
-    def _view(self, row: int, angle: float = 0.0) -> View:
-        return View(self.dataset.images[row].path, self.traits[row].digest, angle)
+    def exact_of(self, rows: Sequence[int], hide: Occlusion | None = None) -> np.ndarray:
+        """Return `exact` of some images in an array for all, (n, 512), nan elsewhere."""
+        features = np.full((len(self.traits), WIDTH), np.nan, np.float32)
+        features[rows] = self.exact(rows, hide)
+        return features
 
-    def _features(self, views: Sequence[View], precision: str, what: str) -> np.ndarray:
+    def copies_of(self, rows: Sequence[int], count: int, seed: int, hide: Occlusion | None = None) -> np.ndarray:
+        """Return `copies` of some images in an array for all, (n, copies, 512), nan elsewhere."""
+        features = np.full((len(self.traits), max(count, 1), WIDTH), np.nan, np.float32)
+        features[rows] = self.copies(rows, count, seed, hide)
+        return features
+
+    def groups(self, kind: str) -> np.ndarray:
+        """Return what a split of this kind keeps whole: each patient, or each image."""
+        return self.patients if kind == "patient" else np.arange(len(self.traits)).astype(str)
+
+    def pixels(self, view: View, hide: Occlusion | None = None) -> np.ndarray:
+        """Return the pixels of a view before its rotation, (224, 224, 3), uint8."""
+        pixels = self.scratch.pixels(view.path, view.digest)
+        return hide.apply(pixels, view.path) if hide else pixels
+
+    def _view(self, row: int, angle: float, hide: Occlusion | None) -> View:
+        path = self.dataset.images[row].path
+        return View(path, self.traits[row].digest, angle, hide.name(path) if hide else "")
+
+    def _features(self, views: Sequence[View], precision: str, what: str, hide: Occlusion | None) -> np.ndarray:
         return self.backbone.features(
             views,
             precision,
-            lambda view: self.scratch.pixels(view.path, view.digest),
+            lambda view: self.pixels(view, hide),
             lambda missing: progress(missing, len(missing), what, self.story.quiet),
         )
 
