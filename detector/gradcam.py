@@ -27,38 +27,37 @@ def heat_maps(model: object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     Returns
     -------
     callable
-        From (n, 224, 224, 3) in [0, 1] and class indices (n,) to (n, 14, 14), each scaled to a maximum of 1, or all 0
-        where nothing speaks for the class.
+        From the model's inputs and class indices (n,) to (n, 14, 14), each scaled to a maximum of 1, or all 0 where
+        nothing speaks for the class.
     """
     import keras
     import tensorflow as tf
 
     probabilities = model.get_layer("probabilities")
-    inner = keras.Model(model.inputs[0], model.get_layer(LAST_CONVOLUTION).output)
-    tail = _tail(model)
+    seen = seen_cells(model)
+    convolution = model.get_layer(LAST_CONVOLUTION).output
+    # Two models of the same layers: pixels to the last convolution, and from there, as an input, to the head.
+    before = keras.Model(model.inputs[0], convolution)
+    after = keras.Model([convolution, *model.inputs[1:]], model.get_layer("dropout").output)
 
-    def maps(pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        convolved = inner(pixels, training=False)
+    def maps(inputs: np.ndarray | list[np.ndarray], classes: np.ndarray) -> np.ndarray:
+        pixels, *others = inputs if isinstance(inputs, list) else [inputs]
+        convolved = before(pixels, training=False)
         with tf.GradientTape() as tape:
             tape.watch(convolved)
-            logits = tf.matmul(tail(convolved), probabilities.kernel) + probabilities.bias
+            hidden = after([convolved, *others], training=False)
+            logits = tf.matmul(hidden, probabilities.kernel) + probabilities.bias
             chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
         weights = tf.reduce_mean(tape.gradient(chosen, convolved), axis=(1, 2), keepdims=True)
         heat = tf.nn.relu(tf.reduce_sum(weights * convolved, axis=-1)).numpy()
+        # The head's pooling may leave cells out; what it cannot see did not speak for anything.
+        heat[:, seen:] = heat[:, :, seen:] = 0.0
         highest = heat.max(axis=(1, 2), keepdims=True)
         return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
 
     return maps
 
 
-def _tail(model: object) -> Callable[[object], object]:
-    """Return what follows the last convolution, up to the hidden layer's output."""
-    names = [layer.name for layer in model.layers]
-    rest = [layer for layer in model.layers[names.index(LAST_CONVOLUTION) + 1 :] if layer.name != "probabilities"]
-
-    def run(x: object) -> object:
-        for layer in rest:
-            x = layer(x, training=False) if layer.name == "dropout" else layer(x)
-        return x
-
-    return run
+def seen_cells(model: object) -> int:
+    """Return how many rows and columns of the last convolution's 14, from the upper left, the head's pooling sees."""
+    return 2 * int(model.get_layer("pool").pool_size[0])

@@ -142,3 +142,44 @@ def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.nda
     # Below the axes, where no curve can run behind it.
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9, frameon=False)
     _plain(axes)
+
+
+def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str, path: Path) -> None:
+    """Draw a radiograph beside itself with a Grad-CAM heat map over it.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (224, 224, 3), uint8
+    heat : ndarray of shape (14, 14)
+        In [0, 1].
+    seen : float
+        Share of width and height, from the upper left, that the head's pooling sees.
+    title : str
+        Class and probability.
+    path : Path
+    """
+    import cv2
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    side = len(pixels)
+    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+    figure = _figure(8.6, 4.6)
+    left, right = figure.subplots(1, 2)
+    figure.suptitle(title, fontsize=12)
+    left.imshow(pixels)
+    left.set_title("What the network saw (224 × 224)", fontsize=10)
+    right.imshow(pixels)
+    # inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, film shows.
+    colours = ScalarMappable(Normalize(0.0, 1.0), "inferno")
+    right.imshow(np.dstack([colours.to_rgba(smooth)[..., :3], 0.7 * smooth]))
+    right.set_title("Where it looked (Grad-CAM)", fontsize=10)
+    if seen < 1.0:
+        edge = side * seen - 0.5
+        right.plot([edge, edge, -0.5], [-0.5, edge, edge], "--", color="white", linewidth=1.2)
+        right.set_title("Where it looked (Grad-CAM; pooling sees the dashed part)", fontsize=10)
+    for axes in (left, right):
+        axes.set_axis_off()
+    bar = figure.colorbar(colours, ax=right, fraction=0.046, pad=0.03)
+    bar.set_label("Weight for this class (share of the highest)")
+    _save(figure, path)

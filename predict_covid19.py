@@ -1,0 +1,66 @@
+"""Ask a trained model about radiographs: a class and its probability for each, and where it looked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detector import printable
+from detector.command_line import DISCLAIMER, Parser, Story, add_common, progress, run
+
+EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = Parser("Predict the class of chest radiographs with a model that train_covid19.py saved.", EXAMPLE)
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them"
+    )
+    parser.add_argument("-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="the model")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the predictions as CSV")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions as JSON")
+    parser.add_argument("--gradcam", type=Path, metavar="DIR", help="also draw where the model looked, an image each")
+    parser.add_argument(
+        "--clinical", type=Path, metavar="CSV", help="column file, and those the model was trained with"
+    )
+    parser.add_argument("--verbose", action="store_true", help="let TensorFlow log to stderr")
+    add_common(parser, seed=False)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None) -> int:
+    options = parse_arguments(arguments)
+    story = Story(options.quiet)
+
+    from detector import InputError, clinical_table, model_file, prediction, runtime
+    from detector.files import require_folder, require_outputs
+
+    require_outputs({flag: path for flag, path in (("--csv", options.csv), ("--json", options.json)) if path})
+    if options.gradcam:
+        require_folder(options.gradcam)
+    if not options.model.is_file():
+        raise InputError(f"model {options.model} is not a file; train one with train_covid19.py, or give it with -m")
+    runtime.start(options.verbose)
+    weights, head, description = model_file.read(options.model)
+    values = clinical_table.read(options.clinical, description.clinical)
+    paths = prediction.list_images(options.files)
+
+    from detector.model import join
+
+    joined = join(weights, head, description.pool)
+    done, failures = [], []
+    batches = prediction.predict_all(joined, description, paths, values, failures, options.gradcam)
+    for one in progress(batches, len(paths), "predicting", options.quiet):
+        done.append(one)
+    for line in prediction.table(done, description.classes):
+        print(line)
+    for failure in failures:
+        print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
+    prediction.write(done, failures, description, options.csv, options.json)
+    story.tell(DISCLAIMER)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    run(main)
