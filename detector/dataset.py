@@ -104,6 +104,22 @@ def load(folder: Path, least_classes: int = 2) -> Dataset:
     return Dataset(images, classes)
 
 
+def load_folder(folder: Path) -> list[Image]:
+    """List the images of one folder, whatever folders within it hold them, without reading them.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder")
+    images = _images(folder.parent, folder)
+    if not images:
+        raise InputError(f"{folder} holds no images")
+    return images
+
+
 def _images(folder: Path, inner: Path) -> list[Image]:
     """List the images of one entry of the data set's folder.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from detector import kaggle
 from detector.cache import key
+from detector.crossvalidation import patient_area
 from detector.evaluation import Area, Evaluation
 from detector.inspection import Traits
 from detector.study import Study
@@ -156,18 +157,16 @@ def linear_scores(columns: np.ndarray, is_positive: np.ndarray, patients: np.nda
     return scores
 
 
-def traits_area(study: Study, positive: int, seed: int) -> Area | None:
-    """Return the AUC that traits of the files reach without a look at the chest; None where it cannot be estimated."""
-    from detector.crossvalidation import patient_area
-
-    truth = study.dataset.labels == positive
-    scores = linear_scores(trait_matrix(study.traits), truth, study.patients, seed)
-    return patient_area(scores[None], truth, study.patients, seed) if len(scores) else None
+def linear_area(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Area | None:
+    """Return the AUC of `linear_scores`, with an interval over patients; None where it cannot be estimated."""
+    scores = linear_scores(columns, is_positive, patients, seed)
+    return patient_area(scores[None], is_positive, patients, seed) if len(scores) else None
 
 
 def traits(study: Study, positive: int, seed: int) -> Finding:
     """Tell whether trivial traits of the files separate the classes."""
-    area = traits_area(study, positive, seed)
+    truth = study.dataset.labels == positive
+    area = linear_area(trait_matrix(study.traits), truth, study.patients, seed)
     if area is None:
         return Finding("traits", "Too few patients to see whether trivial traits separate the classes.", "", "", False)
     alarming = area.value >= TRAITS_AUC and area.low > 0.5

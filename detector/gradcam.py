@@ -45,7 +45,7 @@ def heat_maps(model: object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         convolved = before(pixels, training=False)
         with tf.GradientTape() as tape:
             tape.watch(convolved)
-            hidden = after([convolved, *others], training=False)
+            hidden = after([convolved, *map(tf.convert_to_tensor, others)], training=False)
             logits = tf.matmul(hidden, probabilities.kernel) + probabilities.bias
             chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
         weights = tf.reduce_mean(tape.gradient(chosen, convolved), axis=(1, 2), keepdims=True)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from detector.audit import Experiment
+
+
 # Okabe and Ito's colours (2008) are told apart by people with any common colour blindness; the line styles and the
 # difference in brightness carry the same in grey print.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
@@ -182,4 +185,38 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str, path:
         axes.set_axis_off()
     bar = figure.colorbar(colours, ax=right, fraction=0.046, pad=0.03)
     bar.set_label("Weight for this class (share of the highest)")
+    _save(figure, path)
+
+
+def forest(experiments: Sequence[Experiment], verdict: str, path: Path) -> None:
+    """Draw an audit as a forest plot: one line an experiment, point and 95 % interval, chance marked.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+    verdict : str
+    path : Path
+    """
+    import textwrap
+
+    figure = _figure(11, 1.9 + 0.52 * len(experiments))
+    axes = figure.subplots()
+    figure.suptitle("\n".join(textwrap.wrap(verdict, 105)), fontsize=11)
+    for line, experiment in enumerate(experiments):
+        area = experiment.auc
+        axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
+        axes.plot(area.value, line, "s", color=ORANGE, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
+        text = f"{area.value:.2f} ({area.low:.2f}–{area.high:.2f})   {area.positives} v {area.negatives}"
+        axes.text(1.03, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
+    axes.text(1.03, -0.95, "AUC (95 % CI)      images", transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
+    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
+    axes.text(0.5, -0.75, "chance", color=GREY, ha="center", va="bottom", fontsize=9.5)
+    labels = [f"{experiment.name}\n{experiment.question}" for experiment in experiments]
+    axes.set_yticks(range(len(experiments)), labels, fontsize=9.5)
+    axes.set_ylim(len(experiments) - 0.4, -0.7)
+    lowest = min([0.4, *(experiment.auc.low - 0.03 for experiment in experiments)])
+    axes.set_xlim(max(0.0, lowest), 1.005)
+    axes.set_xlabel("Area under the ROC curve: 0.5 is a coin, 1 tells every pair right")
+    _plain(axes)
+    axes.grid(False, axis="y")
     _save(figure, path)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from detector import InputError
 
+ATTEMPTS = 20  # at folds that all have every class; uneven patients can leave one without
 Split = tuple[np.ndarray, np.ndarray]  # indices of training and of held-out images, sorted
 
 
@@ -93,8 +94,8 @@ def _require_all_classes(labels: np.ndarray, train: np.ndarray, held_out: np.nda
                 raise InputError(f"the split leaves no {name} among the {side} images; add images of other patients")
 
 
-def folds(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, seed: int) -> Iterator[Split]:
-    """Yield the stratified folds of a cross-validation; no patient is on both sides of any.
+def folds(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, seed: int) -> list[Split]:
+    """Return the stratified folds of a cross-validation; no patient is on both sides of any.
 
     Parameters
     ----------
@@ -106,9 +107,9 @@ def folds(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], coun
         Number of folds, from 2 up.
     seed : int
 
-    Yields
-    ------
-    train, held_out : ndarray of int
+    Returns
+    -------
+    list of (train, held_out), each an ndarray of int
 
     Raises
     ------
@@ -121,13 +122,13 @@ def folds(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], coun
         known = len(set(patients[labels == index]))
         if known < count:
             raise InputError(f"class {name} has {known} patients, too few for {count} folds; use fewer folds")
-    chosen = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    for train, held_out in chosen.split(labels, labels, patients):
-        if set(labels[held_out]) != set(labels) or set(labels[train]) != set(labels):
-            raise InputError(
-                f"one of {count} folds would lack a class, since patients differ too much; use fewer folds"
-            )
-        yield train, held_out
+    everyone = set(labels)
+    for attempt in range(ATTEMPTS):
+        state = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, attempt])))
+        chosen = list(StratifiedGroupKFold(count, shuffle=True, random_state=state).split(labels, labels, patients))
+        if all(set(labels[held_out]) == everyone == set(labels[train]) for train, held_out in chosen):
+            return chosen
+    raise InputError(f"no {count} folds could be drawn that all have every class, patients kept whole; use fewer folds")
 
 
 def describe_patients(known: int, images: int, patients: int) -> str:
