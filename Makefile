@@ -48,10 +48,10 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed
-	$(BIN)/python bench/speed.py
+	PYTHONPATH=. $(BIN)/python bench/speed.py
 
 bench-scale: $(VENV)/installed
-	$(BIN)/python bench/scale.py
+	PYTHONPATH=. $(BIN)/python bench/scale.py
 
 clean:
 	rm -rf $(VENV) demo audit .pytest_cache .ruff_cache .hypothesis

@@ -103,7 +103,7 @@ def main(arguments: list[str] | None) -> int:
     write_together(
         {
             page: lambda path: report.write_json(record | {"times": story.seconds}, path),
-            picture: lambda path: forest(experiments, str(judged), path),
+            picture: lambda path: forest(experiments, judged, path),
         }
     )
     story.tell(f"wrote {page}, {picture}")

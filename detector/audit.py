@@ -28,6 +28,7 @@ DISEASE_ONLY = "positives v controls, lungs only"
 EXTERNAL = "external images"
 SHUFFLED = "shuffled labels"
 
+DEALS = 5  # of shuffled labels, at least
 CONTROLS = "controls"  # their class; no class of the data set may have this name
 
 
@@ -244,7 +245,7 @@ class Audit:
         found = self._material(self.parts.own, self.settings.positive, None)
         _, first, inverse = np.unique(found.patients, return_index=True, return_inverse=True)
         deals = []
-        for repeat in range(max(self.settings.repeats, 3)):
+        for repeat in range(max(self.settings.repeats, DEALS)):
             dealt = np.random.default_rng([self.settings.seed, repeat]).permutation(found.labels[first])
             deals.append(self._validate(SHUFFLED, "", replace(found, labels=dealt[inverse]), repeats=1).auc)
         mean = [float(np.mean([getattr(deal, name) for deal in deals])) for name in ("value", "low", "high")]

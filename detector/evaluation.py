@@ -157,11 +157,11 @@ def resampled_interval(
         groups.append([rows[inverse == group] for group in range(inverse.max() + 1)])
     if min(len(group) for group in groups) < 2:
         return float("nan"), float("nan")
-    drawn = [
-        np.concatenate([group[i] for group in groups for i in generator.integers(0, len(group), len(group))])
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile([statistic(rows) for rows in drawn], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+
+    def draw() -> np.ndarray:
+        return np.concatenate([group[i] for group in groups for i in generator.integers(0, len(group), len(group))])
+
+    low, high = np.quantile([statistic(draw()) for _ in range(RESAMPLES)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from detector.audit import Experiment
+    from detector.verdict import Verdict
 
 
 # Okabe and Ito's colours (2008) are told apart by people with any common colour blindness; the line styles and the
@@ -188,27 +189,29 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str, path:
     _save(figure, path)
 
 
-def forest(experiments: Sequence[Experiment], verdict: str, path: Path) -> None:
+def forest(experiments: Sequence[Experiment], verdict: Verdict, path: Path) -> None:
     """Draw an audit as a forest plot: one line an experiment, point and 95 % interval, chance marked.
 
     Parameters
     ----------
     experiments : sequence of Experiment
-    verdict : str
+    verdict : Verdict
     path : Path
     """
-    import textwrap
-
     figure = _figure(11, 1.9 + 0.52 * len(experiments))
     axes = figure.subplots()
-    figure.suptitle("\n".join(textwrap.wrap(verdict, 105)), fontsize=11)
+    # The first reasons carry the most; all of them are printed.
+    conclusion = f"{verdict.conclusion[:1].upper()}{verdict.conclusion[1:]}"
+    figure.suptitle("\n".join([conclusion, *(f"– {reason}" for reason in verdict.reasons[:2])]), fontsize=11)
     for line, experiment in enumerate(experiments):
         area = experiment.auc
         axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
         axes.plot(area.value, line, "s", color=ORANGE, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
         text = f"{area.value:.2f} ({area.low:.2f}–{area.high:.2f})   {area.positives} v {area.negatives}"
         axes.text(1.03, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
-    axes.text(1.03, -0.95, "AUC (95 % CI)      images", transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
+    axes.text(
+        1.03, -0.75, "AUC (95 % CI)        images", transform=axes.get_yaxis_transform(), va="center", fontsize=9.5
+    )
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
     axes.text(0.5, -0.75, "chance", color=GREY, ha="center", va="bottom", fontsize=9.5)
     labels = [f"{experiment.name}\n{experiment.question}" for experiment in experiments]

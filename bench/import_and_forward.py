@@ -1,0 +1,14 @@
+"""The least that a prediction can cost: importing TensorFlow and one forward pass of VGG16."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from detector.backbone import compile_forward
+from detector.cache import default_folder
+from detector.weights import load
+
+forward = compile_forward(load(None, default_folder())[0], "corner", "float32")
+assert np.isfinite(forward(np.zeros((1, 224, 224, 3), np.float32)).numpy()).all()
+assert tf.__version__
