@@ -1,4 +1,4 @@
-"""Measure `train_covid19.py` against the tutorial's loop, side by side on this machine, and the rest of the promises."""
+"""Measure `train_covid19.py` against the tutorial's loop, in turn on this machine, and the rest of what is promised."""
 
 from __future__ import annotations
 
