@@ -39,7 +39,7 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     story = Story(options.quiet)
 
-    from detector import InputError, audit, clinical, head, model_file, report
+    from detector import InputError, audit, audit_images, clinical, head, model_file, report
     from detector.files import require_folder, require_writable, write_together
 
     require_folder(options.output)
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None) -> int:
     for path in (page, picture):
         require_writable(path)
     columns = [name.strip() for name in options.clinical.split(",")] if options.clinical else []
-    parts = audit.gather(options.dataset, options.controls, options.external, options.positive)
+    parts = audit_images.gather(options.dataset, options.controls, options.external, options.positive)
     clinical.fit(columns, [parts.dataset.images[row].row for row in parts.own])
     if options.external and not options.model.is_file():
         raise InputError(f"--external needs a saved model, and --model {options.model} is not a file; train one first")

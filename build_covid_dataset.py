@@ -41,7 +41,7 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     story = Story(options.quiet)
 
-    from detector import cohen, download, manifest
+    from detector import cohen, download, manifest, selection
     from detector.files import copy_whole, require_folder, sha256
     from detector.radiographs import read
 
@@ -61,35 +61,37 @@ def main(arguments: list[str] | None) -> int:
             )
     entries = cohen.read_metadata(clone / cohen.METADATA)
     story.tell(f"{len(entries)} rows in {clone / cohen.METADATA}")
-    selections = {folder: cohen.select(entries, keep, options.view or ["PA"]) for folder, keep in wanted.items()}
+    selections = {folder: selection.select(entries, keep, options.view or ["PA"]) for folder, keep in wanted.items()}
 
     failures = {}
     if options.download:
-        paths = [entry.path for selection in selections.values() for entry in selection.kept]
+        paths = [entry.path for chosen in selections.values() for entry in chosen.kept]
         story.tell(f"fetching those of {len(paths)} images that {clone} does not hold yet...")
         failures = download.fetch_all(base, paths, clone, read, options.quiet)
-    for folder, selection in selections.items():
-        shown = progress(selection.kept, len(selection.kept), f"checking images for {folder}", options.quiet)
-        readable = cohen.keep_readable(clone, selection, failures, shown)
-        selections[folder] = cohen.limit(readable, options.one_per_patient, options.limit)
+    for folder, chosen in selections.items():
+        shown = progress(chosen.kept, len(chosen.kept), f"checking images for {folder}", options.quiet)
+        readable = selection.keep_readable(clone, chosen, failures, shown)
+        selections[folder] = selection.limit(readable, options.one_per_patient, options.limit)
     if not selections[options.output].kept:
-        account = cohen.account(selections[options.output], len(entries))
+        account = selection.account(selections[options.output], len(entries))
         raise InputError(f"{clone}: no image is left for {options.output}: {account}")
 
-    for folder, selection in selections.items():
+    for folder, chosen in selections.items():
         sources = {
-            name: clone / entry.path
-            for name, entry in zip(cohen.file_names(selection.kept), selection.kept, strict=True)
+            name: clone / entry.path for name, entry in zip(selection.file_names(chosen.kept), chosen.kept, strict=True)
         }
         rows = [
-            cohen.manifest_row(entry, name, folder.name, sha256(source))
-            for entry, (name, source) in zip(selection.kept, sources.items(), strict=True)
+            selection.manifest_row(entry, name, folder.name, sha256(source))
+            for entry, (name, source) in zip(chosen.kept, sources.items(), strict=True)
         ]
         others = manifest.replace(
-            folder, rows, lambda row, target, sources=sources: copy_whole(sources[row["file"]], target), cohen.CLINICAL
+            folder,
+            rows,
+            lambda row, target, sources=sources: copy_whole(sources[row["file"]], target),
+            selection.CLINICAL,
         )
-        story.tell(f"{folder}: {cohen.account(selection, len(entries))}")
-        for line in selection.named:
+        story.tell(f"{folder}: {selection.account(chosen, len(entries))}")
+        for line in chosen.named:
             story.tell(f"  left out: {line}")
         if others:
             story.tell(f"  left alone, since no build put it there: {', '.join(others)}")

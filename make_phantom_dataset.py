@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector.command_line import Parser, Story, add_common, progress, run, whole_number
+
+if TYPE_CHECKING:
+    import numpy as np
 
 EXAMPLE = "python make_phantom_dataset.py -o demo/dataset -n 25"
 
@@ -32,10 +38,10 @@ def main(arguments: list[str] | None) -> int:
     for index, label in enumerate(phantom.CLASSES):
         numbers = range(index * options.number, (index + 1) * options.number)
         drawn = {
-            f"phantom-{number:05d}.png": phantom.encode(phantom.draw(label == "covid", options.seed * 10**6 + number))
+            f"phantom-{number:05d}.png": encode(phantom.draw(label == "covid", options.seed * 10**6 + number))
             for number in progress(numbers, options.number, f"drawing {label}", options.quiet)
         }
-        rows = phantom.manifest_rows(drawn, label)
+        rows = manifest_rows(drawn, label)
         others = manifest.replace(
             options.output / label, rows, lambda row, target, drawn=drawn: write_whole(drawn[row["file"]], target)
         )
@@ -43,6 +49,35 @@ def main(arguments: list[str] | None) -> int:
         if others:
             story.tell(f"  left alone, since no build put it there: {', '.join(others)}")
     return 0
+
+
+def encode(film: np.ndarray) -> bytes:
+    """Return a phantom as the bytes of a PNG file, the same on every run."""
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.fromarray(film).save(data, "PNG")
+    return data.getvalue()
+
+
+def manifest_rows(drawn: dict[str, bytes], label: str) -> list[dict[str, str]]:
+    """Return the manifest's rows of phantoms, given their files' bytes by name; each is a patient of its own."""
+    from detector import phantom
+
+    return [
+        {
+            "file": name,
+            "label": label,
+            "patient": name.partition(".")[0],
+            "view": "PA",
+            "finding": "COVID-19" if label == "covid" else "No Finding",
+            "source": phantom.SOURCE,
+            "licence": "CC0 1.0",
+            "url": "",
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        for name, data in drawn.items()
+    ]
 
 
 if __name__ == "__main__":

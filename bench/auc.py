@@ -10,7 +10,7 @@ import numpy as np
 from detector import head, split
 from detector.command_line import Story
 from detector.dataset import load
-from detector.evaluation import auc
+from detector.intervals import auc
 from detector.study import open_study
 
 DEFAULT, FRESH = 2, 25

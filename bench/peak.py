@@ -7,8 +7,9 @@ import time
 import numpy as np
 
 from detector import runtime
-from detector.backbone import BATCH, Backbone, choose_precision
+from detector.backbone import BATCH, Backbone
 from detector.cache import Cache, default_folder
+from detector.precision import choose_precision
 from detector.weights import CHANNELS, load
 
 SIDES = (224, 224, 112, 112, 56, 56, 56, 28, 28, 28, 14, 14, 14)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from detector import InputError, clinical, crossvalidation, evidence, head, split
-from detector.crossvalidation import Material
-from detector.dataset import Dataset, Image, load, load_folder
-from detector.evaluation import Area, Proportion, predict, proportion
+from detector import InputError, clinical, crossvalidation, head, split
+from detector.audit_images import CONTROLS, Parts
+from detector.evaluation import predict
+from detector.intervals import Area, Proportion, patient_area, proportion
+from detector.material import Material
 from detector.model import Description
 from detector.occlusion import Occlusion, find_masks
 from detector.study import Study
+from detector.traits import linear_area, trait_matrix
 
 TRAINED = "as trained"
 WITHOUT = "lungs blacked out"
@@ -29,7 +30,6 @@ EXTERNAL = "external images"
 SHUFFLED = "shuffled labels"
 
 DEALS = 5  # of shuffled labels, at least
-CONTROLS = "controls"  # their class; no class of the data set may have this name
 
 
 @dataclass(frozen=True)
@@ -52,67 +52,6 @@ class Settings:
     repeats: int
     seed: int
     clinical: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Parts:
-    """A data set, its controls and external images in one list, so that they are read and computed in one go.
-
-    Attributes
-    ----------
-    dataset : Dataset
-        All images; its classes are those of the data set proper.
-    own, controls, external : ndarray of int
-        Which images are what.
-    """
-
-    dataset: Dataset
-    own: np.ndarray
-    controls: np.ndarray
-    external: np.ndarray
-
-
-def gather(folder: Path, controls: Path | None, external: Path | None, positive: str) -> Parts:
-    """List the images of an audit.
-
-    Parameters
-    ----------
-    folder : Path
-        The data set.
-    controls : Path or None
-        Images of the positives' source without the disease.
-    external : Path or None
-        Class folders from elsewhere.
-    positive : str
-
-    Returns
-    -------
-    Parts
-
-    Raises
-    ------
-    InputError
-        If a folder holds no images, or classes that do not go together.
-    """
-    own = load(folder)
-    if positive not in own.classes:
-        raise InputError(f"--positive {positive} is no class of {folder}; it has {', '.join(own.classes)}")
-    if CONTROLS in own.classes:
-        raise InputError(f"data set {folder} has a class named {CONTROLS}; rename it, or give it with --controls")
-    others = [replace(image, label=CONTROLS) for image in load_folder(controls)] if controls else []
-    elsewhere: Sequence[Image] = []
-    if external:
-        found = load(external)
-        unknown = sorted(set(found.classes) - set(own.classes))
-        if unknown or positive not in found.classes:
-            raise InputError(
-                f"--external {external} has the classes {', '.join(found.classes)}; they must be of "
-                f"{', '.join(own.classes)}, {positive} among them"
-            )
-        elsewhere = found.images
-    bounds = np.cumsum([0, len(own.images), len(others), len(elsewhere)])
-    rows = [np.arange(start, stop) for start, stop in pairwise(bounds)]
-    return Parts(Dataset([*own.images, *others, *elsewhere], own.classes), *rows)
 
 
 class Audit:
@@ -178,7 +117,7 @@ class Audit:
         features = np.concatenate([self.study.exact(rows), clinical.encode(description.clinical, table)], axis=1)
         said = head.probabilities(features, weights)[:, description.classes.index(description.positive)]
         truth = self._labels(rows) == description.positive
-        area = crossvalidation.patient_area(said[None], truth, self.study.patients[rows], self.settings.seed)
+        area = patient_area(said[None], truth, self.study.patients[rows], self.settings.seed)
         return Experiment(EXTERNAL, "does the saved model travel?", area)
 
     def _labels(self, rows: np.ndarray) -> np.ndarray:
@@ -234,7 +173,7 @@ class Audit:
             found, 0, settings.recipe, settings.folds, repeats, settings.seed, quiet=quiet
         )
         scores, truth = said.probabilities[..., 0], found.labels == 0
-        return Experiment(name, question, crossvalidation.patient_area(scores, truth, found.patients, settings.seed))
+        return Experiment(name, question, patient_area(scores, truth, found.patients, settings.seed))
 
     def _shuffled(self) -> Experiment:
         """Deal the labels out anew among patients, in every repeat: nothing may be found.
@@ -254,8 +193,8 @@ class Audit:
     def _traits(self) -> Experiment | None:
         own = self.parts.own
         truth = self._labels(own) == self.settings.positive
-        area = evidence.linear_area(
-            evidence.trait_matrix([self.study.traits[row] for row in own]),
+        area = linear_area(
+            trait_matrix([self.study.traits[row] for row in own]),
             truth,
             self.study.patients[own],
             self.settings.seed,
@@ -268,7 +207,7 @@ class Audit:
         # Encoded on all images: for a linear model, standardising with or without the held-out ones is no matter.
         columns = clinical.encode(clinical.fit(self.settings.clinical, table), table)
         truth = self._labels(own) == self.settings.positive
-        area = evidence.linear_area(columns, truth, self.study.patients[own], self.settings.seed)
+        area = linear_area(columns, truth, self.study.patients[own], self.settings.seed)
         if area is None:
             raise InputError("--clinical: too few patients to cross-validate clinical values alone")
         return Experiment(CLINICAL, "does it need an image at all?", area)

@@ -129,7 +129,7 @@ def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str
     InputError
         If, for any class, being missing ranks its images above or below the others with AUC over 0.6.
     """
-    from detector.evaluation import auc
+    from detector.intervals import auc
 
     flags = missing_flags(names, rows).astype(float)
     for i, name in enumerate(names):

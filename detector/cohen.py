@@ -1,4 +1,4 @@
-"""J. P. Cohen's COVID-19 image data collection: read its `metadata.csv` of any era and choose radiographs from it.
+"""J. P. Cohen's COVID-19 image data collection: its `metadata.csv` of any era, and what findings it names.
 
 Reference: J. P. Cohen, P. Morrison, L. Dao et al., "COVID-19 Image Data Collection: Prospective Predictions Are the
 Future", arXiv:2006.11988 (2020).
@@ -9,13 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from detector import InputError
-from detector.radiographs import SUFFIXES, read
 
 METADATA = "metadata.csv"
 METADATA_PATH = PurePosixPath(METADATA)
@@ -25,21 +23,6 @@ COMMIT = "cec70df07d40383581484c70bb6ada1e6a2fc077"
 BASE_URL = f"https://raw.githubusercontent.com/ieee8023/covid-chestxray-dataset/{COMMIT}"
 
 NEEDED = ("patientid", "finding", "view", "filename")
-# Clinical columns that the manifest carries over, under the names of the late format.
-CLINICAL = (
-    "offset",
-    "sex",
-    "age",
-    "survival",
-    "intubated",
-    "went_icu",
-    "needed_supplemental_O2",
-    "temperature",
-    "pO2_saturation",
-    "leukocyte_count",
-    "neutrophil_count",
-    "lymphocyte_count",
-)
 # What the collection writes where nobody has said what the finding is.
 UNKNOWN_FINDINGS = frozenset({"", "todo", "unknown", "na", "nan", "none"})
 
@@ -52,7 +35,7 @@ class Entry:
     cells: Mapping[str, str]
 
     def __getitem__(self, column: str) -> str:
-        return self.cells.get(_simple(column), "")
+        return self.cells.get(simple(column), "")
 
     @property
     def path(self) -> PurePosixPath:
@@ -60,22 +43,8 @@ class Entry:
         return PurePosixPath(self["folder"] or "images", self["filename"])
 
 
-@dataclass
-class Selection:
-    """The entries that were kept, and for which reason the others were not (reason → number of rows)."""
-
-    kept: list[Entry] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
-    named: list[str] = field(default_factory=list)
-
-    def drop(self, entry: Entry, reason: str, detail: str = "") -> None:
-        """Count `entry` under `reason`, and keep a line that names it where there is more to say."""
-        self.dropped[reason] += 1
-        if detail:
-            self.named.append(detail)
-
-
-def _simple(text: str) -> str:
+def simple(text: str) -> str:
+    """Return a name without case, spaces and punctuation, which the eras write differently."""
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
@@ -108,7 +77,7 @@ def read_metadata(path: Path) -> list[Entry]:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     table = csv.reader(io.StringIO(_decode(data), newline=""), strict=True)
     try:
-        columns = [_simple(name) for name in next(table, [])]
+        columns = [simple(name) for name in next(table, [])]
         entries = [
             Entry(table.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name})
             for cells in table
@@ -150,9 +119,9 @@ def names_finding(text: str, finding: str) -> bool:
     -------
     bool
     """
-    wanted = [_simple(level) for level in finding.split("/")]
+    wanted = [simple(level) for level in finding.split("/")]
     for part in re.split(r"[,;|]", text):
-        levels = [_simple(level) for level in part.split("/")]
+        levels = [simple(level) for level in part.split("/")]
         if any(levels[i : i + len(wanted)] == wanted for i in range(len(levels))):
             return True
     return False
@@ -160,172 +129,5 @@ def names_finding(text: str, finding: str) -> bool:
 
 def is_control(text: str, finding: str) -> bool:
     """Tell whether a finding is known and names neither `finding` nor COVID-19."""
-    known = _simple(text) not in {_simple(word) for word in UNKNOWN_FINDINGS}
+    known = simple(text) not in {simple(word) for word in UNKNOWN_FINDINGS}
     return known and not names_finding(text, finding) and not names_finding(text, "COVID-19")
-
-
-def select(entries: Iterable[Entry], wanted: Callable[[str], bool], views: Sequence[str]) -> Selection:
-    """Keep the X-rays of some finding and views.
-
-    A file of the first eras has no column ``modality``; there a frontal view is an X-ray, and CT is told by the view.
-
-    Parameters
-    ----------
-    entries : iterable of Entry
-    wanted : callable
-        Whether to keep a finding.
-    views : sequence of str
-        Such as ``["PA", "AP"]``.
-
-    Returns
-    -------
-    Selection
-
-    Raises
-    ------
-    InputError
-        If an entry that would be kept names no file, or one outside of the clone.
-    """
-    selection = Selection()
-    simple_views = {_simple(view) for view in views}
-    seen: set[tuple[str, str]] = set()
-    for entry in entries:
-        if not wanted(entry["finding"]):
-            selection.drop(entry, "another finding")
-        elif _simple(entry["view"]) not in simple_views:
-            selection.drop(entry, "another view")
-        elif "modality" in entry.cells and _simple(entry["modality"]) != "xray":
-            selection.drop(entry, "another modality")
-        elif (require_inside(entry).name, entry["patientid"]) in seen:
-            selection.drop(entry, "listed twice", f"{entry.path}: listed twice")
-        else:
-            seen.add((entry.path.name, entry["patientid"]))
-            selection.kept.append(entry)
-    return selection
-
-
-def require_inside(entry: Entry) -> PurePosixPath:
-    """Return an entry's path; refuse one that could lead out of the clone or is not a plain name.
-
-    Raises
-    ------
-    InputError
-    """
-    text = f"{entry['folder']}/{entry['filename']}"
-    windows = PureWindowsPath(text)
-    name = entry["filename"]
-    if (
-        not name
-        or PurePosixPath(name).name != name
-        or PureWindowsPath(name).name != name
-        or name.startswith(".")
-        or ".." in windows.parts
-        or PurePosixPath(entry["folder"]).is_absolute()
-        or windows.drive
-        or not text.isprintable()
-    ):
-        raise InputError(
-            f"{METADATA}, line {entry.line}: {text!r} is no file inside of the clone; correct or remove it"
-        )
-    return entry.path
-
-
-def keep_readable(
-    clone: Path, selection: Selection, failures: Mapping[PurePosixPath, str], entries: Iterable[Entry] | None = None
-) -> Selection:
-    """Keep the entries whose image is there and can be read.
-
-    Parameters
-    ----------
-    clone : Path
-    selection : Selection
-    failures : mapping of PurePosixPath to str
-        Why an image could not be fetched, where it could not.
-    entries : iterable of Entry, optional
-        The same entries as ``selection.kept``, wrapped to show progress.
-
-    Returns
-    -------
-    Selection
-
-    Raises
-    ------
-    InputError
-        If an image is a symbolic link that leaves the clone.
-    """
-    root = clone.resolve()
-    result = Selection([], Counter(selection.dropped), list(selection.named))
-    for entry in selection.kept if entries is None else entries:
-        path = clone / entry.path
-        if not path.resolve().is_relative_to(root):
-            raise InputError(f"{path} (line {entry.line} of {METADATA}) is a link that leaves the clone; remove it")
-        if entry.path in failures:
-            result.drop(entry, "image not fetched", f"{entry.path}: {failures[entry.path]}")
-        elif not path.exists():
-            result.drop(entry, "image missing", f"{entry.path}: missing")
-        elif path.suffix.lower() not in SUFFIXES:
-            result.drop(entry, "image unreadable", f"{entry.path}: not the name of an image")
-        else:
-            try:
-                read(path)
-                result.kept.append(entry)
-            except InputError as error:
-                result.drop(entry, "image unreadable", str(error))
-    return result
-
-
-def limit(selection: Selection, one_per_patient: bool = False, most: int | None = None) -> Selection:
-    """Keep a patient's first image only, or the first `most` images."""
-    result = Selection([], Counter(selection.dropped), list(selection.named))
-    patients: set[str] = set()
-    for entry in selection.kept:
-        if one_per_patient and entry["patientid"] in patients:
-            result.drop(entry, "a patient's further image")
-        elif most is not None and len(result.kept) >= most:
-            result.drop(entry, "over the limit")
-        else:
-            patients.add(entry["patientid"])
-            result.kept.append(entry)
-    return result
-
-
-def file_names(entries: Sequence[Entry]) -> list[str]:
-    """Return the name that each entry's image gets in the class folder.
-
-    The collection lists a few images under two patient numbers. Each is kept as it is listed, the later one with the
-    patient in its name; that two patients who share an image are one person is for the split to see.
-    """
-    names: list[str] = []
-    for entry in entries:
-        name = entry["filename"]
-        names.append(name if name not in names else f"{Path(name).stem}-patient{entry['patientid']}{Path(name).suffix}")
-    return names
-
-
-def manifest_row(entry: Entry, name: str, label: str, digest: str) -> dict[str, str]:
-    """Return the manifest's row of an entry; an entry without a patient number is a patient of its own."""
-    row = {
-        "file": name,
-        "label": label,
-        "patient": entry["patientid"] or f"unnumbered-{name}",
-        "view": entry["view"],
-        "finding": entry["finding"],
-        "source": SOURCE,
-        "licence": entry["license"],
-        "url": entry["url"],
-        "sha256": digest,
-    }
-    return row | {column: entry[column] for column in CLINICAL}
-
-
-def account(selection: Selection, total: int) -> str:
-    """Say how many rows were read, kept and dropped for which reason, and of how many patients the kept images are."""
-    reasons = ", ".join(f"{reason} {count}" for reason, count in selection.dropped.items() if count)
-    patients = len({entry["patientid"] for entry in selection.kept})
-    twice = len(selection.kept) - len({entry.path for entry in selection.kept})
-    kept = f"{len(selection.kept)} images of {patients} patients kept" + (
-        f" ({twice} of them listed under two patients)" if twice else ""
-    )
-    return f"{total} rows read, {kept}, {sum(selection.dropped.values())} dropped" + (
-        f" ({reasons})" if reasons else ""
-    )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from detector import kaggle
 from detector.cache import key
-from detector.crossvalidation import patient_area
-from detector.evaluation import Area, Evaluation
-from detector.inspection import Traits
+from detector.evaluation import Evaluation
 from detector.study import Study
+from detector.traits import linear_area, trait_matrix
 
 # pHash of two scans of one film differs by a few bits of 64; of two patients in the same view, by ten and more.
 # Measured on the real data of shared/: no two patients' radiographs lie nearer than this.
@@ -95,72 +93,6 @@ def source(study: Study) -> Finding:
         not shared,
         {"sources": {name: sorted(found) for name, found in sources.items()}},
     )
-
-
-def trait_matrix(traits: Sequence[Traits]) -> np.ndarray:
-    """Return the traits as numbers.
-
-    Returns
-    -------
-    ndarray of shape (n, traits)
-        log width, log height, log aspect ratio, colour, mean and spread of intensity, and one column a file format.
-    """
-    formats = sorted({trait.format for trait in traits})
-    return np.array(
-        [
-            [
-                np.log(trait.width),
-                np.log(trait.height),
-                np.log(trait.width / trait.height),
-                trait.colour,
-                trait.mean,
-                trait.deviation,
-                *(trait.format == name for name in formats),
-            ]
-            for trait in traits
-        ],
-        float,
-    )
-
-
-def linear_scores(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> np.ndarray:
-    """Return out-of-fold scores of a logistic regression, by patients.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n, columns)
-    is_positive : ndarray of shape (n,), bool
-    patients : ndarray of shape (n,)
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Decision values; empty where a class has too few patients to cross-validate.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    fewest = min(len(set(patients[side])) for side in (is_positive, ~is_positive))
-    folds = min(5, fewest)
-    if folds < 2:
-        return np.empty(0)
-    scores = np.zeros(len(is_positive))
-    chosen = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for train, held_out in chosen.split(columns, is_positive, patients):
-        if len(set(is_positive[train])) < 2:
-            return np.empty(0)
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        scores[held_out] = model.fit(columns[train], is_positive[train]).decision_function(columns[held_out])
-    return scores
-
-
-def linear_area(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Area | None:
-    """Return the AUC of `linear_scores`, with an interval over patients; None where it cannot be estimated."""
-    scores = linear_scores(columns, is_positive, patients, seed)
-    return patient_area(scores[None], is_positive, patients, seed) if len(scores) else None
 
 
 def traits(study: Study, positive: int, seed: int) -> Finding:

@@ -7,8 +7,6 @@ the image's side, 0…1, from the upper left corner; the patient's right is on t
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -232,30 +230,3 @@ def _expose(attenuation: np.ndarray, tilt: float, generator: np.random.Generator
     fine = generator.normal(0.0, generator.uniform(0.008, 0.022), film.shape)
     coarse = 1.8 * _blur(generator.normal(0.0, 0.02, film.shape).astype(np.float32), 0.0022)
     return np.rint(255.0 * np.clip(film + fine + coarse, 0.0, 1.0)).astype(np.uint8)
-
-
-def encode(film: np.ndarray) -> bytes:
-    """Return a phantom as the bytes of a PNG file, the same on every run."""
-    from PIL import Image
-
-    data = io.BytesIO()
-    Image.fromarray(film).save(data, "PNG")
-    return data.getvalue()
-
-
-def manifest_rows(drawn: dict[str, bytes], label: str) -> list[dict[str, str]]:
-    """Return the manifest's rows of phantoms, given their files' bytes by name; each is a patient of its own."""
-    return [
-        {
-            "file": name,
-            "label": label,
-            "patient": name.partition(".")[0],
-            "view": "PA",
-            "finding": "COVID-19" if label == "covid" else "No Finding",
-            "source": SOURCE,
-            "licence": "CC0 1.0",
-            "url": "",
-            "sha256": hashlib.sha256(data).hexdigest(),
-        }
-        for name, data in drawn.items()
-    ]

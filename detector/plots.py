@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.evaluation import Evaluation, roc_band
+from detector.evaluation import Evaluation
+from detector.intervals import roc_band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from detector import runtime, weights
-from detector.backbone import WIDTH, Backbone, View, choose_precision
+from detector.backbone import WIDTH, Backbone, View
 from detector.cache import Cache, default_folder
 from detector.command_line import Story, progress
 from detector.dataset import Dataset, patients
 from detector.inspection import Traits, inspect
 from detector.occlusion import Occlusion
+from detector.precision import choose_precision
 from detector.rotation import angles
 from detector.scratch import Scratch
 

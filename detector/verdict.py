@@ -17,7 +17,7 @@ from detector.audit import (
     WITHOUT,
     Experiment,
 )
-from detector.evaluation import Area, Proportion
+from detector.intervals import Area, Proportion
 
 CHANCE = 0.5
 # Half of what lies above chance: a classifier that keeps more of it than it loses did not need what was taken away.

@@ -12,7 +12,7 @@ from conftest import SHARED, classes, digest, needs, picture, refused, script, t
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector import InputError, cohen, kaggle, manifest
+from detector import InputError, cohen, kaggle, manifest, selection
 
 CLONE = SHARED / "covid-chestxray-dataset"
 
@@ -57,7 +57,7 @@ def test_metadata_of_every_era(era, kept):
     """The counts are those of a filter by hand: finding has COVID-19, view is PA."""
     path = SHARED / "metadata-eras" / f"2020-04-{era}.csv"
     entries = cohen.read_metadata(path)
-    chosen = cohen.select(entries, lambda finding: cohen.names_finding(finding, "COVID-19"), ["PA"])
+    chosen = selection.select(entries, lambda finding: cohen.names_finding(finding, "COVID-19"), ["PA"])
     with open(path, newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     by_hand = [row for row in table if "COVID-19" in row["finding"] and row["view"] == "PA"]
@@ -295,7 +295,7 @@ def test_phantoms(tmp_path):
 
 
 def test_brightness_alone_does_not_tell_phantoms_apart():
-    from detector.evaluation import auc
+    from detector.intervals import auc
     from detector.phantom import draw
 
     ill = np.array([draw(True, 10_000 + i).mean() for i in range(40)])
@@ -323,7 +323,7 @@ def test_any_bytes_are_metadata_or_refused(tmp_path_factory, data):
     path.write_bytes(b"patientid,finding,view,filename\n" + data)
     try:
         entries = cohen.read_metadata(path)
-        cohen.select(entries, lambda finding: True, ["PA", ""])
+        selection.select(entries, lambda finding: True, ["PA", ""])
     except InputError:
         pass
 
@@ -333,7 +333,7 @@ def test_any_bytes_are_metadata_or_refused(tmp_path_factory, data):
 def test_no_file_name_leads_out_of_the_clone(folder, filename):
     entry = cohen.Entry(2, {"folder": folder, "filename": filename})
     try:
-        path = cohen.require_inside(entry)
+        path = selection.require_inside(entry)
     except InputError:
         return
     resolved = Path("/clone", path).resolve()
