@@ -149,8 +149,11 @@ def test_traits_that_separate_are_found():
 
 
 def test_near_duplicates_differ_by_few_bits():
-    hashes = np.array([0b0, 0b111, 0xFFFF, 0b11111], np.uint64)
-    assert evidence.near_pairs(hashes, np.array([0]), np.array([1, 2, 3])) == [(0, 1)]
+    hashes = np.zeros((4, 4), np.uint64)
+    hashes[1, :2] = 2**20 - 1  # 40 bits
+    hashes[2, :2] = 2**20 - 1, 2**21 - 1  # 41 bits
+    assert evidence.near_pairs(hashes, np.array([0]), np.array([1, 2])) == [(0, 1)]
+    assert evidence.near_pairs(hashes, np.array([0]), np.array([3])) == [(0, 3)]
 
 
 # What a training run sees for free
