@@ -13,8 +13,9 @@ from detector.evaluation import Evaluation
 from detector.study import Study
 from detector.traits import linear_area, trait_matrix
 
-# A hash of 16 × 16 = 256 bits. On the 200 real radiographs of shared/, the nearest two of different patients differ by
-# 56 bits; an image and itself as JPEG of quality 60 by at most 8, at half the size and cropped by 3 pixels by at most 38.
+# A hash of 16 × 16 = 256 bits. On 200 real radiographs (72 COVID-19, 38 controls, 90 normals), the nearest two of
+# different patients differ by 56 bits; an image and itself as JPEG of quality 60 by at most 8, at half the size and
+# cropped by 3 pixels by at most 38. With the usual 64 bits, two patients differ by as few as 4.
 HASH_SIDE, NEAR_BITS = 16, 40
 TRAITS_AUC = 0.75
 ADULT = 18.0  # years
