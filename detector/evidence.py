@@ -55,11 +55,13 @@ def width(result: Evaluation, patients: int) -> Finding:
     """Tell how much a result of so few images can say."""
     acc = result.acc
     wide = acc.high - acc.low
+    perfect = result.auc.low == result.auc.high == 1.0
+    no_error = " That the AUC's interval is a point means that no pair was ranked wrongly, not that none could be."
     return Finding(
         "size",
         f"{acc.n} held-out images of {patients} patients: accuracy {acc.value:.2f} means somewhere in "
         f"{acc.low:.2f}-{acc.high:.2f}.",
-        "A difference smaller than this interval is chance.",
+        "A difference smaller than this interval is chance." + (no_error if perfect else ""),
         "Run: --folds 5 --repeats 5, which judges every image." if wide > 0.1 else "",
         wide > 0.1,
         {"images": acc.n, "patients": patients, "interval_width": wide},
