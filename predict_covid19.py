@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from detector import printable
-from detector.command_line import DISCLAIMER, Parser, Story, add_common, progress, run
+from detector.command_line import DISCLAIMER, Parser, add_common, progress, run
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
 
@@ -31,7 +31,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
-    story = Story(options.quiet)
 
     from detector import InputError, clinical_table, model_file, prediction, runtime
     from detector.files import require_folder, require_outputs
@@ -58,7 +57,7 @@ def main(arguments: list[str] | None) -> int:
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
     prediction.write(done, failures, description, options.csv, options.json)
-    story.tell(DISCLAIMER)
+    print(DISCLAIMER)
     return 1 if failures else 0
 
 
