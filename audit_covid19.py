@@ -41,6 +41,7 @@ def main(arguments: list[str] | None) -> int:
 
     from detector import InputError, audit, audit_images, clinical, head, model_file, report
     from detector.files import require_folder, require_writable, write_together
+    from detector.weights import DIGEST, digest
 
     require_folder(options.output)
     page, picture = options.output / "audit.json", options.output / "audit.png"
@@ -52,6 +53,10 @@ def main(arguments: list[str] | None) -> int:
     if options.external and not options.model.is_file():
         raise InputError(f"--external needs a saved model, and --model {options.model} is not a file; train one first")
     saved = model_file.read(options.model) if options.external else None
+    if saved and digest(saved[0]) != DIGEST:
+        raise InputError(
+            f"--model {options.model} has another base than ImageNet's; it was not saved by train_covid19.py"
+        )
     if saved and saved[2].pool != options.pool:
         raise InputError(f"--model {options.model} was trained with --pool {saved[2].pool}; audit with the same")
 

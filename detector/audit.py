@@ -64,8 +64,8 @@ class Audit:
     parts : Parts
     settings : Settings
     masks : Path or None
-        Folder of lung masks; they are used where every image of an experiment has one, else a centred box: a mask for
-        one class and a box for the other would tell them apart by itself.
+        Folder of lung masks. Where both sides of an experiment have enough of them, it is made on the images that have
+        one; else with a centred box: a mask for one class and a box for the other would tell them apart by itself.
     """
 
     def __init__(self, study: Study, parts: Parts, settings: Settings, masks: Path | None) -> None:

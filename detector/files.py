@@ -197,11 +197,17 @@ def _remove(part: Path) -> None:
 def _new_part(path: Path, stack: ExitStack) -> Path:
     """Make the temporary file for `path`, locked until `stack` closes."""
     sweep(path)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent)
-    _unfinished.add(Path(name))
-    stack.callback(os.close, descriptor)
-    if fcntl:
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent)
+        _unfinished.add(Path(name))
+        stack.callback(os.close, descriptor)
+        if not fcntl:
+            break
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Another run may have swept it between these two lines, when it was not locked yet.
+        if os.fstat(descriptor).st_nlink:
+            break
+    if fcntl:
         # mkstemp makes files private; an output has the permissions that the user's umask gives.
         mask = os.umask(0)
         os.umask(mask)
