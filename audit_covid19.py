@@ -41,6 +41,7 @@ def main(arguments: list[str] | None) -> int:
 
     from detector import InputError, audit, audit_images, clinical, head, model_file, report
     from detector.files import require_folder, require_writable, write_together
+    from detector.occlusion import find_masks
     from detector.weights import DIGEST, digest
 
     require_folder(options.output)
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None) -> int:
     clinical.fit(columns, [parts.dataset.images[row].row for row in parts.own])
     if options.external and not options.model.is_file():
         raise InputError(f"--external needs a saved model, and --model {options.model} is not a file; train one first")
+    masks = find_masks(options.masks, [image.path for image in parts.dataset.images]) if options.masks else {}
     saved = model_file.read(options.model) if options.external else None
     if saved and digest(saved[0]) != DIGEST:
         raise InputError(
@@ -78,7 +80,7 @@ def main(arguments: list[str] | None) -> int:
     settings = audit.Settings(
         options.positive, options.rotations, recipe, options.folds, options.repeats, options.seed, columns
     )
-    inquiry = audit.Audit(study, parts, settings, options.masks)
+    inquiry = audit.Audit(study, parts, settings, masks)
     with story.timed("experiments"):
         experiments = inquiry.run()
         called = inquiry.called_positive()

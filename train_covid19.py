@@ -76,6 +76,7 @@ def main(arguments: list[str] | None) -> int:
 
     from detector import crossvalidation, evidence, head, model, plots, report
     from detector.evaluation import evaluate
+    from detector.material import Material
     from detector.study import open_study
 
     study = open_study(images, story, **study_options(options))
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None) -> int:
 
     story.tell(f"computing features ({study.precision} for training copies, weights: {study.origin})...")
     with story.timed("forward"):
-        material = crossvalidation.Material(
+        material = Material(
             study.copies_of(train, options.rotations, options.seed),
             study.exact_of(held_out),
             labels,
@@ -138,8 +139,7 @@ def main(arguments: list[str] | None) -> int:
             print(line)
         for line in report.operating_point(options.sensitivity, threshold, result, labels[held_out], probabilities):
             print(line)
-        against = (train[:0], held_out) if options.folds else (train, held_out)
-        findings = evidence.gather(study, result, positive, *against, options.seed)
+        findings = evidence.gather(study, result, positive, train, held_out, material.patients, options.seed)
         print("Can this number be believed?")
         for finding in findings:
             print(f"  {finding}")
@@ -197,6 +197,8 @@ def choose_split(options: argparse.Namespace, study: Study, story: Story) -> tup
     else:
         story.tell("images are split whoever they are of: a person may be on both sides")
     if options.folds:
+        # Drawn here only to say before the long work that they cannot be.
+        split.folds(labels, study.groups(kind), dataset.classes, options.folds, options.seed)
         everything = np.arange(len(labels))
         return kind, everything, everything
     if kind == "patient":

@@ -10,8 +10,6 @@ from pathlib import Path
 from measure import ROOT, Run, machine, run
 
 SHARED = ROOT.parent / "shared" / "data" / "seed-dataset"
-# The tutorial draws a fresh rotation every epoch; so does K = epochs.
-FRESH = 25
 STARTS = (
     ("train_covid19.py", "--help"),
     ("train_covid19.py", "--epochs", "0"),

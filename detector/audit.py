@@ -14,7 +14,7 @@ from detector.evaluation import predict
 from detector.intervals import Area, Proportion, patient_area, proportion
 from detector.material import Material
 from detector.model import Description
-from detector.occlusion import Occlusion, find_masks
+from detector.occlusion import Occlusion
 from detector.study import Study
 from detector.traits import linear_area, trait_matrix
 
@@ -63,15 +63,14 @@ class Audit:
         Opened on ``parts.dataset``.
     parts : Parts
     settings : Settings
-    masks : Path or None
-        Folder of lung masks. Where both sides of an experiment have enough of them, it is made on the images that have
-        one; else with a centred box: a mask for one class and a box for the other would tell them apart by itself.
+    masks : dict of str to Path
+        Lung masks by the image's stem; empty for none. Where both sides of an experiment have enough of them, it is
+        made on the images that have one; else with a centred box: a mask for one class and a box for the other would
+        tell them apart by itself.
     """
 
-    def __init__(self, study: Study, parts: Parts, settings: Settings, masks: Path | None) -> None:
-        self.study, self.parts, self.settings = study, parts, settings
-        paths = [image.path for image in study.dataset.images]
-        self.masks = find_masks(masks, paths) if masks else {}
+    def __init__(self, study: Study, parts: Parts, settings: Settings, masks: dict[str, Path]) -> None:
+        self.study, self.parts, self.settings, self.masks = study, parts, settings, masks
         self.notes: list[str] = []
 
     def run(self) -> list[Experiment]:

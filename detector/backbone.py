@@ -62,6 +62,7 @@ class Backbone:
         self.cache = cache
         self.computed = 0  # images that went through the network
         self.seconds = 0.0  # that they took in it
+        self._had: dict[bytes, bytes] = {}
         self._forward: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
 
     def features(
@@ -88,13 +89,16 @@ class Backbone:
             Independent, to 1e-5, of the cache, of the order of the views and of the batches they fall into.
         """
         names = [self._key(view, precision) for view in views]
-        held = self.cache.get(names)
+        # What this run has had already is not asked of the cache again, and not lost where there is none.
+        held = {name: self._had[name] for name in names if name in self._had}
+        held |= self.cache.get(name for name in names if name not in held)
         features = np.empty((len(views), WIDTH), np.float32)
         missing: dict[bytes, View] = {}
         for view, name in zip(views, names, strict=True):
             if len(held.get(name, b"")) != 4 * WIDTH:
                 missing.setdefault(name, view)
         computed = dict(self._compute(missing, precision, pixels, shown))
+        self._had |= held | {name: row.astype("<f4").tobytes() for name, row in computed.items()}
         for i, name in enumerate(names):
             features[i] = computed[name] if name in computed else np.frombuffer(held[name], "<f4")
         return features

@@ -63,14 +63,13 @@ class Dataset:
         return {name: sum(image.label == name for image in self.images) for name in self.classes}
 
 
-def load(folder: Path, least_classes: int = 2) -> Dataset:
+def load(folder: Path) -> Dataset:
     """List the images of a data set, without reading them.
 
     Parameters
     ----------
     folder : Path
         Holds a folder for each class; an image's class is the folder that holds it.
-    least_classes : int, default=2
 
     Returns
     -------
@@ -92,7 +91,7 @@ def load(folder: Path, least_classes: int = 2) -> Dataset:
     classes = sorted({image.label for image in images})
     if not images:
         raise InputError(f"data set {folder} holds no images; build it first, as the README says")
-    if len(classes) < least_classes:
+    if len(classes) < 2:
         raise InputError(f"data set {folder} has one class only, {classes[0]}; a detector needs two folders of images")
     synthetic = [image.source == phantom.SOURCE for image in images]
     if any(synthetic) and not all(synthetic):

@@ -153,16 +153,23 @@ def near_pairs(hashes: np.ndarray, left: np.ndarray, right: np.ndarray) -> list[
     return pairs
 
 
-def duplicates(study: Study, train: np.ndarray, held_out: np.ndarray) -> Finding:
-    """Tell whether held-out images are, exactly or nearly, among the training images."""
+def duplicates(study: Study, train: np.ndarray, held_out: np.ndarray, groups: np.ndarray) -> Finding:
+    """Tell whether held-out images are, exactly or nearly, among the training images.
+
+    Images of one group are always on one side; in a cross-validation, where each image is on both in turn, any pair of
+    different groups is across some split.
+    """
     trained_on: dict[str, list[int]] = defaultdict(list)
     for row in train:
         trained_on[study.traits[row].digest].append(int(row))
-    exact = [(int(row), twin) for row in held_out for twin in trained_on[study.traits[row].digest]]
+    same = [(int(row), twin) for row in held_out for twin in trained_on[study.traits[row].digest]]
     # Phantoms are more alike than people are; the bound was measured on people.
     drawn = all(image.source == phantom.SOURCE for image in study.dataset.images)
-    near = [] if drawn else near_pairs(perceptual_hashes(study), held_out, train)
-    near = [pair for pair in near if pair not in set(exact)]
+    alike = [] if drawn else near_pairs(perceptual_hashes(study), held_out, train)
+    exact, near = (
+        {tuple(sorted(pair)) for pair in pairs if groups[pair[0]] != groups[pair[1]]} for pairs in (same, alike)
+    )
+    exact, near = sorted(exact), sorted(near - exact)
     files = [[study.dataset.images[i].file for i in pair] for pair in (exact + near)]
     if not files:
         return Finding("duplicates", "No held-out image has an exact or near duplicate in training.", "", "", False)
@@ -211,7 +218,13 @@ def _is_child(source_name: str, age: str) -> bool | None:
 
 
 def gather(
-    study: Study, result: Evaluation, positive: int, train: np.ndarray, held_out: np.ndarray, seed: int
+    study: Study,
+    result: Evaluation,
+    positive: int,
+    train: np.ndarray,
+    held_out: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
 ) -> list[Finding]:
     """Return every finding about a run.
 
@@ -221,6 +234,9 @@ def gather(
     result : Evaluation
     positive : int
     train, held_out : ndarray of int
+        All images both times in a cross-validation.
+    groups : ndarray of shape (n,)
+        What the split keeps whole.
     seed : int
 
     Returns
@@ -231,7 +247,7 @@ def gather(
         width(result, len(set(study.patients[held_out]))),
         source(study),
         traits(study, positive, seed),
-        duplicates(study, train, held_out),
+        duplicates(study, train, held_out, groups),
         children(study),
     ]
     return [finding for finding in found if finding is not None]
