@@ -179,6 +179,14 @@ def test_what_a_run_sees_for_free(tmp_path):
     assert found["duplicates"]["figures"]["near"] >= 1
     assert found["source"]["alarming"]
     assert found["size"]["figures"]["images"] == 8
+    done = script(
+        *("train_covid19.py", "-d", "data", "--epochs", 1, "--rotations", 0, "--split", "image", "--quiet"),
+        *("--folds", 2),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    found = {one["name"]: one for one in json.loads((tmp_path / "covid19.json").read_text())["believed"]}
+    assert found["duplicates"]["figures"]["near"] >= 12
 
 
 def test_folds_in_the_script(tmp_path):
