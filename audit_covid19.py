@@ -6,7 +6,7 @@ import argparse
 import textwrap
 from pathlib import Path
 
-from detector.command_line import Parser, Story, add_common, between, run, whole_number
+from detector.command_line import Parser, Story, add_common, between, run, say, whole_number
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
 
@@ -89,12 +89,12 @@ def main(arguments: list[str] | None) -> int:
     judged = verdict.judge(experiments, called, options.positive)
 
     for experiment in experiments:
-        print(f"{experiment.name:<34} {experiment.auc}  {experiment.question}")
+        say(f"{experiment.name:<34} {experiment.auc}  {experiment.question}")
     if called:
-        print(f"{'controls called ' + options.positive:<34} {called}")
+        say(f"{'controls called ' + options.positive:<34} {called}")
     for note in inquiry.notes:
-        print(f"note: {note}")
-    print("\n".join(textwrap.wrap(f"Verdict: {judged}", 118)))
+        say(f"note: {note}")
+    say("\n".join(textwrap.wrap(f"Verdict: {judged}", 118)))
 
     record = {
         "notice": "Educational software: never a diagnosis.",
@@ -109,8 +109,8 @@ def main(arguments: list[str] | None) -> int:
     }
     write_together(
         {
-            page: lambda path: report.write_json(record | {"times": story.seconds}, path),
-            picture: lambda path: forest(experiments, judged, path),
+            page: report.as_json(record | {"times": story.seconds}),
+            picture: forest(experiments, judged),
         }
     )
     story.tell(f"wrote {page}, {picture}")

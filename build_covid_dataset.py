@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from detector import InputError
@@ -32,7 +33,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="keep at most N images of each folder")
     add_common(parser, seed=False)
     options = parser.parse_args(arguments)
-    if options.controls and options.controls.resolve() == options.output.resolve():
+    if options.controls and os.path.realpath(options.controls) == os.path.realpath(options.output):
         parser.error(f"argument --controls: {options.controls} is the same folder as --output")
     return options
 
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None) -> int:
 
     from detector import cohen, download, manifest, selection
     from detector.files import copy_whole, require_folder, sha256
-    from detector.radiographs import read
+    from detector.radiographs import from_bytes
 
     wanted = {options.output: lambda finding: cohen.names_finding(finding, options.finding)}
     if options.controls:
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None) -> int:
     clone, base = options.covid, options.base_url or cohen.BASE_URL
     if options.download:
         story.tell(f"fetching {cohen.METADATA} from {base}...")
-        failures = download.fetch_all(base, [cohen.METADATA_PATH], clone, cohen.read_metadata, options.quiet)
+        failures = download.fetch_all(base, [cohen.METADATA_PATH], clone, cohen.parse_metadata, options.quiet)
         for reason in failures.values():
             raise InputError(
                 f"{base}/{cohen.METADATA} cannot be fetched: {reason}; clone the collection and use --covid"
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None) -> int:
     if options.download:
         paths = [entry.path for chosen in selections.values() for entry in chosen.kept]
         story.tell(f"fetching those of {len(paths)} images that {clone} does not hold yet...")
-        failures = download.fetch_all(base, paths, clone, read, options.quiet)
+        failures = download.fetch_all(base, paths, clone, from_bytes, options.quiet)
     for folder, chosen in selections.items():
         shown = progress(chosen.kept, len(chosen.kept), f"checking images for {folder}", options.quiet)
         readable = selection.keep_readable(clone, chosen, failures, shown)

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None) -> int:
     story = Story(options.quiet)
 
     from detector import manifest, phantom
-    from detector.files import require_folder, write_whole
+    from detector.files import require_folder, write_together
 
     for label in phantom.CLASSES:
         require_folder(options.output / label)
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None) -> int:
         }
         rows = manifest_rows(drawn, label)
         others = manifest.replace(
-            options.output / label, rows, lambda row, target, drawn=drawn: write_whole(drawn[row["file"]], target)
+            options.output / label, rows, lambda row, target, drawn=drawn: write_together({target: drawn[row["file"]]})
         )
         story.tell(f"{options.output / label}: {len(rows)} phantoms")
         if others:

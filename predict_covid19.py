@@ -24,7 +24,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--clinical", type=Path, metavar="CSV", help="column file, and those the model was trained with"
     )
-    parser.add_argument("--verbose", action="store_true", help="let TensorFlow log to stderr")
     add_common(parser, seed=False)
     return parser.parse_args(arguments)
 

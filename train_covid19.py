@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.command_line import Parser, Story, add_common, between, run, whole_number
+from detector.command_line import Parser, Story, add_common, between, run, say, whole_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,13 +136,13 @@ def main(arguments: list[str] | None) -> int:
             result = evaluate(labels[held_out], probabilities, classes, options.positive, options.seed, threshold)
         predicted = found.predicted[0] if options.folds else None
         for line in report.lines(result, labels[held_out], probabilities, threshold, predicted):
-            print(line)
+            say(line)
         for line in report.operating_point(options.sensitivity, threshold, result, labels[held_out], probabilities):
-            print(line)
+            say(line)
         findings = evidence.gather(study, result, positive, train, held_out, material.patients, options.seed)
         print("Can this number be believed?")
         for finding in findings:
-            print(f"  {finding}")
+            say(f"  {finding}")
 
     story.tell("saving...")
     with story.timed("save"):
@@ -168,12 +168,12 @@ def main(arguments: list[str] | None) -> int:
         }
         write_together(
             {
-                options.plot: lambda path: plots.training(fitted.training.history, "Training the head, by epoch", path),
-                options.evaluation: lambda path: plots.evaluation(
-                    result, probabilities[:, positive], labels[held_out] == positive, title, options.seed, path
+                options.plot: plots.training(fitted.training.history, "Training the head, by epoch"),
+                options.evaluation: plots.evaluation(
+                    result, probabilities[:, positive], labels[held_out] == positive, title, options.seed
                 ),
-                options.model: lambda path: model.save(joined, description, path),
-                options.json: lambda path: report.write_json(record | {"times": story.seconds}, path),
+                options.model: model.as_file(joined, description, options.model.suffix),
+                options.json: report.as_json(record | {"times": story.seconds}),
             }
         )
     story.tell(f"wrote {', '.join(str(path) for path in outputs.values())}")

@@ -18,6 +18,9 @@ FILE = "features.sqlite3"
 MAX_BYTES = 512 * 2**20  # 250,000 features; the least recently used go first
 BUSY_SECONDS = 30.0
 
+# What SQLite says where the file is well, and its surroundings are not.
+TROUBLES = ("database is locked", "disk is full", "readonly database", "unable to open", "disk I/O error")
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     key BLOB PRIMARY KEY, value BLOB NOT NULL, checksum BLOB NOT NULL, used REAL NOT NULL
@@ -105,9 +108,9 @@ class Cache:
                 with closing(self._connect()) as database, database:
                     action(database)
                 return
-            except sqlite3.DatabaseError as error:
-                damaged = not isinstance(error, sqlite3.OperationalError) or "malformed" in str(error)
-                if damaged and attempt == 0:
+            except sqlite3.Error as error:
+                # Damage shows in any way, also as a table or a column that is gone; what is not damage is known.
+                if attempt == 0 and not any(trouble in str(error) for trouble in TROUBLES):
                     self._discard()
                 else:
                     self.trouble = str(error)

@@ -23,6 +23,7 @@ COMMIT = "cec70df07d40383581484c70bb6ada1e6a2fc077"
 BASE_URL = f"https://raw.githubusercontent.com/ieee8023/covid-chestxray-dataset/{COMMIT}"
 
 NEEDED = ("patientid", "finding", "view", "filename")
+MAX_BYTES = 64 * 2**20  # a hundred times the collection's
 # What the collection writes where nobody has said what the finding is.
 UNKNOWN_FINDINGS = frozenset({"", "todo", "unknown", "na", "nan", "none"})
 
@@ -70,11 +71,25 @@ def read_metadata(path: Path) -> list[Entry]:
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} is not a folder; clone covid-chestxray-dataset there, or use --download")
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no regular file; is {path.parent} a clone of covid-chestxray-dataset?")
+        if path.exists() and path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} has more than {MAX_BYTES >> 20} MiB; the collection's metadata is smaller")
         data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} is missing; is {path.parent} a clone of covid-chestxray-dataset?") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    return parse_metadata(data, path)
+
+
+def parse_metadata(data: bytes, path: Path) -> list[Entry]:
+    """Read the bytes of a `metadata.csv`; `path` is what errors call it.
+
+    Raises
+    ------
+    InputError
+    """
     table = csv.reader(io.StringIO(_decode(data), newline=""), strict=True)
     try:
         columns = [simple(name) for name in next(table, [])]

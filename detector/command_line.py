@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from detector import InputError, printable
-from detector.files import abandon
+from detector.unfinished import abandon
 
 T = TypeVar("T")
 
@@ -40,6 +40,12 @@ def fail(program: str, message: str, status: int = 2) -> NoReturn:
     """Print one line on stderr and leave."""
     print(f"{program}: error: {printable(message)}", file=sys.stderr, flush=True)
     leave(status)
+
+
+def say(text: object) -> None:
+    """Print a result; what strangers named has no say over the terminal."""
+    for line in str(text).split("\n"):
+        print(printable(line))
 
 
 def leave(status: int) -> NoReturn:
@@ -86,8 +92,8 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -
     if seed:
         parser.add_argument("--seed", type=whole_number(0), default=42, metavar="N", help="seed of every random draw")
     parser.add_argument("--quiet", action="store_true", help="print results only: no stages, no progress")
+    parser.add_argument("--verbose", action="store_true", help="TensorFlow's log, and where an unforeseen error arose")
     if tensorflow:
-        parser.add_argument("--verbose", action="store_true", help="let TensorFlow log to stderr")
         parser.add_argument(
             "--weights", type=Path, metavar="FILE", help="VGG16's ImageNet weights, Keras' notop HDF5 (default: found)"
         )
@@ -102,7 +108,7 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -
 
 
 def run(main: Callable[[list[str] | None], int]) -> NoReturn:
-    """Run a script's `main` and turn how it ends into an exit status: 0 done, 1 partly, 2 bad input, 130 Ctrl-C."""
+    """Run a script's `main`; its exit status is 0 done, 1 partly, 2 bad input, 70 a fault of ours, 130 Ctrl-C."""
     program = Path(sys.argv[0]).name
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what the terminal's encoding cannot: show its escape rather than fail.
@@ -124,6 +130,12 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         fail(program, f"{what}{(error.strerror or str(error)).lower()}; nothing was half-written")
+    # A fault of this program, not of its user: still one sentence, and a traceback for whoever wants to mend it.
+    except Exception as error:
+        if "--verbose" in sys.argv:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        fail(program, f"unforeseen, {reason}; nothing was half-written. --verbose shows where; please report it", 70)
     leave(status)
 
 

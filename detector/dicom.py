@@ -15,13 +15,16 @@ MARK = b"DICM"
 # A deflated data set can expand a thousandfold in memory before a single element of it can be checked.
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # named in the file's meta information, right after the mark
 
+JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")  # transfer syntaxes: baseline, extended
+ROWS = 64  # displayed at a time
+
 
 def is_dicom(head: bytes) -> bool:
     """Tell a DICOM file by its mark: four letters after a preamble of 128 bytes (DICOM PS3.10, 7.1)."""
     return head[MARK_OFFSET : MARK_OFFSET + len(MARK)] == MARK
 
 
-def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, bool]:
+def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, bool]:
     """Decode the first frame of a DICOM file for display.
 
     The stored values go through the modality and the value-of-interest transformation (DICOM PS3.4, N.2); the range
@@ -34,6 +37,8 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, bool]:
         The whole file.
     max_pixels : int
         Refuse an image of more pixels than this before they are decoded.
+    max_scanned : int
+        Refuse a JPEG of more pixels than this times its scans.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, bool]:
         If the file holds no image, one that is too large, or one in an encoding that is not supported.
     """
     import pydicom
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+    from pydicom.pixels import pixel_array
 
     # What clinical archives write is often not quite to the letter; what cannot be decoded is refused below.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -58,17 +63,35 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, bool]:
         raise ValueError("a DICOM file without an image")
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
         raise ValueError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
+    scans = dataset.PixelData.count(b"\xff\xda") if dataset.file_meta.TransferSyntaxUID in JPEG else 0
+    if scans * int(dataset.Rows) * int(dataset.Columns) > max_scanned:
+        raise ValueError(f"a JPEG of {scans} scans, a decompression bomb")
     stored = pixel_array(dataset, index=0)
     if dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
         if stored.dtype != np.uint8 or stored.ndim != 3:
             raise ValueError(f"DICOM colours of kind {dataset.PhotometricInterpretation}")
         return stored, True
+    if stored.ndim != 2:
+        raise ValueError(f"DICOM grey values of shape {stored.shape}")
+    shown = np.empty(stored.shape, np.uint8)
+    # Some rows at a time: in double precision the whole image would be eight times itself, several times over.
+    for start in range(0, len(stored), ROWS):
+        shown[start : start + ROWS] = _display(stored[start : start + ROWS], dataset)
+    return shown, False
+
+
+def _display(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Take stored values through both transformations, to 0…255."""
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
     shown = apply_voi_lut(apply_modality_lut(stored, dataset), dataset, prefer_lut=True).astype(np.float64)
     low, high = _range(dataset)
     grey = np.clip((shown - low) / (high - low), 0.0, 1.0)
+    if not np.isfinite(grey).all():
+        raise ValueError("DICOM values that are not finite")
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         grey = 1.0 - grey
-    return np.rint(grey * 255.0).astype(np.uint8), False
+    return np.rint(grey * 255.0)
 
 
 def _range(dataset: Dataset) -> tuple[float, float]:

@@ -23,7 +23,7 @@ def fetch_all(
     base: str,
     paths: Iterable[PurePosixPath],
     folder: Path,
-    check: Callable[[Path], object],
+    check: Callable[[bytes, Path], object],
     quiet: bool = False,
 ) -> dict[PurePosixPath, str]:
     """Fetch files below `base` into `folder`, leaving out those that are there already and pass `check`.
@@ -39,7 +39,7 @@ def fetch_all(
     folder : Path
         Made if it is missing.
     check : callable
-        Raises `InputError` for a file that must not count.
+        Given a file's bytes and its name, raises `InputError` for one that must not count.
     quiet : bool
         Show no progress.
 
@@ -80,24 +80,27 @@ def fetch_all(
     return failures
 
 
-def _passes(path: Path, check: Callable[[Path], object]) -> bool:
+def _passes(path: Path, check: Callable[[bytes, Path], object]) -> bool:
     try:
-        check(path)
-    except InputError:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return False
+        check(path.read_bytes(), path)
+    except (OSError, InputError):
         return False
-    return path.is_file()
+    return True
 
 
-def _fetch(session: object, address: str, path: Path, check: Callable[[Path], object]) -> None:
+def _fetch(session: object, address: str, path: Path, check: Callable[[bytes, Path], object]) -> None:
     """Fetch one file; a body that breaks off is asked for again, as the session does with an answer that never came."""
     import requests
 
     path.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, TRIES + 1):
         try:
+            data = _receive(session, address)
+            check(data, path)
             with whole(path) as part:
-                _receive(session, address, part)
-                check(part)
+                part.write(data)
             return
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError):
             if attempt == TRIES:
@@ -105,19 +108,20 @@ def _fetch(session: object, address: str, path: Path, check: Callable[[Path], ob
             time.sleep(0.2 * 2**attempt)
 
 
-def _receive(session: object, address: str, part: Path) -> None:
+def _receive(session: object, address: str) -> bytes:
     start = time.monotonic()
+    received = bytearray()
     with session.get(address, stream=True, timeout=TIMEOUT, allow_redirects=False) as answer:
         answer.raise_for_status()
         if answer.is_redirect or answer.status_code != 200:
             raise InputError(f"answered with status {answer.status_code} instead of the file")
-        with open(part, "wb") as file:
-            for piece in answer.iter_content(1 << 16):
-                file.write(piece)
-                if file.tell() > MAX_BYTES:
-                    raise InputError(f"larger than {MAX_BYTES >> 20} MiB")
-                if time.monotonic() - start > MAX_SECONDS:
-                    raise InputError(f"not whole after {MAX_SECONDS} s")
+        for piece in answer.iter_content(1 << 16):
+            received += piece
+            if len(received) > MAX_BYTES:
+                raise InputError(f"larger than {MAX_BYTES >> 20} MiB")
+            if time.monotonic() - start > MAX_SECONDS:
+                raise InputError(f"not whole after {MAX_SECONDS} s")
+    return bytes(received)
 
 
 def _reason(error: Exception) -> str:

@@ -5,38 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from detector import InputError
-
-try:
-    import fcntl
-except ImportError:  # Windows: an open file cannot be deleted there, which is all that the lock is for.
-    fcntl = None
-
-
-# What is being written and has no name of its own yet; removed when a signal ends the run.
-_unfinished: set[Path] = set()
-
-
-def abandon() -> None:
-    """Remove everything that is half-written, when a run ends without unwinding."""
-    for path in list(_unfinished):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Give a folder that is gone afterwards, even if a signal ends the run."""
-    with tempfile.TemporaryDirectory() as name:
-        _unfinished.add(Path(name))
-        try:
-            yield Path(name)
-        finally:
-            _unfinished.discard(Path(name))
+from detector.unfinished import Part, alone_in, folder_to_disk, sweep
 
 
 def sha256(path: Path) -> str:
@@ -52,19 +28,19 @@ def require_writable(path: Path) -> None:
     """Refuse a place that could not be written later, before any work is done.
 
     Missing parent folders are made. Permission bits do not tell what a read-only mount or an ACL will do, so a file is
-    really made and removed.
+    really made and removed; what a killed run left half-written beside it goes, too.
 
     Raises
     ------
     InputError
         If `path` is a folder, if a parent is a file, or if nothing can be made there.
     """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file to write")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        _try_out(path.parent)
+        # A name that is too long, or that this system does not allow, shows only when it is asked for.
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(path.stat().st_mode):
+                raise InputError(f"{path} is a folder; give the name of a file to write")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {_blocked(path.parent, error)}; choose another place") from None
 
@@ -78,7 +54,8 @@ def require_outputs(paths: Mapping[str, Path]) -> None:
     """
     flags: dict[Path, str] = {}
     for flag, path in paths.items():
-        other = flags.setdefault(path.resolve(), flag)
+        # Unlike `resolve`, this does not mind a link that leads in a circle.
+        other = flags.setdefault(Path(os.path.realpath(path)), flag)
         if other != flag:
             raise InputError(f"{flag} and {other} both name {path}; give each a file of its own")
         try:
@@ -98,19 +75,17 @@ def require_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a file; give the name of a folder to write to")
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        _try_out(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written to: {_blocked(path, error)}; choose another folder") from None
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name in `path`'s folder; put it in `path`'s place when the block ends well.
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write that appears as `path` when the block ends well, and not at all otherwise.
 
-    If the block raises, the temporary file is removed and `path` is as it was. A run that was killed leaves its
-    temporary file behind; it is unlocked then, and the next writer of the same `path` removes it.
+    Where the system allows it the file has no name until then: even a run that is killed leaves nothing behind. Where
+    it does not, it has a temporary one that `sweep` removes.
 
     Parameters
     ----------
@@ -119,30 +94,25 @@ def whole(path: Path) -> Iterator[Path]:
 
     Yields
     ------
-    Path
-        The temporary file, of the same suffix, already made and empty.
+    file object
+        Binary, for writing and reading.
     """
     with ExitStack() as stack:
-        part = _new_part(path, stack)
-        try:
-            yield part
-            _to_disk(part)
-            os.replace(part, path)
-            _unfinished.discard(part)
-        except BaseException:
-            _remove(part)
-            raise
+        part = Part(path, stack)
+        yield part.file
+        part.to_disk()
+        part.give_name()
+        part.rename()
 
 
-def write_together(writers: Mapping[Path, Callable[[Path], object]]) -> None:
+def write_together(contents: Mapping[Path, bytes]) -> None:
     """Write several files that belong together: every one of them, or none.
 
-    All are written under temporary names first; only when the last is on the disk are they renamed.
+    Only when the last is on the disk do they get their names.
 
     Parameters
     ----------
-    writers : mapping of Path to callable
-        For each file, what writes it, given the name to write to.
+    contents : mapping of Path to bytes
 
     Raises
     ------
@@ -150,74 +120,39 @@ def write_together(writers: Mapping[Path, Callable[[Path], object]]) -> None:
         If the disk is full or a folder has become unwritable; no file has been changed then.
     """
     with ExitStack() as stack:
-        parts: dict[Path, Path] = {}
+        path = None
         try:
-            for path, write in writers.items():
-                parts[path] = _new_part(path, stack)
-                write(parts[path])
-                _to_disk(parts[path])
-            for path, part in parts.items():
-                os.replace(part, path)
-                _unfinished.discard(part)
-        except BaseException as error:
-            for part in parts.values():
-                _remove(part)
-            if isinstance(error, OSError):
-                raise InputError(f"{path} cannot be written: {_reason(error)}; nothing was changed") from None
-            raise
+            parts = []
+            for path, data in contents.items():
+                part = Part(path, stack)
+                part.file.write(data)
+                part.to_disk()
+                parts.append(part)
+            # Two runs that write the same files end with the files of one of them, not with some of each.
+            stack.enter_context(alone_in(path.parent for path in contents))
+            for part in parts:
+                path = part.path
+                part.give_name()
+            for part in parts:
+                path = part.path
+                part.rename()
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {_reason(error)}; nothing was changed") from None
+        for folder in {path.parent for path in contents}:
+            folder_to_disk(folder)
 
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file's bytes to `target`, whole or not at all."""
-    with whole(target) as part:
-        shutil.copyfile(source, part)
+    with open(source, "rb") as file, whole(target) as part:
+        shutil.copyfileobj(file, part, 1 << 20)
 
 
-def write_whole(data: bytes, target: Path) -> None:
-    """Write bytes to `target`, whole or not at all."""
-    with whole(target) as part:
-        part.write_bytes(data)
-
-
-def sweep(path: Path) -> None:
-    """Remove what killed runs left behind while they wrote `path`."""
-    for orphan in path.parent.glob(f".{_escape(path.stem)}.*.part{_escape(path.suffix)}"):
-        with suppress(OSError), open(orphan, "rb") as file:
-            if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            orphan.unlink()
-
-
-def _remove(part: Path) -> None:
-    with suppress(OSError):
-        part.unlink()
-    _unfinished.discard(part)
-
-
-def _new_part(path: Path, stack: ExitStack) -> Path:
-    """Make the temporary file for `path`, locked until `stack` closes."""
-    sweep(path)
-    while True:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent)
-        _unfinished.add(Path(name))
-        stack.callback(os.close, descriptor)
-        if not fcntl:
-            break
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Another run may have swept it between these two lines, when it was not locked yet.
-        if os.fstat(descriptor).st_nlink:
-            break
-    if fcntl:
-        # mkstemp makes files private; an output has the permissions that the user's umask gives.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.fchmod(descriptor, 0o666 & ~mask)
-    return Path(name)
-
-
-def _to_disk(path: Path) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
+def _try_out(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    with ExitStack() as stack:
+        Part(folder / "any", stack).give_name()
 
 
 def _reason(error: OSError) -> str:
@@ -228,7 +163,3 @@ def _blocked(folder: Path, error: OSError) -> str:
     """Say why nothing can be made in `folder`; "file exists" would puzzle where a parent is a file."""
     file = next((parent for parent in (folder, *folder.parents) if parent.exists() and not parent.is_dir()), None)
     return f"{file} is a file" if file else _reason(error)
-
-
-def _escape(text: str) -> str:
-    return "".join(f"[{c}]" if c in "[]*?" else c for c in text)

@@ -78,7 +78,8 @@ def inspect(paths: Sequence[Path], cache: Cache, scratch: Scratch, quiet: bool =
         pixels = radiograph.pixels
         return Traits(**fields, mean=round(float(pixels.mean()), 4), deviation=round(float(pixels.std()), 4))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # Each holds an image at full size: more of them would take more memory than time.
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         try:
             found = list(progress(pool.map(one, paths), len(paths), "reading images", quiet))
         except BaseException:

@@ -7,8 +7,9 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from detector import InputError
-from detector.files import require_folder, sha256, whole
+from detector import InputError, spreadsheet
+from detector.files import require_folder, sha256, write_together
+from detector.unfinished import alone_in
 
 NAME = "manifest.csv"
 COLUMNS = ("file", "label", "patient", "view", "finding", "source", "licence", "url", "sha256")
@@ -37,30 +38,46 @@ def read(folder: Path) -> dict[str, Row]:
     path = folder / NAME
     if not path.exists():
         return {}
+    if not path.is_file():
+        raise InputError(f"{path} is no regular file; move it away")
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, strict=True)
-            missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
-            if missing:
-                raise InputError(
-                    f"{path} has no column {', '.join(missing)}; build the folder again or remove the file"
-                )
-            rows: dict[str, Row] = {}
-            for cells in table:
-                if None in cells or None in cells.values():
-                    raise InputError(f"{path}, line {table.line_num}: more or fewer cells than the heading")
-                if Path(cells["file"]).name != cells["file"] or cells["file"] in rows:
-                    raise InputError(
-                        f"{path}, line {table.line_num}: {cells['file']!r} is twice there, or no file name"
-                    )
-                rows[cells["file"]] = dict(cells)
-            return rows
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        return parse(path.read_bytes(), path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def parse(data: bytes, path: Path) -> dict[str, Row]:
+    """Read the bytes of a manifest; `path` is what errors call it.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        table = csv.reader(io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline=""), strict=True)
+        columns = [spreadsheet.armed(name) for name in next(table, [])]
+        missing = [column for column in COLUMNS if column not in columns]
+        if missing:
+            raise InputError(f"{path} has no column {', '.join(missing)}; build the folder again or remove the file")
+        if len(set(columns)) < len(columns):
+            raise InputError(f"{path} has a column twice; build the folder again or remove the file")
+        rows: dict[str, Row] = {}
+        for cells in filter(None, table):
+            if len(cells) != len(columns):
+                raise InputError(f"{path}, line {table.line_num}: {len(cells)} cells under {len(columns)} headings")
+            row = dict(zip(columns, map(spreadsheet.armed, cells), strict=True))
+            if row["file"] in ("", "..", *rows) or Path(row["file"]).name != row["file"]:
+                raise InputError(f"{path}, line {table.line_num}: {row['file']!r} is twice there, or no file name")
+            rows[row["file"]] = row
+        return rows
+    except csv.Error as error:
+        raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None
 
 
 def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> None:
     """Write the manifest of a class folder, sorted by file name, whole or not at all.
+
+    Its cells come from strangers and are opened in spreadsheet programs: none is left that would be a formula there.
 
     Parameters
     ----------
@@ -71,11 +88,12 @@ def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] 
         Further columns, in order.
     """
     text = io.StringIO()
-    table = csv.DictWriter(text, [*COLUMNS, *extra], restval="", extrasaction="ignore")
-    table.writeheader()
-    table.writerows(sorted(rows, key=lambda row: row["file"]))
-    with whole(folder / NAME) as part:
-        part.write_text(text.getvalue(), encoding="utf-8", newline="")
+    columns = [*COLUMNS, *extra]
+    table = csv.writer(text)
+    table.writerow(map(spreadsheet.disarmed, columns))
+    for row in sorted(rows, key=lambda row: row["file"]):
+        table.writerow(spreadsheet.disarmed(row.get(column, "")) for column in columns)
+    write_together({folder / NAME: text.getvalue().encode(errors="surrogateescape")})
 
 
 def replace(
@@ -112,6 +130,12 @@ def replace(
         If the folder cannot be written, or a person's file has the name of an image of `rows`; nothing is changed then.
     """
     require_folder(folder)
+    # Builds of one folder at the same time wait for each other: it ends as the last one of them wants it.
+    with alone_in([folder]):
+        return _replace(folder, rows, copy, extra)
+
+
+def _replace(folder: Path, rows: Sequence[Row], copy: Callable[[Row, Path], object], extra: Sequence[str]) -> list[str]:
     old = read(folder)
     wanted = {row["file"]: row for row in rows}
     present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {NAME}
@@ -124,12 +148,19 @@ def replace(
         )
     columns = [*extra, *(name for row in old.values() for name in row if name not in COLUMNS)]
     write(folder, (old | wanted).values(), list(dict.fromkeys(columns)))
-    for name, row in wanted.items():
-        if name not in same:
-            copy(row, folder / name)
-    for name in ours - wanted.keys():
-        (folder / name).unlink()
-    write(folder, rows, extra)
+    try:
+        for name, row in wanted.items():
+            if name not in same:
+                copy(row, folder / name)
+        for name in ours - wanted.keys():
+            (folder / name).unlink()
+        write(folder, rows, extra)
+    except (OSError, InputError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InputError(
+            f"{folder} cannot be built: {reason}; it holds images of the last build and of this one, each of them "
+            "whole: mend that and build again"
+        ) from None
     return sorted(present - ours - wanted.keys())
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from detector import runtime
 from detector.backbone import POOLED_CELLS, WIDTH
@@ -118,26 +118,36 @@ def join(weights: Weights, head: Arrays, pool: str) -> object:
     return model
 
 
-def save(model: object, description: Description, path: Path) -> None:
-    """Write a model: Keras' own format where the suffix is ``.keras``, HDF5 for any other name.
+def as_file(model: object, description: Description, suffix: str) -> bytes:
+    """Return the bytes of a model's file.
+
+    Keras' public `save` writes to names only, and HDF5 under two suffixes only; the tutorial's covid19.model has
+    neither. What it calls is therefore called here.
 
     Parameters
     ----------
     model : keras.Model
     description : Description
-    path : Path
+    suffix : str
+        ``".keras"`` gives Keras' own format, any other HDF5.
+
+    Returns
+    -------
+    bytes
     """
     text = json.dumps(asdict(description))
-    if path.suffix == ".keras":
-        model.save(path)
-        with zipfile.ZipFile(path, "a") as archive:
+    data = io.BytesIO()
+    if suffix == ".keras":
+        from keras.src.saving.saving_lib import save_model
+
+        save_model(model, data)
+        with zipfile.ZipFile(data, "a") as archive:
             archive.writestr(f"{ATTRIBUTE}.json", text)
-        return
-    import h5py
+    else:
+        import h5py
+        from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
-    # Keras' public `save` takes HDF5 under two suffixes only; the tutorial's covid19.model has neither.
-    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
-
-    with h5py.File(path, "w") as file:
-        save_model_to_hdf5(model, file)
-        file.attrs[ATTRIBUTE] = text
+        with h5py.File(data, "w") as file:
+            save_model_to_hdf5(model, file)
+            file.attrs[ATTRIBUTE] = text
+    return data.getvalue()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, hdf5
 from detector.backbone import POOLED_CELLS, WIDTH
 from detector.head import HIDDEN, Arrays
 from detector.model import ATTRIBUTE, Description
@@ -81,11 +81,11 @@ def _open_hdf5(source: object) -> Iterator[object]:
 def _from_hdf5(file: object) -> tuple[Weights, Arrays, Description]:
     description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"))
     _require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
-    root = _group(file, "model_weights")
+    root = hdf5.group(file, "model_weights")
 
     def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        group = _group(_group(root, layer), layer)
-        return _array(group, "kernel", shape), _array(group, "bias", shape[-1:])
+        group = hdf5.group(hdf5.group(root, layer), layer)
+        return hdf5.array(group, "kernel", shape), hdf5.array(group, "bias", shape[-1:])
 
     return _collect(pair, description)
 
@@ -102,14 +102,14 @@ def _from_zip(path: Path) -> tuple[Weights, Arrays, Description]:
         _require_architecture(archive.read("config.json").decode(), description)
         weights = io.BytesIO(archive.read("model.weights.h5"))
     with _open_hdf5(weights) as file:
-        root = _group(file, "layers")
+        root = hdf5.group(file, "layers")
         # Keras numbers the layers of this file by kind.
         kinds = [f"conv2d_{i}" if i else "conv2d" for i in range(len(LAYERS))]
         groups = dict(zip((*LAYERS, "hidden", "probabilities"), (*kinds, "dense", "dense_1"), strict=True))
 
         def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-            group = _group(_group(root, groups[layer]), "vars")
-            return _array(group, "0", shape), _array(group, "1", shape[-1:])
+            group = hdf5.group(hdf5.group(root, groups[layer]), "vars")
+            return hdf5.array(group, "0", shape), hdf5.array(group, "1", shape[-1:])
 
         return _collect(pair, description)
 
@@ -163,29 +163,3 @@ def architecture(clinical: bool) -> list[tuple[str, str]]:
     joined = [("InputLayer", "clinical"), ("Concatenate", "joined")] if clinical else []
     tail = [("Dense", "hidden"), ("Dropout", "dropout"), ("Dense", "probabilities")]
     return [*base, ("AveragePooling2D", "pool"), ("Flatten", "flatten"), *joined, *tail]
-
-
-def _group(parent: object, name: str) -> object:
-    import h5py
-
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Group):
-        raise InputError(f"it has no group {name!r} of its own")
-    return parent[name]
-
-
-def _array(group: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Read an array whose shape is known beforehand; nothing that is elsewhere, compressed or of another type."""
-    import h5py
-
-    link = group.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink) or not isinstance(group[name], h5py.Dataset):
-        raise InputError(f"{group.name}/{name} is not in the file itself")
-    data = group[name]
-    if data.shape != shape or data.dtype != np.float32:
-        raise InputError(f"{data.name} has shape {data.shape} and type {data.dtype}, not {shape} and float32")
-    if data.external or data.is_virtual or data.chunks is not None:
-        raise InputError(f"{data.name} is stored outside of the file or compressed")
-    array = data[()]
-    if not np.isfinite(array).all():
-        raise InputError(f"{data.name} has values that are not finite")
-    return array

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,9 +35,11 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _png(figure: Figure) -> bytes:
+    data = io.BytesIO()
     # Without the version in its metadata, the same figure is the same bytes.
-    figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+    figure.savefig(data, format="png", dpi=150, metadata={"Software": None})
+    return data.getvalue()
 
 
 def _plain(axes: Axes) -> None:
@@ -47,7 +49,7 @@ def _plain(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def training(history: Mapping[str, Sequence[float]], title: str, path: Path) -> None:
+def training(history: Mapping[str, Sequence[float]], title: str) -> bytes:
     """Draw training and validation loss and accuracy by epoch.
 
     Parameters
@@ -55,7 +57,11 @@ def training(history: Mapping[str, Sequence[float]], title: str, path: Path) -> 
     history : mapping
         ``loss``, ``accuracy`` and, where there are held-out images, ``val_loss``, ``val_accuracy``; one value an epoch.
     title : str
-    path : Path
+
+    Returns
+    -------
+    bytes
+        A PNG file.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -84,12 +90,10 @@ def training(history: Mapping[str, Sequence[float]], title: str, path: Path) -> 
         [tick for tick in MaxNLocator(integer=True, nbins=12).tick_values(1, last) if 1 < tick <= last] + [1]
     )
     below.set_xlim(1 - 0.02 * last - 0.1, last + 0.02 * last + 0.1)
-    _save(figure, path)
+    return _png(figure)
 
 
-def evaluation(
-    result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, title: str, seed: int, path: Path
-) -> None:
+def evaluation(result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, title: str, seed: int) -> bytes:
     """Draw the confusion matrix and the ROC curve with its interval.
 
     Parameters
@@ -101,14 +105,18 @@ def evaluation(
     title : str
     seed : int
         Of the bootstrap.
-    path : Path
+
+    Returns
+    -------
+    bytes
+        A PNG file.
     """
     figure = _figure(10.5, 5.6)
     left, right = figure.subplots(1, 2)
     figure.suptitle(title, fontsize=12)
     _confusion(left, result.confusion, result.classes)
     _roc(right, result, scores, is_positive, seed)
-    _save(figure, path)
+    return _png(figure)
 
 
 def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> None:
@@ -149,7 +157,7 @@ def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.nda
     _plain(axes)
 
 
-def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str, path: Path) -> None:
+def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> bytes:
     """Draw a radiograph beside itself with a Grad-CAM heat map over it.
 
     Parameters
@@ -161,7 +169,11 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str, path:
         Share of width and height, from the upper left, that the head's pooling sees.
     title : str
         Class and probability.
-    path : Path
+
+    Returns
+    -------
+    bytes
+        A PNG file.
     """
     import cv2
     from matplotlib.cm import ScalarMappable
@@ -187,17 +199,21 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str, path:
         axes.set_axis_off()
     bar = figure.colorbar(colours, ax=right, fraction=0.046, pad=0.03)
     bar.set_label("Weight for this class (share of the highest)")
-    _save(figure, path)
+    return _png(figure)
 
 
-def forest(experiments: Sequence[Experiment], verdict: Verdict, path: Path) -> None:
+def forest(experiments: Sequence[Experiment], verdict: Verdict) -> bytes:
     """Draw an audit as a forest plot: one line an experiment, point and 95 % interval, chance marked.
 
     Parameters
     ----------
     experiments : sequence of Experiment
     verdict : Verdict
-    path : Path
+
+    Returns
+    -------
+    bytes
+        A PNG file.
     """
     figure = _figure(11, 1.9 + 0.52 * len(experiments))
     axes = figure.subplots()
@@ -223,4 +239,4 @@ def forest(experiments: Sequence[Experiment], verdict: Verdict, path: Path) -> N
     axes.set_xlabel("Area under the ROC curve: 0.5 is a coin, 1 tells every pair right")
     _plain(axes)
     axes.grid(False, axis="y")
-    _save(figure, path)
+    return _png(figure)

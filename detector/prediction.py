@@ -17,6 +17,7 @@ from detector.evaluation import predict
 from detector.files import write_together
 from detector.model import Description
 from detector.radiographs import Radiograph, find, read
+from detector.spreadsheet import disarmed
 
 BATCH = 8
 
@@ -97,9 +98,7 @@ def predict_all(
 
                 title = f"{one.label}, probability {row[index]:.3f}"
                 target = overlays / overlay_name(path, paths)
-                write_together(
-                    {target: lambda part, r=radiograph, h=heat, t=title: overlay(r.pixels, h, seen, t, part)}
-                )
+                write_together({target: overlay(radiograph.pixels, heat, seen, title)})
             yield one
 
 
@@ -124,10 +123,11 @@ def table(predictions: Sequence[Prediction], classes: Sequence[str]) -> list[str
         return []
     names = [printable(one.path) for one in predictions]
     wide = max(4, *(len(name) for name in names))
-    labels = max(5, *(len(name) for name in classes))
+    classes = [printable(name) for name in classes]
+    labels = max(5, *map(len, classes))
     heading = f"{'file':<{wide}}  {'class':<{labels}}  " + "  ".join(f"p({name})" for name in classes)
     rows = [
-        f"{name:<{wide}}  {one.label:<{labels}}  "
+        f"{name:<{wide}}  {printable(one.label):<{labels}}  "
         + "  ".join(f"{value:>{len(label) + 3}.4f}" for value, label in zip(one.probabilities, classes, strict=True))
         for name, one in zip(names, predictions, strict=True)
     ]
@@ -142,9 +142,9 @@ def write(
     json_path: Path | None,
 ) -> None:
     """Write the predictions for programs, whole or not at all."""
-    writers = {}
+    contents = {}
     if csv_path:
-        writers[csv_path] = lambda part: part.write_text(_as_csv(predictions, description), "utf-8", newline="")
+        contents[csv_path] = _as_csv(predictions, description).encode()
     if json_path:
         record = {
             "notice": DISCLAIMER,
@@ -160,19 +160,14 @@ def write(
             ],
             "failures": [printable(failure) for failure in failures],
         }
-        writers[json_path] = lambda part: part.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    write_together(writers)
+        contents[json_path] = (json.dumps(record, indent=1) + "\n").encode()
+    write_together(contents)
 
 
 def _as_csv(predictions: Sequence[Prediction], description: Description) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["file", "class", *(f"p({name})" for name in description.classes)])
+    writer.writerow(["file", "class", *(f"p({printable(name)})" for name in description.classes)])
     for one in predictions:
-        writer.writerow([disarmed(printable(one.path)), disarmed(one.label), *map(repr, one.probabilities)])
+        writer.writerow([*map(disarmed, (printable(one.path), printable(one.label))), *map(repr, one.probabilities)])
     return text.getvalue()
-
-
-def disarmed(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

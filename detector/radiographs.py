@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
+import re
 import stat
 import warnings
 from collections.abc import Sequence
@@ -16,9 +18,13 @@ import numpy as np
 from detector import InputError
 
 SIZE = 224  # what VGG16 was trained on, in pixels
-# Larger than any detector's radiograph (about 3,000 × 4,300); a decompression bomb is refused by its header.
-MAX_PIXELS = 100_000_000
-MAX_BYTES = 512 * 2**20
+# Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded; a decompression
+# bomb is refused by its header.
+MAX_PIXELS = 30_000_000
+MAX_BYTES = 128 * 2**20
+# A progressive JPEG goes over all its pixels with every scan, of which a few bytes are enough: usual are about ten.
+MAX_SCANNED = 1_000_000_000
+SCAN = b"\xff\xda"  # the marker; nothing else in a JPEG's pixels has these two bytes
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 # Raise when a decoded image changes: cached features of the old one must never be met again.
@@ -113,10 +119,19 @@ def read(path: Path, size: int = SIZE) -> Radiograph:
     InputError
         If the file is missing, not an image, damaged, or larger than a radiograph can be.
     """
+    return from_bytes(_bytes(path), path, size)
+
+
+def from_bytes(data: bytes, name: object, size: int = SIZE) -> Radiograph:
+    """Read the bytes of an image file, as `read` does; `name` is what errors call it.
+
+    Raises
+    ------
+    InputError
+    """
     import cv2
 
-    data = _bytes(path)
-    pixels, kind, colour = decode(data, path)
+    pixels, kind, colour = decode(data, name)
     height, width = pixels.shape[:2]
     # Averaging keeps what a plain bilinear pick would alias; it does nothing good when enlarging.
     interpolation = cv2.INTER_AREA if min(width, height) >= size else cv2.INTER_LINEAR
@@ -173,17 +188,23 @@ def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
     InputError
         If the bytes are no image that can be read whole.
     """
-    from PIL import UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     from detector import dicom
 
+    # Pillow refuses twice as much; pydicom, too, decodes with it.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+    # The libraries' warnings are about metadata of single files, which nothing here uses.
+    warnings.filterwarnings("ignore", module="PIL|pydicom")
     try:
         if dicom.is_dicom(data):
-            pixels, colour = dicom.decode(data, MAX_PIXELS)
+            pixels, colour = dicom.decode(data, MAX_PIXELS, MAX_SCANNED)
             return pixels, "DICOM", colour
         return _decode_picture(data)
     except UnidentifiedImageError:
         raise InputError(f"{name}: not an image, or of a format that is not read ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name}: {re.search(r'[0-9]+', str(error))[0]} pixels, more than {MAX_PIXELS}") from None
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     # A damaged file makes the decoders raise nearly anything (SyntaxError, struct.error, zlib.error, KeyError, …).
@@ -195,20 +216,21 @@ def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
 def _decode_picture(data: bytes) -> tuple[np.ndarray, str, bool]:
     from PIL import Image, ImageOps
 
-    # Pillow's warnings are about metadata of single files, which nothing here uses.
-    warnings.filterwarnings("ignore", module="PIL")
     Image.init()  # knows all of FORMATS, and costs nothing the second time
-    Image.MAX_IMAGE_PIXELS = None  # the size is checked here, with a sentence of its own
     with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-        if opened.width * opened.height > MAX_PIXELS:
-            raise InputError(f"{opened.width} x {opened.height} pixels, more than {MAX_PIXELS}")
         kind = opened.format
-        upright = ImageOps.exif_transpose(opened)
-        if upright.mode.startswith(("I", "F")):
-            return _to_8_bits(np.asarray(upright)), kind, False
-        if upright.mode in ("L", "1", "LA"):
-            return np.asarray(upright.convert("L")), kind, False
-        return np.asarray(upright.convert("RGB")), kind, True
+        by_scans = kind in ("JPEG", "MPO") or opened.info.get("compression") == "jpeg"
+        if by_scans and data.count(SCAN) * opened.width * opened.height > MAX_SCANNED:
+            raise InputError(
+                f"{data.count(SCAN)} scans of {opened.width} x {opened.height} pixels, a decompression bomb"
+            )
+        # In place: a copy of an image that lies right already would be half of the memory.
+        ImageOps.exif_transpose(opened, in_place=True)
+        if opened.mode.startswith(("I", "F")):
+            return _to_8_bits(np.asarray(opened)), kind, False
+        colour = opened.mode not in ("L", "1", "LA")
+        wanted = "RGB" if colour else "L"
+        return np.asarray(opened if opened.mode == wanted else opened.convert(wanted)), kind, colour
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
@@ -216,13 +238,17 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
 
     Radiographs are mostly digitised in 12 bits and stored in 16; scaled by the range of 16 they would be nearly black.
     """
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError("pixel values that are not finite")
-    if values.min() < 0 or values.max() > 65535:
-        raise InputError(f"pixel values from {values.min():g} to {values.max():g}, outside of 0 to 65535")
-    full = 4095.0 if values.max() <= 4095 else 65535.0
-    return np.rint(values * (255.0 / full)).astype(np.uint8)
+    if low < 0 or high > 65535:
+        raise InputError(f"pixel values from {low:g} to {high:g}, outside of 0 to 65535")
+    full = 4095.0 if high <= 4095 else 65535.0
+    scaled = np.empty(values.shape, np.uint8)
+    # A row at a time: in double precision the whole image would be eight times itself.
+    for row, into in zip(values, scaled, strict=True):
+        into[:] = np.rint(row * (255.0 / full))
+    return scaled
 
 
 def name_all(failures: Sequence[InputError], total: int) -> InputError:

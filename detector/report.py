@@ -6,10 +6,10 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from pathlib import Path
 
 import numpy as np
 
+from detector import printable
 from detector.evaluation import Evaluation, predict
 from detector.study import Study
 from detector.weights import DIGEST
@@ -43,12 +43,11 @@ def lines(
 
     if predicted is None:
         predicted = predict(probabilities, result.classes.index(result.positive), threshold)
-    text = classification_report(
-        labels, predicted, labels=range(len(result.classes)), target_names=result.classes, zero_division=0
-    )
+    names = [printable(name) for name in result.classes]
+    text = classification_report(labels, predicted, labels=range(len(names)), target_names=names, zero_division=0)
     return [
         *text.rstrip().splitlines(),
-        f"confusion matrix (rows: true {', '.join(result.classes)}; columns: predicted, in the same order)",
+        f"confusion matrix (rows: true {', '.join(names)}; columns: predicted, in the same order)",
         *str(result.confusion).splitlines(),
         f"acc: {result.acc}",
         f"sensitivity: {result.sensitivity}",
@@ -110,9 +109,11 @@ def base(study: Study) -> dict[str, object]:
     return {"network": "VGG16, ImageNet, no top, frozen", "sha256": DIGEST, "precision": study.precision}
 
 
-def write_json(report: Mapping[str, object], path: Path) -> None:
-    """Write a report; floats at full precision, not-a-number as null."""
-    path.write_text(json.dumps(_plain(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+def as_json(report: Mapping[str, object]) -> bytes:
+    """Return a report as a JSON file's bytes; floats at full precision, not-a-number as null."""
+    text = json.dumps(_plain(report), indent=1, allow_nan=False, ensure_ascii=False)
+    # A file name that is no text on this system keeps its bytes as escapes.
+    return f"{text}\n".encode(errors="backslashreplace")
 
 
 def _plain(value: object) -> object:

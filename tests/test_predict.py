@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detector import InputError, clinical, manifest, model_file
-from detector.prediction import disarmed
+from detector.spreadsheet import disarmed
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,7 @@ def bad_files(folder: Path) -> dict[str, str]:
         "text.png": "not an image",
         "empty.jpeg": "empty",
         "folder.jpg": "folder",
-        "bomb.png": "60000 x 60000",
+        "bomb.png": "3600000000 pixels",
         "dangling.jpg": "No such file",
     }
 

