@@ -181,7 +181,7 @@ def compile_forward(weights: Weights, pool: str, precision: str) -> Callable[[np
     cells = POOLED_CELLS[pool]
     constants = {name: [tf.constant(array, precision) for array in pair] for name, pair in weights.items()}
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)], autograph=False)
     def forward(pixels):  # noqa: ANN001, ANN202
         x = tf.cast(pixels, precision)
         for i, layer in enumerate(LAYERS):

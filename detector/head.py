@@ -163,21 +163,24 @@ class _Trainer:
 
         batches = tf.TensorSpec((None, None, width)), tf.TensorSpec((None, None, classes))
 
-        @tf.function(input_signature=batches)
+        # Without AutoGraph: it writes the code that it makes to temporary files, which stay behind.
+        @tf.function(input_signature=batches, autograph=False)
         def run_epoch(features, truths):  # noqa: ANN001, ANN202
             steps = tf.shape(features)[0]
-            loss, accuracy = tf.zeros(()), tf.zeros(())
-            for step in tf.range(steps):
+
+            def run_step(step, loss, accuracy):  # noqa: ANN001, ANN202
                 with tf.GradientTape() as tape:
                     said = head(features[step], training=True)
                     batch_loss = tf.reduce_mean(loss_of(truths[step], said))
                 variables = head.trainable_variables
                 optimizer.apply(tape.gradient(batch_loss, variables), variables)
-                loss += batch_loss
-                accuracy += tf.reduce_mean(hits(truths[step], said))
+                return step + 1, loss + batch_loss, accuracy + tf.reduce_mean(hits(truths[step], said))
+
+            start = tf.zeros((), tf.int32), tf.zeros(()), tf.zeros(())
+            _, loss, accuracy = tf.while_loop(lambda step, *_: step < steps, run_step, start)
             return loss / tf.cast(steps, tf.float32), accuracy / tf.cast(steps, tf.float32)
 
-        @tf.function(input_signature=(tf.TensorSpec((None, width)), tf.TensorSpec((None, classes))))
+        @tf.function(input_signature=(tf.TensorSpec((None, width)), tf.TensorSpec((None, classes))), autograph=False)
         def run_judge(features, truth):  # noqa: ANN001, ANN202
             said = head(features, training=False)
             return tf.reduce_mean(loss_of(truth, said)), tf.reduce_mean(hits(truth, said))

@@ -47,7 +47,7 @@ def _speed_ratio() -> float:
     """Return how many times faster a convolution in bfloat16 is than in float32, best of three each, in turn."""
     import tensorflow as tf
 
-    run = tf.function(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
+    run = tf.function(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"), autograph=False)
     seconds: dict[str, list[float]] = {"float32": [], "bfloat16": []}
     operands = {
         precision: (tf.ones((4, 28, 28, 256), precision), tf.ones((3, 3, 256, 256), precision)) for precision in seconds

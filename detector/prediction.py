@@ -74,7 +74,7 @@ def predict_all(
 
     from detector import clinical
 
-    run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False)
     maps = None
     if overlays is not None:
         from detector.gradcam import heat_maps, seen_cells
