@@ -116,6 +116,12 @@ class Cache:
                     self.trouble = str(error)
             except OSError as error:
                 self.trouble = error.strerror or str(error)
+            # Damage that makes a value of another type, or a message that is no text.
+            except (TypeError, ValueError, OverflowError) as error:
+                if attempt == 0:
+                    self._discard()
+                else:
+                    self.trouble = str(error)
 
     def _connect(self) -> sqlite3.Connection:
         # IMMEDIATE: a reader that turns writer could otherwise deadlock with another run.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from detector import InputError
 from detector.clinical import Column
+from detector.spreadsheet import armed
 
 
 def read(path: Path | None, columns: Sequence[Column]) -> dict[str, dict[str, str]]:
@@ -39,12 +41,28 @@ def read(path: Path | None, columns: Sequence[Column]) -> dict[str, dict[str, st
         return {}
     if not names:
         raise InputError(f"--clinical {path}: this model was trained without clinical values; leave it out")
+    if not path.is_file():
+        raise InputError(f"--clinical {path} is not a file")
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, strict=True)
-            missing = [name for name in ("file", *names) if name not in (table.fieldnames or ())]
-            if missing:
-                raise InputError(f"--clinical {path} has no column {', '.join(missing)}")
-            return {Path(row["file"] or "").name: {key: row[key] or "" for key in names} for row in table}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"--clinical {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        return parse(path.read_bytes(), path, names)
+    except OSError as error:
+        raise InputError(f"--clinical {path} cannot be read: {error.strerror or error}") from None
+
+
+def parse(data: bytes, path: Path, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Read the columns `names` of a table's bytes, by the file names in its column ``file``.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        table = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        columns = [armed(name) for name in next(table, [])]
+        missing = [name for name in ("file", *names) if name not in columns]
+        if missing:
+            raise InputError(f"--clinical {path} has no column {', '.join(missing)}")
+        rows = [dict(zip(columns, map(armed, cells), strict=False)) for cells in table]
+        return {Path(row.get("file", "")).name: {key: row.get(key, "") for key in names} for row in rows}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"--clinical {path} cannot be read: {error}") from None

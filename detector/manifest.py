@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from detector import InputError, spreadsheet
+from detector.cache import Cache, default_folder, key
 from detector.files import require_folder, sha256, write_together
 from detector.unfinished import alone_in
 
@@ -87,13 +90,18 @@ def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] 
     extra : sequence of str
         Further columns, in order.
     """
+    write_together({folder / NAME: as_file(rows, extra)})
+
+
+def as_file(rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> bytes:
+    """Return the bytes of a manifest, which `parse` reads as it was."""
     text = io.StringIO()
     columns = [*COLUMNS, *extra]
     table = csv.writer(text)
     table.writerow(map(spreadsheet.disarmed, columns))
     for row in sorted(rows, key=lambda row: row["file"]):
         table.writerow(spreadsheet.disarmed(row.get(column, "")) for column in columns)
-    write_together({folder / NAME: text.getvalue().encode(errors="surrogateescape")})
+    return text.getvalue().encode(errors="surrogateescape")
 
 
 def replace(
@@ -104,9 +112,8 @@ def replace(
 ) -> list[str]:
     """Make `folder` hold the images of `rows`, in place of those that an earlier build put there.
 
-    Only a file that the old manifest lists, with the bytes it had then, is replaced or removed; whatever else is in the
-    folder is a person's and stays. The manifest is first written with the old and the new rows, so that a build that is
-    killed half-way leaves nothing that the next one would take for a person's.
+    Only a file that the old manifest lists, with the bytes it had then, is replaced or removed, or one that a build put
+    there which was killed before it could write its manifest; whatever else is in the folder is a person's and stays.
 
     Parameters
     ----------
@@ -136,18 +143,20 @@ def replace(
 
 
 def _replace(folder: Path, rows: Sequence[Row], copy: Callable[[Row, Path], object], extra: Sequence[str]) -> list[str]:
-    old = read(folder)
-    wanted = {row["file"]: row for row in rows}
+    old, wanted = read(folder), {row["file"]: row for row in rows}
+    begun, note = _begun(folder)
     present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {NAME}
-    ours = {name for name in present & old.keys() if _is(folder / name, old[name]["sha256"])}
-    same = {name for name in present & wanted.keys() if _is(folder / name, wanted[name]["sha256"])}
+    listed = {(name, row["sha256"]) for name, row in old.items()} | begun
+    names = present & {name for name, _ in listed}.union(wanted)
+    found = {(name, sha256(folder / name)) for name in names if (folder / name).is_file()}
+    ours = {name for name, _ in found & listed}
+    same = {name for name, digest in found if name in wanted and digest == wanted[name]["sha256"]}
     in_the_way = sorted((present & wanted.keys()) - ours - same)
     if in_the_way:
         raise InputError(
             f"{folder} holds {', '.join(in_the_way)}, which no build put there, in the place of an image; move it away"
         )
-    columns = [*extra, *(name for row in old.values() for name in row if name not in COLUMNS)]
-    write(folder, (old | wanted).values(), list(dict.fromkeys(columns)))
+    note(begun | {(name, row["sha256"]) for name, row in wanted.items()})
     try:
         for name, row in wanted.items():
             if name not in same:
@@ -155,6 +164,7 @@ def _replace(folder: Path, rows: Sequence[Row], copy: Callable[[Row, Path], obje
         for name in ours - wanted.keys():
             (folder / name).unlink()
         write(folder, rows, extra)
+        note(set())
     except (OSError, InputError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise InputError(
@@ -164,5 +174,11 @@ def _replace(folder: Path, rows: Sequence[Row], copy: Callable[[Row, Path], obje
     return sorted(present - ours - wanted.keys())
 
 
-def _is(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256(path) == digest
+def _begun(folder: Path) -> tuple[set[tuple[str, str]], Callable[[set[tuple[str, str]]], None]]:
+    """Return the names and digests of the images that unfinished builds have put into a folder, and how to note them.
+
+    Noted in the user's cache: should a build be killed, the next one knows its images although no manifest lists them.
+    """
+    cache, name = Cache(default_folder()), key(kind="build", folder=os.path.realpath(folder))
+    held = {tuple(pair) for pair in json.loads(cache.get([name]).get(name, b"[]"))}
+    return held, lambda begun: cache.put({name: json.dumps(sorted(begun)).encode()})

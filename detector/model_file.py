@@ -49,25 +49,36 @@ def read(path: Path) -> tuple[Weights, Arrays, Description]:
         If the file is missing, damaged, or anything but such a model.
     """
     try:
-        with open(path, "rb") as file:
-            mark = file.read(8)
-            size = path.stat().st_size
+        size = path.stat().st_size
         if size > MAX_BYTES:
             raise InputError(f"{size >> 20} MiB, more than a model of this project has")
-        if mark == HDF5_MARK:
-            with _open_hdf5(path) as file:
-                return _from_hdf5(file)
-        if mark.startswith(ZIP_MARK):
-            return _from_zip(path)
-        raise InputError("neither HDF5 nor Keras' format")
+        return parse(path.read_bytes())
     except InputError as error:
         raise InputError(f"model {path} is refused: {error}") from None
     except OSError as error:
-        raise InputError(f"model {path} cannot be read: {error.strerror or 'damaged'}") from None
+        raise InputError(f"model {path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def parse(data: bytes) -> tuple[Weights, Arrays, Description]:
+    """Read the bytes of a model file.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        if data.startswith(HDF5_MARK):
+            with _open_hdf5(io.BytesIO(data)) as file:
+                return _from_hdf5(file)
+        if data.startswith(ZIP_MARK):
+            return _from_zip(io.BytesIO(data))
+        raise InputError("neither HDF5 nor Keras' format")
+    except InputError:
+        raise
     # h5py, zipfile and json raise nearly anything for a file that is damaged on purpose.
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise InputError(f"model {path} is refused: damaged ({reason})") from None
+        raise InputError(f"damaged ({reason})") from None
 
 
 @contextmanager
@@ -90,8 +101,8 @@ def _from_hdf5(file: object) -> tuple[Weights, Arrays, Description]:
     return _collect(pair, description)
 
 
-def _from_zip(path: Path) -> tuple[Weights, Arrays, Description]:
-    with zipfile.ZipFile(path) as archive:
+def _from_zip(source: io.BytesIO) -> tuple[Weights, Arrays, Description]:
+    with zipfile.ZipFile(source) as archive:
         members = {item.filename: item for item in archive.infolist()}
         for name, most in (("config.json", MAX_TEXT), (f"{ATTRIBUTE}.json", MAX_TEXT), ("model.weights.h5", MAX_BYTES)):
             if name not in members:

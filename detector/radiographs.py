@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import io
 import math
@@ -10,7 +11,9 @@ import re
 import stat
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +220,7 @@ def _decode_picture(data: bytes) -> tuple[np.ndarray, str, bool]:
     from PIL import Image, ImageOps
 
     Image.init()  # knows all of FORMATS, and costs nothing the second time
+    _quieten_libtiff()
     with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
         kind = opened.format
         by_scans = kind in ("JPEG", "MPO") or opened.info.get("compression") == "jpeg"
@@ -231,6 +235,19 @@ def _decode_picture(data: bytes) -> tuple[np.ndarray, str, bool]:
         colour = opened.mode not in ("L", "1", "LA")
         wanted = "RGB" if colour else "L"
         return np.asarray(opened if opened.mode == wanted else opened.convert(wanted)), kind, colour
+
+
+@lru_cache(maxsize=1)
+def _quieten_libtiff() -> None:
+    """Keep libtiff from writing to stderr what Pillow raises anyway; Pillow itself has no setting for it."""
+    from PIL import _imaging
+
+    # Where libtiff is built into Pillow, as on Windows, it has no handlers that could be reached.
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            handler(None)
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
