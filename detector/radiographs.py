@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import io
-import math
 import os
 import re
 import stat
-import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +21,6 @@ MAX_PIXELS = 30_000_000
 MAX_BYTES = 128 * 2**20
 # A progressive JPEG goes over all its pixels with every scan, of which a few bytes are enough: usual are about ten.
 MAX_SCANNED = 1_000_000_000
-SCAN = b"\xff\xda"  # the marker; nothing else in a JPEG's pixels has these two bytes
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 # Raise when a decoded image changes: cached features of the old one must never be met again.
 READER_VERSION = 1
@@ -193,19 +185,20 @@ def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    from detector import dicom
+    from detector import dicom, picture
 
     # Pillow refuses twice as much; pydicom, too, decodes with it.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-    # The libraries' warnings are about metadata of single files, which nothing here uses.
-    warnings.filterwarnings("ignore", module="PIL|pydicom")
+    picture.quieten()
     try:
         if dicom.is_dicom(data):
             pixels, colour = dicom.decode(data, MAX_PIXELS, MAX_SCANNED)
             return pixels, "DICOM", colour
-        return _decode_picture(data)
+        return picture.decode(data, MAX_SCANNED)
     except UnidentifiedImageError:
-        raise InputError(f"{name}: not an image, or of a format that is not read ({', '.join(FORMATS)})") from None
+        raise InputError(
+            f"{name}: not an image, or of a format that is not read ({', '.join(picture.FORMATS)})"
+        ) from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{name}: {re.search(r'[0-9]+', str(error))[0]} pixels, more than {MAX_PIXELS}") from None
     except InputError as error:
@@ -214,58 +207,6 @@ def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{name}: damaged or not supported ({reason[:120]})") from None
-
-
-def _decode_picture(data: bytes) -> tuple[np.ndarray, str, bool]:
-    from PIL import Image, ImageOps
-
-    Image.init()  # knows all of FORMATS, and costs nothing the second time
-    _quieten_libtiff()
-    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-        kind = opened.format
-        by_scans = kind in ("JPEG", "MPO") or opened.info.get("compression") == "jpeg"
-        if by_scans and data.count(SCAN) * opened.width * opened.height > MAX_SCANNED:
-            raise InputError(
-                f"{data.count(SCAN)} scans of {opened.width} x {opened.height} pixels, a decompression bomb"
-            )
-        # In place: a copy of an image that lies right already would be half of the memory.
-        ImageOps.exif_transpose(opened, in_place=True)
-        if opened.mode.startswith(("I", "F")):
-            return _to_8_bits(np.asarray(opened)), kind, False
-        colour = opened.mode not in ("L", "1", "LA")
-        wanted = "RGB" if colour else "L"
-        return np.asarray(opened if opened.mode == wanted else opened.convert(wanted)), kind, colour
-
-
-@lru_cache(maxsize=1)
-def _quieten_libtiff() -> None:
-    """Keep libtiff from writing to stderr what Pillow raises anyway; Pillow itself has no setting for it."""
-    from PIL import _imaging
-
-    # Where libtiff is built into Pillow, as on Windows, it has no handlers that could be reached.
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(_imaging.__file__)
-        for handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
-            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
-            handler(None)
-
-
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Scale grey values of more than 8 bits: by the full range of 16 bits, or of 12 where nothing exceeds them.
-
-    Radiographs are mostly digitised in 12 bits and stored in 16; scaled by the range of 16 they would be nearly black.
-    """
-    low, high = float(values.min()), float(values.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError("pixel values that are not finite")
-    if low < 0 or high > 65535:
-        raise InputError(f"pixel values from {low:g} to {high:g}, outside of 0 to 65535")
-    full = 4095.0 if high <= 4095 else 65535.0
-    scaled = np.empty(values.shape, np.uint8)
-    # A row at a time: in double precision the whole image would be eight times itself.
-    for row, into in zip(values, scaled, strict=True):
-        into[:] = np.rint(row * (255.0 / full))
-    return scaled
 
 
 def name_all(failures: Sequence[InputError], total: int) -> InputError:

@@ -34,6 +34,11 @@ CORPUS = Path(__file__).resolve().parents[1] / "tests" / "corpus"
 MAX_SECONDS, MAX_MIB, MAX_LENGTH = 1.0, 1000, 8192
 MOST_FAILURES = 20  # of one reader: then it needs mending, not more inputs
 COUNTS = struct.Struct("qdd")  # inputs, the slowest's CPU seconds, peak MiB
+# Tokens of tables and paths, in libFuzzer's notation.
+WORDS = r"""
+\x22 , \x0d\x0a \x0a ../ / \\ C: = ' COVID-19 Pneumonia/Viral/ PA X-ray patientid finding view modality folder filename
+images .png sha256 \x1b[31m \xef\xbb\xbf
+"""
 FORBIDDEN = ("os.remove", "os.rename", "os.mkdir", "os.symlink", "os.link", "subprocess.Popen", "os.system", "socket.")
 
 
@@ -88,11 +93,20 @@ def campaign(name: str, runs: int, seed: int) -> tuple[int, float, float, list[P
         found.mkdir()
         for i, data in enumerate(seeds()):
             (corpus / f"seed-{i}").write_bytes(data)
+        words = Path(folder, "words")
+        words.write_text("".join(f'"{word}"\n' for word in WORDS.split()))
         done, slowest, peak = 0, 0.0, 0.0
         while done < runs and len(failures) < MOST_FAILURES:
             counts.write_bytes(COUNTS.pack(0, 0.0, 0.0))
             flags = [f"-runs={runs - done}", f"-seed={seed + done + 1}", f"-artifact_prefix={found}/", "-verbosity=0"]
-            flags += ["-timeout=30", "-rss_limit_mb=2048", f"-max_len={MAX_LENGTH}", "-print_final_stats=0"]
+            flags += [
+                f"-dict={words}",
+                "-len_control=0",
+                "-timeout=30",
+                "-rss_limit_mb=2048",
+                f"-max_len={MAX_LENGTH}",
+                "-print_final_stats=0",
+            ]
             command = [sys.executable, "-m", "torture.fuzz", "--reader", name, "--counts", str(counts), "--"]
             ended = subprocess.run([*command, *flags, str(corpus)], capture_output=True, text=True, check=False)
             more, slow, high = COUNTS.unpack(counts.read_bytes())
