@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-scale clean help
+.PHONY: demo test lint format bench bench-scale torture fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -13,6 +13,11 @@ help:
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
 	@echo "make bench-scale   the same for memory and time at 500 and 5,000 images"
+	@echo "make torture   install, kill, starve and damage every script 500 times, count what is lost (about an hour)"
+	@echo "make fuzz    install, give the readers a million hostile inputs (about ten minutes, Linux)"
+	@echo "make errors  install, write docs/errors.md anew from the tests"
+	@echo "make audit-deps   install, ask the advisory database about every dependency"
+	@echo "make lock    install, pin what the requirements need in turn, with digests"
 	@echo "make clean   remove what make and the scripts made here (not the data in dataset/)"
 
 # A stamp for each requirements file: nothing is installed twice, and everything again when a pin changes.
@@ -21,13 +26,18 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+# Installed is what the lock files say, down to the last dependency, and only what has the digest that stands there.
+$(VENV)/installed: requirements.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/installed-dev: requirements-dev.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-tools: requirements-tools.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.lock
+	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 demo: $(VENV)/installed
 	$(BIN)/python make_phantom_dataset.py --output demo/dataset --number 50
@@ -53,6 +63,24 @@ bench: $(VENV)/installed
 
 bench-scale: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python bench/scale.py
+
+torture: $(VENV)/installed
+	$(BIN)/python -m torture
+
+fuzz: $(VENV)/installed-tools
+	$(BIN)/python -m torture.fuzz
+
+errors: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --errors docs/errors.md
+
+# --strict: a dependency about which nothing can be learnt is no passed one.
+audit-deps: $(VENV)/installed-tools
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-tools.lock
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-emit-index-url --no-header
+
+lock: $(VENV)/installed-tools
+	for name in requirements requirements-dev requirements-tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo audit .pytest_cache .ruff_cache .hypothesis
