@@ -115,13 +115,24 @@ def _receive(session: object, address: str) -> bytes:
         answer.raise_for_status()
         if answer.is_redirect or answer.status_code != 200:
             raise InputError(f"answered with status {answer.status_code} instead of the file")
-        for piece in answer.iter_content(1 << 16):
+        # Whatever has come by now: a read that waits for a full block would wait for ever where bytes drip.
+        while piece := _piece(answer):
             received += piece
             if len(received) > MAX_BYTES:
                 raise InputError(f"larger than {MAX_BYTES >> 20} MiB")
             if time.monotonic() - start > MAX_SECONDS:
                 raise InputError(f"not whole after {MAX_SECONDS} s")
     return bytes(received)
+
+
+def _piece(answer: object) -> bytes:
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return answer.raw.read1(1 << 16, decode_content=True)
+    except HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from None
 
 
 def _reason(error: Exception) -> str:

@@ -26,9 +26,13 @@ CAPTION = "Educational software, not a diagnosis."
 
 
 def _figure(width: float, height: float) -> Figure:
+    import matplotlib
+
     # Not pyplot: it would pick a window system, and keep every figure alive.
     from matplotlib.figure import Figure
 
+    # A class may be called "$x^2$"; that is its name, no formula.
+    matplotlib.rcParams["text.parse_math"] = False
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.text(0.995, 0.006, CAPTION, ha="right", va="bottom", fontsize=8, color=GREY)
     figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
@@ -40,6 +44,14 @@ def _png(figure: Figure) -> bytes:
     # Without the version in its metadata, the same figure is the same bytes.
     figure.savefig(data, format="png", dpi=150, metadata={"Software": None})
     return data.getvalue()
+
+
+def _shown(text: str) -> str:
+    """Return text in the characters that the figures' font has; matplotlib would warn of every other one on stderr."""
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont("DejaVu Sans"))
+    return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _plain(axes: Axes) -> None:
@@ -120,6 +132,7 @@ def evaluation(result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, 
 
 
 def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> None:
+    classes = [_shown(name) for name in classes]
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     for (row, column), count in np.ndenumerate(confusion):
@@ -151,7 +164,7 @@ def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.nda
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("1 − specificity (false positives)")
     axes.set_ylabel("Sensitivity (true positives)")
-    axes.set_title(f"ROC of {result.positive}, {area.positives} v {area.negatives} images", fontsize=11)
+    axes.set_title(f"ROC of {_shown(result.positive)}, {area.positives} v {area.negatives} images", fontsize=11)
     # Below the axes, where no curve can run behind it.
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9, frameon=False)
     _plain(axes)
@@ -183,7 +196,7 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
     smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
     figure = _figure(8.6, 4.6)
     left, right = figure.subplots(1, 2)
-    figure.suptitle(title, fontsize=12)
+    figure.suptitle(_shown(title), fontsize=12)
     left.imshow(pixels)
     left.set_title("What the network saw (224 × 224)", fontsize=10)
     right.imshow(pixels)
@@ -219,7 +232,8 @@ def forest(experiments: Sequence[Experiment], verdict: Verdict) -> bytes:
     axes = figure.subplots()
     # The first reasons carry the most; all of them are printed.
     conclusion = f"{verdict.conclusion[:1].upper()}{verdict.conclusion[1:]}"
-    figure.suptitle("\n".join([conclusion, *(f"– {reason}" for reason in verdict.reasons[:2])]), fontsize=11)
+    lines = [conclusion, *(f"– {reason}" for reason in verdict.reasons[:2])]
+    figure.suptitle("\n".join(map(_shown, lines)), fontsize=11)
     for line, experiment in enumerate(experiments):
         area = experiment.auc
         axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
@@ -231,7 +245,7 @@ def forest(experiments: Sequence[Experiment], verdict: Verdict) -> bytes:
     )
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
     axes.text(0.5, -0.75, "chance", color=GREY, ha="center", va="bottom", fontsize=9.5)
-    labels = [f"{experiment.name}\n{experiment.question}" for experiment in experiments]
+    labels = [f"{_shown(experiment.name)}\n{_shown(experiment.question)}" for experiment in experiments]
     axes.set_yticks(range(len(experiments)), labels, fontsize=9.5)
     axes.set_ylim(len(experiments) - 0.4, -0.7)
     lowest = min([0.4, *(experiment.auc.low - 0.03 for experiment in experiments)])

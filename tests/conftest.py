@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+
+from detector import InputError, printable
 
 # At a desk every run tries other inputs; on CI the same ones, so that what lands does not hang on a draw.
 settings.register_profile("ci", derandomize=True)
@@ -40,13 +45,79 @@ def script(name: str, *arguments: object, cwd: Path, timeout: float = 240, **env
     )
 
 
+SAID: list[tuple[str, str]] = []  # in this test: what was given, where that is a command line, and what was said
+
+
 def refused(done, *words: str) -> None:
     """Assert that a script refused its input as the project promises: status 2 and one line that has `words`."""
+    SAID.append((" ".join([Path(done.args[1]).name, *map(str, done.args[2:])]), done.stderr))
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
     assert done.stderr.count("\n") == 1, done.stderr
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr, (word, done.stderr)
+
+
+@contextmanager
+def refusal(match: str = "") -> Iterator[pytest.ExceptionInfo]:
+    """Expect an `InputError` whose sentence `match` is found in."""
+    with pytest.raises(InputError, match=match) as caught:
+        yield caught
+    SAID.append(("", str(caught.value)))
+
+
+# What the tests were answered, for docs/errors.md
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--errors", type=Path, help="write what the tests were answered to this Markdown file")
+
+
+@pytest.fixture(autouse=True)
+def what_was_said(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """Hand what this test was answered to the process that collects it."""
+    SAID.clear()
+    yield
+    folder = re.compile(rf"{re.escape(str(tmp_path_factory.getbasetemp()))}/[^/\s:',;]+")
+    name = re.sub(r"\[.*", "", request.node.name).removeprefix("test_").replace("_", " ")
+    if not hasattr(request.function, "hypothesis"):
+        for given, said in dict.fromkeys(SAID):
+            row = (name, *(folder.sub("…", text).replace(str(ROOT.parent), "…").strip() for text in (given, said)))
+            request.node.user_properties.append(("said", row))
+
+
+class Errors:
+    """Collects what was said, from all of pytest's processes, and writes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: set[tuple[str, str, str]] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            self.rows |= {tuple(row) for name, row in report.user_properties if name == "said"}
+
+    def pytest_sessionfinish(self) -> None:
+        def code(text: str) -> str:
+            return f"`{text.replace('|', '¦').replace('`', chr(39))}`" if text else ""
+
+        lines = [f"| {test} | {code(given)} | {code(printable(said))} |" for test, given, said in sorted(self.rows)]
+        self.path.write_text("\n".join([HEADING, *lines, ""]), encoding="utf-8")
+
+
+HEADING = """# What is said of what is given
+
+Every error is one line on stderr, and exit status 2. This table is written by the tests as they meet them (`make
+errors`); `tests/test_errors.py` sees to it that no sentence of the source is missing. Where no command line stands, a
+part of the library was called. `…` is the folder that the tests ran in.
+
+| what was tried | command line | what was said |
+| --- | --- | --- |"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--errors") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Errors(config.getoption("--errors")))
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import SHARED, classes, needs, picture, refused, script, tree
+from conftest import SHARED, classes, needs, picture, refusal, refused, script, tree
 from PIL import Image
 
-from detector import InputError, audit, crossvalidation, evidence, head, occlusion, verdict
+from detector import audit, crossvalidation, evidence, head, occlusion, verdict
 from detector.inspection import Traits
 from detector.intervals import Area, proportion
 from detector.material import Material
@@ -100,7 +100,7 @@ def test_masks_are_matched_by_stem_and_change_the_name(tmp_path):
     Image.fromarray(255 - mask).save(tmp_path / "masks" / "a_mask.png")
     assert occlusion.Occlusion(True, found).name(paths[0]) != first
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
-    with pytest.raises(InputError, match="marks no lungs"):
+    with refusal("marks no lungs"):
         occlusion.read_mask(found["a"])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED, needs, picture
+from conftest import SHARED, needs, picture, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -127,11 +127,11 @@ def test_dicom_window_rescale_and_sign(tmp_path, grey):
 
 def test_dicom_without_an_image_or_too_large(tmp_path, grey):
     dicom(tmp_path / "a.dcm", grey.astype(int), 8, "MONOCHROME2", Rows=60000, Columns=60000)
-    with pytest.raises(InputError, match="60000 x 60000"):
+    with refusal("60000 x 60000"):
         read(tmp_path / "a.dcm")
     path = tmp_path / "b.dcm"
     path.write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 20)
-    with pytest.raises(InputError, match=r"b\.dcm"):
+    with refusal(r"b\.dcm"):
         read(path)
 
 
@@ -174,14 +174,14 @@ def bad_files(folder: Path) -> dict[str, str]:
 
 def test_bad_files_are_refused_by_name(tmp_path):
     for name, word in bad_files(tmp_path).items():
-        with pytest.raises(InputError, match=f"(?s){name}.*{word}"):
+        with refusal(f"(?s){name}.*{word}"):
             read(tmp_path / name)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_named_like_an_image_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match="not a regular file"):
+    with refusal("not a regular file"):
         read(tmp_path / "a.jpg")
 
 
@@ -228,7 +228,7 @@ def test_scratch_returns_what_it_was_given(tmp_path):
 
 def test_scratch_notices_a_file_that_changed(tmp_path):
     picture(tmp_path / "a.png", 1)
-    with pytest.raises(InputError, match="changed"):
+    with refusal("changed"):
         Scratch().pixels(tmp_path / "a.png", "0" * 64)
 
 

@@ -132,6 +132,24 @@ def test_the_same_numbers_without_cache_from_elsewhere_and_in_another_locale(tra
         assert digest(tmp_path / "out" / name) == digest(out / name)
 
 
+@pytest.mark.parametrize("locale", ["tr_TR.UTF-8", "C.UTF-8"])
+def test_the_same_numbers_from_a_folder_with_any_name_and_with_the_cache(trained, tmp_path, locale):
+    data, out, _ = trained
+    home = tmp_path / f"Prüfung 🫁 {locale} 'x'"
+    shutil.copytree(data, home / "Bilder für später")
+    done = train(
+        Path("Bilder für später"),
+        home / "Ergebnis ç İ ı",
+        *("--epochs", 4, "--rotations", 1, "--quiet"),
+        cwd=home,
+        LC_ALL=locale,
+        TZ="America/Caracas",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert without_times(home / "Ergebnis ç İ ı") == without_times(out)
+
+
 def test_another_seed_is_another_run_and_keras_own_format(trained, tmp_path):
     data, out, _ = trained
     done = train(data, tmp_path, "--epochs", 1, "--seed", 7, "-m", tmp_path / "m.keras", "--pool", "global", "--quiet")

