@@ -71,7 +71,7 @@ fuzz: $(VENV)/installed-tools
 	$(BIN)/python -m torture.fuzz
 
 errors: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --errors docs/errors.md
+	$(BIN)/python -m pytest tests --errors=docs/errors.md
 
 # --strict: a dependency about which nothing can be learnt is no passed one.
 audit-deps: $(VENV)/installed-tools

@@ -22,7 +22,7 @@ from detector.cache import FILE
 from torture import faults
 from torture.jobs import Job, Place, jobs, make_inputs
 
-KILLS, FULL, REVOKED, CROWDS, FLIPS, FLIPPED_WEIGHTS = 50, 12, 10, 4, 20, 2
+KILLS, AIMED_KILLS, FULL, REVOKED, CROWDS, FLIPS, FLIPPED_WEIGHTS = 50, 25, 12, 10, 4, 20, 2
 ROOM = 512 * 2**20  # of the disk in memory: what the scripts need here, twice
 
 
@@ -49,6 +49,8 @@ def cases(every: list[Job], share: float) -> Iterator[Case]:
     for job in every:
         for i in count(KILLS):
             yield Case("killed with -9 at a random moment", job, faults.killed, i, old=i % 2 > 0)
+        for i in count(AIMED_KILLS):
+            yield Case("killed with -9 while it writes", job, faults.killed_writing, i, old=i % 2 > 0)
         for i in count(FULL):
             # From not a byte to all but one page, most of them at either end.
             part = (i / FULL) ** 2 if i % 2 else 1.0 - (i / FULL) ** 2 / 2 - 0.001
@@ -146,6 +148,7 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the cases, for a quick look")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="scripts whose names hold this")
+    parser.add_argument("--kind", default="", help="faults whose names hold this")
     options = parser.parse_args()
     base = Path(tempfile.mkdtemp(prefix="torture-"))
     every = [job for job in jobs() if options.only in job.script]
@@ -153,7 +156,7 @@ def main() -> int:
     try:
         make_inputs(base / "inputs")
         warm = {job.script: path for job in every if (path := undisturbed(job, base)).is_file()}
-        planned = list(cases(every, options.share))
+        planned = [case for case in cases(every, options.share) if options.kind in case.kind]
         random.Random(options.seed).shuffle(planned)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             tasks = {pool.submit(attempt, case, base, warm, options.seed): case for case in planned}

@@ -31,6 +31,28 @@ def killed(job: Job, place: Place, chance: random.Random) -> list[str]:
     return []
 
 
+def killed_writing(job: Job, place: Place, chance: random.Random) -> list[str]:
+    """Kill the script with -9 while it has a file in the output folder open, or just after."""
+    running = place.start(job.script, job.new)
+    while running.poll() is None and not _has_open(running.pid, place.out):
+        time.sleep(0.0005)
+    # Some scripts are done writing in a few milliseconds, others copy for a while.
+    with suppress(subprocess.TimeoutExpired):
+        running.wait(chance.choice([0.0, 0.002, 0.01, 0.05, 0.3]) * chance.random())
+    running.kill()
+    running.communicate()
+    return []
+
+
+def _has_open(pid: int, folder: Path) -> bool:
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if str(link.readlink()).startswith(f"{folder}/"):
+                    return True
+    return False
+
+
 def disk_full(job: Job, place: Place, chance: random.Random, share: float) -> list[str]:
     """Leave less room on the disk than the script needs; `share` of that need.
 
