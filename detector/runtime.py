@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 
 _importing: threading.Thread | None = None
 
@@ -48,4 +49,6 @@ def ready() -> None:
 
 
 def _import() -> None:
-    import tensorflow  # noqa: F401
+    # What fails here fails again in `ready`, where it can be handled; a thread would print a traceback.
+    with suppress(Exception):
+        import tensorflow  # noqa: F401

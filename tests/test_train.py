@@ -270,6 +270,19 @@ def test_bad_arguments_are_said_at_once(tmp_path, arguments):
     assert tree(tmp_path).items() - before.items() == {("fake/tensorflow.py", digest(tmp_path / "fake/tensorflow.py"))}
 
 
+def test_a_fault_that_is_not_the_users_is_a_sentence_too(tmp_path):
+    classes(tmp_path / "data", covid=3, normal=3)
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "tensorflow.py").write_text("raise SystemError('half installed')\n")
+    broken = {"PYTHONPATH": str(tmp_path / "fake"), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = script("train_covid19.py", "-d", "data", cwd=tmp_path, **broken)
+    assert done.returncode == 70
+    assert done.stderr.count("\n") == 1
+    assert "half installed" in done.stderr
+    assert "--verbose" in done.stderr
+    assert "Traceback" in script("train_covid19.py", "-d", "data", "--verbose", cwd=tmp_path, **broken).stderr
+
+
 @pytest.mark.parametrize(
     "name", ["build_covid_dataset", "sample_kaggle_dataset", "make_phantom_dataset", "train_covid19"]
 )
