@@ -14,7 +14,7 @@ import numpy as np
 
 from detector import InputError
 from detector.files import sha256
-from detector.radiographs import SIZE, SUFFIXES, decode
+from detector.radiographs import SIZE, SUFFIXES, decode, file_bytes
 
 # A centred box of this share of width and height holds the lungs of nearly every frontal radiograph.
 BOX = 0.8
@@ -82,10 +82,7 @@ def read_mask(path: Path) -> np.ndarray:
     """
     import cv2
 
-    try:
-        pixels, _, _ = decode(path.read_bytes(), path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    pixels, _, _ = decode(file_bytes(path), path)
     grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)
     marked = cv2.resize((grey > grey.max() / 2).astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
     if not marked.any() or marked.all():

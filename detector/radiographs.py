@@ -114,7 +114,7 @@ def read(path: Path, size: int = SIZE) -> Radiograph:
     InputError
         If the file is missing, not an image, damaged, or larger than a radiograph can be.
     """
-    return from_bytes(_bytes(path), path, size)
+    return from_bytes(file_bytes(path), path, size)
 
 
 def from_bytes(data: bytes, name: object, size: int = SIZE) -> Radiograph:
@@ -138,10 +138,17 @@ def from_bytes(data: bytes, name: object, size: int = SIZE) -> Radiograph:
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of an image file's bytes, with the checks of `read` but for the decoding."""
-    return hashlib.sha256(_bytes(path)).hexdigest()
+    return hashlib.sha256(file_bytes(path)).hexdigest()
 
 
-def _bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """Return the bytes of a file that may be an image.
+
+    Raises
+    ------
+    InputError
+        If it is missing, no regular file, empty or too large.
+    """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

@@ -59,7 +59,7 @@ def refused(done, *words: str) -> None:
 
 
 @contextmanager
-def refusal(match: str = "") -> Iterator[pytest.ExceptionInfo]:
+def refusal(match: str | None = None) -> Iterator[pytest.ExceptionInfo]:
     """Expect an `InputError` whose sentence `match` is found in."""
     with pytest.raises(InputError, match=match) as caught:
         yield caught

@@ -271,6 +271,7 @@ def test_bad_arguments(tmp_path):
     run = lambda *arguments: script("audit_covid19.py", "-d", "data", *arguments, cwd=tmp_path)  # noqa: E731
     before = set(tree(tmp_path))
     refused(run("--controls", "nowhere"), "nowhere is not a folder")
+    refused(run("--masks", "nowhere"), "--masks nowhere is not a folder")
     refused(run("--external", "data"), "--external needs a saved model")
     refused(run("--positive", "sick"), "--positive sick")
     refused(run("--folds", "1"), "--folds")

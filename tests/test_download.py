@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import digest, picture, script, tree
+from conftest import digest, picture, refused, script, tree
 
 HEADER = "patientid,finding,view,modality,folder,filename"
 
@@ -106,7 +106,4 @@ def test_what_is_no_image_or_leads_elsewhere_does_not_count(server, tmp_path):
 
 
 def test_no_server(tmp_path):
-    done = build("http://127.0.0.1:9", tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "metadata.csv cannot be fetched" in done.stderr
+    refused(build("http://127.0.0.1:9", tmp_path), "metadata.csv cannot be fetched")

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
-from conftest import ROOT, classes, picture, refusal, refused, script, tree
+from conftest import ROOT, SAID, classes, picture, refusal, refused, script, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -195,14 +195,16 @@ def test_classes_and_files_with_names_of_every_sort(tmp_path):
 
 
 class Hostile(http.server.BaseHTTPRequestHandler):
-    """Drips for ever, sends without end, or sends little that expands."""
+    """Drips for ever, sends without end, sends little that expands, or leads elsewhere."""
 
     def do_GET(self):
-        self.send_response(200)
+        self.send_response(302 if "leads" in self.path else 200)
         if "expands" in self.path:
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         try:
+            if "leads" in self.path:
+                return
             if "expands" in self.path:
                 self.wfile.write(gzip.compress(bytes(3 * 2**20)))
             else:
@@ -218,9 +220,10 @@ class Hostile(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"), [("drips", "not whole after 1 s"), ("floods", "larger than"), ("expands", "larger than")]
+    ("path", "reason"),
+    [("leads", "status 302"), ("drips", "not whole after 1 s"), ("floods", "larger than"), ("expands", "larger than")],
 )
-def test_a_download_that_never_ends(tmp_path, monkeypatch, path, reason):
+def test_a_download_that_leads_elsewhere_or_never_ends(tmp_path, monkeypatch, path, reason):
     monkeypatch.setattr(download, "MAX_SECONDS", 1)
     monkeypatch.setattr(download, "MAX_BYTES", 2**20)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile) as server:
@@ -230,6 +233,7 @@ def test_a_download_that_never_ends(tmp_path, monkeypatch, path, reason):
         failures = download.fetch_all(base, [wanted], tmp_path, lambda data, name: None, quiet=True)
         server.stopped.set()
         server.shutdown()
+    SAID.append(("", failures[wanted]))
     assert reason in failures[wanted]
     assert tree(tmp_path) == {}
 

@@ -189,6 +189,17 @@ def test_models_from_strangers_are_refused_and_do_nothing(trained, tmp_path):
     refused(script("predict_covid19.py", "-m", "lambda-within.h5", "a.png", cwd=tmp_path), "Lambda layer")
 
 
+def test_an_audit_of_a_model_with_another_base_or_pooling(trained, tmp_path):
+    import h5py
+
+    shutil.copy(trained / "m.h5", tmp_path / "m.h5")
+    arguments = ("audit_covid19.py", "-d", trained / "data", "--external", trained / "data", "-m", "m.h5")
+    refused(script(*arguments, "--pool", "global", cwd=tmp_path), "was trained with --pool corner")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["model_weights/block1_conv1/block1_conv1/bias"][0] += 1
+    refused(script(*arguments, cwd=tmp_path), "another base than ImageNet's")
+
+
 def test_an_honest_model_is_read(trained):
     weights, head, description = model_file.read(trained / "m.h5")
     assert len(weights) == 13

@@ -1,0 +1,185 @@
+"""What is refused and has no test of its own elsewhere: rare damage, and what root and luck would not show."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import classes, picture, refusal, refused, script
+from PIL import Image
+
+from detector import (
+    audit,
+    backbone,
+    clinical_table,
+    cohen,
+    manifest,
+    model_file,
+    occlusion,
+    radiographs,
+    split,
+    weights,
+)
+from detector.cache import Cache
+
+COLUMN = [{"name": "age", "mean": 50.0, "deviation": 9.0}]
+HEADING = ",".join(manifest.COLUMNS).encode()
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Make every file unreadable, as permissions would for anyone but root."""
+
+    def read_bytes(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+
+
+def test_files_without_permission(tmp_path, unreadable):
+    (tmp_path / "manifest.csv").write_text("x")
+    (tmp_path / "metadata.csv").write_text("x")
+    for read in (
+        lambda: manifest.read(tmp_path),
+        lambda: cohen.read_metadata(tmp_path / "metadata.csv"),
+        lambda: clinical_table.read(tmp_path / "metadata.csv", COLUMN),
+        lambda: model_file.read(tmp_path / "metadata.csv"),
+        lambda: radiographs.read(tmp_path / "metadata.csv"),
+    ):
+        with refusal("(?i)permission denied"):
+            read()
+
+
+def test_tables_that_are_no_files(tmp_path):
+    (tmp_path / "manifest.csv").mkdir()
+    (tmp_path / "metadata.csv").mkdir()
+    with refusal("no regular file"):
+        manifest.read(tmp_path)
+    with refusal("no regular file"):
+        cohen.read_metadata(tmp_path / "metadata.csv")
+    with refusal("not a file"):
+        clinical_table.read(tmp_path, COLUMN)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"file,label\n", "has no column patient"),
+        (HEADING + b",view\n", "column twice"),
+        (HEADING + b"\na.png,covid\n", "2 cells under 9 headings"),
+        (HEADING + b'\n"a', "line 2: not CSV"),
+    ],
+)
+def test_manifests(data, said):
+    with refusal(said):
+        manifest.parse(data, Path("manifest.csv"))
+
+
+def test_a_build_that_breaks_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("COVID19_CACHE", str(tmp_path / "cache"))
+
+    def full(row, target):
+        raise OSError(28, "No space left on device")
+
+    row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "a.png"}
+    with refusal("covid cannot be built: no space left on device; it holds images of the last build"):
+        manifest.replace(tmp_path / "covid", [row], full)
+
+
+def test_clinical_tables():
+    with refusal("cannot be read"):
+        clinical_table.parse(b"\xff\xfe", Path("values.csv"), ["age"])
+
+
+def test_metadata(tmp_path, monkeypatch):
+    with refusal("line 2: not CSV"):
+        cohen.parse_metadata(b'patientid,finding\n"1', Path("metadata.csv"))
+    (tmp_path / "metadata.csv").write_text("x" * 100)
+    monkeypatch.setattr(cohen, "MAX_BYTES", 10)
+    with refusal("the collection's metadata is smaller"):
+        cohen.read_metadata(tmp_path / "metadata.csv")
+
+
+def test_files_that_are_too_large(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("x" * 100)
+    monkeypatch.setattr(model_file, "MAX_BYTES", 10)
+    monkeypatch.setattr(radiographs, "MAX_BYTES", 10)
+    with refusal("more than a model of this project has"):
+        model_file.read(tmp_path / "a")
+    with refusal("MiB, more than"):
+        radiographs.read(tmp_path / "a")
+
+
+def test_models_that_contradict_themselves():
+    values = {"classes": ["a", "b"], "positive": "c", "pool": "corner", "threshold": None, "clinical": [], "version": 1}
+    with refusal("contradicts itself"):
+        model_file._description(json.dumps(values))
+    description = model_file._description(json.dumps(values | {"positive": "a"}))
+    config = [{"class_name": "Dense", "config": {"name": "hidden"}}]
+    with refusal("its layers are not those"):
+        model_file._require_architecture(json.dumps({"config": {"layers": config}}), description)
+
+
+def test_masks(tmp_path):
+    picture(tmp_path / "masks" / "another.png", 1)
+    with refusal("not a folder"):
+        occlusion.find_masks(tmp_path / "nowhere", [])
+    with refusal("holds no mask of any image"):
+        occlusion.find_masks(tmp_path / "masks", [Path("a.png")])
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (-5.0, "outside of 0 to 65535")])
+def test_pixel_values_that_cannot_be_scaled(value, said):
+    data = io.BytesIO()
+    Image.fromarray(np.full((9, 9), value, np.float32)).save(data, "TIFF")
+    with refusal(said):
+        radiographs.from_bytes(data.getvalue(), "a.tif")
+
+
+def test_splits_that_luck_does_not_give(monkeypatch):
+    labels = np.array([0, 0, 1, 1])
+    with refusal("leaves no covid among the held-out images"):
+        split._require_all_classes(labels, np.array([0, 1]), np.array([2, 3]), ["covid", "normal"])
+    monkeypatch.setattr(split, "ATTEMPTS", 0)
+    with refusal("no 2 folds could be drawn"):
+        split.folds(labels, np.arange(4).astype(str), ["covid", "normal"], 2, 0)
+
+
+def test_kept_weights_of_another_length(tmp_path):
+    (tmp_path / "short").write_bytes(bytes(100))
+    (tmp_path / "long").write_bytes(bytes(4 * 14_714_689))
+    for name in ("short", "long"):
+        with refusal(f"is too {name}"):
+            weights.read_kept(tmp_path / name)
+
+
+def test_features_that_are_not_finite(tmp_path, monkeypatch, weights):
+    base = backbone.Backbone(weights, "corner", Cache(None))
+    monkeypatch.setattr(base, "forward", lambda pixels, precision: np.full((len(pixels), 512), np.nan, np.float32))
+    view = backbone.View(tmp_path / "a.png", "0" * 64, 0.0, "")
+    with refusal("bfloat16 features that are not finite"):
+        base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)
+
+
+def test_clinical_values_of_too_few_patients(monkeypatch):
+    monkeypatch.setattr(audit, "linear_area", lambda *arguments: None)
+    images = [SimpleNamespace(row={"age": str(age)}) for age in (30, 40)]
+    few = SimpleNamespace(
+        parts=SimpleNamespace(own=[0, 1]),
+        study=SimpleNamespace(dataset=SimpleNamespace(images=images), patients=np.array(["a", "b"])),
+        settings=SimpleNamespace(clinical=["age"], positive="covid", seed=0),
+        _labels=lambda own: np.array(["covid", "normal"]),
+    )
+    with refusal("too few patients"):
+        audit.Audit._clinical_only(few)
+
+
+def test_a_class_that_is_called_like_the_controls(tmp_path):
+    from detector.audit_images import CONTROLS
+
+    classes(tmp_path / "data", covid=1, **{CONTROLS: 1})
+    refused(script("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")
