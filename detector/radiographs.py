@@ -212,8 +212,8 @@ def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
         raise InputError(f"{name}: {error}") from None
     # A damaged file makes the decoders raise nearly anything (SyntaxError, struct.error, zlib.error, KeyError, …).
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{name}: damaged or not supported ({reason[:120]})") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: damaged or not supported ({reason[:200]})") from None
 
 
 def name_all(failures: Sequence[InputError], total: int) -> InputError:
