@@ -13,7 +13,7 @@ help:
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
 	@echo "make bench-scale   the same for memory and time at 500 and 5,000 images"
-	@echo "make torture   install, kill, starve and damage every script 500 times, count what is lost (about an hour)"
+	@echo "make torture   install, kill, starve and damage every script 650 times, count what is lost (about an hour)"
 	@echo "make fuzz    install, give the readers a million hostile inputs (about ten minutes, Linux)"
 	@echo "make errors  install, write docs/errors.md anew from the tests"
 	@echo "make audit-deps   install, ask the advisory database about every dependency"
