@@ -152,7 +152,7 @@ def _try_out(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     with ExitStack() as stack:
-        Part(folder / "any", stack).give_name()
+        Part(folder / "any", stack)
 
 
 def _reason(error: OSError) -> str:

@@ -121,9 +121,18 @@ class Part:
             try:
                 # With a folder given, Python follows the link that /proc has for an open file; without, it does not.
                 os.link(str(self.file.fileno()), self._part, src_dir_fd=links, follow_symlinks=True)
+            except OSError:
+                self._copy()  # a file system that has such files but gives them no name; or the same error again
             finally:
                 os.close(links)
             self._named = True
+
+    def _copy(self) -> None:
+        self.file.seek(0)
+        with open(self._part, "xb") as named:
+            shutil.copyfileobj(self.file, named, 1 << 20)
+            named.flush()
+            os.fsync(named.fileno())
 
     def rename(self) -> None:
         os.replace(self._part, self.path)

@@ -54,6 +54,16 @@ def test_files_that_belong_together_are_written_all_or_none(tmp_path, nameless):
     assert (tmp_path / "a.txt").read_text() == (tmp_path / "c.txt").read_text() == "new"
 
 
+def test_a_file_system_that_gives_nameless_files_no_name(tmp_path, monkeypatch):
+    def refuse(*arguments, **more):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(unfinished.os, "link", refuse)
+    files.write_together({tmp_path / "a.txt": b"a" * 3_000_000, tmp_path / "b.txt": b"b"})
+    assert (tmp_path / "a.txt").read_bytes() == b"a" * 3_000_000
+    assert tree(tmp_path).keys() == {"a.txt", "b.txt"}
+
+
 def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, nameless):
     path = tmp_path / ("ü" * 120 + ".png")
     files.write_together({path: b"new"})
