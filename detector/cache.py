@@ -108,17 +108,12 @@ class Cache:
                 with closing(self._connect()) as database, database:
                     action(database)
                 return
-            except sqlite3.Error as error:
-                # Damage shows in any way, also as a table or a column that is gone; what is not damage is known.
-                if attempt == 0 and not any(trouble in str(error) for trouble in TROUBLES):
-                    self._discard()
-                else:
-                    self.trouble = str(error)
             except OSError as error:
                 self.trouble = error.strerror or str(error)
-            # Damage that makes a value of another type, or a message that is no text.
-            except (TypeError, ValueError, OverflowError) as error:
-                if attempt == 0:
+            # Damage shows in any way, also as a column that is gone, a value of another type, or a message that is no
+            # text; what is not damage is known.
+            except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
+                if attempt == 0 and not any(trouble in str(error) for trouble in TROUBLES):
                     self._discard()
                 else:
                     self.trouble = str(error)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.picture import SCAN
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
@@ -63,7 +65,7 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
         raise ValueError("a DICOM file without an image")
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
         raise ValueError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
-    scans = dataset.PixelData.count(b"\xff\xda") if dataset.file_meta.TransferSyntaxUID in JPEG else 0
+    scans = dataset.PixelData.count(SCAN) if dataset.file_meta.TransferSyntaxUID in JPEG else 0
     if scans * int(dataset.Rows) * int(dataset.Columns) > max_scanned:
         raise ValueError(f"a JPEG of {scans} scans, a decompression bomb")
     stored = pixel_array(dataset, index=0)

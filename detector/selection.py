@@ -37,6 +37,10 @@ class Selection:
     dropped: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
 
+    def without_kept(self) -> Selection:
+        """Return the same account of what was dropped, with nothing kept yet."""
+        return Selection([], Counter(self.dropped), list(self.named))
+
     def drop(self, entry: Entry, reason: str, detail: str = "") -> None:
         """Count `entry` under `reason`, and keep a line that names it where there is more to say."""
         self.dropped[reason] += 1
@@ -134,7 +138,7 @@ def keep_readable(
         If an image is a symbolic link that leaves the clone.
     """
     root = Path(os.path.realpath(clone))
-    result = Selection([], Counter(selection.dropped), list(selection.named))
+    result = selection.without_kept()
     for entry in selection.kept if entries is None else entries:
         path = clone / entry.path
         if not Path(os.path.realpath(path)).is_relative_to(root):
@@ -156,7 +160,7 @@ def keep_readable(
 
 def limit(selection: Selection, one_per_patient: bool = False, most: int | None = None) -> Selection:
     """Keep a patient's first image only, or the first `most` images."""
-    result = Selection([], Counter(selection.dropped), list(selection.named))
+    result = selection.without_kept()
     patients: set[str] = set()
     for entry in selection.kept:
         if one_per_patient and entry["patientid"] in patients:

@@ -119,10 +119,16 @@ def require_readable(file: Path) -> None:
 def digest(weights: Weights) -> str:
     """Return the SHA-256 over every layer's kernel, then bias."""
     total = hashlib.sha256()
+    for data in _numbers(weights):
+        total.update(data)
+    return total.hexdigest()
+
+
+def _numbers(weights: Weights) -> Iterator[bytes]:
+    """Yield every layer's kernel, then bias, as little-endian float32."""
     for layer in LAYERS:
         for array in weights[layer]:
-            total.update(np.ascontiguousarray(array, "<f4").tobytes())
-    return total.hexdigest()
+            yield np.ascontiguousarray(array, "<f4").tobytes()
 
 
 def require_imagenet(weights: Weights, name: object) -> Weights:
@@ -175,7 +181,7 @@ def _read_layer(opened: object, index: int) -> tuple[np.ndarray, np.ndarray]:
 
 def as_kept(weights: Weights) -> bytes:
     """Return weights as `read_kept` reads them: nothing but the numbers, so that the file's SHA-256 is `DIGEST`."""
-    return b"".join(np.ascontiguousarray(array, "<f4").tobytes() for layer in LAYERS for array in weights[layer])
+    return b"".join(_numbers(weights))
 
 
 def read_kept(file: Path) -> Weights:

@@ -28,6 +28,7 @@ from detector.files import write_together
 from detector.prediction import overlay_name
 from detector.radiographs import MAX_PIXELS, from_bytes, read
 from detector.spreadsheet import armed, disarmed
+from torture.readers import dicom
 
 # Bombs
 
@@ -50,7 +51,6 @@ def test_a_jpeg_that_goes_over_its_pixels_a_thousand_times():
 
 
 def test_a_dicom_whose_picture_is_larger_than_it_says():
-    from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.encaps import encapsulate
     from pydicom.uid import JPEGBaseline8Bit
 
@@ -59,20 +59,13 @@ def test_a_dicom_whose_picture_is_larger_than_it_says():
     data = bytearray(inner.getvalue())
     at = data.index(b"\xff\xc0") + 5
     data[at : at + 4] = b"\xea\x60\xea\x60"
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2"
-    meta.TransferSyntaxUID = JPEGBaseline8Bit
-    dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
-    dataset.Rows = dataset.Columns = 8
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = 1, "MONOCHROME2", 0
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset = dicom(JPEGBaseline8Bit, 8, 8, bits=8)
     dataset.PixelData = encapsulate([bytes(data)])
     outer = io.BytesIO()
     dataset.save_as(outer, enforce_file_format=True)
     with refusal(r"a\.dcm: "):
         from_bytes(outer.getvalue(), "a.dcm")
     # The same, deflated a thousandfold.
-    meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
     head = outer.getvalue()[:132] + b"\x02\x00\x10\x00UI\x16\x001.2.840.10008.1.2.1.99"
     with refusal("deflated DICOM"):
         from_bytes(head + zlib.compress(bytes(10**6)), "b.dcm")

@@ -105,11 +105,7 @@ def attempt(case: Case, base: Path, warm: dict[str, Path], seed: int) -> list[st
             for name, digest in case.job.after.items()
             if state.get(name) != digest
         ]
-        # What only the old run draws, predict_covid19.py leaves alone.
-        wrong += [
-            f"the next run: {name} is too much"
-            for name in state.keys() - case.job.after.keys() - case.job.before.keys()
-        ]
+        wrong += [f"the next run: {name} is too much" for name in state.keys() - case.job.after.keys()]
         wrong += [f"the next run left behind: {file}" for file in place.left_behind()]
         return wrong
     finally:

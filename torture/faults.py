@@ -134,8 +134,8 @@ def _refusal(running: subprocess.Popen, may_refuse: bool = True) -> list[str]:
         running.send_signal(signal.SIGKILL)
         running.communicate()
         return ["hung"]
-    if running.returncode == 0 or (running.returncode == 1 and may_refuse):
-        return [f"succeeded, but said: {said}"] if running.returncode == 0 and said else []
+    if running.returncode == 0:
+        return [f"succeeded, but said: {said}"] if said else []
     if not may_refuse or running.returncode != 2 or said.count("\n") != 1:
         return [f"ended with {running.returncode}: {said[-600:]}"]
     return []

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -26,6 +27,9 @@ from detector import (
     spreadsheet,
 )
 from detector.model import ATTRIBUTE, Description
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
 
 NAME = Path("given")
 # A model of the same make, but small: its arrays are numbers that no reader looks into.
@@ -139,8 +143,22 @@ def picture_seeds(kind: str) -> list[bytes]:
     return seeds
 
 
-def _dicom_seeds() -> list[bytes]:
+def dicom(syntax: str, rows: int, columns: int, bits: int) -> FileDataset:
+    """Return a DICOM radiograph of a transfer syntax, without its pixels."""
     from pydicom.dataset import FileDataset, FileMetaDataset
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3"
+    meta.TransferSyntaxUID = syntax
+    dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, 1
+    dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME1", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, min(bits, 12), min(bits, 12) - 1
+    return dataset
+
+
+def _dicom_seeds() -> list[bytes]:
     from pydicom.encaps import encapsulate
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
@@ -148,15 +166,8 @@ def _dicom_seeds() -> list[bytes]:
     eight = Image.fromarray((values // 16).astype(np.uint8))
     seeds = []
     for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, JPEG2000Lossless, "RLE"):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3"
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == "RLE" else syntax
-        dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
-        dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
-        dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 20, 24, 1
-        dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME1", 0
         bits = 8 if syntax in (JPEGBaseline8Bit, JPEG2000Lossless) else 16
-        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, min(bits, 12), min(bits, 12) - 1
+        dataset = dicom(ExplicitVRLittleEndian if syntax == "RLE" else syntax, 20, 24, bits)
         if bits == 16:
             dataset.WindowCenter, dataset.WindowWidth = "2000", "3000"
             dataset.RescaleSlope, dataset.RescaleIntercept = "2", "-100"
