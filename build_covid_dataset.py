@@ -1,4 +1,4 @@
-"""Filter J. P. Cohen's COVID-19 image data collection into a class folder of PA chest radiographs."""
+"""Filter a collection of COVID-19 radiographs into a class folder, and its controls into another."""
 
 from __future__ import annotations
 
@@ -7,95 +7,108 @@ import os
 from pathlib import Path
 
 from detector import InputError
-from detector.command_line import Parser, Story, add_common, progress, run, whole_number
+from detector.command_line import Log, Parser, add_common, run, whole_number
 
 EXAMPLE = "python build_covid_dataset.py -c covid-chestxray-dataset -o dataset/covid --controls controls/other"
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser("Filter the COVID-19 image data collection into dataset/covid.", EXAMPLE)
+    parser = Parser("Filter a collection of COVID-19 radiographs into dataset/covid.", EXAMPLE)
     parser.add_argument(
-        "-c", "--covid", type=Path, default=Path("covid-chestxray-dataset"), metavar="CLONE", help="clone to read"
+        "-c",
+        "--covid",
+        type=Path,
+        default=Path("covid-chestxray-dataset"),
+        metavar="CLONE",
+        help="clone to read: Cohen's collection, Actualmed, Figure 1, Hannover",
     )
     parser.add_argument(
-        "--download", action="store_true", help="fetch into CLONE what is missing there: metadata.csv, matching images"
+        "--download", action="store_true", help="fetch into CLONE what of Cohen's collection is missing there"
     )
     parser.add_argument("--base-url", metavar="URL", help="where --download fetches from (default: a pinned commit)")
     parser.add_argument("-o", "--output", type=Path, default=Path("dataset/covid"), metavar="DIR", help="class folder")
     parser.add_argument(
         "--controls", type=Path, metavar="DIR", help="also write the source's other known findings here"
     )
-    parser.add_argument("--view", action="append", metavar="VIEW", help="view to keep, repeatable (default: PA)")
+    parser.add_argument(
+        "--shared-origins", action="store_true", help="with --controls: keep origins that have both only"
+    )
+    parser.add_argument(
+        "--view",
+        action="append",
+        metavar="VIEW",
+        help="view to keep, repeatable: PA, AP, frontal, or a collection's own word (default: PA)",
+    )
     parser.add_argument(
         "--finding", default="COVID-19", metavar="NAME", help="finding to keep, at any level of its path"
     )
     parser.add_argument("--one-per-patient", action="store_true", help="keep a patient's first image only")
     parser.add_argument("--limit", type=whole_number(1), metavar="N", help="keep at most N images of each folder")
+    parser.add_argument("--adopt", type=Path, metavar="DIR", help="only write manifests for your own class folders")
+    parser.add_argument("--source", metavar="NAME", help="with --adopt: what to call where they come from")
+    parser.add_argument("--patients", type=Path, metavar="CSV", help="with --adopt: columns file and patient")
     add_common(parser, seed=False)
     options = parser.parse_args(arguments)
     if options.controls and os.path.realpath(options.controls) == os.path.realpath(options.output):
         parser.error(f"argument --controls: {options.controls} is the same folder as --output")
+    if options.shared_origins and not options.controls:
+        parser.error("argument --shared-origins: needs --controls")
+    if bool(options.adopt) != bool(options.source) or (options.patients and not options.adopt):
+        parser.error("argument --adopt: goes with --source, and --source and --patients with --adopt")
     return options
 
 
 def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
-    story = Story(options.quiet)
+    log = Log(options.quiet)
 
-    from detector import cohen, download, manifest, selection
-    from detector.files import copy_whole, require_folder, sha256
-    from detector.radiographs import from_bytes
+    from detector.collections import cohen
+    from detector.collections.catalogue import CLONES, recognise
+    from detector.datasets import build, overview
+    from detector.storage.files import require_folder
 
-    wanted = {options.output: lambda finding: cohen.names_finding(finding, options.finding)}
-    if options.controls:
-        wanted[options.controls] = lambda finding: cohen.is_control(finding, options.finding)
-    for folder in wanted:
+    if options.adopt:
+        return adopt_folders(options, log)
+    folders = [folder for folder in (options.output, options.controls) if folder]
+    for folder in folders:
         require_folder(folder)
-
-    clone, base = options.covid, options.base_url or cohen.BASE_URL
+    failures: dict = {}
     if options.download:
-        story.tell(f"fetching {cohen.METADATA} from {base}...")
-        failures = download.fetch_all(base, [cohen.METADATA_PATH], clone, cohen.parse_metadata, options.quiet)
-        for reason in failures.values():
-            raise InputError(
-                f"{base}/{cohen.METADATA} cannot be fetched: {reason}; clone the collection and use --covid"
-            )
-    entries = cohen.read_metadata(clone / cohen.METADATA)
-    story.tell(f"{len(entries)} rows in {clone / cohen.METADATA}")
-    selections = {folder: selection.select(entries, keep, options.view or ["PA"]) for folder, keep in wanted.items()}
-
-    failures = {}
+        base = options.base_url or cohen.BASE_URL
+        build.fetch_metadata(base, options.covid, log)
+        collection = cohen
+    else:
+        collection = recognise(options.covid, CLONES, "--covid")
+    entries = collection.read(options.covid)
+    log.info(f"{len(entries)} rows in {options.covid} ({collection.SOURCE})")
+    chosen = build.choose(entries, options.output, options.controls, options.finding, options.view or ["PA"])
     if options.download:
-        paths = [entry.path for chosen in selections.values() for entry in chosen.kept]
-        story.tell(f"fetching those of {len(paths)} images that {clone} does not hold yet...")
-        failures = download.fetch_all(base, paths, clone, from_bytes, options.quiet)
-    for folder, chosen in selections.items():
-        shown = progress(chosen.kept, len(chosen.kept), f"checking images for {folder}", options.quiet)
-        readable = selection.keep_readable(clone, chosen, failures, shown)
-        selections[folder] = selection.limit(readable, options.one_per_patient, options.limit)
-    if not selections[options.output].kept:
-        account = selection.account(selections[options.output], len(entries))
-        raise InputError(f"{clone}: no image is left for {options.output}: {account}")
+        failures = build.fetch_images(base, options.covid, chosen, log)
+    chosen = build.keep(options.covid, chosen, failures, folders, log)
+    if options.shared_origins:
+        chosen = build.shared_origins(chosen)
+    chosen = build.limited(chosen, options.one_per_patient, options.limit)
+    if not chosen[options.output].kept:
+        account = build.account(chosen[options.output], len(entries))
+        raise InputError(f"{options.covid}: no image is left for {options.output}: {account}")
+    for folder, selection in chosen.items():
+        build.write(options.covid, folder, selection, collection.SOURCE, len(entries), log)
+    overview.tell(log, overview.of_manifests({f for folder in folders for f in overview.siblings(folder)}))
+    return 0
 
-    for folder, chosen in selections.items():
-        sources = {
-            name: clone / entry.path for name, entry in zip(selection.file_names(chosen.kept), chosen.kept, strict=True)
-        }
-        rows = [
-            selection.manifest_row(entry, name, folder.name, sha256(source))
-            for entry, (name, source) in zip(chosen.kept, sources.items(), strict=True)
-        ]
-        others = manifest.replace(
-            folder,
-            rows,
-            lambda row, target, sources=sources: copy_whole(sources[row["file"]], target),
-            selection.CLINICAL,
-        )
-        story.tell(f"{folder}: {selection.account(chosen, len(entries))}")
-        for line in chosen.named:
-            story.tell(f"  left out: {line}")
-        if others:
-            story.tell(f"  left alone, since no build put it there: {', '.join(others)}")
+
+def adopt_folders(options: argparse.Namespace, log: Log) -> int:
+    from detector.datasets import overview
+    from detector.datasets.adoption import adopt, read_patients
+
+    patients = read_patients(options.patients) if options.patients else {}
+    views = options.view or [""]
+    if len(views) > 1:
+        raise InputError("--adopt takes one --view for all images")
+    found = adopt(options.adopt, options.source, views[0], patients)
+    for folder, count in found.items():
+        log.info(f"{folder}: a manifest of {count} images; none of them was touched")
+    overview.tell(log, overview.of_manifests(found))
     return 0
 
 

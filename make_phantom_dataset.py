@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.command_line import Parser, Story, add_common, progress, run, whole_number
+from detector.command_line import Log, Parser, add_common, progress, run, whole_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,10 +28,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
-    story = Story(options.quiet)
+    log = Log(options.quiet)
 
-    from detector import manifest, phantom
-    from detector.files import require_folder, write_together
+    from detector.datasets import manifest
+    from detector.images import phantom
+    from detector.storage.files import require_folder, write_together
 
     for label in phantom.CLASSES:
         require_folder(options.output / label)
@@ -43,11 +44,14 @@ def main(arguments: list[str] | None) -> int:
         }
         rows = manifest_rows(drawn, label)
         others = manifest.replace(
-            options.output / label, rows, lambda row, target, drawn=drawn: write_together({target: drawn[row["file"]]})
+            options.output / label,
+            rows,
+            phantom.SOURCE,
+            lambda row, target, drawn=drawn: write_together({target: drawn[row["file"]]}),
         )
-        story.tell(f"{options.output / label}: {len(rows)} phantoms")
+        log.info(f"{options.output / label}: {len(rows)} phantoms")
         if others:
-            story.tell(f"  left alone, since no build put it there: {', '.join(others)}")
+            log.info(f"  left alone, since no build put it there: {', '.join(others)}")
     return 0
 
 
@@ -62,7 +66,7 @@ def encode(film: np.ndarray) -> bytes:
 
 def manifest_rows(drawn: dict[str, bytes], label: str) -> list[dict[str, str]]:
     """Return the manifest's rows of phantoms, given their files' bytes by name; each is a patient of its own."""
-    from detector import phantom
+    from detector.images import phantom
 
     return [
         {
@@ -72,6 +76,7 @@ def manifest_rows(drawn: dict[str, bytes], label: str) -> list[dict[str, str]]:
             "view": "PA",
             "finding": "COVID-19" if label == "covid" else "No Finding",
             "source": phantom.SOURCE,
+            "origin": phantom.SOURCE,
             "licence": "CC0 1.0",
             "url": "",
             "sha256": hashlib.sha256(data).hexdigest(),

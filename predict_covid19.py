@@ -31,8 +31,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
 
-    from detector import InputError, clinical_table, model_file, prediction, runtime
-    from detector.files import require_folder, require_outputs
+    from detector import InputError
+    from detector.datasets import clinical_table
+    from detector.network import model_file, runtime
+    from detector.results import prediction
+    from detector.storage.files import require_folder, require_outputs
 
     require_outputs({flag: path for flag, path in (("--csv", options.csv), ("--json", options.json)) if path})
     if options.gradcam:
@@ -44,7 +47,7 @@ def main(arguments: list[str] | None) -> int:
     values = clinical_table.read(options.clinical, description.clinical)
     paths = prediction.list_images(options.files)
 
-    from detector.model import join
+    from detector.network.model import join
 
     joined = join(weights, head, description.pool)
     done, failures = [], []

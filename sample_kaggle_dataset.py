@@ -1,22 +1,37 @@
-"""Draw normal chest radiographs from Kaggle's "Chest X-Ray Images (Pneumonia)" into a class folder."""
+"""Draw radiographs of one finding, normals by default, from a data set on Kaggle into a class folder."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from detector.command_line import Parser, Story, add_common, progress, run, whole_number
+from detector.command_line import Log, Parser, add_common, progress, run, whole_number
 
 EXAMPLE = "python sample_kaggle_dataset.py -k chest_xray -o dataset/normal -s 25"
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser("Draw normal radiographs from Kaggle's chest_xray into dataset/normal.", EXAMPLE)
-    parser.add_argument("-k", "--kaggle", type=Path, metavar="DIR", help="chest_xray, unpacked (default: by kagglehub)")
+    parser = Parser("Draw normal radiographs, or of another finding, into dataset/normal.", EXAMPLE)
+    parser.add_argument(
+        "-k",
+        "--kaggle",
+        type=Path,
+        metavar="DIR",
+        help="unpacked: Kermany's chest_xray, NIH ChestX-ray14 or its sample, RSNA's challenge "
+        "(default: Kermany's, by kagglehub)",
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path("dataset/normal"), metavar="DIR", help="class folder")
     parser.add_argument("-s", "--sample", type=whole_number(1), default=25, metavar="N", help="images to draw")
-    parser.add_argument("--split", default="train", metavar="NAME", help="split to draw from")
-    parser.add_argument("--class", dest="kaggle_class", default="NORMAL", metavar="NAME", help="class to draw from")
+    parser.add_argument(
+        "--finding",
+        "--class",
+        default="normal",
+        metavar="NAME",
+        help="finding to draw: a label or class of the data set; virus or bacteria in Kermany's",
+    )
+    parser.add_argument("--split", default="train", metavar="NAME", help="split to draw from, in Kermany's")
+    parser.add_argument("--view", action="append", metavar="VIEW", help="view to draw, repeatable: PA, AP, frontal")
+    parser.add_argument("--adults", action="store_true", help="draw patients of 18 years and over only")
     parser.add_argument("--any", action="store_true", help="allow several images of one patient")
     add_common(parser)
     return parser.parse_args(arguments)
@@ -24,37 +39,62 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
-    story = Story(options.quiet)
+    log = Log(options.quiet)
 
-    from detector import InputError, kaggle, manifest
-    from detector.files import copy_whole, require_folder
-    from detector.radiographs import name_all, read
+    from detector import InputError
+    from detector.collections import kermany, rsna
+    from detector.collections.catalogue import SAMPLED, recognise
+    from detector.collections.entry import manifest_row
+    from detector.datasets import manifest, overview, sampling
+    from detector.images.radiographs import name_all, read
+    from detector.storage.files import copy_whole, require_folder
 
-    if options.kaggle and not options.kaggle.is_dir():
-        raise InputError(f"--kaggle {options.kaggle} is not a folder")
+    if options.kaggle:
+        collection = recognise(options.kaggle, SAMPLED, "--kaggle")
     require_folder(options.output)
     if not options.kaggle:
-        story.tell("no -k given: getting the data set (2 GB) through kagglehub...")
-    folder = kaggle.locate(options.kaggle or kaggle.fetch(), options.split, options.kaggle_class)
-    images = kaggle.draw(folder, options.sample, options.seed, one_per_patient=not options.any)
-    story.tell(f"{len(images)} images drawn from {folder} with seed {options.seed}")
+        log.info("no -k given: getting Kermany's data set (2 GB) through kagglehub...")
+        options.kaggle, collection = kermany.fetch(), kermany
+    entries = collection.read(options.kaggle, options.finding, options.split)
+    if options.adults and collection.ARE_CHILDREN:
+        raise InputError(f"--adults: all patients of {collection.SOURCE} are children; give another data set with -k")
+    complete = (lambda entry: rsna.with_header(options.kaggle, entry)) if collection is rsna else (lambda entry: entry)
+    sample = sampling.draw(
+        entries,
+        options.sample,
+        options.seed,
+        one_per_patient=not options.any,
+        views=options.view or (),
+        adults=options.adults,
+        complete=complete,
+    )
+    images = sampling.paths(options.kaggle, sample.drawn)
+    log.info(f"{len(images)} images of {len(entries)} drawn from {options.kaggle} with seed {options.seed}")
+    for reason, count in sample.left_out.items():
+        log.info(f"  left out: {count} {reason}")
 
-    digests, failures = [], []
-    for path in progress(images, len(images), "checking images", options.quiet):
+    rows, failures = [], []
+    for entry in progress(sample.drawn, len(images), "checking images", options.quiet):
         try:
-            digests.append(read(path).digest)
+            digest = read(images[entry.filename]).digest
+            rows.append(manifest_row(entry, entry.filename, options.output.name, digest))
         except InputError as error:
             failures.append(error)
     if failures:
         raise name_all(failures, len(images))
-
-    rows = kaggle.manifest_rows(images, options.output.name, options.kaggle_class, digests)
-    sources = {path.name: path for path in images}
-    others = manifest.replace(options.output, rows, lambda row, target: copy_whole(sources[row["file"]], target))
+    extra = [name for name in ("age", "sex") if any(row[name] for row in rows)]
+    others = manifest.replace(
+        options.output,
+        rows,
+        collection.SOURCE,
+        lambda row, target: copy_whole(images[row["file"]], target),
+        extra,
+    )
     patients = len({row["patient"] for row in rows})
-    story.tell(f"{options.output}: {len(rows)} images of {patients} patients")
+    log.info(f"{options.output}: {len(rows)} images of {patients} patients")
     if others:
-        story.tell(f"  left alone, since no build put it there: {', '.join(others)}")
+        log.info(f"  left alone, since no build put it there: {', '.join(others)}")
+    overview.tell(log, overview.of_manifests(overview.siblings(options.output)))
     return 0
 
 

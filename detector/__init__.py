@@ -1,11 +1,11 @@
-"""The library that the scripts share: small rooms, imports only downward."""
+"""The library that the scripts share: a folder for each subject, imports only downward."""
 
 from __future__ import annotations
 
 import os
 
-# HDF5 would lock the temporary files that `detector.files` holds locked, and fail on its own process's lock. It looks
-# at this once, when h5py is first imported, by whichever room comes first.
+# HDF5 would lock the temporary files that `detector.storage.files` holds locked, and fail on its own process's lock. It
+# looks at this once, when h5py is first imported, by whichever module comes first.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 

@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from detector import InputError, printable
-from detector.unfinished import abandon
+from detector.storage.partial_files import remove_unfinished
 
 T = TypeVar("T")
 
 DISCLAIMER = "Educational software: what it prints is never a diagnosis."
+
+
+class _WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Show defaults, but not that of a flag which is None where it is not given."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             description=f"{description} {DISCLAIMER}",
             epilog=f"example: {example}",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_WithDefaults,
             allow_abbrev=False,
         )
 
@@ -107,6 +114,17 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -
         parser.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
 
 
+def extractor_options(options: argparse.Namespace) -> dict[str, object]:
+    """Return what the flags of `add_common` say of how features are computed and kept."""
+    return {
+        "weights_file": options.weights,
+        "precision": options.precision,
+        "cache_folder": options.cache,
+        "no_cache": options.no_cache,
+        "verbose": options.verbose,
+    }
+
+
 def run(main: Callable[[list[str] | None], int]) -> NoReturn:
     """Run a script's `main`; its exit status is 0 done, 1 partly, 2 bad input, 70 a fault of ours, 130 Ctrl-C."""
     program = Path(sys.argv[0]).name
@@ -145,7 +163,7 @@ def _stop(signum: int, frame: object) -> NoReturn:
     Python's own way, an exception at whatever line happens to run, is lost where that line is a callback of the import
     system, and leaves its lock held for ever. A run can be ended anywhere: what it writes appears whole or not at all.
     """
-    abandon()
+    remove_unfinished()
     # Nothing buffered is used here: the interrupted line may be in the middle of a print.
     os.write(2, f"{Path(sys.argv[0]).name}: error: interrupted; nothing was half-written\n".encode())
     os._exit(128 + signum)
@@ -159,7 +177,7 @@ def progress(items: Iterable[T], total: int, what: str, quiet: bool = False) -> 
     yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit="image", disable=True if quiet else None)
 
 
-class Story:
+class Log:
     """The `[INFO]` lines of a run, and how long each stage of it took.
 
     Parameters
@@ -172,10 +190,15 @@ class Story:
         self.quiet = quiet
         self.seconds: dict[str, float] = {}
 
-    def tell(self, message: str) -> None:
+    def info(self, message: str) -> None:
         """Print one stage or finding."""
         if not self.quiet:
             print(f"[INFO] {printable(message)}", flush=True)
+
+    def tell_times(self, wanted: bool) -> None:
+        """Print how long each stage took, if that is wanted."""
+        for stage, seconds in self.seconds.items() if wanted else ():
+            print(f"{stage}: {seconds:.2f} s")
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

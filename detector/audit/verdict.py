@@ -1,0 +1,143 @@
+"""What an audit's figures say, in plain words: every rule, with its threshold and where it comes from, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from detector.audit.experiments import (
+    DISEASE,
+    DISEASE_ONLY,
+    ONLY,
+    SHUFFLED,
+    SOURCES,
+    TRAINED,
+    TRAITS,
+    WITHOUT,
+    Result,
+)
+from detector.statistics.intervals import Proportion
+from detector.statistics.roc import Area
+
+CHANCE = 0.5
+# Half of what lies above chance: a classifier that keeps more of it than it loses did not need what was taken away.
+# The experiment is Maguolo and Nanni's (Information Fusion 76, 2021); this line is drawn here.
+KEPT = 0.5
+# "Excellent" discrimination begins at 0.8 and "acceptable" at 0.7 (Hosmer, Lemeshow, Sturdivant, "Applied Logistic
+# Regression", 2013, 5.2.4). Sources that are told apart at 0.8 leave little for the disease to add.
+EXCELLENT, ACCEPTABLE = 0.8, 0.7
+# More than half of the controls called positive: a coin would call fewer. DeGrave, Janizek and Lee (Nature Machine
+# Intelligence 3, 2021) show the same failure on hospitals.
+MOST = 0.5
+# A fall by this much, on images that differ in source only, is more than folds make (their spread is about 0.02 here).
+FALL = 0.1
+
+UNSOUND, NOTHING, SOURCE, LUNGS, OPEN = "harness unsound", "nothing learnt", "source", "lungs", "open"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was learnt, and the sentences that carry it.
+
+    Attributes
+    ----------
+    learnt : {"harness unsound", "nothing learnt", "source", "lungs", "open"}
+    conclusion : str
+    reasons : list of str
+        Each with its figures.
+    """
+
+    learnt: str
+    conclusion: str
+    reasons: list[str]
+
+    def __str__(self) -> str:
+        reasons = "; ".join(self.reasons)
+        return f"{reasons[:1].upper()}{reasons[1:]}: {self.conclusion}" if reasons else self.conclusion
+
+
+def kept(part: Area, whole: Area) -> float:
+    """Return the share of what lies above chance that is left."""
+    return (part.value - CHANCE) / (whole.value - CHANCE)
+
+
+def conclude(results: Sequence[Result], called: Proportion | None, positive: str) -> Verdict:
+    """Return what the figures of an audit say.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    called : Proportion or None
+        Share of controls that the detector calls positive.
+    positive : str
+
+    Returns
+    -------
+    Verdict
+    """
+    by_name = {result.name: result.auc for result in results}
+    trained, shuffled = by_name[TRAINED], by_name[SHUFFLED]
+    if not shuffled.low <= CHANCE <= shuffled.high:
+        return Verdict(
+            UNSOUND,
+            "something leaks the answer, so no other figure of this audit means anything.",
+            [f"shuffled labels are told apart (AUC {figures(shuffled)})"],
+        )
+    if trained.low <= CHANCE:
+        return Verdict(
+            NOTHING,
+            "it cannot be shown that this model learnt anything; it needs more images.",
+            [f"the AUC of the trained detector, {figures(trained)}, may be chance"],
+        )
+    against = _reasons_for_source(by_name, called, positive)
+    if against:
+        what = "the collection" if called or SOURCES in by_name else "something outside of the lungs"
+        return Verdict(SOURCE, f"this model recognises {what}, not the disease.", against)
+    without, only = by_name[WITHOUT], by_name[ONLY]
+    if kept(without, trained) < KEPT and only.low > CHANCE and kept(only, trained) >= KEPT:
+        reasons = [
+            f"of AUC {trained.value:.2f}, {without.value:.2f} is left without the lungs and {only.value:.2f} "
+            "with nothing else"
+        ]
+        traits = by_name.get(TRAITS)
+        if traits and traits.value < ACCEPTABLE:
+            reasons.append(f"traits of the files alone reach {traits.value:.2f}")
+        return Verdict(
+            LUNGS, "what this model uses is in the lungs, and nothing found here speaks against it.", reasons
+        )
+    return Verdict(
+        OPEN,
+        "these experiments do not settle what this model learnt; controls of the same source would (--controls).",
+        [f"of AUC {trained.value:.2f}, {without.value:.2f} is left without the lungs and {only.value:.2f} in them"],
+    )
+
+
+def _reasons_for_source(by_name: dict[str, Area], called: Proportion | None, positive: str) -> list[str]:
+    trained, without = by_name[TRAINED], by_name[WITHOUT]
+    reasons = []
+    if without.low > CHANCE and kept(without, trained) >= KEPT:
+        reasons.append(f"{without.value:.2f} of {trained.value:.2f} is left without the lungs")
+    if called and called.low > MOST:
+        reasons.append(
+            f"{called.hits} of {called.n} radiographs of other diseases from the same collection are called {positive}"
+        )
+    if (sources := by_name.get(SOURCES)) and sources.low > EXCELLENT:
+        reasons.append(f"images without the disease are told by their source alone (AUC {figures(sources)})")
+    if not reasons:
+        return []
+    if (traits := by_name.get(TRAITS)) and traits.low > EXCELLENT:
+        reasons.append(f"size, format and brightness of the files alone reach AUC {traits.value:.2f}")
+    if (disease := by_name.get(DISEASE)) and trained.value - disease.value >= FALL:
+        text = f"against controls of the same source the AUC falls to {figures(disease)}"
+        if only := by_name.get(DISEASE_ONLY):
+            text += f", with the lungs alone to {figures(only)}"
+        reasons.append(text)
+    for name, external in by_name.items():
+        if name.startswith("external") and trained.value - external.value >= FALL:
+            reasons.append(f"on images from elsewhere it falls to {figures(external)}")
+    return reasons
+
+
+def figures(area: Area) -> str:
+    """Return an AUC and its interval as a verdict writes them."""
+    return f"{area.value:.2f} ({area.low:.2f}-{area.high:.2f})"

@@ -1,0 +1,1 @@
+"""Each collection of radiographs, read into entries of one kind; may import `images` and what lies below."""

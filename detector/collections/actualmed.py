@@ -1,0 +1,55 @@
+"""The Actualmed COVID-19 chest radiographs: ill and well of one provider.
+
+Reference: A. Wang et al. (DarwinAI, Vision and Image Processing Lab of the University of Waterloo), with Actualmed,
+"Actualmed COVID-19 Chest X-ray Dataset Initiative" (2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from detector.collections.entry import CLINICAL, Entry
+from detector.collections.table import Row, columns_of, read_table
+
+SOURCE = "Actualmed-COVID-chestxray-dataset"
+METADATA = "metadata.csv"
+LOOKED_FOR = f"{METADATA} with the column imagename"
+NEEDED = ("patientid", "finding", "view", "imagename")
+LICENCE = "see the repository"
+URL = "https://github.com/agchung/Actualmed-COVID-chestxray-dataset"
+
+
+def is_here(folder: Path) -> bool:
+    """Tell whether a folder is a clone of this collection."""
+    return "imagename" in columns_of(folder / METADATA)
+
+
+def read(folder: Path) -> list[Entry]:
+    """Return the images that a clone lists.
+
+    Raises
+    ------
+    InputError
+        If `metadata.csv` is not the collection's.
+    """
+    return list(entries(read_table(folder / METADATA, NEEDED, SOURCE)))
+
+
+def entries(rows: Iterable[Row]) -> Iterable[Entry]:
+    """Yield the image of each row; one whose finding is blank was inconclusive."""
+    for row in rows:
+        yield Entry(
+            f"{METADATA}, line {row.line}",
+            "images",
+            row["imagename"],
+            row["patientid"],
+            row["view"],
+            row["finding"],
+            SOURCE,
+            SOURCE,
+            LICENCE,
+            URL,
+            row["modality"] or "X-ray",
+            clinical={column: row[column] for column in CLINICAL},
+        )

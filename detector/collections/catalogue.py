@@ -1,0 +1,46 @@
+"""The collections that can be built from, told by what lies in a folder.
+
+A collection is a module with ``SOURCE``, ``LOOKED_FOR``, ``is_here(folder)`` and ``read(folder)``, which returns
+entries: to add one, write it and name it here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+from detector import InputError
+from detector.collections import actualmed, cohen, figure1, hannover, kermany, nih, rsna
+
+# Read by build_covid_dataset.py, and by sample_kaggle_dataset.py.
+CLONES: tuple[ModuleType, ...] = (cohen, actualmed, hannover, figure1)
+SAMPLED: tuple[ModuleType, ...] = (kermany, nih, rsna)
+SOURCES = frozenset(collection.SOURCE for collection in (*CLONES, *SAMPLED))
+
+
+def recognise(folder: Path, among: tuple[ModuleType, ...], flag: str) -> ModuleType:
+    """Return the collection that a folder holds.
+
+    Parameters
+    ----------
+    folder : Path
+    among : tuple of modules
+    flag : str
+        That named the folder, for errors.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    InputError
+        If it holds none of them; the sentence names what was looked for.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{flag} {folder} is not a folder")
+    for collection in among:
+        if collection.is_here(folder):
+            return collection
+    looked_for = "; ".join(f"{collection.LOOKED_FOR} ({collection.SOURCE})" for collection in among)
+    raise InputError(f"{flag} {folder} is no collection that is known; looked for: {looked_for}")

@@ -1,0 +1,105 @@
+"""The COVID-19 image repository of the Hannover Medical School.
+
+Reference: H. B. Winther et al., "COVID-19 Image Repository", figshare (2020), CC BY 3.0. Part of it stands in J. P.
+Cohen's collection, too, as JPEG, under the same image ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from detector.collections.entry import Entry
+from detector.collections.findings import COVID
+from detector.collections.table import Row, columns_of, number, read_table
+
+SOURCE = "covid-19-image-repository"
+REPOSITORY = "covid-19-image-repository"  # part of the address under which other collections name it
+ORIGIN = "hannover"
+METADATA = "data.csv"
+LOOKED_FOR = f"{METADATA} with the columns image_id and admission_offset"
+NEEDED = ("patient_id", "image_id", "projection", "admission_offset")
+LICENCE = "CC BY 3.0"
+URL = "https://github.com/ml-workgroup/covid-19-image-repository"
+# Its authors' rule (their issue 4), in days from the film to the patient's admission.
+NOT_YET, SURELY = 14.0, 7.0
+NOT_YET_ILL = "No COVID-19 yet"
+
+
+def is_here(folder: Path) -> bool:
+    """Tell whether a folder is a clone of this collection."""
+    return {"imageid", "admissionoffset"} <= columns_of(folder / METADATA)
+
+
+def read(folder: Path) -> list[Entry]:
+    """Return the images that a clone lists.
+
+    Raises
+    ------
+    InputError
+        If `data.csv` is not the collection's.
+    """
+    return list(entries(read_table(folder / METADATA, NEEDED, SOURCE)))
+
+
+def entries(rows: Iterable[Row]) -> Iterable[Entry]:
+    """Yield the image of each row."""
+    for row in rows:
+        finding, unknown = finding_of(row["admission_offset"])
+        yield Entry(
+            f"{METADATA}, line {row.line}",
+            "png",
+            f"{row['image_id']}.png" if row["image_id"] else "",
+            row["patient_id"],
+            row["projection"].upper(),
+            finding,
+            SOURCE,
+            ORIGIN,
+            LICENCE,
+            URL,
+            unknown=unknown,
+            clinical=clinical_values(row),
+        )
+
+
+def finding_of(admission_offset: str) -> tuple[str, str]:
+    """Return whether a film shows COVID-19, by its authors' rule, and why nobody knows, where nobody does.
+
+    Parameters
+    ----------
+    admission_offset : str
+        Days from the film to the admission: positive where the film came first.
+
+    Returns
+    -------
+    finding, unknown : str
+    """
+    days = number(admission_offset)
+    if days is None or days < SURELY:
+        return COVID, ""
+    if days > NOT_YET:
+        return NOT_YET_ILL, ""
+    return "", f"taken {SURELY:g} to {NOT_YET:g} days before admission"
+
+
+def clinical_values(row: Row) -> dict[str, str]:
+    """Return what is known under the names of J. P. Cohen's collection, in its units.
+
+    Cell counts are thousands per microlitre in both; the partial pressure of oxygen is no saturation and is left out. A
+    count is that of the day of the film or none; ``inf`` and ``-inf`` are beyond what could be measured, and no number.
+    """
+    days = number(row["admission_offset"])
+    return {
+        "offset": f"{0 - days:g}" if days is not None else "",
+        "sex": {"m": "M", "f": "F", "w": "F"}.get(row["sex"].lower(), ""),
+        "age": row["age"],
+        "survival": "N" if number(row["death_offset"]) is not None else "Y",
+        "went_icu": "Y" if number(row["icu_admission_offset"]) is not None else "N",
+        "neutrophil_count": _of_the_day(row, "neutrophils"),
+        "lymphocyte_count": _of_the_day(row, "lymphocytes"),
+    }
+
+
+def _of_the_day(row: Row, name: str) -> str:
+    value = number(row[f"{name}_val"])
+    return f"{value:g}" if value is not None and number(row[f"{name}_offset"]) == 0 else ""

@@ -1,0 +1,157 @@
+"""Clinical columns of the manifest → numbers that join the features of an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from detector import InputError
+from detector.collections.table import number
+
+# What the collections write where a value is not known.
+MISSING = frozenset({"", "na", "n/a", "nan", "none", "unknown", "unclear"})
+MOST_CATEGORIES = 20
+MISSINGNESS_AUC = 0.6
+
+Column = dict[str, object]  # JSON-ready: name, and mean and deviation of numbers or the categories
+
+
+def is_missing(value: str) -> bool:
+    """Tell whether a cell holds no value."""
+    return value.strip().lower() in MISSING
+
+
+def fit(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Column]:
+    """Learn how to encode columns, from training patients only.
+
+    A column whose known values are all numbers is standardised; any other is a set of categories.
+
+    Parameters
+    ----------
+    names : sequence of str
+    rows : sequence of mapping
+        The manifest's rows of training images.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    InputError
+        If a column is in no row, or holds no value, or too many different ones.
+    """
+    columns: list[Column] = []
+    for name in names:
+        if not any(name in row for row in rows):
+            known = sorted({key for row in rows for key in row})
+            raise InputError(f"--clinical {name} is no column of the manifests; they have {', '.join(known) or 'none'}")
+        values = [row[name].strip() for row in rows if not is_missing(row.get(name, ""))]
+        numbers = [number(value) for value in values]
+        categories = sorted({value.lower() for value in values})
+        if not values:
+            raise InputError(f"--clinical {name} has no value in any training image; leave it out")
+        if None not in numbers:
+            columns.append({"name": name, "mean": float(np.mean(numbers)), "deviation": float(np.std(numbers)) or 1.0})
+        elif len(categories) <= MOST_CATEGORIES:
+            columns.append({"name": name, "categories": categories})
+        else:
+            raise InputError(f"--clinical {name} has {len(categories)} different values; it is text, not a category")
+    return columns
+
+
+def width(column: Column) -> int:
+    """Return how many numbers a column becomes: its value or categories, and whether it is missing."""
+    return 1 + (len(column["categories"]) if "categories" in column else 1)
+
+
+def encode(columns: Sequence[Column], rows: Sequence[Mapping[str, str]]) -> np.ndarray:
+    """Encode clinical values.
+
+    A missing number is the training mean, a missing category none of them; a number of its own says that it is missing.
+    A category that training never saw counts as missing.
+
+    Parameters
+    ----------
+    columns : list of dict
+        As `fit` returns it.
+    rows : sequence of mapping
+
+    Returns
+    -------
+    ndarray of shape (n, inputs), float32
+    """
+    encoded = np.zeros((len(rows), sum(map(width, columns))), np.float32)
+    for i, row in enumerate(rows):
+        at = 0
+        for column in columns:
+            value = row.get(column["name"], "").strip()
+            if "categories" in column:
+                known = value.lower() in column["categories"]
+                if known:
+                    encoded[i, at + column["categories"].index(value.lower())] = 1.0
+            else:
+                found = None if is_missing(value) else number(value)
+                known = found is not None
+                # A typing error of thousands must not drown everything else.
+                encoded[i, at] = np.clip((found - column["mean"]) / column["deviation"], -5, 5) if known else 0.0
+            at += width(column)
+            encoded[i, at - 1] = not known
+    return encoded
+
+
+def missing_flags(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> np.ndarray:
+    """Return which values are missing, shape (n, columns), bool."""
+    return np.array([[is_missing(row.get(name, "")) for name in names] for row in rows], bool)
+
+
+def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str, str]], labels: np.ndarray) -> None:
+    """Refuse clinical columns whose mere absence tells the classes apart.
+
+    Parameters
+    ----------
+    names : sequence of str
+    rows : sequence of mapping
+    labels : ndarray of shape (n,), int
+
+    Raises
+    ------
+    InputError
+        If, for any class, being missing ranks its images above or below the others with AUC over 0.6.
+    """
+    from detector.statistics.roc import auc
+
+    flags = missing_flags(names, rows).astype(float)
+    for i, name in enumerate(names):
+        for label in np.unique(labels):
+            area = float(auc(flags[labels == label, i], flags[labels != label, i]))
+            if max(area, 1.0 - area) > MISSINGNESS_AUC:
+                raise InputError(
+                    f"--clinical {name}: that the value is missing tells the classes apart by itself "
+                    f"(AUC {max(area, 1.0 - area):.2f}), so the model would learn the source; use controls of the same "
+                    "source as the other class (build_covid_dataset.py --controls), or --allow-missing-shortcut"
+                )
+
+
+def checked(column: object) -> Column:
+    """Return a column of a model file's description, if it is one.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError
+    """
+    if not isinstance(column, dict) or not isinstance(column["name"], str):
+        raise TypeError("clinical column")
+    if "categories" in column:
+        categories = column["categories"]
+        if not isinstance(categories, list) or not 1 <= len(categories) <= MOST_CATEGORIES:
+            raise ValueError("categories")
+        if not all(isinstance(category, str) for category in categories):
+            raise TypeError("categories")
+        return {"name": column["name"], "categories": categories}
+    mean, deviation = float(column["mean"]), float(column["deviation"])
+    if not (math.isfinite(mean) and math.isfinite(deviation) and deviation > 0):
+        raise ValueError("mean or deviation")
+    return {"name": column["name"], "mean": mean, "deviation": deviation}

@@ -1,0 +1,68 @@
+"""Clinical values for prediction: a CSV file of the user's, by image."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector import InputError
+from detector.datasets.clinical import Column
+from detector.storage.spreadsheet import unescaped
+
+
+def read(path: Path | None, columns: Sequence[Column]) -> dict[str, dict[str, str]]:
+    """Read the clinical values that a model wants.
+
+    Parameters
+    ----------
+    path : Path or None
+    columns : list of dict
+        As the model has them; empty where it wants none.
+
+    Returns
+    -------
+    dict of str to dict
+        The row of each image, by file name. An image without a row has all its values missing.
+
+    Raises
+    ------
+    InputError
+        If the model wants values and there is no file, or the file lacks a column; or if it wants none and gets some.
+    """
+    names = [str(column["name"]) for column in columns]
+    if path is None:
+        if names:
+            raise InputError(
+                f"this model was trained with clinical values: give a CSV file with the columns file, "
+                f"{', '.join(names)} as --clinical (an empty cell is a value that is not known)"
+            )
+        return {}
+    if not names:
+        raise InputError(f"--clinical {path}: this model was trained without clinical values; leave it out")
+    if not path.is_file():
+        raise InputError(f"--clinical {path} is not a file")
+    try:
+        return parse(path.read_bytes(), path, names)
+    except OSError as error:
+        raise InputError(f"--clinical {path} cannot be read: {error.strerror or error}") from None
+
+
+def parse(data: bytes, path: Path, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Read the columns `names` of a table's bytes, by the file names in its column ``file``.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        table = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        columns = [unescaped(name) for name in next(table, [])]
+        missing = [name for name in ("file", *names) if name not in columns]
+        if missing:
+            raise InputError(f"--clinical {path} has no column {', '.join(missing)}")
+        rows = [dict(zip(columns, map(unescaped, cells), strict=False)) for cells in table]
+        return {Path(row.get("file", "")).name: {key: row.get(key, "") for key in names} for row in rows}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"--clinical {path} cannot be read: {error}") from None

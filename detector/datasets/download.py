@@ -1,0 +1,142 @@
+"""Fetch files over http(s): a few at a time, resuming, each one whole and checked before it counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from detector import InputError
+from detector.command_line import progress
+from detector.storage.files import require_folder, whole
+
+AT_A_TIME = 4
+TRIES = 3
+TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
+MAX_SECONDS = 600  # for one file: a server that drips bytes for ever is left
+MAX_BYTES = 200 * 2**20
+
+
+def fetch_all(
+    base: str,
+    paths: Iterable[PurePosixPath],
+    folder: Path,
+    check: Callable[[bytes, Path], object],
+    quiet: bool = False,
+) -> dict[PurePosixPath, str]:
+    """Fetch files below `base` into `folder`, leaving out those that are there already and pass `check`.
+
+    A connection that breaks is tried anew; an answer that redirects is refused, since it would lead to a server that
+    nobody named. A file appears under its name only when it is whole and has passed.
+
+    Parameters
+    ----------
+    base : str
+        Address that the paths are relative to.
+    paths : iterable of PurePosixPath
+    folder : Path
+        Made if it is missing.
+    check : callable
+        Given a file's bytes and its name, raises `InputError` for one that must not count.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    dict of PurePosixPath to str
+        What could not be fetched, and why.
+
+    Raises
+    ------
+    InputError
+        If `folder` cannot be written.
+    """
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    require_folder(folder)
+    missing = [path for path in paths if not _passes(folder / path, check)]
+    retries = Retry(total=TRIES, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504), redirect=0)
+    failures: dict[PurePosixPath, str] = {}
+    with requests.Session() as session, ThreadPoolExecutor(AT_A_TIME) as pool:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retries, pool_maxsize=AT_A_TIME))
+        tasks = {
+            pool.submit(_fetch, session, f"{base.rstrip('/')}/{quote(str(path))}", folder / path, check): path
+            for path in missing
+        }
+        try:
+            for task in progress(as_completed(tasks), len(tasks), "fetching", quiet):
+                try:
+                    task.result()
+                except (requests.RequestException, InputError) as error:
+                    failures[tasks[task]] = _reason(error)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return failures
+
+
+def _passes(path: Path, check: Callable[[bytes, Path], object]) -> bool:
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return False
+        check(path.read_bytes(), path)
+    except (OSError, InputError):
+        return False
+    return True
+
+
+def _fetch(session: object, address: str, path: Path, check: Callable[[bytes, Path], object]) -> None:
+    """Fetch one file; a body that breaks off is asked for again, as the session does with an answer that never came."""
+    import requests
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1, TRIES + 1):
+        try:
+            data = _receive(session, address)
+            check(data, path)
+            with whole(path) as part:
+                part.write(data)
+            return
+        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError):
+            if attempt == TRIES:
+                raise
+            time.sleep(0.2 * 2**attempt)
+
+
+def _receive(session: object, address: str) -> bytes:
+    start = time.monotonic()
+    received = bytearray()
+    with session.get(address, stream=True, timeout=TIMEOUT, allow_redirects=False) as answer:
+        answer.raise_for_status()
+        if answer.is_redirect or answer.status_code != 200:
+            raise InputError(f"answered with status {answer.status_code} instead of the file")
+        # Whatever has come by now: a read that waits for a full block would wait for ever where bytes drip.
+        while piece := _piece(answer):
+            received += piece
+            if len(received) > MAX_BYTES:
+                raise InputError(f"larger than {MAX_BYTES >> 20} MiB")
+            if time.monotonic() - start > MAX_SECONDS:
+                raise InputError(f"not whole after {MAX_SECONDS} s")
+    return bytes(received)
+
+
+def _piece(answer: object) -> bytes:
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return answer.raw.read1(1 << 16, decode_content=True)
+    except HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from None
+
+
+def _reason(error: Exception) -> str:
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        return f"the server answered {answer.status_code} {answer.reason}"
+    return str(error).splitlines()[0][:200]

@@ -1,0 +1,205 @@
+"""`manifest.csv` of a class folder: where each image comes from, and which of them a builder put there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from detector import InputError
+from detector.storage import spreadsheet
+from detector.storage.cache import Cache, default_folder, key
+from detector.storage.files import require_folder, sha256, write_together
+from detector.storage.partial_files import locked_folders
+
+NAME = "manifest.csv"
+NEEDED = ("file", "label", "patient", "view", "finding", "source", "licence", "url", "sha256")
+# A manifest of before the origin was told is read as if the column were empty.
+COLUMNS = (*NEEDED[:6], "origin", *NEEDED[6:])
+
+Row = dict[str, str]
+
+
+def read(folder: Path) -> dict[str, Row]:
+    """Read the manifest of a class folder.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    dict of str to dict
+        By file name; every row has at least the keys of `COLUMNS`, further columns are clinical values. Empty where
+        there is no manifest.
+
+    Raises
+    ------
+    InputError
+        If the file is there but is no manifest.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return {}
+    if not path.is_file():
+        raise InputError(f"{path} is no regular file; move it away")
+    try:
+        return parse(path.read_bytes(), path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def parse(data: bytes, path: Path) -> dict[str, Row]:
+    """Read the bytes of a manifest; `path` is what errors call it.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        table = csv.reader(io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline=""), strict=True)
+        columns = [spreadsheet.unescaped(name) for name in next(table, [])]
+        missing = [column for column in NEEDED if column not in columns]
+        if missing:
+            raise InputError(f"{path} has no column {', '.join(missing)}; build the folder again or remove the file")
+        if len(set(columns)) < len(columns):
+            raise InputError(f"{path} has a column twice; build the folder again or remove the file")
+        rows: dict[str, Row] = {}
+        for cells in filter(None, table):
+            if len(cells) != len(columns):
+                raise InputError(f"{path}, line {table.line_num}: {len(cells)} cells under {len(columns)} headings")
+            row = {"origin": ""} | dict(zip(columns, map(spreadsheet.unescaped, cells), strict=True))
+            if row["file"] in ("", "..", *rows) or Path(row["file"]).name != row["file"]:
+                raise InputError(f"{path}, line {table.line_num}: {row['file']!r} is twice there, or no file name")
+            rows[row["file"]] = row
+        return rows
+    except csv.Error as error:
+        raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None
+
+
+def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> None:
+    """Write the manifest of a class folder, sorted by file name, whole or not at all.
+
+    Its cells come from strangers and are opened in spreadsheet programs: none is left that would be a formula there.
+
+    Parameters
+    ----------
+    folder : Path
+    rows : iterable of mapping
+        At least the keys of `COLUMNS` each.
+    extra : sequence of str
+        Further columns, in order.
+    """
+    write_together({folder / NAME: as_file(rows, extra)})
+
+
+def as_file(rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> bytes:
+    """Return the bytes of a manifest, which `parse` reads as it was."""
+    text = io.StringIO()
+    columns = [*COLUMNS, *extra]
+    table = csv.writer(text)
+    table.writerow(map(spreadsheet.escaped, columns))
+    for row in sorted(rows, key=lambda row: row["file"]):
+        table.writerow(spreadsheet.escaped(row.get(column, "")) for column in columns)
+    return text.getvalue().encode(errors="surrogateescape")
+
+
+def replace(
+    folder: Path,
+    rows: Sequence[Row],
+    source: str,
+    copy: Callable[[Row, Path], object],
+    extra: Sequence[str] = (),
+) -> list[str]:
+    """Make `folder` hold the images of `rows`, in place of those that an earlier build put there from the same source.
+
+    Only a file that the old manifest lists for this source, with the bytes it had then, is replaced or removed, or one
+    that a build put there which was killed before it could write its manifest; whatever else is in the folder is
+    another source's, or a person's, and stays. An image whose name another source has gets its source's on.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is missing.
+    rows : sequence of dict
+        The source's part of the new manifest; ``sha256`` filled in.
+    source : str
+    copy : callable
+        Puts the image of a row at a path, whole or not at all.
+    extra : sequence of str
+        Columns beyond `COLUMNS`.
+
+    Returns
+    -------
+    list of str
+        The files of no source that stay, sorted.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written, or a person's file has the name of an image of `rows`; nothing is changed then.
+    """
+    require_folder(folder)
+    # Builds of one folder at the same time wait for each other: it ends as the last one of them wants it.
+    with locked_folders([folder]):
+        return _replace(folder, rows, source, copy, extra)
+
+
+def _replace(
+    folder: Path, rows: Sequence[Row], source: str, copy: Callable[[Row, Path], object], extra: Sequence[str]
+) -> list[str]:
+    everything = read(folder)
+    old = {name: row for name, row in everything.items() if row["source"] == source}
+    others = {name: row for name, row in everything.items() if name not in old}
+    given = {_free_name(row["file"], others, source): row for row in rows}
+    wanted = {name: row | {"file": name} for name, row in given.items()}
+    begun, note = _begun(folder, source)
+    present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {NAME, *others}
+    listed = {(name, row["sha256"]) for name, row in old.items()} | begun
+    names = present & {name for name, _ in listed}.union(wanted)
+    found = {(name, sha256(folder / name)) for name in names if (folder / name).is_file()}
+    ours = {name for name, _ in found & listed}
+    same = {name for name, digest in found if name in wanted and digest == wanted[name]["sha256"]}
+    in_the_way = sorted((present & wanted.keys()) - ours - same)
+    if in_the_way:
+        raise InputError(
+            f"{folder} holds {', '.join(in_the_way)}, which no build put there, in the place of an image; move it away"
+        )
+    note(begun | {(name, row["sha256"]) for name, row in wanted.items()})
+    try:
+        for name, row in given.items():
+            if name not in same:
+                copy(row, folder / name)
+        for name in ours - wanted.keys():
+            (folder / name).unlink()
+        columns = [name for row in everything.values() for name in row if name not in COLUMNS]
+        write(folder, [*others.values(), *wanted.values()], list(dict.fromkeys([*columns, *extra])))
+        note(set())
+    except (OSError, InputError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InputError(
+            f"{folder} cannot be built: {reason}; it holds images of the last build and of this one, each of them "
+            "whole: mend that and build again"
+        ) from None
+    return sorted(present - ours - wanted.keys())
+
+
+def _free_name(name: str, others: Mapping[str, Row], source: str) -> str:
+    """Return a name that no other source's image has."""
+    while name in others:
+        path = Path(name)
+        name = f"{path.stem}-{source}{path.suffix}"
+    return name
+
+
+def _begun(folder: Path, source: str) -> tuple[set[tuple[str, str]], Callable[[set[tuple[str, str]]], None]]:
+    """Return the names and digests of the images that a source's unfinished builds have put into a folder, and a note.
+
+    Noted in the user's cache: should a build be killed, the next one knows its images although no manifest lists them.
+    """
+    cache, name = Cache(default_folder()), key(kind="build", folder=os.path.realpath(folder), source=source)
+    held = {tuple(pair) for pair in json.loads(cache.get([name]).get(name, b"[]"))}
+    return held, lambda begun: cache.put({name: json.dumps(sorted(begun)).encode()})

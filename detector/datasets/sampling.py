@@ -1,0 +1,109 @@
+"""A random sample of a collection, the same on every machine, of which nothing else is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detector import InputError
+from detector.collections.ages import is_adult
+from detector.collections.entry import Entry, require_inside
+from detector.collections.views import is_wanted
+
+
+@dataclass
+class Sample:
+    """The entries drawn, and why others that were drawn before them could not be taken (reason → number)."""
+
+    drawn: list[Entry] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def draw(
+    entries: Sequence[Entry],
+    number: int,
+    seed: int,
+    *,
+    one_per_patient: bool,
+    views: Sequence[str] = (),
+    adults: bool = False,
+    complete: Callable[[Entry], Entry] = lambda entry: entry,
+) -> Sample:
+    """Draw images at random.
+
+    Each image is ranked by a hash of the seed and its name, so that neither the order in which a file system lists them
+    nor the version of a random generator has a say.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    number : int
+        How many.
+    seed : int
+    one_per_patient : bool
+        Draw a single image of each patient.
+    views : sequence of str
+        Take these only, where any are given.
+    adults : bool
+        Take patients of 18 years and over only; those of unknown age are left out.
+    complete : callable
+        Adds what stands in the file's own header; called for no more entries than have to be looked at.
+
+    Returns
+    -------
+    Sample
+
+    Raises
+    ------
+    InputError
+        If there are fewer.
+    """
+    sample, patients = Sample(), set()
+    for entry in sorted(entries, key=lambda entry: rank(seed, entry.filename)):
+        if len(sample.drawn) == number:
+            break
+        if one_per_patient and entry.patient in patients:
+            continue
+        require_inside(entry)
+        known = complete(entry)
+        if reason := _unwanted(known, views, adults):
+            sample.left_out[reason] += 1
+            continue
+        patients.add(entry.patient)
+        sample.drawn.append(known)
+    if len(sample.drawn) < number:
+        kind = "patients" if one_per_patient else "images"
+        more = "; --any draws several of a patient" if one_per_patient else ""
+        why = "".join(f", {count} {reason}" for reason, count in sample.left_out.items())
+        raise InputError(
+            f"--sample {number} asks for more than the {len(sample.drawn)} {kind} that are there{why}{more}"
+        )
+    sample.drawn.sort(key=lambda entry: entry.filename)
+    return sample
+
+
+def rank(seed: int, name: str) -> bytes:
+    """Return what an image is ranked by."""
+    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
+
+
+def _unwanted(entry: Entry, views: Sequence[str], adults: bool) -> str:
+    if views and not entry.view:
+        return "without a view"
+    if views and not is_wanted(entry.view, views):
+        return "of another view"
+    if adults:
+        adult = is_adult(entry.clinical.get("age", ""))
+        if adult is None:
+            return "of unknown age"
+        if not adult:
+            return "of children"
+    return ""
+
+
+def paths(folder: Path, entries: Iterable[Entry]) -> dict[str, Path]:
+    """Return where each entry's image lies, by its name."""
+    return {entry.filename: folder / entry.path for entry in entries}

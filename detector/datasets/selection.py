@@ -1,0 +1,200 @@
+"""Which radiographs of a collection go into a class folder, and why the others do not."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from detector import InputError
+from detector.collections.entry import Entry, require_inside
+from detector.collections.table import simple
+from detector.collections.views import is_wanted
+from detector.images.radiographs import SUFFIXES, read
+
+Film = tuple[str, str]  # origin and name without suffix: the same film, whichever collection has it
+
+
+@dataclass
+class Selection:
+    """The entries that were kept, and for which reason the others were not (reason → number of rows)."""
+
+    kept: list[Entry] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    named: list[str] = field(default_factory=list)
+
+    def without_kept(self) -> Selection:
+        """Return the same account of what was dropped, with nothing kept yet."""
+        return Selection([], Counter(self.dropped), list(self.named))
+
+    def drop(self, reason: str, detail: str = "") -> None:
+        """Count a row under `reason`, and keep a line that names it where there is more to say."""
+        self.dropped[reason] += 1
+        if detail:
+            self.named.append(detail)
+
+
+def select(entries: Iterable[Entry], wanted: Callable[[str], bool], views: Sequence[str]) -> Selection:
+    """Keep the X-rays of some finding and views.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+    wanted : callable
+        Whether to keep a finding.
+    views : sequence of str
+        Such as ``["PA", "AP"]``, ``["frontal"]``.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    InputError
+        If an entry that would be kept names no file, or one outside of the clone, or another patient's.
+    """
+    selection = Selection()
+    seen: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.unknown:
+            selection.drop(entry.unknown)
+        elif not wanted(entry.finding):
+            selection.drop("another finding")
+        elif not is_wanted(entry.view, views):
+            selection.drop("another view")
+        elif simple(entry.modality) != "xray":
+            selection.drop("another modality")
+        elif entry.patient in seen.get(require_inside(entry).name, ()):
+            selection.drop("listed twice", f"{entry.path}: listed twice")
+        elif entry.path.name in seen and not entry.may_share_file:
+            raise InputError(f"{entry.listed}: {entry.path} is listed under two patients; correct or remove one")
+        else:
+            seen.setdefault(entry.path.name, set()).add(entry.patient)
+            selection.kept.append(entry)
+    return selection
+
+
+def keep_readable(
+    clone: Path, selection: Selection, failures: Mapping[PurePosixPath, str], entries: Iterable[Entry] | None = None
+) -> Selection:
+    """Keep the entries whose image is there and can be read.
+
+    Parameters
+    ----------
+    clone : Path
+    selection : Selection
+    failures : mapping of PurePosixPath to str
+        Why an image could not be fetched, where it could not.
+    entries : iterable of Entry, optional
+        The same entries as ``selection.kept``, wrapped to show progress.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    InputError
+        If an image is a symbolic link that leaves the clone.
+    """
+    root = Path(os.path.realpath(clone))
+    result = selection.without_kept()
+    for entry in selection.kept if entries is None else entries:
+        path = clone / entry.path
+        if not Path(os.path.realpath(path)).is_relative_to(root):
+            raise InputError(f"{path} ({entry.listed}) is a link that leaves the clone; remove it")
+        if entry.path in failures:
+            result.drop("image not fetched", f"{entry.path}: {failures[entry.path]}")
+        elif not path.exists():
+            result.drop("image missing", f"{entry.path}: missing")
+        elif path.suffix.lower() not in SUFFIXES:
+            result.drop("image unreadable", f"{entry.path}: not the name of an image")
+        else:
+            try:
+                read(path)
+                result.kept.append(entry)
+            except InputError as error:
+                result.drop("image unreadable", str(error))
+    return result
+
+
+def leave_out_known(selection: Selection, films: Mapping[Film, str]) -> Selection:
+    """Leave out films that another collection has brought already, such as Cohen's of the Hannover repository's.
+
+    Parameters
+    ----------
+    selection : Selection
+    films : mapping of (origin, stem) to str
+        The source that brought each film of the class folders.
+
+    Returns
+    -------
+    Selection
+    """
+    result = selection.without_kept()
+    for entry in selection.kept:
+        there = films.get((entry.origin, entry.path.stem))
+        if there is None or there == entry.source:
+            result.kept.append(entry)
+        else:
+            result.drop(f"there already from {there}")
+    return result
+
+
+def share_origins(selections: Sequence[Selection]) -> list[Selection]:
+    """Keep the origins that every one of some selections has images of."""
+    shared = set.intersection(*({entry.origin for entry in one.kept} for one in selections))
+    results = []
+    for one in selections:
+        result = one.without_kept()
+        for entry in one.kept:
+            if entry.origin in shared:
+                result.kept.append(entry)
+            else:
+                result.drop("origin without the other class")
+        results.append(result)
+    return results
+
+
+def limit(selection: Selection, one_per_patient: bool = False, most: int | None = None) -> Selection:
+    """Keep a patient's first image only, or the first `most` images."""
+    result = selection.without_kept()
+    patients: set[str] = set()
+    for entry in selection.kept:
+        if one_per_patient and entry.patient in patients:
+            result.drop("a patient's further image")
+        elif most is not None and len(result.kept) >= most:
+            result.drop("over the limit")
+        else:
+            patients.add(entry.patient)
+            result.kept.append(entry)
+    return result
+
+
+def file_names(entries: Sequence[Entry]) -> list[str]:
+    """Return the name that each entry's image gets in the class folder.
+
+    Cohen's collection lists a few images under two patient numbers. Each is kept as it is listed, the later one with
+    the patient in its name; that two patients who share an image are one person is for the split to see.
+    """
+    names: list[str] = []
+    for entry in entries:
+        name = entry.filename
+        names.append(name if name not in names else f"{Path(name).stem}-patient{entry.patient}{Path(name).suffix}")
+    return names
+
+
+def account(selection: Selection, total: int) -> str:
+    """Say how many rows were read, kept and dropped for which reason, and of how many patients the kept images are."""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in selection.dropped.items() if count)
+    patients = len({entry.patient for entry in selection.kept})
+    twice = len(selection.kept) - len({entry.path for entry in selection.kept})
+    kept = f"{len(selection.kept)} images of {patients} patients kept" + (
+        f" ({twice} of them listed under two patients)" if twice else ""
+    )
+    return f"{total} rows read, {kept}, {sum(selection.dropped.values())} dropped" + (
+        f" ({reasons})" if reasons else ""
+    )

@@ -1,0 +1,234 @@
+"""Find, read, check and resize image files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detector import InputError
+
+SIZE = 224  # what VGG16 was trained on, in pixels
+# Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded; a decompression
+# bomb is refused by its header.
+MAX_PIXELS = 30_000_000
+MAX_BYTES = 128 * 2**20
+# A progressive JPEG goes over all its pixels with every scan, of which a few bytes are enough: usual are about ten.
+MAX_SCANNED = 1_000_000_000
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
+# Raise when a decoded image changes: cached features of the old one must never be met again.
+READER_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """One image as the network sees it, and the traits of its file that tell where it came from.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (224, 224, 3), uint8
+        RGB.
+    digest : str
+        SHA-256 of the file's bytes.
+    width, height : int
+        Of the stored image, upright, in pixels.
+    format : str
+        ``"JPEG"``, ``"PNG"``, …, ``"DICOM"``.
+    colour : bool
+        Whether the file stores colour; a grey radiograph may be stored so.
+    """
+
+    pixels: np.ndarray
+    digest: str
+    width: int
+    height: int
+    format: str
+    colour: bool
+
+
+def find(folder: Path) -> list[Path]:
+    """List the image files below `folder`, sorted, whatever order the file system has them in.
+
+    An image is told by its suffix, a DICOM file by its mark as well. Hidden files and macOS' ``__MACOSX`` twins are
+    left out. A folder that is named like an image is listed, so that `read` can refuse it by name.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    list of Path
+    """
+    from imutils.paths import list_files
+
+    found = []
+    for name in list_files(str(folder)):
+        path = Path(name)
+        inner = path.relative_to(folder).parts
+        if any(part.startswith(".") or part == "__MACOSX" for part in inner):
+            continue
+        if any(part.lower().endswith(SUFFIXES) for part in inner[:-1]):
+            continue
+        if path.suffix.lower() in SUFFIXES or _has_dicom_mark(path):
+            found.append(path)
+    for root, folders, _ in os.walk(folder):
+        found += [Path(root, name) for name in folders if name.lower().endswith(SUFFIXES)]
+    return sorted(found, key=lambda path: path.as_posix())
+
+
+def _has_dicom_mark(path: Path) -> bool:
+    from detector.images.dicom import is_dicom
+
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with open(path, "rb") as file:
+            return is_dicom(file.read(132))
+    except OSError:
+        return False
+
+
+def read(path: Path, size: int = SIZE) -> Radiograph:
+    """Read one image file.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, JPEG, BMP, TIFF, WebP or DICOM; 8 to 16 bits, grey, palette, RGB(A) or CMYK; the first frame counts.
+    size : int, default=224
+        Side of the square that the image is resized to, in pixels, whatever its aspect ratio.
+
+    Returns
+    -------
+    Radiograph
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not an image, damaged, or larger than a radiograph can be.
+    """
+    return from_bytes(file_bytes(path), path, size)
+
+
+def from_bytes(data: bytes, name: object, size: int = SIZE) -> Radiograph:
+    """Read the bytes of an image file, as `read` does; `name` is what errors call it.
+
+    Raises
+    ------
+    InputError
+    """
+    return from_decoded(*decode(data, name), hashlib.sha256(data).hexdigest(), size)
+
+
+def from_decoded(pixels: np.ndarray, kind: str, colour: bool, digest: str, size: int = SIZE) -> Radiograph:
+    """Return a decoded image as the network sees it.
+
+    Parameters
+    ----------
+    pixels, kind, colour
+        As `decode` returns them.
+    digest : str
+        SHA-256 of the file.
+    size : int, default=224
+
+    Returns
+    -------
+    Radiograph
+    """
+    import cv2
+
+    height, width = pixels.shape[:2]
+    # Averaging keeps what a plain bilinear pick would alias; it does nothing good when enlarging.
+    interpolation = cv2.INTER_AREA if min(width, height) >= size else cv2.INTER_LINEAR
+    resized = cv2.resize(pixels, (size, size), interpolation=interpolation)
+    if resized.ndim == 2:
+        resized = np.repeat(resized[..., None], 3, axis=2)
+    return Radiograph(resized, digest, width, height, kind, colour)
+
+
+def file_bytes(path: Path) -> bytes:
+    """Return the bytes of a file that may be an image.
+
+    Raises
+    ------
+    InputError
+        If it is missing, no regular file, empty or too large.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise InputError(f"{path}: a folder, not an image")
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path}: not a regular file")
+        if status.st_size == 0:
+            raise InputError(f"{path}: empty")
+        if status.st_size > MAX_BYTES:
+            raise InputError(f"{path}: {status.st_size >> 20} MiB, more than {MAX_BYTES >> 20}")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
+    """Decode the bytes of an image file at its full size.
+
+    Parameters
+    ----------
+    data : bytes
+        A whole file.
+    name : object
+        What to call it in an error.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width) or (height, width, 3), uint8
+        Upright; 16-bit values are scaled, alpha is dropped.
+    kind : str
+        Its format.
+    colour : bool
+        Whether the file stores colour.
+
+    Raises
+    ------
+    InputError
+        If the bytes are no image that can be read whole.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    from detector.images import dicom, picture
+
+    # Pillow refuses twice as much; pydicom, too, decodes with it.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+    picture.quieten()
+    try:
+        if dicom.is_dicom(data):
+            pixels, colour = dicom.decode(data, MAX_PIXELS, MAX_SCANNED)
+            return pixels, "DICOM", colour
+        return picture.decode(data, MAX_SCANNED)
+    except UnidentifiedImageError:
+        raise InputError(
+            f"{name}: not an image, or of a format that is not read ({', '.join(picture.FORMATS)})"
+        ) from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name}: {re.search(r'[0-9]+', str(error))[0]} pixels, more than {MAX_PIXELS}") from None
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    # A damaged file makes the decoders raise nearly anything (SyntaxError, struct.error, zlib.error, KeyError, …).
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: damaged or not supported ({reason[:200]})") from None
+
+
+def name_all(failures: Sequence[InputError], total: int) -> InputError:
+    """Return one error that names every file that could not be read."""
+    listing = "; ".join(str(failure) for failure in failures)
+    return InputError(f"{len(failures)} of {total} images cannot be used: {listing}. Mend or remove them")

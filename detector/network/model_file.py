@@ -1,0 +1,190 @@
+"""Read a model file that may come from a stranger: nothing in it runs, and only its weights are taken.
+
+A Keras file can carry code (a Lambda layer is a pickled function), HDF5 can point to other files and expand without
+bound, and so can a zip archive. Keras is therefore not asked to load the file; its arrays are read by name and shape
+into this project's own architecture, and a file that holds anything else is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from detector import InputError
+from detector.network import hdf5
+from detector.network.backbone import CHANNELS_BY_BLOCK, POOLINGS
+from detector.network.head import Arrays
+from detector.network.keras_head import HIDDEN
+from detector.network.model import ATTRIBUTE, Description, width_of
+from detector.network.weights import CHANNELS, LAYERS, Weights
+
+MAX_BYTES = 256 * 2**20
+MAX_TEXT = 2**20
+HDF5_MARK = b"\x89HDF\r\n\x1a\n"
+ZIP_MARK = b"PK\x03\x04"
+
+
+def read(path: Path) -> tuple[Weights, Arrays, Description]:
+    """Read a model that `train_covid19.py` saved.
+
+    Parameters
+    ----------
+    path : Path
+        HDF5 under any name, or Keras' own format.
+
+    Returns
+    -------
+    weights : dict of str to (kernel, bias)
+        Of the base.
+    head : list of ndarray
+    description : Description
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or anything but such a model.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError(f"{size >> 20} MiB, more than a model of this project has")
+        return parse(path.read_bytes())
+    except InputError as error:
+        raise InputError(f"model {path} is refused: {error}") from None
+    except OSError as error:
+        raise InputError(f"model {path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def parse(data: bytes) -> tuple[Weights, Arrays, Description]:
+    """Read the bytes of a model file.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        if data.startswith(HDF5_MARK):
+            with _open_hdf5(io.BytesIO(data)) as file:
+                return _from_hdf5(file)
+        if data.startswith(ZIP_MARK):
+            return _from_zip(io.BytesIO(data))
+        raise InputError("neither HDF5 nor Keras' format")
+    except InputError:
+        raise
+    # h5py, zipfile and json raise nearly anything for a file that is damaged on purpose.
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise InputError(f"damaged ({reason})") from None
+
+
+@contextmanager
+def _open_hdf5(source: object) -> Iterator[object]:
+    import h5py
+
+    with h5py.File(source, "r") as file:
+        yield file
+
+
+def _from_hdf5(file: object) -> tuple[Weights, Arrays, Description]:
+    description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"))
+    _require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
+    root = hdf5.group(file, "model_weights")
+
+    def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        group = hdf5.group(hdf5.group(root, layer), layer)
+        return hdf5.array(group, "kernel", shape), hdf5.array(group, "bias", shape[-1:])
+
+    return _collect(pair, description)
+
+
+def _from_zip(source: io.BytesIO) -> tuple[Weights, Arrays, Description]:
+    with zipfile.ZipFile(source) as archive:
+        members = {item.filename: item for item in archive.infolist()}
+        for name, most in (("config.json", MAX_TEXT), (f"{ATTRIBUTE}.json", MAX_TEXT), ("model.weights.h5", MAX_BYTES)):
+            if name not in members:
+                raise InputError(f"it has no {name}; was it saved by train_covid19.py?")
+            if members[name].file_size > most:
+                raise InputError(f"{name} in it would be {members[name].file_size >> 20} MiB")
+        description = _description(archive.read(f"{ATTRIBUTE}.json").decode())
+        _require_architecture(archive.read("config.json").decode(), description)
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    with _open_hdf5(weights) as file:
+        root = hdf5.group(file, "layers")
+        # Keras numbers the layers of this file by kind.
+        kinds = [f"conv2d_{i}" if i else "conv2d" for i in range(len(LAYERS))]
+        dense = ["dense", "dense_1"] if len(dense_layers(description)) > 1 else ["dense"]
+        groups = dict(zip((*LAYERS, *dense_layers(description)), (*kinds, *dense), strict=True))
+
+        def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+            group = hdf5.group(hdf5.group(root, groups[layer]), "vars")
+            return hdf5.array(group, "0", shape), hdf5.array(group, "1", shape[-1:])
+
+        return _collect(pair, description)
+
+
+def _collect(pair: object, description: Description) -> tuple[Weights, Arrays, Description]:
+    weights = {layer: pair(layer, (3, 3, CHANNELS[i], CHANNELS[i + 1])) for i, layer in enumerate(LAYERS)}
+    sizes = [width_of(description.pool) + description.clinical_width, len(description.classes)]
+    names = dense_layers(description)
+    if len(names) > 1:
+        sizes.insert(1, HIDDEN)
+    head = [array for name, shape in zip(names, pairwise(sizes), strict=True) for array in pair(name, shape)]
+    return weights, head, description
+
+
+def _text(value: object, what: str) -> str:
+    if isinstance(value, bytes):
+        value = value.decode()
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise InputError(f"it does not hold {what}; was it saved by train_covid19.py?")
+    return value
+
+
+def _description(text: str) -> Description:
+    try:
+        found = Description.from_json(json.loads(text))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"its description is not this project's ({error})") from None
+    if found.pool not in POOLINGS or found.positive not in found.classes:
+        raise InputError("its description contradicts itself")
+    return found
+
+
+def _require_architecture(text: str, description: Description) -> None:
+    """Refuse a file whose own account of its layers is not this project's architecture."""
+    layers = [
+        (str(layer["class_name"]), str(layer["config"]["name"])) for layer in json.loads(text)["config"]["layers"]
+    ]
+    expected = architecture(description)
+    for found in layers:
+        if found not in expected:
+            raise InputError(f"it has a {found[0]} layer named {found[1]!r}, which is not part of this project's model")
+    if sorted(layers) != sorted(expected):
+        raise InputError("its layers are not those of this project's model")
+
+
+def dense_layers(description: Description) -> list[str]:
+    """Return the names of the head's layers that have weights."""
+    return ["probabilities"] if description.recipe == "probe" else ["hidden", "probabilities"]
+
+
+def architecture(description: Description) -> list[tuple[str, str]]:
+    """Return the kind and the name of every layer of this project's model."""
+    base: list[tuple[str, str]] = [("InputLayer", "radiograph")]
+    for i, layer in enumerate(LAYERS):
+        base.append(("Conv2D", layer))
+        if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
+            base.append(("MaxPooling2D", f"{layer.partition('_')[0]}_pool"))
+    joined = [("InputLayer", "clinical"), ("Concatenate", "joined")] if description.clinical_width else []
+    if description.recipe == "probe":
+        means = [("GlobalAveragePooling2D", name.replace("pool", "mean")) for name in CHANNELS_BY_BLOCK]
+        return [*base, *means, ("Concatenate", "depths"), *joined, ("Dense", "probabilities")]
+    tail = [("Dense", "hidden"), ("Dropout", "dropout"), ("Dense", "probabilities")]
+    return [*base, ("AveragePooling2D", "pool"), ("Flatten", "flatten"), *joined, *tail]

@@ -1,0 +1,223 @@
+"""The probe: one linear layer on the means of four depths of the frozen base, fitted by logistic regression.
+
+Convex, so that neither a seed nor a machine has a say in what it becomes. Where strata are given, origin × view, each
+has an intercept of its own while the weights are fitted: these can then explain only what differs within a stratum.
+
+References: G. Alain, Y. Bengio, "Understanding intermediate layers using linear classifier probes", arXiv:1610.01644
+(2016); N. Breslow, N. Day, "Statistical Methods in Cancer Research I" (1980), chapters 6 and 7, for the strata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detector import InputError
+from detector.network.head import TrainedHead, class_weights
+from detector.statistics import split
+from detector.statistics.strata import comparable, holding_two_classes
+
+# Scikit-learn's C: the inverse of the strength of the regularisation, two a decade.
+STRENGTHS = tuple(float(f"{c:.3g}") for c in np.logspace(-4, 0, 9))
+FOLDS = 5
+# Where there are too few patients to choose: the middle of what was chosen on real data (0.0003 to 0.01).
+DEFAULT_STRENGTH = 1e-3
+# Scikit-learn penalises every column; one that is this much larger needs weights so small that they are free.
+FREE = 30.0
+TOLERANCE, ITERATIONS = 1e-5, 5000
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a probe is fitted to.
+
+    Attributes
+    ----------
+    columns : ndarray of shape (n, columns)
+        Standardised features, rotated into as few columns as there are images where these are fewer: distances and
+        angles, all that the penalty knows, stay what they are.
+    labels : ndarray of shape (n,), int
+    classes : int
+    strata : ndarray of shape (n,), str, or None
+    balanced : bool
+    """
+
+    columns: np.ndarray
+    labels: np.ndarray
+    classes: int
+    strata: np.ndarray | None
+    balanced: bool
+
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """Return how much each of some images counts."""
+        return class_weights(self.labels[rows], self.classes, self.balanced)[self.labels[rows]].astype(float)
+
+
+def fit(
+    features: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    groups: np.ndarray,
+    seed: int,
+    strata: np.ndarray | None = None,
+    balanced: bool = True,
+) -> TrainedHead:
+    """Fit a probe, its strength chosen by cross-validation on the same images.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, width), float32
+    labels : ndarray of shape (n,), int
+    classes : sequence of str
+    groups : ndarray of shape (n,)
+        What the folds keep whole: patients.
+    seed : int
+        Of the folds.
+    strata : ndarray of shape (n,), str, optional
+        Origin and view of each image, empty where unknown. Images of strata with a single class teach nothing and are
+        left out, also of the standardisation.
+    balanced : bool, default=True
+        Let the classes count equally.
+
+    Returns
+    -------
+    TrainedHead
+        Kernel (width, classes) and bias (classes,), the standardisation folded in; its history has ``strength``,
+        ``loss``, ``cv_loss`` and ``chosen``.
+
+    Raises
+    ------
+    InputError
+        If strata are given and a class shares none with any other.
+    """
+    if strata is not None:
+        if not comparable(labels, strata, len(classes)):
+            raise InputError(
+                "among these training images a class shares no origin and view with another, so nothing can be fitted "
+                "within strata; use --adjust none, fewer folds, or controls of the same source"
+            )
+        kept = holding_two_classes(labels, strata)
+        features, labels, groups, strata = features[kept], labels[kept], groups[kept], strata[kept]
+    mean, scale = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float)
+    # A constant feature tells nothing; neither does what differs by rounding only.
+    scale[scale <= 1e-6 * np.abs(mean)] = np.inf
+    standardised = (features - mean) / scale
+    columns, basis = _rotated(standardised)
+    design = Design(columns, labels, len(classes), strata, balanced)
+    history = choose_strength(design, classes, groups, seed)
+    coefficients, intercepts = _fit_path(design, np.arange(len(labels)), [history["chosen"]])[0]
+    coefficients = coefficients[:, : columns.shape[1]]
+    if strata is not None:
+        intercepts = _own_intercepts(columns @ coefficients.T, labels, design.weights(np.arange(len(labels))))
+    kernel = (coefficients @ basis) / scale
+    bias = intercepts - kernel @ mean
+    return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history)
+
+
+def choose_strength(design: Design, classes: Sequence[str], groups: np.ndarray, seed: int) -> dict[str, object]:
+    """Return the loss at every strength, on the images fitted to and on held-out ones, and the strength chosen.
+
+    The loss is the class-weighted cross-entropy of images that a fold holds out, with the intercepts of their strata;
+    images of strata that the fold's other side does not know with two classes have none, and do not count.
+
+    Parameters
+    ----------
+    design : Design
+    classes : sequence of str
+    groups : ndarray of shape (n,)
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``strength``, ``loss``, ``cv_loss``: lists; ``chosen``: the strength of the smallest ``cv_loss``. The lists are
+        empty where a class has a single patient.
+    """
+    fewest = min(len(set(groups[design.labels == index])) for index in range(design.classes))
+    try:
+        folds = split.folds(design.labels, groups, classes, min(FOLDS, fewest), seed) if fewest > 1 else []
+    except InputError:
+        folds = []
+    by_class = class_weights(design.labels, design.classes, design.balanced)
+    inner, outer, total = np.zeros(len(STRENGTHS)), np.zeros(len(STRENGTHS)), np.zeros(2)
+    for train, held_out in folds:
+        if design.strata is not None:
+            known = holding_two_classes(design.labels[train], design.strata[train])
+            train = train[known]  # noqa: PLW2901
+            held_out = held_out[np.isin(design.strata[held_out], design.strata[train])]  # noqa: PLW2901
+        if len(set(design.labels[train])) < design.classes or not len(held_out):
+            continue
+        path = _fit_path(design, train, STRENGTHS)
+        for rows, losses, position in ((train, inner, 0), (held_out, outer, 1)):
+            weights = by_class[design.labels[rows]]
+            total[position] += weights.sum()
+            for i, (coefficients, intercepts) in enumerate(path):
+                logits = _with_strata(design, rows, train) @ coefficients.T + intercepts
+                losses[i] += weights @ _cross_entropy(logits, design.labels[rows])
+    if not total[1]:
+        return {"strength": [], "loss": [], "cv_loss": [], "chosen": DEFAULT_STRENGTH}
+    inner, outer = inner / total[0], outer / total[1]
+    return {
+        "strength": list(STRENGTHS),
+        "loss": inner.tolist(),
+        "cv_loss": outer.tolist(),
+        "chosen": STRENGTHS[int(outer.argmin())],
+    }
+
+
+def _rotated(standardised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns of the same geometry, no more than there are images, and the basis that leads back."""
+    n, width = standardised.shape
+    if n >= width:
+        return standardised, np.eye(width)
+    left, singular, basis = np.linalg.svd(standardised, full_matrices=False)
+    return left * singular, basis
+
+
+def _with_strata(design: Design, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Return the columns of some images beside an indicator of each stratum among the images fitted to."""
+    if design.strata is None:
+        return design.columns[rows]
+    known = np.unique(design.strata[fitted])
+    return np.hstack([design.columns[rows], FREE * (design.strata[rows, None] == known)])
+
+
+def _fit_path(design: Design, rows: np.ndarray, strengths: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return coefficients (classes, columns) and intercepts (classes,) at each strength, symmetric about 0."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(
+        fit_intercept=design.strata is None, tol=TOLERANCE, max_iter=ITERATIONS, warm_start=True, solver="lbfgs"
+    )
+    columns, weights = _with_strata(design, rows, rows), design.weights(rows)
+    path = []
+    # From the strongest regularisation on, each beginning where the last one ended.
+    for strength in strengths:
+        model.set_params(C=strength).fit(columns, design.labels[rows], weights)
+        coefficients, intercepts = model.coef_.copy(), np.atleast_1d(model.intercept_).copy()
+        if len(coefficients) == 1:
+            coefficients = np.concatenate([-coefficients, coefficients]) / 2
+            intercepts = np.concatenate([-intercepts, intercepts]) / 2
+        path.append((coefficients, np.broadcast_to(intercepts, len(coefficients))))
+    return path
+
+
+def _own_intercepts(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the intercepts that fit best beside given logits, (classes,), adding up to 0."""
+    from scipy.optimize import minimize
+
+    classes = logits.shape[1]
+
+    def loss(intercepts: np.ndarray) -> float:
+        return float(weights @ _cross_entropy(logits + intercepts, labels)) / weights.sum()
+
+    found = minimize(loss, np.zeros(classes), method="BFGS", options={"gtol": 1e-8}).x
+    return found - found.mean()
+
+
+def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    from scipy.special import log_softmax
+
+    return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]

@@ -1,0 +1,92 @@
+"""What an audit prints and writes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector.audit.experiments import Result
+from detector.audit.external import External
+from detector.audit.verdict import Verdict
+from detector.command_line import Log
+from detector.results import report
+from detector.results.plots import forest
+from detector.results.training_run import NOTICE
+from detector.statistics.intervals import Proportion
+from detector.storage.files import require_folder, require_writable, write_together
+from detector.training.extraction import FeatureExtractor
+
+SETTINGS = (
+    "recipe",
+    "adjust",
+    "class_weight",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "rotations",
+    "folds",
+    "repeats",
+)
+SETTINGS += ("pool", "positive", "clinical", "seed")
+JSON, PICTURE = "audit.json", "audit.png"
+
+
+def require_outputs(folder: Path) -> None:
+    """Refuse a folder in which the audit could not be written later.
+
+    Raises
+    ------
+    InputError
+    """
+    require_folder(folder)
+    for name in (JSON, PICTURE):
+        require_writable(folder / name)
+
+
+def lines(
+    results: Sequence[Result],
+    external: Sequence[External],
+    called: Proportion | None,
+    notes: Sequence[str],
+    positive: str,
+) -> list[str]:
+    """Return what is printed of an audit, but for its verdict: a row each experiment."""
+    below = {one.result.name: one.lines() for one in external}
+    found = []
+    for result in results:
+        found.append(f"{result.name:<34} {result.auc}  {result.question}")
+        found += below.get(result.name, [])
+    if called:
+        found.append(f"{'controls called ' + positive:<34} {called}")
+    return [*found, *(f"note: {note}" for note in notes)]
+
+
+def save(
+    options: argparse.Namespace,
+    extractor: FeatureExtractor,
+    results: Sequence[Result],
+    external: Sequence[External],
+    called: Proportion | None,
+    notes: Sequence[str],
+    verdict: Verdict,
+    log: Log,
+) -> None:
+    """Write the record and the forest plot: both of them, or neither."""
+    record = {
+        "notice": NOTICE,
+        "versions": report.versions(),
+        "settings": {name: getattr(options, name) for name in SETTINGS},
+        "base": report.base(extractor),
+        "experiments": results,
+        "external": external,
+        "controls_called_positive": called,
+        "notes": notes,
+        "verdict": verdict,
+        "images": report.images(extractor, range(len(extractor.traits))),
+    }
+    page, picture = options.output / JSON, options.output / PICTURE
+    write_together(
+        {page: report.as_json(record | {"times": log.seconds}), picture: forest(results, verdict)},
+    )
+    log.info(f"wrote {page}, {picture}")

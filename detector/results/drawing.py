@@ -1,0 +1,54 @@
+"""What all figures share: colours, fonts, size, and how they become a file."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours (2008) are told apart by people with any common colour blindness; the line styles and the
+# difference in brightness carry the same in grey print.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
+CAPTION = "Educational software, not a diagnosis."
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches, with the notice in its corner."""
+    import matplotlib
+
+    # Not pyplot: it would pick a window system, and keep every figure alive.
+    from matplotlib.figure import Figure
+
+    # A class may be called "$x^2$"; that is its name, no formula.
+    matplotlib.rcParams["text.parse_math"] = False
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.text(0.995, 0.006, CAPTION, ha="right", va="bottom", fontsize=8, color=GREY)
+    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
+    return figure
+
+
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file's bytes."""
+    data = io.BytesIO()
+    # Without the version in its metadata, the same figure is the same bytes.
+    figure.savefig(data, format="png", dpi=150, metadata={"Software": None})
+    return data.getvalue()
+
+
+def drawable(text: str) -> str:
+    """Return text in the characters that the figures' font has; matplotlib would warn of every other one on stderr."""
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont("DejaVu Sans"))
+    return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def plain_axes(axes: Axes) -> None:
+    """Draw axes without a box, over a faint grid."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.grid(True, color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)

@@ -1,0 +1,1 @@
+"""Splits, figures and their intervals; may import `detector` itself only."""

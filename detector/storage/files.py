@@ -1,0 +1,165 @@
+"""Write a file whole or not at all; digests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from detector import InputError
+from detector.storage.partial_files import PartialFile, folder_to_disk, locked_folders, remove_leftovers
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a place that could not be written later, before any work is done.
+
+    Missing parent folders are made. Permission bits do not tell what a read-only mount or an ACL will do, so a file is
+    really made and removed; what a killed run left half-written beside it goes, too.
+
+    Raises
+    ------
+    InputError
+        If `path` is a folder, if a parent is a file, or if nothing can be made there.
+    """
+    try:
+        _try_out(path.parent)
+        # A name that is too long, or that this system does not allow, shows only when it is asked for.
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(path.stat().st_mode):
+                raise InputError(f"{path} is a folder; give the name of a file to write")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {_blocked(path.parent, error)}; choose another place") from None
+
+
+def require_outputs(paths: Mapping[str, Path]) -> None:
+    """Refuse output files, named by their flags, that could not be written or would overwrite each other.
+
+    Raises
+    ------
+    InputError
+    """
+    flags: dict[Path, str] = {}
+    for flag, path in paths.items():
+        # Unlike `resolve`, this does not mind a link that leads in a circle.
+        other = flags.setdefault(Path(os.path.realpath(path)), flag)
+        if other != flag:
+            raise InputError(f"{flag} and {other} both name {path}; give each a file of its own")
+        try:
+            require_writable(path)
+        except InputError as error:
+            raise InputError(f"{flag} {error}") from None
+
+
+def require_folder(path: Path) -> None:
+    """Refuse an output folder that could not be written later; it is made if it is missing.
+
+    Raises
+    ------
+    InputError
+        If `path` is a file, or nothing can be made in it.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file; give the name of a folder to write to")
+    try:
+        _try_out(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written to: {_blocked(path, error)}; choose another folder") from None
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write that appears as `path` when the block ends well, and not at all otherwise.
+
+    Where the system allows it the file has no name until then: even a run that is killed leaves nothing behind. Where
+    it does not, it has a temporary one that `remove_leftovers` removes.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+
+    Yields
+    ------
+    file object
+        Binary, for writing and reading.
+    """
+    with ExitStack() as stack:
+        part = PartialFile(path, stack)
+        yield part.file
+        part.to_disk()
+        part.give_name()
+        part.rename()
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files that belong together: every one of them, or none.
+
+    Only when the last is on the disk do they get their names.
+
+    Parameters
+    ----------
+    contents : mapping of Path to bytes
+
+    Raises
+    ------
+    InputError
+        If the disk is full or a folder has become unwritable; no file has been changed then.
+    """
+    with ExitStack() as stack:
+        path = None
+        try:
+            parts = []
+            for path, data in contents.items():
+                part = PartialFile(path, stack)
+                part.file.write(data)
+                part.to_disk()
+                parts.append(part)
+            # Two runs that write the same files end with the files of one of them, not with some of each.
+            stack.enter_context(locked_folders(path.parent for path in contents))
+            for part in parts:
+                path = part.path
+                part.give_name()
+            for part in parts:
+                path = part.path
+                part.rename()
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {_reason(error)}; nothing was changed") from None
+        for folder in {path.parent for path in contents}:
+            folder_to_disk(folder)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file's bytes to `target`, whole or not at all."""
+    with open(source, "rb") as file, whole(target) as part:
+        shutil.copyfileobj(file, part, 1 << 20)
+
+
+def _try_out(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    with ExitStack() as stack:
+        PartialFile(folder / "any", stack)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error) or "unknown reason").lower()
+
+
+def _blocked(folder: Path, error: OSError) -> str:
+    """Say why nothing can be made in `folder`; "file exists" would puzzle where a parent is a file."""
+    file = next((parent for parent in (folder, *folder.parents) if parent.exists() and not parent.is_dir()), None)
+    return f"{file} is a file" if file else _reason(error)

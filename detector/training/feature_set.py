@@ -1,0 +1,187 @@
+"""What heads are fitted to and evaluated on: features, labels, patients and clinical values of the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detector.datasets import clinical
+from detector.images.occlusion import Occlusion
+from detector.network import head
+from detector.training.extraction import FeatureExtractor
+from detector.training.recipes import AfterEpoch, Recipe
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A trained head, and how the clinical values that it takes are encoded.
+
+    Attributes
+    ----------
+    trained : head.TrainedHead
+    columns : list of dict
+        Empty where there are no clinical values.
+    """
+
+    trained: head.TrainedHead
+    columns: list[clinical.Column]
+
+    def predict_proba(self, features: np.ndarray, table: Sequence[Mapping[str, str]]) -> np.ndarray:
+        """Return what the head says of features (n, width) and of the manifest's rows of the same images."""
+        extra = clinical.encode(self.columns, table)
+        return head.predict_proba(np.concatenate([features, extra], axis=1), self.trained.weights)
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """What heads are fitted to and evaluated on.
+
+    Attributes
+    ----------
+    augmented : ndarray of shape (n, copies, width), float32
+        Features of training copies; nan for images that are never trained on.
+    features : ndarray of shape (n, width), float32
+        Of the images as they are; nan for images that are never evaluated.
+    labels : ndarray of shape (n,), int
+    groups : ndarray of shape (n,)
+        What splits keep whole: patients, or images.
+    strata : ndarray of shape (n,), str
+        Origin and view; empty where the origin is not known.
+    classes : list of str
+    table : list of dict
+        The manifest's rows.
+    clinical : list of str
+        Its columns that join the features.
+    """
+
+    augmented: np.ndarray
+    features: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    strata: np.ndarray
+    classes: list[str]
+    table: Sequence[Mapping[str, str]]
+    clinical: Sequence[str] = ()
+
+    def subset(self, rows: np.ndarray) -> FeatureSet:
+        """Return what is about some of the images."""
+        return replace(
+            self,
+            augmented=self.augmented[rows],
+            features=self.features[rows],
+            labels=self.labels[rows],
+            groups=self.groups[rows],
+            strata=self.strata[rows],
+            table=[self.table[row] for row in rows],
+        )
+
+    def fit(
+        self,
+        rows: np.ndarray,
+        recipe: Recipe,
+        seed: int,
+        held_out: np.ndarray | None = None,
+        after_epoch: AfterEpoch = lambda epoch, figures: None,
+    ) -> FittedHead:
+        """Fit a head to some of the images; nothing of any other has a say in it.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+        recipe : TutorialRecipe or ProbeRecipe
+        seed : int
+        held_out : ndarray of int, optional
+            Images that are evaluated after each epoch.
+        after_epoch : callable
+
+        Returns
+        -------
+        FittedHead
+        """
+        table = [self.table[row] for row in rows]
+        columns = clinical.fit(self.clinical, table)
+        extra = clinical.encode(columns, table)
+        augmented = self.augmented[rows]
+        repeated = np.repeat(extra[:, None], augmented.shape[1], axis=1)
+        validation = None
+        if held_out is not None:
+            beside = clinical.encode(columns, [self.table[row] for row in held_out])
+            validation = np.concatenate([self.features[held_out], beside], axis=1), self.labels[held_out]
+        trained = recipe.fit(
+            np.concatenate([augmented, repeated], axis=2),
+            self.labels[rows],
+            self.classes,
+            self.groups[rows],
+            self.strata[rows],
+            seed,
+            validation,
+            after_epoch,
+        )
+        return FittedHead(trained, columns)
+
+    def predict_proba(self, fitted: FittedHead, rows: np.ndarray) -> np.ndarray:
+        """Return what a trained head says of some of the images, shape (n, classes)."""
+        return fitted.predict_proba(self.features[rows], [self.table[row] for row in rows])
+
+
+def extract(
+    extractor: FeatureExtractor,
+    recipe: Recipe,
+    classes: Sequence[str],
+    labels: np.ndarray,
+    images: Sequence[int],
+    seed: int,
+    *,
+    groups: np.ndarray | None = None,
+    train: np.ndarray | None = None,
+    held_out: np.ndarray | None = None,
+    hide: Occlusion | None = None,
+    clinical_columns: Sequence[str] = (),
+) -> FeatureSet:
+    """Compute the features that a recipe wants.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    recipe : TutorialRecipe or ProbeRecipe
+    classes : sequence of str
+    labels : ndarray of shape (n,), int
+        Of each of `images`.
+    images : sequence of int
+        Which of the extractor's images.
+    seed : int
+        Of the rotations.
+    groups : ndarray of shape (n,), optional
+        What splits keep whole; by default patients.
+    train, held_out : ndarray of int, optional
+        Which of `images` are ever trained on and evaluated; by default all.
+    hide : Occlusion, optional
+        Hides a part of each first.
+    clinical_columns : sequence of str
+
+    Returns
+    -------
+    FeatureSet
+    """
+    images = np.asarray(images)
+    everything = np.arange(len(images))
+    train = everything if train is None else train
+    held_out = everything if held_out is None else held_out
+    copies = extractor.augmented(images[train], recipe.rotations, seed, hide)
+    augmented = np.full((len(images), *copies.shape[1:]), np.nan, np.float32)
+    augmented[train] = copies
+    features = np.full((len(images), copies.shape[2]), np.nan, np.float32)
+    features[held_out] = extractor.features(images[held_out], hide)
+    chosen = [extractor.dataset.images[image] for image in images]
+    return FeatureSet(
+        augmented,
+        features,
+        np.asarray(labels),
+        extractor.patients[images] if groups is None else groups,
+        np.array([image.stratum for image in chosen]),
+        list(classes),
+        [image.row for image in chosen],
+        clinical_columns,
+    )

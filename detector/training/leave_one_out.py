@@ -1,0 +1,111 @@
+"""Each source held out in turn: does what was learnt elsewhere hold there? (internal-external validation)
+
+Reference: T. P. A. Debray et al., "A new framework to enhance the interpretation of external validation studies of
+clinical prediction models", Journal of Clinical Epidemiology 68 (2015); TRIPOD+AI, item 12d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detector import InputError
+from detector.datasets.dataset import Dataset
+from detector.statistics.evaluation import evaluate
+from detector.statistics.intervals import Proportion
+from detector.statistics.roc import Area
+from detector.statistics.strata import comparable
+from detector.training.feature_set import FeatureSet
+from detector.training.recipes import ProbeRecipe, Recipe
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How a detector fares on a source that it was not trained on."""
+
+    source: str
+    auc: Area
+    sensitivity: Proportion
+    specificity: Proportion
+
+    def __str__(self) -> str:
+        return (
+            f"without {self.source}, tested there: auc {self.auc}, sensitivity {self.sensitivity.value:.4f}, "
+            f"specificity {self.specificity.value:.4f}"
+        )
+
+
+def sources_of_both_classes(images: Dataset, positive: int) -> list[str]:
+    """Return the origins that hold images of the positive class and of another.
+
+    Raises
+    ------
+    InputError
+        If there is none, or if without one of them a class is gone.
+    """
+    name = images.classes[positive]
+    labels: dict[str, set[str]] = {}
+    for image in images.images:
+        labels.setdefault(image.origin, set()).add(image.label)
+    sources = sorted(origin for origin, found in labels.items() if origin and name in found and len(found) > 1)
+    if not sources:
+        raise InputError(
+            f"--leave-one-source-out: no origin holds both {name} and another class; add controls of the same source"
+        )
+    for source in sources:
+        left = {label for origin, found in labels.items() if origin != source for label in found}
+        if gone := sorted(set(images.classes) - left):
+            raise InputError(
+                f"--leave-one-source-out: without {source} no {', '.join(gone)} is left to train on; add images of "
+                "another origin"
+            )
+    return sources
+
+
+def evaluate_left_out(
+    samples: FeatureSet, origins: np.ndarray, source: str, positive: int, recipe: Recipe, adjust: str, seed: int
+) -> LeftOut:
+    """Train on all other sources, and test on this one; its patients' images elsewhere are not trained on.
+
+    Parameters
+    ----------
+    samples : FeatureSet
+    origins : ndarray of shape (n,), str
+    source : str
+    positive : int
+    recipe : TutorialRecipe or ProbeRecipe
+    adjust : {"auto", "strata", "none"}
+        With ``"auto"``, a probe is fitted within strata where those that are left allow it.
+    seed : int
+
+    Returns
+    -------
+    LeftOut
+
+    Raises
+    ------
+    InputError
+        If one class is left to train on.
+    """
+    held_out = np.flatnonzero(origins == source)
+    train = np.flatnonzero((origins != source) & ~np.isin(samples.groups, samples.groups[held_out]))
+    classes = len(samples.classes)
+    if len(set(samples.labels[train])) < classes:
+        raise InputError(
+            f"--leave-one-source-out: without the patients of {source} one class is left to train on; add images of "
+            "another origin"
+        )
+    if isinstance(recipe, ProbeRecipe) and adjust == "auto":
+        recipe = replace(recipe, adjusted=comparable(samples.labels[train], samples.strata[train], classes))
+    fitted = samples.fit(train, recipe, seed)
+    result = evaluate(
+        samples.labels[held_out],
+        samples.predict_proba(fitted, held_out),
+        samples.classes,
+        samples.classes[positive],
+        seed,
+        None,
+        samples.groups[held_out],
+    )
+    return LeftOut(source, result.auc, result.sensitivity, result.specificity)
