@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from measure import ROOT
 
-from detector import head, split
-from detector.command_line import Story
-from detector.dataset import load
-from detector.study import open_study
+from detector.command_line import Log
+from detector.datasets.dataset import load
+from detector.network import head
+from detector.statistics import split
+from detector.training.extraction import open_dataset
 
 COPIES, SPLIT_SEED = 2, 42
 
@@ -21,14 +22,14 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, default=ROOT.parent / "shared" / "data" / "seed-dataset")
     parser.add_argument("--seeds", type=int, default=40)
     options = parser.parse_args()
-    study = open_study(load(options.dataset), Story(quiet=True), pool="corner")
-    labels, classes = study.dataset.labels, study.dataset.classes
+    extractor = open_dataset(load(options.dataset), Log(quiet=True), pooling="corner")
+    labels, classes = extractor.dataset.labels, extractor.dataset.classes
     train, held_out = split.by_image(labels, classes, 0.2, SPLIT_SEED)
-    copies, exact = study.copies(train, COPIES, SPLIT_SEED), study.exact(held_out)
+    copies, exact = extractor.augmented(train, COPIES, SPLIT_SEED), extractor.features(held_out)
     right, ill = [], []
     for seed in range(options.seeds):
-        trained = head.train(copies, labels[train], len(classes), head.Recipe(), seed)
-        correct = head.probabilities(exact, trained.weights).argmax(axis=1) == labels[held_out]
+        trained = head.fit(copies, labels[train], len(classes), head.Hyperparameters(), seed)
+        correct = head.predict_proba(exact, trained.weights).argmax(axis=1) == labels[held_out]
         right.append(correct.mean())
         ill.append(correct[labels[held_out] == 0].mean())
     good = np.array(right) >= 0.9

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from detector.backbone import compile_forward
-from detector.cache import default_folder
-from detector.weights import load
+from detector.network.backbone import compile_forward
+from detector.network.weights import load
+from detector.storage.cache import default_folder
 
 forward = compile_forward(load(None, default_folder())[0], "corner", "float32")
 assert np.isfinite(forward(np.zeros((1, 224, 224, 3), np.float32)).numpy()).all()

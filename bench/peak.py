@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 
-from detector import runtime
-from detector.backbone import BATCH, Backbone
-from detector.cache import Cache, default_folder
-from detector.precision import choose_precision
-from detector.weights import CHANNELS, load
+from detector.network import runtime
+from detector.network.backbone import BATCH, Backbone
+from detector.network.precision import choose_precision
+from detector.network.weights import CHANNELS, load
+from detector.storage.cache import Cache, default_folder
 
 SIDES = (224, 224, 112, 112, 56, 56, 56, 28, 28, 28, 14, 14, 14)
 # Multiplications and additions of the 13 convolutions for one image.
@@ -37,7 +37,7 @@ def main() -> None:
     weights, _ = load(None, default_folder())
     runtime.ready()
     precision = choose_precision("auto", Cache(None))
-    backbone = Backbone(weights, "corner", Cache(None))
+    backbone = Backbone(weights, Cache(None))
     pixels = np.random.default_rng(0).random((BATCH, 224, 224, 3), np.float32)
     backbone.forward(pixels, precision)
     before = product_peak(precision)

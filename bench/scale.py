@@ -20,7 +20,7 @@ def write(task: tuple[Path, int]) -> None:
     """Write one image; its number decides everything about it."""
     import cv2
 
-    from detector.phantom import draw
+    from detector.images.phantom import draw
 
     folder, number = task
     label = ("covid", "normal")[number % 2]

@@ -101,7 +101,7 @@ def seed_weights(cache: Path) -> None:
     """Put the extracted weights into a fresh cache."""
     import shutil
 
-    from detector.cache import default_folder
+    from detector.storage.cache import default_folder
 
     cache.mkdir()
     for kept in default_folder().glob("*.h5"):

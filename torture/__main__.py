@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from detector.cache import FILE
-from detector.unfinished import PART
+from detector.storage.cache import FILE
+from detector.storage.partial_files import PART
 from torture import faults
 from torture.jobs import Job, Place, jobs, make_inputs
 

@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from detector import weights
-from detector.cache import FILE
+from detector.network import weights
+from detector.storage.cache import FILE
 from torture.jobs import Job, Place
 
 PR_CAPBSET_DROP = 24

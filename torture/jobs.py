@@ -11,8 +11,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detector import weights
-from detector.cache import FILE, default_folder
+from detector.network import weights
+from detector.storage.cache import FILE, default_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,37 +14,85 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from detector import (
-    InputError,
-    clinical_table,
-    cohen,
-    kaggle,
-    manifest,
-    model_file,
-    printable,
-    radiographs,
-    selection,
-    spreadsheet,
-)
-from detector.model import ATTRIBUTE, Description
+from detector import InputError, printable
+from detector.collections import actualmed, ages, cohen, figure1, findings, hannover, kermany, nih, rsna, table
+from detector.collections import entry as entry_module
+from detector.datasets import adoption, clinical_table, manifest, sampling, selection
+from detector.images import dicom as dicom_reader
+from detector.images import radiographs
+from detector.network import model_file
+from detector.network.model import ATTRIBUTE, Description
+from detector.storage import spreadsheet
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
 
 NAME = Path("given")
 # A model of the same make, but small: its arrays are numbers that no reader looks into.
-SMALL = {"LAYERS": ("block1_conv1", "block2_conv1"), "CHANNELS": (3, 2, 4), "WIDTH": 4, "HIDDEN": 3}
+SMALL = {"LAYERS": ("block1_conv1", "block2_conv1"), "CHANNELS": (3, 2, 4), "width_of": lambda pool: 4, "HIDDEN": 3}
 
 
 def metadata(data: bytes) -> None:
     """A `metadata.csv`: what is kept of it lies in the clone, and every row is accounted for."""
-    entries = cohen.parse_metadata(data, NAME)
-    chosen = selection.select(entries, lambda finding: cohen.names_finding(finding, "COVID-19"), ["PA"])
+    _account_for(cohen.parse_metadata(data, NAME))
+
+
+def siblings(data: bytes) -> None:
+    """The tables of Cohen's sibling collections: whichever has the columns that are there."""
+    refusals = 0
+    for module, yielding in (
+        (actualmed, actualmed.entries),
+        (figure1, lambda rows: figure1.entries(rows, lambda name: "1" in name)),
+        (hannover, hannover.entries),
+    ):
+        try:
+            rows = table.parse_table(data, NAME, module.NEEDED, module.SOURCE)
+        except InputError:
+            refusals += 1
+            continue
+        _account_for(list(yielding(rows)))
+    if refusals == 3:
+        raise InputError("a table of none")
+
+
+def samples(data: bytes) -> None:
+    """The tables of NIH and RSNA: what is drawn of them lies in its folder."""
+    refusals = 0
+    for module, yielding in (
+        (nih, lambda rows: nih.entries(rows, NAME, {row["Image Index"]: "images" for row in rows}, "Pneumonia")),
+        (rsna, lambda rows: rsna.entries(rows, NAME, "Normal")),
+    ):
+        try:
+            found = yielding(table.parse_table(data, NAME, module.NEEDED, module.SOURCE))
+            drawn = sampling.draw(found, min(3, len(found)), 0, one_per_patient=False, views=["frontal"], adults=True)
+        except InputError:
+            refusals += 1
+            continue
+        for entry in drawn.drawn:
+            _inside(entry.path)
+    if refusals == 2:
+        raise InputError("a table of neither")
+
+
+def headers(data: bytes) -> None:
+    """The header of a DICOM film, and the age in it."""
+    found = dicom_reader.parse_header(data, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
+    assert all(text.isprintable() for text in found.values())
+    assert ages.in_years(found["PatientAge"]) == "" or 0 <= float(ages.in_years(found["PatientAge"])) <= 120
+
+
+def patients(data: bytes) -> None:
+    """A user's table of patients."""
+    assert all(adoption.parse_patients(data, NAME))
+
+
+def _account_for(entries: list[entry_module.Entry]) -> None:
+    chosen = selection.select(entries, lambda finding: findings.names_finding(finding, "COVID-19"), ["PA"])
     assert len(entries) == len(chosen.kept) + sum(chosen.dropped.values())
     for name, entry in zip(selection.file_names(chosen.kept), chosen.kept, strict=True):
         _inside(entry.path)
-        row = selection.manifest_row(entry, name, "covid", "0" * 64)
-        assert manifest.parse(manifest.as_file([row], selection.CLINICAL), NAME) == {name: row}
+        row = entry_module.manifest_row(entry, name, "covid", "0" * 64)
+        assert manifest.parse(manifest.as_file([row], entry_module.CLINICAL), NAME) == {name: row}
 
 
 def manifests(data: bytes) -> None:
@@ -64,13 +112,16 @@ def names(data: bytes) -> None:
     """File names and findings: nothing leads out, drives a terminal, or is a formula."""
     text = data.decode("utf-8", "surrogateescape")
     folder, _, name = text.partition("/")
-    entry = cohen.Entry(1, {"folder": folder, "filename": name, "finding": text, "view": "PA", "patientid": text})
-    assert spreadsheet.armed(spreadsheet.disarmed(text)) == text
+    entry = entry_module.Entry("line 1", folder, name, text, "PA", text, "source", "origin")
+    assert spreadsheet.unescaped(spreadsheet.escaped(text)) == text
     assert printable(text).isprintable()
-    kaggle.patient(text)
-    if cohen.names_finding(text, "COVID-19"):
-        assert not cohen.is_control(text, "COVID-19")
-    _inside(selection.require_inside(entry))
+    kermany.patient(text)
+    assert figure1.person(text)[:3] == text[:3]
+    assert cohen.origin(text)
+    assert ages.in_years(text) == "" or float(ages.in_years(text)) <= 120
+    if findings.names_finding(text, "COVID-19"):
+        assert not findings.is_control(text, "COVID-19")
+    _inside(entry_module.require_inside(entry))
 
 
 def pictures(data: bytes) -> None:
@@ -115,6 +166,14 @@ def csv_seeds() -> list[bytes]:
         b'Patientid, Finding ,VIEW,filename\n7,"Pneumonia/Viral/COVID-19, ""x""",PA,../a.png\n8,SARS,AP,b.png\n',
         manifest.as_file([row], ["age"]),
         b'file,age,sex\na.png,30,F\nb.png,,"M"\n',
+        b"patientid,finding,view,imagename\nA1,No finding,PA,a.png\nA2,COVID-19,AP,b.png\n",
+        b"patientid,offset,sex,age,finding,view\nCOVID-00003a,1,M,50+,COVID-19,PA\n",
+        b"patient_id,image_id,sex,admission_offset,projection,neutrophils_offset,neutrophils_val\n"
+        b"p,ab12,m,-3.0,pa,0.0,inf\nq,cd34,w,,ap,1.0,2.5\n",
+        b"Image Index,Finding Labels,Patient ID,Patient Age,Patient Gender,View Position\n"
+        b"1.png,Pneumonia|Mass,1,058Y,F,PA\n2.png,No Finding,2,414,M,AP\n",
+        b"patientId,class\n0a,Normal\n0b,Lung Opacity\n0b,Lung Opacity\n",
+        b"file,patient\na.png,1\nb.png,2\n",
         b"images/NORMAL2-IM-1179-0001.jpeg",
         b"images/../person101_virus_187.jpeg",
     ]
@@ -190,9 +249,13 @@ def model_seeds() -> list[bytes]:
     """Return a small model in both formats."""
     for name, value in SMALL.items():
         setattr(model_file, name, value)
-    layers, channels, width, hidden = SMALL.values()
+    layers, channels, width_of, hidden = SMALL.values()
+    width = width_of("corner")
     description = json.dumps(asdict(Description(["covid", "normal"], "covid", "corner", 0.5)))
-    config = [{"class_name": kind, "config": {"name": name}} for kind, name in model_file.architecture(clinical=False)]
+    config = [
+        {"class_name": kind, "config": {"name": name}}
+        for kind, name in model_file.architecture(Description([], "", "corner"))
+    ]
     config = json.dumps({"class_name": "Functional", "config": {"layers": config}})
     arrays = {layer: ((3, 3, channels[i], channels[i + 1]), channels[i + 1]) for i, layer in enumerate(layers)}
     arrays |= {"hidden": ((width, hidden), hidden), "probabilities": ((hidden, 2), 2)}
@@ -215,10 +278,14 @@ def model_seeds() -> list[bytes]:
 
 # Reader → what it is given first, and its share of all inputs.
 READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]], float]] = {
-    "metadata rows": (metadata, csv_seeds, 0.25),
-    "manifests": (manifests, csv_seeds, 0.2),
-    "clinical tables": (clinical, csv_seeds, 0.1),
-    "file names": (names, csv_seeds, 0.2),
+    "metadata rows": (metadata, csv_seeds, 0.15),
+    "sibling collections": (siblings, csv_seeds, 0.12),
+    "NIH and RSNA tables": (samples, csv_seeds, 0.12),
+    "patients": (patients, csv_seeds, 0.05),
+    "manifests": (manifests, csv_seeds, 0.12),
+    "clinical tables": (clinical, csv_seeds, 0.05),
+    "file names": (names, csv_seeds, 0.12),
+    "DICOM headers": (headers, lambda: picture_seeds("DICOM"), 0.02),
     **{
         f"{kind} images": (pictures, lambda kind=kind: picture_seeds(kind), 0.035)
         for kind in ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
