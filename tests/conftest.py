@@ -123,7 +123,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the user's own cache folder: what it holds is keyed by content, and saves the tests minutes."""
-    from detector.cache import default_folder
+    from detector.storage.cache import default_folder
 
     return default_folder()
 
@@ -131,7 +131,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def weights(cache: Path):
     """Return VGG16's ImageNet weights."""
-    from detector.weights import load
+    from detector.network.weights import load
 
     return load(None, cache)[0]
 

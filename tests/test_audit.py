@@ -11,11 +11,16 @@ import pytest
 from conftest import SHARED, classes, needs, picture, refusal, refused, script, tree
 from PIL import Image
 
-from detector import audit, crossvalidation, evidence, head, occlusion, verdict
-from detector.inspection import Traits
-from detector.intervals import Area, proportion
-from detector.material import Material
-from detector.traits import linear_area, trait_matrix
+from detector.audit import experiments, external, verdict
+from detector.audit.traits import linear_area, trait_matrix
+from detector.images import duplicates, occlusion
+from detector.images.inspection import Traits
+from detector.network import head
+from detector.statistics.intervals import proportion
+from detector.statistics.roc import Area
+from detector.training import crossvalidation
+from detector.training.feature_set import FeatureSet
+from detector.training.recipes import TutorialRecipe
 
 CLONE = SHARED / "covid-chestxray-dataset"
 
@@ -24,19 +29,19 @@ def area(value: float, half: float = 0.05) -> Area:
     return Area(value, max(0.0, value - half), min(1.0, value + half), 50, 50)
 
 
-def experiments(**values: float) -> list[audit.Experiment]:
+def results(**values: float) -> list[experiments.Result]:
     names = {
-        "trained": audit.TRAINED,
-        "without": audit.WITHOUT,
-        "only": audit.ONLY,
-        "traits": audit.TRAITS,
-        "sources": audit.SOURCES,
-        "disease": audit.DISEASE,
-        "disease_only": audit.DISEASE_ONLY,
-        "external": audit.EXTERNAL,
-        "shuffled": audit.SHUFFLED,
+        "trained": experiments.TRAINED,
+        "without": experiments.WITHOUT,
+        "only": experiments.ONLY,
+        "traits": experiments.TRAITS,
+        "sources": experiments.SOURCES,
+        "disease": experiments.DISEASE,
+        "disease_only": experiments.DISEASE_ONLY,
+        "external": f"{external.EXTERNAL} elsewhere",
+        "shuffled": experiments.SHUFFLED,
     }
-    return [audit.Experiment(names[name], "", area(value)) for name, value in values.items()]
+    return [experiments.Result(names[name], "", area(value)) for name, value in values.items()]
 
 
 # The rules
@@ -44,10 +49,10 @@ def experiments(**values: float) -> list[audit.Experiment]:
 
 def test_the_tutorials_data_is_its_source():
     """The figures measured on the whole data set, in DESIGN.md."""
-    found = experiments(
+    found = results(
         trained=0.999, without=0.992, only=0.99, sources=0.997, disease=0.68, disease_only=0.48, shuffled=0.5
     )
-    judged = verdict.judge(found, proportion(38, 38), "covid")
+    judged = verdict.conclude(found, proportion(38, 38), "covid")
     assert judged.learnt == verdict.SOURCE
     assert "0.99 of 1.00 is left without the lungs" in str(judged).lower()
     assert "38 of 38 radiographs of other diseases from the same collection are called covid" in str(judged)
@@ -68,7 +73,7 @@ def test_the_tutorials_data_is_its_source():
     ],
 )
 def test_verdicts(values, called, learnt):
-    judged = verdict.judge(experiments(**values), proportion(*called) if called else None, "covid")
+    judged = verdict.conclude(results(**values), proportion(*called) if called else None, "covid")
     assert judged.learnt == learnt
     assert judged.reasons
 
@@ -104,31 +109,32 @@ def test_masks_are_matched_by_stem_and_change_the_name(tmp_path):
         occlusion.read_mask(found["a"])
 
 
-def material(shift: float, seed: int = 0, n: int = 60) -> Material:
+def samples(shift: float, seed: int = 0, n: int = 60) -> FeatureSet:
     generator = np.random.default_rng(seed)
     labels = np.arange(n) % 2
-    exact = (generator.normal(0, 1, (n, 512)) + shift * labels[:, None]).astype(np.float32)
+    features = (generator.normal(0, 1, (n, 512)) + shift * labels[:, None]).astype(np.float32)
     patients = np.array([f"p{i // 4}-{i % 2}" for i in range(n)])
-    return Material(exact[:, None], exact, labels, patients, ["covid", "normal"], [{}] * n)
+    strata = np.full(n, "")
+    return FeatureSet(features[:, None], features, labels, patients, strata, ["covid", "normal"], [{}] * n)
 
 
 def test_cross_validation_finds_what_is_there_and_nothing_else():
-    recipe = head.Recipe(epochs=6)
+    recipe = TutorialRecipe(head.Hyperparameters(epochs=6))
     for shift, low, high in ((0.3, 0.95, 1.0), (0.0, 0.25, 0.75)):
-        found = crossvalidation.out_of_fold(material(shift), 0, recipe, 3, 2, 0)
-        result = crossvalidation.as_evaluation(found, material(shift), 0, 0)
+        found = crossvalidation.out_of_fold(samples(shift), 0, recipe, 3, 2, 0)
+        result = crossvalidation.as_evaluation(found, samples(shift), 0, 0)
         assert low <= result.auc.value <= high
         assert result.auc.low <= result.auc.value <= result.auc.high
 
 
 def test_the_threshold_is_chosen_without_the_images_it_is_judged_by():
     """Changing what a fold is judged by changes nothing about its threshold."""
-    case, recipe = material(0.1), head.Recipe(epochs=4)
+    case, recipe = samples(0.1), TutorialRecipe(head.Hyperparameters(epochs=4))
     first = crossvalidation.out_of_fold(case, 0, recipe, 3, 1, 0, sensitivity=0.9)
-    from detector import split
+    from detector.statistics import split
 
     _, held_out = split.folds(case.labels, case.patients, case.classes, 3, 0)[0]
-    case.exact[held_out] += 3.0
+    case.features[held_out] += 3.0
     again = crossvalidation.out_of_fold(case, 0, recipe, 3, 1, 0, sensitivity=0.9)
     assert again.thresholds[0] == first.thresholds[0]
     assert again.thresholds[1:] != first.thresholds[1:]
@@ -152,8 +158,8 @@ def test_near_duplicates_differ_by_few_bits():
     hashes = np.zeros((4, 4), np.uint64)
     hashes[1, :2] = 2**20 - 1  # 40 bits
     hashes[2, :2] = 2**20 - 1, 2**21 - 1  # 41 bits
-    assert evidence.near_pairs(hashes, np.array([0]), np.array([1, 2])) == [(0, 1)]
-    assert evidence.near_pairs(hashes, np.array([0]), np.array([3])) == [(0, 3)]
+    assert duplicates.near_pairs(hashes, np.array([0]), np.array([1, 2])) == [(0, 1)]
+    assert duplicates.near_pairs(hashes, np.array([0]), np.array([3])) == [(0, 3)]
 
 
 # What a training run sees for free
@@ -218,8 +224,8 @@ def test_phantoms_are_judged_by_their_lungs(tmp_path):
     written = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert written["verdict"]["learnt"] == verdict.LUNGS, done.stdout
     values = {one["name"]: one["auc"]["value"] for one in written["experiments"]}
-    assert values[audit.TRAINED] > 0.75
-    assert values[audit.WITHOUT] < 0.7
+    assert values[experiments.TRAINED] > 0.75
+    assert values[experiments.WITHOUT] < 0.7
     with Image.open(tmp_path / "out" / "audit.png") as figure:
         assert min(figure.size) > 500
     assert "Verdict: " in done.stdout
@@ -256,11 +262,11 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
     written = json.loads((tmp_path / "audit" / "audit.json").read_text())
     assert written["verdict"]["learnt"] == verdict.SOURCE
     values = {one["name"]: one["auc"]["value"] for one in written["experiments"]}
-    assert values[audit.TRAINED] > 0.95
-    assert values[audit.WITHOUT] > 0.85
-    assert values[audit.SOURCES] > 0.95
-    assert values[audit.DISEASE] < 0.85
-    assert audit.EXTERNAL in values
+    assert values[experiments.TRAINED] > 0.95
+    assert values[experiments.WITHOUT] > 0.85
+    assert values[experiments.SOURCES] > 0.95
+    assert values[experiments.DISEASE] < 0.85
+    assert f"{external.EXTERNAL} elsewhere" in values
     assert written["controls_called_positive"]["value"] > 0.8
     with open(tmp_path / "data" / "covid" / "manifest.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 24
@@ -277,6 +283,8 @@ def test_bad_arguments(tmp_path):
     refused(run("--folds", "1"), "--folds")
     refused(run("-o", "data/covid/covid-000.png"), "is a file")
     classes(tmp_path / "other", covid=1, tuberculosis=1)
-    refused(run("--external", "other"), "tuberculosis")
+    refused(run("--external", "other", "-m", "data/covid/covid-000.png"), "--model", "refused")
+    classes(tmp_path / "sick", sick=1, tuberculosis=1)
+    refused(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
     refused(run("--masks", "data/covid"), "too few for 5 folds", "class covid")
-    assert {name for name in tree(tmp_path) if not name.startswith("other/")} == before
+    assert {name for name in tree(tmp_path) if not name.startswith(("other/", "sick/"))} == before

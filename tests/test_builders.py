@@ -12,7 +12,9 @@ from conftest import SHARED, classes, digest, needs, picture, refused, script, t
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector import InputError, cohen, kaggle, manifest, selection
+from detector import InputError
+from detector.collections import cohen, entry, findings, kermany
+from detector.datasets import manifest, sampling, selection
 
 CLONE = SHARED / "covid-chestxray-dataset"
 
@@ -56,14 +58,14 @@ def test_cohens_collection(tmp_path):
 def test_metadata_of_every_era(era, kept):
     """The counts are those of a filter by hand: finding has COVID-19, view is PA."""
     path = SHARED / "metadata-eras" / f"2020-04-{era}.csv"
-    entries = cohen.read_metadata(path)
-    chosen = selection.select(entries, lambda finding: cohen.names_finding(finding, "COVID-19"), ["PA"])
+    entries = cohen.parse_metadata(path.read_bytes(), path)
+    chosen = selection.select(entries, lambda finding: findings.names_finding(finding, "COVID-19"), ["PA"])
     with open(path, newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     by_hand = [row for row in table if "COVID-19" in row["finding"] and row["view"] == "PA"]
     assert len(entries) == len(table)
     assert len(chosen.kept) == len(by_hand) == kept
-    assert all(entry["patientid"] for entry in chosen.kept)
+    assert all(entry.patient for entry in chosen.kept)
     assert sum(chosen.dropped.values()) == len(entries) - kept
 
 
@@ -83,13 +85,13 @@ def test_metadata_of_every_era(era, kept):
     ],
 )
 def test_findings(finding, names, control):
-    assert cohen.names_finding(finding, "COVID-19") == names
-    assert cohen.is_control(finding, "COVID-19") == control
+    assert findings.names_finding(finding, "COVID-19") == names
+    assert findings.is_control(finding, "COVID-19") == control
 
 
 def test_a_path_of_levels_can_be_asked_for():
-    assert cohen.names_finding("Pneumonia/Viral/COVID-19", "Pneumonia/Viral")
-    assert not cohen.names_finding("Pneumonia/Bacterial", "Pneumonia/Viral")
+    assert findings.names_finding("Pneumonia/Viral/COVID-19", "Pneumonia/Viral")
+    assert not findings.names_finding("Pneumonia/Bacterial", "Pneumonia/Viral")
 
 
 def test_columns_of_any_era_quotes_newlines_and_encodings(tmp_path):
@@ -171,7 +173,7 @@ def test_bad_metadata(tmp_path):
     run = lambda: script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)  # noqa: E731
     refused(run(), "clone", "not a folder")
     (tmp_path / "clone").mkdir()
-    refused(run(), "metadata.csv is missing")
+    refused(run(), "no collection that is known", "metadata.csv with the columns patientid and filename")
     write_clone(tmp_path / "clone", "patientid,filename", "1,a.png")
     refused(run(), "no column finding, view")
     write_clone(tmp_path / "clone", HEADER)
@@ -242,7 +244,7 @@ def test_the_same_seed_draws_the_same_images_from_any_layout(tmp_path):
         drawn.append([row["file"] for row in rows(tmp_path / "out")])
     assert drawn[0] == drawn[1]
     # What seed 42 draws is part of the promise: it must not change with the machine or the version.
-    assert drawn[0] == sorted(sorted(names, key=lambda name: kaggle._rank(42, name))[:9])
+    assert drawn[0] == sorted(sorted(names, key=lambda name: sampling.rank(42, name))[:9])
 
 
 @pytest.mark.parametrize(
@@ -256,19 +258,21 @@ def test_the_same_seed_draws_the_same_images_from_any_layout(tmp_path):
     ],
 )
 def test_patients_told_by_kaggles_names(name, patient):
-    assert kaggle.patient(name) == patient
+    assert kermany.patient(name) == patient
 
 
 def test_kaggle_without_the_data(tmp_path):
     refused(script("sample_kaggle_dataset.py", "-k", "nowhere", cwd=tmp_path), "--kaggle nowhere", "not a folder")
     classes(tmp_path / "data", normal=2)
+    refused(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "looked for: train/NORMAL")
+    (tmp_path / "data" / "train").mkdir()
     refused(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "no folder train/NORMAL")
     (tmp_path / "kagglehub.py").write_text("def dataset_download(handle):\n    raise OSError('no route to host')\n")
     done = script("sample_kaggle_dataset.py", "-o", "out", cwd=tmp_path, PYTHONPATH=str(tmp_path))
     refused(done, "no route to host", "-k")
     (tmp_path / "kagglehub.py").write_text("raise ImportError('not installed')\n")
     done = script("sample_kaggle_dataset.py", "-o", "out", cwd=tmp_path, PYTHONPATH=str(tmp_path))
-    refused(done, "pip install kagglehub", "-k")
+    refused(done, "not installed", "-k")
     assert tree(tmp_path / "out") == {}
 
 
@@ -295,8 +299,8 @@ def test_phantoms(tmp_path):
 
 
 def test_brightness_alone_does_not_tell_phantoms_apart():
-    from detector.intervals import auc
-    from detector.phantom import draw
+    from detector.images.phantom import draw
+    from detector.statistics.roc import auc
 
     ill = np.array([draw(True, 10_000 + i).mean() for i in range(40)])
     well = np.array([draw(False, 20_000 + i).mean() for i in range(40)])
@@ -322,7 +326,7 @@ def test_any_bytes_are_metadata_or_refused(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("metadata") / "metadata.csv"
     path.write_bytes(b"patientid,finding,view,filename\n" + data)
     try:
-        entries = cohen.read_metadata(path)
+        entries = cohen.read(path.parent)
         selection.select(entries, lambda finding: True, ["PA", ""])
     except InputError:
         pass
@@ -331,9 +335,9 @@ def test_any_bytes_are_metadata_or_refused(tmp_path_factory, data):
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_file_name_leads_out_of_the_clone(folder, filename):
-    entry = cohen.Entry(2, {"folder": folder, "filename": filename})
+    listed = entry.Entry("line 2", folder, filename, "", "PA", "COVID-19", "source", "origin")
     try:
-        path = selection.require_inside(entry)
+        path = entry.require_inside(listed)
     except InputError:
         return
     resolved = Path("/clone", path).resolve()

@@ -14,7 +14,7 @@ TABLE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 def sentences() -> dict[str, str]:
     """Return where an `InputError` is made → a pattern that every sentence of it matches."""
     found = {}
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("detector/*.py")]:
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("detector/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InputError":
                 found[f"{path.name}:{node.lineno}"] = pattern(node.args[0])

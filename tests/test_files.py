@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from conftest import ROOT, refusal, tree
 
-from detector import files, printable, unfinished
-from detector.cache import FILE, Cache, key
+from detector import printable
+from detector.storage import files, partial_files
+from detector.storage.cache import FILE, Cache, key
 
 # Files
 
@@ -21,8 +22,8 @@ from detector.cache import FILE, Cache, key
 def nameless(request, monkeypatch):
     """Write files both ways: without a name until they are whole, and under a temporary one."""
     if not request.param:
-        monkeypatch.setattr(unfinished, "_has_nameless_files", lambda: False)
-    elif not unfinished._has_nameless_files():
+        monkeypatch.setattr(partial_files, "_has_nameless_files", lambda: False)
+    elif not partial_files._has_nameless_files():
         pytest.skip("this system has no files without a name")
     return request.param
 
@@ -58,7 +59,7 @@ def test_a_file_system_that_gives_nameless_files_no_name(tmp_path, monkeypatch):
     def refuse(*arguments, **more):
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(unfinished.os, "link", refuse)
+    monkeypatch.setattr(partial_files.os, "link", refuse)
     files.write_together({tmp_path / "a.txt": b"a" * 3_000_000, tmp_path / "b.txt": b"b"})
     assert (tmp_path / "a.txt").read_bytes() == b"a" * 3_000_000
     assert tree(tmp_path).keys() == {"a.txt", "b.txt"}
@@ -73,12 +74,12 @@ def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, nameless):
 
 
 def test_what_a_killed_run_left_is_swept_but_not_what_a_running_one_writes(tmp_path, monkeypatch):
-    monkeypatch.setattr(unfinished, "_has_nameless_files", lambda: False)
-    orphan, folder = (tmp_path / unfinished.PART.format(name) for name in ("0123", "4567"))
+    monkeypatch.setattr(partial_files, "_has_nameless_files", lambda: False)
+    orphan, folder = (tmp_path / partial_files.PART.format(name) for name in ("0123", "4567"))
     orphan.write_text("left by a run that was killed")
     folder.mkdir()
     (folder / "a.whl").write_text("left by another")
-    with files.whole(tmp_path / "a.txt") as running, unfinished.temporary_folder(tmp_path) as used:
+    with files.whole(tmp_path / "a.txt") as running, partial_files.temporary_folder(tmp_path) as used:
         files.require_writable(tmp_path / "b.txt")
         assert not orphan.exists()
         assert not folder.exists()
@@ -89,9 +90,9 @@ def test_what_a_killed_run_left_is_swept_but_not_what_a_running_one_writes(tmp_p
 
 
 def test_a_run_never_waits_for_itself(tmp_path):
-    with unfinished.alone_in([tmp_path]), unfinished.alone_in([tmp_path, tmp_path]):
+    with partial_files.locked_folders([tmp_path]), partial_files.locked_folders([tmp_path, tmp_path]):
         files.write_together({tmp_path / "a.txt": b"a"})
-    assert not unfinished._alone_in
+    assert not partial_files._alone_in
 
 
 def test_places_that_cannot_be_written(tmp_path):
@@ -186,7 +187,7 @@ def test_a_cache_without_a_table_is_begun_anew(tmp_path):
 def test_a_writer_that_is_killed_in_the_middle_loses_nothing_that_was_written(tmp_path):
     code = f"""
 from pathlib import Path
-from detector.cache import Cache
+from detector.storage.cache import Cache
 cache, i = Cache(Path({str(tmp_path)!r})), 0
 while True:
     cache.put({{f"{{i}}-{{j}}".encode(): f"{{i}}-{{j}}".encode() * 300 for j in range(8)}})

@@ -23,11 +23,12 @@ from PIL import Image
 from test_builders import HEADER, rows, write_clone
 from test_radiographs import bomb
 
-from detector import download, manifest, unfinished
-from detector.files import write_together
-from detector.prediction import overlay_name
-from detector.radiographs import MAX_PIXELS, from_bytes, read
-from detector.spreadsheet import armed, disarmed
+from detector.datasets import download, manifest
+from detector.images.radiographs import MAX_PIXELS, from_bytes, read
+from detector.results.prediction import overlay_name
+from detector.storage import partial_files
+from detector.storage.files import write_together
+from detector.storage.spreadsheet import escaped, unescaped
 from torture.readers import dicom
 
 # Bombs
@@ -78,7 +79,7 @@ def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
     image = Image.fromarray(np.zeros((side, side), np.uint16)) if mode == "I;16" else Image.new(mode, (side, side))
     image.save(path, **({"compression": "tiff_adobe_deflate"} if mode == "F" else {}))
     code = (
-        "import resource, sys; from pathlib import Path; from detector.radiographs import read;"
+        "import resource, sys; from pathlib import Path; from detector.images.radiographs import read;"
         "read(Path(sys.argv[1]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == 'darwin' else 2**10))"
     )
@@ -136,8 +137,8 @@ def test_links_in_a_circle(tmp_path):
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=20) | st.from_regex(r"'{0,2}[=+\-@\t\r\n].{0,5}", fullmatch=True))
 def test_no_cell_is_a_formula_and_none_is_lost(text):
-    safe = disarmed(text)
-    assert armed(safe) == text
+    safe = escaped(text)
+    assert unescaped(safe) == text
     assert not safe.startswith(("=", "@", "\t", "\r", "\n"))
     assert not safe.startswith(("+", "-")) or re.fullmatch(r"[+-][0-9.eE+-]+", safe, re.ASCII)
 
@@ -267,14 +268,14 @@ def test_a_build_that_was_killed_leaves_nothing_that_the_next_would_take_for_a_p
     # What a person puts there under such a name later is a person's.
     (folder / "d").write_text("2")
     assert build("a:5") == ["d", "person"]
-    assert not unfinished._unfinished
+    assert not partial_files._unfinished
 
 
 # Supply chain
 
 
 def sources():
-    return [*ROOT.glob("*.py"), *ROOT.glob("detector/*.py"), *ROOT.glob("torture/*.py")]
+    return [*ROOT.glob("*.py"), *ROOT.glob("detector/**/*.py"), *ROOT.glob("torture/*.py")]
 
 
 def test_nothing_is_unpickled_evaluated_or_given_to_a_shell():

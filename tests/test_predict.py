@@ -17,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from detector import InputError, clinical, manifest, model_file
-from detector.spreadsheet import disarmed
+from detector import InputError
+from detector.datasets import clinical, manifest
+from detector.network import model_file
+from detector.storage.spreadsheet import escaped
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +85,8 @@ def test_overlays(trained, tmp_path):
 
 def test_grad_cam_finds_what_speaks_for_the_class(weights):
     """A head that reads one channel of the upper left cells has its heat where that channel is."""
-    from detector.gradcam import heat_maps, seen_cells
-    from detector.model import join
+    from detector.network.gradcam import heat_maps, seen_cells
+    from detector.network.model import join
 
     hidden, output = np.zeros((512, 64), np.float32), np.zeros((64, 2), np.float32)
     pixels = np.zeros((1, 224, 224, 3), np.float32)
@@ -234,8 +236,8 @@ def test_bad_arguments(trained, tmp_path):
 
 
 def test_no_cell_is_a_formula():
-    assert disarmed("=HYPERLINK(1)") == "'=HYPERLINK(1)"
-    assert disarmed("a.png") == "a.png"
+    assert escaped("=HYPERLINK(1)") == "'=HYPERLINK(1)"
+    assert escaped("a.png") == "a.png"
 
 
 # Clinical values

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detector import InputError
-from detector.radiographs import decode, find, read
-from detector.scratch import Scratch
+from detector.images.pixel_store import PixelStore
+from detector.images.radiographs import decode, find, read
 
 
 @pytest.fixture
@@ -216,20 +216,20 @@ def test_mutated_images_are_read_or_refused(data):
 
 
 def test_scratch_returns_what_it_was_given(tmp_path):
-    scratch = Scratch()
+    pixel_store = PixelStore()
     radiographs = []
     for i in range(3):
         picture(tmp_path / f"{i}.png", i)
         radiographs.append(read(tmp_path / f"{i}.png"))
-        scratch.put(radiographs[-1])
+        pixel_store.put(radiographs[-1])
     for i in (2, 0, 1):
-        assert np.array_equal(scratch.pixels(tmp_path / f"{i}.png", radiographs[i].digest), radiographs[i].pixels)
+        assert np.array_equal(pixel_store.pixels(tmp_path / f"{i}.png", radiographs[i].digest), radiographs[i].pixels)
 
 
 def test_scratch_notices_a_file_that_changed(tmp_path):
     picture(tmp_path / "a.png", 1)
     with refusal("changed"):
-        Scratch().pixels(tmp_path / "a.png", "0" * 64)
+        PixelStore().pixels(tmp_path / "a.png", "0" * 64)
 
 
 @needs(SHARED)

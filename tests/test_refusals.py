@@ -12,19 +12,13 @@ import pytest
 from conftest import classes, picture, refusal, refused, script
 from PIL import Image
 
-from detector import (
-    audit,
-    backbone,
-    clinical_table,
-    cohen,
-    manifest,
-    model_file,
-    occlusion,
-    radiographs,
-    split,
-    weights,
-)
-from detector.cache import Cache
+from detector.audit import experiments
+from detector.collections import cohen, table
+from detector.datasets import clinical_table, manifest
+from detector.images import occlusion, radiographs
+from detector.network import backbone, model_file, weights
+from detector.statistics import split
+from detector.storage.cache import Cache
 
 COLUMN = [{"name": "age", "mean": 50.0, "deviation": 9.0}]
 HEADING = ",".join(manifest.COLUMNS).encode()
@@ -45,7 +39,7 @@ def test_files_without_permission(tmp_path, unreadable):
     (tmp_path / "metadata.csv").write_text("x")
     for read in (
         lambda: manifest.read(tmp_path),
-        lambda: cohen.read_metadata(tmp_path / "metadata.csv"),
+        lambda: cohen.read(tmp_path),
         lambda: clinical_table.read(tmp_path / "metadata.csv", COLUMN),
         lambda: model_file.read(tmp_path / "metadata.csv"),
         lambda: radiographs.read(tmp_path / "metadata.csv"),
@@ -60,7 +54,7 @@ def test_tables_that_are_no_files(tmp_path):
     with refusal("no regular file"):
         manifest.read(tmp_path)
     with refusal("no regular file"):
-        cohen.read_metadata(tmp_path / "metadata.csv")
+        cohen.read(tmp_path)
     with refusal("not a file"):
         clinical_table.read(tmp_path, COLUMN)
 
@@ -99,9 +93,13 @@ def test_metadata(tmp_path, monkeypatch):
     with refusal("line 2: not CSV"):
         cohen.parse_metadata(b'patientid,finding\n"1', Path("metadata.csv"))
     (tmp_path / "metadata.csv").write_text("x" * 100)
-    monkeypatch.setattr(cohen, "MAX_BYTES", 10)
-    with refusal("the collection's metadata is smaller"):
-        cohen.read_metadata(tmp_path / "metadata.csv")
+    monkeypatch.setattr(table, "MAX_BYTES", 10)
+    with refusal("that of covid-chestxray-dataset is smaller"):
+        cohen.read(tmp_path)
+    with refusal("metadata.csv is missing"):
+        cohen.read(Path("/"))
+    with refusal("is not a folder"):
+        cohen.read(tmp_path / "nowhere")
 
 
 def test_files_that_are_too_large(tmp_path, monkeypatch):
@@ -158,28 +156,30 @@ def test_kept_weights_of_another_length(tmp_path):
 
 
 def test_features_that_are_not_finite(tmp_path, monkeypatch, weights):
-    base = backbone.Backbone(weights, "corner", Cache(None))
-    monkeypatch.setattr(base, "forward", lambda pixels, precision: np.full((len(pixels), 512), np.nan, np.float32))
-    view = backbone.View(tmp_path / "a.png", "0" * 64, 0.0, "")
+    base = backbone.Backbone(weights, Cache(None))
+    monkeypatch.setattr(
+        base, "forward", lambda pixels, precision: np.full((len(pixels), backbone.WIDTH), np.nan, np.float32)
+    )
+    view = backbone.NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with refusal("bfloat16 features that are not finite"):
         base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)
 
 
 def test_clinical_values_of_too_few_patients(monkeypatch):
-    monkeypatch.setattr(audit, "linear_area", lambda *arguments: None)
+    monkeypatch.setattr(experiments, "linear_area", lambda *arguments: None)
     images = [SimpleNamespace(row={"age": str(age)}) for age in (30, 40)]
     few = SimpleNamespace(
-        parts=SimpleNamespace(own=[0, 1]),
-        study=SimpleNamespace(dataset=SimpleNamespace(images=images), patients=np.array(["a", "b"])),
+        sets=SimpleNamespace(own=np.array([0, 1])),
+        extractor=SimpleNamespace(dataset=SimpleNamespace(images=images), patients=np.array(["a", "b"])),
         settings=SimpleNamespace(clinical=["age"], positive="covid", seed=0),
-        _labels=lambda own: np.array(["covid", "normal"]),
+        is_positive=lambda rows: np.array([True, False]),
     )
     with refusal("too few patients"):
-        audit.Audit._clinical_only(few)
+        experiments.clinical_values(few, experiments.CLINICAL)
 
 
 def test_a_class_that_is_called_like_the_controls(tmp_path):
-    from detector.audit_images import CONTROLS
+    from detector.audit.image_sets import CONTROLS
 
     classes(tmp_path / "data", covid=1, **{CONTROLS: 1})
     refused(script("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")

@@ -8,7 +8,9 @@ from conftest import classes, picture, refusal
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from detector import InputError, dataset, evaluation, intervals, manifest, split
+from detector import InputError
+from detector.datasets import dataset, manifest
+from detector.statistics import evaluation, intervals, roc, split
 
 # Split
 
@@ -82,12 +84,13 @@ def test_labels_are_folders_and_manifests_tell_patients_and_sources(tmp_path):
     found = dataset.load(tmp_path)
     assert found.classes == ["covid", "normal"]
     assert [image.patient for image in found.images] == ["cohen/7", None, f"{'chest-xray-pneumonia'}/0033", None, None]
+    assert [image.source for image in found.images] == ["cohen", "", "chest-xray-pneumonia", "", ""]
     assert [image.label for image in found.images] == ["covid"] * 2 + ["normal"] * 3
 
 
 def test_two_patients_who_share_an_image_are_one():
     images = [
-        dataset.Image(None, f"{i}.png", "covid", patient, "", {})
+        dataset.Image(None, f"{i}.png", "covid", patient, "", "", {})
         for i, patient in enumerate(["c/1", "c/2", "c/2", None, "c/3"])
     ]
     same = dataset.patients(images, ["a", "a", "b", "d", "e"])
@@ -116,7 +119,7 @@ def test_wilson_as_published():
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=12), st.lists(st.integers(0, 5), min_size=2, max_size=12))
 def test_auc_counts_pairs(positive, negative):
     pairs = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
-    assert intervals.auc(np.array(positive, float), np.array(negative, float)) == pytest.approx(np.mean(pairs))
+    assert roc.auc(np.array(positive, float), np.array(negative, float)) == pytest.approx(np.mean(pairs))
 
 
 def test_evaluation_by_hand():
@@ -138,7 +141,7 @@ def test_the_bootstrap_covers_what_it_should():
     covered = 0
     for seed in range(60):
         scores = np.concatenate([generator.normal(1, 1, 40), generator.normal(0, 1, 40)])
-        found = intervals.area(scores, np.arange(80) < 40, seed)
+        found = roc.patient_area(scores[None], np.arange(80) < 40, np.arange(80), seed)
         covered += found.low <= 0.7602 <= found.high
     assert covered >= 51
 
@@ -148,7 +151,7 @@ def test_the_roc_band_surrounds_the_curve():
 
     generator = np.random.default_rng(0)
     scores, truth = np.concatenate([generator.normal(1, 1, 60), generator.normal(0, 1, 60)]), np.arange(120) < 60
-    grid, low, high = intervals.roc_band(scores, truth, 0)
+    grid, low, high = roc.roc_band(scores, truth, 0)
     false_rate, true_rate, _ = roc_curve(truth, scores)
     inside = np.interp(grid, false_rate, true_rate)
     assert (low <= high).all()

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from conftest import refusal, refused, script
 
-from detector import InputError, runtime, wheel
-from detector import weights as room
+from detector import InputError
+from detector.network import runtime, wheel
+from detector.network import weights as room
 
 
 @pytest.fixture
