@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
 	@echo "make test    install, run the tests"
-	@echo "make lint    install, check format and style"
+	@echo "make lint    install, check format, style, and which folder imports from which"
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
 	@echo "make bench-scale   the same for memory and time at 500 and 5,000 images"
@@ -31,12 +31,12 @@ $(VENV)/installed: requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+$(VENV)/installed-dev: requirements/dev.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $@ $(VENV)/installed
 
-$(VENV)/installed-tools: requirements-tools.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.lock
+$(VENV)/installed-tools: requirements/tools.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.lock
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 demo: $(VENV)/installed
@@ -53,6 +53,7 @@ test: $(VENV)/installed-dev
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --config pyproject.toml --no-cache
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
@@ -75,12 +76,12 @@ errors: $(VENV)/installed-dev
 
 # --strict: a dependency about which nothing can be learnt is no passed one.
 audit-deps: $(VENV)/installed-tools
-	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-tools.lock
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/tools.lock
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-emit-index-url --no-header
 
 lock: $(VENV)/installed-tools
-	for name in requirements requirements-dev requirements-tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
+	for name in requirements requirements/dev requirements/tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo audit .pytest_cache .ruff_cache .hypothesis

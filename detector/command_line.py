@@ -22,10 +22,10 @@ DISCLAIMER = "Educational software: what it prints is never a diagnosis."
 
 
 class _WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Show defaults, but not that of a flag which is None where it is not given."""
+    """Show defaults, where there is a value to show: not of switches, nor of what is empty where it is not given."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+        return super()._get_help_string(action) if action.default else action.help
 
 
 class Parser(argparse.ArgumentParser):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,8 +134,11 @@ def test_the_threshold_is_chosen_without_the_images_it_is_judged_by():
     first = crossvalidation.out_of_fold(case, 0, recipe, 3, 1, 0, sensitivity=0.9)
     from detector.statistics import split
 
-    _, held_out = split.folds(case.labels, case.patients, case.classes, 3, 0)[0]
-    case.features[held_out] += 3.0
+    _, held_out = split.folds(case.labels, case.groups, case.classes, 3, 0)[0]
+    # The copies that heads are trained on stay as they are.
+    shifted = case.features.copy()
+    shifted[held_out] += 3.0
+    case = replace(case, features=shifted)
     again = crossvalidation.out_of_fold(case, 0, recipe, 3, 1, 0, sensitivity=0.9)
     assert again.thresholds[0] == first.thresholds[0]
     assert again.thresholds[1:] != first.thresholds[1:]
@@ -283,7 +287,7 @@ def test_bad_arguments(tmp_path):
     refused(run("--folds", "1"), "--folds")
     refused(run("-o", "data/covid/covid-000.png"), "is a file")
     classes(tmp_path / "other", covid=1, tuberculosis=1)
-    refused(run("--external", "other", "-m", "data/covid/covid-000.png"), "--model", "refused")
+    refused(run("--external", "other", "-m", "data/covid/covid-000.png"), "model data/covid/covid-000.png is refused")
     classes(tmp_path / "sick", sick=1, tuberculosis=1)
     refused(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
     refused(run("--masks", "data/covid"), "too few for 5 folds", "class covid")

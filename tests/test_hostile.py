@@ -104,7 +104,7 @@ def test_a_manifest_that_names_a_file_elsewhere(tmp_path):
     (tmp_path / "covid").mkdir()
     (tmp_path / "covid" / "manifest.csv").write_bytes(manifest.as_file([row]))
     with refusal("no file name"):
-        manifest.replace(tmp_path / "covid", [], lambda row, target: None)
+        manifest.replace(tmp_path / "covid", [], "elsewhere", lambda row, target: None)
     assert (tmp_path / "secret.png").exists()
 
 
@@ -241,7 +241,8 @@ def test_a_build_that_was_killed_leaves_nothing_that_the_next_would_take_for_a_p
 
     def listed(*names):
         return [
-            dict.fromkeys(manifest.COLUMNS, "") | {"file": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+            dict.fromkeys(manifest.COLUMNS, "")
+            | {"file": name, "source": "somewhere", "sha256": hashlib.sha256(text.encode()).hexdigest()}
             for name, text in (name.split(":") for name in names)
         ]
 
@@ -253,7 +254,7 @@ def test_a_build_that_was_killed_leaves_nothing_that_the_next_would_take_for_a_p
                 raise SystemExit
             target.write_text(texts[row["file"]])
 
-        return manifest.replace(folder, listed(*names), copy)
+        return manifest.replace(folder, listed(*names), "somewhere", copy)
 
     build("a:1", "b:1", "c:1")
     before = (folder / "manifest.csv").read_bytes()
@@ -298,7 +299,7 @@ def test_addresses_are_https():
             assert address in ("http://",) or path.parent.name == "torture", (path, address)
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-tools"])
+@pytest.mark.parametrize("name", ["requirements", "requirements/dev", "requirements/tools"])
 def test_every_dependency_is_pinned_down_to_the_last_and_has_a_digest(name):
     wanted = [line for line in (ROOT / f"{name}.txt").read_text().splitlines() if line and line[0] not in "#-"]
     locked = re.sub(r"\\\n", " ", (ROOT / f"{name}.lock").read_text())

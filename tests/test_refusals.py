@@ -64,7 +64,7 @@ def test_tables_that_are_no_files(tmp_path):
     [
         (b"file,label\n", "has no column patient"),
         (HEADING + b",view\n", "column twice"),
-        (HEADING + b"\na.png,covid\n", "2 cells under 9 headings"),
+        (HEADING + b"\na.png,covid\n", "2 cells under 10 headings"),
         (HEADING + b'\n"a', "line 2: not CSV"),
     ],
 )
@@ -81,7 +81,7 @@ def test_a_build_that_breaks_off(tmp_path, monkeypatch):
 
     row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "a.png"}
     with refusal("covid cannot be built: no space left on device; it holds images of the last build"):
-        manifest.replace(tmp_path / "covid", [row], full)
+        manifest.replace(tmp_path / "covid", [row], "somewhere", full)
 
 
 def test_clinical_tables():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -133,9 +134,8 @@ def pictures(data: bytes) -> None:
 
 def models(data: bytes) -> None:
     """The bytes of a model file, of a network that is smaller than the real one."""
-    for name, value in SMALL.items():
-        setattr(model_file, name, value)
-    weights, head, _ = model_file.parse(data)
+    with mock.patch.multiple(model_file, **SMALL):
+        weights, head, _ = model_file.parse(data)
     assert all(np.isfinite(array).all() for pair in weights.values() for array in pair)
     assert all(np.isfinite(array).all() for array in head)
 
@@ -247,15 +247,12 @@ def _dicom_seeds() -> list[bytes]:
 
 def model_seeds() -> list[bytes]:
     """Return a small model in both formats."""
-    for name, value in SMALL.items():
-        setattr(model_file, name, value)
     layers, channels, width_of, hidden = SMALL.values()
     width = width_of("corner")
     description = json.dumps(asdict(Description(["covid", "normal"], "covid", "corner", 0.5)))
-    config = [
-        {"class_name": kind, "config": {"name": name}}
-        for kind, name in model_file.architecture(Description([], "", "corner"))
-    ]
+    with mock.patch.multiple(model_file, **SMALL):
+        architecture = model_file.architecture(Description([], "", "corner"))
+    config = [{"class_name": kind, "config": {"name": name}} for kind, name in architecture]
     config = json.dumps({"class_name": "Functional", "config": {"layers": config}})
     arrays = {layer: ((3, 3, channels[i], channels[i + 1]), channels[i + 1]) for i, layer in enumerate(layers)}
     arrays |= {"hidden": ((width, hidden), hidden), "probabilities": ((hidden, 2), 2)}

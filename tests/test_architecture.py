@@ -1,0 +1,90 @@
+"""The house keeps its rules: folders import downward, are small, and are written down."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, SCRIPTS, run
+
+DETECTOR = ROOT / "detector"
+MODULES = sorted(path for path in DETECTOR.rglob("*.py") if path.name != "__init__.py")
+FOLDERS = sorted(path for path in DETECTOR.iterdir() if (path / "__init__.py").is_file())
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def lint_imports(where):
+    program = Path(sys.executable).with_name("lint-imports")
+    if not program.is_file():
+        pytest.skip("import-linter is not installed beside this Python")
+    return subprocess.run(
+        [program, "--config", "pyproject.toml", "--no-cache"], cwd=where, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_wrong_import_breaks_the_contract(tmp_path):
+    shutil.copytree(DETECTOR, tmp_path / "detector", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    assert lint_imports(tmp_path).returncode == 0
+    module = tmp_path / "detector" / "statistics" / "split.py"
+    module.write_text(module.read_text(encoding="utf-8") + "\nfrom detector.network import head\n", encoding="utf-8")
+    broken = lint_imports(tmp_path)
+    assert broken.returncode == 1
+    assert "detector.statistics" in broken.stdout and "not allowed to import detector.network" in broken.stdout
+
+
+def test_the_house_stays_small():
+    entries = [path for path in DETECTOR.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 12
+    for folder in FOLDERS:
+        assert len([path for path in MODULES if path.parent == folder]) <= 14, folder
+    for path in MODULES:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 260, path
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 170
+
+
+def test_a_folder_says_in_a_sentence_what_it_knows_and_may_import():
+    for folder in FOLDERS:
+        text = (folder / "__init__.py").read_text(encoding="utf-8").strip()
+        assert re.fullmatch(r'"""[^"]+[Ii]mports[^"]+\."""', text), folder
+
+
+def test_no_module_is_missing_from_the_architecture():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"^\| `([a-z0-9_/]+\.py)` \| \S", text, re.MULTILINE))
+    assert described == {path.relative_to(DETECTOR).as_posix() for path in MODULES} | set(SCRIPTS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_flag_is_described(script):
+    shown = run(script, "--help").stdout
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", shown)) - {"--help"}
+    assert flags
+    text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    assert {flag for flag in flags if not re.search(re.escape(flag) + r"(?![\w-])", text)} == set()
+
+
+def test_what_the_documents_link_to_is_there():
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text):
+            assert (path.parent / target).exists(), (path.name, target)
+
+
+def test_flags_of_the_documents_exist():
+    known = set()
+    for script in SCRIPTS:
+        known |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", run(script, "--help").stdout))
+    for path in (
+        ROOT / "README.md",
+        ROOT / "docs" / "data.md",
+        ROOT / "docs" / "training.md",
+        ROOT / "docs" / "truth.md",
+    ):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if any(word in line for word in ("git ", "bench/", "pip ", "make ")):
+                continue
+            for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line):
+                assert flag in known, (path.name, line)
