@@ -70,8 +70,6 @@ def main(arguments: list[str] | None) -> int:
     if options.adopt:
         return adopt_folders(options, log)
     folders = [folder for folder in (options.output, options.controls) if folder]
-    for folder in folders:
-        require_folder(folder)
     failures: dict = {}
     if options.download:
         base = options.base_url or cohen.BASE_URL
@@ -82,6 +80,8 @@ def main(arguments: list[str] | None) -> int:
     entries = collection.read(options.covid)
     log.info(f"{len(entries)} rows in {options.covid} ({collection.SOURCE})")
     chosen = build.choose(entries, options.output, options.controls, options.finding, options.view or ["PA"])
+    for folder in folders:
+        require_folder(folder)
     if options.download:
         failures = build.fetch_images(base, options.covid, chosen, log)
     chosen = build.keep(options.covid, chosen, failures, folders, log)

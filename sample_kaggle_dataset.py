@@ -51,14 +51,14 @@ def main(arguments: list[str] | None) -> int:
 
     if options.kaggle:
         collection = recognise(options.kaggle, SAMPLED, "--kaggle")
-    require_folder(options.output)
-    if not options.kaggle:
+    else:
+        require_folder(options.output)
         log.info("no -k given: getting Kermany's data set (2 GB) through kagglehub...")
         options.kaggle, collection = kermany.fetch(), kermany
     entries = collection.read(options.kaggle, options.finding, options.split)
     if options.adults and collection.ARE_CHILDREN:
         raise InputError(f"--adults: all patients of {collection.SOURCE} are children; give another data set with -k")
-    complete = (lambda entry: rsna.with_header(options.kaggle, entry)) if collection is rsna else (lambda entry: entry)
+    complete = (lambda entry: rsna.with_header(options.kaggle, entry)) if collection is rsna else None
     sample = sampling.draw(
         entries,
         options.sample,
@@ -68,10 +68,11 @@ def main(arguments: list[str] | None) -> int:
         adults=options.adults,
         complete=complete,
     )
+    require_folder(options.output)
     images = sampling.paths(options.kaggle, sample.drawn)
     log.info(f"{len(images)} images of {len(entries)} drawn from {options.kaggle} with seed {options.seed}")
     for reason, count in sample.left_out.items():
-        log.info(f"  left out: {count} {reason}")
+        log.info(f"  left out: {count} {reason}{', of those looked at' if complete else ''}")
 
     rows, failures = [], []
     for entry in progress(sample.drawn, len(images), "checking images", options.quiet):

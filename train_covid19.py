@@ -54,6 +54,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.checks import run_checks
     from detector.audit.figures import figures
     from detector.audit.subgroups import subgroups
+    from detector.datasets import overview
     from detector.results import training_run
     from detector.training import steps
     from detector.training.extraction import open_dataset
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None) -> int:
     images = steps.load_images(options)
     positive = images.classes.index(options.positive)
     extractor = open_dataset(images, log, pooling=recipe.pooling, **extractor_options(options))
+    overview.tell(log, overview.of_images(images.images))
     split = steps.choose_split(options, extractor, log)
     recipe = steps.decide_adjustment(options, recipe, extractor, split, log)
     samples = steps.compute_features(options, recipe, extractor, split, log)

@@ -65,8 +65,8 @@ def table(films: Sequence[Film]) -> list[str]:
         sides = (*[str.ljust] * 3, *[str.rjust] * 2)
         cells = [side(cell, width) for side, cell, width in zip(sides, row, wide, strict=True)]
         lines.append("  ".join(cells))
-    if len(lines) > MOST_ROWS + 1:
-        lines[MOST_ROWS:] = [f"and {len(lines) - MOST_ROWS} rows more"]
+    if (more := len(groups) - MOST_ROWS) > 1:
+        lines[MOST_ROWS + 1 :] = [f"and {more} rows more"]
     return [line.rstrip() for line in lines]
 
 
@@ -93,7 +93,9 @@ def meaning(films: Sequence[Film]) -> str:
         )
     rest = len(films) - int(kept.sum())
     others = f"; the other {rest} images can teach the source only" if rest else ""
+    number = len(set(strata[kept]))
+    where = "One origin and view holds" if number == 1 else f"{number} pairs of origin and view hold"
     return (
-        f"{len(set(strata[kept]))} origins × views hold two classes, {kept.sum()} images: within these the disease can "
-        f"be compared (--recipe probe, auc within source){others}."
+        f"{where} two classes, {kept.sum()} images: within {'it' if number == 1 else 'these'} the disease can be "
+        f"compared (--recipe probe, auc within source){others}."
     )

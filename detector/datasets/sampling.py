@@ -16,7 +16,11 @@ from detector.collections.views import is_wanted
 
 @dataclass
 class Sample:
-    """The entries drawn, and why others that were drawn before them could not be taken (reason → number)."""
+    """The entries drawn, and why others could not be taken (reason → number).
+
+    Where view and age stand in a table, every entry is counted; where in each file's own header, those that were looked
+    at before enough were found.
+    """
 
     drawn: list[Entry] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -30,7 +34,7 @@ def draw(
     one_per_patient: bool,
     views: Sequence[str] = (),
     adults: bool = False,
-    complete: Callable[[Entry], Entry] = lambda entry: entry,
+    complete: Callable[[Entry], Entry] | None = None,
 ) -> Sample:
     """Draw images at random.
 
@@ -49,7 +53,7 @@ def draw(
         Take these only, where any are given.
     adults : bool
         Take patients of 18 years and over only; those of unknown age are left out.
-    complete : callable
+    complete : callable, optional
         Adds what stands in the file's own header; called for no more entries than have to be looked at.
 
     Returns
@@ -62,16 +66,22 @@ def draw(
         If there are fewer.
     """
     sample, patients = Sample(), set()
+    if complete is None:
+        reasons = [_unwanted(entry, views, adults) for entry in entries]
+        sample.left_out.update(filter(None, reasons))
+        entries = [entry for entry, reason in zip(entries, reasons, strict=True) if not reason]
     for entry in sorted(entries, key=lambda entry: rank(seed, entry.filename)):
         if len(sample.drawn) == number:
             break
         if one_per_patient and entry.patient in patients:
             continue
         require_inside(entry)
-        known = complete(entry)
-        if reason := _unwanted(known, views, adults):
-            sample.left_out[reason] += 1
-            continue
+        known = entry
+        if complete:
+            known = complete(entry)
+            if reason := _unwanted(known, views, adults):
+                sample.left_out[reason] += 1
+                continue
         patients.add(entry.patient)
         sample.drawn.append(known)
     if len(sample.drawn) < number:
