@@ -44,7 +44,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def fail(program: str, message: str, status: int = 2) -> NoReturn:
-    """Print one line on stderr and leave."""
+    """Print one line on stderr and leave, with nothing left that is half-made."""
+    remove_unfinished()
     print(f"{program}: error: {printable(message)}", file=sys.stderr, flush=True)
     leave(status)
 

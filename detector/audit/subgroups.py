@@ -9,8 +9,7 @@ import numpy as np
 
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
-from detector.statistics.evaluation import predict
-from detector.statistics.intervals import Proportion, proportion
+from detector.statistics.intervals import Proportion, mean_proportion
 from detector.statistics.roc import Area, patient_area
 from detector.training.extraction import FeatureExtractor
 from detector.training.outcome import Outcome
@@ -100,15 +99,12 @@ def _subgroup(
     truth = extractor.dataset.labels[images] == positive
     if min(truth.sum(), (~truth).sum()) < FEWEST:
         return Subgroup(trait, value, len(rows))
-    predicted = outcome.predicted
-    if predicted is None:
-        predicted = predict(outcome.probabilities[0], positive, outcome.threshold)
-    called = predicted[rows] == positive
+    called = outcome.predicted[:, rows] == positive
     return Subgroup(
         trait,
         value,
         len(rows),
-        proportion((truth & called).sum(), truth.sum()),
-        proportion((~truth & ~called).sum(), (~truth).sum()),
+        mean_proportion(called[:, truth]),
+        mean_proportion(~called[:, ~truth]),
         patient_area(outcome.probabilities[:, rows, positive], truth, extractor.patients[images], seed),
     )

@@ -9,7 +9,7 @@ References: G. Alain, Y. Bengio, "Understanding intermediate layers using linear
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +24,12 @@ STRENGTHS = tuple(float(f"{c:.3g}") for c in np.logspace(-4, 0, 9))
 FOLDS = 5
 # Where there are too few patients to choose: the middle of what was chosen on real data (0.0003 to 0.01).
 DEFAULT_STRENGTH = 1e-3
-# Scikit-learn penalises every column; one that is this much larger needs weights so small that they are free.
+# Scikit-learn penalises every column; one that is this much larger needs weights so small that they are nearly free.
+# Truly free ones (300) did no better (docs/truth.md).
 FREE = 30.0
+# The choice of strength is repeated with other folds until about so many images have been held out, at most so often:
+# from one cross-validation of a hundred images it came out anywhere from 1e-4 to 1e-2.
+HELD_OUT, MOST_REPEATS = 1000, 4
 TOLERANCE, ITERATIONS = 1e-5, 5000
 
 
@@ -76,8 +80,8 @@ def fit(
     seed : int
         Of the folds.
     strata : ndarray of shape (n,), str, optional
-        Origin and view of each image, empty where unknown. Images of strata with a single class teach nothing and are
-        left out, also of the standardisation.
+        Origin and view of each image; one where it is unknown, empty, is left out. The intercept of a stratum with a
+        single class explains its images, so that they teach next to nothing.
     balanced : bool, default=True
         Let the classes count equally.
 
@@ -98,8 +102,8 @@ def fit(
                 "among these training images a class shares no origin and view with another, so nothing can be fitted "
                 "within strata; use --adjust none, fewer folds, or controls of the same source"
             )
-        kept = holding_two_classes(labels, strata)
-        features, labels, groups, strata = features[kept], labels[kept], groups[kept], strata[kept]
+        known = strata != ""
+        features, labels, groups, strata = features[known], labels[known], groups[known], strata[known]
     mean, scale = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float)
     # A constant feature tells nothing; neither does what differs by rounding only.
     scale[scale <= 1e-6 * np.abs(mean)] = np.inf
@@ -110,7 +114,9 @@ def fit(
     coefficients, intercepts = _fit_path(design, np.arange(len(labels)), [history["chosen"]])[0]
     coefficients = coefficients[:, : columns.shape[1]]
     if strata is not None:
-        intercepts = _own_intercepts(columns @ coefficients.T, labels, design.weights(np.arange(len(labels))))
+        kept = holding_two_classes(labels, strata)
+        weights = class_weights(labels[kept], len(classes), balanced)[labels[kept]]
+        intercepts = _own_intercepts(columns[kept] @ coefficients.T, labels[kept], weights)
     kernel = (coefficients @ basis) / scale
     bias = intercepts - kernel @ mean
     return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history)
@@ -120,7 +126,7 @@ def choose_strength(design: Design, classes: Sequence[str], groups: np.ndarray, 
     """Return the loss at every strength, on the images fitted to and on held-out ones, and the strength chosen.
 
     The loss is the class-weighted cross-entropy of images that a fold holds out, with the intercepts of their strata;
-    images of strata that the fold's other side does not know with two classes have none, and do not count.
+    images of strata that the fold's other side does not know with two classes tell nothing, and do not count.
 
     Parameters
     ----------
@@ -135,20 +141,9 @@ def choose_strength(design: Design, classes: Sequence[str], groups: np.ndarray, 
         ``strength``, ``loss``, ``cv_loss``: lists; ``chosen``: the strength of the smallest ``cv_loss``. The lists are
         empty where a class has a single patient.
     """
-    fewest = min(len(set(groups[design.labels == index])) for index in range(design.classes))
-    try:
-        folds = split.folds(design.labels, groups, classes, min(FOLDS, fewest), seed) if fewest > 1 else []
-    except InputError:
-        folds = []
     by_class = class_weights(design.labels, design.classes, design.balanced)
     inner, outer, total = np.zeros(len(STRENGTHS)), np.zeros(len(STRENGTHS)), np.zeros(2)
-    for train, held_out in folds:
-        if design.strata is not None:
-            known = holding_two_classes(design.labels[train], design.strata[train])
-            train = train[known]  # noqa: PLW2901
-            held_out = held_out[np.isin(design.strata[held_out], design.strata[train])]  # noqa: PLW2901
-        if len(set(design.labels[train])) < design.classes or not len(held_out):
-            continue
+    for train, held_out in _folds(design, classes, groups, seed):
         path = _fit_path(design, train, STRENGTHS)
         for rows, losses, position in ((train, inner, 0), (held_out, outer, 1)):
             weights = by_class[design.labels[rows]]
@@ -165,6 +160,30 @@ def choose_strength(design: Design, classes: Sequence[str], groups: np.ndarray, 
         "cv_loss": outer.tolist(),
         "chosen": STRENGTHS[int(outer.argmin())],
     }
+
+
+def _folds(
+    design: Design, classes: Sequence[str], groups: np.ndarray, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the sides of each fold of each repeat; of held-out images those whose stratum can tell something."""
+    fewest = min(len(set(groups[design.labels == index])) for index in range(design.classes))
+    if fewest < 2:
+        return
+    count = len(design.labels)
+    if design.strata is not None:
+        count = holding_two_classes(design.labels, design.strata).sum()
+    for repeat in range(min(MOST_REPEATS, -(-HELD_OUT // count))):
+        try:
+            sides = split.folds(design.labels, groups, classes, min(FOLDS, fewest), seed + 1000 * repeat)
+        except InputError:
+            return
+        for train, held_out in sides:
+            rows = held_out
+            if design.strata is not None:
+                known = holding_two_classes(design.labels[train], design.strata[train])
+                rows = held_out[np.isin(design.strata[held_out], design.strata[train][known])]
+            if len(rows):
+                yield train, rows
 
 
 def _rotated(standardised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

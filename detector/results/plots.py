@@ -31,6 +31,10 @@ def _by_strength(found: Mapping[str, object]) -> bytes:
         axes.plot(found["strength"], found[name], style, color=colour, label=text, marker=marker, markersize=5)
     axes.axvline(found["chosen"], color=GREY, linestyle=":", linewidth=1.6, label=f"chosen: C = {found['chosen']:g}")
     axes.set_xscale("log")
+    # Plain numbers: powers would be mathematical text, which is switched off for the sake of class names.
+    decades = found["strength"][::2]
+    axes.set_xticks(decades, [f"{strength:g}" for strength in decades])
+    axes.minorticks_off()
     axes.set_xlabel("C of scikit-learn's LogisticRegression (weak regularisation on the right)")
     axes.set_ylabel("Loss (cross-entropy, classes weighted)")
     axes.set_ylim(bottom=0)

@@ -11,29 +11,19 @@ import numpy as np
 
 from detector import printable
 from detector.network.weights import DIGEST
-from detector.statistics.evaluation import Evaluation, predict
+from detector.statistics.evaluation import Evaluation
 from detector.training.extraction import FeatureExtractor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "matplotlib")
 
 
-def lines(
-    result: Evaluation,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    threshold: float | None,
-    predicted: np.ndarray | None = None,
-) -> list[str]:
+def lines(result: Evaluation, labels: np.ndarray, predicted: np.ndarray) -> list[str]:
     """Return what is printed of an evaluation: scikit-learn's report, the confusion matrix, and the tutorial's lines.
 
     Parameters
     ----------
     result : Evaluation
-    labels : ndarray of shape (n,), int
-    probabilities : ndarray of shape (n, classes)
-    threshold : float or None
-    predicted : ndarray of shape (n,), int, optional
-        Where they were not all made by one threshold.
+    labels, predicted : ndarray of shape (n,), int
 
     Returns
     -------
@@ -41,8 +31,6 @@ def lines(
     """
     from sklearn.metrics import classification_report
 
-    if predicted is None:
-        predicted = predict(probabilities, result.classes.index(result.positive), threshold)
     names = [printable(name) for name in result.classes]
     text = classification_report(labels, predicted, labels=range(len(names)), target_names=names, zero_division=0)
     return [

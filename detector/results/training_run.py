@@ -59,7 +59,7 @@ def lines(
 ) -> list[str]:
     """Return what is printed of a run's evaluation."""
     labels, probabilities = extractor.dataset.labels[outcome.held_out], outcome.probabilities[0]
-    found = report.lines(outcome.evaluation, labels, probabilities, outcome.threshold, outcome.predicted)
+    found = report.lines(outcome.evaluation, labels, outcome.predicted[0])
     at = f" at prevalence {options.prevalence}"
     found += [f"{name}: {figure}{at if name in ('ppv', 'npv') else ''}" for name, figure in figures.items()]
     found += report.operating_point(options.sensitivity, outcome.threshold, outcome.evaluation, labels, probabilities)

@@ -55,6 +55,20 @@ def proportion(hits: int, n: int) -> Proportion:
     return Proportion(int(hits), int(n), hits / n, float(interval.low), float(interval.high))
 
 
+def mean_proportion(right: np.ndarray) -> Proportion:
+    """Return the mean over repeats of how many were right, to the nearest image: Wilson's interval counts whole ones.
+
+    Parameters
+    ----------
+    right : ndarray of shape (repeats, n), bool
+
+    Returns
+    -------
+    Proportion
+    """
+    return proportion(round(right.sum(axis=1).mean()), right.shape[1])
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure with its interval; nan where it is not defined."""

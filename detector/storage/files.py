@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from detector import InputError
-from detector.storage.partial_files import PartialFile, folder_to_disk, locked_folders, remove_leftovers
+from detector.storage.partial_files import PartialFile, folder_to_disk, locked_folders, make_folder, remove_leftovers
 
 
 def sha256(path: Path) -> str:
@@ -149,7 +149,7 @@ def copy_whole(source: Path, target: Path) -> None:
 
 
 def _try_out(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     remove_leftovers(folder)
     with ExitStack() as stack:
         PartialFile(folder / "any", stack)

@@ -20,14 +20,26 @@ PART = ".covid19-{}.part"
 
 # What has such a name now; removed when a signal ends the run.
 _unfinished: set[Path] = set()
+_made: list[Path] = []  # folders, parents first
+_made: list[Path] = []  # folders, parents first
 # The folders that this run has for itself: asking for one again must not wait for itself.
 _alone_in: set[str] = set()
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents; those that are still empty when the run fails go again."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    _made.extend(reversed(missing))
+
+
 def remove_unfinished() -> None:
-    """Remove everything that is half-written, when a run ends without unwinding."""
+    """Remove everything that is half-written, and folders made for nothing, when a run fails or is interrupted."""
     for path in list(_unfinished):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    for folder in reversed(_made):
+        with suppress(OSError):
+            folder.rmdir()
 
 
 @contextmanager

@@ -50,8 +50,8 @@ def is_adjusted(
         )
         return False
     kept = holding_two_classes(labels, strata)
+    others = f"; the other {(~kept).sum()} teach next to nothing about the disease" if not kept.all() else ""
     log.info(
-        f"fitted within origin and view: {len(set(strata[kept]))} of them hold two classes, {kept.sum()} images; "
-        f"the other {len(kept) - kept.sum()} images teach nothing about the disease, and are left out of the fit"
+        f"fitted within origin and view: {len(set(strata[kept]))} of them hold two classes, {kept.sum()} images{others}"
     )
     return True

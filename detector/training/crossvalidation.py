@@ -9,7 +9,7 @@ import numpy as np
 from detector.command_line import progress
 from detector.statistics import split
 from detector.statistics.evaluation import Evaluation, predict
-from detector.statistics.intervals import Proportion, proportion
+from detector.statistics.intervals import mean_proportion
 from detector.statistics.roc import patient_area
 from detector.training.feature_set import FeatureSet
 from detector.training.recipes import Recipe
@@ -143,16 +143,12 @@ def as_evaluation(found: OutOfFold, samples: FeatureSet, positive: int, seed: in
 
     labels, truth = samples.labels, samples.labels == positive
 
-    def share(right: np.ndarray) -> Proportion:
-        # The mean over repeats of how many were right, to the nearest image: Wilson's interval counts whole ones.
-        return proportion(round(right.sum(axis=1).mean()), right.shape[1])
-
     return Evaluation(
         samples.classes,
         samples.classes[positive],
         confusion_matrix(labels, found.predicted[0], labels=np.arange(len(samples.classes))),
-        share(found.predicted == labels),
-        share(found.predicted[:, truth] == positive),
-        share(found.predicted[:, ~truth] != positive),
+        mean_proportion(found.predicted == labels),
+        mean_proportion(found.predicted[:, truth] == positive),
+        mean_proportion(found.predicted[:, ~truth] != positive),
         patient_area(found.probabilities[..., positive], truth, samples.groups, seed),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.command_line import Log
-from detector.statistics.evaluation import Evaluation, evaluate
+from detector.statistics.evaluation import Evaluation, evaluate, predict
 from detector.training import crossvalidation
 from detector.training.feature_set import FeatureSet, FittedHead
 from detector.training.recipes import AfterEpoch, Recipe
@@ -32,8 +32,8 @@ class Outcome:
     evaluation : Evaluation
     probabilities : ndarray of shape (repeats, n, classes)
         Of the held-out images, by heads that had not seen them.
-    predicted : ndarray of shape (n,), int, or None
-        Where they were not all called by one threshold.
+    predicted : ndarray of shape (repeats, n), int
+        Classes that they were called, by the operating point of their fold.
     threshold : float or None
     train, held_out : ndarray of int
         All images both times in a cross-validation.
@@ -42,7 +42,7 @@ class Outcome:
     fitted: FittedHead
     evaluation: Evaluation
     probabilities: np.ndarray
-    predicted: np.ndarray | None
+    predicted: np.ndarray
     threshold: float | None
     train: np.ndarray
     held_out: np.ndarray
@@ -84,7 +84,7 @@ def cross_validate(
     everything = np.arange(len(samples.labels))
     with log.timed("train the head"):
         fitted = samples.fit(everything, recipe, seed, None, after_epoch)
-    return Outcome(fitted, result, found.probabilities, found.predicted[0], threshold, everything, everything)
+    return Outcome(fitted, result, found.probabilities, found.predicted, threshold, everything, everything)
 
 
 def hold_out(
@@ -134,4 +134,5 @@ def hold_out(
         threshold,
         samples.groups[held_out],
     )
-    return Outcome(fitted, result, probabilities[None], None, threshold, train, held_out)
+    predicted = predict(probabilities, positive, threshold)
+    return Outcome(fitted, result, probabilities[None], predicted[None], threshold, train, held_out)
