@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from detector import printable
-from detector.command_line import DISCLAIMER, Parser, add_common, progress, run
+from detector.command_line import DISCLAIMER, Parser, add_common, progress, run, say
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
 
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None) -> int:
 
     from detector import InputError
     from detector.datasets import clinical_table
+    from detector.images.inspection import named_notes
     from detector.network import model_file, runtime
     from detector.results import prediction
     from detector.storage.files import require_folder, require_outputs
@@ -56,6 +57,8 @@ def main(arguments: list[str] | None) -> int:
         done.append(one)
     for line in prediction.table(done, description.classes):
         print(line)
+    for note in named_notes((one.path, one.note) for one in done):
+        say(note)
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
     prediction.write(done, failures, description, options.csv, options.json)

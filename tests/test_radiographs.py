@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detector import InputError
+from detector.images.dicom import NO_WINDOW
+from detector.images.inspection import named_notes
 from detector.images.pixel_store import PixelStore
 from detector.images.radiographs import decode, find, read
 
@@ -28,7 +30,7 @@ def grey() -> np.ndarray:
 
 
 def close(path: Path, expected: np.ndarray, tolerance: float) -> None:
-    pixels, _, _ = decode(path.read_bytes(), path)
+    pixels = decode(path.read_bytes(), path).pixels
     if pixels.ndim == 3:
         pixels = pixels.mean(axis=2)
     assert pixels.shape == expected.shape
@@ -125,6 +127,42 @@ def test_dicom_window_rescale_and_sign(tmp_path, grey):
     close(tmp_path / "s.dcm", grey, 1.5)
 
 
+UNUSABLE = [
+    {"WindowCenter": 100, "WindowWidth": 0},
+    {"WindowCenter": 100, "WindowWidth": -5},
+    {"WindowCenter": 100, "WindowWidth": "0.5"},
+    {"WindowCenter": 100},
+    {"WindowWidth": 100},
+    {"WindowCenter": "1e300", "WindowWidth": 100},
+    {"WindowCenter": "", "WindowWidth": ""},
+    {"WindowCenter": 100, "WindowWidth": 100, "VOILUTFunction": "CUBIC"},
+    {"WindowCenter": 100, "WindowWidth": 0, "VOILUTFunction": "SIGMOID"},
+]
+
+
+@pytest.mark.parametrize("window", UNUSABLE, ids=str)
+def test_a_dicom_whose_window_is_unusable_is_shown_at_its_full_range(tmp_path, grey, window, capfd):
+    dicom(tmp_path / "w.dcm", grey.astype(int) * 16, 12, "MONOCHROME2", **window)
+    dicom(tmp_path / "plain.dcm", grey.astype(int) * 16, 12, "MONOCHROME2")
+    shown, plain = read(tmp_path / "w.dcm"), read(tmp_path / "plain.dcm")
+    assert np.array_equal(shown.pixels, plain.pixels)
+    assert (shown.note, plain.note) == (NO_WINDOW, "")
+    assert capfd.readouterr().err == ""
+
+
+def test_what_a_user_should_know_of_images_is_said_once_for_all():
+    notes = [(f"{i}.dcm", "odd" if i % 2 else "") for i in range(10)] + [("x.dcm", "other")]
+    assert named_notes(notes) == ["1.dcm, 3.dcm, 5.dcm and 2 more: odd", "x.dcm: other"]
+
+
+@pytest.mark.parametrize("elements", [{"RescaleSlope": "1e308"}, {"RescaleSlope": 0}, {"RescaleIntercept": "-1e200"}])
+def test_a_dicom_whose_values_cannot_be_shown_is_a_sentence_and_no_warning(tmp_path, grey, elements, capfd):
+    dicom(tmp_path / "w.dcm", grey.astype(int) * 16, 12, "MONOCHROME2", **elements)
+    with refusal("a DICOM rescale slope of"):
+        read(tmp_path / "w.dcm")
+    assert capfd.readouterr().err == ""
+
+
 def test_dicom_without_an_image_or_too_large(tmp_path, grey):
     dicom(tmp_path / "a.dcm", grey.astype(int), 8, "MONOCHROME2", Rows=60000, Columns=60000)
     with refusal("60000 x 60000"):
@@ -207,7 +245,7 @@ def test_mutated_images_are_read_or_refused(data):
         mutated[data.draw(st.integers(0, len(mutated) - 1))] = data.draw(st.integers(0, 255))
     mutated = bytes(mutated[: data.draw(st.integers(0, len(mutated)))])
     try:
-        pixels, _, _ = decode(mutated, "mutated")
+        pixels = decode(mutated, "mutated").pixels
     except InputError as error:
         assert str(error).startswith("mutated")
     else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from unittest import mock
 import h5py
 import numpy as np
 from PIL import Image
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from detector import InputError, printable
 from detector.collections import actualmed, ages, cohen, figure1, findings, hannover, kermany, nih, rsna, table
@@ -31,6 +33,18 @@ if TYPE_CHECKING:
 NAME = Path("given")
 # A model of the same make, but small: its arrays are numbers that no reader looks into.
 SMALL = {"LAYERS": ("block1_conv1", "block2_conv1"), "CHANNELS": (3, 2, 4), "width_of": lambda pool: 4, "HIDDEN": 3}
+
+# What dicom.py and pydicom's decoders read of a film, and what may stand there instead of what should.
+ATTRIBUTES = (
+    *("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "RescaleSlope", "RescaleIntercept"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "RescaleType", "PatientAge", "PatientSex", "ViewPosition"),
+)
+EXTREMES: tuple[bytes | str, ...] = (
+    *("missing", "1e308", "-1e308", "1e-308", "0", "-1", "nan", "inf", "text", "1\\2\\3", "1" * 60, "058Y", "\x1b[31m"),
+    *(b"\0\0", b"\1\0", b"\3\0", b"\x08\0", b"\xff\xff", b"\0\x80", b"\0\0\0\0", b"MONOCHROME1 ", b"SIGMOID ", b"RGB "),
+    *(b" ", b"", b"LINEAR_EXACT", b"1e12", b"65535", b"4096"),
+)
 
 
 def metadata(data: bytes) -> None:
@@ -80,6 +94,59 @@ def headers(data: bytes) -> None:
     found = dicom_reader.parse_header(data, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
     assert all(text.isprintable() for text in found.values())
     assert ages.in_years(found["PatientAge"]) == "" or 0 <= float(ages.in_years(found["PatientAge"])) <= 120
+
+
+def attributes(data: bytes) -> None:
+    """A DICOM film whose attributes are extreme, empty, text or missing: three bytes of the input choose each."""
+    chosen = {}
+    for i in range(0, len(data) - 2, 3):
+        name = ATTRIBUTES[data[i] % len(ATTRIBUTES)]
+        chosen[name] = EXTREMES[data[i + 1] % len(EXTREMES)] or data[i + 2 : i + 2 + data[i + 2] % 16]
+    film = film_with(chosen)
+    found = dicom_reader.parse_header(film, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
+    assert all(text.isprintable() for text in found.values())
+    pictures(film)
+
+
+def film_with(values: Mapping[str, bytes | str]) -> bytes:
+    """Return a DICOM film with attributes of any bytes; ``"missing"`` leaves one out.
+
+    Written by hand, since pydicom refuses to write what a scanner, or a stranger, may have written.
+    """
+    pixels = bytes(range(0, 240)) * 4
+    elements: dict[str, bytes | str] = {
+        "SamplesPerPixel": b"\1\0",
+        "PhotometricInterpretation": b"MONOCHROME2 ",
+        "Rows": (20).to_bytes(2, "little"),
+        "Columns": (24).to_bytes(2, "little"),
+        "BitsAllocated": b"\x10\0",
+        "BitsStored": b"\x0c\0",
+        "HighBit": b"\x0b\0",
+        "PixelRepresentation": b"\0\0",
+        **values,
+    }
+    body = b""
+    for name in sorted(elements, key=lambda name: tag_for_keyword(name) or 0):
+        value, tag = elements[name], tag_for_keyword(name) or 0
+        if value == "missing":
+            continue
+        value = value.encode() if isinstance(value, str) else value
+        value += b" " * (len(value) % 2)
+        body += (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
+        body += dictionary_VR(tag).encode()[:2] + len(value).to_bytes(2, "little") + value
+    tail = b"\xe0\x7f\x10\x00OW\0\0" + len(pixels).to_bytes(4, "little") + pixels
+    return _meta_information() + body + tail
+
+
+@functools.cache
+def _meta_information() -> bytes:
+    data = io.BytesIO()
+    film = dicom("1.2.840.10008.1.2.1", 20, 24, 16)
+    film.PixelData = bytes(960)
+    film.save_as(data, enforce_file_format=True)
+    whole = data.getvalue()
+    # The group's length, after the mark and its own head, says where the data set begins.
+    return whole[: 144 + int.from_bytes(whole[140:144], "little")]
 
 
 def patients(data: bytes) -> None:
@@ -245,6 +312,12 @@ def _dicom_seeds() -> list[bytes]:
     return seeds
 
 
+def attribute_seeds() -> list[bytes]:
+    """Return a choice of every attribute with every value, one at a time, and some together."""
+    alone = [bytes([name, value, 0]) for name in range(len(ATTRIBUTES)) for value in range(len(EXTREMES))]
+    return [*alone, *(b"".join(alone[start::97]) for start in range(20))]
+
+
 def model_seeds() -> list[bytes]:
     """Return a small model in both formats."""
     layers, channels, width_of, hidden = SMALL.values()
@@ -275,7 +348,7 @@ def model_seeds() -> list[bytes]:
 
 # Reader → what it is given first, and its share of all inputs.
 READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]], float]] = {
-    "metadata rows": (metadata, csv_seeds, 0.15),
+    "metadata rows": (metadata, csv_seeds, 0.12),
     "sibling collections": (siblings, csv_seeds, 0.12),
     "NIH and RSNA tables": (samples, csv_seeds, 0.12),
     "patients": (patients, csv_seeds, 0.05),
@@ -283,6 +356,7 @@ READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]], flo
     "clinical tables": (clinical, csv_seeds, 0.05),
     "file names": (names, csv_seeds, 0.12),
     "DICOM headers": (headers, lambda: picture_seeds("DICOM"), 0.02),
+    "DICOM attributes": (attributes, attribute_seeds, 0.03),
     **{
         f"{kind} images": (pictures, lambda kind=kind: picture_seeds(kind), 0.035)
         for kind in ("PNG", "JPEG", "TIFF", "WEBP", "BMP")

@@ -9,6 +9,7 @@ import numpy as np
 from detector.datasets.dataset import Image
 from detector.images.inspection import Traits
 from detector.statistics.roc import Area, patient_area
+from detector.statistics.threads import one_thread
 
 
 def trait_matrix(traits: Sequence[Traits]) -> np.ndarray:
@@ -80,11 +81,12 @@ def linear_scores(columns: np.ndarray, is_positive: np.ndarray, patients: np.nda
         return np.empty(0)
     scores = np.zeros(len(is_positive))
     chosen = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for train, held_out in chosen.split(columns, is_positive, patients):
-        if len(set(is_positive[train])) < 2:
-            return np.empty(0)
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        scores[held_out] = model.fit(columns[train], is_positive[train]).decision_function(columns[held_out])
+    with one_thread():
+        for train, held_out in chosen.split(columns, is_positive, patients):
+            if len(set(is_positive[train])) < 2:
+                return np.empty(0)
+            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+            scores[held_out] = model.fit(columns[train], is_positive[train]).decision_function(columns[held_out])
     return scores
 
 

@@ -22,6 +22,11 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"  # named in the file's meta information, ri
 
 JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")  # transfer syntaxes: baseline, extended
 ROWS = 64  # displayed at a time
+WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
+FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+# No radiograph's values are outside of these, and sums of them stay finite.
+SMALLEST, LARGEST = 1e-6, 1e12
+NO_WINDOW = "a window that cannot be used; shown at the full range"
 HEADER_BYTES = 2**20  # more than any radiograph's header
 
 
@@ -85,12 +90,12 @@ def _as_text(value: object) -> str:
     return text.strip() if text.isprintable() else ""
 
 
-def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, bool]:
+def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, bool, str]:
     """Decode the first frame of a DICOM file for display.
 
     The stored values go through the modality and the value-of-interest transformation (DICOM PS3.4, N.2); the range
     that these can reach, not the range that this image happens to reach, is scaled to 0…255. ``MONOCHROME1``, where
-    low means bright, is inverted.
+    low means bright, is inverted. A window that cannot be used is left out: the film is shown at its full range.
 
     Parameters
     ----------
@@ -106,6 +111,8 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
     pixels : ndarray of shape (rows, columns) or (rows, columns, 3), uint8
     colour : bool
         Whether the file stores colour.
+    note : str
+        What a user should know of it; mostly empty.
 
     Raises
     ------
@@ -131,22 +138,43 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
     if dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
         if stored.dtype != np.uint8 or stored.ndim != 3:
             raise ValueError(f"DICOM colours of kind {dataset.PhotometricInterpretation}")
-        return stored, True
+        return stored, True, ""
     if stored.ndim != 2:
         raise ValueError(f"DICOM grey values of shape {stored.shape}")
+    note = "" if _has_usable_window(dataset) else NO_WINDOW
+    if note:
+        for keyword in WINDOW:
+            dataset.pop(keyword, None)
     shown = np.empty(stored.shape, np.uint8)
+    limits = _range(dataset)
     # Some rows at a time: in double precision the whole image would be eight times itself, several times over.
     for start in range(0, len(stored), ROWS):
-        shown[start : start + ROWS] = _display(stored[start : start + ROWS], dataset)
-    return shown, False
+        # NumPy would warn of values that are refused in a moment.
+        with np.errstate(all="ignore"):
+            shown[start : start + ROWS] = _display(stored[start : start + ROWS], dataset, *limits)
+    return shown, False, note
 
 
-def _display(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+def _has_usable_window(dataset: Dataset) -> bool:
+    """Tell whether a file has no window, or one that shows something (DICOM PS3.3, C.11.2.1.2)."""
+    if dataset.get("VOILUTSequence") or not any(keyword in dataset for keyword in WINDOW):
+        return True
+    try:
+        first = [np.atleast_1d(dataset[keyword].value)[0] for keyword in WINDOW[:2]]
+        centre, width = (float(value) for value in first)
+        function = str(dataset.get("VOILUTFunction") or "LINEAR")
+    # What is no number makes pydicom raise nearly anything.
+    except Exception:
+        return False
+    narrowest = 1.0 if function == "LINEAR" else SMALLEST
+    return function in FUNCTIONS and abs(centre) < LARGEST and narrowest <= width < LARGEST
+
+
+def _display(stored: np.ndarray, dataset: Dataset, low: float, high: float) -> np.ndarray:
     """Take stored values through both transformations, to 0…255."""
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
     shown = apply_voi_lut(apply_modality_lut(stored, dataset), dataset, prefer_lut=True).astype(np.float64)
-    low, high = _range(dataset)
     grey = np.clip((shown - low) / (high - low), 0.0, 1.0)
     if not np.isfinite(grey).all():
         raise ValueError("DICOM values that are not finite")
@@ -164,6 +192,6 @@ def _range(dataset: Dataset) -> tuple[float, float]:
     limits = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0) if dataset.PixelRepresentation else (0.0, 2.0**bits - 1.0)
     slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
     low, high = sorted(limit * slope + intercept for limit in limits)
-    if not low < high:
-        raise ValueError("a DICOM rescale slope of 0")
+    if not -LARGEST < low < high < LARGEST:
+        raise ValueError(f"a DICOM rescale slope of {slope:g} and intercept of {intercept:g}")
     return low, high

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from detector.images.radiographs import READER_VERSION, Radiograph, decode, file
 from detector.storage.cache import Cache, key
 
 # Raise when a trait changes for the same file: cached ones of the old kind must never be met again.
-TRAITS_VERSION = 2
+TRAITS_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Traits:
         What the outer tenth of the film gives away, as `frame.frame_traits` returns it.
     hash : str
         As `duplicates.perceptual_hash` returns it.
+    note : str
+        What a user should know of how it is shown; mostly empty.
     """
 
     digest: str
@@ -54,6 +56,7 @@ class Traits:
     deviation: float
     frame: list[float] = field(default_factory=list)
     hash: str = ""
+    note: str = ""
 
 
 def inspect(paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, quiet: bool = False) -> list[Traits]:
@@ -88,9 +91,9 @@ def inspect(paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, quiet:
             decoded = decode(data, path)
         except InputError as error:
             return error
-        radiograph = from_decoded(*decoded, hashlib.sha256(data).hexdigest())
+        radiograph = from_decoded(decoded, hashlib.sha256(data).hexdigest())
         pixel_store.put(radiograph)
-        return traits_of(radiograph, decoded[0])
+        return traits_of(radiograph, decoded.pixels)
 
     # Each holds an image at full size: more of them would take more memory than time.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
@@ -108,7 +111,7 @@ def inspect(paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, quiet:
 
 def traits_of(radiograph: Radiograph, decoded: np.ndarray) -> Traits:
     """Return the traits of an image, given it as the network sees it and as it was decoded."""
-    names = ("digest", "width", "height", "format", "colour")
+    names = ("digest", "width", "height", "format", "colour", "note")
     return Traits(
         **{name: getattr(radiograph, name) for name in names},
         mean=round(float(radiograph.pixels.mean()), 4),
@@ -120,3 +123,28 @@ def traits_of(radiograph: Radiograph, decoded: np.ndarray) -> Traits:
 
 def _name(digest: str) -> bytes:
     return key(kind="traits", image=digest, version=(READER_VERSION, TRAITS_VERSION))
+
+
+def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]:
+    """Return a line for each different note, with the number and the first names of the images that it is about.
+
+    Parameters
+    ----------
+    notes : iterable of (object, str)
+        Names of images, and what a user should know of them; empty for most.
+    most : int, default=3
+        Names in a line.
+
+    Returns
+    -------
+    list of str
+    """
+    names: dict[str, list[str]] = {}
+    for name, note in notes:
+        if note:
+            names.setdefault(note, []).append(str(name))
+    lines = []
+    for note, about in names.items():
+        more = f" and {len(about) - most} more" if len(about) > most else ""
+        lines.append(f"{', '.join(about[:most])}{more}: {note}")
+    return lines

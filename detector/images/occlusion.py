@@ -82,7 +82,7 @@ def read_mask(path: Path) -> np.ndarray:
     """
     import cv2
 
-    pixels, _, _ = decode(file_bytes(path), path)
+    pixels = decode(file_bytes(path), path).pixels
     grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)
     marked = cv2.resize((grey > grey.max() / 2).astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
     if not marked.any() or marked.all():

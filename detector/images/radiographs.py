@@ -9,6 +9,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,8 @@ class Radiograph:
         ``"JPEG"``, ``"PNG"``, …, ``"DICOM"``.
     colour : bool
         Whether the file stores colour; a grey radiograph may be stored so.
+    note : str
+        What a user should know of how it is shown; mostly empty.
     """
 
     pixels: np.ndarray
@@ -50,6 +53,16 @@ class Radiograph:
     height: int
     format: str
     colour: bool
+    note: str = ""
+
+
+class Decoded(NamedTuple):
+    """An image file's pixels at full size, upright; its format, whether it stores colour, and what to know of it."""
+
+    pixels: np.ndarray
+    kind: str
+    colour: bool
+    note: str = ""
 
 
 def find(folder: Path) -> list[Path]:
@@ -124,16 +137,15 @@ def from_bytes(data: bytes, name: object, size: int = SIZE) -> Radiograph:
     ------
     InputError
     """
-    return from_decoded(*decode(data, name), hashlib.sha256(data).hexdigest(), size)
+    return from_decoded(decode(data, name), hashlib.sha256(data).hexdigest(), size)
 
 
-def from_decoded(pixels: np.ndarray, kind: str, colour: bool, digest: str, size: int = SIZE) -> Radiograph:
+def from_decoded(decoded: Decoded, digest: str, size: int = SIZE) -> Radiograph:
     """Return a decoded image as the network sees it.
 
     Parameters
     ----------
-    pixels, kind, colour
-        As `decode` returns them.
+    decoded : Decoded
     digest : str
         SHA-256 of the file.
     size : int, default=224
@@ -144,13 +156,13 @@ def from_decoded(pixels: np.ndarray, kind: str, colour: bool, digest: str, size:
     """
     import cv2
 
-    height, width = pixels.shape[:2]
+    height, width = decoded.pixels.shape[:2]
     # Averaging keeps what a plain bilinear pick would alias; it does nothing good when enlarging.
     interpolation = cv2.INTER_AREA if min(width, height) >= size else cv2.INTER_LINEAR
-    resized = cv2.resize(pixels, (size, size), interpolation=interpolation)
+    resized = cv2.resize(decoded.pixels, (size, size), interpolation=interpolation)
     if resized.ndim == 2:
         resized = np.repeat(resized[..., None], 3, axis=2)
-    return Radiograph(resized, digest, width, height, kind, colour)
+    return Radiograph(resized, digest, width, height, *decoded[1:])
 
 
 def file_bytes(path: Path) -> bytes:
@@ -178,7 +190,7 @@ def file_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
+def decode(data: bytes, name: object) -> Decoded:
     """Decode the bytes of an image file at its full size.
 
     Parameters
@@ -190,12 +202,8 @@ def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
 
     Returns
     -------
-    pixels : ndarray of shape (height, width) or (height, width, 3), uint8
-        Upright; 16-bit values are scaled, alpha is dropped.
-    kind : str
-        Its format.
-    colour : bool
-        Whether the file stores colour.
+    Decoded
+        16-bit values are scaled, alpha is dropped.
 
     Raises
     ------
@@ -211,9 +219,9 @@ def decode(data: bytes, name: object) -> tuple[np.ndarray, str, bool]:
     picture.quieten()
     try:
         if dicom.is_dicom(data):
-            pixels, colour = dicom.decode(data, MAX_PIXELS, MAX_SCANNED)
-            return pixels, "DICOM", colour
-        return picture.decode(data, MAX_SCANNED)
+            pixels, colour, note = dicom.decode(data, MAX_PIXELS, MAX_SCANNED)
+            return Decoded(pixels, "DICOM", colour, note)
+        return Decoded(*picture.decode(data, MAX_SCANNED))
     except UnidentifiedImageError:
         raise InputError(
             f"{name}: not an image, or of a format that is not read ({', '.join(picture.FORMATS)})"

@@ -18,6 +18,7 @@ from detector import InputError
 from detector.network.head import TrainedHead, class_weights
 from detector.statistics import split
 from detector.statistics.strata import comparable, holding_two_classes
+from detector.statistics.threads import one_thread
 
 # Scikit-learn's C: the inverse of the strength of the regularisation, two a decade.
 STRENGTHS = tuple(float(f"{c:.3g}") for c in np.logspace(-4, 0, 9))
@@ -108,10 +109,11 @@ def fit(
     # A constant feature tells nothing; neither does what differs by rounding only.
     scale[scale <= 1e-6 * np.abs(mean)] = np.inf
     standardised = (features - mean) / scale
-    columns, basis = _rotated(standardised)
-    design = Design(columns, labels, len(classes), strata, balanced)
-    history = choose_strength(design, classes, groups, seed)
-    coefficients, intercepts = _fit_path(design, np.arange(len(labels)), [history["chosen"]])[0]
+    with one_thread():
+        columns, basis = _rotated(standardised)
+        design = Design(columns, labels, len(classes), strata, balanced)
+        history = choose_strength(design, classes, groups, seed)
+        coefficients, intercepts = _fit_path(design, np.arange(len(labels)), [history["chosen"]])[0]
     coefficients = coefficients[:, : columns.shape[1]]
     if strata is not None:
         kept = holding_two_classes(labels, strata)

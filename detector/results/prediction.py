@@ -24,11 +24,15 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one image; `probabilities` are in the order of the model's classes."""
+    """What the model says of one image; `probabilities` are in the order of the model's classes.
+
+    `note` is what a user should know of how it is shown; mostly empty.
+    """
 
     path: Path
     label: str
     probabilities: list[float]
+    note: str = ""
 
 
 def list_images(given: Sequence[Path]) -> list[Path]:
@@ -92,7 +96,7 @@ def predict_all(
         chosen = predict(said, positive, description.threshold)
         heats = maps(inputs, chosen) if maps else [None] * len(batch)
         for (path, radiograph), row, index, heat in zip(batch, said, chosen, heats, strict=True):
-            one = Prediction(path, description.classes[index], row.astype(float).tolist())
+            one = Prediction(path, description.classes[index], row.astype(float).tolist(), radiograph.note)
             if heat is not None:
                 from detector.results.plots import overlay
 

@@ -11,7 +11,7 @@ import numpy as np
 from detector.command_line import Log, progress
 from detector.datasets.dataset import Dataset, patients
 from detector.images.duplicates import as_words, near_pairs
-from detector.images.inspection import Traits, inspect
+from detector.images.inspection import Traits, inspect, named_notes
 from detector.images.occlusion import Occlusion
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_store import PixelStore
@@ -170,6 +170,8 @@ def open_dataset(
         runtime.ready()
     with log.timed("choose precision"):
         chosen = "float32" if (pooling, precision) == ("depths", "auto") else choose_precision(precision, cache)
+    for note in named_notes([(image.file, trait.note) for image, trait in zip(dataset.images, traits, strict=True)]):
+        log.info(note)
     if cache.trouble:
         log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
     twins = find_near_duplicates(dataset, traits)

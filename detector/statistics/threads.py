@@ -1,0 +1,18 @@
+"""Small linear algebra on one thread, which is as fast alone, and up to 30 times faster beside other programs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+
+def one_thread() -> AbstractContextManager:
+    """Limit the threads of numerical libraries while a block runs.
+
+    A fit of some hundred images is thousands of products of small matrices. For each of them a pool of threads is woken
+    that spins while it waits; where the cores are busy, as with two training runs at once, it mostly waits.
+    """
+    # What is limited has to be loaded.
+    import sklearn.linear_model  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1)
