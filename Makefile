@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-scale torture fuzz errors audit-deps lock clean help
+.PHONY: demo test lint format bench bench-scale bench-figures torture fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -12,7 +12,8 @@ help:
 	@echo "make lint    install, check format, style, and which folder imports from which"
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
-	@echo "make bench-scale   the same for memory and time at 500 and 5,000 images"
+	@echo "make bench-scale   measure memory and time at 500 and 5,000 images"
+	@echo "make bench-figures   try the figures where the answer is known: phantoms with and without a planted shortcut (about ten minutes)"
 	@echo "make torture   install, kill, starve and damage every script 650 times, count what is lost (about an hour)"
 	@echo "make fuzz    install, give the readers a million hostile inputs (about ten minutes, Linux)"
 	@echo "make errors  install, write docs/errors.md anew from the tests"
@@ -64,6 +65,9 @@ bench: $(VENV)/installed
 
 bench-scale: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python bench/scale.py
+
+bench-figures: $(VENV)/installed
+	PYTHONPATH=. $(BIN)/python bench/figures.py
 
 torture: $(VENV)/installed
 	$(BIN)/python -m torture

@@ -134,12 +134,7 @@ def of_probabilities(scored: Scored) -> dict[str, Figure]:
         return lambda weights: np.mean([statistic(one, scored.is_positive, weights) for one in scored.scores], axis=0)
 
     found = resampled(
-        {
-            PRECISION: mean(average_precision),
-            BRIER: mean(brier),
-            "intercept": mean(lambda *given: recalibration(*given)[:, 0]),
-            "slope": mean(lambda *given: recalibration(*given)[:, 1]),
-        },
+        {PRECISION: mean(average_precision), BRIER: mean(brier), ("intercept", "slope"): mean(recalibration)},
         scored.is_positive,
         scored.patients,
         scored.seed,

@@ -117,7 +117,7 @@ def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> I
 
 
 def resampled(
-    statistics: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    statistics: Mapping[str | tuple[str, ...], Callable[[np.ndarray], np.ndarray]],
     is_positive: np.ndarray,
     patients: np.ndarray,
     seed: int,
@@ -128,8 +128,8 @@ def resampled(
 
     Parameters
     ----------
-    statistics : mapping of str to callable
-        From weights of images, (draws, n), to a number each, (draws,).
+    statistics : mapping of str, or tuple of str, to callable
+        From weights of images, (draws, n), to a number each, (draws,), or to one for each name of a tuple, (draws, k).
     is_positive : ndarray of shape (n,), bool
     patients : ndarray of shape (n,)
     seed : int
@@ -139,15 +139,27 @@ def resampled(
     dict of str to Estimate
         Draws in which a figure is not defined do not count; with a single patient in a class there is no interval.
     """
-    values = {name: float(statistic(np.ones((1, len(is_positive))))[0]) for name, statistic in statistics.items()}
+    everything = np.ones((1, len(is_positive)))
+    values = {name: float(found[0]) for name, found in _named(statistics, everything)}
     fewest = min(len(set(patients[side])) for side in (is_positive, ~is_positive))
     if fewest < 2:
         return {name: Estimate(value, float("nan"), float("nan")) for name, value in values.items()}
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in values}
     for weights in patient_draws(is_positive, patients, seed):
-        for name, statistic in statistics.items():
-            drawn[name].append(statistic(weights))
+        for name, found in _named(statistics, weights):
+            drawn[name].append(found)
     return {name: Estimate(values[name], *_percentiles(np.concatenate(parts))) for name, parts in drawn.items()}
+
+
+def _named(
+    statistics: Mapping[str | tuple[str, ...], Callable[[np.ndarray], np.ndarray]], weights: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
+    for names, statistic in statistics.items():
+        found = statistic(weights)
+        if isinstance(names, str):
+            yield names, found
+        else:
+            yield from zip(names, found.T, strict=True)
 
 
 def _percentiles(draws: np.ndarray) -> tuple[float, float]:

@@ -85,6 +85,11 @@ def recalibration(probabilities: np.ndarray, is_positive: np.ndarray, weights: n
     clipped = np.clip(probabilities.astype(float), CLIP, 1.0 - CLIP)
     x = np.log(clipped / (1.0 - clipped))
     intercept, slope = np.zeros(len(weights)), np.zeros(len(weights))
+    if len(weights) > 1:
+        # Every draw's answer is near that of all images.
+        start = recalibration(probabilities, is_positive, np.ones((1, len(x))))[0]
+        if np.isfinite(start).all():
+            intercept, slope = intercept + start[0], slope + start[1]
     for _ in range(STEPS):
         expected = 1.0 / (1.0 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * x, -30, 30)))
         wrong, curvature = weights * (is_positive - expected), weights * expected * (1.0 - expected)
