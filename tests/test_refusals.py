@@ -183,3 +183,59 @@ def test_a_class_that_is_called_like_the_controls(tmp_path):
 
     classes(tmp_path / "data", covid=1, **{CONTROLS: 1})
     refused(script("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")
+
+
+def test_dicom_headers(tmp_path):
+    from detector.images import dicom
+
+    with refusal("no DICOM file"):
+        dicom.parse_header(b"no mark", "a.dcm", ("PatientAge",))
+    head = b"\0" * 128 + b"DICM"
+    with refusal("deflated DICOM"):
+        dicom.parse_header(head + dicom.DEFLATED, "a.dcm", ("PatientAge",))
+    with refusal("a DICOM header that cannot be read"):
+        dicom.parse_header(head + b"\2\0\0\0UL\4\0" + b"\xff" * 3, "a.dcm", ("PatientAge",))
+
+
+def test_patients_that_cannot_be_read(tmp_path, unreadable):
+    from detector.datasets import adoption
+
+    (tmp_path / "who.csv").write_text("file,patient\n")
+    with refusal("--patients .* cannot be read"):
+        adoption.read_patients(tmp_path / "who.csv")
+
+
+def origins(*pairs):
+    """Return a data set of images with a label and an origin each."""
+    from detector.datasets.dataset import Dataset, Image
+
+    images = [Image(Path(f"{i}"), f"{label}/{i}", label, f"p{i}", o, o, {}) for i, (label, o) in enumerate(pairs)]
+    return Dataset(images, sorted({label for label, _ in pairs}))
+
+
+def test_sources_that_cannot_be_left_out():
+    from detector.training import leave_one_out
+    from detector.training.feature_set import FeatureSet
+    from detector.training.recipes import ProbeRecipe
+
+    with refusal("no origin holds both covid and another class"):
+        leave_one_out.sources_of_both_classes(origins(("covid", "a"), ("normal", "b")), 0)
+    with refusal("without a no normal is left to train on"):
+        leave_one_out.sources_of_both_classes(origins(("covid", "a"), ("normal", "a"), ("covid", "b")), 0)
+    labels, where = np.array([0, 1, 0, 1]), np.array(["a", "a", "b", "b"])
+    # The second normal is of the first's patient.
+    groups = np.array(["1", "2", "3", "2"])
+    samples = FeatureSet(np.zeros((4, 1, 2)), np.zeros((4, 2)), labels, groups, where, ["covid", "normal"], [{}] * 4)
+    with refusal("without the patients of a one class is left to train on"):
+        leave_one_out.evaluate_left_out(samples, where, "a", 0, ProbeRecipe(), "auto", 0)
+
+
+def test_strata_that_hold_one_class():
+    from detector.command_line import Log
+    from detector.training.adjustment import is_adjusted
+
+    labels, strata, sides = np.array([0, 1]), np.array(["a, PA", "b, PA"]), [np.arange(2)]
+    assert not is_adjusted("auto", labels, strata, ["covid", "normal"], sides, Log(True))
+    assert not is_adjusted("none", labels, strata, ["covid", "normal"], sides, Log(True))
+    with refusal("--adjust strata: not every class shares an origin and view"):
+        is_adjusted("strata", labels, strata, ["covid", "normal"], sides, Log(True))
