@@ -68,4 +68,4 @@ def is_plain(name: str) -> bool:
 
 def person(patient: str) -> str:
     """Return who a patient number means: ``COVID-00003a``, ``COVID-00003b`` … are films of one person."""
-    return re.sub(r"(?<=\d)[a-z]$", "", patient)
+    return re.sub(r"(?<=\d)[a-z]\Z", "", patient)

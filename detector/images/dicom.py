@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images.picture import SCAN
+from detector.images.picture import SCAN, quieten
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -71,6 +71,7 @@ def parse_header(head: bytes, name: object, attributes: Sequence[str]) -> dict[s
     """
     import pydicom
 
+    quieten()
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     if not is_dicom(head):
         raise InputError(f"{name}: no DICOM file")
