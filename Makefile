@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-scale bench-figures torture fuzz errors audit-deps lock clean help
+.PHONY: demo test lint format bench bench-scale bench-figures bench-audit bench-lungs lungs torture fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -14,6 +14,9 @@ help:
 	@echo "make bench   install, measure speed against the tutorial's loop"
 	@echo "make bench-scale   measure memory and time at 500 and 5,000 images"
 	@echo "make bench-figures   try the figures where the answer is known: phantoms with and without a planted shortcut (about ten minutes)"
+	@echo "make bench-audit   plant shortcuts into phantoms and count which the audit names (about an hour; ARGS='--share 0.1' for less)"
+	@echo "make bench-lungs   measure how well lungs are found, patients apart, and what it costs (about twenty minutes)"
+	@echo "make lungs   fit the lung decoder anew to masked radiographs (about ten minutes)"
 	@echo "make torture   install, kill, starve and damage every script 650 times, count what is lost (about an hour)"
 	@echo "make fuzz    install, give the readers a million hostile inputs (about ten minutes, Linux)"
 	@echo "make errors  install, write docs/errors.md anew from the tests"
@@ -68,6 +71,15 @@ bench-scale: $(VENV)/installed
 
 bench-figures: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python bench/figures.py
+
+bench-audit: $(VENV)/installed
+	PYTHONPATH=. $(BIN)/python bench/audit.py $(ARGS)
+
+bench-lungs: $(VENV)/installed
+	$(BIN)/python -m lungs --measure $(ARGS)
+
+lungs: $(VENV)/installed
+	$(BIN)/python -m lungs $(ARGS)
 
 torture: $(VENV)/installed
 	$(BIN)/python -m torture

@@ -44,24 +44,20 @@ def main(arguments: list[str] | None) -> int:
     if not options.model.is_file():
         raise InputError(f"model {options.model} is not a file; train one with train_covid19.py, or give it with -m")
     runtime.start(options.verbose)
-    weights, head, description = model_file.read(options.model)
-    values = clinical_table.read(options.clinical, description.clinical)
+    saved = model_file.read(options.model)
+    values = clinical_table.read(options.clinical, saved.description.clinical)
     paths = prediction.list_images(options.files)
-
-    from detector.network.model import join
-
-    joined = join(weights, head, description.pool)
     done, failures = [], []
-    batches = prediction.predict_all(joined, description, paths, values, failures, options.gradcam)
+    batches = prediction.predict_all(saved, paths, values, failures, options.gradcam)
     for one in progress(batches, len(paths), "predicting", options.quiet):
         done.append(one)
-    for line in prediction.table(done, description.classes):
+    for line in prediction.table(done, saved.description.classes):
         print(line)
     for note in named_notes((one.path, one.note) for one in done):
         say(note)
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
-    prediction.write(done, failures, description, options.csv, options.json)
+    prediction.write(done, failures, saved.description, options.csv, options.json)
     print(DISCLAIMER)
     return 1 if failures else 0
 

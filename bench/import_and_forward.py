@@ -9,6 +9,6 @@ from detector.network.backbone import compile_forward
 from detector.network.weights import load
 from detector.storage.cache import default_folder
 
-forward = compile_forward(load(None, default_folder())[0], "corner", "float32")
+forward = compile_forward(load(None, default_folder())[0], "float32")
 assert np.isfinite(forward(np.zeros((1, 224, 224, 3), np.float32)).numpy()).all()
 assert tf.__version__

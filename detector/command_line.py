@@ -95,7 +95,7 @@ def between(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -> None:
+def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False, precision: bool = True) -> None:
     """Add the flags that mean the same in every script."""
     if seed:
         parser.add_argument("--seed", type=whole_number(0), default=42, metavar="N", help="seed of every random draw")
@@ -105,12 +105,13 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -
         parser.add_argument(
             "--weights", type=Path, metavar="FILE", help="VGG16's ImageNet weights, Keras' notop HDF5 (default: found)"
         )
-        parser.add_argument(
-            "--precision",
-            choices=["auto", "float32", "bfloat16"],
-            default="auto",
-            help="arithmetic for rotated training copies; auto measures which is faster here",
-        )
+        if precision:
+            parser.add_argument(
+                "--precision",
+                choices=["auto", "float32", "bfloat16"],
+                default="auto",
+                help="arithmetic for rotated training copies; auto measures which is faster here",
+            )
         parser.add_argument("--cache", type=Path, metavar="DIR", help="where features are kept (default: per user)")
         parser.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
 

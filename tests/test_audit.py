@@ -82,29 +82,14 @@ def test_verdicts(values, called, learnt):
 # The experiments
 
 
-def test_lungs_are_hidden_or_kept():
-    pixels = np.full((224, 224, 3), 200, np.uint8)
-    without = occlusion.Occlusion(keep_lungs=False).apply(pixels, None)
-    only = occlusion.Occlusion(keep_lungs=True).apply(pixels, None)
-    assert (without + only == pixels).all()
-    assert without[112, 112, 0] == 0
-    assert only[2, 2, 0] == 0
-    assert (without > 0).mean() == pytest.approx(1 - occlusion.BOX**2, abs=0.02)
-
-
-def test_masks_are_matched_by_stem_and_change_the_name(tmp_path):
+def test_masks_are_matched_by_stem(tmp_path):
     mask = np.zeros((100, 80), np.uint8)
     mask[20:80, 10:30] = 255
     (tmp_path / "masks").mkdir()
     Image.fromarray(mask).save(tmp_path / "masks" / "a_mask.png")
-    paths = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
-    found = occlusion.find_masks(tmp_path / "masks", paths)
+    found = occlusion.find_masks(tmp_path / "masks", [tmp_path / "a.jpg", tmp_path / "b.jpg"])
     assert found.keys() == {"a"}
-    shown = occlusion.Occlusion(True, found).apply(np.full((224, 224, 3), 9, np.uint8), paths[0])
-    assert shown.any(axis=2).mean() == pytest.approx(0.15, abs=0.02)
-    first = occlusion.Occlusion(True, found).name(paths[0])
-    Image.fromarray(255 - mask).save(tmp_path / "masks" / "a_mask.png")
-    assert occlusion.Occlusion(True, found).name(paths[0]) != first
+    assert occlusion.read_mask(found["a"]).mean() == pytest.approx(0.15, abs=0.02)
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
     with refusal("marks no lungs"):
         occlusion.read_mask(found["a"])

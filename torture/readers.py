@@ -202,7 +202,7 @@ def pictures(data: bytes) -> None:
 def models(data: bytes) -> None:
     """The bytes of a model file, of a network that is smaller than the real one."""
     with mock.patch.multiple(model_file, **SMALL):
-        weights, head, _ = model_file.parse(data)
+        weights, head, *_ = model_file.parse(data)
     assert all(np.isfinite(array).all() for pair in weights.values() for array in pair)
     assert all(np.isfinite(array).all() for array in head)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
+from detector.audit.figures import Scored
 from detector.audit.image_sets import ImageSets
+from detector.images.lungs import describe
 from detector.images.occlusion import Occlusion
 from detector.statistics import split
 from detector.statistics.roc import Area, patient_area
@@ -55,10 +57,12 @@ class Audit:
     settings : Settings
     masks : dict of str to Path
         Lung masks by the image's stem; empty for none. Where both sides of an experiment have enough of them, it is
-        made on the images that have one; else with a centred box: a mask for one class and a box for the other would
-        tell them apart by itself.
+        made on the images that have one; else on lungs that are found here, of both sides alike: masks of two makers
+        would tell the classes apart by themselves.
     notes : list of str
         What has to be said beside the figures.
+    scored : Scored or None
+        What heads said of the data set in the first experiment, for those that look at it again.
     """
 
     extractor: FeatureExtractor
@@ -66,6 +70,7 @@ class Audit:
     settings: Settings
     masks: dict[str, Path]
     notes: list[str] = field(default_factory=list)
+    scored: Scored | None = None
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the classes of some images, by name."""
@@ -103,8 +108,8 @@ def feature_set(
 
 
 def compare(
-    audit: Audit, name: str, rows: np.ndarray, positive: str | None = None, keep_lungs: bool | None = None
-) -> Area:
+    audit: Audit, name: str, rows: np.ndarray, positive: str | None = None, part: str | None = None
+) -> Area | str:
     """Cross-validate on images, with their lungs hidden or nothing but these shown.
 
     Parameters
@@ -116,23 +121,33 @@ def compare(
         Which images.
     positive : str, optional
         The class that is told from all others.
-    keep_lungs : bool, optional
-        True shows nothing but lungs, False hides them, None shows everything.
+    part : {"without lungs", "lungs only", "outline"}, optional
+        What is shown; by default everything.
 
     Returns
     -------
-    Area
+    Area or str
+        Why there is none.
     """
     hide = None
-    if keep_lungs is not None:
-        rows, hide = _occlusion(audit, name, rows, keep_lungs)
+    if part is not None:
+        rows, hide = _occlusion(audit, name, rows, part)
+        if not _can_be_validated(audit, rows):
+            return f"undefined, lungs were found in {len(rows)} images only"
     audit.extractor.log.info(f"{name}: {len(rows)} images...")
-    return cross_validated(audit, feature_set(audit, rows, positive or audit.settings.positive, hide))
+    samples = feature_set(audit, rows, positive or audit.settings.positive, hide)
+    return cross_validated(audit, samples)
 
 
 def cross_validated(audit: Audit, samples: FeatureSet, repeats: int | None = None) -> Area:
     """Return the area under the ROC curve of the first class, out of fold."""
-    settings, repeats = audit.settings, repeats or audit.settings.repeats
+    scores = out_of_fold_scores(audit, samples, repeats or audit.settings.repeats)
+    return patient_area(scores, samples.labels == 0, samples.groups, audit.settings.seed)
+
+
+def out_of_fold_scores(audit: Audit, samples: FeatureSet, repeats: int) -> np.ndarray:
+    """Return the probability of the first class, out of fold, shape (repeats, n)."""
+    settings = audit.settings
     sides = [
         train
         for repeat in range(repeats)
@@ -144,19 +159,24 @@ def cross_validated(audit: Audit, samples: FeatureSet, repeats: int | None = Non
     found = crossvalidation.out_of_fold(
         samples, 0, recipe, settings.folds, repeats, settings.seed, quiet=audit.extractor.log.quiet
     )
-    return patient_area(found.probabilities[..., 0], samples.labels == 0, samples.groups, settings.seed)
+    return found.probabilities[..., 0]
 
 
-def _occlusion(audit: Audit, name: str, rows: np.ndarray, keep_lungs: bool) -> tuple[np.ndarray, Occlusion]:
-    """Return the images of an occlusion experiment and what hides: masks if both sides have enough, or a box."""
+def _occlusion(audit: Audit, name: str, rows: np.ndarray, part: str) -> tuple[np.ndarray, Occlusion]:
+    """Return the images of an occlusion experiment and what hides: masks if both sides have enough, or lungs found."""
     masked = np.array([row for row in rows if audit.extractor.dataset.images[row].path.stem in audit.masks], int)
     if _can_be_validated(audit, masked):
         if len(masked) < len(rows):
             audit.notes.append(f"{name}: only the {len(masked)} of {len(rows)} images that have a lung mask")
-        return masked, Occlusion(keep_lungs, audit.masks)
+        return masked, Occlusion(part, audit.masks)
     if audit.masks:
-        audit.notes.append(f"{name}: a centred box for the lungs, since one side has no masks, or too few")
-    return rows, Occlusion(keep_lungs)
+        audit.notes.append(f"{name}: lungs as they are found here, since one side has no masks, or too few")
+    found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)])
+    if not found.all():
+        names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
+        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        audit.notes.append(f"{name}: without {listed}, in which no lungs were found")
+    return rows[found], Occlusion(part)
 
 
 def _can_be_validated(audit: Audit, rows: np.ndarray) -> bool:

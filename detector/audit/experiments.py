@@ -1,7 +1,8 @@
 """The experiments of an audit: training's own recipe and folds, on other images or other labels.
 
 An experiment is an entry of `EXPERIMENTS`: its name, the question that it answers, and a function that returns an area
-under the ROC curve, or None where the folders given do not allow it. What its figure says is a rule in `verdict`.
+under the ROC curve, or why there is none, or None where the folders given do not ask it. What its figure says is a rule
+in `verdict`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector import InputError
-from detector.audit.comparison import Audit, compare, cross_validated, feature_set
+from detector.audit.comparison import Audit, compare, cross_validated, feature_set, out_of_fold_scores
+from detector.audit.figures import Scored, among_alike_films, tenths_of, within_source
 from detector.audit.image_sets import CONTROLS
-from detector.audit.traits import linear_area, trait_matrix
+from detector.audit.known import age, frame, linear, origin, sex, view
+from detector.audit.traits import frame_matrix, linear_area, linear_scores, trait_matrix
 from detector.datasets import clinical
+from detector.images.occlusion import LUNGS_ONLY, WITHOUT_LUNGS
+from detector.images.occlusion import OUTLINE as OUTLINE_ONLY
 from detector.statistics.evaluation import predict
 from detector.statistics.intervals import Proportion, proportion
-from detector.statistics.roc import Area
+from detector.statistics.roc import Area, patient_area
 
 TRAINED = "as trained"
 WITHOUT = "lungs blacked out"
 ONLY = "lungs only"
+OUTLINE = "the lungs' outline alone"
+WITHIN = "within source"
+ALIKE = "among alike films"
+FRAME = "the frame alone"
+ORIGIN, VIEW, SEX, AGE = "the origin alone", "the view alone", "the sex alone", "the age alone"
 TRAITS = "file traits only"
 CLINICAL = "clinical values only"
 SOURCES = "controls v the other classes"
@@ -39,7 +49,7 @@ class Experiment:
 
     name: str
     question: str
-    run: Callable[[Audit, str], Area | None]
+    run: Callable[[Audit, str], Area | str | None]
 
 
 @dataclass(frozen=True)
@@ -52,25 +62,46 @@ class Result:
 
 
 def as_trained(audit: Audit, name: str) -> Area:
-    """Cross-validate the data set as training does."""
-    return compare(audit, name, audit.sets.own)
+    """Cross-validate the data set as training does; what heads said is kept for the rows that look at it again."""
+    own = audit.sets.own
+    audit.extractor.log.info(f"{name}: {len(own)} images...")
+    samples = feature_set(audit, own, audit.settings.positive, None)
+    truth, seed = samples.labels == 0, audit.settings.seed
+    frame = linear_scores(frame_matrix([audit.extractor.traits[row] for row in own]), truth, samples.groups, seed)
+    scores = out_of_fold_scores(audit, samples, audit.settings.repeats)
+    audit.scored = Scored(scores, truth, samples.groups, samples.strata, tenths_of(frame), seed)
+    return patient_area(scores, truth, samples.groups, seed)
 
 
-def without_lungs(audit: Audit, name: str) -> Area:
+def within(audit: Audit, name: str) -> Area | str:
+    """Compare the same predictions within one origin and view only."""
+    return within_source(audit.scored)
+
+
+def among_alike(audit: Audit, name: str) -> Area | str:
+    """Compare the same predictions among films of one origin and view whose edges look alike."""
+    return among_alike_films(audit.scored)
+
+
+def without_lungs(audit: Audit, name: str) -> Area | str:
     """The same with the lungs black."""
-    return compare(audit, name, audit.sets.own, keep_lungs=False)
+    return compare(audit, name, audit.sets.own, part=WITHOUT_LUNGS)
 
 
-def only_lungs(audit: Audit, name: str) -> Area:
+def only_lungs(audit: Audit, name: str) -> Area | str:
     """The same with all but the lungs black."""
-    return compare(audit, name, audit.sets.own, keep_lungs=True)
+    return compare(audit, name, audit.sets.own, part=LUNGS_ONLY)
 
 
-def file_traits(audit: Audit, name: str) -> Area | None:
+def outline(audit: Audit, name: str) -> Area | str:
+    """The same with the lungs' mask as the image: what is hidden, or shown, has a shape that may tell by itself."""
+    return compare(audit, name, audit.sets.own, part=OUTLINE_ONLY)
+
+
+def file_traits(audit: Audit, name: str) -> Area | str:
     """Tell the classes by size, shape, format, colour and brightness of the files."""
     own = audit.sets.own
-    columns = trait_matrix([audit.extractor.traits[row] for row in own])
-    return linear_area(columns, audit.is_positive(own), audit.extractor.patients[own], audit.settings.seed)
+    return linear(audit, own, trait_matrix([audit.extractor.traits[row] for row in own]))
 
 
 def clinical_values(audit: Audit, name: str) -> Area | None:
@@ -101,11 +132,11 @@ def disease(audit: Audit, name: str) -> Area | None:
     return compare(audit, name, np.concatenate([audit.own_positives(), audit.sets.controls]))
 
 
-def disease_in_lungs(audit: Audit, name: str) -> Area | None:
+def disease_in_lungs(audit: Audit, name: str) -> Area | str | None:
     """Tell the disease within its source by the lungs alone."""
     if not len(audit.sets.controls):
         return None
-    return compare(audit, name, np.concatenate([audit.own_positives(), audit.sets.controls]), keep_lungs=True)
+    return compare(audit, name, np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
 
 
 def shuffled_labels(audit: Audit, name: str) -> Area:
@@ -129,7 +160,15 @@ EXPERIMENTS: Sequence[Experiment] = (
     Experiment(TRAINED, "the number that everyone quotes", as_trained),
     Experiment(WITHOUT, "is there an answer without lungs?", without_lungs),
     Experiment(ONLY, "is there one in them?", only_lungs),
+    Experiment(OUTLINE, "does their shape tell?", outline),
+    Experiment(WITHIN, "among films of one origin and view?", within),
+    Experiment(ALIKE, "and if their edges look alike, too?", among_alike),
+    Experiment(FRAME, "does it need the chest at all?", frame),
     Experiment(TRAITS, "does it need pixels at all?", file_traits),
+    Experiment(ORIGIN, "does it need the film at all?", origin),
+    Experiment(VIEW, "are the ill lying down?", view),
+    Experiment(SEX, "are the ill men, or women?", sex),
+    Experiment(AGE, "are the ill older, or younger?", age),
     Experiment(CLINICAL, "does it need an image at all?", clinical_values),
     Experiment(SOURCES, "does the source alone tell?", sources),
     Experiment(DISEASE, "disease or source?", disease),
@@ -143,7 +182,9 @@ def run_experiments(audit: Audit) -> list[Result]:
     found = []
     for experiment in EXPERIMENTS:
         area = experiment.run(audit, experiment.name)
-        if area is not None:
+        if isinstance(area, str):
+            audit.notes.append(f"{experiment.name}: {area}")
+        elif area is not None:
             found.append(Result(experiment.name, experiment.question, area))
     return found
 

@@ -14,6 +14,7 @@ from detector.audit.experiments import Result
 from detector.audit.traits import frame_matrix, indicators, linear_area
 from detector.audit.verdict import figures
 from detector.datasets import clinical
+from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network import head, model_file
 from detector.network.model import Description
 from detector.network.weights import DIGEST, digest
@@ -60,7 +61,7 @@ def read_model(path: Path, recipe: Recipe) -> tuple[head.Arrays, Description]:
     """
     if not path.is_file():
         raise InputError(f"--external needs a saved model, and --model {path} is not a file; train one first")
-    weights, arrays, description = model_file.read(path)
+    weights, arrays, description, _ = model_file.read(path)
     if digest(weights) != DIGEST:
         raise InputError(f"--model {path} has another base than ImageNet's; it was not saved by train_covid19.py")
     if description.recipe != recipe.name:
@@ -92,7 +93,8 @@ def evaluate_external(
     """
     images = [audit.extractor.dataset.images[row] for row in rows]
     extra = clinical.encode(description.clinical, [image.row for image in images])
-    features = np.concatenate([audit.extractor.features(rows), extra], axis=1)
+    hide = Occlusion(LUNGS_ONLY) if description.lungs == "only" else None
+    features = np.concatenate([audit.extractor.features(rows, hide), extra], axis=1)
     scores = head.predict_proba(features, weights)[:, description.classes.index(description.positive)]
     truth, patients = audit.labels(rows) == description.positive, audit.extractor.patients[rows]
     seed = audit.settings.seed

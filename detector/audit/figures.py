@@ -74,7 +74,7 @@ def figures(
     images, truth = extractor.dataset.images, extractor.dataset.labels == positive
     strata = np.array([image.stratum for image in images])
     frame = linear_scores(frame_matrix(extractor.traits), truth, extractor.patients, seed)
-    tenths = np.digitize(frame, np.quantile(frame, np.arange(1, TENTHS) / TENTHS)) if len(frame) else None
+    tenths = tenths_of(frame)
     rows = outcome.held_out
     scored = Scored(
         outcome.probabilities[..., positive],
@@ -96,6 +96,11 @@ def figures(
     if prevalence is not None:
         found[PPV], found[NPV] = at_prevalence(outcome, scored, prevalence)
     return found
+
+
+def tenths_of(frame: np.ndarray) -> np.ndarray | None:
+    """Return in which tenth of all each image's frame score lies, from 0; None where there are no scores."""
+    return np.digitize(frame, np.quantile(frame, np.arange(1, TENTHS) / TENTHS)) if len(frame) else None
 
 
 def within_source(scored: Scored) -> Area | str:

@@ -33,6 +33,7 @@ MOST = 0.5
 FALL = 0.1
 
 UNSOUND, NOTHING, SOURCE, LUNGS, OPEN = "harness unsound", "nothing learnt", "source", "lungs", "open"
+BOTH = "both"
 
 
 @dataclass(frozen=True)

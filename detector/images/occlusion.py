@@ -1,4 +1,4 @@
-"""Images without the lungs, images with nothing but the lungs.
+"""Images without the lungs, images with nothing but the lungs, and the lungs' outline alone.
 
 Reference for the experiment: G. Maguolo, L. Nanni, "A critic evaluation of methods for COVID-19 automatic detection
 from X-ray images", Information Fusion 76 (2021).
@@ -6,7 +6,7 @@ from X-ray images", Information Fusion 76 (2021).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,8 @@ import numpy as np
 
 from detector import InputError
 from detector.images.radiographs import SIZE, SUFFIXES, decode, file_bytes
-from detector.storage.files import sha256
 
-# A centred box of this share of width and height holds the lungs of nearly every frontal radiograph.
-BOX = 0.8
+WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "without lungs", "lungs only", "outline"
 SUFFIX = "_mask"  # that the collection's lung masks have after the image's stem
 
 
@@ -27,44 +25,30 @@ class Occlusion:
 
     Attributes
     ----------
-    keep_lungs : bool
-        Hide all but the lungs, or hide the lungs.
-    masks : dict of str to Path, or None
-        Lung masks by the image's stem; None takes a centred box for the lungs.
+    part : {"without lungs", "lungs only", "outline"}
+        What is shown; the outline is the mask itself, white on black.
+    files : mapping of str to Path, optional
+        Lung masks by the image's stem; by default lungs are where the lung decoder finds them.
     """
 
-    keep_lungs: bool
-    masks: dict[str, Path] | None = None
+    part: str
+    files: Mapping[str, Path] | None = None
 
-    def name(self, path: Path) -> str:
-        """Return what tells this occlusion of an image from any other."""
-        what = f"box {BOX}" if self.masks is None else f"mask {sha256(self.masks[path.stem])}"
-        return f"{'only' if self.keep_lungs else 'without'} lungs, {what}"
-
-    def apply(self, pixels: np.ndarray, path: Path) -> np.ndarray:
+    def apply(self, pixels: np.ndarray, lungs: np.ndarray) -> np.ndarray:
         """Return the image with the hidden part black.
 
         Parameters
         ----------
         pixels : ndarray of shape (224, 224, 3), uint8
-        path : Path
-            The image's file, whose stem names its mask.
+        lungs : ndarray of shape (224, 224), bool
 
         Returns
         -------
         ndarray of the same shape and type
         """
-        lungs = box() if self.masks is None else read_mask(self.masks[path.stem])
-        shown = lungs if self.keep_lungs else ~lungs
-        return pixels * shown[..., None]
-
-
-def box() -> np.ndarray:
-    """Return the centred box as a mask, shape (224, 224), bool."""
-    mask = np.zeros((SIZE, SIZE), bool)
-    margin = round(SIZE * (1.0 - BOX) / 2)
-    mask[margin:-margin, margin:-margin] = True
-    return mask
+        if self.part == OUTLINE:
+            return np.repeat(np.where(lungs, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
+        return pixels * (lungs if self.part == LUNGS_ONLY else ~lungs)[..., None]
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -45,16 +45,8 @@ def draw(covid: bool, seed: int) -> np.ndarray:
     -------
     ndarray of shape (512, 512), uint8
     """
-    anatomy, exposure, disease = (np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(3))
-    habitus = Habitus(
-        width=anatomy.normal(0.40, 0.02),
-        apex=anatomy.normal(0.13, 0.015),
-        base=anatomy.normal(0.74, 0.03),
-        heart=anatomy.normal(0.125, 0.012),
-        thickness=anatomy.normal(1.0, 0.10),
-        bone=anatomy.normal(1.0, 0.15),
-        tilt=anatomy.normal(0.0, 1.5),
-    )
+    anatomy, exposure, disease = _generators(seed)
+    habitus = _habitus(anatomy)
     lungs = [_lung(habitus, side) for side in (-1, 1)]
     attenuation = _soft_tissue(habitus, anatomy)
     for lung in lungs:
@@ -66,6 +58,42 @@ def draw(covid: bool, seed: int) -> np.ndarray:
         for lung in lungs:
             attenuation += _opacities(lung, disease)
     return _expose(attenuation, habitus.tilt, exposure)
+
+
+def draw_lungs(seed: int) -> np.ndarray:
+    """Return where the lungs of a phantom are, ill or healthy, shape (512, 512), bool."""
+    import cv2
+
+    anatomy, exposure, _ = _generators(seed)
+    habitus = _habitus(anatomy)
+    lungs = np.maximum(*(_lung(habitus, side) for side in (-1, 1)))
+    return cv2.warpAffine(lungs, _pose(habitus.tilt, exposure), (SIDE, SIDE)) > 0.5
+
+
+def _generators(seed: int) -> list[np.random.Generator]:
+    """Return what decides on the anatomy, on the exposure and on the disease."""
+    return [np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(3)]
+
+
+def _habitus(anatomy: np.random.Generator) -> Habitus:
+    return Habitus(
+        width=anatomy.normal(0.40, 0.02),
+        apex=anatomy.normal(0.13, 0.015),
+        base=anatomy.normal(0.74, 0.03),
+        heart=anatomy.normal(0.125, 0.012),
+        thickness=anatomy.normal(1.0, 0.10),
+        bone=anatomy.normal(1.0, 0.15),
+        tilt=anatomy.normal(0.0, 1.5),
+    )
+
+
+def _pose(tilt: float, generator: np.random.Generator) -> np.ndarray:
+    """Return how a patient stands before the film, as an affine map of pixels."""
+    import cv2
+
+    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), tilt, generator.uniform(0.94, 1.06))
+    matrix[:, 2] += generator.normal(0.0, 0.012, 2) * SIDE
+    return matrix
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
@@ -220,9 +248,7 @@ def _expose(attenuation: np.ndarray, tilt: float, generator: np.random.Generator
     """Return the film: exposure, contrast, scatter, grain, and a patient who stands a little askew."""
     import cv2
 
-    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), tilt, generator.uniform(0.94, 1.06))
-    matrix[:, 2] += generator.normal(0.0, 0.012, 2) * SIDE
-    turned = cv2.warpAffine(attenuation, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    turned = cv2.warpAffine(attenuation, _pose(tilt, generator), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     scatter = 0.12 * _blur(turned, 0.06)
     film = 1.0 - np.exp(-generator.uniform(0.95, 1.45) * np.clip(turned + scatter, 0.0, None))
     film = film ** generator.uniform(0.85, 1.35)

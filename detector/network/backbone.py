@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.images.radiographs import READER_VERSION
+from detector.images.radiographs import READER_VERSION, SIZE
 from detector.images.rotation import rotate
-from detector.network import runtime
-from detector.network.weights import DIGEST, LAYERS, Weights
+from detector.network import lung_decoder, runtime
+from detector.network.weights import CHANNELS_BY_BLOCK, DIGEST, LAYERS, Weights
 from detector.storage.cache import Cache, key
 
 # Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
 BATCH = 8
 CORNER = 4  # the tutorial's 4 × 4 pooling fits into the 7 × 7 map of block5_pool once: into the upper left
-CHANNELS_BY_BLOCK = {"block2_pool": 128, "block3_pool": 256, "block4_pool": 512, "block5_pool": 512}
 # One forward pass gives what every recipe reads: the corner of block5_pool, then the mean of each block's whole map.
 POOLINGS = {"corner": slice(0, 512), "global": slice(1408, 1920), "depths": slice(512, 1920)}
 WIDTH = 1920
@@ -90,43 +90,81 @@ class Backbone:
             Independent, to 1e-5, of the cache, of the order of the inputs and of the batches they fall into.
         """
         names = [self._key(one, precision) for one in inputs]
-        # What this run has had already is not asked of the cache again, and not lost where there is none.
-        held = {name: self._had[name] for name in names if name in self._had}
-        held |= self.cache.get(name for name in names if name not in held)
-        features = np.empty((len(inputs), WIDTH), np.float32)
-        missing: dict[bytes, NetworkInput] = {}
-        for one, name in zip(inputs, names, strict=True):
-            if len(held.get(name, b"")) != 4 * WIDTH:
-                missing.setdefault(name, one)
-        computed = dict(self._compute(missing, precision, pixels, shown))
-        self._had |= held | {name: row.astype("<f4").tobytes() for name, row in computed.items()}
-        for i, name in enumerate(names):
-            features[i] = computed[name] if name in computed else np.frombuffer(held[name], "<f4")
-        return features
+        held = self._recall(names, inputs, precision, pixels, shown)
+        return np.stack([np.frombuffer(held[name], "<f4") for name in names])
 
-    def _compute(
+    def lungs(
         self,
-        missing: dict[bytes, NetworkInput],
+        inputs: Sequence[NetworkInput],
+        pixels: Callable[[NetworkInput], np.ndarray],
+        shown: Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]] = iter,
+    ) -> np.ndarray:
+        """Return where the lungs of images are, found in the pass that gives their features in float32.
+
+        Parameters
+        ----------
+        inputs : sequence of NetworkInput
+            Images as they are, neither rotated nor with a part hidden.
+        pixels, shown : callable
+            As `features` takes them.
+
+        Returns
+        -------
+        ndarray of shape (len(inputs), 224, 224), bool
+        """
+        names = [_lungs_key(one.digest) for one in inputs]
+        held = self._recall(names, inputs, "float32", pixels, shown)
+        return np.stack([_unpacked(held[name]) for name in names])
+
+    def _recall(
+        self,
+        names: Sequence[bytes],
+        inputs: Sequence[NetworkInput],
         precision: str,
         pixels: Callable[[NetworkInput], np.ndarray],
         shown: Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]],
-    ) -> Iterator[tuple[bytes, np.ndarray]]:
-        if not missing:
+    ) -> dict[bytes, bytes]:
+        """Return values by name: had before, from the cache, or computed now."""
+        # What this run has had already is not asked of the cache again, and not lost where there is none.
+        held = self.cache.get(name for name in set(names) if name not in self._had)
+        self._had |= {name: value for name, value in held.items() if value}
+        missing: dict[bytes, NetworkInput] = {}
+        for one, name in zip(inputs, names, strict=True):
+            if name not in self._had:
+                missing.setdefault(name, one)
+        for values in self._compute(list(missing.values()), precision, pixels, shown):
+            self._had |= values
+        return self._had
+
+    def _compute(
+        self,
+        inputs: Sequence[NetworkInput],
+        precision: str,
+        pixels: Callable[[NetworkInput], np.ndarray],
+        shown: Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]],
+    ) -> Iterator[dict[bytes, bytes]]:
+        """Yield the values of each batch by name, kept in the cache."""
+        if not inputs:
             return
-        names = list(missing)
         batch: list[np.ndarray] = []
-        for position, one in enumerate(shown(list(missing.values())), 1):
+        for position, one in enumerate(shown(inputs), 1):
             batch.append(rotate(pixels(one), one.angle))
-            if len(batch) == BATCH or position == len(names):
-                rows = self.forward(np.stack(batch).astype(np.float32) / 255.0, precision)
-                if not np.isfinite(rows).all():
+            if len(batch) == BATCH or position == len(inputs):
+                features, masks = self.forward(np.stack(batch).astype(np.float32) / 255.0, precision)
+                if not np.isfinite(features).all():
                     raise InputError(f"{precision} features that are not finite; try --precision float32")
-                done = dict(zip(names[position - len(batch) : position], rows, strict=True))
-                self.cache.put({name: row.astype("<f4").tobytes() for name, row in done.items()})
-                yield from done.items()
+                done = inputs[position - len(batch) : position]
+                values = {
+                    self._key(x, precision): row.astype("<f4").tobytes() for x, row in zip(done, features, strict=True)
+                }
+                if precision == "float32":
+                    whole = [(x, mask) for x, mask in zip(done, masks, strict=True) if not (x.angle or x.occlusion)]
+                    values |= {_lungs_key(x.digest): _packed(mask) for x, mask in whole}
+                self.cache.put(values)
+                yield values
                 batch = []
 
-    def forward(self, pixels: np.ndarray, precision: str) -> np.ndarray:
+    def forward(self, pixels: np.ndarray, precision: str) -> tuple[np.ndarray, np.ndarray]:
         """Run the network once.
 
         Parameters
@@ -136,16 +174,18 @@ class Backbone:
 
         Returns
         -------
-        ndarray of shape (n, 1920), float32
+        features : ndarray of shape (n, 1920), float32
+        lungs : ndarray of shape (n, 224, 224), bool
+            In bfloat16 of shape (n, 0, 0).
         """
         if precision not in self._forward:
             runtime.ready()
             self._forward[precision] = compile_forward(self.weights, precision)
         start = time.perf_counter()
-        features = self._forward[precision](pixels).numpy()
+        features, lungs = (found.numpy() for found in self._forward[precision](pixels))
         self.seconds += time.perf_counter() - start
         self.computed += len(pixels)
-        return features
+        return features, lungs
 
     def _key(self, one: NetworkInput, precision: str) -> bytes:
         return key(
@@ -159,8 +199,21 @@ class Backbone:
         )
 
 
-def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray], object]:
-    """Return a compiled function from pixels to pooled features.
+def _lungs_key(digest: str) -> bytes:
+    return key(kind="lungs", image=digest, weights=DIGEST, decoder=lung_decoder.DIGEST, version=READER_VERSION)
+
+
+def _packed(mask: np.ndarray) -> bytes:
+    """Return a mask as few bytes: a blob takes some hundred."""
+    return zlib.compress(np.packbits(mask).tobytes())
+
+
+def _unpacked(data: bytes) -> np.ndarray:
+    return np.unpackbits(np.frombuffer(zlib.decompress(data), np.uint8)).astype(bool).reshape(SIZE, SIZE)
+
+
+def pooled_maps(weights: Weights, precision: str) -> Callable[[object], list[object]]:
+    """Return a function from pixels to the outputs of block2_pool … block5_pool, for use in a compiled one.
 
     The layers are written out rather than taken from Keras' model: weights that are constants are cast, and brought
     into the CPU's preferred layout, once instead of in every batch.
@@ -173,23 +226,52 @@ def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray], 
     Returns
     -------
     callable
-        From (n, 224, 224, 3) in [0, 1] to a float32 tensor of shape (n, 1920).
+        From a tensor (n, 224, 224, 3) in [0, 1] to four float32 tensors, (n, 56, 56, 128) … (n, 7, 7, 512).
     """
     import tensorflow as tf
 
     constants = {name: [tf.constant(array, precision) for array in pair] for name, pair in weights.items()}
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)], autograph=False)
-    def forward(pixels):  # noqa: ANN001, ANN202
-        x, means = tf.cast(pixels, precision), []
+    def maps(pixels):  # noqa: ANN001, ANN202
+        x, found = tf.cast(pixels, precision), []
         for i, layer in enumerate(LAYERS):
             kernel, bias = constants[layer]
             x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
             if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
                 x = tf.nn.max_pool2d(x, 2, 2, "VALID")
                 if f"{layer.partition('_')[0]}_pool" in CHANNELS_BY_BLOCK:
-                    means.append(tf.reduce_mean(tf.cast(x, tf.float32), (1, 2)))
-        corner = tf.reduce_mean(tf.cast(x[:, :CORNER, :CORNER], tf.float32), (1, 2))
-        return tf.concat([corner, *means], axis=1)
+                    found.append(tf.cast(x, tf.float32))
+        return found
+
+    return maps
+
+
+def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray], tuple[object, object]]:
+    """Return a compiled function from pixels to pooled features, and to lung masks where the precision is float32.
+
+    Parameters
+    ----------
+    weights : dict of str to (kernel, bias)
+    precision : {"float32", "bfloat16"}
+
+    Returns
+    -------
+    callable
+        From (n, 224, 224, 3) in [0, 1] to a float32 tensor of shape (n, 1920), and one of booleans, (n, 224, 224):
+        True on the lungs. In bfloat16, in which only rotated copies are computed, no lungs are looked for: the second
+        is (n, 0, 0).
+    """
+    import tensorflow as tf
+
+    maps = pooled_maps(weights, precision)
+    lungs = lung_decoder.decoder(lung_decoder.read()) if precision == "float32" else None
+
+    @tf.function(input_signature=[tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)], autograph=False)
+    def forward(pixels):  # noqa: ANN001, ANN202
+        found = maps(pixels)
+        corner = tf.reduce_mean(found[-1][:, :CORNER, :CORNER], (1, 2))
+        features = tf.concat([corner, *(tf.reduce_mean(x, (1, 2)) for x in found)], axis=1)
+        masks = tf.zeros((tf.shape(pixels)[0], 0, 0), bool) if lungs is None else lungs(found)[..., 0] > 0
+        return features, masks
 
     return forward

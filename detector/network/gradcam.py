@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from detector.network.backbone import CHANNELS_BY_BLOCK
+from detector.network.weights import CHANNELS_BY_BLOCK
 
 LAST_CONVOLUTION = "block5_conv3"
 CELLS = 14  # rows and columns of a heat map: those of the last convolution

@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass, field
 
 from detector.datasets.clinical import checked, width
 from detector.images.radiographs import SIZE
-from detector.network import runtime
-from detector.network.backbone import CHANNELS_BY_BLOCK, CORNER, POOLINGS
+from detector.network import lung_decoder, runtime
+from detector.network.backbone import CORNER, POOLINGS
 from detector.network.head import Arrays
 from detector.network.keras_head import layers
-from detector.network.weights import Weights
+from detector.network.weights import CHANNELS_BY_BLOCK, Weights
 
 ATTRIBUTE = "covid19_detector"  # of the HDF5 file, and stem of the member of a .keras file
 VERSION = 1
+LUNGS = ("all", "only")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Description:
     clinical : list of dict
         How clinical values are encoded, as `detector.datasets.clinical` does it; empty where there are none.
     version : int
+    lungs : {"all", "only"}
+        Whether the model blacks out all but the lungs that it finds.
     """
 
     classes: list[str]
@@ -43,6 +46,7 @@ class Description:
     threshold: float | None = None
     clinical: list[dict] = field(default_factory=list)
     version: int = VERSION
+    lungs: str = "all"
 
     @property
     def recipe(self) -> str:
@@ -72,7 +76,9 @@ class Description:
         if threshold is not None and not 0.0 <= float(threshold) <= 1.0:
             raise ValueError("threshold")
         columns = [checked(column) for column in values["clinical"]]
-        return cls(classes, text(values["positive"]), text(values["pool"]), threshold, columns, VERSION)
+        if (lungs := values.get("lungs", "all")) not in LUNGS:
+            raise ValueError("lungs")
+        return cls(classes, text(values["positive"]), text(values["pool"]), threshold, columns, VERSION, lungs)
 
 
 def text(value: object) -> str:
@@ -87,7 +93,7 @@ def text(value: object) -> str:
     return value
 
 
-def join(weights: Weights, head: Arrays, pool: str) -> object:
+def join(weights: Weights, head: Arrays, pool: str, decoder: Arrays | None = None) -> object:
     """Join the base and a trained head into one Keras model.
 
     Parameters
@@ -96,6 +102,9 @@ def join(weights: Weights, head: Arrays, pool: str) -> object:
     head : list of ndarray
         Kernel and bias of each dense layer.
     pool : {"corner", "global", "depths"}
+    decoder : list of ndarray, optional
+        Weights of the lung decoder, for a model that blacks out everything else: the base then runs twice, first to
+        find lungs, then on what is left.
 
     Returns
     -------
@@ -109,7 +118,10 @@ def join(weights: Weights, head: Arrays, pool: str) -> object:
     pixels = keras.Input((SIZE, SIZE, 3), name="radiograph")
     base = keras.applications.VGG16(weights=None, include_top=False, input_tensor=pixels)
     base.trainable = False
-    x = _pooled(base, pool)
+    outputs = {layer.name: layer.output for layer in base.layers}
+    if decoder is not None:
+        outputs = _again(base, lung_decoder.lungs_only(pixels, [outputs[name] for name in CHANNELS_BY_BLOCK]))
+    x = _pooled(outputs, pool)
     inputs = [pixels]
     if (extra := len(head[0]) - width_of(pool)) > 0:
         inputs.append(keras.Input((extra,), name="clinical"))
@@ -124,6 +136,8 @@ def join(weights: Weights, head: Arrays, pool: str) -> object:
     for name, pair in zip(("probabilities", "hidden"), (head[-2:], head[:-2]), strict=True):
         if pair:
             model.get_layer(name).set_weights(pair)
+    if decoder is not None:
+        lung_decoder.put(model, decoder)
     return model
 
 
@@ -132,18 +146,27 @@ def width_of(pool: str) -> int:
     return POOLINGS[pool].stop - POOLINGS[pool].start
 
 
-def _pooled(base: object, pool: str) -> object:
-    """Return the features of a base that a head reads, as a tensor of Keras."""
+def _again(base: object, x: object) -> dict[str, object]:
+    """Return the outputs of a base's layers, by name, for another image."""
+    outputs = {}
+    for layer in base.layers[1:]:
+        x = outputs[layer.name] = layer(x)
+    return outputs
+
+
+def _pooled(outputs: dict[str, object], pool: str) -> object:
+    """Return the features that a head reads, as a tensor of Keras, given the outputs of a base's layers by name."""
     import keras
 
     if pool == "depths":
         means = [
-            keras.layers.GlobalAveragePooling2D(name=name.replace("pool", "mean"))(base.get_layer(name).output)
+            keras.layers.GlobalAveragePooling2D(name=name.replace("pool", "mean"))(outputs[name])
             for name in CHANNELS_BY_BLOCK
         ]
         return keras.layers.Concatenate(name="depths")(means)
-    cells = CORNER if pool == "corner" else base.output.shape[1]
-    x = keras.layers.AveragePooling2D((cells, cells), name="pool")(base.output)
+    last = outputs["block5_pool"]
+    cells = CORNER if pool == "corner" else last.shape[1]
+    x = keras.layers.AveragePooling2D((cells, cells), name="pool")(last)
     return keras.layers.Flatten(name="flatten")(x)
 
 

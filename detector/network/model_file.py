@@ -10,20 +10,21 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from detector import InputError
-from detector.network import hdf5
-from detector.network.backbone import CHANNELS_BY_BLOCK, POOLINGS
+from detector.network import hdf5, lung_decoder
+from detector.network.backbone import POOLINGS
 from detector.network.head import Arrays
 from detector.network.keras_head import HIDDEN
-from detector.network.model import ATTRIBUTE, Description, width_of
-from detector.network.weights import CHANNELS, LAYERS, Weights
+from detector.network.model import ATTRIBUTE, Description, join, width_of
+from detector.network.weights import CHANNELS, CHANNELS_BY_BLOCK, LAYERS, Weights
 
 MAX_BYTES = 256 * 2**20
 MAX_TEXT = 2**20
@@ -31,7 +32,20 @@ HDF5_MARK = b"\x89HDF\r\n\x1a\n"
 ZIP_MARK = b"PK\x03\x04"
 
 
-def read(path: Path) -> tuple[Weights, Arrays, Description]:
+class SavedModel(NamedTuple):
+    """What a model file holds: the base's and the head's weights, its description, and the lung decoder's, if any."""
+
+    weights: Weights
+    head: Arrays
+    description: Description
+    decoder: Arrays | None
+
+    def joined(self) -> object:
+        """Return it as a Keras model."""
+        return join(self.weights, self.head, self.description.pool, self.decoder)
+
+
+def read(path: Path) -> SavedModel:
     """Read a model that `train_covid19.py` saved.
 
     Parameters
@@ -41,10 +55,7 @@ def read(path: Path) -> tuple[Weights, Arrays, Description]:
 
     Returns
     -------
-    weights : dict of str to (kernel, bias)
-        Of the base.
-    head : list of ndarray
-    description : Description
+    SavedModel
 
     Raises
     ------
@@ -62,7 +73,7 @@ def read(path: Path) -> tuple[Weights, Arrays, Description]:
         raise InputError(f"model {path} cannot be read: {(error.strerror or str(error)).lower()}") from None
 
 
-def parse(data: bytes) -> tuple[Weights, Arrays, Description]:
+def parse(data: bytes) -> SavedModel:
     """Read the bytes of a model file.
 
     Raises
@@ -92,7 +103,7 @@ def _open_hdf5(source: object) -> Iterator[object]:
         yield file
 
 
-def _from_hdf5(file: object) -> tuple[Weights, Arrays, Description]:
+def _from_hdf5(file: object) -> SavedModel:
     description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"))
     _require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
     root = hdf5.group(file, "model_weights")
@@ -104,7 +115,7 @@ def _from_hdf5(file: object) -> tuple[Weights, Arrays, Description]:
     return _collect(pair, description)
 
 
-def _from_zip(source: io.BytesIO) -> tuple[Weights, Arrays, Description]:
+def _from_zip(source: io.BytesIO) -> SavedModel:
     with zipfile.ZipFile(source) as archive:
         members = {item.filename: item for item in archive.infolist()}
         for name, most in (("config.json", MAX_TEXT), (f"{ATTRIBUTE}.json", MAX_TEXT), ("model.weights.h5", MAX_BYTES)):
@@ -113,14 +124,11 @@ def _from_zip(source: io.BytesIO) -> tuple[Weights, Arrays, Description]:
             if members[name].file_size > most:
                 raise InputError(f"{name} in it would be {members[name].file_size >> 20} MiB")
         description = _description(archive.read(f"{ATTRIBUTE}.json").decode())
-        _require_architecture(archive.read("config.json").decode(), description)
+        layers = _require_architecture(archive.read("config.json").decode(), description)
         weights = io.BytesIO(archive.read("model.weights.h5"))
     with _open_hdf5(weights) as file:
         root = hdf5.group(file, "layers")
-        # Keras numbers the layers of this file by kind.
-        kinds = [f"conv2d_{i}" if i else "conv2d" for i in range(len(LAYERS))]
-        dense = ["dense", "dense_1"] if len(dense_layers(description)) > 1 else ["dense"]
-        groups = dict(zip((*LAYERS, *dense_layers(description)), (*kinds, *dense), strict=True))
+        groups = _numbered_by_kind(layers)
 
         def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
             group = hdf5.group(hdf5.group(root, groups[layer]), "vars")
@@ -129,14 +137,27 @@ def _from_zip(source: io.BytesIO) -> tuple[Weights, Arrays, Description]:
         return _collect(pair, description)
 
 
-def _collect(pair: object, description: Description) -> tuple[Weights, Arrays, Description]:
+def _numbered_by_kind(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return what Keras calls the weights of each layer in its own format: the kind, numbered from the second on."""
+    counts: dict[str, int] = {}
+    groups = {}
+    for kind, name in layers:
+        number = counts[kind] = counts.get(kind, -1) + 1
+        groups[name] = f"{kind.lower()}_{number}" if number else kind.lower()
+    return groups
+
+
+def _collect(pair: object, description: Description) -> SavedModel:
     weights = {layer: pair(layer, (3, 3, CHANNELS[i], CHANNELS[i + 1])) for i, layer in enumerate(LAYERS)}
     sizes = [width_of(description.pool) + description.clinical_width, len(description.classes)]
     names = dense_layers(description)
     if len(names) > 1:
         sizes.insert(1, HIDDEN)
     head = [array for name, shape in zip(names, pairwise(sizes), strict=True) for array in pair(name, shape)]
-    return weights, head, description
+    decoder = None
+    if description.lungs == "only":
+        decoder = [array for name, shape in lung_decoder.shapes() for array in pair(name, shape)]
+    return SavedModel(weights, head, description, decoder)
 
 
 def _text(value: object, what: str) -> str:
@@ -157,8 +178,8 @@ def _description(text: str) -> Description:
     return found
 
 
-def _require_architecture(text: str, description: Description) -> None:
-    """Refuse a file whose own account of its layers is not this project's architecture."""
+def _require_architecture(text: str, description: Description) -> list[tuple[str, str]]:
+    """Refuse a file whose own account of its layers is not this project's architecture; return kinds and names."""
     layers = [
         (str(layer["class_name"]), str(layer["config"]["name"])) for layer in json.loads(text)["config"]["layers"]
     ]
@@ -168,6 +189,7 @@ def _require_architecture(text: str, description: Description) -> None:
             raise InputError(f"it has a {found[0]} layer named {found[1]!r}, which is not part of this project's model")
     if sorted(layers) != sorted(expected):
         raise InputError("its layers are not those of this project's model")
+    return layers
 
 
 def dense_layers(description: Description) -> list[str]:
@@ -182,6 +204,8 @@ def architecture(description: Description) -> list[tuple[str, str]]:
         base.append(("Conv2D", layer))
         if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
             base.append(("MaxPooling2D", f"{layer.partition('_')[0]}_pool"))
+    if description.lungs == "only":
+        base += lung_decoder.layer_names()
     joined = [("InputLayer", "clinical"), ("Concatenate", "joined")] if description.clinical_width else []
     if description.recipe == "probe":
         means = [("GlobalAveragePooling2D", name.replace("pool", "mean")) for name in CHANNELS_BY_BLOCK]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,12 @@ import numpy as np
 
 from detector import InputError, printable
 from detector.command_line import DISCLAIMER
+from detector.images.lungs import describe
 from detector.images.radiographs import Radiograph, find, read
+from detector.network import runtime
+from detector.network.lung_decoder import MASK
 from detector.network.model import Description
+from detector.network.model_file import SavedModel
 from detector.statistics.evaluation import predict
 from detector.storage.files import write_together
 from detector.storage.spreadsheet import escaped
@@ -53,8 +57,7 @@ def list_images(given: Sequence[Path]) -> list[Path]:
 
 
 def predict_all(
-    model: object,
-    description: Description,
+    saved: SavedModel,
     paths: Sequence[Path],
     values: Mapping[str, Mapping[str, str]],
     failures: list[InputError],
@@ -64,8 +67,7 @@ def predict_all(
 
     Parameters
     ----------
-    model : keras.Model
-    description : Description
+    saved : SavedModel
     paths : sequence of Path
     values : mapping
         Clinical values by file name.
@@ -74,16 +76,18 @@ def predict_all(
     overlays : Path or None
         Folder for an image each of where the model looked.
     """
-    import tensorflow as tf
-
     from detector.datasets import clinical
 
-    run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False)
+    description = saved.description
+    run = _compiled(saved)
     maps = None
     if overlays is not None:
         from detector.network.gradcam import heat_maps, seen_cells
+        from detector.network.model import join
 
-        maps, seen = heat_maps(model), seen_cells(model) / 14
+        # Of a model that looks at lungs only: what it does with what it is shown.
+        looking = join(saved.weights, saved.head, description.pool)
+        maps, seen = heat_maps(looking), seen_cells(looking) / 14
     positive = description.classes.index(description.positive)
     for start in range(0, len(paths), BATCH):
         batch = list(_readable(paths[start : start + BATCH], failures))
@@ -91,11 +95,15 @@ def predict_all(
             continue
         pixels = np.stack([radiograph.pixels for _, radiograph in batch]).astype(np.float32) / 255.0
         extra = clinical.encode(description.clinical, [values.get(path.name, {}) for path, _ in batch])
-        inputs = [pixels, extra] if description.clinical else pixels
-        said = run(inputs).numpy()
+        inputs = [pixels, extra] if description.clinical else [pixels]
+        said, lungs = (found.numpy() for found in run(inputs))
+        inputs[0] = pixels * lungs
         chosen = predict(said, positive, description.threshold)
         heats = maps(inputs, chosen) if maps else [None] * len(batch)
-        for (path, radiograph), row, index, heat in zip(batch, said, chosen, heats, strict=True):
+        for (path, radiograph), row, index, heat, mask in zip(batch, said, chosen, heats, lungs, strict=True):
+            if saved.decoder is not None and not (found := describe(mask[..., 0] > 0)).found:
+                failures.append(InputError(f"{path}: {found.warning}, and this model looks at nothing else"))
+                continue
             one = Prediction(path, description.classes[index], row.astype(float).tolist(), radiograph.note)
             if heat is not None:
                 from detector.results.plots import overlay
@@ -104,6 +112,18 @@ def predict_all(
                 target = overlays / overlay_name(path, paths)
                 write_together({target: overlay(radiograph.pixels, heat, seen, title)})
             yield one
+
+
+def _compiled(saved: SavedModel) -> Callable[[Sequence[np.ndarray]], tuple[object, object]]:
+    """Return a function from a model's inputs to probabilities and to where it looks, (n, 224, 224, 1), 1 or 0."""
+    runtime.ready()
+    import keras
+    import tensorflow as tf
+
+    model = saved.joined()
+    lungs = keras.ops.ones_like(model.inputs[0][..., :1]) if saved.decoder is None else model.get_layer(MASK).output
+    both = keras.Model(model.inputs, [model.output, lungs])
+    return tf.function(lambda inputs: both(inputs, training=False), reduce_retracing=True, autograph=False)
 
 
 def _readable(paths: Sequence[Path], failures: list[InputError]) -> Iterator[tuple[Path, Radiograph]]:

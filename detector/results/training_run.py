@@ -9,7 +9,7 @@ from detector.audit.check import Check
 from detector.audit.figures import Figure, as_numbers
 from detector.audit.subgroups import Subgroup
 from detector.command_line import Log
-from detector.network import model
+from detector.network import lung_decoder, model
 from detector.results import plots, report
 from detector.results.evaluation_figure import evaluation_figure
 from detector.storage import files
@@ -30,7 +30,7 @@ SETTINGS = (
     "pool",
 )
 SETTINGS += ("positive", "seed", "folds", "repeats", "threshold", "sensitivity", "prevalence", "clinical")
-SETTINGS += ("allow_missing_shortcut", "leave_one_source_out")
+SETTINGS += ("allow_missing_shortcut", "leave_one_source_out", "lungs")
 
 
 def require_outputs(options: argparse.Namespace) -> None:
@@ -83,8 +83,11 @@ def save(
         fitted, result = outcome.fitted, outcome.evaluation
         classes, pool = result.classes, extractor.pooling
         positive = classes.index(result.positive)
-        joined = model.join(extractor.backbone.weights, fitted.trained.weights, pool)
-        description = model.Description(classes, result.positive, pool, outcome.threshold, fitted.columns)
+        decoder = lung_decoder.read() if options.lungs == "only" else None
+        joined = model.join(extractor.backbone.weights, fitted.trained.weights, pool, decoder)
+        description = model.Description(
+            classes, result.positive, pool, outcome.threshold, fitted.columns, lungs=options.lungs
+        )
         held_out, probabilities = outcome.held_out, outcome.probabilities[0]
         patients = {
             side: len(set(extractor.patients[rows]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,15 @@ from detector.command_line import Log, progress
 from detector.datasets.dataset import Dataset, patients
 from detector.images.duplicates import as_words, near_pairs
 from detector.images.inspection import Traits, inspect, named_notes
-from detector.images.occlusion import Occlusion
+from detector.images.occlusion import Occlusion, read_mask
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_store import PixelStore
 from detector.images.rotation import angles
-from detector.network import runtime, weights
+from detector.network import lung_decoder, runtime, weights
 from detector.network.backbone import POOLINGS, Backbone, NetworkInput
 from detector.network.precision import choose_precision
 from detector.storage.cache import Cache, default_folder
+from detector.storage.files import sha256
 
 
 @dataclass
@@ -41,6 +42,10 @@ class FeatureExtractor:
         Where the weights came from.
     precision : str
         Of training copies.
+    pixel_store : PixelStore
+    log : Log
+    hide : Occlusion, optional
+        Hides a part of every image, where nothing else is asked for.
     """
 
     dataset: Dataset
@@ -53,6 +58,7 @@ class FeatureExtractor:
     precision: str
     pixel_store: PixelStore
     log: Log
+    hide: Occlusion | None = None
 
     def features(self, rows: Sequence[int] | None = None, hide: Occlusion | None = None) -> np.ndarray:
         """Return features of images as they are, in float32: those that the saved model computes.
@@ -68,8 +74,8 @@ class FeatureExtractor:
         -------
         ndarray of shape (n, width), float32
         """
-        inputs = [self._input(row, 0.0, hide) for row in (range(len(self.traits)) if rows is None else rows)]
-        return self._features(inputs, "float32", "images through VGG16", hide)
+        rows = range(len(self.traits)) if rows is None else rows
+        return self._features(rows, [[0.0]] * len(rows), "float32", "images through VGG16", hide)
 
     def augmented(self, rows: Sequence[int], count: int, seed: int, hide: Occlusion | None = None) -> np.ndarray:
         """Return features of rotated training copies.
@@ -87,35 +93,50 @@ class FeatureExtractor:
         -------
         ndarray of shape (n, max(count, 1), width), float32
         """
-        inputs = [
-            self._input(row, angle, hide)
-            for row in rows
-            for angle in (angles(self.traits[row].digest, count, seed) if count else [0.0])
-        ]
-        features = self._features(inputs, self.precision, "training copies through VGG16", hide)
+        turned = [angles(self.traits[row].digest, count, seed) if count else [0.0] for row in rows]
+        features = self._features(rows, turned, self.precision, "training copies through VGG16", hide)
         return features.reshape(len(rows), max(count, 1), -1)
 
     def groups(self, split: str) -> np.ndarray:
         """Return what a split of this kind keeps whole: each patient, or each image."""
         return self.patients if split == "patient" else np.arange(len(self.traits)).astype(str)
 
+    def lungs(self, rows: Sequence[int]) -> np.ndarray:
+        """Return where the lungs of images are, as the lung decoder finds them, shape (n, 224, 224), bool."""
+        inputs = [self._input(row, 0.0, None) for row in rows]
+        return self.backbone.lungs(inputs, self._whole, lambda missing: self._shown(missing, "images through VGG16"))
+
     def pixels(self, one: NetworkInput, hide: Occlusion | None = None) -> np.ndarray:
         """Return the pixels of a network's input before its rotation, (224, 224, 3), uint8."""
-        pixels = self.pixel_store.pixels(one.path, one.digest)
-        return hide.apply(pixels, one.path) if hide else pixels
+        pixels = self._whole(one)
+        if hide is None:
+            return pixels
+        if hide.files is not None:
+            return hide.apply(pixels, read_mask(hide.files[one.path.stem]))
+        return hide.apply(pixels, self.backbone.lungs([NetworkInput(one.path, one.digest)], self._whole)[0])
+
+    def _whole(self, one: NetworkInput) -> np.ndarray:
+        return self.pixel_store.pixels(one.path, one.digest)
 
     def _input(self, row: int, angle: float, hide: Occlusion | None) -> NetworkInput:
-        path = self.dataset.images[row].path
-        return NetworkInput(path, self.traits[row].digest, angle, hide.name(path) if hide else "")
+        path, hidden = self.dataset.images[row].path, ""
+        if hide is not None:
+            mask = f"found by {lung_decoder.DIGEST}" if hide.files is None else sha256(hide.files[path.stem])
+            hidden = f"{hide.part}, {mask}"
+        return NetworkInput(path, self.traits[row].digest, angle, hidden)
+
+    def _shown(self, missing: Sequence[NetworkInput], what: str) -> Iterator[NetworkInput]:
+        return progress(missing, len(missing), what, self.log.quiet)
 
     def _features(
-        self, inputs: Sequence[NetworkInput], precision: str, what: str, hide: Occlusion | None
+        self, rows: Sequence[int], angles: Sequence[Sequence[float]], precision: str, what: str, hide: Occlusion | None
     ) -> np.ndarray:
+        hide = hide or self.hide
+        if hide is not None and hide.files is None:
+            self.lungs(rows)  # all in batches, before each is asked for by itself
+        inputs = [self._input(row, angle, hide) for row, turned in zip(rows, angles, strict=True) for angle in turned]
         features = self.backbone.features(
-            inputs,
-            precision,
-            lambda one: self.pixels(one, hide),
-            lambda missing: progress(missing, len(missing), what, self.log.quiet),
+            inputs, precision, lambda one: self.pixels(one, hide), lambda missing: self._shown(missing, what)
         )
         return features[:, POOLINGS[self.pooling]]
 

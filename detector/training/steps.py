@@ -12,6 +12,9 @@ from detector import InputError
 from detector.command_line import Log
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset
+from detector.images.inspection import named_notes
+from detector.images.lungs import describe
+from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.statistics import split
 from detector.training.adjustment import is_adjusted
 from detector.training.extraction import FeatureExtractor
@@ -54,6 +57,20 @@ def load_images(options: argparse.Namespace) -> Dataset:
     if not options.allow_missing_shortcut:
         clinical.require_no_missing_shortcut(options.columns, table, images.labels)
     return images
+
+
+def look_at_lungs_only(options: argparse.Namespace, extractor: FeatureExtractor, log: Log) -> None:
+    """Let every feature from now on be of the lungs alone, if that is asked for, and name images without any."""
+    if options.lungs != "only":
+        return
+    log.info("finding lungs; all but these is blacked out...")
+    extractor.hide = Occlusion(LUNGS_ONLY)
+    with log.timed("find lungs"):
+        masks = extractor.lungs(range(len(extractor.dataset.images)))
+    lungs = [describe(mask) for mask in masks]
+    images = zip(extractor.dataset.images, lungs, strict=True)
+    for note in named_notes((image.file, "" if one.found else f"{one.warning} in it") for image, one in images):
+        log.info(note)
 
 
 def choose_split(options: argparse.Namespace, extractor: FeatureExtractor, log: Log) -> Split:

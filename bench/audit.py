@@ -1,0 +1,216 @@
+"""Plant shortcuts into phantoms, audit each set, and count: what is named, what is missed, who is accused wrongly.
+
+Each set stands for a data set that someone might have: 25 or 60 phantoms of each class, with faint opacities: where a
+detector is right anyway, no shortcut helps it. The rows of every audit are kept, so that a changed rule can be
+judged again without a single pass (`--judge`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from detector.audit.experiments import TRAINED, Result
+from detector.audit.verdict import BOTH, SOURCE, conclude
+from detector.images import shortcuts
+from detector.images.phantom import draw
+from detector.statistics.intervals import proportion
+from detector.statistics.roc import Area
+
+CLEAN = "none"
+# Whose films look otherwise because the patient is older, or lies in bed: planted into film and manifest.
+KNOWN = ("age", "view")
+KINDS = (*shortcuts.KINDS, *KNOWN)
+# The rules were chosen on these, and are judged on the others.
+CHOSEN_ON = ("blur", "gamma", "noise", "mark", "cropping", "rotation", "age")
+POOL = 60  # phantoms of each class in a pool
+SUBSETS = {"25": [(0, 25), (25, 50)], "60": [(0, 60)]}
+FAINT = 0.5  # of the opacities' strength, at most
+RAISED = 0.03  # what a shortcut has to add to the AUC before it has to be named
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pool of phantoms, and what is planted into its covid class."""
+
+    pool: int
+    kind: str
+    strength: int
+
+
+def jobs(share: float) -> list[Job]:
+    """Return what a run does, or a share of it drawn with a fixed seed: clean pools, and each kind and strength."""
+    planted = [
+        Job(1 + number % 3, kind, strength) for number, kind in enumerate(KINDS) for strength in shortcuts.STRENGTHS
+    ]
+    clean = [Job(pool, CLEAN, 0) for pool in range(1, 11)]
+    generator = random.Random(0)
+    drawn = [generator.sample(part, max(1, round(share * len(part)))) for part in (clean, planted)]
+    # The clean twin of each planted set comes first: its AUC is what the planted one's is compared with.
+    needed = {Job(job.pool, CLEAN, 0) for job in drawn[1]} | set(drawn[0])
+    return [*sorted(needed, key=lambda job: job.pool), *drawn[1]]
+
+
+def faint(covid: bool, seed: int) -> np.ndarray:
+    """Draw a phantom whose opacities have up to `FAINT` of their strength: a mixture of the patient ill and well."""
+    well = draw(False, seed)
+    if not covid:
+        return well
+    share = FAINT * np.random.default_rng(seed).random()
+    return np.rint((1 - share) * well + share * draw(True, seed).astype(float)).astype(np.uint8)
+
+
+def planted(film: np.ndarray, job: Job, covid: bool, number: int) -> tuple[np.ndarray, dict[str, str]]:
+    """Return a film and what its manifest says of the patient, with a job's shortcut planted."""
+    generator = np.random.default_rng([job.pool, number])
+    age, view = generator.normal(50, 15), "PA"
+    if covid and job.kind == "age":
+        age += (8, 16, 30)[job.strength - 1]
+    if job.kind == "view":
+        view = "AP" if generator.random() < ((0.2, 0.8), (0.15, 0.85), (0.0, 1.0))[job.strength - 1][covid] else "PA"
+    if job.kind == "age":
+        film = np.rint(255 * (film / 255) ** (1 + 0.01 * (age - 50))).astype(np.uint8)
+    elif view == "AP":
+        film = shortcuts.plant(shortcuts.plant(film, "cropping", 2, number), "brightness", 1, number)
+    elif covid and job.kind in shortcuts.KINDS:
+        film = shortcuts.plant(film, job.kind, job.strength, number)
+    # Drawn whatever is planted, so that a pool differs from its clean twin in nothing else.
+    sex = "F" if generator.random() < 0.5 else "M"
+    return film, {"age": f"{age:.0f}", "sex": sex, "view": view}
+
+
+def write_set(folder: Path, job: Job, start: int, stop: int) -> None:
+    """Write a data set: phantoms `start` to `stop` of each class of a pool."""
+    for covid, label in ((True, "covid"), (False, "normal")):
+        (folder / label).mkdir(parents=True)
+        with open(folder / label / "manifest.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(
+                file, ["file", "label", "patient", "view", "sex", "age", "finding", "source", "origin"]
+            )
+            writer.writeheader()
+            for number in range(start, stop):
+                seed = job.pool * 1000 + number + (0 if covid else POOL)
+                film, known = planted(faint(covid, seed), job, covid, seed)
+                name = f"{label}-{number}.png"
+                cv2.imwrite(str(folder / label / name), film)
+                row = {"file": name, "label": label, "patient": name, "source": "phantom", "origin": "phantom"}
+                writer.writerow(row | known)
+
+
+def audit(job: Job, cache: Path, recipe: str, repeats: int) -> list[dict]:
+    """Audit every set of a job as `audit_covid19.py` does, and return the rows of each."""
+    from detector.audit.comparison import Audit, Settings
+    from detector.audit.experiments import run_experiments
+    from detector.audit.image_sets import load_image_sets
+    from detector.command_line import Log
+    from detector.training.extraction import open_dataset
+    from detector.training.flags import add_recipe, recipe_from
+
+    parser = argparse.ArgumentParser()
+    add_recipe(parser)
+    chosen = recipe_from(parser.parse_args(["--recipe", recipe]))
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        for n, parts in SUBSETS.items():
+            for start, stop in parts:
+                folder = Path(name) / f"{n}-{start}"
+                write_set(folder, job, start, stop)
+                sets = load_image_sets(folder, None, [], "covid")
+                extractor = open_dataset(sets.dataset, Log(True), pooling=chosen.pooling, cache_folder=cache)
+                study = Audit(extractor, sets, Settings("covid", chosen, "auto", 5, repeats, 42), {})
+                rows = [asdict(result) for result in run_experiments(study)]
+                found.append(asdict(job) | {"n": int(n), "start": start, "rows": rows, "notes": study.notes})
+    return found
+
+
+def as_results(rows: Sequence[dict]) -> list[Result]:
+    return [Result(row["name"], row["question"], Area(**row["auc"])) for row in rows]
+
+
+def judged(sets: Sequence[dict]) -> Iterator[dict]:
+    """Yield each set with its verdict, and by how much its AUC lies above that of its clean twin."""
+    trained = {
+        (one["pool"], one["n"], one["start"]): as_results(one["rows"])[0].auc.value
+        for one in sets
+        if one["kind"] == CLEAN
+    }
+    for one in sets:
+        results = as_results(one["rows"])
+        verdict = conclude(results, None, "covid")
+        raised = results[0].auc.value - trained[one["pool"], one["n"], one["start"]]
+        assert results[0].name == TRAINED
+        yield one | {"verdict": verdict, "raised": raised, "named": verdict.learnt in (SOURCE, BOTH)}
+
+
+def show(sets: Sequence[dict]) -> None:
+    """Print the operating characteristics, whole and by kind and strength."""
+    found = list(judged(sets))
+    clean = [one for one in found if one["kind"] == CLEAN]
+    print("| sets | accused or named | of | share (95 % interval) |\n| --- | --- | --- | --- |")
+    for title, chosen in (
+        ("clean", clean),
+        *((f"clean, {n} a class", [one for one in clean if one["n"] == n]) for n in (25, 60)),
+        ("planted, AUC raised by 0.03 or more", _raised(found, KINDS)),
+        ("of these, kinds that rules were chosen on", _raised(found, CHOSEN_ON)),
+        ("of these, the other kinds", _raised(found, [kind for kind in KINDS if kind not in CHOSEN_ON])),
+    ):
+        if chosen:
+            named = sum(one["named"] for one in chosen)
+            print(f"| {title} | {named} | {len(chosen)} | {proportion(named, len(chosen))} |")
+    print("\nBy kind and strength: named / raised by 0.03 or more / all sets\n")
+    print("| planted | 1 | 2 | 3 |\n| --- | --- | --- | --- |")
+    for kind in KINDS:
+        cells = []
+        for strength in shortcuts.STRENGTHS:
+            some = [one for one in found if (one["kind"], one["strength"]) == (kind, strength)]
+            cells.append(f"{sum(one['named'] for one in some)} / {len(_raised(some, KINDS))} / {len(some)}")
+        print(f"| {kind} | {' | '.join(cells)} |")
+    missed = [one for one in _raised(found, KINDS) if not one["named"]]
+    for title, some in (("missed", missed), ("accused", [one for one in clean if one["named"]])):
+        for one in some:
+            print(f"{title}: pool {one['pool']} {one['kind']} {one['strength']} n {one['n']}: {one['verdict']}")
+
+
+def _raised(found: Sequence[dict], kinds: Sequence[str]) -> list[dict]:
+    return [one for one in found if one["kind"] in kinds and one["raised"] >= RAISED]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the planted and of the clean sets")
+    parser.add_argument("--recipe", choices=["tutorial", "probe"], default="probe")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rows", type=Path, default=Path("audit-rows.json"), help="where every audit's rows are kept")
+    parser.add_argument("--judge", action="store_true", help="judge the rows that are there, and run nothing")
+    options = parser.parse_args()
+    if not options.judge:
+        # A process a core, each with a thread: fits use no more than one anyway.
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        todo, sets, began = jobs(options.share), [], time.time()
+        with (
+            tempfile.TemporaryDirectory() as cache,
+            ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool,
+        ):
+            running = [pool.submit(audit, job, Path(cache), options.recipe, options.repeats) for job in todo]
+            for done, one in enumerate(running, 1):
+                sets += one.result()
+                options.rows.write_text(json.dumps(sets))
+                print(f"{done} of {len(todo)} pools, {(time.time() - began) / 60:.0f} min", flush=True)
+    show(json.loads(options.rows.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Shortcuts to plant into radiographs: what scanners, hospitals and archives leave on a film, and no disease does.
+
+For tests and lessons: a data set whose one class carries such a thing is told apart for the wrong reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+STRENGTHS = (1, 2, 3)  # hardly seen, seen by who looks for it, plain
+
+
+def plant(film: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
+    """Return a film with a shortcut planted.
+
+    Parameters
+    ----------
+    film : ndarray of shape (height, width), uint8
+    kind : str
+        A key of `KINDS`.
+    strength : {1, 2, 3}
+    seed : int
+        Of what varies from film to film.
+
+    Returns
+    -------
+    ndarray of the same shape and type
+    """
+    change, values = KINDS[kind]
+    changed = change(film, values[STRENGTHS.index(strength)], np.random.default_rng(seed))
+    return np.rint(np.clip(changed, 0, 255)).astype(np.uint8)
+
+
+def _blur(film: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
+    import cv2
+
+    return cv2.GaussianBlur(film, (0, 0), sigma)
+
+
+def _sharpen(film: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
+    film = film.astype(np.float32)
+    return film + amount * (film - _blur(film, 2.0, generator))
+
+
+def _gamma(film: np.ndarray, exponent: float, generator: np.random.Generator) -> np.ndarray:
+    return 255 * (film / 255) ** exponent
+
+
+def _brighten(film: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
+    return film + 255 * amount
+
+
+def _noise(film: np.ndarray, deviation: float, generator: np.random.Generator) -> np.ndarray:
+    return film + generator.normal(0, deviation, film.shape)
+
+
+def _jpeg(film: np.ndarray, quality: float, generator: np.random.Generator) -> np.ndarray:
+    import cv2
+
+    data = cv2.imencode(".jpg", film, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
+    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+
+
+def _mark(film: np.ndarray, side: float, generator: np.random.Generator) -> np.ndarray:
+    """A lead letter beside a shoulder, a little elsewhere on each film."""
+    import cv2
+
+    height, width = film.shape
+    row, column = int(generator.uniform(0.12, 0.2) * height), int(generator.uniform(0.03, 0.08) * width)
+    marked = film.copy()
+    scale, thickness = side * height / 22, max(1, round(side * height / 9))
+    cv2.putText(marked, "R", (column, row), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)
+    return marked
+
+
+def _border(film: np.ndarray, width: float, generator: np.random.Generator) -> np.ndarray:
+    """A black border, as collimators and page scanners leave it."""
+    edge = max(1, round(width * min(film.shape)))
+    bordered = np.zeros_like(film)
+    bordered[edge:-edge, edge:-edge] = film[edge:-edge, edge:-edge]
+    return bordered
+
+
+def _crop(film: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    """The film's middle, brought back to its size."""
+    import cv2
+
+    height, width = film.shape
+    top, left = round(share * height), round(share * width)
+    return cv2.resize(film[top : height - top, left : width - left], (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _vignette(film: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    height, width = film.shape
+    y, x = np.mgrid[:height, :width]
+    distance = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / 0.5
+    return film * (1 - share * distance)
+
+
+def _rotate(film: np.ndarray, degrees: float, generator: np.random.Generator) -> np.ndarray:
+    import cv2
+
+    height, width = film.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    return cv2.warpAffine(film, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+
+
+# What each does, and how much of it at the three strengths: pixels of 512, exponents, shares of white, grey levels,
+# JPEG's quality, shares of the side, degrees.
+KINDS: dict[str, tuple[Change, tuple[float, float, float]]] = {
+    "blur": (_blur, (0.6, 1.2, 2.0)),
+    "sharpening": (_sharpen, (0.3, 0.8, 1.5)),
+    "gamma": (_gamma, (1.1, 1.25, 1.6)),
+    "brightness": (_brighten, (0.03, 0.08, 0.15)),
+    "noise": (_noise, (2.0, 5.0, 10.0)),
+    "jpeg": (_jpeg, (60, 30, 12)),
+    "mark": (_mark, (0.03, 0.05, 0.08)),
+    "border": (_border, (0.008, 0.02, 0.05)),
+    "cropping": (_crop, (0.02, 0.05, 0.1)),
+    "vignette": (_vignette, (0.1, 0.25, 0.5)),
+    "rotation": (_rotate, (2.0, 5.0, 10.0)),
+}

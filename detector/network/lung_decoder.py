@@ -1,0 +1,144 @@
+"""Lungs in a radiograph, found by a small decoder on four depths of the frozen base.
+
+Reference for decoders on the maps of a frozen encoder: J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks
+for semantic segmentation", CVPR 2015. `lung_decoder.md` says what its weights were fitted to, and under which licence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from detector import InputError
+from detector.images.radiographs import SIZE
+from detector.network.weights import CHANNELS_BY_BLOCK
+
+FILE = Path(__file__).with_suffix(".npy")
+# SHA-256 of that file; `make lungs` prints the one of a new file.
+DIGEST = "b593b6d18cfc106ac216dd4f1937427d1e3db897b5630fa34280d0e00cc60f79"
+CELLS = 56  # rows and columns of block2_pool, on which it works
+WIDTH = 32  # channels
+DILATIONS = (1, 2, 4)
+# What is typical of each map where anything is found (mean of the positive values, on the masks' own images). Softsign
+# of a map over it does what a logarithm would, and is a layer that every Keras knows.
+TYPICAL = {"block2_pool": 5.0, "block3_pool": 10.0, "block4_pool": 2.5, "block5_pool": 0.5}
+# Steep enough that a pixel is black or shown, and nothing between.
+STEEP = 1e6
+MASK, SHOWN = "lungs_mask", "lungs_only"  # layers of a model that looks at nothing but lungs
+
+Arrays = list[np.ndarray]
+
+
+def shapes() -> list[tuple[str, tuple[int, ...]]]:
+    """Return the name of each convolution of the decoder, in order, with the shape of its kernel."""
+    return [
+        *((f"lungs_{block.partition('_')[0]}", (1, 1, width, WIDTH)) for block, width in CHANNELS_BY_BLOCK.items()),
+        *((f"lungs_dilated{dilation}", (3, 3, WIDTH, WIDTH)) for dilation in DILATIONS),
+        ("lungs_cells", (1, 1, WIDTH, 1)),
+    ]
+
+
+def layer_names() -> list[tuple[str, str]]:
+    """Return the kind and the name of every layer by which a model looks at nothing but lungs."""
+    found = []
+    for i, (name, _) in enumerate(shapes()[: len(CHANNELS_BY_BLOCK)]):
+        found += [("Rescaling", f"{name}_scaled"), ("Activation", f"{name}_softsign"), ("Conv2D", name)]
+        if i:
+            found.append(("UpSampling2D", f"{name}_enlarged"))
+    found += [("Add", "lungs_sum"), ("ReLU", "lungs_joined")]
+    found += [("Conv2D", name) for name, _ in shapes()[len(CHANNELS_BY_BLOCK) :]]
+    return [*found, ("UpSampling2D", "lungs_logits"), ("Rescaling", "lungs_steep"), ("ReLU", MASK), ("Multiply", SHOWN)]
+
+
+def read(path: Path = FILE, digest: str = DIGEST) -> Arrays:
+    """Read the decoder's weights.
+
+    Returns
+    -------
+    list of ndarray
+        Kernel and bias of each convolution that `shapes` names, float32.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is not the one with this SHA-256.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise InputError(f"{path} was changed: it is not the lung decoder that this program was made with")
+    numbers = np.load(path, allow_pickle=False)
+    arrays, start = [], 0
+    for _, shape in shapes():
+        for part in (shape, shape[-1:]):
+            arrays.append(numbers[start : start + int(np.prod(part))].reshape(part))
+            start += arrays[-1].size
+    return arrays
+
+
+def connect(maps: Sequence[object]) -> object:
+    """Return the logits of being lung, given the outputs of block2_pool … block5_pool, as tensors of Keras.
+
+    Parameters
+    ----------
+    maps : sequence of 4 keras.KerasTensor
+
+    Returns
+    -------
+    keras.KerasTensor of shape (n, 224, 224, 1)
+    """
+    from keras import layers
+
+    found = []
+    for block, (name, _), activations in zip(CHANNELS_BY_BLOCK, shapes(), maps, strict=False):
+        x = layers.Rescaling(1.0 / TYPICAL[block], name=f"{name}_scaled")(activations)
+        x = layers.Activation("softsign", name=f"{name}_softsign")(x)
+        x = layers.Conv2D(WIDTH, 1, name=name)(x)
+        if (times := CELLS // x.shape[1]) > 1:
+            x = layers.UpSampling2D(times, interpolation="bilinear", name=f"{name}_enlarged")(x)
+        found.append(x)
+    x = layers.ReLU(name="lungs_joined")(layers.Add(name="lungs_sum")(found))
+    for dilation in DILATIONS:
+        name = f"lungs_dilated{dilation}"
+        x = layers.Conv2D(WIDTH, 3, padding="same", dilation_rate=dilation, activation="relu", name=name)(x)
+    x = layers.Conv2D(1, 1, name="lungs_cells")(x)
+    return layers.UpSampling2D(SIZE // CELLS, interpolation="bilinear", name="lungs_logits")(x)
+
+
+def lungs_only(pixels: object, maps: Sequence[object]) -> object:
+    """Return the pixels of an image with all but its lungs black, given its four maps, as tensors of Keras."""
+    from keras import layers
+
+    steep = layers.Rescaling(STEEP, name="lungs_steep")(connect(maps))
+    mask = layers.ReLU(max_value=1.0, name=MASK)(steep)
+    return layers.Multiply(name=SHOWN)([pixels, mask])
+
+
+def decoder(weights: Arrays | None = None) -> object:
+    """Return the decoder as a Keras model of its own, from four maps to logits; its weights are fresh by default."""
+    import keras
+
+    inputs = [
+        keras.Input((SIZE >> depth, SIZE >> depth, width))
+        for depth, width in enumerate(CHANNELS_BY_BLOCK.values(), start=2)
+    ]
+    model = keras.Model(inputs, connect(inputs))
+    if weights is not None:
+        put(model, weights)
+    return model
+
+
+def put(model: object, weights: Arrays) -> None:
+    """Set the weights of the decoder that is a part of a Keras model."""
+    for (name, _), kernel, bias in zip(shapes(), weights[::2], weights[1::2], strict=True):
+        model.get_layer(name).set_weights([kernel, bias])
+
+
+def take(model: object) -> Arrays:
+    """Return the weights of the decoder that is a part of a Keras model."""
+    return [array for name, _ in shapes() for array in model.get_layer(name).get_weights()]

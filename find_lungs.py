@@ -1,0 +1,68 @@
+"""Find the lungs in chest radiographs: a mask for each, and a picture to check it by."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detector import printable
+from detector.command_line import DISCLAIMER, Log, Parser, add_common, progress, run, say
+
+EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = Parser("Find the lungs in frontal chest radiographs, and write a mask for each.", EXAMPLE)
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("masks"), metavar="DIR", help="where NAME_mask.png is written"
+    )
+    parser.add_argument("--overlay", action="store_true", help="also draw each image with its lungs, NAME_overlay.png")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write each lung's share of the film, and warnings"
+    )
+    add_common(parser, seed=False, tensorflow=True, precision=False)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None) -> int:
+    options = parse_arguments(arguments)
+    log = Log(options.quiet)
+
+    from detector.images.inspection import named_notes
+    from detector.network import runtime, weights
+    from detector.network.backbone import Backbone
+    from detector.results import lung_masks, prediction
+    from detector.storage.cache import Cache, default_folder
+    from detector.storage.files import require_folder, require_outputs, write_together
+
+    require_folder(options.output)
+    require_outputs({"--json": options.json} if options.json else {})
+    paths = prediction.list_images(options.files)
+    lung_masks.require_names(paths)
+    runtime.start(options.verbose)
+    home = options.cache or default_folder()
+    found, _ = weights.load(options.weights, home, log.info)
+    backbone = Backbone(found, Cache(None if options.no_cache else home))
+
+    done, failures = [], []
+    each = lung_masks.find_all(backbone, paths, options.output, options.overlay, failures)
+    for one in progress(each, len(paths), "finding lungs", options.quiet):
+        done.append(one)
+    for one in done:
+        say(lung_masks.line(one))
+    for note in named_notes((one.path, one.note) for one in done):
+        say(note)
+    for failure in failures:
+        print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
+    if options.json:
+        write_together({options.json: lung_masks.as_json(done, failures)})
+    print(DISCLAIMER)
+    return 1 if failures or not all(one.written for one in done) else 0
+
+
+if __name__ == "__main__":
+    run(main)
