@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import multiprocessing
 import os
@@ -36,9 +37,10 @@ KNOWN = ("age", "view")
 KINDS = (*shortcuts.KINDS, *KNOWN)
 # The rules were chosen on these, and are judged on the others.
 CHOSEN_ON = ("blur", "gamma", "noise", "mark", "cropping", "rotation", "age")
+COLUMNS = ("file", "label", "patient", "view", "sex", "age", "finding", "source", "origin", "licence", "url", "sha256")
 POOL = 60  # phantoms of each class in a pool
 SUBSETS = {"25": [(0, 25), (25, 50)], "60": [(0, 60)]}
-FAINT = 0.5  # of the opacities' strength, at most
+FAINT = 0.8  # of the opacities' strength, at most
 RAISED = 0.03  # what a shortcut has to add to the AUC before it has to be named
 
 
@@ -97,17 +99,16 @@ def write_set(folder: Path, job: Job, start: int, stop: int) -> None:
     for covid, label in ((True, "covid"), (False, "normal")):
         (folder / label).mkdir(parents=True)
         with open(folder / label / "manifest.csv", "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(
-                file, ["file", "label", "patient", "view", "sex", "age", "finding", "source", "origin"]
-            )
+            writer = csv.DictWriter(file, COLUMNS, restval="")
             writer.writeheader()
             for number in range(start, stop):
                 seed = job.pool * 1000 + number + (0 if covid else POOL)
                 film, known = planted(faint(covid, seed), job, covid, seed)
+                data = cv2.imencode(".png", film)[1].tobytes()
                 name = f"{label}-{number}.png"
-                cv2.imwrite(str(folder / label / name), film)
+                (folder / label / name).write_bytes(data)
                 row = {"file": name, "label": label, "patient": name, "source": "phantom", "origin": "phantom"}
-                writer.writerow(row | known)
+                writer.writerow(row | known | {"sha256": hashlib.sha256(data).hexdigest()})
 
 
 def audit(job: Job, cache: Path, recipe: str, repeats: int) -> list[dict]:
@@ -192,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the planted and of the clean sets")
     parser.add_argument("--recipe", choices=["tutorial", "probe"], default="probe")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rows", type=Path, default=Path("audit-rows.json"), help="where every audit's rows are kept")
     parser.add_argument("--judge", action="store_true", help="judge the rows that are there, and run nothing")
     options = parser.parse_args()
