@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-scale bench-figures bench-audit bench-lungs lungs torture fuzz errors audit-deps lock clean help
+.PHONY: demo test browser notebook lint format bench bench-scale bench-figures bench-audit bench-lungs lungs torture fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
 	@echo "make test    install, run the tests"
 	@echo "make lint    install, check format, style, and which folder imports from which"
+	@echo "make browser   install what the tests of the pages need beside Chromium and npm; without it they are skipped"
+	@echo "make notebook   install, run tutorial.ipynb from top to bottom and leave lesson/tutorial.html (about three minutes)"
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
 	@echo "make bench-scale   measure memory and time at 500 and 5,000 images"
@@ -39,6 +41,15 @@ $(VENV)/installed-dev: requirements/dev.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $@ $(VENV)/installed
 
+$(VENV)/installed-browser: requirements/browser.lock requirements/package-lock.json | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/browser.lock
+	npm ci --silent --no-audit --no-fund --prefix requirements
+	@touch $@ $(VENV)/installed-dev $(VENV)/installed
+
+$(VENV)/installed-notebook: requirements/notebook.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/notebook.lock
+	@touch $@ $(VENV)/installed
+
 $(VENV)/installed-tools: requirements/tools.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.lock
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
@@ -47,12 +58,20 @@ demo: $(VENV)/installed
 	$(BIN)/python make_phantom_dataset.py --output demo/dataset --number 50
 	$(BIN)/python train_covid19.py --dataset demo/dataset --plot demo/plot.png --model demo/covid19.model.h5
 	@echo
+	@echo "Open demo/report.html: what the model gets wrong, and whether to believe it."
 	@echo "Made: demo/dataset (100 phantoms), demo/plot.png (how training went), demo/evaluation.png (what it reached),"
 	@echo "      demo/covid19.model.h5 (the model), demo/covid19.json (all of it in numbers)."
 	@echo "Next: build the real data set, as README.md says under \"The real data\", and train on it."
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+browser: $(VENV)/installed-browser
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "now install a browser: apt-get install chromium"; exit 1; }
+
+notebook: $(VENV)/installed-notebook
+	$(BIN)/jupyter nbconvert --to html --execute tutorial.ipynb --output-dir lesson --output tutorial
+	@echo "Made: lesson/tutorial.html (the notebook, run), lesson/clean.html, lesson/planted.html and lesson/audit/report.html (its pages)"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
@@ -97,8 +116,8 @@ audit-deps: $(VENV)/installed-tools
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-emit-index-url --no-header
 
 lock: $(VENV)/installed-tools
-	for name in requirements requirements/dev requirements/tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
+	for name in requirements requirements/dev requirements/browser requirements/notebook requirements/tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
 
 clean:
-	rm -rf $(VENV) demo audit .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo audit lesson requirements/node_modules .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

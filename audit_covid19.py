@@ -6,7 +6,18 @@ import argparse
 import textwrap
 from pathlib import Path
 
-from detector.command_line import Log, Parser, add_common, extractor_options, run, say, whole_number
+from detector.command_line import (
+    BAD,
+    GOOD,
+    Log,
+    Parser,
+    add_common,
+    add_report,
+    extractor_options,
+    run,
+    say,
+    whole_number,
+)
 from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
@@ -17,7 +28,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("-d", "--dataset", type=Path, default=Path("dataset"), metavar="DIR", help="a folder per class")
     parser.add_argument("-o", "--output", type=Path, default=Path("audit"), metavar="DIR", help="audit.json, audit.png")
     parser.add_argument("--controls", type=Path, metavar="DIR", help="images of the positives' source, other findings")
-    parser.add_argument("--masks", type=Path, metavar="DIR", help="lung masks by the images' names (default: a box)")
+    parser.add_argument("--masks", type=Path, metavar="DIR", help="lung masks by the images' names (default: found)")
     parser.add_argument(
         "--external",
         type=Path,
@@ -29,6 +40,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="saved model"
     )
+    add_report(parser, "in the output folder")
     add_recipe(parser)
     parser.add_argument("--folds", type=whole_number(2), default=5, metavar="K", help="folds of each experiment")
     parser.add_argument("--repeats", type=whole_number(1), default=3, metavar="R", help="repeats with other folds")
@@ -37,6 +49,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--timings", action="store_true", help="say where the time went")
     add_common(parser, tensorflow=True)
     options = parser.parse_args(arguments)
+    options.report = None if options.no_report else options.report or options.output / "report.html"
     options.columns = [name.strip() for name in options.clinical.split(",")] if options.clinical else []
     return options
 
@@ -49,14 +62,14 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.comparison import Audit, Settings
     from detector.audit.experiments import called_positive, run_experiments
     from detector.audit.external import evaluate_external, read_model
-    from detector.audit.verdict import conclude
+    from detector.audit.verdict import LUNGS, conclude
     from detector.datasets import clinical
     from detector.images.occlusion import find_masks
     from detector.results import audit_run
     from detector.training.extraction import open_dataset
 
     recipe = recipe_from(options)
-    audit_run.require_outputs(options.output)
+    audit_run.require_outputs(options.output, options.report)
     sets = image_sets.load_image_sets(options.dataset, options.controls, options.external, options.positive)
     clinical.fit(options.columns, [sets.dataset.images[row].row for row in sets.own])
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}
@@ -75,8 +88,9 @@ def main(arguments: list[str] | None) -> int:
     verdict = conclude(results, called, options.positive)
     for line in audit_run.lines(results, external, called, audit.notes, options.positive):
         say(line)
-    say("\n".join(textwrap.wrap(f"Verdict: {verdict}", 118)))
-    audit_run.save(options, extractor, results, external, called, audit.notes, verdict, log)
+    for line in textwrap.wrap(f"Verdict: {verdict}", 118):
+        say(line, GOOD if verdict.learnt == LUNGS else BAD)
+    audit_run.save(options, audit, results, external, called, verdict, log)
     log.tell_times(options.timings)
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.command_line import Log, Parser, add_common, progress, run, whole_number
+from detector.images import shortcuts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,14 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "-o", "--output", type=Path, default=Path("demo/dataset"), metavar="DIR", help="data set to make"
     )
     parser.add_argument("-n", "--number", type=whole_number(1), default=25, metavar="N", help="phantoms of each class")
+    parser.add_argument(
+        "--shortcut",
+        choices=[*shortcuts.KINDS],
+        help="plant this into the films of covid, as a scanner or an archive would",
+    )
+    parser.add_argument(
+        "--strength", type=int, choices=[1, 2, 3], default=2, help="of the shortcut: hardly seen, seen, plain"
+    )
     add_common(parser)
     return parser.parse_args(arguments)
 
@@ -39,7 +48,7 @@ def main(arguments: list[str] | None) -> int:
     for index, label in enumerate(phantom.CLASSES):
         numbers = range(index * options.number, (index + 1) * options.number)
         drawn = {
-            f"phantom-{number:05d}.png": encode(phantom.draw(label == "covid", options.seed * 10**6 + number))
+            f"phantom-{number:05d}.png": encode(film(label, number, options))
             for number in progress(numbers, options.number, f"drawing {label}", options.quiet)
         }
         rows = manifest_rows(drawn, label)
@@ -53,6 +62,17 @@ def main(arguments: list[str] | None) -> int:
         if others:
             log.info(f"  left alone, since no build put it there: {', '.join(others)}")
     return 0
+
+
+def film(label: str, number: int, options: argparse.Namespace) -> np.ndarray:
+    """Draw the phantom of a number, with the shortcut that is asked for where it is ill."""
+    from detector.images import phantom
+
+    seed = options.seed * 10**6 + number
+    drawn = phantom.draw(label == "covid", seed)
+    if options.shortcut and label == "covid":
+        return shortcuts.plant(drawn, options.shortcut, options.strength, seed)
+    return drawn
 
 
 def encode(film: np.ndarray) -> bytes:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from detector import printable
-from detector.command_line import DISCLAIMER, Parser, add_common, progress, run, say
+from detector.command_line import DISCLAIMER, Parser, add_common, add_report, progress, run, say
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
 
@@ -24,8 +24,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--clinical", type=Path, metavar="CSV", help="column file, and those the model was trained with"
     )
+    add_report(parser, "beside --json, --csv or --gradcam")
     add_common(parser, seed=False)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    beside = [path.parent for path in (options.json, options.csv) if path] + [options.gradcam] * bool(options.gradcam)
+    if options.report is None and beside and not options.no_report:
+        options.report = beside[0] / "report.html"
+    return options
 
 
 def main(arguments: list[str] | None) -> int:
@@ -35,12 +40,14 @@ def main(arguments: list[str] | None) -> int:
     from detector.datasets import clinical_table
     from detector.images.inspection import named_notes
     from detector.network import model_file, runtime
-    from detector.results import prediction
+    from detector.results import page, prediction
+    from detector.results.prediction_page import prediction_page
     from detector.storage.files import require_folder, require_outputs
 
-    require_outputs({flag: path for flag, path in (("--csv", options.csv), ("--json", options.json)) if path})
     if options.gradcam:
         require_folder(options.gradcam)
+    outputs = {"--csv": options.csv, "--json": options.json, "--report": options.report}
+    require_outputs({flag: path for flag, path in outputs.items() if path})
     if not options.model.is_file():
         raise InputError(f"model {options.model} is not a file; train one with train_covid19.py, or give it with -m")
     runtime.start(options.verbose)
@@ -48,7 +55,8 @@ def main(arguments: list[str] | None) -> int:
     values = clinical_table.read(options.clinical, saved.description.clinical)
     paths = prediction.list_images(options.files)
     done, failures = [], []
-    batches = prediction.predict_all(saved, paths, values, failures, options.gradcam)
+    pictured = page.MOST if options.report else 0
+    batches = prediction.predict_all(saved, paths, values, failures, options.gradcam, pictured)
     for one in progress(batches, len(paths), "predicting", options.quiet):
         done.append(one)
     for line in prediction.table(done, saved.description.classes):
@@ -57,7 +65,10 @@ def main(arguments: list[str] | None) -> int:
         say(note)
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
-    prediction.write(done, failures, saved.description, options.csv, options.json)
+    shown = {}
+    if options.report:
+        shown[options.report] = prediction_page(done, failures, saved.description, options.model.name)
+    prediction.write(done, failures, saved.description, options.csv, options.json, shown)
     print(DISCLAIMER)
     return 1 if failures else 0
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detector.command_line import Log, Parser, add_common, between, extractor_options, run, say, whole_number
+from detector.command_line import (
+    BAD,
+    Log,
+    Parser,
+    add_common,
+    add_report,
+    between,
+    extractor_options,
+    run,
+    say,
+    whole_number,
+)
 from detector.training.flags import add_recipe
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
@@ -20,6 +31,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--evaluation", type=Path, metavar="PNG", help="default: evaluation.png beside the plot")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: covid19.json beside the model")
+    add_report(parser, "beside the plot")
     add_recipe(parser)
     parser.add_argument("--lungs", choices=["all", "only"], default="all", help="only: the rest is blacked out")
     parser.add_argument("--test-size", type=between(0, 1), default=0.2, metavar="X", help="share of images held out")
@@ -43,6 +55,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.evaluation = options.evaluation or options.plot.parent / "evaluation.png"
     options.json = options.json or options.model.parent / "covid19.json"
+    options.report = None if options.no_report else options.report or options.plot.parent / "report.html"
     options.columns = [name.strip() for name in options.clinical.split(",")] if options.clinical else []
     return options
 
@@ -82,7 +95,9 @@ def main(arguments: list[str] | None) -> int:
         checks = run_checks(Run(extractor, outcome, found, positive, samples.groups, options.seed))
         print("Can this number be believed?")
         for check in checks:
-            say(f"  {check}")
+            say(f"  {check.short if options.report else check}", BAD if check.alarming else "")
+        if options.report:
+            log.info(f"why each matters, and what to do about it: {options.report}")
     training_run.save(options, split.kind, extractor, outcome, found, table, left_out, checks, log)
     log.tell_times(options.timings)
     return 0

@@ -194,6 +194,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the planted and of the clean sets")
     parser.add_argument("--recipe", choices=["tutorial", "probe"], default="probe")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--cache", type=Path, help="where features are kept (default: nowhere, afterwards)")
     parser.add_argument("--rows", type=Path, default=Path("audit-rows.json"), help="where every audit's rows are kept")
     parser.add_argument("--judge", action="store_true", help="judge the rows that are there, and run nothing")
     options = parser.parse_args()
@@ -205,7 +206,8 @@ def main() -> None:
             tempfile.TemporaryDirectory() as cache,
             ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool,
         ):
-            running = [pool.submit(audit, job, Path(cache), options.recipe, options.repeats) for job in todo]
+            where = options.cache or Path(cache)
+            running = [pool.submit(audit, job, where, options.recipe, options.repeats) for job in todo]
             for done, one in enumerate(running, 1):
                 sets += one.result()
                 options.rows.write_text(json.dumps(sets))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from detector.network.backbone import compile_forward
+from detector.network.forward import compile_forward
 from detector.network.weights import load
 from detector.storage.cache import default_folder
 
 forward = compile_forward(load(None, default_folder())[0], "float32")
-assert np.isfinite(forward(np.zeros((1, 224, 224, 3), np.float32)).numpy()).all()
+assert np.isfinite(forward(np.zeros((1, 224, 224, 3), np.float32))[0].numpy()).all()
 assert tf.__version__

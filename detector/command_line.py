@@ -18,6 +18,9 @@ from detector.storage.partial_files import remove_unfinished
 
 T = TypeVar("T")
 
+# Bold blue and bold yellow: told apart by every eye, readable on black and on white.
+GOOD, BAD, PLAIN = "\x1b[1;34m", "\x1b[1;33m", "\x1b[0m"
+
 DISCLAIMER = "Educational software: what it prints is never a diagnosis."
 
 
@@ -50,10 +53,18 @@ def fail(program: str, message: str, status: int = 2) -> NoReturn:
     leave(status)
 
 
-def say(text: object) -> None:
-    """Print a result; what strangers named has no say over the terminal."""
+def say(text: object, colour: str = "") -> None:
+    """Print a result; what strangers named has no say over the terminal.
+
+    Parameters
+    ----------
+    text : object
+    colour : str, optional
+        `GOOD` or `BAD`: shown where stdout is a terminal and NO_COLOR (no-color.org) is not set.
+    """
+    coloured = colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for line in str(text).split("\n"):
-        print(printable(line))
+        print(f"{colour}{printable(line)}{PLAIN}" if coloured else printable(line))
 
 
 def leave(status: int) -> NoReturn:
@@ -114,6 +125,13 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False, p
             )
         parser.add_argument("--cache", type=Path, metavar="DIR", help="where features are kept (default: per user)")
         parser.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
+
+
+def add_report(parser: Parser, beside: str) -> None:
+    """Add the flags of the page that a run leaves."""
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--report", type=Path, metavar="FILE", help=f"page to look at (default: report.html {beside})")
+    choice.add_argument("--no-report", action="store_true", help="make no page")
 
 
 def extractor_options(options: argparse.Namespace) -> dict[str, object]:

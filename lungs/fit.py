@@ -13,7 +13,8 @@ from detector.command_line import progress
 from detector.images.lungs import enlarged
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder
-from detector.network.backbone import BATCH, pooled_maps
+from detector.network.backbone import BATCH
+from detector.network.forward import pooled_maps
 from detector.network.weights import Weights
 from lungs.films import Film, augmented
 

@@ -40,7 +40,7 @@ def test_the_house_stays_small():
     entries = [path for path in DETECTOR.iterdir() if path.name != "__pycache__"]
     assert len(entries) <= 12
     for folder in FOLDERS:
-        assert len([path for path in MODULES if path.parent == folder]) <= 14, folder
+        assert len([path for path in MODULES if path.parent == folder]) <= 15, folder
     for path in MODULES:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 260, path
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 170

@@ -8,7 +8,8 @@ from conftest import picture
 
 from detector.images.rotation import angles, rotate
 from detector.network import head, keras_head
-from detector.network.backbone import POOLINGS, Backbone, NetworkInput, compile_forward
+from detector.network.backbone import POOLINGS, Backbone, NetworkInput
+from detector.network.forward import compile_forward
 from detector.storage.cache import Cache
 
 # Rotation
@@ -73,7 +74,7 @@ def test_features_depend_on_neither_cache_nor_batch_nor_order_nor_threads(weight
     with tf.device("/CPU:0"):
         single = compile_forward(weights, "float32")
     pixels = np.stack([rotate(views[view], view.angle) for view in views]).astype(np.float32) / 255
-    alone = np.concatenate([single(pixels[i : i + 1]).numpy() for i in range(5)])
+    alone = np.concatenate([single(pixels[i : i + 1])[0].numpy() for i in range(5)])
     for other in (backwards, one_by_one, from_cache, alone):
         assert np.abs(np.asarray(other) - reference).max() < 1e-5
 

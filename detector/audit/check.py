@@ -37,6 +37,11 @@ class Check:
     alarming: bool
     figures: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def short(self) -> str:
+        """What was found, on a line; the page says the rest."""
+        return f"{'!' if self.alarming else '-'} {self.found}"
+
     def __str__(self) -> str:
         return f"{'!' if self.alarming else '-'} {self.found} {self.why} {self.run}".rstrip()
 

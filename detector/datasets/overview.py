@@ -52,20 +52,25 @@ def siblings(folder: Path) -> list[Path]:
     return sorted(inner for inner in folder.resolve().parent.iterdir() if (inner / manifest.NAME).is_file())
 
 
-def table(films: Sequence[Film]) -> list[str]:
-    """Return a table for people: images and patients of each class, origin and view."""
+def rows(films: Sequence[Film]) -> list[tuple[str, ...]]:
+    """Return images and patients of each class, origin and view, below a heading."""
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for film in films:
         groups[film.label, film.origin or "unknown origin", film.view or "unknown view"].append(film.patient)
-    rows = [("class", "origin", "view", "images", "patients")]
-    rows += [(*key, str(len(who)), str(len(set(who)))) for key, who in sorted(groups.items())]
-    wide = [max(len(row[column]) for row in rows) for column in range(5)]
+    found = [("class", "origin", "view", "images", "patients")]
+    return [*found, *((*key, str(len(who)), str(len(set(who)))) for key, who in sorted(groups.items()))]
+
+
+def table(films: Sequence[Film]) -> list[str]:
+    """Return the rows as lines for people."""
+    found = rows(films)
+    wide = [max(len(row[column]) for row in found) for column in range(5)]
     lines = []
-    for row in rows:
+    for row in found:
         sides = (*[str.ljust] * 3, *[str.rjust] * 2)
         cells = [side(cell, width) for side, cell, width in zip(sides, row, wide, strict=True)]
         lines.append("  ".join(cells))
-    if (more := len(groups) - MOST_ROWS) > 1:
+    if (more := len(found) - 1 - MOST_ROWS) > 1:
         lines[MOST_ROWS + 1 :] = [f"and {more} rows more"]
     return [line.rstrip() for line in lines]
 

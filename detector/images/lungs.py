@@ -14,6 +14,7 @@ SPECK = 0.005
 SMALLER = 0.15
 # Lungs that touch do so over less than this share of a lung's height.
 WAIST = 0.5
+MARGIN = 0.08  # of the side: scatter carries what is in the lungs some centimetres beyond them
 SMOOTH = 1.0  # pixels: deviation of the Gaussian that takes the steps from an enlarged border
 
 
@@ -67,12 +68,7 @@ def shares(mask: np.ndarray) -> tuple[float, float]:
     What is marked is cut where it is narrowest near its middle: in the gap, or where lungs touch. Where it has no waist
     it is a single lung, on the side of the film on which its middle lies.
     """
-    import cv2
-
-    count, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    large = [i for i in range(1, count) if statistics[i, cv2.CC_STAT_AREA] >= SPECK * mask.size]
-    kept = np.isin(regions, large)
-    columns = kept.sum(axis=0)
+    columns = without_specks(mask).sum(axis=0)
     marked = np.flatnonzero(columns)
     if not len(marked):
         return 0.0, 0.0
@@ -85,6 +81,36 @@ def shares(mask: np.ndarray) -> tuple[float, float]:
     if columns[cut] > WAIST * columns.max():
         cut = mask.shape[1] if (first + last) / 2 < mask.shape[1] / 2 else 0
     return float(columns[:cut].sum() / mask.size), float(columns[cut:].sum() / mask.size)
+
+
+def without_specks(mask: np.ndarray) -> np.ndarray:
+    """Return a mask without the regions that are too small to be a lung."""
+    import cv2
+
+    count, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    large = [i for i in range(1, count) if statistics[i, cv2.CC_STAT_AREA] >= SPECK * mask.size]
+    return np.isin(regions, large)
+
+
+def surroundings(mask: np.ndarray) -> np.ndarray:
+    """Return the lungs with all that is between and close around them: their convex hull, and a margin.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (height, width), bool
+
+    Returns
+    -------
+    ndarray of the same shape, bool
+    """
+    import cv2
+
+    points = cv2.findNonZero(without_specks(mask).astype(np.uint8))
+    if points is None:
+        return np.zeros_like(mask)
+    hull = cv2.fillConvexPoly(np.zeros(mask.shape, np.uint8), cv2.convexHull(points), 1)
+    size = 2 * round(MARGIN * len(mask)) + 1
+    return cv2.dilate(hull, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0
 
 
 def enlarged(mask: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
+from detector.images.lungs import surroundings
 from detector.images.radiographs import SIZE, SUFFIXES, decode, file_bytes
 
-WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "without lungs", "lungs only", "outline"
+WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "around the lungs", "lungs only", "outline"
 SUFFIX = "_mask"  # that the collection's lung masks have after the image's stem
 
 
@@ -25,8 +26,9 @@ class Occlusion:
 
     Attributes
     ----------
-    part : {"without lungs", "lungs only", "outline"}
-        What is shown; the outline is the mask itself, white on black.
+    part : {"around the lungs", "lungs only", "outline"}
+        What is shown. Around the lungs is what lies well outside of both and of what is between them: a mask's edge
+        follows the disease, and leaves out what is behind the heart. The outline is the mask itself, white on black.
     files : mapping of str to Path, optional
         Lung masks by the image's stem; by default lungs are where the lung decoder finds them.
     """
@@ -48,7 +50,7 @@ class Occlusion:
         """
         if self.part == OUTLINE:
             return np.repeat(np.where(lungs, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
-        return pixels * (lungs if self.part == LUNGS_ONLY else ~lungs)[..., None]
+        return pixels * (lungs if self.part == LUNGS_ONLY else ~surroundings(lungs))[..., None]
 
 
 def read_mask(path: Path) -> np.ndarray:

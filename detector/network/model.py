@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from detector.datasets.clinical import checked, width
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder, runtime
-from detector.network.backbone import CORNER, POOLINGS
+from detector.network.backbone import POOLINGS
+from detector.network.forward import CORNER
 from detector.network.head import Arrays
 from detector.network.keras_head import layers
 from detector.network.weights import CHANNELS_BY_BLOCK, Weights

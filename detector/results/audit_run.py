@@ -6,16 +6,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from detector.audit.comparison import Audit
 from detector.audit.experiments import Result
 from detector.audit.external import External
 from detector.audit.verdict import Verdict
 from detector.command_line import Log
 from detector.results import report
+from detector.results.audit_page import audit_page
 from detector.results.plots import forest
 from detector.results.training_run import NOTICE
 from detector.statistics.intervals import Proportion
 from detector.storage.files import require_folder, require_writable, write_together
-from detector.training.extraction import FeatureExtractor
 
 SETTINGS = (
     "recipe",
@@ -32,16 +33,16 @@ SETTINGS += ("pool", "positive", "clinical", "seed")
 JSON, PICTURE = "audit.json", "audit.png"
 
 
-def require_outputs(folder: Path) -> None:
-    """Refuse a folder in which the audit could not be written later.
+def require_outputs(folder: Path, page: Path | None) -> None:
+    """Refuse a folder in which the audit could not be written later, or a page.
 
     Raises
     ------
     InputError
     """
     require_folder(folder)
-    for name in (JSON, PICTURE):
-        require_writable(folder / name)
+    for path in (folder / JSON, folder / PICTURE, *([page] if page else [])):
+        require_writable(path)
 
 
 def lines(
@@ -64,15 +65,15 @@ def lines(
 
 def save(
     options: argparse.Namespace,
-    extractor: FeatureExtractor,
+    audit: Audit,
     results: Sequence[Result],
     external: Sequence[External],
     called: Proportion | None,
-    notes: Sequence[str],
     verdict: Verdict,
     log: Log,
 ) -> None:
-    """Write the record and the forest plot: both of them, or neither."""
+    """Write the record, the forest plot and the page: all of them, or none."""
+    extractor = audit.extractor
     record = {
         "notice": NOTICE,
         "versions": report.versions(),
@@ -81,12 +82,17 @@ def save(
         "experiments": results,
         "external": external,
         "controls_called_positive": called,
-        "notes": notes,
+        "notes": audit.notes,
         "verdict": verdict,
         "images": report.images(extractor, range(len(extractor.traits))),
     }
-    page, picture = options.output / JSON, options.output / PICTURE
-    write_together(
-        {page: report.as_json(record | {"times": log.seconds}), picture: forest(results, verdict)},
-    )
-    log.info(f"wrote {page}, {picture}")
+    plot = forest(results, verdict)
+    contents = {
+        options.output / JSON: report.as_json(record | {"times": log.seconds}),
+        options.output / PICTURE: plot,
+    }
+    if options.report:
+        settings = record["settings"] | report.versions()
+        contents[options.report] = audit_page(audit, results, called, verdict, plot, settings)
+    write_together(contents)
+    log.info(f"wrote {', '.join(map(str, contents))}")

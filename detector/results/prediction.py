@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ from detector.command_line import DISCLAIMER
 from detector.images.lungs import describe
 from detector.images.radiographs import Radiograph, find, read
 from detector.network import runtime
+from detector.network.gradcam import Maps
 from detector.network.lung_decoder import MASK
-from detector.network.model import Description
+from detector.network.model import Description, join
 from detector.network.model_file import SavedModel
+from detector.results.page import film_uri, heat_uri
 from detector.statistics.evaluation import predict
 from detector.storage.files import write_together
 from detector.storage.spreadsheet import escaped
@@ -30,13 +32,16 @@ BATCH = 8
 class Prediction:
     """What the model says of one image; `probabilities` are in the order of the model's classes.
 
-    `note` is what a user should know of how it is shown; mostly empty.
+    `note` is what a user should know of how it is shown; mostly empty. `film` and `heat` are what a page shows of it,
+    addresses that hold images; empty where there is no page.
     """
 
     path: Path
     label: str
     probabilities: list[float]
     note: str = ""
+    film: str = ""
+    heat: str = ""
 
 
 def list_images(given: Sequence[Path]) -> list[Path]:
@@ -62,6 +67,7 @@ def predict_all(
     values: Mapping[str, Mapping[str, str]],
     failures: list[InputError],
     overlays: Path | None,
+    pictured: int = 0,
 ) -> Iterator[Prediction]:
     """Yield the prediction of each image that can be read; the others' errors go to `failures`.
 
@@ -75,19 +81,14 @@ def predict_all(
         Appended to.
     overlays : Path or None
         Folder for an image each of where the model looked.
+    pictured : int, default=0
+        How many of the first images get what a page shows of them.
     """
     from detector.datasets import clinical
 
     description = saved.description
     run = _compiled(saved)
-    maps = None
-    if overlays is not None:
-        from detector.network.gradcam import heat_maps, seen_cells
-        from detector.network.model import join
-
-        # Of a model that looks at lungs only: what it does with what it is shown.
-        looking = join(saved.weights, saved.head, description.pool)
-        maps, seen = heat_maps(looking), seen_cells(looking) / 14
+    maps, seen = _looking(saved) if overlays is not None or pictured else (None, 0.0)
     positive = description.classes.index(description.positive)
     for start in range(0, len(paths), BATCH):
         batch = list(_readable(paths[start : start + BATCH], failures))
@@ -99,19 +100,32 @@ def predict_all(
         said, lungs = (found.numpy() for found in run(inputs))
         inputs[0] = pixels * lungs
         chosen = predict(said, positive, description.threshold)
-        heats = maps(inputs, chosen) if maps else [None] * len(batch)
-        for (path, radiograph), row, index, heat, mask in zip(batch, said, chosen, heats, lungs, strict=True):
+        wanted = maps is not None and (overlays is not None or start < pictured)
+        heats = maps(inputs, chosen) if wanted else [None] * len(batch)
+        answers = zip(batch, said, chosen, heats, lungs, inputs[0], strict=True)
+        for (path, radiograph), row, index, heat, mask, shown in answers:
             if saved.decoder is not None and not (found := describe(mask[..., 0] > 0)).found:
                 failures.append(InputError(f"{path}: {found.warning}, and this model looks at nothing else"))
                 continue
             one = Prediction(path, description.classes[index], row.astype(float).tolist(), radiograph.note)
-            if heat is not None:
+            if start < pictured:
+                one = replace(one, film=film_uri(np.rint(255 * shown).astype(np.uint8)), heat=heat_uri(heat))
+            if overlays is not None:
                 from detector.results.plots import overlay
 
                 title = f"{one.label}, probability {row[index]:.3f}"
                 target = overlays / overlay_name(path, paths)
                 write_together({target: overlay(radiograph.pixels, heat, seen, title)})
             yield one
+
+
+def _looking(saved: SavedModel) -> tuple[Maps, float]:
+    """Return what makes heat maps, and the share of width and height that the head's pooling sees."""
+    from detector.network.gradcam import CELLS, heat_maps, seen_cells
+
+    # Of a model that looks at lungs only: what it does with what it is shown.
+    model = join(saved.weights, saved.head, saved.description.pool)
+    return heat_maps(model), seen_cells(model) / CELLS
 
 
 def _compiled(saved: SavedModel) -> Callable[[Sequence[np.ndarray]], tuple[object, object]]:
@@ -164,9 +178,10 @@ def write(
     description: Description,
     csv_path: Path | None,
     json_path: Path | None,
+    page: dict[Path, bytes],
 ) -> None:
-    """Write the predictions for programs, whole or not at all."""
-    contents = {}
+    """Write the predictions for programs, and a page: whole or not at all."""
+    contents = dict(page)
     if csv_path:
         contents[csv_path] = _as_csv(predictions, description).encode()
     if json_path:

@@ -10,8 +10,10 @@ from detector.audit.figures import Figure, as_numbers
 from detector.audit.subgroups import Subgroup
 from detector.command_line import Log
 from detector.network import lung_decoder, model
+from detector.network.gradcam import heat_maps
 from detector.results import plots, report
 from detector.results.evaluation_figure import evaluation_figure
+from detector.results.training_page import training_page
 from detector.storage import files
 from detector.training.extraction import FeatureExtractor
 from detector.training.leave_one_out import LeftOut
@@ -46,6 +48,7 @@ def require_outputs(options: argparse.Namespace) -> None:
             "--evaluation": options.evaluation,
             "--model": options.model,
             "--json": options.json,
+            **({"--report": options.report} if options.report else {}),
         }
     )
 
@@ -116,15 +119,27 @@ def save(
                 f"{options.folds} folds: each of {len(held_out)} images, {patients['held_out']} patients, judged unseen"
             )
         scores = probabilities[:, positive]
-        files.write_together(
-            {
-                options.plot: plots.history(fitted.trained.history),
-                options.evaluation: evaluation_figure(
-                    result, figures, scores, truth, extractor.patients[held_out], title, options.seed
-                ),
-                options.model: model.as_file(joined, description, options.model.suffix),
-                options.json: report.as_json(record | {"times": log.seconds}),
-            }
-        )
-    written = (options.plot, options.evaluation, options.model, options.json)
-    log.info(f"wrote {', '.join(str(path) for path in written)}")
+        contents = {
+            options.plot: plots.history(fitted.trained.history),
+            options.evaluation: evaluation_figure(
+                result, figures, scores, truth, extractor.patients[held_out], title, options.seed
+            ),
+            options.model: model.as_file(joined, description, options.model.suffix),
+            options.json: report.as_json(record | {"times": log.seconds}),
+        }
+        if options.report:
+            # Of a model that looks at lungs only: what it does with what it is shown.
+            looking = model.join(extractor.backbone.weights, fitted.trained.weights, pool) if decoder else joined
+            contents[options.report] = training_page(
+                extractor,
+                outcome,
+                figures,
+                table,
+                checks,
+                heat_maps(looking),
+                record["settings"] | report.versions(),
+                (contents[options.plot], contents[options.evaluation]),
+                (options.plot.name, options.json.name),
+            )
+        files.write_together(contents)
+    log.info(f"wrote {', '.join(map(str, contents))}")

@@ -1,0 +1,177 @@
+"""The page of a training run: what the model gets wrong, and whether its number can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detector.audit.check import Check
+from detector.audit.figures import Figure
+from detector.audit.subgroups import Subgroup
+from detector.datasets import clinical, overview
+from detector.network.backbone import BATCH, NetworkInput
+from detector.results import page
+from detector.statistics.evaluation import Evaluation
+from detector.statistics.probabilities import Calibration
+from detector.training.extraction import FeatureExtractor
+from detector.training.outcome import Outcome
+
+Maps = Callable[[list[np.ndarray], np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A held-out image on the page."""
+
+    file: str
+    label: str
+    label_index: int
+    predicted: str
+    right: bool
+    probability: float
+    patient: str
+    film: str
+    heat: str
+    row: Mapping[str, str]
+
+
+def training_page(
+    extractor: FeatureExtractor,
+    outcome: Outcome,
+    figures: Mapping[str, Figure],
+    table: Sequence[Subgroup],
+    checks: Sequence[Check],
+    maps: Maps,
+    settings: Mapping[str, object],
+    pictures: tuple[bytes, bytes],
+    names: tuple[str, str],
+) -> bytes:
+    """Return the page.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    outcome : Outcome
+    figures : mapping of str to Figure
+    table : sequence of Subgroup
+    checks : sequence of Check
+    maps : callable
+        As `gradcam.heat_maps` returns it.
+    settings : mapping
+    pictures : (bytes, bytes)
+        How training went and what it reached, as PNG.
+    names : (str, str)
+        Of the plot's and of the record's file.
+    """
+    result = outcome.evaluation
+    order = by_surety(extractor, outcome)
+    right = int((outcome.predicted[0] == extractor.dataset.labels[outcome.held_out]).sum())
+    films = overview.of_images(extractor.dataset.images)
+    return page.render(
+        "training.html.j2",
+        "What the detector learnt, and what it gets wrong",
+        verdict=verdict(result, checks),
+        doubts=any(check.alarming for check in checks),
+        checks=checks,
+        figures=rows_of(result, figures),
+        counted=f"{len(order) - right} of {len(order)} held-out images were told wrongly.",
+        left_out=max(0, len(order) - page.MOST),
+        cards=cards(extractor, outcome, order[: page.MOST], maps),
+        classes=result.classes,
+        positive=result.positive,
+        folds=settings["folds"],
+        plot=page.png_uri(pictures[0]),
+        evaluation=page.png_uri(pictures[1]),
+        plot_name=names[0],
+        json=names[1],
+        subgroups=table,
+        meaning=overview.meaning(films),
+        overview=overview.rows(films),
+        command=page.command(),
+        settings=[(name, value) for name, value in settings.items() if value is not None],
+    )
+
+
+def verdict(result: Evaluation, checks: Sequence[Check]) -> str:
+    """Return a sentence on the number, first of all that there is to say."""
+    doubts = [check.name for check in checks if check.alarming]
+    number = f"AUC {result.auc.value:.2f} ({result.auc.low:.2f}–{result.auc.high:.2f})"
+    if doubts:
+        speak = "speaks" if len(doubts) == 1 else "speak"
+        return f"{number}: do not believe it as it stands. {', '.join(doubts).capitalize()} {speak} against it."
+    return f"{number}: of {len(checks)} checks none speaks against it. That is no proof; an audit looks closer."
+
+
+def rows_of(result: Evaluation, figures: Mapping[str, Figure]) -> list[dict[str, object]]:
+    """Return the figures as rows: a value with its interval, drawn where it lies between 0 and 1, or words."""
+    found: dict[str, object] = {
+        "accuracy": result.acc,
+        "sensitivity": result.sensitivity,
+        "specificity": result.specificity,
+        "auc": result.auc,
+        **figures,
+    }
+    rows: list[dict[str, object]] = []
+    for name, figure in found.items():
+        if isinstance(figure, str):
+            rows.append({"name": name, "text": figure})
+        elif isinstance(figure, Calibration):
+            for part in ("intercept", "slope"):
+                one = getattr(figure, part)
+                rows.append(
+                    {
+                        "name": f"calibration, {part}",
+                        "value": one.value,
+                        "low": one.low,
+                        "high": one.high,
+                        "drawn": False,
+                    }
+                )
+        else:
+            rows.append({"name": name, "value": figure.value, "low": figure.low, "high": figure.high, "drawn": True})
+    return rows
+
+
+def by_surety(extractor: FeatureExtractor, outcome: Outcome) -> np.ndarray:
+    """Return the order of held-out images: mistakes first, the surest on top, then the others, the least sure first."""
+    labels, predicted = extractor.dataset.labels[outcome.held_out], outcome.predicted[0]
+    sure = outcome.probabilities[0][np.arange(len(predicted)), predicted]
+    wrong = predicted != labels
+    return np.lexsort((np.where(wrong, -sure, sure), ~wrong))
+
+
+def cards(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, maps: Maps) -> list[Card]:
+    """Return the images of a page, each with where the model looked for what it said."""
+    positive = outcome.evaluation.classes.index(outcome.evaluation.positive)
+    found = []
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
+        rows = outcome.held_out[part]
+        images = [extractor.dataset.images[row] for row in rows]
+        inputs = [
+            NetworkInput(image.path, extractor.traits[row].digest) for image, row in zip(images, rows, strict=True)
+        ]
+        pixels = np.stack([extractor.pixels(one, extractor.hide) for one in inputs])
+        extra = clinical.encode(outcome.fitted.columns, [image.row for image in images])
+        given = [pixels.astype(np.float32) / 255, *([extra] if extra.shape[1] else [])]
+        heats = maps(given if len(given) > 1 else given[0], outcome.predicted[0][part])
+        for position, image, film, heat in zip(part, images, pixels, heats, strict=True):
+            said, label = int(outcome.predicted[0][position]), image.label
+            classes = outcome.evaluation.classes
+            found.append(
+                Card(
+                    image.file,
+                    label,
+                    classes.index(label),
+                    classes[said],
+                    classes[said] == label,
+                    float(outcome.probabilities[0][position, positive]),
+                    str(extractor.patients[outcome.held_out[position]]),
+                    page.film_uri(film),
+                    page.heat_uri(heat),
+                    {"file": image.file, "class": label, **image.row},
+                )
+            )
+    return found
