@@ -10,6 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import SHARED, classes, needs, picture, refusal, refused, script, tree
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from detector.audit import experiments, external, verdict
@@ -41,6 +43,11 @@ def results(**values: float) -> list[experiments.Result]:
         "disease_only": experiments.DISEASE_ONLY,
         "external": f"{external.EXTERNAL} elsewhere",
         "shuffled": experiments.SHUFFLED,
+        "outline": experiments.OUTLINE,
+        "alike": experiments.ALIKE,
+        "frame": experiments.FRAME,
+        "age": experiments.AGE,
+        "view": experiments.VIEW,
     }
     return [experiments.Result(names[name], "", area(value)) for name, value in values.items()]
 
@@ -71,12 +78,39 @@ def test_the_tutorials_data_is_its_source():
         ({"trained": 0.95, "without": 0.6, "only": 0.6, "shuffled": 0.5}, None, verdict.OPEN),
         ({"trained": 0.52, "without": 0.5, "only": 0.5, "shuffled": 0.5}, None, verdict.NOTHING),
         ({"trained": 0.99, "without": 0.5, "only": 0.9, "shuffled": 0.7}, None, verdict.UNSOUND),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "frame": 0.58, "shuffled": 0.5}, None, verdict.LUNGS),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "frame": 0.62, "shuffled": 0.5}, None, verdict.BOTH),
+        ({"trained": 0.93, "without": 0.62, "only": 0.91, "frame": 0.5, "shuffled": 0.5}, None, verdict.BOTH),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "age": 0.7, "shuffled": 0.5}, None, verdict.BOTH),
+        ({"trained": 0.93, "without": 0.62, "only": 0.52, "view": 0.9, "shuffled": 0.5}, None, verdict.SOURCE),
+        ({"trained": 0.93, "traits": 0.9, "without": 0.5, "only": 0.9, "shuffled": 0.5}, None, verdict.LUNGS),
+        ({"trained": 0.93, "shuffled": 0.5}, None, verdict.OPEN),
     ],
 )
 def test_verdicts(values, called, learnt):
     judged = verdict.conclude(results(**values), proportion(*called) if called else None, "covid")
     assert judged.learnt == learnt
-    assert judged.reasons
+    assert bool(judged.reasons) == ("only" in values or learnt != verdict.OPEN)
+
+
+def test_the_reasons_of_both_say_what_tells_beside_the_lungs():
+    found = results(trained=0.95, without=0.5, only=0.9, outline=0.7, alike=0.8, frame=0.9, age=0.7, shuffled=0.5)
+    judged = str(verdict.conclude(found, None, "covid"))
+    assert "of AUC 0.95, 0.90 is left with nothing but the lungs" in judged.lower().replace("auc", "AUC")
+    for words in ("the frame alone reaches AUC 0.90", "the age alone reaches AUC 0.70", "outline of the lungs", "0.80"):
+        assert words in judged
+    assert judged.endswith("both tell the classes, and they cannot be told apart here.")
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: st.floats(0.3, 1.0) for name in ("trained", "without", "only", "frame", "age", "view", "traits")}
+    )
+)
+def test_the_clean_verdict_is_never_given_where_something_without_lungs_tells(values):
+    judged = verdict.conclude(results(**values, shuffled=0.5), None, "covid")
+    if max(values[name] for name in ("without", "frame", "age", "view")) - 0.05 > verdict.TELLS:
+        assert judged.learnt != verdict.LUNGS
 
 
 # The experiments
@@ -218,6 +252,38 @@ def test_phantoms_are_judged_by_their_lungs(tmp_path):
     with Image.open(tmp_path / "out" / "audit.png") as figure:
         assert min(figure.size) > 500
     assert "Verdict: " in done.stdout
+
+
+def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
+    from detector.audit.comparison import Audit, Settings
+    from detector.audit.image_sets import load_image_sets
+    from detector.command_line import Log
+    from detector.training.extraction import open_dataset
+    from detector.training.recipes import ProbeRecipe
+
+    assert script("make_phantom_dataset.py", "-o", "data", "-n", 5, "--quiet", cwd=tmp_path).returncode == 0
+    sets = load_image_sets(tmp_path / "data", None, [], "covid")
+    found = []
+    for passes in (4, 0):
+        extractor = open_dataset(sets.dataset, Log(True), pooling="depths", cache_folder=tmp_path / "cache")
+        audit = Audit(extractor, sets, Settings("covid", ProbeRecipe(), "auto", 2, 1, 42), {})
+        found.append(experiments.run_experiments(audit))
+        assert extractor.backbone.computed == passes * len(sets.dataset.images)
+        # Every row that cannot be made says why: phantoms know neither sex nor age.
+        made = {result.name for result in found[-1]}
+        told = " ".join(audit.notes)
+        for name in (experiments.SEX, experiments.AGE, experiments.VIEW):
+            assert name not in made and f"{name}: undefined, known of" in told
+        assert {experiments.FRAME, experiments.OUTLINE, experiments.WITHIN, experiments.ORIGIN} <= made
+    assert found[0] == found[1]
+
+
+def test_an_audit_of_what_is_no_chest_says_so(tmp_path):
+    classes(tmp_path / "data", covid=6, normal=6)
+    done = script(*("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "lungs blacked out: undefined, lungs were found in" in done.stdout
+    assert verdict.LUNGS not in json.loads((tmp_path / "audit" / "audit.json").read_text())["verdict"]["learnt"]
 
 
 @needs(CLONE)

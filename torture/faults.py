@@ -105,8 +105,10 @@ def four_at_once(job: Job, place: Place, chance: random.Random, mixed: bool) -> 
     running = [place.start(job.script, each) for each in arguments]
     complaints = [line for each in running for line in _refusal(each, may_refuse=False)]
     ends = [job.after, *([job.before] if mixed else [])]
-    # A later run only adds to what predict_covid19.py has drawn.
-    drawn = {name for end in ends for name in end if name.startswith("cam/")}
+    # A later run only adds to what predict_covid19.py has drawn, and find_lungs.py found.
+    drawn = {
+        name for end in ends for name in end if name.startswith("cam/") or name.endswith(("_mask.png", "_overlay.png"))
+    }
     state = {name: digest for name, digest in place.state().items() if name not in drawn}
     if state not in [{name: digest for name, digest in end.items() if name not in drawn} for end in ends]:
         complaints.append(f"neither of the two: {sorted(state)}")

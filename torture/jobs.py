@@ -50,6 +50,7 @@ def jobs() -> list[Job]:
     train = ["-d", "{in}/data", "-p", "{out}/plot.png", "-m", "{out}/model.h5", *fast]
     audit = ["-d", "{in}/data", "-o", "{out}", "--folds", "2", "--repeats", "1", *fast]
     predict = ["-m", "{in}/model.h5", "--csv", "{out}/p.csv", "--json", "{out}/p.json", "--gradcam", "{out}/cam"]
+    lungs = ["-o", "{out}", "--overlay", "--json", "{out}/lungs.json"]
     build = ["-c", "{in}/clone", "-o", "{out}/covid", "--controls", "{out}/other"]
     kaggle = ["-k", "{in}/chest_xray", "-o", "{out}", "-s", "6"]
     return [
@@ -59,6 +60,7 @@ def jobs() -> list[Job]:
         Job("train_covid19.py", [*train, "--seed", "1"], train, uses_cache=True),
         Job("audit_covid19.py", [*audit, "--seed", "1"], audit, uses_cache=True),
         Job("predict_covid19.py", ["{in}/few/0.png", *predict], ["{in}/few", *predict]),
+        Job("find_lungs.py", ["{in}/few/0.png", *lungs], ["{in}/few", *lungs], uses_cache=True),
     ]
 
 
@@ -136,8 +138,9 @@ class Place:
         )
 
     def state(self) -> State:
-        """Return the output files with digests of what they say; how long a run took is left out."""
-        return {path.relative_to(self.out).as_posix(): _digest(path) for path in self.out.rglob("*") if path.is_file()}
+        """Return the output files with digests of what they say; how long a run took, and where, is left out."""
+        files = [path for path in self.out.rglob("*") if path.is_file()]
+        return {path.relative_to(self.out).as_posix(): _digest(path, self.root) for path in files}
 
     def left_behind(self) -> list[str]:
         """Return what lies in the cache and the folder for temporary files and does not belong there."""
@@ -146,8 +149,9 @@ class Place:
         return found + [path.name for path in self.temporary.iterdir()]
 
 
-def _digest(path: Path) -> str:
-    data = path.read_bytes()
+def _digest(path: Path, root: Path) -> str:
+    # A page shows the command that made it.
+    data = path.read_bytes().replace(str(root).encode(), b"") if path.suffix == ".html" else path.read_bytes()
     if path.suffix == ".json":
         try:
             record = json.loads(data)
