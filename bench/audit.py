@@ -41,6 +41,7 @@ COLUMNS = ("file", "label", "patient", "view", "sex", "age", "finding", "source"
 POOL = 60  # phantoms of each class in a pool
 SUBSETS = {"25": [(0, 25), (25, 50)], "60": [(0, 60)]}
 FAINT = 0.8  # of the opacities' strength, at most
+PLAIN = 6  # the first pool with plain opacities: an ill lung's border is harder to find, and no reason to accuse
 RAISED = 0.03  # what a shortcut has to add to the AUC before it has to be named
 
 
@@ -60,17 +61,22 @@ def jobs(share: float) -> list[Job]:
     ]
     clean = [Job(pool, CLEAN, 0) for pool in range(1, 11)]
     generator = random.Random(0)
-    drawn = [generator.sample(part, max(1, round(share * len(part)))) for part in (clean, planted)]
+    drawn = [generator.sample(part, max(least, round(share * len(part)))) for part, least in ((clean, 5), (planted, 1))]
     # The clean twin of each planted set comes first: its AUC is what the planted one's is compared with.
     needed = {Job(job.pool, CLEAN, 0) for job in drawn[1]} | set(drawn[0])
     return [*sorted(needed, key=lambda job: job.pool), *drawn[1]]
 
 
 def faint(covid: bool, seed: int) -> np.ndarray:
-    """Draw a phantom whose opacities have up to `FAINT` of their strength: a mixture of the patient ill and well."""
+    """Draw a phantom whose opacities have up to `FAINT` of their strength: a mixture of the patient ill and well.
+
+    From pool `PLAIN` on they have all of it.
+    """
     well = draw(False, seed)
     if not covid:
         return well
+    if seed >= 1000 * PLAIN:
+        return draw(True, seed)
     share = FAINT * np.random.default_rng(seed).random()
     return np.rint((1 - share) * well + share * draw(True, seed).astype(float)).astype(np.uint8)
 

@@ -11,8 +11,9 @@ import numpy as np
 from detector import InputError
 from detector.audit.figures import Scored
 from detector.audit.image_sets import ImageSets
-from detector.images.lungs import describe
-from detector.images.occlusion import Occlusion
+from detector.audit.traits import linear_area
+from detector.images.lungs import coarse, describe, surroundings
+from detector.images.occlusion import WITHOUT_LUNGS, Occlusion
 from detector.statistics import split
 from detector.statistics.roc import Area, patient_area
 from detector.statistics.strata import comparable
@@ -162,20 +163,33 @@ def out_of_fold_scores(audit: Audit, samples: FeatureSet, repeats: int) -> np.nd
     return found.probabilities[..., 0]
 
 
-def _occlusion(audit: Audit, name: str, rows: np.ndarray, part: str) -> tuple[np.ndarray, Occlusion]:
+def hidden_shape(audit: Audit, name: str) -> Area | str:
+    """Tell the classes by the shape of what is blacked out where lungs are: it follows the disease, too."""
+    rows, hide = _occlusion(audit, name, audit.sets.own, WITHOUT_LUNGS, quiet=True)
+    if not _can_be_validated(audit, rows):
+        return f"undefined, lungs were found in {len(rows)} images only"
+    columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, hide)])
+    found = linear_area(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
+    return found or "undefined, too few patients to cross-validate"
+
+
+def _occlusion(
+    audit: Audit, name: str, rows: np.ndarray, part: str, quiet: bool = False
+) -> tuple[np.ndarray, Occlusion]:
     """Return the images of an occlusion experiment and what hides: masks if both sides have enough, or lungs found."""
+    notes: list[str] = [] if quiet else audit.notes
     masked = np.array([row for row in rows if audit.extractor.dataset.images[row].path.stem in audit.masks], int)
     if _can_be_validated(audit, masked):
         if len(masked) < len(rows):
-            audit.notes.append(f"{name}: only the {len(masked)} of {len(rows)} images that have a lung mask")
+            notes.append(f"{name}: only the {len(masked)} of {len(rows)} images that have a lung mask")
         return masked, Occlusion(part, audit.masks)
     if audit.masks:
-        audit.notes.append(f"{name}: lungs as they are found here, since one side has no masks, or too few")
+        notes.append(f"{name}: lungs as they are found here, since one side has no masks, or too few")
     found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)])
     if not found.all():
         names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        audit.notes.append(f"{name}: without {listed}, in which no lungs were found")
+        notes.append(f"{name}: without {listed}, in which no lungs were found")
     return rows[found], Occlusion(part)
 
 

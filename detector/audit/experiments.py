@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector import InputError
-from detector.audit.comparison import Audit, compare, cross_validated, feature_set, out_of_fold_scores
+from detector.audit.comparison import Audit, compare, cross_validated, feature_set, hidden_shape, out_of_fold_scores
 from detector.audit.figures import Scored, among_alike_films, tenths_of, within_source
 from detector.audit.image_sets import CONTROLS
 from detector.audit.known import age, frame, linear, origin, sex, view
@@ -27,6 +27,7 @@ from detector.statistics.roc import Area, patient_area
 
 TRAINED = "as trained"
 WITHOUT = "lungs blacked out"
+HOLE = "the blacked-out shape alone"
 ONLY = "lungs only"
 OUTLINE = "the lungs' outline alone"
 WITHIN = "within source"
@@ -159,6 +160,7 @@ def shuffled_labels(audit: Audit, name: str) -> Area:
 EXPERIMENTS: Sequence[Experiment] = (
     Experiment(TRAINED, "the number that everyone quotes", as_trained),
     Experiment(WITHOUT, "is there an answer without lungs?", without_lungs),
+    Experiment(HOLE, "or is it the hole's shape?", hidden_shape),
     Experiment(ONLY, "is there one in them?", only_lungs),
     Experiment(OUTLINE, "does their shape tell?", outline),
     Experiment(WITHIN, "among films of one origin and view?", within),

@@ -15,6 +15,7 @@ SMALLER = 0.15
 # Lungs that touch do so over less than this share of a lung's height.
 WAIST = 0.5
 MARGIN = 0.08  # of the side: scatter carries what is in the lungs some centimetres beyond them
+CELLS = 7  # rows and columns of the coarse shape: as many as VGG16's last map has
 SMOOTH = 1.0  # pixels: deviation of the Gaussian that takes the steps from an enlarged border
 
 
@@ -111,6 +112,13 @@ def surroundings(mask: np.ndarray) -> np.ndarray:
     hull = cv2.fillConvexPoly(np.zeros(mask.shape, np.uint8), cv2.convexHull(points), 1)
     size = 2 * round(MARGIN * len(mask)) + 1
     return cv2.dilate(hull, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0
+
+
+def coarse(mask: np.ndarray) -> np.ndarray:
+    """Return a mask's share of each of 7 × 7 cells, shape (49,): where it lies, and roughly what shape it has."""
+    import cv2
+
+    return cv2.resize(mask.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA).ravel()
 
 
 def enlarged(mask: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -106,6 +106,12 @@ class FeatureExtractor:
         inputs = [self._input(row, 0.0, None) for row in rows]
         return self.backbone.lungs(inputs, self._whole, lambda missing: self._shown(missing, "images through VGG16"))
 
+    def masks(self, rows: Sequence[int], hide: Occlusion) -> np.ndarray:
+        """Return the lungs of images as an occlusion has them, from files or found, shape (n, 224, 224), bool."""
+        if hide.files is None:
+            return self.lungs(rows)
+        return np.stack([read_mask(hide.files[self.dataset.images[row].path.stem]) for row in rows])
+
     def pixels(self, one: NetworkInput, hide: Occlusion | None = None) -> np.ndarray:
         """Return the pixels of a network's input before its rotation, (224, 224, 3), uint8."""
         pixels = self._whole(one)
