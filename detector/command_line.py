@@ -189,12 +189,12 @@ def _stop(signum: int, frame: object) -> NoReturn:
     os._exit(128 + signum)
 
 
-def progress(items: Iterable[T], total: int, what: str, quiet: bool = False) -> Iterator[T]:
+def progress(items: Iterable[T], total: int, what: str, quiet: bool = False, unit: str = "image") -> Iterator[T]:
     """Yield `items`; show a bar with an estimate on stderr where that is a terminal."""
     from tqdm import tqdm
 
     # None makes tqdm ask the stream: a log file gets no bar.
-    yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit="image", disable=True if quiet else None)
+    yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit=unit, disable=True if quiet else None)
 
 
 class Log:

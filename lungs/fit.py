@@ -29,7 +29,7 @@ def maps_of(weights: Weights, pixels: np.ndarray, what: str) -> list[np.ndarray]
     starts = range(0, len(pixels), BATCH)
     parts = [
         [found.numpy().astype(np.float16) for found in forward(pixels[i : i + BATCH].astype(np.float32) / 255)]
-        for i in progress(starts, len(starts), what)
+        for i in progress(starts, len(starts), what, unit="batch")
     ]
     return [np.concatenate(maps) for maps in zip(*parts, strict=True)]
 
@@ -98,7 +98,7 @@ def fit(prepared: Prepared, films: Sequence[int], seed: int) -> lung_decoder.Arr
         return loss
 
     order = [rows for _ in range(EPOCHS) for rows in np.array_split(generator.permutation(images), steps)]
-    for rows in progress(order, len(order), "fitting the decoder"):
+    for rows in progress(order, len(order), "fitting the decoder", unit="step"):
         step([one[rows] for one in prepared.maps], prepared.lungs[rows])
     return lung_decoder.take(model)
 

@@ -6,8 +6,11 @@ import base64
 import csv
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -148,6 +151,21 @@ def test_no_page_where_none_is_wanted(run, tmp_path):
     refused(both, "not allowed with")
     same = script("train_covid19.py", "-d", run / "data", "--report", "plot.png", cwd=tmp_path)
     refused(same, "--report and --plot both name plot.png")
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_doubts_have_a_colour_in_a_terminal_only(environment, coloured):
+    code = "from detector.command_line import BAD, say; say('! doubt', BAD); say('fine')"
+    clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | environment
+    leader, follower = os.openpty()
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, stdout=follower, check=True)
+    said = os.read(leader, 1000).decode()
+    assert ("\x1b[" in said) == coloured
+    assert "! doubt" in said and said.rstrip().endswith("fine")
+    piped = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
+    )
+    assert piped.stdout == "! doubt\nfine\n"
 
 
 # In a real browser

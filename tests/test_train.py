@@ -69,7 +69,7 @@ def test_what_is_printed(trained):
 
 def test_what_is_written(trained):
     data, out, _ = trained
-    assert tree(out).keys() == {"plot.png", "evaluation.png", "covid19.model.h5", "covid19.json"}
+    assert tree(out).keys() == {"plot.png", "evaluation.png", "covid19.model.h5", "covid19.json", "report.html"}
     for name in ("plot.png", "evaluation.png"):
         with Image.open(out / name) as figure:
             figure.load()

@@ -10,6 +10,7 @@ import numpy as np
 from detector.audit.check import Check
 from detector.audit.figures import Figure
 from detector.audit.subgroups import Subgroup
+from detector.command_line import progress
 from detector.datasets import clinical, overview
 from detector.network.backbone import BATCH, NetworkInput
 from detector.results import page
@@ -146,7 +147,8 @@ def cards(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, maps
     """Return the images of a page, each with where the model looked for what it said."""
     positive = outcome.evaluation.classes.index(outcome.evaluation.positive)
     found = []
-    for start in range(0, len(order), BATCH):
+    starts = range(0, len(order), BATCH)
+    for start in progress(starts, len(starts), "where the model looked", extractor.log.quiet, "batch"):
         part = order[start : start + BATCH]
         rows = outcome.held_out[part]
         images = [extractor.dataset.images[row] for row in rows]
