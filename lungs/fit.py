@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from detector.command_line import progress
-from detector.images.lungs import enlarged
+from detector.images.lungs import enlarged, without_specks
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder
 from detector.network.backbone import BATCH
@@ -124,5 +124,5 @@ def dice(weights: Weights, arrays: lung_decoder.Arrays, films: Sequence[Film]) -
 
 def overlap(logits: np.ndarray, mask: np.ndarray) -> float:
     """Return Dice's coefficient of a film's lungs as found, (224, 224), with its mask of any size."""
-    found = enlarged(logits > 0, *mask.shape)
+    found = enlarged(without_specks(logits > 0), *mask.shape)
     return 2 * float((found & mask).sum()) / max(float(found.sum() + mask.sum()), 1.0)

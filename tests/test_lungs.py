@@ -55,10 +55,10 @@ def test_lungs_that_touch_are_two():
     ("mask", "found", "warning"),
     [
         (np.zeros((224, 224), bool), False, "no lungs were found"),
-        (np.ones((224, 224), bool), False, "more than lungs can be"),
+        (np.ones((224, 224), bool), False, "more than lungs mostly are"),
         (ellipses(0.3), True, "one lung only"),
         (ellipses(0.7, height=0.1, width=0.05), False, "no lungs were found"),
-        (ellipses(0.25, 0.75, height=0.6, width=0.3), False, "more than lungs can be"),
+        (ellipses(0.25, 0.75, height=0.4, width=0.25), True, "more than lungs mostly are"),
     ],
 )
 def test_what_is_implausible_is_said(mask, found, warning):
@@ -76,6 +76,14 @@ def test_shares_never_exceed_the_mask_and_swap_in_a_mirror(seed, cells, density)
     right, left = lungs.shares(mask)
     assert 0 <= right + left <= mask.mean() + 1e-9
     assert sum(lungs.shares(mask[:, ::-1])) == pytest.approx(right + left)
+
+
+def test_a_spot_beside_the_lungs_is_none():
+    mask = ellipses(0.3, 0.7)
+    spot = mask.copy()
+    spot[200:215, 100:120] = True
+    assert np.array_equal(lungs.without_specks(spot), mask)
+    assert np.array_equal(lungs.surroundings(spot), lungs.surroundings(mask))
 
 
 def test_a_mask_is_enlarged_without_steps():
@@ -121,9 +129,10 @@ def test_lungs_come_with_the_features_and_are_kept(weights, tmp_path):
 def test_parts_of_an_image_are_shown():
     pixels, mask = film(1, True), ellipses(0.3, 0.7)
     without, only, outline = (Occlusion(part).apply(pixels, mask) for part in (WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE))
-    assert (without + only == pixels).all()
-    assert not without[mask].any()
-    assert not only[~mask].any()
+    hidden = lungs.surroundings(mask)
+    assert hidden[mask].all() and 1.5 * mask.mean() < hidden.mean() < 0.8
+    assert not without[hidden].any() and (without[~hidden] == pixels[~hidden]).all()
+    assert not only[~mask].any() and (only[mask] == pixels[mask]).all()
     assert set(np.unique(outline)) == {0, 255}
     assert np.array_equal(outline[..., 0] > 0, mask)
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Of 123 radiographs with masks the lungs fill 13 to 46 % of the film (docs/truth.md); what is far from it is none.
-LEAST, MOST = 0.04, 0.5
-# A region below this share of the film is a speck, not a lung.
-SPECK = 0.005
-# A lung this many times smaller than the other one may be no lung.
-SMALLER = 0.15
+# On 123 radiographs with masks the lungs fill 14 to 49 % of the film: beyond half it is doubtful, far from it no lung.
+LEAST, DOUBTFUL, MOST = 0.04, 0.5, 0.65
+# A region below this share of the film is a speck, not a lung; one that is so much smaller than the largest is mostly
+# gas in the stomach, or something beside the body (docs/truth.md).
+SPECK, SMALLER = 0.005, 0.15
 # Lungs that touch do so over less than this share of a lung's height.
 WAIST = 0.5
 MARGIN = 0.08  # of the side: scatter carries what is in the lungs some centimetres beyond them
@@ -53,8 +52,9 @@ def describe(mask: np.ndarray) -> Lungs:
     """
     right, left = shares(mask)
     total = float(mask.mean())
-    if total > MOST:
-        return Lungs(right, left, f"{total:.0%} of the film is marked as lung, more than lungs can be", False)
+    if total > DOUBTFUL:
+        warning = f"{total:.0%} of the film is marked as lung, more than lungs mostly are"
+        return Lungs(right, left, warning, total <= MOST)
     if right + left < LEAST:
         return Lungs(right, left, "no lungs were found", False)
     smaller, larger = sorted((right, left))
@@ -85,12 +85,13 @@ def shares(mask: np.ndarray) -> tuple[float, float]:
 
 
 def without_specks(mask: np.ndarray) -> np.ndarray:
-    """Return a mask without the regions that are too small to be a lung."""
+    """Return a mask without the regions that are too small to be a lung, or a part of one."""
     import cv2
 
     count, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    large = [i for i in range(1, count) if statistics[i, cv2.CC_STAT_AREA] >= SPECK * mask.size]
-    return np.isin(regions, large)
+    areas = statistics[:, cv2.CC_STAT_AREA]
+    least = max(SPECK * mask.size, SMALLER * max(areas[1:], default=0))
+    return np.isin(regions, [i for i in range(1, count) if areas[i] >= least])
 
 
 def surroundings(mask: np.ndarray) -> np.ndarray:

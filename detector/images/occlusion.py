@@ -16,7 +16,7 @@ from detector import InputError
 from detector.images.lungs import surroundings
 from detector.images.radiographs import SIZE, SUFFIXES, decode, file_bytes
 
-WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "around the lungs", "lungs only", "outline"
+WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "around both lungs", "lungs only", "outline"
 SUFFIX = "_mask"  # that the collection's lung masks have after the image's stem
 
 
@@ -26,7 +26,7 @@ class Occlusion:
 
     Attributes
     ----------
-    part : {"around the lungs", "lungs only", "outline"}
+    part : {"around both lungs", "lungs only", "outline"}
         What is shown. Around the lungs is what lies well outside of both and of what is between them: a mask's edge
         follows the disease, and leaves out what is behind the heart. The outline is the mask itself, white on black.
     files : mapping of str to Path, optional

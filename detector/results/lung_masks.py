@@ -12,7 +12,7 @@ import numpy as np
 
 from detector import InputError, printable
 from detector.command_line import DISCLAIMER
-from detector.images.lungs import Lungs, describe, enlarged
+from detector.images.lungs import Lungs, describe, enlarged, without_specks
 from detector.images.occlusion import SUFFIX
 from detector.images.radiographs import Radiograph, decode, file_bytes, from_decoded
 from detector.network.backbone import BATCH, Backbone, NetworkInput
@@ -78,11 +78,11 @@ def find_all(
         if not images:
             continue
         masks = backbone.lungs(list(images), lambda one, images=images: images[one][0].pixels)
-        for (one, (radiograph, picture)), small in zip(images.items(), masks, strict=True):
-            lungs = describe(small)
+        for (one, (radiograph, picture)), mask in zip(images.items(), masks, strict=True):
+            lungs, small = describe(mask), without_specks(mask)
             if lungs.found:
-                mask = enlarged(small, radiograph.height, radiograph.width)
-                files = {output / f"{one.path.stem}{SUFFIX}.png": as_png(np.where(mask, 255, 0).astype(np.uint8))}
+                marked = enlarged(small, radiograph.height, radiograph.width)
+                files = {output / f"{one.path.stem}{SUFFIX}.png": as_png(np.where(marked, 255, 0).astype(np.uint8))}
                 if picture is not None:
                     files[output / f"{one.path.stem}{OVERLAY}.png"] = as_png(drawn_over(picture, small))
                 write_together(files)
