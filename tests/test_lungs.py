@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import SHARED, needs, picture, refusal, refused, script
+from conftest import SAID, SHARED, needs, picture, refusal, refused, script
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -242,6 +242,7 @@ def test_a_model_of_lungs_only_does_to_a_new_film_what_it_was_trained_with(tmp_p
     outputs = ("--gradcam", "maps", "--json", "p.json")
     done = script("predict_covid19.py", "film.png", "black.png", "-m", f"m.{suffix}", *outputs, cwd=tmp_path)
     assert done.returncode == 1
+    SAID.append(("predict_covid19.py black.png -m m.h5", done.stderr))
     assert "black.png: no lungs were found, and this model looks at nothing else" in done.stderr
     answer = json.loads((tmp_path / "p.json").read_text())["predictions"]
     assert [one["file"] for one in answer] == ["film.png"]

@@ -131,12 +131,12 @@ def conclude(results: Sequence[Result], called: Proportion | None, positive: str
 
 
 def tells_around_the_lungs(by_name: dict[str, Area]) -> bool:
-    """Say whether what is left without the lungs tells the classes, and better than the shape of the hole does.
+    """Say whether what is left without the lungs tells the classes, and surely better than the shape of the hole does.
 
-    Opacities at a lung's border move the border that is found, and with it the hole.
+    Opacities at a lung's border move the border that is found, and with it the hole. Surely is: the intervals do not meet.
     """
     without, hole = by_name.get(WITHOUT), by_name.get(HOLE)
-    return without is not None and without.low > max(TELLS, hole.value if hole else 0.0)
+    return without is not None and without.low > max(TELLS, hole.high if hole else 0.0)
 
 
 def _tells_without_the_lungs(by_name: dict[str, Area]) -> list[str]:

@@ -121,10 +121,7 @@ def as_png(pixels: np.ndarray) -> bytes:
     """Return pixels, grey or RGB, as the bytes of a PNG file."""
     import cv2
 
-    done, data = cv2.imencode(".png", pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise InputError("an image could not be encoded as PNG")
-    return data.tobytes()
+    return cv2.imencode(".png", pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def line(found: Found) -> str:
