@@ -133,7 +133,7 @@ def conclude(results: Sequence[Result], called: Proportion | None, positive: str
 def tells_around_the_lungs(by_name: dict[str, Area]) -> bool:
     """Say whether what is left without the lungs tells the classes, and surely better than the shape of the hole does.
 
-    Opacities at a lung's border move the border that is found, and with it the hole. Surely is: the intervals do not meet.
+    Opacities at a lung's border move the border that is found, and with it the hole. Surely: the intervals do not meet.
     """
     without, hole = by_name.get(WITHOUT), by_name.get(HOLE)
     return without is not None and without.low > max(TELLS, hole.high if hole else 0.0)
