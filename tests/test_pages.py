@@ -14,13 +14,16 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import ROOT, refused, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_radiographs import dicom
 
 from detector.audit.check import Check
+from detector.images import phantom
 from detector.results import page, prediction, prediction_page, training_page
 
 HOSTILE = (
@@ -85,6 +88,21 @@ def test_any_name_is_text(name):
     harmless(predictions_page([name], note=name))
 
 
+def test_five_hundred_images_make_a_small_page():
+    drawn = [phantom.draw(seed % 2 == 0, seed) for seed in range(8)]
+    films = [page.film_uri(np.repeat(cv2.resize(one, (224, 224))[..., None], 3, axis=2)) for one in drawn]
+    heat = page.heat_uri(np.random.default_rng(0).random((14, 14)))
+    done = [
+        prediction.Prediction(Path(f"{number}.png"), "covid", [0.75, 0.25], "", films[number % 8], heat)
+        for number in range(page.MOST)
+    ]
+    description = prediction.Description(["covid", "normal"], "covid", "corner")
+    data = prediction_page.prediction_page(done, [], description, "m.h5")
+    assert data.count(b"<details>") == 500
+    # Figures and their tables, which a training run adds, take half a MiB.
+    assert len(data) < 4.5 * 2**20
+
+
 def test_the_verdict_comes_first():
     from detector.statistics.evaluation import evaluate
 
@@ -113,10 +131,21 @@ def run(tmp_path_factory):
             writer = csv.DictWriter(file, rows[0].keys())
             writer.writeheader()
             writer.writerows(rows)
+    film = next((folder / "data" / "covid").glob("*.png"))
+    (folder / "strangers").mkdir()
+    for name in HOSTILE:
+        shutil.copy(film, folder / "strangers" / f"{name.replace('/', '')}.png")
+    dicom(
+        folder / "strangers" / "film.dcm",
+        np.arange(4096, dtype=np.uint16).reshape(64, 64),
+        12,
+        "MONOCHROME2",
+        PatientName=HOSTILE[0],
+    )
     for command in (
         ("train_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 3),
         ("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 3, "--repeats", 1),
-        ("predict_covid19.py", "data", "--json", "said/p.json"),
+        ("predict_covid19.py", "data", "strangers", "--json", "said/p.json"),
     ):
         done = script(*command, cwd=folder)
         assert done.returncode == 0, done.stderr
