@@ -64,7 +64,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.external import evaluate_external, read_model
     from detector.audit.verdict import LUNGS, conclude
     from detector.datasets import clinical
-    from detector.images.occlusion import find_masks
+    from detector.images.occlusion import find_masks, require_same_shape
     from detector.results import audit_run
     from detector.training.extraction import open_dataset
 
@@ -76,6 +76,8 @@ def main(arguments: list[str] | None) -> int:
     saved = read_model(options.model, recipe) if options.external else None
 
     extractor = open_dataset(sets.dataset, log, pooling=recipe.pooling, **extractor_options(options))
+    images = zip(sets.dataset.images, extractor.traits, strict=True)
+    require_same_shape(masks, {image.path.stem: (traits.width, traits.height) for image, traits in images})
     settings = Settings(
         options.positive, recipe, options.adjust, options.folds, options.repeats, options.seed, options.columns
     )

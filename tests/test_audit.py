@@ -130,6 +130,9 @@ def test_masks_are_matched_by_stem(tmp_path):
     found = occlusion.find_masks(tmp_path / "masks", [tmp_path / "a.jpg", tmp_path / "b.jpg"])
     assert found.keys() == {"a"}
     assert occlusion.read_mask(found["a"]).mean() == pytest.approx(0.15, abs=0.02)
+    occlusion.require_same_shape(found, {"a": (1600, 2000)})
+    with refusal("a_mask.png is 80 x 100 pixels, its image 100 x 100"):
+        occlusion.require_same_shape(found, {"a": (100, 100)})
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
     with refusal("marks no lungs"):
         occlusion.read_mask(found["a"])

@@ -17,6 +17,7 @@ from detector.images.lungs import surroundings
 from detector.images.radiographs import SIZE, SUFFIXES, decode, file_bytes
 
 WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "around both lungs", "lungs only", "outline"
+SHAPES_APART = 0.02  # relative difference of width over height that rounding may make
 SUFFIX = "_mask"  # that the collection's lung masks have after the image's stem
 
 
@@ -102,3 +103,26 @@ def find_masks(folder: Path, images: Iterable[Path]) -> dict[str, Path]:
             f"--masks {folder} holds no mask of any image; a mask is named as its image, or with {SUFFIX} on"
         )
     return found
+
+
+def require_same_shape(masks: Mapping[str, Path], sizes: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse masks that have another shape than their image: they are of another film, or of a part of it.
+
+    Parameters
+    ----------
+    masks : mapping of str to Path
+        By the image's stem.
+    sizes : mapping of str to (int, int)
+        Width and height of each image, in pixels. A mask may be smaller or larger, not wider or taller in proportion.
+
+    Raises
+    ------
+    InputError
+    """
+    for stem, path in masks.items():
+        height, width = decode(file_bytes(path), path).pixels.shape[:2]
+        wide, high = sizes[stem]
+        if abs(width * high / (height * wide) - 1) > SHAPES_APART:
+            raise InputError(
+                f"{path} is {width} x {height} pixels, its image {wide} x {high}: a mask has its image's shape"
+            )
