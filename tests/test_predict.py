@@ -77,10 +77,11 @@ def test_overlays(trained, tmp_path):
         picture(tmp_path / name, 5, (300, 200))
     done = script("predict_covid19.py", "-m", trained / "m.h5", "a", "b", "--gradcam", "cam", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    overlays = sorted((tmp_path / "cam").iterdir())
+    overlays = sorted((tmp_path / "cam").glob("*.png"))
     assert [path.name for path in overlays] == ["a-x.png.gradcam.png", "b-x.png.gradcam.png"]
     with Image.open(overlays[0]) as figure:
         assert min(figure.size) > 400
+    assert (tmp_path / "cam" / "report.html").is_file()
 
 
 def test_grad_cam_finds_what_speaks_for_the_class(weights):
@@ -203,10 +204,11 @@ def test_an_audit_of_a_model_with_another_base_or_pooling(trained, tmp_path):
 
 
 def test_an_honest_model_is_read(trained):
-    weights, head, description = model_file.read(trained / "m.h5")
+    weights, head, description, decoder = model_file.read(trained / "m.h5")
     assert len(weights) == 13
     assert [array.shape for array in head] == [(512, 64), (64,), (64, 2), (2,)]
     assert description.classes == ["covid", "normal"]
+    assert (description.lungs, decoder) == ("all", None)
 
 
 @settings(max_examples=20, deadline=None)

@@ -157,9 +157,8 @@ def test_kept_weights_of_another_length(tmp_path):
 
 def test_features_that_are_not_finite(tmp_path, monkeypatch, weights):
     base = backbone.Backbone(weights, Cache(None))
-    monkeypatch.setattr(
-        base, "forward", lambda pixels, precision: np.full((len(pixels), backbone.WIDTH), np.nan, np.float32)
-    )
+    nothing = np.full((1, backbone.WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool)
+    monkeypatch.setattr(base, "forward", lambda pixels, precision: nothing)
     view = backbone.NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with refusal("bfloat16 features that are not finite"):
         base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)
