@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +14,13 @@ from detector.audit.subgroups import Subgroup
 from detector.command_line import progress
 from detector.datasets import clinical, overview
 from detector.network.backbone import BATCH, NetworkInput
+from detector.network.gradcam import CELLS, Maps
 from detector.results import page
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.probabilities import Calibration
+from detector.storage.cache import key
 from detector.training.extraction import FeatureExtractor
 from detector.training.outcome import Outcome
-
-Maps = Callable[[list[np.ndarray], np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -146,34 +147,58 @@ def by_surety(extractor: FeatureExtractor, outcome: Outcome) -> np.ndarray:
 def cards(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, maps: Maps) -> list[Card]:
     """Return the images of a page, each with where the model looked for what it said."""
     positive = outcome.evaluation.classes.index(outcome.evaluation.positive)
+    classes = outcome.evaluation.classes
+    heats = heat_of(extractor, outcome, order, maps)
     found = []
-    starts = range(0, len(order), BATCH)
-    for start in progress(starts, len(starts), "where the model looked", extractor.log.quiet, "batch"):
-        part = order[start : start + BATCH]
-        rows = outcome.held_out[part]
-        images = [extractor.dataset.images[row] for row in rows]
-        inputs = [
-            NetworkInput(image.path, extractor.traits[row].digest) for image, row in zip(images, rows, strict=True)
-        ]
-        pixels = np.stack([extractor.pixels(one, extractor.hide) for one in inputs])
-        extra = clinical.encode(outcome.fitted.columns, [image.row for image in images])
-        given = [pixels.astype(np.float32) / 255, *([extra] if extra.shape[1] else [])]
-        heats = maps(given if len(given) > 1 else given[0], outcome.predicted[0][part])
-        for position, image, film, heat in zip(part, images, pixels, heats, strict=True):
-            said, label = int(outcome.predicted[0][position]), image.label
-            classes = outcome.evaluation.classes
-            found.append(
-                Card(
-                    image.file,
-                    label,
-                    classes.index(label),
-                    classes[said],
-                    classes[said] == label,
-                    float(outcome.probabilities[0][position, positive]),
-                    str(extractor.patients[outcome.held_out[position]]),
-                    page.film_uri(film),
-                    page.heat_uri(heat),
-                    {"file": image.file, "class": label, **image.row},
-                )
+    for position, heat in zip(order, heats, strict=True):
+        row, said = outcome.held_out[position], classes[int(outcome.predicted[0][position])]
+        image = extractor.dataset.images[row]
+        film = extractor.pixels(NetworkInput(image.path, extractor.traits[row].digest), extractor.hide)
+        found.append(
+            Card(
+                file=image.file,
+                label=image.label,
+                label_index=classes.index(image.label),
+                predicted=said,
+                right=said == image.label,
+                probability=float(outcome.probabilities[0][position, positive]),
+                patient=str(extractor.patients[row]),
+                film=page.film_uri(film),
+                heat=page.heat_uri(heat),
+                row={"file": image.file, "class": image.label, **image.row},
             )
+        )
     return found
+
+
+def heat_of(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, maps: Maps) -> list[np.ndarray]:
+    """Return where the model looked on each image for what it said, (14, 14); kept, since a second run asks the same."""
+    head = hashlib.sha256(b"".join(array.tobytes() for array in outcome.fitted.trained.weights)).hexdigest()
+    rows, said = outcome.held_out[order], outcome.predicted[0][order]
+    part = extractor.hide.part if extractor.hide else ""
+    values = [extractor.dataset.images[row].row for row in rows]
+    extra = clinical.encode(outcome.fitted.columns, values)
+    names = [
+        key(
+            kind="heat",
+            image=extractor.traits[row].digest,
+            head=head,
+            said=int(label),
+            part=part,
+            clinical=beside.tolist(),
+        )
+        for row, label, beside in zip(rows, said, extra, strict=True)
+    ]
+    cache = extractor.backbone.cache
+    held = {name: np.frombuffer(data, "<f4").reshape(CELLS, CELLS) for name, data in cache.get(names).items() if data}
+    missing = np.array([i for i, name in enumerate(names) if name not in held], int)
+    starts = range(0, len(missing), BATCH)
+    for start in progress(starts, len(starts), "where the model looked", extractor.log.quiet, "batch"):
+        batch = missing[start : start + BATCH]
+        inputs = [NetworkInput(extractor.dataset.images[row].path, extractor.traits[row].digest) for row in rows[batch]]
+        pixels = np.stack([extractor.pixels(one, extractor.hide) for one in inputs]).astype(np.float32) / 255
+        heats = maps([pixels, extra[batch]] if extra.shape[1] else pixels, said[batch])
+        done = {names[i]: heat.astype("<f4") for i, heat in zip(batch, heats, strict=True)}
+        cache.put({name: heat.tobytes() for name, heat in done.items()})
+        held |= done
+    return [held[name] for name in names]
