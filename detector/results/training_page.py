@@ -172,7 +172,7 @@ def cards(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, maps
 
 
 def heat_of(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, maps: Maps) -> list[np.ndarray]:
-    """Return where the model looked on each image for what it said, (14, 14); kept, since a second run asks the same."""
+    """Return where the model looked on each image for what it said, (14, 14); kept: a second run asks it again."""
     head = hashlib.sha256(b"".join(array.tobytes() for array in outcome.fitted.trained.weights)).hexdigest()
     rows, said = outcome.held_out[order], outcome.predicted[0][order]
     part = extractor.hide.part if extractor.hide else ""
