@@ -44,6 +44,7 @@ def results(**values: float) -> list[experiments.Result]:
         "external": f"{external.EXTERNAL} elsewhere",
         "shuffled": experiments.SHUFFLED,
         "hole": experiments.HOLE,
+        "outline": experiments.OUTLINE,
         "alike": experiments.ALIKE,
         "frame": experiments.FRAME,
         "age": experiments.AGE,
@@ -87,6 +88,11 @@ def test_the_tutorials_data_is_its_source():
         ({"trained": 0.93, "shuffled": 0.5}, None, verdict.OPEN),
         ({"trained": 0.93, "without": 0.69, "hole": 0.66, "only": 0.9, "shuffled": 0.5}, None, verdict.LUNGS),
         ({"trained": 0.93, "without": 0.9, "hole": 0.66, "only": 0.9, "shuffled": 0.5}, None, verdict.SOURCE),
+        (
+            {"trained": 1.0, "without": 0.78, "hole": 0.53, "outline": 0.93, "only": 1.0, "shuffled": 0.5},
+            None,
+            verdict.OPEN,
+        ),
     ],
 )
 def test_verdicts(values, called, learnt):

@@ -14,6 +14,7 @@ from detector.audit.experiments import (
     HOLE,
     ONLY,
     ORIGIN,
+    OUTLINE,
     SEX,
     SHUFFLED,
     SOURCES,
@@ -131,12 +132,13 @@ def conclude(results: Sequence[Result], called: Proportion | None, positive: str
 
 
 def tells_around_the_lungs(by_name: dict[str, Area]) -> bool:
-    """Say whether what is left without the lungs tells the classes, and surely better than the shape of the hole does.
+    """Say whether what is left without the lungs tells the classes, and surely better than shapes do.
 
-    Opacities at a lung's border move the border that is found, and with it the hole. Surely: the intervals do not meet.
+    Opacities at a lung's border move the border that is found, and with it the hole: what the hole's shape tells, and
+    what a network reads from the lungs' outline, may be the disease. Surely: the intervals do not meet.
     """
-    without, hole = by_name.get(WITHOUT), by_name.get(HOLE)
-    return without is not None and without.low > max(TELLS, hole.high if hole else 0.0)
+    shapes = [by_name[name].high for name in (HOLE, OUTLINE) if name in by_name]
+    return WITHOUT in by_name and by_name[WITHOUT].low > max([TELLS, *shapes])
 
 
 def _tells_without_the_lungs(by_name: dict[str, Area]) -> list[str]:
