@@ -263,7 +263,8 @@ def test_phantoms_are_judged_by_their_lungs(tmp_path):
     assert written["verdict"]["learnt"] == verdict.LUNGS, done.stdout
     values = {one["name"]: one["auc"]["value"] for one in written["experiments"]}
     assert values[experiments.TRAINED] > 0.75
-    assert values[experiments.WITHOUT] < 0.7
+    # Of few films some is left by luck; the verdict allows half of what lies above chance.
+    assert values[experiments.WITHOUT] - 0.5 < verdict.KEPT * (values[experiments.TRAINED] - 0.5)
     with Image.open(tmp_path / "out" / "audit.png") as figure:
         assert min(figure.size) > 500
     assert "Verdict: " in done.stdout

@@ -241,7 +241,7 @@ def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     one = next((folder / "data" / "covid").glob("*.png"))
     done = script("predict_covid19.py", "-m", folder / "k/m.keras", one, "--gradcam", "cam", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "cam").iterdir())) == 1
+    assert len(list((tmp_path / "cam").glob("*.gradcam.png"))) == 1
 
 
 def test_what_a_probe_is_not_asked_for(trained, tmp_path):

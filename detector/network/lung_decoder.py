@@ -7,6 +7,7 @@ for semantic segmentation", CVPR 2015. `lung_decoder.md` says what its weights w
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def read(path: Path = FILE, digest: str = DIGEST) -> Arrays:
         raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise InputError(f"{path} was changed: it is not the lung decoder that this program was made with")
-    numbers = np.load(path, allow_pickle=False)
+    numbers = np.lib.format.read_array(io.BytesIO(data))
     arrays, start = [], 0
     for _, shape in shapes():
         for part in (shape, shape[-1:]):
