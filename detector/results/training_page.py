@@ -131,6 +131,8 @@ def rows_of(result: Evaluation, figures: Mapping[str, Figure]) -> list[dict[str,
                         "drawn": False,
                     }
                 )
+        elif np.isnan(figure.low):
+            rows.append({"name": name, "text": f"{figure.value:.2f}; too few images for an interval"})
         else:
             rows.append({"name": name, "value": figure.value, "low": figure.low, "high": figure.high, "drawn": True})
     return rows
