@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test browser notebook lint format bench bench-scale bench-figures bench-audit bench-lungs lungs torture fuzz errors audit-deps lock clean help
+.PHONY: demo test browser notebook pictures lint format bench bench-scale bench-figures bench-audit bench-lungs lungs torture fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint    install, check format, style, and which folder imports from which"
 	@echo "make browser   install what the tests of the pages need beside Chromium and npm; without it they are skipped"
 	@echo "make notebook   install, run tutorial.ipynb from top to bottom and leave lesson/tutorial.html (about three minutes)"
+	@echo "make pictures   run the demo and the notebook, take the README's pictures of their pages with chromium"
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
 	@echo "make bench-scale   measure memory and time at 500 and 5,000 images"
@@ -72,6 +73,12 @@ browser: $(VENV)/installed-browser
 notebook: $(VENV)/installed-notebook
 	$(BIN)/jupyter nbconvert --to html --execute tutorial.ipynb --output-dir lesson --output tutorial
 	@echo "Made: lesson/tutorial.html (the notebook, run), lesson/clean.html, lesson/planted.html and lesson/audit/report.html (its pages)"
+
+SHOT := chromium --headless --no-sandbox --disable-gpu --hide-scrollbars
+
+pictures: demo notebook
+	$(SHOT) --window-size=1000,1750 --screenshot=docs/figures/report.png file://$(CURDIR)/demo/report.html
+	$(SHOT) --window-size=1000,1250 --screenshot=docs/figures/audit-report.png file://$(CURDIR)/lesson/audit/report.html
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
