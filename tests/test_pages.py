@@ -140,7 +140,7 @@ def run(tmp_path_factory):
         np.arange(4096, dtype=np.uint16).reshape(64, 64),
         12,
         "MONOCHROME2",
-        PatientName=HOSTILE[0],
+        StudyDescription=HOSTILE[0],
     )
     for command in (
         ("train_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 3),
