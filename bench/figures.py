@@ -7,25 +7,20 @@ import csv
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from measure import ROOT, machine, run
 
+from detector.images import shortcuts
+
 NAMES = ("auc", "auc within source", "auc of the origin", "auc of the frame", "auc among alike films")
-Change = Callable[[np.ndarray, int], np.ndarray]
+Change = Callable[[np.ndarray], np.ndarray]
 
 
-def blurred(film: np.ndarray, number: int) -> np.ndarray:
-    return cv2.GaussianBlur(film, (0, 0), 1.2)
-
-
-def darkened(film: np.ndarray, number: int) -> np.ndarray:
-    return np.rint(255 * (film / 255) ** 1.25).astype(np.uint8)
-
-
-def marked(film: np.ndarray, number: int) -> np.ndarray:
+def marked(film: np.ndarray) -> np.ndarray:
     film = film.copy()
     film[8:40, 470:500] = 255
     return film
@@ -33,8 +28,8 @@ def marked(film: np.ndarray, number: int) -> np.ndarray:
 
 PLANTED: dict[str, Change | None] = {
     "nothing": None,
-    "blur": blurred,
-    "gamma": darkened,
+    "blur": partial(shortcuts.plant, kind="blur", strength=2, seed=0),
+    "gamma": partial(shortcuts.plant, kind="gamma", strength=2, seed=0),
     "mark": marked,
     "origin": None,
 }
@@ -43,8 +38,8 @@ PLANTED: dict[str, Change | None] = {
 def plant(folder: Path, kind: str) -> None:
     """Change the covid films, or let four of five of each class come from an origin of its own."""
     if change := PLANTED[kind]:
-        for number, path in enumerate(sorted((folder / "covid").glob("*.png"))):
-            cv2.imwrite(str(path), change(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), number))
+        for path in sorted((folder / "covid").glob("*.png")):
+            cv2.imwrite(str(path), change(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)))
     if kind != "origin":
         return
     for label, usual, other in (("covid", "a", "b"), ("normal", "b", "a")):

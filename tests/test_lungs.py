@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 from detector.images import lungs, phantom, shortcuts
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 from detector.network import lung_decoder
-from detector.network.backbone import Backbone, NetworkInput
+from detector.network.backbone import Backbone, NetworkInput, _lungs_key
 from detector.storage.cache import Cache
 
 
@@ -124,6 +125,16 @@ def test_lungs_come_with_the_features_and_are_kept(weights, tmp_path):
         truth = phantom.draw_lungs(seed)[::2, ::2]
         assert dice(lungs.enlarged(mask, 256, 256), truth) > 0.75
         assert lungs.describe(mask).warning == ""
+
+
+@pytest.mark.parametrize("damage", [b"", b"no mask", zlib.compress(bytes(10)), zlib.compress(bytes(10**7))])
+def test_a_kept_mask_that_is_none_is_found_anew(weights, tmp_path, damage):
+    one = NetworkInput(tmp_path / "0.png", f"{0:064x}")
+    Cache(tmp_path / "cache").put({_lungs_key(one.digest): damage})
+    backbone = Backbone(weights, Cache(tmp_path / "cache"))
+    (mask,) = backbone.lungs([one], lambda _: film(0, True))
+    assert backbone.computed == 1
+    assert lungs.describe(mask).found
 
 
 def test_parts_of_an_image_are_shown():

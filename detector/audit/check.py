@@ -43,7 +43,7 @@ class Check:
         return f"{'!' if self.alarming else '-'} {self.found}"
 
     def __str__(self) -> str:
-        return f"{'!' if self.alarming else '-'} {self.found} {self.why} {self.run}".rstrip()
+        return f"{self.short} {self.why} {self.run}".rstrip()
 
 
 @dataclass(frozen=True)

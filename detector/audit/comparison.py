@@ -11,7 +11,8 @@ import numpy as np
 from detector import InputError
 from detector.audit.figures import Scored
 from detector.audit.image_sets import ImageSets
-from detector.audit.traits import linear_area
+from detector.audit.traits import area_or_why
+from detector.images.inspection import first_names
 from detector.images.lungs import coarse, describe, surroundings
 from detector.images.occlusion import WITHOUT_LUNGS, Occlusion
 from detector.statistics import split
@@ -122,7 +123,7 @@ def compare(
         Which images.
     positive : str, optional
         The class that is told from all others.
-    part : {"without lungs", "lungs only", "outline"}, optional
+    part : {"around both lungs", "lungs only", "outline"}, optional
         What is shown; by default everything.
 
     Returns
@@ -136,8 +137,7 @@ def compare(
         if not _can_be_validated(audit, rows):
             return f"undefined, lungs were found in {len(rows)} images only"
     audit.extractor.log.info(f"{name}: {len(rows)} images...")
-    samples = feature_set(audit, rows, positive or audit.settings.positive, hide)
-    return cross_validated(audit, samples)
+    return cross_validated(audit, feature_set(audit, rows, positive or audit.settings.positive, hide))
 
 
 def cross_validated(audit: Audit, samples: FeatureSet, repeats: int | None = None) -> Area:
@@ -169,8 +169,7 @@ def hidden_shape(audit: Audit, name: str) -> Area | str:
     if not _can_be_validated(audit, rows):
         return f"undefined, lungs were found in {len(rows)} images only"
     columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, hide)])
-    found = linear_area(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
-    return found or "undefined, too few patients to cross-validate"
+    return area_or_why(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
 
 
 def _occlusion(
@@ -188,8 +187,7 @@ def _occlusion(
     found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)])
     if not found.all():
         names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
-        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        notes.append(f"{name}: without {listed}, in which no lungs were found")
+        notes.append(f"{name}: without {first_names(names)}, in which no lungs were found")
     return rows[found], Occlusion(part)
 
 

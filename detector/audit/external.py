@@ -10,8 +10,8 @@ import numpy as np
 
 from detector import InputError
 from detector.audit.comparison import Audit
-from detector.audit.experiments import Result
-from detector.audit.traits import frame_matrix, indicators, linear_area
+from detector.audit.experiments import FRAME, VIEW, Result
+from detector.audit.traits import area_or_why, frame_matrix, indicators, linear_area
 from detector.audit.verdict import figures
 from detector.datasets import clinical
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
@@ -23,8 +23,6 @@ from detector.training.recipes import Recipe
 
 EXTERNAL = "external"
 ONE_VIEW = "among films of one view"
-VIEW = "the view alone"
-FRAME = "the frame alone"
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,12 @@ def evaluate_external(
     beside: dict[str, Area | str] = {
         ONE_VIEW: "undefined, no view of both classes is known",
         VIEW: "undefined, not every view is known",
-        FRAME: "undefined, too few patients to cross-validate",
     }
     beside[ONE_VIEW] = patient_area(scores[None], truth, patients, seed, views) or beside[ONE_VIEW]
     if (views != "").all():
         beside[VIEW] = linear_area(indicators(views), truth, patients, seed) or beside[VIEW]
     traits = frame_matrix([audit.extractor.traits[row] for row in rows])
-    beside[FRAME] = linear_area(traits, truth, patients, seed) or beside[FRAME]
+    beside[FRAME] = area_or_why(traits, truth, patients, seed)
     result = Result(f"{EXTERNAL} {name}", "does the saved model travel?", area)
     return External(result, beside, _warning(area, beside))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.audit.traits import frame_matrix, linear_area, linear_scores, origin_matrix
+from detector.audit.traits import frame_matrix, linear_scores, origin_area
 from detector.statistics.intervals import Estimate, resampled
 from detector.statistics.probabilities import (
     Calibration,
@@ -86,7 +86,7 @@ def figures(
     )
     found: dict[str, Figure] = {
         WITHIN: within_source(scored),
-        ORIGIN: of_the_origin(extractor, truth, seed),
+        ORIGIN: origin_area(images, truth, extractor.patients, seed),
         FRAME: "undefined, too few patients to cross-validate",
         ALIKE: among_alike_films(scored),
         **of_probabilities(scored),
@@ -107,15 +107,6 @@ def within_source(scored: Scored) -> Area | str:
     """Compare images of one origin and one view only."""
     found = patient_area(scored.scores, scored.is_positive, scored.patients, scored.seed, scored.strata)
     return found or "undefined, no source holds both classes"
-
-
-def of_the_origin(extractor: FeatureExtractor, truth: np.ndarray, seed: int) -> Area | str:
-    """Tell the classes by origin and view alone, out of fold."""
-    images = extractor.dataset.images
-    if not all(image.origin for image in images):
-        return "undefined, not every image's origin is known"
-    found = linear_area(origin_matrix(images), truth, extractor.patients, seed)
-    return found or "undefined, too few patients to cross-validate"
 
 
 def among_alike_films(scored: Scored) -> Area | str:

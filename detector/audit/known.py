@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from detector.audit.comparison import Audit
-from detector.audit.traits import frame_matrix, indicators, linear_area, origin_matrix
+from detector.audit.traits import area_or_why, frame_matrix, indicators, origin_area
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.roc import Area
@@ -24,10 +24,9 @@ def frame(audit: Audit, name: str) -> Area | str:
 
 def origin(audit: Audit, name: str) -> Area | str:
     """Tell the classes by origin and view."""
-    images = [audit.extractor.dataset.images[row] for row in audit.sets.own]
-    if not all(image.origin for image in images):
-        return "undefined, not every image's origin is known"
-    return linear(audit, audit.sets.own, origin_matrix(images))
+    own = audit.sets.own
+    images = [audit.extractor.dataset.images[row] for row in own]
+    return origin_area(images, audit.is_positive(own), audit.extractor.patients[own], audit.settings.seed)
 
 
 def view(audit: Audit, name: str) -> Area | str:
@@ -47,8 +46,7 @@ def age(audit: Audit, name: str) -> Area | str:
 
 def linear(audit: Audit, rows: np.ndarray, columns: np.ndarray) -> Area | str:
     """Return how well a straight line through columns of numbers tells the classes."""
-    found = linear_area(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
-    return found or "undefined, too few patients to cross-validate"
+    return area_or_why(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
 
 
 def known_views(images: Sequence[Image]) -> Known:

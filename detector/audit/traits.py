@@ -105,3 +105,15 @@ def linear_area(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarr
     """Return the AUC of `linear_scores`, with an interval over patients; None where it cannot be estimated."""
     scores = linear_scores(columns, is_positive, patients, seed)
     return patient_area(scores[None], is_positive, patients, seed) if len(scores) else None
+
+
+def area_or_why(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Area | str:
+    """Return `linear_area`, or the words that say why there is none."""
+    return linear_area(columns, is_positive, patients, seed) or "undefined, too few patients to cross-validate"
+
+
+def origin_area(images: Sequence[Image], is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Area | str:
+    """Return how far origin and view alone get, without a pixel, or why that cannot be said."""
+    if not all(image.origin for image in images):
+        return "undefined, not every image's origin is known"
+    return area_or_why(origin_matrix(images), is_positive, patients, seed)

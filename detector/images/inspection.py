@@ -143,8 +143,10 @@ def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]
     for name, note in notes:
         if note:
             names.setdefault(note, []).append(str(name))
-    lines = []
-    for note, about in names.items():
-        more = f" and {len(about) - most} more" if len(about) > most else ""
-        lines.append(f"{', '.join(about[:most])}{more}: {note}")
-    return lines
+    return [f"{first_names(about, most)}: {note}" for note, about in names.items()]
+
+
+def first_names(names: Sequence[str], most: int = 3) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -6,10 +6,12 @@ For tests and lessons: a data set whose one class carries such a thing is told a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
+# Not at the start: a script names the kinds in its help, and NumPy takes longer than the help.
+if TYPE_CHECKING:
+    import numpy as np
 
-Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 STRENGTHS = (1, 2, 3)  # hardly seen, seen by who looks for it, plain
 
 
@@ -29,6 +31,8 @@ def plant(film: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
     -------
     ndarray of the same shape and type
     """
+    import numpy as np
+
     change, values = KINDS[kind]
     changed = change(film, values[STRENGTHS.index(strength)], np.random.default_rng(seed))
     return np.rint(np.clip(changed, 0, 255)).astype(np.uint8)
@@ -41,7 +45,7 @@ def _blur(film: np.ndarray, sigma: float, generator: np.random.Generator) -> np.
 
 
 def _sharpen(film: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
-    film = film.astype(np.float32)
+    film = film.astype("float32")
     return film + amount * (film - _blur(film, 2.0, generator))
 
 
@@ -78,6 +82,8 @@ def _mark(film: np.ndarray, side: float, generator: np.random.Generator) -> np.n
 
 def _border(film: np.ndarray, width: float, generator: np.random.Generator) -> np.ndarray:
     """A black border, as collimators and page scanners leave it."""
+    import numpy as np
+
     edge = max(1, round(width * min(film.shape)))
     bordered = np.zeros_like(film)
     bordered[edge:-edge, edge:-edge] = film[edge:-edge, edge:-edge]
@@ -94,6 +100,8 @@ def _crop(film: np.ndarray, share: float, generator: np.random.Generator) -> np.
 
 
 def _vignette(film: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    import numpy as np
+
     height, width = film.shape
     y, x = np.mgrid[:height, :width]
     distance = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / 0.5
@@ -110,7 +118,7 @@ def _rotate(film: np.ndarray, degrees: float, generator: np.random.Generator) ->
 
 # What each does, and how much of it at the three strengths: pixels of 512, exponents, shares of white, grey levels,
 # JPEG's quality, shares of the side, degrees.
-KINDS: dict[str, tuple[Change, tuple[float, float, float]]] = {
+KINDS: dict[str, tuple[Callable, tuple[float, float, float]]] = {
     "blur": (_blur, (0.6, 1.2, 2.0)),
     "sharpening": (_sharpen, (0.3, 0.8, 1.5)),
     "gamma": (_gamma, (1.1, 1.25, 1.6)),

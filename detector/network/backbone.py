@@ -90,7 +90,7 @@ class Backbone:
             Independent, to 1e-5, of the cache, of the order of the inputs and of the batches they fall into.
         """
         names = [self._key(one, precision) for one in inputs]
-        held = self._recall(names, inputs, precision, pixels, shown)
+        held = self._recall(names, _is_features, inputs, precision, pixels, shown)
         return np.stack([np.frombuffer(held[name], "<f4") for name in names])
 
     def lungs(
@@ -113,21 +113,22 @@ class Backbone:
         ndarray of shape (len(inputs), 224, 224), bool
         """
         names = [_lungs_key(one.digest) for one in inputs]
-        held = self._recall(names, inputs, "float32", pixels, shown)
+        held = self._recall(names, _is_mask, inputs, "float32", pixels, shown)
         return np.stack([_unpacked(held[name]) for name in names])
 
     def _recall(
         self,
         names: Sequence[bytes],
+        whole: Callable[[bytes], bool],
         inputs: Sequence[NetworkInput],
         precision: str,
         pixels: Callable[[NetworkInput], np.ndarray],
         shown: Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]],
     ) -> dict[bytes, bytes]:
-        """Return values by name: had before, from the cache, or computed now."""
+        """Return values by name: had before, from the cache if they are `whole`, or computed now."""
         # What this run has had already is not asked of the cache again, and not lost where there is none.
         held = self.cache.get(name for name in set(names) if name not in self._had)
-        self._had |= {name: value for name, value in held.items() if value}
+        self._had |= {name: value for name, value in held.items() if whole(value)}
         missing: dict[bytes, NetworkInput] = {}
         for one, name in zip(inputs, names, strict=True):
             if name not in self._had:
@@ -201,6 +202,18 @@ class Backbone:
 
 def _lungs_key(digest: str) -> bytes:
     return key(kind="lungs", image=digest, weights=DIGEST, decoder=lung_decoder.DIGEST, version=READER_VERSION)
+
+
+def _is_features(data: bytes) -> bool:
+    return len(data) == 4 * WIDTH
+
+
+def _is_mask(data: bytes) -> bool:
+    try:
+        # One byte more than a mask has: what expands without bound is cut off, and is none.
+        return len(zlib.decompressobj().decompress(data, SIZE * SIZE // 8 + 1)) == SIZE * SIZE // 8
+    except zlib.error:
+        return False
 
 
 def _packed(mask: np.ndarray) -> bytes:

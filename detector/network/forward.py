@@ -52,8 +52,8 @@ def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray], 
 
     Parameters
     ----------
-    weights : dict of str to (kernel, bias)
-    precision : {"float32", "bfloat16"}
+    weights, precision
+        As `pooled_maps` takes them.
 
     Returns
     -------

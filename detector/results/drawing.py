@@ -15,6 +15,11 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
 CAPTION = "Educational software, not a diagnosis."
 
 
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Return a colour such as `BLUE` as red, green and blue, 0…255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches, with the notice in its corner."""
     import matplotlib

@@ -16,7 +16,7 @@ from detector.images.lungs import Lungs, describe, enlarged, without_specks
 from detector.images.occlusion import SUFFIX
 from detector.images.radiographs import Radiograph, decode, file_bytes, from_decoded
 from detector.network.backbone import BATCH, Backbone, NetworkInput
-from detector.results.drawing import BLUE, ORANGE
+from detector.results.drawing import BLUE, ORANGE, rgb
 from detector.storage.files import write_together
 
 OVERLAY = "_overlay"
@@ -108,12 +108,11 @@ def drawn_over(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     import cv2
 
     inside = enlarged(mask, *picture.shape[:2])
-    blue, orange = (tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) for colour in (BLUE, ORANGE))
-    tinted = np.where(inside[..., None], (1 - TINT) * picture + TINT * np.array(orange), picture).astype(np.uint8)
+    tinted = np.where(inside[..., None], (1 - TINT) * picture + TINT * np.array(rgb(ORANGE)), picture).astype(np.uint8)
     contours, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     thickness = max(1, round(max(picture.shape) / 300))
-    cv2.drawContours(tinted, contours, -1, blue, 3 * thickness)
-    cv2.drawContours(tinted, contours, -1, orange, thickness)
+    cv2.drawContours(tinted, contours, -1, rgb(BLUE), 3 * thickness)
+    cv2.drawContours(tinted, contours, -1, rgb(ORANGE), thickness)
     return tinted
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from detector import printable
 from detector.command_line import DISCLAIMER
-from detector.results.drawing import ORANGE
+from detector.results.drawing import ORANGE, rgb
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST = 500  # images on a page: with more it could not be opened everywhere
@@ -82,9 +82,8 @@ def heat_uri(heat: np.ndarray) -> str:
     """Return a heat map, (14, 14) in [0, 1], as an address that holds it: orange where it is warm, clear elsewhere."""
     import cv2
 
-    red, green, blue = (int(ORANGE[i : i + 2], 16) for i in (1, 3, 5))
     pixels = np.empty((*heat.shape, 4), np.uint8)
-    pixels[..., :3] = blue, green, red
+    pixels[..., :3] = rgb(ORANGE)[::-1]
     pixels[..., 3] = np.rint(255 * np.clip(heat, 0, 1))
     return png_uri(cv2.imencode(".png", pixels)[1].tobytes())
 

@@ -87,8 +87,10 @@ def predict_all(
     from detector.datasets import clinical
 
     description = saved.description
-    run = _compiled(saved)
-    maps, seen = _looking(saved) if overlays is not None or pictured else (None, 0.0)
+    runtime.ready()
+    model = saved.joined()
+    run = _compiled(model, saved)
+    maps, seen = _looking(model, saved) if overlays is not None or pictured else (None, 0.0)
     positive = description.classes.index(description.positive)
     for start in range(0, len(paths), BATCH):
         batch = list(_readable(paths[start : start + BATCH], failures))
@@ -119,22 +121,21 @@ def predict_all(
             yield one
 
 
-def _looking(saved: SavedModel) -> tuple[Maps, float]:
+def _looking(model: object, saved: SavedModel) -> tuple[Maps, float]:
     """Return what makes heat maps, and the share of width and height that the head's pooling sees."""
     from detector.network.gradcam import CELLS, heat_maps, seen_cells
 
-    # Of a model that looks at lungs only: what it does with what it is shown.
-    model = join(saved.weights, saved.head, saved.description.pool)
+    if saved.decoder is not None:
+        # Of a model that looks at lungs only: what it does with what it is shown.
+        model = join(saved.weights, saved.head, saved.description.pool)
     return heat_maps(model), seen_cells(model) / CELLS
 
 
-def _compiled(saved: SavedModel) -> Callable[[Sequence[np.ndarray]], tuple[object, object]]:
+def _compiled(model: object, saved: SavedModel) -> Callable[[Sequence[np.ndarray]], tuple[object, object]]:
     """Return a function from a model's inputs to probabilities and to where it looks, (n, 224, 224, 1), 1 or 0."""
-    runtime.ready()
     import keras
     import tensorflow as tf
 
-    model = saved.joined()
     lungs = keras.ops.ones_like(model.inputs[0][..., :1]) if saved.decoder is None else model.get_layer(MASK).output
     both = keras.Model(model.inputs, [model.output, lungs])
     return tf.function(lambda inputs: both(inputs, training=False), reduce_retracing=True, autograph=False)

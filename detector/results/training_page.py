@@ -192,7 +192,11 @@ def heat_of(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, ma
         for row, label, beside in zip(rows, said, extra, strict=True)
     ]
     cache = extractor.backbone.cache
-    held = {name: np.frombuffer(data, "<f4").reshape(CELLS, CELLS) for name, data in cache.get(names).items() if data}
+    held = {
+        name: np.frombuffer(data, "<f4").reshape(CELLS, CELLS)
+        for name, data in cache.get(names).items()
+        if len(data) == 4 * CELLS**2
+    }
     missing = np.array([i for i, name in enumerate(names) if name not in held], int)
     starts = range(0, len(missing), BATCH)
     for start in progress(starts, len(starts), "where the model looked", extractor.log.quiet, "batch"):
