@@ -6,6 +6,7 @@ import argparse
 import textwrap
 from pathlib import Path
 
+from detector.cluster.flags import add_ray, ray_options
 from detector.command_line import (
     BAD,
     GOOD,
@@ -48,6 +49,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--clinical", metavar="COLUMN,…", help="columns of manifest.csv to judge alone")
     parser.add_argument("--timings", action="store_true", help="say where the time went")
     add_common(parser, tensorflow=True)
+    add_ray(parser)
     options = parser.parse_args(arguments)
     options.report = None if options.no_report else options.report or options.output / "report.html"
     options.columns = [name.strip() for name in options.clinical.split(",")] if options.clinical else []
@@ -75,7 +77,9 @@ def main(arguments: list[str] | None) -> int:
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}
     saved = read_model(options.model, recipe) if options.external else None
 
-    extractor = open_dataset(sets.dataset, log, pooling=recipe.pooling, **extractor_options(options))
+    extractor = open_dataset(
+        sets.dataset, log, pooling=recipe.pooling, ray=ray_options(options), **extractor_options(options)
+    )
     images = zip(sets.dataset.images, extractor.traits, strict=True)
     require_same_shape(masks, {image.path.stem: (traits.width, traits.height) for image, traits in images})
     settings = Settings(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from detector import printable
+from detector.cluster.flags import add_ray, ray_options
 from detector.command_line import DISCLAIMER, Parser, add_common, add_report, progress, run, say
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
@@ -26,6 +27,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add_report(parser, "beside --json, --csv or --gradcam")
     add_common(parser, seed=False)
+    add_ray(parser)
     options = parser.parse_args(arguments)
     beside = [path.parent for path in (options.json, options.csv) if path] + [options.gradcam] * bool(options.gradcam)
     if options.report is None and beside and not options.no_report:
@@ -37,6 +39,7 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
 
     from detector import InputError
+    from detector.cluster.connection import connect
     from detector.datasets import clinical_table
     from detector.images.inspection import named_notes
     from detector.network import model_file, runtime
@@ -50,13 +53,15 @@ def main(arguments: list[str] | None) -> int:
     require_outputs({flag: path for flag, path in outputs.items() if path})
     if not options.model.is_file():
         raise InputError(f"model {options.model} is not a file; train one with train_covid19.py, or give it with -m")
+    ray = ray_options(options)
+    cluster = connect(ray) if ray else None
     runtime.start(options.verbose)
     saved = model_file.read(options.model)
     values = clinical_table.read(options.clinical, saved.description.clinical)
     paths = prediction.list_images(options.files)
     done, failures = [], []
     pictured = page.MOST if options.report else 0
-    batches = prediction.predict_all(saved, paths, values, failures, options.gradcam, pictured)
+    batches = prediction.predict_all(saved, paths, values, failures, options.gradcam, pictured, cluster)
     for one in progress(batches, len(paths), "predicting", options.quiet):
         done.append(one)
     for line in prediction.table(done, saved.description.classes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from detector.cluster.flags import add_ray, ray_options
 from detector.command_line import (
     BAD,
     Log,
@@ -52,6 +53,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--allow-missing-shortcut", action="store_true", help="even if absence of values tells classes")
     parser.add_argument("--timings", action="store_true", help="say where the time went")
     add_common(parser, tensorflow=True)
+    add_ray(parser)
     options = parser.parse_args(arguments)
     options.evaluation = options.evaluation or options.plot.parent / "evaluation.png"
     options.json = options.json or options.model.parent / "covid19.json"
@@ -78,7 +80,9 @@ def main(arguments: list[str] | None) -> int:
     training_run.require_outputs(options)
     images = steps.load_images(options)
     positive = images.classes.index(options.positive)
-    extractor = open_dataset(images, log, pooling=recipe.pooling, **extractor_options(options))
+    extractor = open_dataset(
+        images, log, pooling=recipe.pooling, ray=ray_options(options), **extractor_options(options)
+    )
     overview.tell(log, overview.of_images(images.images))
     steps.look_at_lungs_only(options, extractor, log)
     split = steps.choose_split(options, extractor, log)

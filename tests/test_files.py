@@ -121,13 +121,24 @@ def test_the_cache_returns_what_it_was_given(tmp_path):
 
 
 def test_the_cache_is_bounded_and_drops_the_least_recently_used(tmp_path):
-    cache = Cache(tmp_path, max_bytes=300_000)
-    cache.put({b"kept": b"k"})
-    for i in range(400):
-        cache.put({f"{i}".encode(): bytes(2048)})
+    Cache(tmp_path).put({b"kept": b"k"})
+    for i in range(100):
+        cache = Cache(tmp_path, max_bytes=300_000)  # a run
+        cache.put({f"{i}-{j}".encode(): bytes(2048) for j in range(4)})
         cache.get([b"kept"])
     assert (tmp_path / FILE).stat().st_size < 600_000
-    assert cache.get([b"kept", b"0", b"399"]).keys() == {b"kept", b"399"}
+    assert cache.get([b"kept", b"0-0", b"99-0"]).keys() == {b"kept", b"99-0"}
+
+
+def test_the_cache_keeps_what_the_run_still_needs_whatever_its_bound(tmp_path):
+    Cache(tmp_path).put({b"old": bytes(2048), b"wanted": bytes(2048)})
+    cache = Cache(tmp_path, max_bytes=100_000)
+    names = [b"wanted", *(f"{i}".encode() for i in range(200))]
+    assert cache.get([b"wanted"])
+    for name in names[1:]:
+        cache.put({name: bytes(2048)})
+    assert cache.get(names).keys() == set(names)
+    assert not cache.get([b"old"])
 
 
 def test_flipped_bits_are_never_returned(tmp_path):

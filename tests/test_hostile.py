@@ -25,7 +25,7 @@ from test_radiographs import bomb
 
 from detector.datasets import download, manifest
 from detector.images.radiographs import MAX_PIXELS, from_bytes, read
-from detector.results.prediction import overlay_name
+from detector.results.prediction import overlay_names
 from detector.storage import partial_files
 from detector.storage.files import write_together
 from detector.storage.spreadsheet import escaped, unescaped
@@ -95,7 +95,7 @@ def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
 def test_an_overlay_never_leaves_its_folder(parts):
     path = Path(*parts) / "x.png"
     for paths in ([path], [path, Path("x.png")]):
-        assert PurePosixPath(overlay_name(path, paths)).name == overlay_name(path, paths)
+        assert all(PurePosixPath(name).name == name for name in overlay_names(paths))
 
 
 def test_a_manifest_that_names_a_file_elsewhere(tmp_path):

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detector.images import lungs, phantom, shortcuts
+from detector.images.network_input import NetworkInput
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 from detector.network import lung_decoder
-from detector.network.backbone import Backbone, NetworkInput, _lungs_key
+from detector.network.backbone import Backbone, _lungs_key
 from detector.storage.cache import Cache
 
 
@@ -115,10 +116,10 @@ def test_lungs_come_with_the_features_and_are_kept(weights, tmp_path):
     films = {NetworkInput(tmp_path / f"{seed}.png", f"{seed:064x}"): film(seed, seed % 2 == 0) for seed in range(3)}
     backbone = Backbone(weights, Cache(tmp_path / "cache"))
     features = backbone.features(list(films), "float32", films.__getitem__)
-    found = backbone.lungs(list(films), films.__getitem__)
+    found = list(backbone.lungs(list(films), films.__getitem__))
     assert backbone.computed == len(films)
     later = Backbone(weights, Cache(tmp_path / "cache"))
-    assert np.array_equal(later.lungs(list(films), films.__getitem__), found)
+    assert np.array_equal(list(later.lungs(list(films), films.__getitem__)), found)
     assert np.array_equal(later.features(list(films), "float32", films.__getitem__), features)
     assert later.computed == 0
     for seed, mask in enumerate(found):

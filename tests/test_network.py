@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import picture
 
+from detector.images.network_input import NetworkInput
 from detector.images.rotation import angles, rotate
 from detector.network import head, keras_head
-from detector.network.backbone import POOLINGS, Backbone, NetworkInput
+from detector.network.backbone import POOLINGS, Backbone
 from detector.network.forward import compile_forward
 from detector.storage.cache import Cache
 

@@ -16,6 +16,7 @@ from detector.audit import experiments
 from detector.collections import cohen, table
 from detector.datasets import clinical_table, manifest
 from detector.images import occlusion, radiographs
+from detector.images.network_input import NetworkInput
 from detector.network import backbone, model_file, weights
 from detector.statistics import split
 from detector.storage.cache import Cache
@@ -159,7 +160,7 @@ def test_features_that_are_not_finite(tmp_path, monkeypatch, weights):
     base = backbone.Backbone(weights, Cache(None))
     nothing = np.full((1, backbone.WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool)
     monkeypatch.setattr(base, "forward", lambda pixels, precision: nothing)
-    view = backbone.NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
+    view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with refusal("bfloat16 features that are not finite"):
         base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)
 

@@ -10,8 +10,6 @@ from detector.audit.check import Check, Run
 from detector.audit.figures import FRAME
 from detector.audit.traits import linear_area, trait_matrix
 from detector.collections import kermany
-from detector.images import phantom
-from detector.images.duplicates import as_words, near_pairs
 from detector.statistics.roc import Area
 
 TRAITS_AUC = 0.75
@@ -128,10 +126,8 @@ def duplicates(run: Run) -> Check:
     for row in train:
         trained_on[extractor.traits[row].digest].append(int(row))
     same = [(int(row), twin) for row in held_out for twin in trained_on[extractor.traits[row].digest]]
-    # Phantoms are more alike than people are; the bound was measured on people.
-    drawn = all(image.source == phantom.SOURCE for image in extractor.dataset.images)
-    words = as_words([trait.hash for trait in extractor.traits])
-    alike = [] if drawn else near_pairs(words, np.asarray(held_out), np.asarray(train))
+    trains, tests = (np.isin(np.arange(len(groups)), side) for side in (train, held_out))
+    alike = [(i, j) for i, j in extractor.alike if (tests[i] and trains[j]) or (tests[j] and trains[i])]
     exact, near = (
         {tuple(sorted(pair)) for pair in pairs if groups[pair[0]] != groups[pair[1]]} for pairs in (same, alike)
     )

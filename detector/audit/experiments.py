@@ -179,10 +179,10 @@ EXPERIMENTS: Sequence[Experiment] = (
 )
 
 
-def run_experiments(audit: Audit) -> list[Result]:
-    """Run every experiment that the given folders allow."""
+def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Result]:
+    """Run those experiments that the given folders allow; `TRAINED` comes before all that look at it again."""
     found = []
-    for experiment in EXPERIMENTS:
+    for experiment in experiments:
         area = experiment.run(audit, experiment.name)
         if isinstance(area, str):
             audit.notes.append(f"{experiment.name}: {area}")

@@ -10,7 +10,7 @@ import numpy as np
 # different patients differ by 56 bits; an image and itself as JPEG of quality 60 by at most 8, at half the size and
 # cropped by 3 pixels by at most 38. With the usual 64 bits, two patients differ by as few as 4.
 HASH_SIDE, NEAR_BITS = 16, 40
-BLOCK = 512  # hashes that are compared with all others at a time
+BLOCK = 4096  # hashes that are looked up at a time
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
@@ -34,31 +34,36 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     return np.packbits(imagehash.phash(Image.fromarray(pixels), hash_size=HASH_SIDE).hash).tobytes().hex()
 
 
-def as_words(hashes: Sequence[str]) -> np.ndarray:
-    """Return hashes as numbers, shape (n, 4), uint64."""
-    return np.array([np.frombuffer(bytes.fromhex(text), np.uint64) for text in hashes]).reshape(-1, 4)
+def near_pairs(hashes: Sequence[str]) -> list[tuple[int, int]]:
+    """Return pairs of images whose hashes differ by at most `NEAR_BITS`.
 
-
-def near_pairs(words: np.ndarray, left: np.ndarray, right: np.ndarray) -> list[tuple[int, int]]:
-    """Return pairs of images, one of `left` and one of `right`, whose hashes differ by at most `NEAR_BITS`.
+    Each is compared with every other, so that none is missed: faiss' flat index does 10⁹ comparisons in a few seconds,
+    which for 100,000 images is a twentieth of the time that reading them takes. An index that looks at fewer would miss
+    some, since 40 bits of 256 are far.
 
     Parameters
     ----------
-    words : ndarray of shape (n, 4), uint64
-        As `as_words` returns them.
-    left, right : ndarray of int
-        Which images.
+    hashes : sequence of str
+        As `perceptual_hash` returns them.
 
     Returns
     -------
     list of (int, int)
+        Sorted, the smaller index first. Of images with one and the same hash each is paired with the first only.
     """
-    pairs = []
-    others = words[right]
-    for start in range(0, len(left), BLOCK):
-        rows = left[start : start + BLOCK]
-        distance = np.zeros((len(rows), len(right)), np.uint16)
-        for word in range(words.shape[1]):
-            distance += np.bitwise_count(words[rows, word, None] ^ others[None, :, word])
-        pairs += [(int(rows[i]), int(right[j])) for i, j in zip(*np.nonzero(distance <= NEAR_BITS), strict=True)]
-    return pairs
+    import faiss
+
+    first: dict[str, int] = {}
+    same = [(first.setdefault(text, position), position) for position, text in enumerate(hashes)]
+    pairs = [pair for pair in same if pair[0] != pair[1]]
+    different = np.array(list(first.values()), int)
+    codes = np.frombuffer(bytes.fromhex("".join(first)), np.uint8).reshape(-1, HASH_SIDE**2 // 8)
+    index = faiss.IndexBinaryFlat(HASH_SIDE**2)
+    index.add(codes)
+    for start in range(0, len(codes), BLOCK):
+        # The bound is exclusive.
+        limits, _, found = index.range_search(codes[start : start + BLOCK], NEAR_BITS + 1)
+        left = np.repeat(np.arange(len(limits) - 1) + start, np.diff(limits.astype(int)))
+        once = left < found
+        pairs += zip(different[left[once]].tolist(), different[found[once]].tolist(), strict=True)
+    return sorted((min(pair), max(pair)) for pair in pairs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from detector.storage.cache import Cache, key
 
 # Raise when a trait changes for the same file: cached ones of the old kind must never be met again.
 TRAITS_VERSION = 3
+AT_A_TIME = 256  # files whose traits are looked up, and kept, in one go
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,17 @@ class Traits:
     note: str = ""
 
 
-def inspect(paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, quiet: bool = False) -> list[Traits]:
+# From paths to the position of each with its traits, or why it cannot be used, in any order.
+Elsewhere = Callable[[Sequence[Path]], Iterator[tuple[int, "Traits | InputError"]]]
+
+
+def inspect(
+    paths: Sequence[Path],
+    cache: Cache,
+    pixel_store: PixelStore,
+    quiet: bool = False,
+    elsewhere: Elsewhere | None = None,
+) -> list[Traits]:
     """Read image files with all cores.
 
     Parameters
@@ -68,9 +79,12 @@ def inspect(paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, quiet:
     cache : Cache
         An image whose traits it holds has been read before and is not decoded again.
     pixel_store : PixelStore
-        Gets the pixels of those that are decoded.
+        Gets the pixels of those that are decoded here.
     quiet : bool
         Show no progress.
+    elsewhere : callable, optional
+        Reads them on other machines. So that this one need not read them all, a file is then known by its path, size
+        and time of change.
 
     Returns
     -------
@@ -81,32 +95,111 @@ def inspect(paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, quiet:
     InputError
         If any cannot be used; it names every one.
     """
-
-    def one(path: Path) -> Traits | InputError:
-        try:
-            data = file_bytes(path)
-            name = _name(hashlib.sha256(data).hexdigest())
-            if held := cache.get([name]).get(name):
-                return Traits(**json.loads(held))
-            decoded = decode(data, path)
-        except InputError as error:
-            return error
-        radiograph = from_decoded(decoded, hashlib.sha256(data).hexdigest())
-        pixel_store.put(radiograph)
-        return traits_of(radiograph, decoded.pixels)
-
-    # Each holds an image at full size: more of them would take more memory than time.
+    if elsewhere is not None:
+        return _usable(_inspected_elsewhere(paths, cache, quiet, elsewhere))
+    found: list[Traits | InputError] = []
+    # Each thread holds an image at full size: more of them would take more memory than time.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         try:
-            found = list(progress(pool.map(one, paths), len(paths), "reading images", quiet))
+            found += progress(_inspected(paths, cache, pixel_store, pool), len(paths), "reading images", quiet)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    return _usable(found)
+
+
+def _usable(found: list[Traits | InputError]) -> list[Traits]:
     failures = [result for result in found if isinstance(result, InputError)]
     if failures:
-        raise name_all(failures, len(paths))
-    cache.put({_name(traits.digest): json.dumps(asdict(traits)).encode() for traits in found})
+        raise name_all(failures, len(found))
     return found
+
+
+def _inspected_elsewhere(
+    paths: Sequence[Path], cache: Cache, quiet: bool, elsewhere: Elsewhere
+) -> list[Traits | InputError]:
+    names = [_file_name(path) for path in paths]
+    held = cache.get(names)
+    found = {i: Traits(**json.loads(held[name])) for i, name in enumerate(names) if name in held}
+    missing = [i for i in range(len(paths)) if i not in found]
+    if missing:
+        told = progress(elsewhere([paths[i] for i in missing]), len(missing), "reading images", quiet)
+        new: dict[bytes, bytes] = {}
+        for count, (position, one) in enumerate(told, 1):
+            found[missing[position]] = one
+            if isinstance(one, Traits):
+                text = as_text(one).encode()
+                new |= {names[missing[position]]: text, _name(one.digest): text}
+            if len(new) >= AT_A_TIME or count == len(missing):
+                cache.put(new)
+                new = {}
+    return [found[i] for i in range(len(paths))]
+
+
+def _file_name(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        what = str(path.resolve()), status.st_size, status.st_mtime_ns
+    except OSError:
+        what = str(path), 0, 0  # a node may see it, or say that it does not
+    return key(kind="file", file=what, version=(READER_VERSION, TRAITS_VERSION))
+
+
+def _inspected(
+    paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, pool: ThreadPoolExecutor
+) -> Iterator[Traits | InputError]:
+    """Yield the traits of each image, or why it cannot be used; what is new is kept as it comes."""
+    for start in range(0, len(paths), AT_A_TIME):
+        some = paths[start : start + AT_A_TIME]
+        digests = list(pool.map(_digest, some))
+        held = cache.get(_name(digest) for digest in digests if isinstance(digest, str))
+        known = [held.get(_name(digest)) if isinstance(digest, str) else digest for digest in digests]
+        found = pool.map(lambda pair: _one(*pair, pixel_store), zip(some, known, strict=True))
+        new: dict[bytes, bytes] = {}
+        for before, one in zip(known, found, strict=True):
+            if before is None and isinstance(one, Traits):
+                new[_name(one.digest)] = as_text(one).encode()
+            yield one
+        cache.put(new)
+
+
+def _digest(path: Path) -> str | InputError:
+    try:
+        return hashlib.sha256(file_bytes(path)).hexdigest()
+    except InputError as error:
+        return error
+
+
+def _one(path: Path, known: bytes | InputError | None, pixel_store: PixelStore) -> Traits | InputError:
+    if isinstance(known, InputError):
+        return known
+    if known is not None:
+        return Traits(**json.loads(known))
+    try:
+        traits, radiograph = inspect_file(path)
+    except InputError as error:
+        return error
+    pixel_store.put(radiograph)
+    return traits
+
+
+def inspect_file(path: Path) -> tuple[Traits, Radiograph]:
+    """Read one image file: its traits, and what the network sees of it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used.
+    """
+    data = file_bytes(path)
+    decoded = decode(data, path)
+    radiograph = from_decoded(decoded, hashlib.sha256(data).hexdigest())
+    return traits_of(radiograph, decoded.pixels), radiograph
+
+
+def as_text(traits: Traits) -> str:
+    """Return traits as they are kept."""
+    return json.dumps(asdict(traits))
 
 
 def traits_of(radiograph: Radiograph, decoded: np.ndarray) -> Traits:

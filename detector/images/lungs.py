@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
+
+from detector.images.radiographs import SIZE
 
 # On 123 radiographs with masks the lungs fill 14 to 49 % of the film: beyond half it is doubtful, far from it no lung.
 LEAST, DOUBTFUL, MOST = 0.04, 0.5, 0.65
@@ -129,3 +132,22 @@ def enlarged(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     smooth = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SMOOTH)
     interpolation = cv2.INTER_AREA if min(height, width) < len(mask) else cv2.INTER_LINEAR
     return cv2.resize(smooth, (width, height), interpolation=interpolation) > 0.5
+
+
+def packed(mask: np.ndarray) -> bytes:
+    """Return a mask of 224 × 224 pixels as few bytes: a blob takes some hundred."""
+    return zlib.compress(np.packbits(mask).tobytes())
+
+
+def unpacked(data: bytes) -> np.ndarray:
+    """Return the mask that `packed` made bytes of, shape (224, 224), bool."""
+    return np.unpackbits(np.frombuffer(zlib.decompress(data), np.uint8)).astype(bool).reshape(SIZE, SIZE)
+
+
+def is_packed(data: bytes) -> bool:
+    """Tell whether bytes are what `packed` returns, without unpacking more than a mask."""
+    try:
+        # One byte more than a mask has: what expands without bound is cut off, and is none.
+        return len(zlib.decompressobj().decompress(data, SIZE * SIZE // 8 + 1)) == SIZE * SIZE // 8
+    except zlib.error:
+        return False

@@ -12,12 +12,14 @@ import numpy as np
 from detector import InputError
 from detector.images.radiographs import SIZE, Radiograph, read
 
+MOST_BYTES = 4 * 2**30  # on disk: 28,000 radiographs
+
 
 class PixelStore:
     """Decoded radiographs between the pass that checks them and the pass that uses them, so that none is decoded twice.
 
     The first 64 MiB stay in memory, more goes to a file without a name, which vanishes with the process however that
-    ends. Safe for several threads.
+    ends; what `MOST_BYTES` has no room for is decoded again. Safe for several threads.
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ class PixelStore:
         with self._lock:
             if radiograph.digest not in self._offsets:
                 offset = self._file.seek(0, os.SEEK_END)
+                if offset + radiograph.pixels.nbytes > MOST_BYTES:
+                    return
                 self._file.write(radiograph.pixels.tobytes())
                 self._offsets[radiograph.digest] = offset
 

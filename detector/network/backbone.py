@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from detector import InputError
-from detector.images.radiographs import READER_VERSION, SIZE
-from detector.images.rotation import rotate
+from detector.images.lungs import is_packed, packed, unpacked
+from detector.images.network_input import NetworkInput
+from detector.images.radiographs import READER_VERSION
 from detector.network import lung_decoder, runtime
 from detector.network.forward import compile_forward
 from detector.network.weights import DIGEST, Weights
@@ -25,27 +23,13 @@ POOLINGS = {"corner": slice(0, 512), "global": slice(1408, 1920), "depths": slic
 WIDTH = 1920
 # Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
 FEATURES_VERSION = 2
+CHUNK = 4096  # values that are read from the cache at a time
 
-
-@dataclass(frozen=True)
-class NetworkInput:
-    """What the base is to see of one image file.
-
-    Attributes
-    ----------
-    path : Path
-    digest : str
-        SHA-256 of the file.
-    angle : float
-        Rotation in degrees.
-    occlusion : str
-        Names what is hidden, and by which mask; empty for nothing.
-    """
-
-    path: Path
-    digest: str
-    angle: float = 0.0
-    occlusion: str = ""
+# From weights, inputs and precision to what comes out of them, some at a time and in any order: positions among the
+# inputs, features, and packed masks, empty where there is none.
+Elsewhere = Callable[[Weights, Sequence[NetworkInput], str], Iterator[tuple[list[int], np.ndarray, list[bytes]]]]
+Read = Callable[[NetworkInput], np.ndarray]  # an image's pixels as they are in the file, (224, 224, 3), uint8
+Shown = Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]]  # wraps what must be computed, to show progress
 
 
 class Backbone:
@@ -55,22 +39,26 @@ class Backbone:
     ----------
     weights : dict of str to (kernel, bias)
     cache : Cache
+    elsewhere : callable, optional
+        Computes on other machines what the cache does not hold; by default it is computed here.
     """
 
-    def __init__(self, weights: Weights, cache: Cache) -> None:
+    def __init__(self, weights: Weights, cache: Cache, elsewhere: Elsewhere | None = None) -> None:
         self.weights = weights
         self.cache = cache
+        self.elsewhere = elsewhere
         self.computed = 0  # images that went through the network
-        self.seconds = 0.0  # that they took in it
-        self._had: dict[bytes, bytes] = {}
+        self.seconds = 0.0  # that they took in it, here
+        self._had: dict[bytes, bytes] = {}  # what the cache does not keep
         self._forward: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
 
     def features(
         self,
         inputs: Sequence[NetworkInput],
         precision: str,
-        pixels: Callable[[NetworkInput], np.ndarray],
-        shown: Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]] = iter,
+        read: Read,
+        shown: Shown = iter,
+        columns: slice = slice(WIDTH),
     ) -> np.ndarray:
         """Return the features of images, computing those that the cache does not hold.
 
@@ -78,43 +66,42 @@ class Backbone:
         ----------
         inputs : sequence of NetworkInput
         precision : {"float32", "bfloat16"}
-        pixels : callable
-            Returns an input's pixels before rotation, (224, 224, 3), uint8.
+        read : callable
+            Returns the pixels of an input's file, (224, 224, 3), uint8; other machines read by themselves.
         shown : callable
             Wraps the inputs that must be computed, to show progress.
+        columns : slice, optional
+            Which of the 1920; `POOLINGS` says where what is.
 
         Returns
         -------
-        ndarray of shape (len(inputs), 1920), float32
-            `POOLINGS` says where what is.
-            Independent, to 1e-5, of the cache, of the order of the inputs and of the batches they fall into.
+        ndarray of shape (len(inputs), width), float32
+            Independent, to 1e-5, of the cache, of the order of the inputs and of the batches they fall into, and of
+            the machine.
         """
+        found = np.empty((len(inputs), len(range(WIDTH)[columns])), np.float32)
         names = [self._key(one, precision) for one in inputs]
-        held = self._recall(names, _is_features, inputs, precision, pixels, shown)
-        return np.stack([np.frombuffer(held[name], "<f4") for name in names])
+        for position, value in enumerate(self._recall(names, _is_features, inputs, precision, read, shown)):
+            found[position] = np.frombuffer(value, "<f4")[columns]
+        return found
 
-    def lungs(
-        self,
-        inputs: Sequence[NetworkInput],
-        pixels: Callable[[NetworkInput], np.ndarray],
-        shown: Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]] = iter,
-    ) -> np.ndarray:
-        """Return where the lungs of images are, found in the pass that gives their features in float32.
+    def lungs(self, inputs: Sequence[NetworkInput], read: Read, shown: Shown = iter) -> Iterator[np.ndarray]:
+        """Yield where the lungs of images are, found in the pass that gives their features in float32.
 
         Parameters
         ----------
         inputs : sequence of NetworkInput
             Images as they are, neither rotated nor with a part hidden.
-        pixels, shown : callable
+        read, shown : callable
             As `features` takes them.
 
-        Returns
-        -------
-        ndarray of shape (len(inputs), 224, 224), bool
+        Yields
+        ------
+        ndarray of shape (224, 224), bool
         """
         names = [_lungs_key(one.digest) for one in inputs]
-        held = self._recall(names, _is_mask, inputs, "float32", pixels, shown)
-        return np.stack([_unpacked(held[name]) for name in names])
+        for value in self._recall(names, is_packed, inputs, "float32", read, shown):
+            yield unpacked(value)
 
     def _recall(
         self,
@@ -122,48 +109,85 @@ class Backbone:
         whole: Callable[[bytes], bool],
         inputs: Sequence[NetworkInput],
         precision: str,
-        pixels: Callable[[NetworkInput], np.ndarray],
-        shown: Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]],
-    ) -> dict[bytes, bytes]:
-        """Return values by name: had before, from the cache if they are `whole`, or computed now."""
-        # What this run has had already is not asked of the cache again, and not lost where there is none.
-        held = self.cache.get(name for name in set(names) if name not in self._had)
-        self._had |= {name: value for name, value in held.items() if whole(value)}
-        missing: dict[bytes, NetworkInput] = {}
-        for one, name in zip(inputs, names, strict=True):
-            if name not in self._had:
-                missing.setdefault(name, one)
-        for values in self._compute(list(missing.values()), precision, pixels, shown):
-            self._had |= values
-        return self._had
+        read: Read,
+        shown: Shown,
+    ) -> Iterator[bytes]:
+        """Yield the value of each name, once all are there: from the cache if they are `whole`, or computed now.
 
-    def _compute(
+        Some at a time: all features of a large data set at once take gigabytes.
+        """
+        self._complete(names, whole, inputs, precision, read, shown)
+        for start in range(0, len(names), CHUNK):
+            chunk = names[start : start + CHUNK]
+            held = self._held(chunk, whole)
+            if any(name not in held for name in chunk):
+                # The cache has failed since, or another run has thrown it away.
+                self._complete(chunk, whole, inputs[start : start + CHUNK], precision, read, iter, keep=True)
+                held = self._held(chunk, whole)
+            yield from (held[name] for name in chunk)
+
+    def _held(self, names: Sequence[bytes], whole: Callable[[bytes], bool]) -> dict[bytes, bytes]:
+        held = {name: self._had[name] for name in names if name in self._had}
+        asked = self.cache.get(name for name in names if name not in held)
+        return held | {name: value for name, value in asked.items() if whole(value)}
+
+    def _complete(
         self,
+        names: Sequence[bytes],
+        whole: Callable[[bytes], bool],
         inputs: Sequence[NetworkInput],
         precision: str,
-        pixels: Callable[[NetworkInput], np.ndarray],
-        shown: Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]],
-    ) -> Iterator[dict[bytes, bytes]]:
-        """Yield the values of each batch by name, kept in the cache."""
-        if not inputs:
+        read: Read,
+        shown: Shown,
+        keep: bool = False,
+    ) -> None:
+        """Compute what is not there; what the cache does not keep, or `keep` says, stays in memory."""
+        missing: dict[bytes, NetworkInput] = {}
+        for start in range(0, len(names), CHUNK):
+            chunk = names[start : start + CHUNK]
+            held = self._held(chunk, whole)
+            pairs = zip(inputs[start : start + CHUNK], chunk, strict=True)
+            missing |= {name: one for one, name in pairs if name not in held and name not in missing}
+        if not missing:
             return
+        todo = list(missing.values())
+        compute = self._computed_here if self.elsewhere is None else self._computed_elsewhere
+        for done, features, masks in compute(todo, precision, read, shown):
+            if not np.isfinite(features).all():
+                raise InputError(f"{precision} features that are not finite; try --precision float32")
+            values = {
+                self._key(one, precision): row.astype("<f4").tobytes() for one, row in zip(done, features, strict=True)
+            }
+            values |= {
+                _lungs_key(one.digest): mask for one, mask in zip(done, masks, strict=True) if mask and one.whole
+            }
+            self.computed += len(done)
+            self.cache.put(values)
+            if keep or not self.cache.keeps:
+                self._had |= values
+
+    def _computed_here(
+        self, inputs: Sequence[NetworkInput], precision: str, read: Read, shown: Shown
+    ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
+        """Yield each batch with its features and packed masks, empty ones where the precision finds no lungs."""
         batch: list[np.ndarray] = []
         for position, one in enumerate(shown(inputs), 1):
-            batch.append(rotate(pixels(one), one.angle))
+            batch.append(one.shown(read(one)))
             if len(batch) == BATCH or position == len(inputs):
                 features, masks = self.forward(np.stack(batch).astype(np.float32) / 255.0, precision)
-                if not np.isfinite(features).all():
-                    raise InputError(f"{precision} features that are not finite; try --precision float32")
                 done = inputs[position - len(batch) : position]
-                values = {
-                    self._key(x, precision): row.astype("<f4").tobytes() for x, row in zip(done, features, strict=True)
-                }
-                if precision == "float32":
-                    whole = [(x, mask) for x, mask in zip(done, masks, strict=True) if not (x.angle or x.occlusion)]
-                    values |= {_lungs_key(x.digest): _packed(mask) for x, mask in whole}
-                self.cache.put(values)
-                yield values
+                yield done, features, [packed(mask) if mask.size else b"" for mask in masks]
                 batch = []
+
+    def _computed_elsewhere(
+        self, inputs: Sequence[NetworkInput], precision: str, read: Read, shown: Shown
+    ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
+        """Yield what other machines have computed, as it comes."""
+        told = iter(shown(inputs))
+        for positions, features, masks in self.elsewhere(self.weights, inputs, precision):
+            for _ in positions:
+                next(told)
+            yield [inputs[position] for position in positions], features, masks
 
     def forward(self, pixels: np.ndarray, precision: str) -> tuple[np.ndarray, np.ndarray]:
         """Run the network once.
@@ -185,7 +209,6 @@ class Backbone:
         start = time.perf_counter()
         features, lungs = (found.numpy() for found in self._forward[precision](pixels))
         self.seconds += time.perf_counter() - start
-        self.computed += len(pixels)
         return features, lungs
 
     def _key(self, one: NetworkInput, precision: str) -> bytes:
@@ -206,20 +229,3 @@ def _lungs_key(digest: str) -> bytes:
 
 def _is_features(data: bytes) -> bool:
     return len(data) == 4 * WIDTH
-
-
-def _is_mask(data: bytes) -> bool:
-    try:
-        # One byte more than a mask has: what expands without bound is cut off, and is none.
-        return len(zlib.decompressobj().decompress(data, SIZE * SIZE // 8 + 1)) == SIZE * SIZE // 8
-    except zlib.error:
-        return False
-
-
-def _packed(mask: np.ndarray) -> bytes:
-    """Return a mask as few bytes: a blob takes some hundred."""
-    return zlib.compress(np.packbits(mask).tobytes())
-
-
-def _unpacked(data: bytes) -> np.ndarray:
-    return np.unpackbits(np.frombuffer(zlib.decompress(data), np.uint8)).astype(bool).reshape(SIZE, SIZE)

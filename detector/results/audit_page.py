@@ -15,7 +15,6 @@ from detector.images.frame import MARGIN
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, WITHOUT_LUNGS, Occlusion
 from detector.images.occlusion import OUTLINE as OUTLINE_ONLY
-from detector.network.backbone import NetworkInput
 from detector.results import page
 from detector.statistics.intervals import Proportion
 
@@ -113,14 +112,13 @@ def _with_lungs(audit: Audit, rows: np.ndarray) -> np.ndarray:
 
 def _film(audit: Audit, row: int, part: str | None, what: str) -> Film:
     image = audit.extractor.dataset.images[row]
-    one = NetworkInput(image.path, audit.extractor.traits[row].digest)
-    pixels = audit.extractor.pixels(one, Occlusion(part) if part else None)
+    pixels = audit.extractor.pixels(row, Occlusion(part) if part else None)
     return Film(page.film_uri(pixels), image.label, f"{image.label}: {image.file}, {what}")
 
 
 def _edge(audit: Audit, row: int) -> Film:
     image = audit.extractor.dataset.images[row]
-    pixels = audit.extractor.pixels(NetworkInput(image.path, audit.extractor.traits[row].digest)).copy()
+    pixels = audit.extractor.pixels(row).copy()
     margin = round(len(pixels) * MARGIN)
     pixels[margin:-margin, margin:-margin] = 0
     return Film(page.film_uri(pixels), image.label, f"{image.label}: {image.file}, its outer tenth")

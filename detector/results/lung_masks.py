@@ -13,9 +13,10 @@ import numpy as np
 from detector import InputError, printable
 from detector.command_line import DISCLAIMER
 from detector.images.lungs import Lungs, describe, enlarged, without_specks
+from detector.images.network_input import NetworkInput
 from detector.images.occlusion import SUFFIX
 from detector.images.radiographs import Radiograph, decode, file_bytes, from_decoded
-from detector.network.backbone import BATCH, Backbone, NetworkInput
+from detector.network.backbone import BATCH, Backbone
 from detector.results.drawing import BLUE, ORANGE, rgb
 from detector.storage.files import write_together
 

@@ -13,7 +13,7 @@ from detector.audit.figures import Figure
 from detector.audit.subgroups import Subgroup
 from detector.command_line import progress
 from detector.datasets import clinical, overview
-from detector.network.backbone import BATCH, NetworkInput
+from detector.network.backbone import BATCH
 from detector.network.gradcam import CELLS, Maps
 from detector.results import page
 from detector.statistics.evaluation import Evaluation
@@ -155,7 +155,7 @@ def cards(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, maps
     for position, heat in zip(order, heats, strict=True):
         row, said = outcome.held_out[position], classes[int(outcome.predicted[0][position])]
         image = extractor.dataset.images[row]
-        film = extractor.pixels(NetworkInput(image.path, extractor.traits[row].digest), extractor.hide)
+        film = extractor.pixels(row, extractor.hide)
         found.append(
             Card(
                 file=image.file,
@@ -201,8 +201,7 @@ def heat_of(extractor: FeatureExtractor, outcome: Outcome, order: np.ndarray, ma
     starts = range(0, len(missing), BATCH)
     for start in progress(starts, len(starts), "where the model looked", extractor.log.quiet, "batch"):
         batch = missing[start : start + BATCH]
-        inputs = [NetworkInput(extractor.dataset.images[row].path, extractor.traits[row].digest) for row in rows[batch]]
-        pixels = np.stack([extractor.pixels(one, extractor.hide) for one in inputs]).astype(np.float32) / 255
+        pixels = np.stack([extractor.pixels(row, extractor.hide) for row in rows[batch]]).astype(np.float32) / 255
         heats = maps([pixels, extra[batch]] if extra.shape[1] else pixels, said[batch])
         done = {names[i]: heat.astype("<f4") for i, heat in zip(batch, heats, strict=True)}
         cache.put({name: heat.tobytes() for name, heat in done.items()})

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 FILE = "features.sqlite3"
-MAX_BYTES = 2048 * 2**20  # 270,000 features; the least recently used go first
+MAX_BYTES = 2048 * 2**20  # 270,000 features; the least recently used go first, but none that this run has used
 BUSY_SECONDS = 30.0
 
 # What SQLite says where the file is well, and its surroundings are not.
@@ -52,13 +52,19 @@ class Cache:
     folder : Path or None
         Where the file is; None keeps nothing.
     max_bytes : int
-        Bound of the values' size in all.
+        Bound of the values' size in all; a run that needs more has it exceeded until another makes room.
     """
 
     def __init__(self, folder: Path | None, max_bytes: int = MAX_BYTES) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
         self.trouble: str | None = None
+        self._since = time.time()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is put here can be had again."""
+        return self.folder is not None and not self.trouble
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the values of those `keys` that are there, whole and undamaged."""
@@ -92,15 +98,20 @@ class Cache:
         pages, free, size = (
             database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
-        if (pages - free) * size > self.max_bytes:
+        # What this run has read or written it may want again: it stays, whatever the bound.
+        if (pages - free) * size > self.max_bytes and self._has_older(database):
             # A tenth at once, so that not every further write has to make room.
             database.execute(
-                "DELETE FROM entries WHERE key IN "
-                "(SELECT key FROM entries ORDER BY used LIMIT (SELECT 1 + count(*) / 10 FROM entries))"
+                "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE used < ? ORDER BY used "
+                "LIMIT (SELECT 1 + count(*) / 10 FROM entries))",
+                (self._since,),
             )
 
+    def _has_older(self, database: sqlite3.Connection) -> bool:
+        return database.execute("SELECT 1 FROM entries WHERE used < ? LIMIT 1", (self._since,)).fetchone() is not None
+
     def _transact(self, action: Callable[[sqlite3.Connection], None]) -> None:
-        if self.folder is None or self.trouble:
+        if not self.keeps:
             return
         for attempt in range(2):
             try:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from detector.cluster import features
+from detector.cluster.connection import connect
+from detector.cluster.flags import RayOptions
 from detector.command_line import Log, progress
 from detector.datasets.dataset import Dataset, patients
-from detector.images.duplicates import as_words, near_pairs
+from detector.images.duplicates import near_pairs
 from detector.images.inspection import Traits, inspect, named_notes
+from detector.images.lungs import packed
+from detector.images.network_input import NetworkInput
 from detector.images.occlusion import Occlusion, read_mask
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_store import PixelStore
 from detector.images.rotation import angles
 from detector.network import lung_decoder, runtime, weights
-from detector.network.backbone import POOLINGS, Backbone, NetworkInput
+from detector.network.backbone import POOLINGS, Backbone
 from detector.network.precision import choose_precision
 from detector.storage.cache import Cache, default_folder
 from detector.storage.files import sha256
@@ -33,8 +39,10 @@ class FeatureExtractor:
     traits : list of Traits
     patients : ndarray of shape (n,), str
         Equal where the patient is the same.
+    alike : list of (int, int)
+        Images that are nearly the same, whoever they are of, the smaller index first.
     duplicates : list of (int, int)
-        Images of different patients that are nearly the same: these patients count as one.
+        Those of different patients that are not byte for byte the same: these patients count as one.
     backbone : Backbone
     pooling : {"corner", "global", "depths"}
         Which of the backbone's features are wanted.
@@ -51,6 +59,7 @@ class FeatureExtractor:
     dataset: Dataset
     traits: list[Traits]
     patients: np.ndarray
+    alike: list[tuple[int, int]]
     duplicates: list[tuple[int, int]]
     backbone: Backbone
     pooling: str
@@ -101,35 +110,41 @@ class FeatureExtractor:
         """Return what a split of this kind keeps whole: each patient, or each image."""
         return self.patients if split == "patient" else np.arange(len(self.traits)).astype(str)
 
-    def lungs(self, rows: Sequence[int]) -> np.ndarray:
-        """Return where the lungs of images are, as the lung decoder finds them, shape (n, 224, 224), bool."""
-        inputs = [self._input(row, 0.0, None) for row in rows]
-        return self.backbone.lungs(inputs, self._whole, lambda missing: self._shown(missing, "images through VGG16"))
+    def lungs(self, rows: Sequence[int]) -> Iterator[np.ndarray]:
+        """Yield where the lungs of images are, as the lung decoder finds them, (224, 224), bool."""
+        inputs = [self._input(row) for row in rows]
+        return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "images through VGG16"))
 
-    def masks(self, rows: Sequence[int], hide: Occlusion) -> np.ndarray:
-        """Return the lungs of images as an occlusion has them, from files or found, shape (n, 224, 224), bool."""
+    def masks(self, rows: Sequence[int], hide: Occlusion) -> Iterator[np.ndarray]:
+        """Yield the lungs of images as an occlusion has them, from files or found, (224, 224), bool."""
         if hide.files is None:
             return self.lungs(rows)
-        return np.stack([read_mask(hide.files[self.dataset.images[row].path.stem]) for row in rows])
+        return (read_mask(hide.files[self.dataset.images[row].path.stem]) for row in rows)
 
-    def pixels(self, one: NetworkInput, hide: Occlusion | None = None) -> np.ndarray:
-        """Return the pixels of a network's input before its rotation, (224, 224, 3), uint8."""
-        pixels = self._whole(one)
-        if hide is None:
-            return pixels
-        if hide.files is not None:
-            return hide.apply(pixels, read_mask(hide.files[one.path.stem]))
-        return hide.apply(pixels, self.backbone.lungs([NetworkInput(one.path, one.digest)], self._whole)[0])
+    def pixels(self, row: int, hide: Occlusion | None = None) -> np.ndarray:
+        """Return an image as the base sees it, (224, 224, 3), uint8, a part of it hidden or not."""
+        (one,) = self._inputs([row], [[0.0]], hide)
+        return one.shown(self._read(one))
 
-    def _whole(self, one: NetworkInput) -> np.ndarray:
+    def _read(self, one: NetworkInput) -> np.ndarray:
         return self.pixel_store.pixels(one.path, one.digest)
 
-    def _input(self, row: int, angle: float, hide: Occlusion | None) -> NetworkInput:
-        path, hidden = self.dataset.images[row].path, ""
-        if hide is not None:
-            mask = f"found by {lung_decoder.DIGEST}" if hide.files is None else sha256(hide.files[path.stem])
-            hidden = f"{hide.part}, {mask}"
-        return NetworkInput(path, self.traits[row].digest, angle, hidden)
+    def _inputs(
+        self, rows: Sequence[int], angles: Sequence[Sequence[float]], hide: Occlusion | None
+    ) -> Iterator[NetworkInput]:
+        masks = [None] * len(rows) if hide is None else self.masks(rows, hide)
+        for row, turned, mask in zip(rows, angles, masks, strict=True):
+            for angle in turned:
+                yield self._input(row, angle, hide, mask)
+
+    def _input(
+        self, row: int, angle: float = 0.0, hide: Occlusion | None = None, mask: np.ndarray | None = None
+    ) -> NetworkInput:
+        path, digest = self.dataset.images[row].path, self.traits[row].digest
+        if hide is None:
+            return NetworkInput(path, digest, angle)
+        origin = f"found by {lung_decoder.DIGEST}" if hide.files is None else sha256(hide.files[path.stem])
+        return NetworkInput(path, digest, angle, f"{hide.part}, {origin}", hide.part, packed(mask))
 
     def _shown(self, missing: Sequence[NetworkInput], what: str) -> Iterator[NetworkInput]:
         return progress(missing, len(missing), what, self.log.quiet)
@@ -137,14 +152,10 @@ class FeatureExtractor:
     def _features(
         self, rows: Sequence[int], angles: Sequence[Sequence[float]], precision: str, what: str, hide: Occlusion | None
     ) -> np.ndarray:
-        hide = hide or self.hide
-        if hide is not None and hide.files is None:
-            self.lungs(rows)  # all in batches, before each is asked for by itself
-        inputs = [self._input(row, angle, hide) for row, turned in zip(rows, angles, strict=True) for angle in turned]
-        features = self.backbone.features(
-            inputs, precision, lambda one: self.pixels(one, hide), lambda missing: self._shown(missing, what)
+        inputs = list(self._inputs(rows, angles, hide or self.hide))
+        return self.backbone.features(
+            inputs, precision, self._read, lambda missing: self._shown(missing, what), POOLINGS[self.pooling]
         )
-        return features[:, POOLINGS[self.pooling]]
 
 
 def open_dataset(
@@ -157,6 +168,7 @@ def open_dataset(
     cache_folder: Path | None = None,
     no_cache: bool = False,
     verbose: bool = False,
+    ray: RayOptions | None = None,
 ) -> FeatureExtractor:
     """Open a data set: read every image while TensorFlow is imported, find the weights, choose the precision.
 
@@ -172,6 +184,8 @@ def open_dataset(
     cache_folder : Path, optional
     no_cache : bool
     verbose : bool
+    ray : RayOptions, optional
+        The cluster that reads files and computes features; by default that is done here.
 
     Returns
     -------
@@ -180,8 +194,9 @@ def open_dataset(
     Raises
     ------
     InputError
-        If an image or the weights cannot be used.
+        If an image, the weights or the cluster cannot be used.
     """
+    cluster = connect(ray) if ray else None
     if weights_file is not None:
         weights.require_readable(weights_file)
     counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
@@ -191,7 +206,8 @@ def open_dataset(
     cache = Cache(None if no_cache else home)
     pixel_store = PixelStore()
     with log.timed("read"):
-        traits = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet)
+        inspected = functools.partial(features.traits, cluster) if cluster else None
+        traits = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
         found, origin = weights.load(weights_file, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.ready()
@@ -201,35 +217,26 @@ def open_dataset(
         log.info(note)
     if cache.trouble:
         log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
-    twins = find_near_duplicates(dataset, traits)
+    alike = find_alike(dataset, traits)
+    twins = of_different_patients(dataset, traits, alike)
     same = patients(dataset.images, [trait.digest for trait in traits], twins)
-    backbone = Backbone(found, cache)
-    return FeatureExtractor(dataset, traits, same, twins, backbone, pooling, origin, chosen, pixel_store, log)
+    backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
+    return FeatureExtractor(dataset, traits, same, alike, twins, backbone, pooling, origin, chosen, pixel_store, log)
 
 
-def find_near_duplicates(dataset: Dataset, traits: Sequence[Traits]) -> list[tuple[int, int]]:
-    """Return pairs of images of different patients that are nearly, but not byte for byte, the same.
+def find_alike(dataset: Dataset, traits: Sequence[Traits]) -> list[tuple[int, int]]:
+    """Return pairs of images that are nearly the same, sorted, the smaller index first.
 
-    Phantoms are more alike than people are, and the bound was measured on people: they have no near duplicates.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    traits : sequence of Traits
-        Of each image.
-
-    Returns
-    -------
-    list of (int, int)
-        Sorted, the smaller index first.
+    Phantoms are more alike than people are, and the bound was measured on people: they have none.
     """
     if all(image.source == PHANTOM for image in dataset.images):
         return []
-    everything = np.arange(len(traits))
+    return near_pairs([trait.hash for trait in traits])
+
+
+def of_different_patients(
+    dataset: Dataset, traits: Sequence[Traits], alike: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Return those of some pairs that are of different patients and not byte for byte the same."""
     who = patients(dataset.images, [trait.digest for trait in traits])
-    pairs = near_pairs(as_words([trait.hash for trait in traits]), everything, everything)
-    return [
-        (first, second)
-        for first, second in pairs
-        if first < second and who[first] != who[second] and traits[first].digest != traits[second].digest
-    ]
+    return [(i, j) for i, j in alike if who[i] != who[j] and traits[i].digest != traits[j].digest]

@@ -12,7 +12,7 @@ from detector import InputError
 from detector.command_line import Log
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset
-from detector.images.inspection import named_notes
+from detector.images.inspection import first_names, named_notes
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.statistics import split
@@ -66,8 +66,7 @@ def look_at_lungs_only(options: argparse.Namespace, extractor: FeatureExtractor,
     log.info("finding lungs; all but these is blacked out...")
     extractor.hide = Occlusion(LUNGS_ONLY)
     with log.timed("find lungs"):
-        masks = extractor.lungs(range(len(extractor.dataset.images)))
-    lungs = [describe(mask) for mask in masks]
+        lungs = [describe(mask) for mask in extractor.lungs(range(len(extractor.dataset.images)))]
     images = zip(extractor.dataset.images, lungs, strict=True)
     for note in named_notes((image.file, "" if one.found else f"{one.warning} in it") for image, one in images):
         log.info(note)
@@ -88,7 +87,7 @@ def choose_split(options: argparse.Namespace, extractor: FeatureExtractor, log: 
         log.info(split.describe_patients(known, len(labels), len(set(extractor.patients))))
         if extractor.duplicates:
             files = [" = ".join(images.images[row].file for row in pair) for pair in extractor.duplicates]
-            log.info(f"near duplicates, whose patients count as one person: {'; '.join(files)}")
+            log.info(f"near duplicates, whose patients count as one person: {first_names(files, 20)}")
     else:
         log.info("images are split whoever they are of: a person may be on both sides")
     if options.folds:

@@ -1,0 +1,146 @@
+"""Features on many machines: files are read in tasks, the forward pass is made by actors that keep VGG16 loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from detector import InputError
+from detector.cluster.connection import Cluster, Row, node, shared
+from detector.images.inspection import Traits, as_text, inspect_file
+from detector.images.lungs import packed
+from detector.images.network_input import NetworkInput
+from detector.images.radiographs import SIZE, read
+from detector.network.backbone import BATCH, Backbone
+from detector.network.weights import DIGEST, Weights, digest
+from detector.storage.cache import Cache
+
+
+def traits(cluster: Cluster, paths: Sequence[Path]) -> Iterator[tuple[int, Traits | InputError]]:
+    """Yield the position of each image file with its traits, or why it cannot be used, as nodes read them."""
+    items = [{"index": i, "path": str(path.absolute())} for i, path in enumerate(paths)]
+    for rows in cluster.map(items, _traits_row):
+        for row in rows:
+            yield int(row["index"]), InputError(row["error"]) if row["error"] else Traits(**json.loads(row["traits"]))
+
+
+def _traits_row(row: Row) -> Row:
+    found, error = "", ""
+    try:
+        found = as_text(inspect_file(Path(row["path"]))[0])
+    except InputError as reason:
+        error = f"{reason} (on {node()})"
+    return {"index": row["index"], "traits": found, "error": error}
+
+
+def compute(
+    cluster: Cluster, weights: Weights, inputs: Sequence[NetworkInput], precision: str
+) -> Iterator[tuple[list[int], np.ndarray, list[bytes]]]:
+    """Compute features on a cluster.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    weights : dict of str to (kernel, bias)
+    inputs : sequence of NetworkInput
+    precision : {"float32", "bfloat16"}
+        Chosen once, for all nodes.
+
+    Yields
+    ------
+    positions : list of int
+        Among the inputs.
+    features : ndarray of shape (n, 1920), float32
+    masks : list of bytes
+        Packed ones, empty in bfloat16.
+
+    Raises
+    ------
+    InputError
+        If a node cannot read a file, or cannot do what is asked; it names the node.
+    """
+    items = []
+    for _, turned in groupby(enumerate(inputs), lambda pair: (pair[1].path, pair[1].occlusion)):
+        copies = list(turned)
+        first = asdict(copies[0][1]) | {"path": str(copies[0][1].path.absolute())}
+        items.append(first | {"indices": [i for i, _ in copies], "angles": [one.angle for _, one in copies]})
+    arguments = shared(weights), precision, max(1, int(cluster.cpus))
+    for rows in cluster.map_batches(items, _pixel_rows, FeatureWorker, arguments, BATCH):
+        wrong = next((row["error"] for row in rows if row["error"]), None)
+        if wrong:
+            raise InputError(str(wrong))
+        features = np.stack([np.frombuffer(row["features"], "<f4") for row in rows])
+        yield [int(row["index"]) for row in rows], features, [bytes(row["mask"]) for row in rows]
+
+
+def _pixel_rows(item: Row) -> list[Row]:
+    """Read a file once for all its copies."""
+    path, indices = Path(item["path"]), list(item["indices"])
+    nothing = np.zeros((SIZE, SIZE, 3), np.uint8)
+    try:
+        radiograph = read(path)
+        if radiograph.digest != item["digest"]:
+            raise InputError(f"{path} is not the file that was read before")
+    except InputError as error:
+        return [{"index": index, "pixels": nothing, "error": f"{error} (on {node()})"} for index in indices[:1]]
+    one = {name: item[name] for name in ("digest", "occlusion", "part", "mask")}
+    return [
+        {
+            "index": index,
+            "pixels": NetworkInput(path, angle=float(angle), **one).shown(radiograph.pixels),
+            "error": "",
+        }
+        for index, angle in zip(indices, item["angles"], strict=True)
+    ]
+
+
+class FeatureWorker:
+    """Keeps VGG16 loaded in a process of its own.
+
+    Parameters
+    ----------
+    weights : object
+        Stands for the weights in Ray's object store.
+    precision : {"float32", "bfloat16"}
+    threads : int
+        Cores that this process has.
+    """
+
+    def __init__(self, weights: object, precision: str, threads: int) -> None:
+        # TensorFlow takes every core that it sees unless it is told before it is imported.
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+        self.shared, self.precision = weights, precision
+        self.backbone: Backbone | None = None
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the features of a batch of pixels, or one sentence that says why there are none."""
+        count = len(batch["index"])
+        errors = [str(text) for text in batch["error"]]
+        features, masks = [b""] * count, [b""] * count
+        if not any(errors):
+            try:
+                found, lungs = self._base().forward(np.stack(batch["pixels"]).astype(np.float32) / 255, self.precision)
+                features = [row.astype("<f4").tobytes() for row in found]
+                masks = [packed(mask) if mask.size else b"" for mask in lungs]
+            # A node can lack a package, memory, or an arithmetic: whatever it is, it has a name and a place.
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+                errors = [f"{node()} cannot compute {self.precision} features: {reason}"] * count
+        columns = {"index": batch["index"], "features": features, "mask": masks, "error": errors}
+        return {name: np.array(values, dtype=None if name == "index" else object) for name, values in columns.items()}
+
+    def _base(self) -> Backbone:
+        if self.backbone is None:
+            import ray
+
+            weights = ray.get(self.shared)
+            if digest(weights) != DIGEST:
+                raise InputError("VGG16's weights arrived damaged")
+            self.backbone = Backbone(weights, Cache(None))
+        return self.backbone

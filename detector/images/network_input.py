@@ -1,0 +1,52 @@
+"""What the base is to see of one image file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detector.images.lungs import unpacked
+from detector.images.occlusion import Occlusion
+from detector.images.rotation import rotate
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """What the base is to see of one image file; plain values, so that another machine can make it, too.
+
+    Attributes
+    ----------
+    path : Path
+    digest : str
+        SHA-256 of the file.
+    angle : float
+        Rotation in degrees.
+    occlusion : str
+        Names what is hidden, and by which mask; empty for nothing.
+    part : str
+        What is shown, as `Occlusion` has it; empty for everything.
+    mask : bytes
+        The lungs, as `lungs.packed` returns them; empty where nothing is hidden.
+    """
+
+    path: Path
+    digest: str
+    angle: float = 0.0
+    occlusion: str = ""
+    part: str = ""
+    mask: bytes = b""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the image is seen as it is, neither rotated nor with a part hidden."""
+        return not (self.angle or self.occlusion)
+
+    def occluded(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the file's pixels with the hidden part black, (224, 224, 3), uint8."""
+        return Occlusion(self.part).apply(pixels, unpacked(self.mask)) if self.part else pixels
+
+    def shown(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what the base sees of the file's pixels, (224, 224, 3), uint8."""
+        return rotate(self.occluded(pixels), self.angle)
