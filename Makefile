@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test browser notebook pictures lint format bench bench-scale bench-figures bench-audit bench-lungs lungs torture fuzz errors audit-deps lock clean help
+.PHONY: demo test browser ray notebook pictures lint format bench bench-scale bench-figures bench-audit bench-large bench-cluster bench-lungs lungs torture fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
 	@echo "make test    install, run the tests"
 	@echo "make lint    install, check format, style, and which folder imports from which"
 	@echo "make browser   install what the tests of the pages need beside Chromium and npm; without it they are skipped"
+	@echo "make ray   install what --ray needs (docs/cluster.md); without it the tests of it are skipped"
 	@echo "make notebook   install, run tutorial.ipynb from top to bottom and leave lesson/tutorial.html (about three minutes)"
 	@echo "make pictures   run the demo and the notebook, take the README's pictures of their pages with chromium"
 	@echo "make format  install, put format and style right"
@@ -18,6 +19,8 @@ help:
 	@echo "make bench-scale   measure memory and time at 500 and 5,000 images"
 	@echo "make bench-figures   try the figures where the answer is known: phantoms with and without a planted shortcut (about ten minutes)"
 	@echo "make bench-audit   plant shortcuts into phantoms and count which the audit names (about an hour; ARGS='--share 0.1' for less)"
+	@echo "make bench-large   measure time and memory at 10,000 and 100,000 images whose features are known (about half an hour)"
+	@echo "make bench-cluster   install Ray, compare three nodes on this machine with a plain run (about twenty minutes)"
 	@echo "make bench-lungs   measure how well lungs are found, patients apart, and what it costs (about twenty minutes)"
 	@echo "make lungs   fit the lung decoder anew to masked radiographs (about ten minutes)"
 	@echo "make torture   install, kill, starve and damage every script 650 times, count what is lost (about an hour)"
@@ -51,6 +54,10 @@ $(VENV)/installed-notebook: requirements/notebook.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/notebook.lock
 	@touch $@ $(VENV)/installed
 
+$(VENV)/installed-ray: requirements/ray.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ray.lock
+	@touch $@ $(VENV)/installed
+
 $(VENV)/installed-tools: requirements/tools.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.lock
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
@@ -69,6 +76,8 @@ test: $(VENV)/installed-dev
 
 browser: $(VENV)/installed-browser
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "now install a browser: apt-get install chromium"; exit 1; }
+
+ray: $(VENV)/installed-ray
 
 notebook: $(VENV)/installed-notebook
 	$(BIN)/jupyter nbconvert --to html --execute tutorial.ipynb --output-dir lesson --output tutorial
@@ -101,6 +110,12 @@ bench-figures: $(VENV)/installed
 bench-audit: $(VENV)/installed
 	PYTHONPATH=. $(BIN)/python bench/audit.py $(ARGS)
 
+bench-large: $(VENV)/installed
+	PYTHONPATH=. $(BIN)/python bench/large.py $(ARGS)
+
+bench-cluster: $(VENV)/installed-ray
+	PYTHONPATH=. $(BIN)/python bench/cluster.py $(ARGS)
+
 bench-lungs: $(VENV)/installed
 	$(BIN)/python -m lungs --measure $(ARGS)
 
@@ -123,7 +138,7 @@ audit-deps: $(VENV)/installed-tools
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-emit-index-url --no-header
 
 lock: $(VENV)/installed-tools
-	for name in requirements requirements/dev requirements/browser requirements/notebook requirements/tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
+	for name in requirements requirements/dev requirements/browser requirements/notebook requirements/ray requirements/tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo audit lesson requirements/node_modules .pytest_cache .ruff_cache .hypothesis

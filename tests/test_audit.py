@@ -212,7 +212,19 @@ def test_what_a_run_sees_for_free(tmp_path):
         with Image.open(tmp_path / "data" / "covid" / f"c{i}.png") as image:
             image.save(tmp_path / "data" / "covid" / f"twin-of-{i}.jpg", quality=92)
     done = script(
-        *("train_covid19.py", "-d", "data", "--epochs", 1, "--rotations", 0, "--split", "image", "--quiet"),
+        *(
+            "train_covid19.py",
+            "-d",
+            "data",
+            "--epochs",
+            1,
+            "--rotations",
+            0,
+            "--split",
+            "image",
+            "--quiet",
+            "--no-report",
+        ),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -224,7 +236,19 @@ def test_what_a_run_sees_for_free(tmp_path):
     assert found["source"]["alarming"]
     assert found["size"]["figures"]["images"] == 8
     done = script(
-        *("train_covid19.py", "-d", "data", "--epochs", 1, "--rotations", 0, "--split", "image", "--quiet"),
+        *(
+            "train_covid19.py",
+            "-d",
+            "data",
+            "--epochs",
+            1,
+            "--rotations",
+            0,
+            "--split",
+            "image",
+            "--quiet",
+            "--no-report",
+        ),
         *("--folds", 2),
         cwd=tmp_path,
     )
@@ -235,7 +259,7 @@ def test_what_a_run_sees_for_free(tmp_path):
 
 def test_folds_in_the_script(tmp_path):
     classes(tmp_path / "data", covid=9, normal=9)
-    arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--folds", 3, "--repeats", 2)
+    arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--folds", 3, "--repeats", 2, "--no-report")
     done = script("train_covid19.py", *arguments, "--sensitivity", 0.8, "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "threshold: " in done.stdout
@@ -254,7 +278,20 @@ def test_folds_in_the_script(tmp_path):
 def test_phantoms_are_judged_by_their_lungs(tmp_path):
     assert script("make_phantom_dataset.py", "-o", "data", "-n", 22, "--quiet", cwd=tmp_path).returncode == 0
     done = script(
-        *("audit_covid19.py", "-d", "data", "-o", "out", "--repeats", 1, "--rotations", 0, "--pool", "global"),
+        *(
+            "audit_covid19.py",
+            "-d",
+            "data",
+            "-o",
+            "out",
+            "--repeats",
+            1,
+            "--rotations",
+            0,
+            "--pool",
+            "global",
+            "--no-report",
+        ),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -296,7 +333,10 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
 
 def test_an_audit_of_what_is_no_chest_says_so(tmp_path):
     classes(tmp_path / "data", covid=6, normal=6)
-    done = script(*("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1), cwd=tmp_path)
+    done = script(
+        *("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1, "--no-report"),
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert "lungs blacked out: undefined, lungs were found in" in done.stdout
     assert verdict.LUNGS not in json.loads((tmp_path / "audit" / "audit.json").read_text())["verdict"]["learnt"]
@@ -321,7 +361,7 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
         ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", "data/normal", "-s", 24),
     ):
         assert script(*arguments, "--quiet", cwd=tmp_path).returncode == 0
-    train = ("train_covid19.py", "-d", "data", "--rotations", 0, "--quiet")
+    train = ("train_covid19.py", "-d", "data", "--rotations", 0, "--quiet", "--no-report")
     assert script(*train, cwd=tmp_path).returncode == 0
     shutil.copytree(tmp_path / "data", tmp_path / "elsewhere")
     done = script(

@@ -231,7 +231,19 @@ def test_a_model_of_lungs_only_does_to_a_new_film_what_it_was_trained_with(tmp_p
 
     assert script("make_phantom_dataset.py", "-o", "data", "-n", 12, "--quiet", cwd=tmp_path).returncode == 0
     few = ("--epochs", 2, "--rotations", 0) if recipe == "tutorial" else ()
-    train = ("train_covid19.py", "-d", "data", "--recipe", recipe, "--lungs", "only", "-m", f"m.{suffix}", *few)
+    train = (
+        "train_covid19.py",
+        "-d",
+        "data",
+        "--recipe",
+        recipe,
+        "--lungs",
+        "only",
+        "-m",
+        f"m.{suffix}",
+        "--no-report",
+        *few,
+    )
     done = script(*train, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "all but these is blacked out" in done.stdout
@@ -251,7 +263,7 @@ def test_a_model_of_lungs_only_does_to_a_new_film_what_it_was_trained_with(tmp_p
     film = next((tmp_path / "data" / "covid").glob("*.png"))
     shutil.copy(film, tmp_path / "film.png")
     Image.fromarray(np.zeros((300, 200), np.uint8)).save(tmp_path / "black.png")
-    outputs = ("--gradcam", "maps", "--json", "p.json")
+    outputs = ("--gradcam", "maps", "--json", "p.json", "--no-report")
     done = script("predict_covid19.py", "film.png", "black.png", "-m", f"m.{suffix}", *outputs, cwd=tmp_path)
     assert done.returncode == 1
     SAID.append(("predict_covid19.py black.png -m m.h5", done.stderr))

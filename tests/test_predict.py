@@ -30,7 +30,18 @@ def trained(tmp_path_factory):
     classes(folder / "data", covid=6, normal=6)
     for name in ("m.h5", "m.keras"):
         done = script(
-            "train_covid19.py", "-d", "data", "-m", name, "--epochs", 2, "--rotations", 0, "--quiet", cwd=folder
+            "train_covid19.py",
+            "-d",
+            "data",
+            "-m",
+            name,
+            "--epochs",
+            2,
+            "--rotations",
+            0,
+            "--quiet",
+            "--no-report",
+            cwd=folder,
         )
         assert done.returncode == 0, done.stderr
     return folder
@@ -38,7 +49,17 @@ def trained(tmp_path_factory):
 
 def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
     done = script(
-        *("predict_covid19.py", "-m", trained / "m.h5", trained / "data", "--csv", "p.csv", "--json", "p.json"),
+        *(
+            "predict_covid19.py",
+            "-m",
+            trained / "m.h5",
+            trained / "data",
+            "--csv",
+            "p.csv",
+            "--json",
+            "p.json",
+            "--no-report",
+        ),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -54,7 +75,16 @@ def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
     with open(tmp_path / "p.csv", newline="") as file:
         table = list(csv.DictReader(file))
     assert [float(row["p(covid)"]) for row in table] == [p["probabilities"]["covid"] for p in found["predictions"]]
-    again = script("predict_covid19.py", "-m", trained / "m.keras", trained / "data", "--json", "k.json", cwd=tmp_path)
+    again = script(
+        "predict_covid19.py",
+        "-m",
+        trained / "m.keras",
+        trained / "data",
+        "--json",
+        "k.json",
+        "--no-report",
+        cwd=tmp_path,
+    )
     assert again.returncode == 0, again.stderr
     keras = json.loads((tmp_path / "k.json").read_text())["predictions"]
     for one, other in zip(found["predictions"], keras, strict=True):
@@ -293,7 +323,7 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
             for i in range(6)
         ]
         manifest.write(data / label, rows, ["age", "sex"])
-    arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--quiet")
+    arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--quiet", "--no-report")
     done = script("train_covid19.py", *arguments, "--clinical", "age,sex", "-m", "m.h5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     refused(script("predict_covid19.py", "-m", "m.h5", "data", cwd=tmp_path), "file, age, sex")
@@ -304,7 +334,7 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
     files = [f"{label}-{i:03d}.png,{30 + i},{'MF'[i % 2]}" for label in ("covid", "normal") for i in range(6)]
     (tmp_path / "values.csv").write_text("\n".join(["file,age,sex", *files, ""]))
     done = script(
-        *("predict_covid19.py", "-m", "m.h5", "data", "--clinical", "values.csv", "--json", "p.json"),
+        *("predict_covid19.py", "-m", "m.h5", "data", "--clinical", "values.csv", "--json", "p.json", "--no-report"),
         *("--gradcam", "cam"),
         cwd=tmp_path,
     )

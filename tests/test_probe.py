@@ -185,7 +185,7 @@ def trained(tmp_path_factory):
     """Return phantoms, and what a probe's training on them said and wrote, in both formats."""
     folder = tmp_path_factory.mktemp("probe")
     assert script("make_phantom_dataset.py", "-o", "data", "-n", 12, "--quiet", cwd=folder).returncode == 0
-    common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01)
+    common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01, "--no-report")
     first = script(*common, "-m", "m.h5", cwd=folder)
     second = script(*common, "-m", "k/m.keras", "-p", "k/plot.png", cwd=folder)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
@@ -230,7 +230,7 @@ for name in ("m.h5", "k/m.keras"):
 
 def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     folder, _, _ = trained
-    arguments = ("-m", folder / "m.h5", folder / "data", "--json", "p.json")
+    arguments = ("-m", folder / "m.h5", folder / "data", "--json", "p.json", "--no-report")
     done = script("predict_covid19.py", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     reported = json.loads((folder / "covid19.json").read_text())["held_out"]

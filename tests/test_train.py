@@ -119,7 +119,7 @@ def test_the_same_numbers_without_cache_from_elsewhere_and_in_another_locale(tra
     done = train(
         tmp_path / "copied 📁",
         tmp_path / "out",
-        *("--epochs", 4, "--rotations", 1, "--no-cache", "--quiet"),
+        *("--epochs", 4, "--rotations", 1, "--no-cache", "--quiet", "--no-report"),
         cwd=Path("/"),
         LC_ALL="C",
         TZ="Pacific/Auckland",
@@ -140,7 +140,7 @@ def test_the_same_numbers_from_a_folder_with_any_name_and_with_the_cache(trained
     done = train(
         Path("Bilder für später"),
         home / "Ergebnis ç İ ı",
-        *("--epochs", 4, "--rotations", 1, "--quiet"),
+        *("--epochs", 4, "--rotations", 1, "--quiet", "--no-report"),
         cwd=home,
         LC_ALL=locale,
         TZ="America/Caracas",
@@ -152,7 +152,20 @@ def test_the_same_numbers_from_a_folder_with_any_name_and_with_the_cache(trained
 
 def test_another_seed_is_another_run_and_keras_own_format(trained, tmp_path):
     data, out, _ = trained
-    done = train(data, tmp_path, "--epochs", 1, "--seed", 7, "-m", tmp_path / "m.keras", "--pool", "global", "--quiet")
+    done = train(
+        data,
+        tmp_path,
+        "--epochs",
+        1,
+        "--seed",
+        7,
+        "-m",
+        tmp_path / "m.keras",
+        "--pool",
+        "global",
+        "--quiet",
+        "--no-report",
+    )
     assert done.returncode == 0, done.stderr
     assert report(tmp_path)["train"] != report(out)["train"]
     code = f"import keras; print(keras.models.load_model({str(tmp_path / 'm.keras')!r}).output_shape)"
@@ -162,7 +175,9 @@ def test_another_seed_is_another_run_and_keras_own_format(trained, tmp_path):
 
 def test_three_unbalanced_classes_and_the_tutorials_model_name(tmp_path):
     classes(tmp_path / "data", covid=5, normal=11, pneumonia=4)
-    done = train(tmp_path / "data", tmp_path, "-m", tmp_path / "covid19.model", "--epochs", 2, "--rotations", 0)
+    done = train(
+        tmp_path / "data", tmp_path, "-m", tmp_path / "covid19.model", "--epochs", 2, "--rotations", 0, "--no-report"
+    )
     assert done.returncode == 0, done.stderr
     assert "images are split whoever they are of" in done.stdout
     assert report(tmp_path)["classes"] == ["covid", "normal", "pneumonia"]
@@ -171,7 +186,7 @@ def test_three_unbalanced_classes_and_the_tutorials_model_name(tmp_path):
 
 @needs(SEED)
 def test_the_tutorials_headline(tmp_path):
-    done = train(SEED, tmp_path, "--split", "image")
+    done = train(SEED, tmp_path, "--split", "image", "--no-report")
     assert done.returncode == 0, done.stderr
     metrics = report(tmp_path)["metrics"]
     assert metrics["acc"]["hits"] >= 9
@@ -187,7 +202,7 @@ def test_the_real_data_set(tmp_path):
         ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", data / "normal", "-s", 90, "--any", "--quiet"),
     ):
         assert script(*arguments, cwd=tmp_path).returncode == 0
-    done = train(data, tmp_path / "out")
+    done = train(data, tmp_path / "out", "--no-report")
     assert done.returncode == 0, done.stderr
     assert "162 images of 135 patients" in done.stdout
     metrics = report(tmp_path / "out")["metrics"]

@@ -56,7 +56,6 @@ class Cluster:
         read: Callable[[Row], list[Row]],
         worker: type,
         arguments: tuple[object, ...],
-        batch: int,
     ) -> Iterator[list[Row]]:
         """Yield what actors make of what is read.
 
@@ -66,10 +65,8 @@ class Cluster:
         read : callable
             From an item to rows; runs in tasks.
         worker : type
-            Called with `arguments` once in each actor, then with a dict of columns for every batch.
+            Called with `arguments` once in each actor, then with a dict of columns for the rows of some items.
         arguments : tuple
-        batch : int
-            Rows in a batch, at most.
 
         Yields
         ------
@@ -82,7 +79,7 @@ class Cluster:
         computed = self._read(items, read).map_batches(
             worker,
             fn_constructor_args=arguments,
-            batch_size=batch,
+            batch_size=None,
             batch_format="numpy",
             compute=pool,
             num_cpus=self.cpus,
@@ -201,6 +198,8 @@ def _start(address: str) -> None:
         raise InputError(f"--ray {address}: no Ray cluster can be used there ({reason})") from None
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    # Of its advice on the size of pools and stores none is for our users.
+    warnings.filterwarnings("ignore", module="ray")
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.FATAL)
     context = ray.data.DataContext.get_current()

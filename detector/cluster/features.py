@@ -71,7 +71,7 @@ def compute(
         first = asdict(copies[0][1]) | {"path": str(copies[0][1].path.absolute())}
         items.append(first | {"indices": [i for i, _ in copies], "angles": [one.angle for _, one in copies]})
     arguments = shared(weights), precision, max(1, int(cluster.cpus))
-    for rows in cluster.map_batches(items, _pixel_rows, FeatureWorker, arguments, BATCH):
+    for rows in cluster.map_batches(items, _pixel_rows, FeatureWorker, arguments):
         wrong = next((row["error"] for row in rows if row["error"]), None)
         if wrong:
             raise InputError(str(wrong))
@@ -118,21 +118,24 @@ class FeatureWorker:
         self.shared, self.precision = weights, precision
         self.backbone: Backbone | None = None
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the features of a batch of pixels, or one sentence that says why there are none."""
-        count = len(batch["index"])
-        errors = [str(text) for text in batch["error"]]
-        features, masks = [b""] * count, [b""] * count
-        if not any(errors):
-            try:
-                found, lungs = self._base().forward(np.stack(batch["pixels"]).astype(np.float32) / 255, self.precision)
-                features = [row.astype("<f4").tobytes() for row in found]
-                masks = [packed(mask) if mask.size else b"" for mask in lungs]
-            # A node can lack a package, memory, or an arithmetic: whatever it is, it has a name and a place.
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-                errors = [f"{node()} cannot compute {self.precision} features: {reason}"] * count
-        columns = {"index": batch["index"], "features": features, "mask": masks, "error": errors}
+    def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the features of some rows of pixels, or one sentence that says why there are none."""
+        count = len(block["index"])
+        errors = [str(text) for text in block["error"]]
+        features, masks = [], []
+        try:
+            for start in [] if any(errors) else range(0, count, BATCH):
+                pixels = np.stack(block["pixels"][start : start + BATCH]).astype(np.float32) / 255
+                found, lungs = self._base().forward(pixels, self.precision)
+                features += [row.astype("<f4").tobytes() for row in found]
+                masks += [packed(mask) if mask.size else b"" for mask in lungs]
+        # A node can lack a package, memory, or an arithmetic: whatever it is, it has a name and a place.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            errors = [f"{node()} cannot compute {self.precision} features: {reason}"] * count
+        if any(errors):
+            features = masks = [b""] * count
+        columns = {"index": block["index"], "features": features, "mask": masks, "error": errors}
         return {name: np.array(values, dtype=None if name == "index" else object) for name, values in columns.items()}
 
     def _base(self) -> Backbone:

@@ -31,6 +31,8 @@ FREE = 30.0
 # The choice of strength is repeated with other folds until about so many images have been held out, at most so often:
 # from one cross-validation of a hundred images it came out anywhere from 1e-4 to 1e-2.
 HELD_OUT, MOST_REPEATS = 1000, 4
+# From so many on, the losses of two strengths differ by more than another fold would change them: it ends there.
+ENOUGH = 10_000
 TOLERANCE, ITERATIONS = 1e-5, 5000
 
 
@@ -110,7 +112,8 @@ def fit(
     mean, scale = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float)
     # A constant feature tells nothing; neither does what differs by rounding only.
     scale[scale <= 1e-6 * np.abs(mean)] = np.inf
-    standardised = (features - mean) / scale
+    standardised = features - mean
+    standardised /= scale
     # Hundreds of small fits: checking each one's columns and arguments anew would take a quarter of their time.
     with one_thread(), sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         columns, basis = _rotated(standardised)
@@ -177,6 +180,7 @@ def _folds(
     count = len(design.labels)
     if design.strata is not None:
         count = holding_two_classes(design.labels, design.strata).sum()
+    seen = 0
     for repeat in range(min(MOST_REPEATS, -(-HELD_OUT // count))):
         try:
             sides = split.folds(design.labels, groups, classes, min(FOLDS, fewest), seed + 1000 * repeat)
@@ -189,6 +193,9 @@ def _folds(
                 rows = held_out[np.isin(design.strata[held_out], design.strata[train][known])]
             if len(rows):
                 yield train, rows
+            seen += len(rows)
+            if seen >= ENOUGH:
+                return
 
 
 def _rotated(standardised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

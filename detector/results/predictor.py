@@ -141,7 +141,7 @@ def on_cluster(cluster: Cluster, saved: SavedModel, questions: Sequence[Question
     arguments = shared(tuple(saved)), digest(saved.weights), pictures, max(1, int(cluster.cpus))
     ready: dict[int, Prediction | InputError] = {}
     following = 0
-    for rows in cluster.map_batches(items, _film_row, PredictionWorker, arguments, BATCH):
+    for rows in cluster.map_batches(items, _film_row, PredictionWorker, arguments):
         for row in rows:
             if row["error"]:
                 raise InputError(str(row["error"]))
@@ -181,18 +181,21 @@ class PredictionWorker:
         self.shared, self.expected, self.pictures = saved, expected, pictures
         self.predictor: Predictor | None = None
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return a batch's answers, or one sentence that says why there are none."""
-        answers, error = [b""] * len(batch["index"]), ""
+    def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the answers to some questions, or one sentence that says why there are none."""
+        questions = [pickle.loads(data) for data in block["question"]]
+        films = [pickle.loads(data) for data in block["film"]]
+        answers, error = [], ""
         try:
-            questions = [pickle.loads(data) for data in batch["question"]]
-            films = [pickle.loads(data) for data in batch["film"]]
-            answers = [pickle.dumps(one) for one in _answered(self._ready(), questions, films)]
+            for start in range(0, len(questions), BATCH):
+                some = slice(start, start + BATCH)
+                answers += [pickle.dumps(one) for one in _answered(self._ready(), questions[some], films[some])]
         # A node can lack a package or memory: whatever it is, it has a name and a place.
         except Exception as reason:
             error = f"{node()} cannot predict: {type(reason).__name__}: {reason}".splitlines()[0][:300]
+            answers = [b""] * len(questions)
         errors = np.array([error] * len(answers), object)
-        return {"index": batch["index"], "answer": np.array(answers, object), "error": errors}
+        return {"index": block["index"], "answer": np.array(answers, object), "error": errors}
 
     def _ready(self) -> Predictor:
         if self.predictor is None:

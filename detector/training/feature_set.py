@@ -31,7 +31,7 @@ class FittedHead:
     def predict_proba(self, features: np.ndarray, table: Sequence[Mapping[str, str]]) -> np.ndarray:
         """Return what the head says of features (n, width) and of the manifest's rows of the same images."""
         extra = clinical.encode(self.columns, table)
-        return head.predict_proba(np.concatenate([features, extra], axis=1), self.trained.weights)
+        return head.predict_proba(_joined(features, extra), self.trained.weights)
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class FeatureSet:
     Attributes
     ----------
     augmented : ndarray of shape (n, copies, width), float32
-        Features of training copies; nan for images that are never trained on.
+        Features of training copies; nan for images that are never used.
     features : ndarray of shape (n, width), float32
-        Of the images as they are; nan for images that are never evaluated.
+        Of the images as they are; nan for images that are never used.
     labels : ndarray of shape (n,), int
     groups : ndarray of shape (n,)
         What splits keep whole: patients, or images.
@@ -103,14 +103,13 @@ class FeatureSet:
         table = [self.table[row] for row in rows]
         columns = clinical.fit(self.clinical, table)
         extra = clinical.encode(columns, table)
-        augmented = self.augmented[rows]
-        repeated = np.repeat(extra[:, None], augmented.shape[1], axis=1)
         validation = None
         if held_out is not None:
             beside = clinical.encode(columns, [self.table[row] for row in held_out])
-            validation = np.concatenate([self.features[held_out], beside], axis=1), self.labels[held_out]
+            validation = _joined(self.features[held_out], beside), self.labels[held_out]
+        augmented = self.augmented[rows]
         trained = recipe.fit(
-            np.concatenate([augmented, repeated], axis=2),
+            _joined(augmented, np.repeat(extra[:, None], augmented.shape[1], axis=1)),
             self.labels[rows],
             self.classes,
             self.groups[rows],
@@ -169,11 +168,14 @@ def extract(
     everything = np.arange(len(images))
     train = everything if train is None else train
     held_out = everything if held_out is None else held_out
-    copies = extractor.augmented(images[train], recipe.rotations, seed, hide)
-    augmented = np.full((len(images), *copies.shape[1:]), np.nan, np.float32)
-    augmented[train] = copies
-    features = np.full((len(images), copies.shape[2]), np.nan, np.float32)
-    features[held_out] = extractor.features(images[held_out], hide)
+    if recipe.rotations == 0 and extractor.precision == "float32":
+        # Trained on and evaluated as they are: one array, from one pass.
+        both = np.union1d(train, held_out)
+        features = _placed(extractor.features(images[both], hide), both, len(images))
+        augmented = features[:, None]
+    else:
+        augmented = _placed(extractor.augmented(images[train], recipe.rotations, seed, hide), train, len(images))
+        features = _placed(extractor.features(images[held_out], hide), held_out, len(images))
     chosen = [extractor.dataset.images[image] for image in images]
     return FeatureSet(
         augmented,
@@ -185,3 +187,17 @@ def extract(
         [image.row for image in chosen],
         clinical_columns,
     )
+
+
+def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Return values at their places among so many; nan elsewhere."""
+    if len(rows) == count:
+        return values
+    found = np.full((count, *values.shape[1:]), np.nan, np.float32)
+    found[rows] = values
+    return found
+
+
+def _joined(features: np.ndarray, extra: np.ndarray) -> np.ndarray:
+    """Return features with further columns; where there are none, themselves: a copy could be gigabytes."""
+    return np.concatenate([features, extra], axis=-1) if extra.shape[-1] else features

@@ -1,0 +1,270 @@
+"""The same command on a Ray cluster of three nodes on this machine: the same numbers, whatever dies."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, refusal, refused, script, tree
+
+from detector.cluster import connection
+from detector.cluster.flags import RayOptions
+from detector.images.network_input import NetworkInput
+from detector.images.occlusion import LUNGS_ONLY
+from detector.storage.cache import FILE
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"
+)
+NODES = """
+import os, sys
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+from ray.cluster_utils import Cluster
+size = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
+cluster = Cluster(initialize_head=True, head_node_args=size | {"include_dashboard": False})
+nodes = [cluster.add_node(**size) for _ in range(2)]
+print(cluster.address, flush=True)
+for line in sys.stdin:
+    cluster.remove_node(nodes.pop(), allow_graceful=False)
+    print("killed", flush=True)
+cluster.shutdown()
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """Start three nodes of a core each in a process of their own; a line of input kills one."""
+    with subprocess.Popen(
+        [sys.executable, "-c", NODES],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        process.address = process.stdout.readline().strip()
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cluster")
+    assert script("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=folder).returncode == 0
+    return folder / "data"
+
+
+def arguments(data: Path, cache: Path, *more: object) -> list[object]:
+    return ["-d", data, "--recipe", "probe", "--cache", cache, "--no-report", "--quiet", *more]
+
+
+def held(cache: Path) -> dict[bytes, np.ndarray]:
+    """Return the features in a cache."""
+    if not (cache / FILE).exists():
+        return {}
+    with closing(sqlite3.connect(cache / FILE, timeout=30)) as database:
+        rows = database.execute("SELECT key, value FROM entries WHERE length(value) = 7680")
+        return {name: np.frombuffer(value, "<f4") for name, value in rows}
+
+
+@pytest.fixture(scope="module")
+def plain(data, tmp_path_factory):
+    """Train here."""
+    folder = tmp_path_factory.mktemp("plain")
+    done = script("train_covid19.py", *arguments(data, folder / "cache"), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def same(folder: Path, cache: Path, other: Path) -> None:
+    """Assert that a run had the features, metrics and model of another."""
+    ours, theirs = held(cache), held(other / "cache")
+    assert ours.keys() == theirs.keys() and len(ours) == 60
+    assert max(np.abs(ours[name] - theirs[name]).max() for name in ours) < 1e-5
+    one, two = (json.loads((where / "covid19.json").read_text()) for where in (folder, other))
+    assert one["metrics"]["auc"] == two["metrics"]["auc"]
+    for a, b in zip(one["held_out"], two["held_out"], strict=True):
+        assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-5)
+
+
+@needs_ray
+def test_a_run_that_is_ended_goes_on_where_it_was_and_a_node_that_dies_costs_nothing(nodes, data, plain, tmp_path):
+    command = [
+        *(sys.executable, ROOT / "train_covid19.py"),
+        *arguments(data, tmp_path / "cache", "--ray", nodes.address),
+    ]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        while running.poll() is None and len(held(tmp_path / "cache")) < 8:
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+        assert running.wait(60) == 130, said
+    assert said == "train_covid19.py: error: interrupted; nothing was half-written\n"
+    assert {path.partition("/")[0] for path in tree(tmp_path)} == {"cache"}
+    kept = held(tmp_path / "cache")
+    assert 8 <= len(kept) < 60
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        while running.poll() is None and len(held(tmp_path / "cache")) <= len(kept):
+            time.sleep(0.1)
+        nodes.stdin.write("\n")
+        nodes.stdin.flush()
+        assert nodes.stdout.readline() == "killed\n"
+        output, said = running.communicate(timeout=200)
+        assert running.returncode == 0, said
+    assert said == ""
+    assert output == plain[1].stdout
+    same(tmp_path, tmp_path / "cache", plain[0])
+
+
+@needs_ray
+def test_predictions_on_a_cluster_are_those_made_here(nodes, data, plain, tmp_path):
+    films = sorted((data / "covid").iterdir())[:3]
+    (tmp_path / "broken.png").write_text("no image")
+    command = ("predict_covid19.py", "-m", plain[0] / "covid19.model.h5", *films, "broken.png", "none.png")
+    outputs = ("--json", "p.json", "--gradcam", "cam", "--no-report")
+    done = script(*command, *outputs, "--ray", nodes.address, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 2
+    assert "broken.png: not an image" in done.stderr
+    assert "none.png: No such file or directory (on node " in done.stderr
+    assert len(list((tmp_path / "cam").iterdir())) == 3
+    there = json.loads((tmp_path / "p.json").read_text())["predictions"]
+    assert script(*command, "--json", "p.json", "--no-report", cwd=tmp_path).returncode == 1
+    here = json.loads((tmp_path / "p.json").read_text())["predictions"]
+    assert [one["file"] for one in there] == [one["file"] for one in here] == [str(film) for film in films]
+    for one, other in zip(there, here, strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+
+
+@needs_ray
+def test_a_node_that_does_not_see_a_file_is_named(nodes, data, tmp_path):
+    for label in ("covid", "normal"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for film in list((data / label).glob("*.png"))[:2]:
+            (tmp_path / "data" / label / film.name).symlink_to(film)
+    (tmp_path / "data" / "covid" / "elsewhere.png").symlink_to("/no/such/mount/film.png")
+    done = script("train_covid19.py", "-d", "data", "--ray", nodes.address, "--cache", "c", "--quiet", cwd=tmp_path)
+    refused(done, "elsewhere.png: No such file or directory (on node ", "1 of 5 images cannot be used")
+    assert {name.partition("/")[0] for name in tree(tmp_path)} <= {"data", "c"}
+
+
+@needs_ray
+def test_ctrl_c_leaves_nothing_running_of_a_cluster_that_was_started_here(data, tmp_path):
+    command = [sys.executable, ROOT / "train_covid19.py", *arguments(data, tmp_path / "cache", "--ray", "local")]
+    environment = os.environ | {"RAY_TMPDIR": str(tmp_path / "r")}
+    (tmp_path / "r").mkdir()
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as running:
+        while running.poll() is None and not (tmp_path / "cache" / FILE).exists():
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+        assert running.wait(60) == 130, said
+    assert said == "train_covid19.py: error: interrupted; nothing was half-written\n"
+    until = time.monotonic() + 60
+    while (left := running_in(tmp_path / "r")) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not left
+    assert not (tmp_path / "covid19.json").exists()
+
+
+def running_in(folder: Path) -> list[str]:
+    """Return the command lines of processes that name a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in text:
+            found.append(text)
+    return found
+
+
+@needs_ray
+def test_a_cluster_that_is_not_there(data, tmp_path):
+    for address, word in (
+        ("127.0.0.1:1", "no Ray cluster there (connection refused)"),
+        ("nowhere", "no Ray cluster there (not host:port)"),
+        ("ray://127.0.0.1:10001", "give a node's address as host:port"),
+        ("auto", "no Ray cluster can be used there"),
+    ):
+        done = script("train_covid19.py", "-d", data, "--ray", address, cwd=tmp_path, RAY_ADDRESS="")
+        refused(done, f"--ray {address}", word)
+    done = script("predict_covid19.py", data, "-m", data, "--ray", "auto", cwd=tmp_path, RAY_ADDRESS="127.0.0.1:1")
+    refused(done)
+    done = script("audit_covid19.py", "-d", data, "--ray", "auto", cwd=tmp_path, RAY_ADDRESS="127.0.0.1:1")
+    refused(done, "--ray 127.0.0.1:1: no Ray cluster there")
+
+
+def test_actors_without_a_cluster(data, tmp_path):
+    for script_name in ("train_covid19.py", "audit_covid19.py"):
+        for flag in ("--ray-cpus-per-actor", "--ray-gpus-per-actor"):
+            done = script(script_name, "-d", data, flag, 1, cwd=tmp_path)
+            refused(done, f"{flag} has no meaning without --ray ADDRESS")
+    refused(
+        script("train_covid19.py", "--ray", "auto", "--ray-cpus-per-actor", -1, cwd=tmp_path), "--ray-cpus-per-actor"
+    )
+
+
+def test_without_ray_the_flag_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with refusal("--ray needs Ray, which is not installed: .* requirements/ray.lock"):
+        connection.connect(RayOptions("local", None, None))
+
+
+@needs_ray
+def test_a_group_of_cores_that_no_node_has(monkeypatch):
+    import ray
+
+    def of(*sizes: tuple[float, float], **wanted: float):
+        found = [{"Alive": True, "Resources": {"CPU": cpus, "GPU": gpus}} for cpus, gpus in sizes]
+        monkeypatch.setattr(ray, "nodes", lambda: [*found, {"Alive": False, "Resources": {"CPU": 99.0}}])
+        return connection._shape(RayOptions("auto", wanted.get("cpus"), wanted.get("gpus")))
+
+    assert of((1, 0), (1, 0)) == connection.Cluster(2, 1, 0, 2)
+    assert of((64, 0)).actors == 64 // connection.CORES
+    assert of((0, 0), (64, 8), cpus=4) == connection.Cluster(8, 4, 1, 64)
+    assert of((64, 8), cpus=4, gpus=0.5).actors == 16
+    with refusal("no node has 4 cores and 0 GPUs for an actor; the largest have 2 and 0"):
+        of((2, 0), (1, 0), cpus=4)
+
+
+@needs_ray
+def test_what_a_worker_cannot_do_it_says(monkeypatch, weights):
+    import ray
+
+    from detector.cluster import features
+
+    monkeypatch.setattr(features, "node", lambda: "node 10.0.0.7")
+    monkeypatch.setattr(ray, "get", lambda ref: {name: (k + 1, b) for name, (k, b) in weights.items()})
+    block = {"index": np.arange(2), "pixels": np.zeros((2, 224, 224, 3), np.uint8), "error": np.array(["", ""], object)}
+    said = features.FeatureWorker(None, "float32", 1)(block)
+    assert set(said["error"]) == {
+        "node 10.0.0.7 cannot compute float32 features: InputError: VGG16's weights arrived damaged"
+    }
+
+
+def test_an_input_is_made_the_same_anywhere(tmp_path):
+    import pickle
+
+    from detector.images.lungs import packed
+    from detector.images.occlusion import Occlusion
+    from detector.images.rotation import rotate
+
+    generator = np.random.default_rng(0)
+    mask = np.zeros((224, 224), bool)
+    mask[60:160, 30:90] = mask[60:160, 130:190] = True
+    pixels = generator.integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    one = NetworkInput(tmp_path / "a.png", "0" * 64, 5.0, "lungs only, found", LUNGS_ONLY, packed(mask))
+    wanted = rotate(Occlusion(LUNGS_ONLY).apply(pixels, mask), 5.0)
+    assert np.array_equal(pickle.loads(pickle.dumps(one)).shown(pixels), wanted)
+    assert not one.whole and NetworkInput(tmp_path / "a.png", "0" * 64).whole
