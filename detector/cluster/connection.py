@@ -23,6 +23,7 @@ SECONDS = 5.0  # for a cluster's address to answer
 LEAST_ITEMS, MOST_ITEMS, BLOCKS = 8, 64, 1000
 # Cores of an actor on a machine that has more; two use them better than one does four (docs/cluster.md).
 CORES = 2
+CORES_A_READER = 4
 
 Row = dict[str, object]
 
@@ -38,7 +39,7 @@ class Cluster:
     cpus, gpus : float
         Of each.
     readers : int
-        Tasks that read and decode at a time.
+        Processes that read and decode for them.
     """
 
     actors: int
@@ -48,7 +49,7 @@ class Cluster:
 
     def map(self, items: Sequence[Row], function: Callable[[Row], Row]) -> Iterator[list[Row]]:
         """Yield what a function of this project makes of each item, some rows at a time and in any order."""
-        yield from _streamed(self._read(items, lambda row: [function(row)]))
+        yield from _streamed(_blocks(items).map(function))
 
     def map_batches(
         self,
@@ -63,7 +64,7 @@ class Cluster:
         ----------
         items : sequence of dict
         read : callable
-            From an item to rows; runs in tasks.
+            From an item to rows.
         worker : type
             Called with `arguments` once in each actor, then with a dict of columns for the rows of some items.
         arguments : tuple
@@ -73,28 +74,47 @@ class Cluster:
         list of dict
             Rows, in any order.
         """
-        import ray.data
+        from ray.data import ActorPoolStrategy
 
-        pool = ray.data.ActorPoolStrategy(size=min(self.actors, len(items)))
-        computed = self._read(items, read).map_batches(
+        blocks = _blocks(items)
+        count = -(-len(items) // _items_in_a_block(items))
+        # Readers take no core of their own, or a worker that has all of them would never be fed. They are actors: where
+        # no core is left, a task's process ends with it, and importing takes longer than reading.
+        pools = (ActorPoolStrategy(size=min(most, count)) for most in (self.readers, self.actors))
+        rows = blocks.flat_map(
+            Reader, fn_constructor_args=(read,), compute=next(pools), num_cpus=0, scheduling_strategy="SPREAD"
+        )
+        computed = rows.map_batches(
             worker,
             fn_constructor_args=arguments,
             batch_size=None,
             batch_format="numpy",
-            compute=pool,
+            compute=next(pools),
             num_cpus=self.cpus,
             num_gpus=self.gpus,
         )
         yield from _streamed(computed)
 
-    def _read(self, items: Sequence[Row], read: Callable[[Row], list[Row]]) -> object:
-        import ray.data
 
-        size = min(MOST_ITEMS, max(LEAST_ITEMS, len(items) // BLOCKS))
-        count = -(-len(items) // size)
-        blocks = ray.data.from_items(list(items), override_num_blocks=count)
-        # Readers take no core of their own, or an actor that has all of them would never be fed.
-        return blocks.flat_map(read, num_cpus=0, compute=ray.data.TaskPoolStrategy(size=min(self.readers, count)))
+class Reader:
+    """Applies a function of this project, in a process that stays."""
+
+    def __init__(self, read: Callable[[Row], list[Row]]) -> None:
+        self.read = read
+
+    def __call__(self, item: Row) -> list[Row]:
+        """Return the rows that the function makes of an item."""
+        return self.read(item)
+
+
+def _items_in_a_block(items: Sequence[Row]) -> int:
+    return min(MOST_ITEMS, max(LEAST_ITEMS, len(items) // BLOCKS))
+
+
+def _blocks(items: Sequence[Row]) -> object:
+    import ray.data
+
+    return ray.data.from_items(list(items), override_num_blocks=-(-len(items) // _items_in_a_block(items)))
 
 
 def shared(value: object) -> object:
@@ -240,4 +260,5 @@ def _shape(options: RayOptions) -> Cluster:
             f"--ray {options.address}: no node has {cpus:g} cores and {gpus:g} GPUs for an actor; the largest have "
             f"{max(cores):g} and {max(cards):g}: lower --ray-cpus-per-actor or --ray-gpus-per-actor"
         )
-    return Cluster(actors, cpus, gpus, max(1, int(sum(cores))))
+    # A core decodes some dozen films in the time of one forward pass on it; a GPU wants all that the cores can read.
+    return Cluster(actors, cpus, gpus, max(1, int(sum(cores) / (1 if gpus else CORES_A_READER))))
