@@ -15,7 +15,7 @@ from detector.storage.cache import Cache, default_folder
 SIDES = (224, 224, 112, 112, 56, 56, 56, 28, 28, 28, 14, 14, 14)
 # Multiplications and additions of the 13 convolutions for one image.
 FLOPS = sum(2 * 9 * side**2 * CHANNELS[i] * CHANNELS[i + 1] for i, side in enumerate(SIDES))
-N, TIMES = 4096, 5
+N, TIMES, BATCHES = 4096, 5, 10
 
 
 def product_peak(precision: str) -> float:
@@ -41,11 +41,11 @@ def main() -> None:
     pixels = np.random.default_rng(0).random((BATCH, 224, 224, 3), np.float32)
     backbone.forward(pixels, precision)
     before = product_peak(precision)
-    backbone.computed, backbone.seconds = 0, 0.0
-    for _ in range(10):
+    backbone.seconds = 0.0
+    for _ in range(BATCHES):
         backbone.forward(pixels, precision)
     peak = max(before, product_peak(precision))
-    rate = backbone.computed / backbone.seconds
+    rate = BATCHES * BATCH / backbone.seconds
     print(f"{precision} {rate:.2f} {rate * FLOPS / 1e9:.1f} {peak / 1e9:.1f}")
 
 
