@@ -57,11 +57,9 @@ class Job:
     strength: int
 
 
-def jobs(share: float) -> list[Job]:
+def jobs(share: float, kinds: Sequence[str]) -> list[Job]:
     """Return what a run does, or a share of it drawn with a fixed seed: clean pools, and each kind and strength."""
-    planted = [
-        Job(1 + number % 3, kind, strength) for number, kind in enumerate(KINDS) for strength in shortcuts.STRENGTHS
-    ]
+    planted = [Job(1 + KINDS.index(kind) % 3, kind, strength) for kind in kinds for strength in shortcuts.STRENGTHS]
     clean = [Job(pool, CLEAN, 0) for pool in range(1, 9)]
     generator = random.Random(0)
     some = [generator.sample(part, max(least, round(share * len(part)))) for part, least in ((clean, 5), (planted, 1))]
@@ -223,6 +221,7 @@ def _raised(found: Sequence[dict], kinds: Sequence[str]) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the planted and of the clean sets")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="to plant (default: all)")
     parser.add_argument("--recipe", choices=["tutorial", "probe"], default="probe")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="where features are kept (default: nowhere, afterwards)")
@@ -232,7 +231,7 @@ def main() -> None:
     if not options.judge:
         # A process a core, each with a thread: fits use no more than one anyway.
         os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        todo, sets, began = jobs(options.share), [], time.time()
+        todo, sets, began = jobs(options.share, options.kinds), [], time.time()
         with (
             tempfile.TemporaryDirectory() as cache,
             ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool,

@@ -314,7 +314,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     from detector.training.extraction import open_dataset
     from detector.training.recipes import ProbeRecipe
 
-    assert script("make_phantom_dataset.py", "-o", "data", "-n", 5, "--quiet", cwd=tmp_path).returncode == 0
+    assert script("make_phantom_dataset.py", "-o", "data", "-n", 4, "--quiet", cwd=tmp_path).returncode == 0
     sets = load_image_sets(tmp_path / "data", None, [], "covid")
     found = []
     for passes in (4, 0):

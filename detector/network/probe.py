@@ -154,11 +154,10 @@ def choose_strength(design: Design, classes: Sequence[str], groups: np.ndarray, 
     for train, held_out in _folds(design, classes, groups, seed):
         path = _fit_path(design, train, STRENGTHS)
         for rows, losses, position in ((train, inner, 0), (held_out, outer, 1)):
-            weights = by_class[design.labels[rows]]
+            columns, weights = _with_strata(design, rows, train), by_class[design.labels[rows]]
             total[position] += weights.sum()
             for i, (coefficients, intercepts) in enumerate(path):
-                logits = _with_strata(design, rows, train) @ coefficients.T + intercepts
-                losses[i] += weights @ _cross_entropy(logits, design.labels[rows])
+                losses[i] += weights @ _cross_entropy(columns @ coefficients.T + intercepts, design.labels[rows])
     if not total[1]:
         return {"strength": [], "loss": [], "cv_loss": [], "chosen": DEFAULT_STRENGTH}
     inner, outer = inner / total[0], outer / total[1]
