@@ -85,6 +85,15 @@ def test_it_is_scikit_learns_logistic_regression():
         assert np.abs(head.predict_proba(features, fitted.weights) - expected).max() < 2e-3
 
 
+def test_enough_held_out_images_end_the_choice_of_strength(monkeypatch):
+    features, labels, patients, _ = simulated(n=300)
+    design = probe.Design(features.astype(float), labels, 2, None, True)
+    held_out = [len(rows) for _, rows in probe._folds(design, CLASSES, patients, 0)]
+    assert held_out == [60] * 20
+    monkeypatch.setattr(probe, "ENOUGH", 100)
+    assert [len(rows) for _, rows in probe._folds(design, CLASSES, patients, 0)] == [60] * 2
+
+
 def test_only_the_folds_know_the_seed_and_history_shows_the_choice():
     features, labels, patients, strata = simulated()
     first, again = (probe.fit(features, labels, CLASSES, patients, 1, strata) for _ in range(2))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detector import InputError
+from detector.images import pixel_store
 from detector.images.dicom import NO_WINDOW
 from detector.images.inspection import named_notes
 from detector.images.pixel_store import PixelStore
@@ -254,20 +255,32 @@ def test_mutated_images_are_read_or_refused(data):
 
 
 def test_scratch_returns_what_it_was_given(tmp_path):
-    pixel_store = PixelStore()
+    store = PixelStore()
     radiographs = []
     for i in range(3):
         picture(tmp_path / f"{i}.png", i)
         radiographs.append(read(tmp_path / f"{i}.png"))
-        pixel_store.put(radiographs[-1])
+        store.put(radiographs[-1])
     for i in (2, 0, 1):
-        assert np.array_equal(pixel_store.pixels(tmp_path / f"{i}.png", radiographs[i].digest), radiographs[i].pixels)
+        assert np.array_equal(store.pixels(tmp_path / f"{i}.png", radiographs[i].digest), radiographs[i].pixels)
 
 
 def test_scratch_notices_a_file_that_changed(tmp_path):
     picture(tmp_path / "a.png", 1)
     with refusal("changed"):
         PixelStore().pixels(tmp_path / "a.png", "0" * 64)
+
+
+def test_pixels_that_have_no_room_are_decoded_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pixel_store, "MOST_BYTES", 2 * 224 * 224 * 3)
+    store, films = PixelStore(), []
+    for seed in range(3):
+        picture(tmp_path / f"{seed}.png", seed)
+        films.append(read(tmp_path / f"{seed}.png"))
+        store.put(films[-1])
+    assert len(store._offsets) == 2
+    for seed, film in enumerate(films):
+        assert np.array_equal(store.pixels(tmp_path / f"{seed}.png", film.digest), film.pixels)
 
 
 @needs(SHARED)
