@@ -115,6 +115,16 @@ part of the library was called. `…` is the folder that the tests ran in.
 | --- | --- | --- |"""
 
 
+# Files whose tests run scripts for a minute and more, the longest first: begun last, one would keep a core waiting.
+LONG = ("cluster", "train", "audit", "pages", "predict", "probe", "lungs", "hostile")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let long files begin first, in the order of `LONG`."""
+    order = {f"test_{name}": position for position, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--errors") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Errors(config.getoption("--errors")))

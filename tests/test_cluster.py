@@ -253,6 +253,20 @@ def test_what_a_worker_cannot_do_it_says(monkeypatch, weights):
     }
 
 
+@needs_ray
+def test_what_ray_raises_is_a_sentence():
+    from ray.exceptions import ActorDiedError, RayTaskError
+
+    text = "Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named 'cv2'"
+    with (
+        refusal("--ray: node 10.0.0.3 could not do it: ModuleNotFoundError: No module named 'cv2'"),
+        connection._sentences(),
+    ):
+        raise RayTaskError("Map", text, ValueError(), ip="10.0.0.3")
+    with refusal("--ray: the cluster could not do it: "), connection._sentences():
+        raise ActorDiedError()
+
+
 def test_an_input_is_made_the_same_anywhere(tmp_path):
     import pickle
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import re
 import signal
 import socket
 import warnings
@@ -140,10 +141,10 @@ def _sentences() -> Iterator[None]:
         yield
     except ray.exceptions.RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        cause = next(
-            (line for line in reversed(lines) if "Error" in line), lines[-1] if lines else type(error).__name__
-        )
-        raise InputError(f"--ray: the cluster could not do it: {cause[:200]}") from None
+        named = [line for line in lines if "Error" in line] or lines or [type(error).__name__]
+        at = re.search(r"\bip=([0-9a-f.:]+)", str(error))
+        where = f"node {at[1]}" if at else "the cluster"
+        raise InputError(f"--ray: {where} could not do it: {named[-1][:200]}") from None
 
 
 def _streamed(rows: object) -> Iterator[list[Row]]:
