@@ -97,11 +97,14 @@ class Run:
 
 
 def apart(one: Run, other: Run) -> float:
-    """Return by how much the features of a run differ from another's, at most; infinite where that one lacks some."""
+    """Return by how much the features of a run differ from another's, at most; infinite where that one lacks some.
+
+    As `numpy.allclose` has it, |a - b| / (1 + |b|): they go from 0 to some dozen.
+    """
     ours, theirs = one.features(), other.features()
     if not ours or not ours.keys() <= theirs.keys():
         return float("inf")
-    return max(float(np.abs(ours[name] - theirs[name]).max()) for name in ours)
+    return max(float((np.abs(ours[name] - theirs[name]) / (1 + np.abs(theirs[name]))).max()) for name in ours)
 
 
 def metrics_apart(one: Run, other: Run) -> float:
@@ -144,7 +147,7 @@ def main() -> None:
         head = size | {"num_cpus": 0, "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         nodes = [cluster.add_node(**size) for _ in range(2)]
-        ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(cluster.address, log_to_driver=False, logging_level=logging.FATAL)
         ray_few, on_ray = (
             Run(f"ray{n}", data, out, cluster.address).finish() for n, data in (("-few", few), ("", many))
         )

@@ -66,7 +66,7 @@ def data_set(folder: Path, cache: Path, films: int) -> None:
         rows = [one for found in pool.map(write, tasks) for one in found]
     for label in ("covid", "normal"):
         with open(folder / label / "manifest.csv", "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, restval="")
+            writer = csv.DictWriter(file, [*COLUMNS, "sex", "age"], restval="")
             writer.writeheader()
             writer.writerows(one for one in rows if one["label"] == label)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,27 @@ def script(name: str, *arguments: object, cwd: Path, timeout: float = 240, **env
         timeout=timeout,
         check=False,
     )
+
+
+def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess:
+    """Run a script's `main` here: importing TensorFlow once more would take longer than most of them run.
+
+    For what a process of its own adds nothing to; `script` is what a user does.
+    """
+    given = [*map(str, arguments)]
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    before = Path.cwd()
+    os.chdir(cwd)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                status = importlib.import_module(name.removesuffix(".py")).main(given)
+            except InputError as error:
+                status = 2
+                print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess([sys.executable, ROOT / name, *given], status, out.getvalue(), err.getvalue())
 
 
 SAID: list[tuple[str, str]] = []  # in this test: what was given, where that is a command line, and what was said

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import SHARED, classes, needs, picture, refusal, refused, script, tree
+from conftest import SHARED, classes, inside, needs, picture, refusal, refused, script, tree
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -211,7 +211,7 @@ def test_what_a_run_sees_for_free(tmp_path):
     for i in range(12):
         with Image.open(tmp_path / "data" / "covid" / f"c{i}.png") as image:
             image.save(tmp_path / "data" / "covid" / f"twin-of-{i}.jpg", quality=92)
-    done = script(
+    done = inside(
         *(
             "train_covid19.py",
             "-d",
@@ -235,7 +235,7 @@ def test_what_a_run_sees_for_free(tmp_path):
     assert found["duplicates"]["figures"]["near"] >= 1
     assert found["source"]["alarming"]
     assert found["size"]["figures"]["images"] == 8
-    done = script(
+    done = inside(
         *(
             "train_covid19.py",
             "-d",
@@ -260,7 +260,7 @@ def test_what_a_run_sees_for_free(tmp_path):
 def test_folds_in_the_script(tmp_path):
     classes(tmp_path / "data", covid=9, normal=9)
     arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--folds", 3, "--repeats", 2, "--no-report")
-    done = script("train_covid19.py", *arguments, "--sensitivity", 0.8, "--quiet", cwd=tmp_path)
+    done = inside("train_covid19.py", *arguments, "--sensitivity", 0.8, "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "threshold: " in done.stdout
     written = json.loads((tmp_path / "covid19.json").read_text())
@@ -268,7 +268,7 @@ def test_folds_in_the_script(tmp_path):
     assert np.sum(written["metrics"]["confusion"]) == 18
     assert "val_loss" not in written["history"]
     refused(script("train_covid19.py", "-d", "data", "--folds", 20, cwd=tmp_path), "too few for 20 folds")
-    both = script("train_covid19.py", "-d", "data", "--threshold", 0.4, "--sensitivity", 0.9, cwd=tmp_path)
+    both = inside("train_covid19.py", "-d", "data", "--threshold", 0.4, "--sensitivity", 0.9, cwd=tmp_path)
     refused(both, "--sensitivity", "--threshold")
 
 
@@ -276,8 +276,8 @@ def test_folds_in_the_script(tmp_path):
 
 
 def test_phantoms_are_judged_by_their_lungs(tmp_path):
-    assert script("make_phantom_dataset.py", "-o", "data", "-n", 22, "--quiet", cwd=tmp_path).returncode == 0
-    done = script(
+    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 22, "--quiet", cwd=tmp_path).returncode == 0
+    done = inside(
         *(
             "audit_covid19.py",
             "-d",
@@ -333,7 +333,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
 
 def test_an_audit_of_what_is_no_chest_says_so(tmp_path):
     classes(tmp_path / "data", covid=6, normal=6)
-    done = script(
+    done = inside(
         *("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1, "--no-report"),
         cwd=tmp_path,
     )
@@ -360,11 +360,11 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
         ),
         ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", "data/normal", "-s", 24),
     ):
-        assert script(*arguments, "--quiet", cwd=tmp_path).returncode == 0
+        assert inside(*arguments, "--quiet", cwd=tmp_path).returncode == 0
     train = ("train_covid19.py", "-d", "data", "--rotations", 0, "--quiet", "--no-report")
-    assert script(*train, cwd=tmp_path).returncode == 0
+    assert inside(*train, cwd=tmp_path).returncode == 0
     shutil.copytree(tmp_path / "data", tmp_path / "elsewhere")
-    done = script(
+    done = inside(
         *("audit_covid19.py", "-d", "data", "--controls", "other", "--external", "elsewhere", "--rotations", 0),
         *("--repeats", 1, "--masks", CLONE / "annotations" / "lungVAE-masks"),
         cwd=tmp_path,

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from conftest import classes, picture, script
+from conftest import classes, inside, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -205,7 +205,7 @@ def test_a_film_of_two_journals_is_of_one_person(tmp_path):
     with Image.open(tmp_path / "film.png") as film:
         film.resize((400, 400)).save(tmp_path / "data" / "covid" / "NORMAL2-IM-0007-0001.jpeg", quality=70)
         film.crop((2, 2, 510, 510)).save(tmp_path / "data" / "covid" / "person9_virus_1.jpeg", quality=90)
-    done = script("train_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--no-report", cwd=tmp_path)
+    done = inside("train_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--no-report", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "near duplicates, whose patients count as one person: covid/NORMAL2-IM-0007-0001.jpeg = " in done.stdout
     assert "12 held-out images of 11 patients" in done.stdout

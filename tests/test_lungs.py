@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import SAID, SHARED, needs, picture, refusal, refused, script
+from conftest import SAID, SHARED, inside, needs, picture, refusal, refused, script
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -244,7 +244,7 @@ def test_a_model_of_lungs_only_does_to_a_new_film_what_it_was_trained_with(tmp_p
         "--no-report",
         *few,
     )
-    done = script(*train, cwd=tmp_path)
+    done = inside(*train, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "all but these is blacked out" in done.stdout
     told = json.loads((tmp_path / "covid19.json").read_text())
@@ -264,7 +264,7 @@ def test_a_model_of_lungs_only_does_to_a_new_film_what_it_was_trained_with(tmp_p
     shutil.copy(film, tmp_path / "film.png")
     Image.fromarray(np.zeros((300, 200), np.uint8)).save(tmp_path / "black.png")
     outputs = ("--gradcam", "maps", "--json", "p.json", "--no-report")
-    done = script("predict_covid19.py", "film.png", "black.png", "-m", f"m.{suffix}", *outputs, cwd=tmp_path)
+    done = inside("predict_covid19.py", "film.png", "black.png", "-m", f"m.{suffix}", *outputs, cwd=tmp_path)
     assert done.returncode == 1
     SAID.append(("predict_covid19.py black.png -m m.h5", done.stderr))
     assert "black.png: no lungs were found, and this model looks at nothing else" in done.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import classes, picture, refusal, refused, script, tree
+from conftest import classes, inside, picture, refusal, refused, script, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,7 +29,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("predict")
     classes(folder / "data", covid=6, normal=6)
     for name in ("m.h5", "m.keras"):
-        done = script(
+        done = inside(
             "train_covid19.py",
             "-d",
             "data",
@@ -48,7 +48,7 @@ def trained(tmp_path_factory):
 
 
 def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
-    done = script(
+    done = inside(
         *(
             "predict_covid19.py",
             "-m",
@@ -75,7 +75,7 @@ def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
     with open(tmp_path / "p.csv", newline="") as file:
         table = list(csv.DictReader(file))
     assert [float(row["p(covid)"]) for row in table] == [p["probabilities"]["covid"] for p in found["predictions"]]
-    again = script(
+    again = inside(
         "predict_covid19.py",
         "-m",
         trained / "m.keras",
@@ -105,7 +105,7 @@ def test_a_bad_file_is_named_and_the_others_are_answered(trained, tmp_path):
 def test_overlays(trained, tmp_path):
     for name in ("a/x.png", "b/x.png"):
         picture(tmp_path / name, 5, (300, 200))
-    done = script("predict_covid19.py", "-m", trained / "m.h5", "a", "b", "--gradcam", "cam", "--quiet", cwd=tmp_path)
+    done = inside("predict_covid19.py", "-m", trained / "m.h5", "a", "b", "--gradcam", "cam", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     overlays = sorted((tmp_path / "cam").glob("*.png"))
     assert [path.name for path in overlays] == ["a-x.png.gradcam.png", "b-x.png.gradcam.png"]
@@ -324,7 +324,7 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
         ]
         manifest.write(data / label, rows, ["age", "sex"])
     arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--quiet", "--no-report")
-    done = script("train_covid19.py", *arguments, "--clinical", "age,sex", "-m", "m.h5", cwd=tmp_path)
+    done = inside("train_covid19.py", *arguments, "--clinical", "age,sex", "-m", "m.h5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     refused(script("predict_covid19.py", "-m", "m.h5", "data", cwd=tmp_path), "file, age, sex")
     (tmp_path / "values.csv").write_text("file,age\na.png,3\n")
@@ -333,7 +333,7 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
     )
     files = [f"{label}-{i:03d}.png,{30 + i},{'MF'[i % 2]}" for label in ("covid", "normal") for i in range(6)]
     (tmp_path / "values.csv").write_text("\n".join(["file,age,sex", *files, ""]))
-    done = script(
+    done = inside(
         *("predict_covid19.py", "-m", "m.h5", "data", "--clinical", "values.csv", "--json", "p.json", "--no-report"),
         *("--gradcam", "cam"),
         cwd=tmp_path,

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import refusal, refused, script
+from conftest import inside, refusal, refused, script
 
 from detector.network import head, probe
 from detector.network.model import join
@@ -196,7 +196,7 @@ def trained(tmp_path_factory):
     assert script("make_phantom_dataset.py", "-o", "data", "-n", 12, "--quiet", cwd=folder).returncode == 0
     common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01, "--no-report")
     first = script(*common, "-m", "m.h5", cwd=folder)
-    second = script(*common, "-m", "k/m.keras", "-p", "k/plot.png", cwd=folder)
+    second = inside(*common, "-m", "k/m.keras", "-p", "k/plot.png", cwd=folder)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     return folder, first, second
 
@@ -240,7 +240,7 @@ for name in ("m.h5", "k/m.keras"):
 def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     folder, _, _ = trained
     arguments = ("-m", folder / "m.h5", folder / "data", "--json", "p.json", "--no-report")
-    done = script("predict_covid19.py", *arguments, cwd=tmp_path)
+    done = inside("predict_covid19.py", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     reported = json.loads((folder / "covid19.json").read_text())["held_out"]
     found = json.loads((tmp_path / "p.json").read_text())["predictions"]
@@ -248,7 +248,7 @@ def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     for image in reported:
         assert by_file[image["file"].rpartition("/")[2]] == pytest.approx(image["probabilities"], abs=1e-5)
     one = next((folder / "data" / "covid").glob("*.png"))
-    done = script("predict_covid19.py", "-m", folder / "k/m.keras", one, "--gradcam", "cam", cwd=tmp_path)
+    done = inside("predict_covid19.py", "-m", folder / "k/m.keras", one, "--gradcam", "cam", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "cam").glob("*.gradcam.png"))) == 1
 

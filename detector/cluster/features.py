@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.cluster.connection import Cluster, Row, node, shared
+from detector.cluster.stream import Cluster, Row, node, shared
 from detector.images.inspection import Traits, as_text, inspect_file
 from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput

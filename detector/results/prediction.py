@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from detector import InputError, printable
-from detector.cluster.connection import Cluster
+from detector.cluster.stream import Cluster
 from detector.command_line import DISCLAIMER
 from detector.images.radiographs import find
 from detector.network.model import Description
 from detector.network.model_file import SavedModel
-from detector.results import predictor
+from detector.results import cluster_prediction, predictor
 from detector.results.predictor import Prediction, Question
 from detector.storage.files import write_together
 from detector.storage.spreadsheet import escaped
@@ -71,7 +71,9 @@ def predict_all(
     ]
     names = overlay_names(paths) if overlays is not None else []
     answers = (
-        predictor.predict(saved, questions) if cluster is None else predictor.on_cluster(cluster, saved, questions)
+        predictor.predict(saved, questions)
+        if cluster is None
+        else cluster_prediction.on_cluster(cluster, saved, questions)
     )
     for position, answer in enumerate(answers):
         if isinstance(answer, InputError):

@@ -1,26 +1,23 @@
-"""A saved model made ready to answer: radiographs → predictions with pictures, here or on a cluster."""
+"""A saved model made ready to answer: radiographs → predictions with pictures."""
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from detector import InputError
-from detector.cluster.connection import Cluster, Row, node, shared
 from detector.datasets import clinical
 from detector.images.lungs import describe
-from detector.images.radiographs import Radiograph, read
+from detector.images.radiographs import read
 from detector.network import runtime
 from detector.network.gradcam import Maps
 from detector.network.lung_decoder import MASK
 from detector.network.model import join
 from detector.network.model_file import SavedModel
-from detector.network.weights import digest
 from detector.results.page import film_uri, heat_uri
 from detector.statistics.evaluation import predict as classes_of
 
@@ -35,6 +32,13 @@ class Question:
     values: Mapping[str, str]
     pictured: bool
     overlaid: bool
+
+
+class Film(NamedTuple):
+    """What a model is shown of an image file, (224, 224, 3), uint8, and what a user should know of it."""
+
+    pixels: np.ndarray
+    note: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Predictor:
         self._run = _compiled(model, saved)
         self._maps, self._seen = _looking(model, saved) if pictures else (None, 0.0)
 
-    def __call__(self, questions: Sequence[Question], films: Sequence[Radiograph]) -> list[Prediction | InputError]:
+    def __call__(self, questions: Sequence[Question], films: Sequence[Film]) -> list[Prediction | InputError]:
         """Return what the model says of a batch of films, or why it says nothing."""
         description = self.saved.description
         pixels = np.stack([film.pixels for film in films]).astype(np.float32) / 255.0
@@ -107,105 +111,24 @@ def predict(saved: SavedModel, questions: Sequence[Question]) -> Iterator[Predic
     for start in range(0, len(questions), BATCH):
         batch = questions[start : start + BATCH]
         films = [_read(one.path) for one in batch]
-        yield from _answered(predictor, batch, films)
+        yield from answered(predictor, batch, films)
 
 
-def _read(path: Path) -> Radiograph | InputError:
+def _read(path: Path) -> Film | InputError:
     try:
-        return read(path)
+        radiograph = read(path)
+        return Film(radiograph.pixels, radiograph.note)
     except InputError as error:
         return error
 
 
-def _answered(
-    predictor: Predictor, batch: Sequence[Question], films: Sequence[Radiograph | InputError]
+def answered(
+    predictor: Predictor, batch: Sequence[Question], films: Sequence[Film | InputError]
 ) -> list[Prediction | InputError]:
-    whole = [(one, film) for one, film in zip(batch, films, strict=True) if isinstance(film, Radiograph)]
+    """Return the answers to a batch of questions, of which some films could not be read."""
+    whole = [(one, film) for one, film in zip(batch, films, strict=True) if isinstance(film, Film)]
     answers = iter(predictor(*zip(*whole, strict=True)) if whole else ())
-    return [next(answers) if isinstance(film, Radiograph) else film for film in films]
-
-
-def on_cluster(cluster: Cluster, saved: SavedModel, questions: Sequence[Question]) -> Iterator[Prediction | InputError]:
-    """Yield the answer to each question, in order, computed by actors that keep the model loaded.
-
-    Raises
-    ------
-    InputError
-        If a node cannot compute; it is named.
-    """
-    items = [
-        {"index": i, "question": pickle.dumps(replace(one, path=one.path.absolute())), "given": str(one.path)}
-        for i, one in enumerate(questions)
-    ]
-    pictures = any(one.pictured or one.overlaid for one in questions)
-    arguments = shared(tuple(saved)), digest(saved.weights), pictures, max(1, int(cluster.cpus))
-    ready: dict[int, Prediction | InputError] = {}
-    following = 0
-    for rows in cluster.map_batches(items, _film_row, PredictionWorker, arguments):
-        for row in rows:
-            if row["error"]:
-                raise InputError(str(row["error"]))
-            answer = pickle.loads(row["answer"])
-            path = questions[int(row["index"])].path
-            ready[int(row["index"])] = answer if isinstance(answer, InputError) else replace(answer, path=path)
-        while following in ready:
-            yield ready.pop(following)
-            following += 1
-
-
-def _film_row(item: Row) -> list[Row]:
-    question = pickle.loads(item["question"])
-    film = _read(question.path)
-    if isinstance(film, InputError):
-        film = InputError(f"{str(film).replace(str(question.path), str(item['given']))} (on {node()})")
-    return [{"index": item["index"], "question": item["question"], "film": pickle.dumps(film)}]
-
-
-class PredictionWorker:
-    """Keeps a model loaded in a process of its own.
-
-    Parameters
-    ----------
-    saved : object
-        Stands for the model in Ray's object store.
-    expected : str
-        Digest of its base's weights.
-    pictures : bool
-    threads : int
-        Cores that this process has.
-    """
-
-    def __init__(self, saved: object, expected: str, pictures: bool, threads: int) -> None:
-        # TensorFlow takes every core that it sees unless it is told before it is imported.
-        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
-        self.shared, self.expected, self.pictures = saved, expected, pictures
-        self.predictor: Predictor | None = None
-
-    def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the answers to some questions, or one sentence that says why there are none."""
-        questions = [pickle.loads(data) for data in block["question"]]
-        films = [pickle.loads(data) for data in block["film"]]
-        answers, error = [], ""
-        try:
-            for start in range(0, len(questions), BATCH):
-                some = slice(start, start + BATCH)
-                answers += [pickle.dumps(one) for one in _answered(self._ready(), questions[some], films[some])]
-        # A node can lack a package or memory: whatever it is, it has a name and a place.
-        except Exception as reason:
-            error = f"{node()} cannot predict: {type(reason).__name__}: {reason}".splitlines()[0][:300]
-            answers = [b""] * len(questions)
-        errors = np.array([error] * len(answers), object)
-        return {"index": block["index"], "answer": np.array(answers, object), "error": errors}
-
-    def _ready(self) -> Predictor:
-        if self.predictor is None:
-            import ray
-
-            saved = SavedModel(*ray.get(self.shared))
-            if digest(saved.weights) != self.expected:
-                raise InputError("the model's weights arrived damaged")
-            self.predictor = Predictor(saved, self.pictures)
-        return self.predictor
+    return [next(answers) if isinstance(film, Film) else film for film in films]
 
 
 def _looking(model: object, saved: SavedModel) -> tuple[Maps, float]:
