@@ -268,7 +268,7 @@ def test_folds_in_the_script(tmp_path):
     assert np.sum(written["metrics"]["confusion"]) == 18
     assert "val_loss" not in written["history"]
     refused(script("train_covid19.py", "-d", "data", "--folds", 20, cwd=tmp_path), "too few for 20 folds")
-    both = inside("train_covid19.py", "-d", "data", "--threshold", 0.4, "--sensitivity", 0.9, cwd=tmp_path)
+    both = script("train_covid19.py", "-d", "data", "--threshold", 0.4, "--sensitivity", 0.9, cwd=tmp_path)
     refused(both, "--sensitivity", "--threshold")
 
 
