@@ -166,7 +166,7 @@ def main() -> None:
         shutil.copytree(plain.cache, out / "cache-some")
         plain_some = Run("plain-some", some, out, cache=out / "cache-some").finish()
         bereft = Run("bereft", some, out, cluster.address)
-        bereft.wait_for(SOME // 2)
+        bereft.wait_for(min(SOME, options.films - 1) // 2)
         cluster.remove_node(nodes[-1], allow_graceful=False)
         bereft.finish()
         ray.shutdown()
