@@ -211,22 +211,9 @@ def test_what_a_run_sees_for_free(tmp_path):
     for i in range(12):
         with Image.open(tmp_path / "data" / "covid" / f"c{i}.png") as image:
             image.save(tmp_path / "data" / "covid" / f"twin-of-{i}.jpg", quality=92)
-    done = inside(
-        *(
-            "train_covid19.py",
-            "-d",
-            "data",
-            "--epochs",
-            1,
-            "--rotations",
-            0,
-            "--split",
-            "image",
-            "--quiet",
-            "--no-report",
-        ),
-        cwd=tmp_path,
-    )
+    few = ("--epochs", 1, "--rotations", 0, "--split", "image")
+    train = ("train_covid19.py", "-d", "data", *few, "--quiet", "--no-report")
+    done = inside(*train, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Can this number be believed?" in done.stdout
     found = {one["name"]: one for one in json.loads((tmp_path / "covid19.json").read_text())["believed"]}
@@ -235,23 +222,7 @@ def test_what_a_run_sees_for_free(tmp_path):
     assert found["duplicates"]["figures"]["near"] >= 1
     assert found["source"]["alarming"]
     assert found["size"]["figures"]["images"] == 8
-    done = inside(
-        *(
-            "train_covid19.py",
-            "-d",
-            "data",
-            "--epochs",
-            1,
-            "--rotations",
-            0,
-            "--split",
-            "image",
-            "--quiet",
-            "--no-report",
-        ),
-        *("--folds", 2),
-        cwd=tmp_path,
-    )
+    done = inside(*train, "--folds", 2, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = {one["name"]: one for one in json.loads((tmp_path / "covid19.json").read_text())["believed"]}
     assert found["duplicates"]["figures"]["near"] >= 12

@@ -18,7 +18,8 @@ from detector.cluster.flags import RayOptions
 from detector.cluster.stream import Cluster
 
 SECONDS = 5.0  # for a cluster's address to answer
-# Cores of an actor on a machine that has more; two use them better than one does four (docs/cluster.md).
+# Cores of an actor on a machine that has more: each keeps a copy of the network, about 1 GiB. That two are best was not
+# measured (docs/cluster.md).
 CORES = 2
 CORES_A_READER = 4
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -17,6 +16,7 @@ from detector.images.inspection import Traits, as_text, inspect_file
 from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput
 from detector.images.radiographs import SIZE, read
+from detector.network import runtime
 from detector.network.backbone import BATCH, Backbone
 from detector.network.weights import DIGEST, Weights, digest
 from detector.storage.cache import Cache
@@ -113,8 +113,7 @@ class FeatureWorker:
     """
 
     def __init__(self, weights: object, precision: str, threads: int) -> None:
-        # TensorFlow takes every core that it sees unless it is told before it is imported.
-        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+        runtime.limit_cores(threads)
         self.shared, self.precision = weights, precision
         self.backbone: Backbone | None = None
 

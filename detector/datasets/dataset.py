@@ -13,6 +13,7 @@ from detector.collections import kermany
 from detector.collections.views import view_group
 from detector.datasets import manifest
 from detector.images import phantom
+from detector.images.inspection import first_names
 from detector.images.radiographs import SUFFIXES, find
 
 
@@ -104,7 +105,9 @@ def load(folder: Path) -> Dataset:
     images = [image for inner in sorted(folder.iterdir()) for image in _images(folder, inner)]
     stray = [image.file for image in images if "/" not in image.file]
     if stray:
-        raise InputError(f"data set {folder} holds {_some(stray)} outside of its class folders; move them into one")
+        raise InputError(
+            f"data set {folder} holds {first_names(stray)} outside of its class folders; move them into one"
+        )
     classes = sorted({image.label for image in images})
     if not images:
         raise InputError(f"data set {folder} holds no images; build it first, as the README says")
@@ -114,7 +117,7 @@ def load(folder: Path) -> Dataset:
     if any(synthetic) and not all(synthetic):
         real = [image.file for image, drawn in zip(images, synthetic, strict=True) if not drawn]
         raise InputError(
-            f"data set {folder} mixes {sum(synthetic)} phantoms with radiographs that are none ({_some(real)}); "
+            f"data set {folder} mixes {sum(synthetic)} phantoms with radiographs that are none ({first_names(real)}); "
             "keep them in data sets of their own"
         )
     return Dataset(images, classes)
@@ -157,11 +160,6 @@ def _image(folder: Path, path: Path, row: dict[str, str]) -> Image:
         patient, source = f"{kermany.SOURCE}/{told}", source or kermany.SOURCE
     origin = row.get("origin", "") or source
     return Image(path, path.relative_to(folder).as_posix(), path.parent.name, patient, source, origin, row)
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def patients(

@@ -43,10 +43,8 @@ class NetworkInput:
         """Whether the image is seen as it is, neither rotated nor with a part hidden."""
         return not (self.angle or self.occlusion)
 
-    def occluded(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the file's pixels with the hidden part black, (224, 224, 3), uint8."""
-        return Occlusion(self.part).apply(pixels, unpacked(self.mask)) if self.part else pixels
-
     def shown(self, pixels: np.ndarray) -> np.ndarray:
-        """Return what the base sees of the file's pixels, (224, 224, 3), uint8."""
-        return rotate(self.occluded(pixels), self.angle)
+        """Return what the base sees of the file's pixels, (224, 224, 3), uint8: a part of it black, then rotated."""
+        if self.part:
+            pixels = Occlusion(self.part).apply(pixels, unpacked(self.mask))
+        return rotate(pixels, self.angle)

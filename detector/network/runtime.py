@@ -36,6 +36,11 @@ def start(verbose: bool = False) -> None:
     _importing.start()
 
 
+def limit_cores(count: int) -> None:
+    """Let TensorFlow use so many cores; it takes every one that it sees unless it is told before it is imported."""
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(count), "TF_NUM_INTEROP_THREADS": "1"}
+
+
 def ready() -> None:
     """Wait until TensorFlow can be used; import it now where `start` was not called."""
     if _importing is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from detector import InputError
 from detector.cluster.stream import Cluster, Row, node, shared
 from detector.images.radiographs import SIZE, read
+from detector.network import runtime
 from detector.network.model_file import SavedModel
 from detector.network.weights import digest
 from detector.results.predictor import BATCH, Film, Prediction, Predictor, Question, answered
@@ -78,8 +78,7 @@ class PredictionWorker:
     """
 
     def __init__(self, saved: object, expected: str, pictures: bool, threads: int) -> None:
-        # TensorFlow takes every core that it sees unless it is told before it is imported.
-        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+        runtime.limit_cores(threads)
         self.shared, self.expected, self.pictures = saved, expected, pictures
         self.predictor: Predictor | None = None
 
