@@ -117,7 +117,7 @@ def test_the_verdict_comes_first():
 def run(tmp_path_factory):
     """Train, audit and predict with names that strangers gave."""
     folder = tmp_path_factory.mktemp("pages")
-    assert script("make_phantom_dataset.py", "-o", "data", "-n", 8, "--quiet", cwd=folder).returncode == 0
+    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 8, "--quiet", cwd=folder).returncode == 0
     other = "normal<img src=x onerror=alert(1)>"
     shutil.move(folder / "data" / "normal", folder / "data" / other)
     for label in ("covid", other):

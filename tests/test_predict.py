@@ -335,10 +335,12 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
     (tmp_path / "values.csv").write_text("\n".join(["file,age,sex", *files, ""]))
     done = inside(
         *("predict_covid19.py", "-m", "m.h5", "data", "--clinical", "values.csv", "--json", "p.json", "--no-report"),
-        *("--gradcam", "cam"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
+    one = ("data/covid/covid-000.png", "--clinical", "values.csv", "--gradcam", "cam", "--no-report")
+    assert inside("predict_covid19.py", "-m", "m.h5", *one, cwd=tmp_path).returncode == 0
+    assert len(list((tmp_path / "cam").iterdir())) == 1
     by_file = {
         Path(one["file"]).name: one["probabilities"]
         for one in json.loads((tmp_path / "p.json").read_text())["predictions"]

@@ -163,6 +163,8 @@ def test_another_seed_is_another_run_and_keras_own_format(trained, tmp_path):
         tmp_path / "m.keras",
         "--pool",
         "global",
+        "--rotations",
+        0,
         "--quiet",
         "--no-report",
     )

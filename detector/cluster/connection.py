@@ -52,12 +52,12 @@ def connect(options: RayOptions) -> Cluster:
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or address
     if address not in ("auto", "local"):
-        _require_answer(address)
+        _require_answer(address, address)
     _start(address)
     return _shape(options)
 
 
-def _require_answer(address: str) -> None:
+def _require_answer(address: str, given: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), SECONDS):
@@ -65,7 +65,7 @@ def _require_answer(address: str) -> None:
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "no answer" if isinstance(error, OSError) else "not host:port"
         raise InputError(
-            f"--ray {address}: no Ray cluster there ({reason.lower()}); start one with ray start --head, or say local"
+            f"--ray {given}: no Ray cluster there ({reason.lower()}); start one with ray start --head, or say local"
         ) from None
 
 
@@ -83,6 +83,10 @@ def _start(address: str) -> None:
             import ray
             import ray.data
 
+            if address == "auto":
+                # A cluster that ended badly has left its address behind: Ray would ask there for minutes.
+                address = ray._private.services.get_ray_address_from_environment(address, None)
+                _require_answer(address, f"auto ({address})")
             ray.init(address, runtime_env=code, log_to_driver=False, logging_level=logging.FATAL, **here)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]

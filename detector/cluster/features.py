@@ -25,18 +25,18 @@ from detector.storage.cache import Cache
 def traits(cluster: Cluster, paths: Sequence[Path]) -> Iterator[tuple[int, Traits | InputError]]:
     """Yield the position of each image file with its traits, or why it cannot be used, as nodes read them."""
     items = [{"index": i, "path": str(path.absolute())} for i, path in enumerate(paths)]
-    for rows in cluster.map(items, _traits_row):
+    for rows in cluster.flat_map(items, _traits_rows):
         for row in rows:
             yield int(row["index"]), InputError(row["error"]) if row["error"] else Traits(**json.loads(row["traits"]))
 
 
-def _traits_row(row: Row) -> Row:
+def _traits_rows(row: Row) -> list[Row]:
     found, error = "", ""
     try:
         found = as_text(inspect_file(Path(row["path"]))[0])
     except InputError as reason:
         error = f"{reason} (on {node()})"
-    return {"index": row["index"], "traits": found, "error": error}
+    return [{"index": row["index"], "traits": found, "error": error}]
 
 
 def compute(

@@ -35,9 +35,9 @@ class Cluster:
     gpus: float
     readers: int
 
-    def map(self, items: Sequence[Row], function: Callable[[Row], Row]) -> Iterator[list[Row]]:
-        """Yield what a function of this project makes of each item, some rows at a time and in any order."""
-        yield from _streamed(_blocks(items).map(function))
+    def flat_map(self, items: Sequence[Row], read: Callable[[Row], list[Row]]) -> Iterator[list[Row]]:
+        """Yield the rows that a function of this project makes of each item, some at a time and in any order."""
+        yield from _streamed(self._read(items, read, max(self.readers, int(self.actors * self.cpus))))
 
     def map_batches(
         self,
@@ -62,26 +62,29 @@ class Cluster:
         list of dict
             Rows, in any order.
         """
-        from ray.data import ActorPoolStrategy
-
-        blocks = _blocks(items)
-        count = -(-len(items) // _items_in_a_block(items))
-        # Readers take no core of their own, or a worker that has all of them would never be fed. They are actors: where
-        # no core is left, a task's process ends with it, and importing takes longer than reading.
-        pools = (ActorPoolStrategy(size=min(most, count)) for most in (self.readers, self.actors))
-        rows = blocks.flat_map(
-            Reader, fn_constructor_args=(read,), compute=next(pools), num_cpus=0, scheduling_strategy="SPREAD"
-        )
+        each = {"num_cpus": self.cpus, "num_gpus": self.gpus}
+        # What asks for the same, Ray Data joins: an actor then reads what it computes, and nothing goes from process to
+        # process. A GPU must not wait for that.
+        rows = self._read(items, read, self.readers) if self.gpus else _dataset(items).flat_map(read, **each)
         computed = rows.map_batches(
             worker,
             fn_constructor_args=arguments,
             batch_size=None,
             batch_format="numpy",
-            compute=next(pools),
-            num_cpus=self.cpus,
-            num_gpus=self.gpus,
+            compute=_pool(self.actors, items),
+            **each,
         )
         yield from _streamed(computed)
+
+    def _read(self, items: Sequence[Row], read: Callable[[Row], list[Row]], most: int) -> object:
+        """Return a stream of what so many readers make of items.
+
+        They take no core of their own, or a worker that has all of them would never be fed. They are actors: where no
+        core is left, a task's process ends with it, and importing takes longer than reading.
+        """
+        return _dataset(items).flat_map(
+            Reader, fn_constructor_args=(read,), compute=_pool(most, items), num_cpus=0, scheduling_strategy="SPREAD"
+        )
 
 
 class Reader:
@@ -95,14 +98,21 @@ class Reader:
         return self.read(item)
 
 
-def _items_in_a_block(items: Sequence[Row]) -> int:
-    return min(MOST_ITEMS, max(LEAST_ITEMS, len(items) // BLOCKS))
-
-
-def _blocks(items: Sequence[Row]) -> object:
+def _dataset(items: Sequence[Row]) -> object:
     import ray.data
 
-    return ray.data.from_items(list(items), override_num_blocks=-(-len(items) // _items_in_a_block(items)))
+    return ray.data.from_items(list(items), override_num_blocks=_count_blocks(items))
+
+
+def _count_blocks(items: Sequence[Row]) -> int:
+    return -(-len(items) // min(MOST_ITEMS, max(LEAST_ITEMS, len(items) // BLOCKS)))
+
+
+def _pool(most: int, items: Sequence[Row]) -> object:
+    """Return a pool of so many actors, or fewer where there is not a block for each."""
+    from ray.data import ActorPoolStrategy
+
+    return ActorPoolStrategy(size=min(most, _count_blocks(items)))
 
 
 def shared(value: object) -> object:
