@@ -84,6 +84,8 @@ class Run:
     def features(self) -> dict[bytes, np.ndarray]:
         """Return the features that its cache holds, by key."""
         with closing(sqlite3.connect(self.cache / FILE, timeout=30)) as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
+                return {}  # the run has just created the file
             rows = database.execute("SELECT key, value FROM entries WHERE length(value) = ?", (FEATURE_BYTES,))
             return {name: np.frombuffer(value, "<f4") for name, value in rows}
 
