@@ -256,7 +256,7 @@ def test_a_group_of_cores_that_no_node_has(monkeypatch):
         monkeypatch.setattr(ray, "nodes", lambda: [*found, {"Alive": False, "Resources": {"CPU": 99.0}}])
         return connection._shape(RayOptions("auto", wanted.get("cpus"), wanted.get("gpus")))
 
-    assert of((1, 0), (1, 0)) == stream.Cluster(2, 1, 0, 1)
+    assert of((1, 0), (1, 0)) == stream.Cluster(2, 1, 0, 2)
     assert of((64, 0)).actors == 64 // connection.CORES
     assert of((0, 0), (64, 8), cpus=4) == stream.Cluster(8, 4, 1, 64)
     assert of((64, 8), cpus=4, gpus=0.5).actors == 16

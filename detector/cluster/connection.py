@@ -21,7 +21,6 @@ SECONDS = 5.0  # for a cluster's address to answer
 # Cores of an actor on a machine that has more: each keeps a copy of the network, about 1 GiB. That two are best was not
 # measured (docs/cluster.md).
 CORES = 2
-CORES_A_READER = 4
 
 
 def connect(options: RayOptions) -> Cluster:
@@ -137,5 +136,4 @@ def _shape(options: RayOptions) -> Cluster:
             f"--ray {options.address}: no node has {cpus:g} cores and {gpus:g} GPUs for an actor; the largest have "
             f"{max(cores):g} and {max(cards):g}: lower --ray-cpus-per-actor or --ray-gpus-per-actor"
         )
-    # A core decodes some dozen films in the time of one forward pass on it; a GPU wants all that the cores can read.
-    return Cluster(actors, cpus, gpus, max(1, int(sum(cores) / (1 if gpus else CORES_A_READER))))
+    return Cluster(actors, cpus, gpus, max(1, int(sum(cores))))

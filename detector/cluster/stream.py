@@ -27,7 +27,7 @@ class Cluster:
     cpus, gpus : float
         Of each.
     readers : int
-        Processes that read and decode for them.
+        Processes that read traits, and decode where GPUs compute.
     """
 
     actors: int
@@ -37,7 +37,7 @@ class Cluster:
 
     def flat_map(self, items: Sequence[Row], read: Callable[[Row], list[Row]]) -> Iterator[list[Row]]:
         """Yield the rows that a function of this project makes of each item, some at a time and in any order."""
-        yield from _streamed(self._read(items, read, max(self.readers, int(self.actors * self.cpus))))
+        yield from _streamed(self._read(items, read))
 
     def map_batches(
         self,
@@ -65,7 +65,7 @@ class Cluster:
         each = {"num_cpus": self.cpus, "num_gpus": self.gpus}
         # What asks for the same, Ray Data joins: an actor then reads what it computes, and nothing goes from process to
         # process. A GPU must not wait for that.
-        rows = self._read(items, read, self.readers) if self.gpus else _dataset(items).flat_map(read, **each)
+        rows = self._read(items, read) if self.gpus else _dataset(items).flat_map(read, **each)
         computed = rows.map_batches(
             worker,
             fn_constructor_args=arguments,
@@ -76,14 +76,18 @@ class Cluster:
         )
         yield from _streamed(computed)
 
-    def _read(self, items: Sequence[Row], read: Callable[[Row], list[Row]], most: int) -> object:
-        """Return a stream of what so many readers make of items.
+    def _read(self, items: Sequence[Row], read: Callable[[Row], list[Row]]) -> object:
+        """Return a stream of what processes that only read make of items.
 
         They take no core of their own, or a worker that has all of them would never be fed. They are actors: where no
         core is left, a task's process ends with it, and importing takes longer than reading.
         """
         return _dataset(items).flat_map(
-            Reader, fn_constructor_args=(read,), compute=_pool(most, items), num_cpus=0, scheduling_strategy="SPREAD"
+            Reader,
+            fn_constructor_args=(read,),
+            compute=_pool(self.readers, items),
+            num_cpus=0,
+            scheduling_strategy="SPREAD",
         )
 
 
