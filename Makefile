@@ -20,7 +20,7 @@ help:
 	@echo "make bench-figures   try the figures where the answer is known: phantoms with and without a planted shortcut (about ten minutes)"
 	@echo "make bench-audit   plant shortcuts into phantoms and count which the audit names (40 minutes; ARGS='--share 0.1' for less)"
 	@echo "make bench-large   measure time and memory at 10,000 and 100,000 images whose features are known (about half an hour)"
-	@echo "make bench-cluster   install Ray, compare three nodes on this machine with a plain run (about twenty minutes)"
+	@echo "make bench-cluster   install Ray, compare three nodes on this machine with a plain run (about 25 minutes)"
 	@echo "make bench-lungs   measure how well lungs are found, patients apart, and what it costs (about twenty minutes)"
 	@echo "make lungs   fit the lung decoder anew to masked radiographs (about ten minutes)"
 	@echo "make torture   install, kill, starve and damage every script 650 times, count what is lost (about an hour)"

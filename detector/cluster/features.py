@@ -1,4 +1,4 @@
-"""Features on many machines: files are read in tasks, the forward pass is made by actors that keep VGG16 loaded."""
+"""Features on many machines: the forward pass is made by actors that keep VGG16 loaded, and read what they compute."""
 
 from __future__ import annotations
 
