@@ -132,7 +132,7 @@ def test_a_cluster_that_is_not_there(data, tmp_path):
         (tmp_path / "ray").mkdir(exist_ok=True)
         (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
         done = script(*auto, cwd=tmp_path, RAY_ADDRESS="", RAY_TMPDIR=str(tmp_path))
-        refused(done, "--ray auto (127.0.0.1:1): no Ray cluster there (connection refused)")
+        refused(done, "error: --ray auto (127.0.0.1:1): no Ray cluster there (connection refused)")
     done = script("audit_covid19.py", "-d", data, "--ray", "auto", cwd=tmp_path, RAY_ADDRESS="127.0.0.1:1")
     refused(done, "--ray 127.0.0.1:1: no Ray cluster there")
 

@@ -87,6 +87,8 @@ def _start(address: str) -> None:
                 address = ray._private.services.get_ray_address_from_environment(address, None)
                 _require_answer(address, f"auto ({address})")
             ray.init(address, runtime_env=code, log_to_driver=False, logging_level=logging.FATAL, **here)
+    except InputError:
+        raise
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"--ray {address}: no Ray cluster can be used there ({reason})") from None
