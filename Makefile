@@ -99,34 +99,34 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python bench/speed.py
+	$(BIN)/python -m tools.benchmarks.speed
 
 bench-scale: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python bench/scale.py
+	$(BIN)/python -m tools.benchmarks.scale
 
 bench-figures: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python bench/figures.py
+	$(BIN)/python -m tools.benchmarks.figures
 
 bench-audit: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python bench/audit.py $(ARGS)
+	$(BIN)/python -m tools.benchmarks.audit $(ARGS)
 
 bench-large: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python bench/large.py $(ARGS)
+	$(BIN)/python -m tools.benchmarks.large $(ARGS)
 
 bench-cluster: $(VENV)/installed-ray
-	PYTHONPATH=. $(BIN)/python bench/cluster.py $(ARGS)
+	$(BIN)/python -m tools.benchmarks.cluster $(ARGS)
 
 bench-lungs: $(VENV)/installed
-	$(BIN)/python -m lungs --measure $(ARGS)
+	$(BIN)/python -m tools.lung_decoder --measure $(ARGS)
 
 lungs: $(VENV)/installed
-	$(BIN)/python -m lungs $(ARGS)
+	$(BIN)/python -m tools.lung_decoder $(ARGS)
 
 torture: $(VENV)/installed
-	$(BIN)/python -m torture
+	$(BIN)/python -m tools.fault_injection
 
 fuzz: $(VENV)/installed-tools
-	$(BIN)/python -m torture.fuzz
+	$(BIN)/python -m tools.fuzzing
 
 errors: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests --errors=docs/errors.md

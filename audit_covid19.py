@@ -62,16 +62,16 @@ def main(arguments: list[str] | None) -> int:
 
     from detector.audit import image_sets
     from detector.audit.comparison import Audit, Settings
-    from detector.audit.experiments import called_positive, run_experiments
+    from detector.audit.conclusion import LUNGS, conclude
+    from detector.audit.experiments import predicted_positive, run_experiments
     from detector.audit.external import evaluate_external, read_model
-    from detector.audit.verdict import LUNGS, conclude
     from detector.datasets import clinical
     from detector.images.occlusion import find_masks, require_same_shape
-    from detector.results import audit_run
+    from detector.reports import audit_outputs
     from detector.training.extraction import open_dataset
 
     recipe = recipe_from(options)
-    audit_run.require_outputs(options.output, options.report)
+    audit_outputs.require_outputs(options.output, options.report)
     sets = image_sets.load_image_sets(options.dataset, options.controls, options.external, options.positive)
     clinical.fit(options.columns, [sets.dataset.images[row].row for row in sets.own])
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}
@@ -80,23 +80,23 @@ def main(arguments: list[str] | None) -> int:
     extractor = open_dataset(
         sets.dataset, log, pooling=recipe.pooling, ray=ray_options(options), **extractor_options(options)
     )
-    images = zip(sets.dataset.images, extractor.traits, strict=True)
-    require_same_shape(masks, {image.path.stem: (traits.width, traits.height) for image, traits in images})
+    images = zip(sets.dataset.images, extractor.properties, strict=True)
+    require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
     settings = Settings(
         options.positive, recipe, options.adjust, options.folds, options.repeats, options.seed, options.columns
     )
     audit = Audit(extractor, sets, settings, masks)
     with log.timed("experiments"):
         results = run_experiments(audit)
-        called = called_positive(audit)
+        called = predicted_positive(audit)
         external = [evaluate_external(audit, name, rows, *saved) for name, rows in sets.external.items()]
     results[-1:-1] = [one.result for one in external]
     verdict = conclude(results, called, options.positive)
-    for line in audit_run.lines(results, external, called, audit.notes, options.positive):
+    for line in audit_outputs.lines(results, external, called, audit.notes, options.positive):
         say(line)
     for line in textwrap.wrap(f"Verdict: {verdict}", 118):
         say(line, GOOD if verdict.learnt == LUNGS else BAD)
-    audit_run.save(options, audit, results, external, called, verdict, log)
+    audit_outputs.save(options, audit, results, external, called, verdict, log)
     log.tell_times(options.timings)
     return 0
 

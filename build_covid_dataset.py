@@ -30,9 +30,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--controls", type=Path, metavar="DIR", help="also write the source's other known findings here"
     )
-    parser.add_argument(
-        "--shared-origins", action="store_true", help="with --controls: keep origins that have both only"
-    )
+    parser.add_argument("--shared-sites", action="store_true", help="with --controls: keep sites that have both only")
     parser.add_argument(
         "--view",
         action="append",
@@ -52,7 +50,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     if options.controls and os.path.realpath(options.controls) == os.path.realpath(options.output):
         parser.error(f"argument --controls: {options.controls} is the same folder as --output")
     if options.shared_origins and not options.controls:
-        parser.error("argument --shared-origins: needs --controls")
+        parser.error("argument --shared-sites: needs --controls")
     if bool(options.adopt) != bool(options.source) or (options.patients and not options.adopt):
         parser.error("argument --adopt: goes with --source, and --source and --patients with --adopt")
     return options
@@ -99,7 +97,7 @@ def main(arguments: list[str] | None) -> int:
 
 def adopt_folders(options: argparse.Namespace, log: Log) -> int:
     from detector.datasets import overview
-    from detector.datasets.adoption import adopt, read_patients
+    from detector.datasets.write_manifests import adopt, read_patients
 
     patients = read_patients(options.patients) if options.patients else {}
     views = options.view or [""]

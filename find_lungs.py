@@ -33,9 +33,9 @@ def main(arguments: list[str] | None) -> int:
     log = Log(options.quiet)
 
     from detector.images.inspection import named_notes
+    from detector.inference import lung_masks, prediction
     from detector.network import runtime, weights
     from detector.network.backbone import Backbone
-    from detector.results import lung_masks, prediction
     from detector.storage.cache import Cache, default_folder
     from detector.storage.files import require_folder, require_outputs, write_together
 

@@ -96,7 +96,7 @@ def manifest_rows(drawn: dict[str, bytes], label: str) -> list[dict[str, str]]:
             "view": "PA",
             "finding": "COVID-19" if label == "covid" else "No Finding",
             "source": phantom.SOURCE,
-            "origin": phantom.SOURCE,
+            "site": phantom.SOURCE,
             "licence": "CC0 1.0",
             "url": "",
             "sha256": hashlib.sha256(data).hexdigest(),

@@ -42,9 +42,10 @@ def main(arguments: list[str] | None) -> int:
     from detector.cluster.connection import connect
     from detector.datasets import clinical_table
     from detector.images.inspection import named_notes
+    from detector.inference import prediction
     from detector.network import model_file, runtime
-    from detector.results import page, prediction
-    from detector.results.prediction_page import prediction_page
+    from detector.reports import html_report
+    from detector.reports.prediction_report import prediction_page
     from detector.storage.files import require_folder, require_outputs
 
     if options.gradcam:
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None) -> int:
     values = clinical_table.read(options.clinical, saved.description.clinical)
     paths = prediction.list_images(options.files)
     done, failures = [], []
-    pictured = page.MOST if options.report else 0
+    pictured = html_report.MOST if options.report else 0
     batches = prediction.predict_all(saved, paths, values, failures, options.gradcam, pictured, cluster)
     for one in progress(batches, len(paths), "predicting", options.quiet):
         done.append(one)

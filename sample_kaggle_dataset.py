@@ -44,7 +44,7 @@ def main(arguments: list[str] | None) -> int:
     from detector import InputError
     from detector.collections import kermany, rsna
     from detector.collections.catalogue import SAMPLED, recognise
-    from detector.collections.entry import manifest_row
+    from detector.collections.image_record import manifest_row
     from detector.datasets import manifest, overview, sampling
     from detector.images.radiographs import name_all, read
     from detector.storage.files import copy_whole, require_folder

@@ -41,7 +41,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--folds", type=whole_number(2), metavar="K", help="cross-validate, then train on everything")
     parser.add_argument("--repeats", type=whole_number(1), default=1, metavar="R", help="repeat it with other folds")
     parser.add_argument(
-        "--leave-one-source-out", action="store_true", help="also hold out each origin with both classes in turn"
+        "--leave-one-source-out", action="store_true", help="also hold out each site with both classes in turn"
     )
     point = parser.add_mutually_exclusive_group()
     point.add_argument("--threshold", type=between(0, 1), metavar="X", help="call positive from this probability on")
@@ -68,32 +68,32 @@ def main(arguments: list[str] | None) -> int:
 
     from detector.audit.check import Run
     from detector.audit.checks import run_checks
-    from detector.audit.figures import figures
+    from detector.audit.metrics import figures
     from detector.audit.subgroups import subgroups
     from detector.datasets import overview
-    from detector.results import training_run
-    from detector.training import steps
+    from detector.reports import training_outputs
+    from detector.training import pipeline
     from detector.training.extraction import open_dataset
     from detector.training.flags import recipe_from
 
     recipe = recipe_from(options)
-    training_run.require_outputs(options)
-    images = steps.load_images(options)
+    training_outputs.require_outputs(options)
+    images = pipeline.load_images(options)
     positive = images.classes.index(options.positive)
     extractor = open_dataset(
         images, log, pooling=recipe.pooling, ray=ray_options(options), **extractor_options(options)
     )
     overview.tell(log, overview.of_images(images.images))
-    steps.look_at_lungs_only(options, extractor, log)
-    split = steps.choose_split(options, extractor, log)
-    recipe = steps.decide_adjustment(options, recipe, extractor, split, log)
-    samples = steps.compute_features(options, recipe, extractor, split, log)
-    outcome = steps.fit_and_evaluate(options, recipe, extractor, samples, positive, split, log)
+    pipeline.look_at_lungs_only(options, extractor, log)
+    split = pipeline.choose_split(options, extractor, log)
+    recipe = pipeline.decide_adjustment(options, recipe, extractor, split, log)
+    samples = pipeline.compute_features(options, recipe, extractor, split, log)
+    outcome = pipeline.fit_and_evaluate(options, recipe, extractor, samples, positive, split, log)
     with log.timed("evaluate"):
         found = figures(extractor, outcome, positive, options.seed, options.prevalence)
         table = subgroups(extractor, outcome, positive, options.seed)
-        say("\n".join(training_run.lines(options, extractor, outcome, found, table)))
-        left_out = steps.leave_sources_out(options, recipe, extractor, positive, log)
+        say("\n".join(training_outputs.lines(options, extractor, outcome, found, table)))
+        left_out = pipeline.leave_sources_out(options, recipe, extractor, positive, log)
         for one in left_out:
             say(one)
         checks = run_checks(Run(extractor, outcome, found, positive, samples.groups, options.seed))
@@ -102,7 +102,7 @@ def main(arguments: list[str] | None) -> int:
             say(f"  {check.short if options.report else check}", BAD if check.alarming else "")
         if options.report:
             log.info(f"why each matters, and what to do about it: {options.report}")
-    training_run.save(options, split.kind, extractor, outcome, found, table, left_out, checks, log)
+    training_outputs.save(options, split.kind, extractor, outcome, found, table, left_out, checks, log)
     log.tell_times(options.timings)
     return 0
 

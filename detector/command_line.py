@@ -177,7 +177,7 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
     leave(status)
 
 
-def _stop(signum: int, frame: object) -> NoReturn:
+def _stop(signum: int, border: object) -> NoReturn:
     """End the run at once on Ctrl-C or when asked to terminate.
 
     Python's own way, an exception at whatever line happens to run, is lost where that line is a callback of the import

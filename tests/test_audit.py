@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from detector.audit import experiments, external, verdict
-from detector.audit.traits import linear_area, trait_matrix
+from detector.audit import conclusion, experiments, external
+from detector.audit.linear_baseline import linear_area, property_matrix
 from detector.images import duplicates, occlusion
-from detector.images.inspection import Traits
+from detector.images.inspection import ImageProperties
 from detector.network import head
 from detector.statistics.intervals import proportion
 from detector.statistics.roc import Area
@@ -37,7 +37,7 @@ def results(**values: float) -> list[experiments.Result]:
         "trained": experiments.TRAINED,
         "without": experiments.WITHOUT,
         "only": experiments.ONLY,
-        "traits": experiments.TRAITS,
+        "properties": experiments.TRAITS,
         "sources": experiments.SOURCES,
         "disease": experiments.DISEASE,
         "disease_only": experiments.DISEASE_ONLY,
@@ -46,7 +46,7 @@ def results(**values: float) -> list[experiments.Result]:
         "hole": experiments.HOLE,
         "outline": experiments.OUTLINE,
         "alike": experiments.ALIKE,
-        "frame": experiments.FRAME,
+        "border": experiments.BORDER,
         "age": experiments.AGE,
         "view": experiments.VIEW,
     }
@@ -61,8 +61,8 @@ def test_the_tutorials_data_is_its_source():
     found = results(
         trained=0.999, without=0.992, only=0.99, sources=0.997, disease=0.68, disease_only=0.48, shuffled=0.5
     )
-    judged = verdict.conclude(found, proportion(38, 38), "covid")
-    assert judged.learnt == verdict.SOURCE
+    judged = conclusion.conclude(found, proportion(38, 38), "covid")
+    assert judged.learnt == conclusion.SOURCE
     assert "0.99 of 1.00 is left without the lungs" in str(judged).lower()
     assert "38 of 38 radiographs of other diseases from the same collection are called covid" in str(judged)
     assert "falls to 0.68" in str(judged)
@@ -72,41 +72,49 @@ def test_the_tutorials_data_is_its_source():
 @pytest.mark.parametrize(
     ("values", "called", "learnt"),
     [
-        ({"trained": 0.93, "without": 0.49, "only": 0.91, "traits": 0.55, "shuffled": 0.48}, None, verdict.LUNGS),
-        ({"trained": 0.99, "without": 0.95, "only": 0.95, "traits": 0.55, "shuffled": 0.5}, None, verdict.SOURCE),
-        ({"trained": 0.95, "without": 0.6, "only": 0.9, "shuffled": 0.5}, (30, 38), verdict.SOURCE),
-        ({"trained": 0.95, "without": 0.6, "only": 0.9, "shuffled": 0.5}, (5, 38), verdict.LUNGS),
-        ({"trained": 0.95, "without": 0.6, "only": 0.6, "shuffled": 0.5}, None, verdict.OPEN),
-        ({"trained": 0.52, "without": 0.5, "only": 0.5, "shuffled": 0.5}, None, verdict.NOTHING),
-        ({"trained": 0.99, "without": 0.5, "only": 0.9, "shuffled": 0.7}, None, verdict.UNSOUND),
-        ({"trained": 0.93, "without": 0.52, "only": 0.91, "frame": 0.58, "shuffled": 0.5}, None, verdict.LUNGS),
-        ({"trained": 0.93, "without": 0.52, "only": 0.91, "frame": 0.62, "shuffled": 0.5}, None, verdict.BOTH),
-        ({"trained": 0.93, "without": 0.62, "only": 0.91, "frame": 0.5, "shuffled": 0.5}, None, verdict.BOTH),
-        ({"trained": 0.93, "without": 0.52, "only": 0.91, "age": 0.7, "shuffled": 0.5}, None, verdict.BOTH),
-        ({"trained": 0.93, "without": 0.62, "only": 0.52, "view": 0.9, "shuffled": 0.5}, None, verdict.SOURCE),
-        ({"trained": 0.93, "traits": 0.9, "without": 0.5, "only": 0.9, "shuffled": 0.5}, None, verdict.LUNGS),
-        ({"trained": 0.93, "shuffled": 0.5}, None, verdict.OPEN),
-        ({"trained": 0.93, "without": 0.69, "hole": 0.66, "only": 0.9, "shuffled": 0.5}, None, verdict.LUNGS),
-        ({"trained": 0.93, "without": 0.9, "hole": 0.66, "only": 0.9, "shuffled": 0.5}, None, verdict.SOURCE),
+        (
+            {"trained": 0.93, "without": 0.49, "only": 0.91, "properties": 0.55, "shuffled": 0.48},
+            None,
+            conclusion.LUNGS,
+        ),
+        (
+            {"trained": 0.99, "without": 0.95, "only": 0.95, "properties": 0.55, "shuffled": 0.5},
+            None,
+            conclusion.SOURCE,
+        ),
+        ({"trained": 0.95, "without": 0.6, "only": 0.9, "shuffled": 0.5}, (30, 38), conclusion.SOURCE),
+        ({"trained": 0.95, "without": 0.6, "only": 0.9, "shuffled": 0.5}, (5, 38), conclusion.LUNGS),
+        ({"trained": 0.95, "without": 0.6, "only": 0.6, "shuffled": 0.5}, None, conclusion.OPEN),
+        ({"trained": 0.52, "without": 0.5, "only": 0.5, "shuffled": 0.5}, None, conclusion.NOTHING),
+        ({"trained": 0.99, "without": 0.5, "only": 0.9, "shuffled": 0.7}, None, conclusion.UNSOUND),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "border": 0.58, "shuffled": 0.5}, None, conclusion.LUNGS),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "border": 0.62, "shuffled": 0.5}, None, conclusion.BOTH),
+        ({"trained": 0.93, "without": 0.62, "only": 0.91, "border": 0.5, "shuffled": 0.5}, None, conclusion.BOTH),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "age": 0.7, "shuffled": 0.5}, None, conclusion.BOTH),
+        ({"trained": 0.93, "without": 0.62, "only": 0.52, "view": 0.9, "shuffled": 0.5}, None, conclusion.SOURCE),
+        ({"trained": 0.93, "properties": 0.9, "without": 0.5, "only": 0.9, "shuffled": 0.5}, None, conclusion.LUNGS),
+        ({"trained": 0.93, "shuffled": 0.5}, None, conclusion.OPEN),
+        ({"trained": 0.93, "without": 0.69, "hole": 0.66, "only": 0.9, "shuffled": 0.5}, None, conclusion.LUNGS),
+        ({"trained": 0.93, "without": 0.9, "hole": 0.66, "only": 0.9, "shuffled": 0.5}, None, conclusion.SOURCE),
         (
             {"trained": 1.0, "without": 0.78, "hole": 0.53, "outline": 0.93, "only": 1.0, "shuffled": 0.5},
             None,
-            verdict.OPEN,
+            conclusion.OPEN,
         ),
     ],
 )
 def test_verdicts(values, called, learnt):
-    judged = verdict.conclude(results(**values), proportion(*called) if called else None, "covid")
+    judged = conclusion.conclude(results(**values), proportion(*called) if called else None, "covid")
     assert judged.learnt == learnt
-    assert bool(judged.reasons) == ("only" in values or learnt != verdict.OPEN)
+    assert bool(judged.reasons) == ("only" in values or learnt != conclusion.OPEN)
 
 
 def test_the_reasons_of_both_say_what_tells_beside_the_lungs():
-    found = results(trained=0.95, without=0.5, only=0.9, hole=0.7, alike=0.8, frame=0.9, age=0.7, shuffled=0.5)
-    judged = str(verdict.conclude(found, None, "covid"))
+    found = results(trained=0.95, without=0.5, only=0.9, hole=0.7, alike=0.8, border=0.9, age=0.7, shuffled=0.5)
+    judged = str(conclusion.conclude(found, None, "covid"))
     assert "of AUC 0.95, 0.90 is left with nothing but the lungs" in judged.lower().replace("auc", "AUC")
     for words in (
-        "the frame alone reaches AUC 0.90",
+        "the border alone reaches AUC 0.90",
         "the age alone reaches AUC 0.70",
         "among alike films the AUC is 0.80",
     ):
@@ -116,19 +124,19 @@ def test_the_reasons_of_both_say_what_tells_beside_the_lungs():
 
 @given(
     st.fixed_dictionaries(
-        {name: st.floats(0.3, 1.0) for name in ("trained", "without", "only", "frame", "age", "view", "traits")}
+        {name: st.floats(0.3, 1.0) for name in ("trained", "without", "only", "border", "age", "view", "properties")}
     )
 )
 def test_the_clean_verdict_is_never_given_where_something_without_lungs_tells(values):
-    judged = verdict.conclude(results(**values, shuffled=0.5), None, "covid")
-    foreign = ("frame", "age", "view")
-    if max(values[name] for name in ("without", *foreign)) - 0.05 > verdict.TELLS:
-        assert judged.learnt != verdict.LUNGS
+    judged = conclusion.conclude(results(**values, shuffled=0.5), None, "covid")
+    foreign = ("border", "age", "view")
+    if max(values[name] for name in ("without", *foreign)) - 0.05 > conclusion.TELLS:
+        assert judged.learnt != conclusion.LUNGS
     # What bench/audit.py rests on: once such a row tells, nothing that comes after it takes the accusation back.
-    if max(values[name] for name in foreign) - 0.05 > verdict.TELLS:
-        first = verdict.conclude(results(**{name: values[name] for name in ("trained", *foreign)}), None, "covid")
-        accused = (verdict.SOURCE, verdict.BOTH)
-        assert (first.learnt in accused) == (judged.learnt in accused) == (values["trained"] - 0.05 > verdict.CHANCE)
+    if max(values[name] for name in foreign) - 0.05 > conclusion.TELLS:
+        first = conclusion.conclude(results(**{name: values[name] for name in ("trained", *foreign)}), None, "covid")
+        accused = (conclusion.SOURCE, conclusion.BOTH)
+        assert (first.learnt in accused) == (judged.learnt in accused) == (values["trained"] - 0.05 > conclusion.CHANCE)
 
 
 # The experiments
@@ -191,9 +199,12 @@ def test_the_threshold_reaches_the_sensitivity():
 
 
 def test_traits_that_separate_are_found():
-    traits = [Traits("", 512 if i % 2 else 700 + i, 512, "PNG" if i % 2 else "JPEG", False, 100, 50) for i in range(40)]
+    properties = [
+        ImageProperties("", 512 if i % 2 else 700 + i, 512, "PNG" if i % 2 else "JPEG", False, 100, 50)
+        for i in range(40)
+    ]
     truth, patients = np.arange(40) % 2 == 0, np.arange(40).astype(str)
-    assert linear_area(trait_matrix(traits), truth, patients, 0).value == 1.0
+    assert linear_area(property_matrix(properties), truth, patients, 0).value == 1.0
     noise = np.random.default_rng(0).normal(0, 1, (40, 3))
     assert 0.2 < linear_area(noise, truth, patients, 0).value < 0.8
 
@@ -223,8 +234,8 @@ def test_what_a_run_sees_for_free(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Can this number be believed?" in done.stdout
     found = {one["name"]: one for one in json.loads((tmp_path / "covid19.json").read_text())["believed"]}
-    assert found["traits"]["alarming"]
-    assert found["traits"]["figures"]["auc"]["value"] > 0.95
+    assert found["properties"]["alarming"]
+    assert found["properties"]["figures"]["auc"]["value"] > 0.95
     assert found["duplicates"]["figures"]["near"] >= 1
     assert found["source"]["alarming"]
     assert found["size"]["figures"]["images"] == 8
@@ -274,11 +285,11 @@ def test_phantoms_are_judged_by_their_lungs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     written = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert written["verdict"]["learnt"] == verdict.LUNGS, done.stdout
+    assert written["verdict"]["learnt"] == conclusion.LUNGS, done.stdout
     values = {one["name"]: one["auc"]["value"] for one in written["experiments"]}
     assert values[experiments.TRAINED] > 0.75
     # Of few films some is left by luck; the verdict allows half of what lies above chance.
-    assert values[experiments.WITHOUT] - 0.5 < verdict.KEPT * (values[experiments.TRAINED] - 0.5)
+    assert values[experiments.WITHOUT] - 0.5 < conclusion.KEPT * (values[experiments.TRAINED] - 0.5)
     with Image.open(tmp_path / "out" / "audit.png") as figure:
         assert min(figure.size) > 500
     assert "Verdict: " in done.stdout
@@ -295,7 +306,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     sets = load_image_sets(tmp_path / "data", None, [], "covid")
     found = []
     for passes in (4, 0):
-        extractor = open_dataset(sets.dataset, Log(True), pooling="depths", cache_folder=tmp_path / "cache")
+        extractor = open_dataset(sets.dataset, Log(True), pooling="blocks", cache_folder=tmp_path / "cache")
         audit = Audit(extractor, sets, Settings("covid", ProbeRecipe(), "auto", 2, 1, 42), {})
         found.append(experiments.run_experiments(audit))
         assert extractor.backbone.computed == passes * len(sets.dataset.images)
@@ -304,7 +315,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
         told = " ".join(audit.notes)
         for name in (experiments.SEX, experiments.AGE, experiments.VIEW):
             assert name not in made and f"{name}: undefined, known of" in told
-        assert {experiments.FRAME, experiments.OUTLINE, experiments.WITHIN, experiments.ORIGIN} <= made
+        assert {experiments.BORDER, experiments.OUTLINE, experiments.WITHIN, experiments.SITE} <= made
     assert found[0] == found[1]
 
 
@@ -316,7 +327,7 @@ def test_an_audit_of_what_is_no_chest_says_so(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "lungs blacked out: undefined, lungs were found in" in done.stdout
-    assert verdict.LUNGS not in json.loads((tmp_path / "audit" / "audit.json").read_text())["verdict"]["learnt"]
+    assert conclusion.LUNGS not in json.loads((tmp_path / "audit" / "audit.json").read_text())["verdict"]["learnt"]
 
 
 @needs(CLONE)
@@ -348,7 +359,7 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "audit" / "audit.json").read_text())
-    assert written["verdict"]["learnt"] == verdict.SOURCE
+    assert written["verdict"]["learnt"] == conclusion.SOURCE
     values = {one["name"]: one["auc"]["value"] for one in written["experiments"]}
     assert values[experiments.TRAINED] > 0.95
     assert values[experiments.WITHOUT] > 0.85

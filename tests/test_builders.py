@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import InputError
-from detector.collections import cohen, entry, findings, kermany
+from detector.collections import cohen, findings, image_record, kermany
 from detector.datasets import manifest, sampling, selection
 
 CLONE = SHARED / "covid-chestxray-dataset"
@@ -335,9 +335,9 @@ def test_any_bytes_are_metadata_or_refused(tmp_path_factory, data):
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_file_name_leads_out_of_the_clone(folder, filename):
-    listed = entry.Entry("line 2", folder, filename, "", "PA", "COVID-19", "source", "origin")
+    listed = image_record.ImageRecord("line 2", folder, filename, "", "PA", "COVID-19", "source", "site")
     try:
-        path = entry.require_inside(listed)
+        path = image_record.require_inside(listed)
     except InputError:
         return
     resolved = Path("/clone", path).resolve()

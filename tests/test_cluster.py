@@ -199,14 +199,14 @@ def test_predictions_on_a_cluster_are_those_made_here(nodes, data, plain, tmp_pa
 @needs_ray
 def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
     from detector.cluster import features
-    from detector.results import cluster_prediction
+    from detector.inference import cluster_prediction
 
     for module in (features, cluster_prediction):
         monkeypatch.setattr(module, "node", lambda: "node 10.0.0.7")
     path = tmp_path / "none.png"
     wanted = f"{path}: No such file or directory (on node 10.0.0.7)"
     (row,) = features._traits_rows({"index": 3, "path": str(path)})
-    assert row == {"index": 3, "traits": "", "error": wanted}
+    assert row == {"index": 3, "properties": "", "error": wanted}
     one = {"path": str(path), "digest": "0" * 64, "occlusion": "", "part": "", "mask": b"", "indices": [3, 4]}
     (row,) = features._pixel_rows(one | {"angles": [0.0, 1.0]})
     assert (row["index"], row["error"]) == (3, wanted)
@@ -228,7 +228,7 @@ def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
         list(features.compute(Elsewhere(), {}, [NetworkInput(path, "0" * 64)], "float32"))
     path.unlink()
     with refusal("1 of 1 images cannot be used: .*none.png: No such file or directory .on node 10.0.0.7"):
-        inspect([path], Cache(None), PixelStore(), True, functools.partial(features.traits, Elsewhere()))
+        inspect([path], Cache(None), PixelStore(), True, functools.partial(features.properties, Elsewhere()))
 
 
 def test_actors_without_a_cluster(data, tmp_path):
@@ -269,9 +269,9 @@ def test_what_a_worker_cannot_do_it_says(monkeypatch, weights):
     import ray
 
     from detector.cluster import features
+    from detector.inference import cluster_prediction
     from detector.network.model import Description
     from detector.network.model_file import SavedModel
-    from detector.results import cluster_prediction
 
     monkeypatch.setattr(features, "node", lambda: "node 10.0.0.7")
     monkeypatch.setattr(ray, "get", lambda ref: {name: (k + 1, b) for name, (k, b) in weights.items()})
@@ -281,7 +281,7 @@ def test_what_a_worker_cannot_do_it_says(monkeypatch, weights):
         "node 10.0.0.7 cannot compute float32 features: InputError: VGG16's weights arrived damaged"
     }
     SAID.append(("", said["error"][0]))
-    saved = SavedModel(weights, [], Description(["covid", "normal"], "covid", "corner"), None)
+    saved = SavedModel(weights, [], Description(["covid", "normal"], "covid", "tutorial"), None)
     monkeypatch.setattr(cluster_prediction, "node", lambda: "node 10.0.0.7")
     monkeypatch.setattr(ray, "get", lambda ref: tuple(saved))
     item = {"index": 0, "path": "none.png", "given": "none.png", "values": "{}", "pictured": False, "overlaid": False}

@@ -16,12 +16,23 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detector import InputError
-from detector.collections import actualmed, ages, catalogue, cohen, entry, figure1, findings, hannover, kermany, nih
-from detector.collections import table as tables
+from detector.collections import (
+    actualmed,
+    ages,
+    catalogue,
+    cohen,
+    figure1,
+    findings,
+    hannover,
+    image_record,
+    kermany,
+    nih,
+)
+from detector.collections import csv_table as tables
 from detector.collections import views as view_words
-from detector.collections.entry import Entry
+from detector.collections.image_record import ImageRecord
 from detector.datasets import manifest, overview, sampling, selection
-from torture.readers import dicom
+from tools.fuzzing.readers import dicom
 
 ERAS = SHARED / "metadata-eras"
 HANNOVER = SHARED / "covid-19-image-repository"
@@ -120,7 +131,7 @@ def test_a_cut_of_hannover(tmp_path):
     if not_yet & there:
         assert set(rows(tmp_path / "other")) == not_yet & there
     assert f"{len(listed)} rows" in said
-    assert {row["origin"] for row in rows(tmp_path / "covid").values()} == {"hannover"}
+    assert {row["site"] for row in rows(tmp_path / "covid").values()} == {"hannover"}
 
 
 @needs(NIH)
@@ -133,7 +144,7 @@ def test_nihs_sample(tmp_path):
     assert len({row["patient"] for row in listed.values()}) == 40
     assert all("Pneumonia" in row["finding"].split("|") for row in listed.values())
     assert all(digest(NIH / "images" / name) == row["sha256"] for name, row in listed.items())
-    assert "One origin and view holds two classes, 80 images" in done.stdout
+    assert "One site and view holds two classes, 80 images" in done.stdout
 
 
 # The collections, as a user builds from them
@@ -146,9 +157,9 @@ def test_actualmed_with_its_own_controls(tmp_path):
         {"a.png", "e.png"},
         {"b.png", "d.png"},
     )
-    assert {row["origin"] for row in rows(tmp_path / "d/covid").values()} == {actualmed.SOURCE}
+    assert {row["site"] for row in rows(tmp_path / "d/covid").values()} == {actualmed.SOURCE}
     assert re.search(r"covid +Actualmed-COVID-chestxray-dataset +AP +1 +1\n", said)
-    assert "2 pairs of origin and view hold two classes, 4 images" in said
+    assert "2 pairs of site and view hold two classes, 4 images" in said
     build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls", "d/other", "--view", "ap")
     assert (set(rows(tmp_path / "d/covid")), set(rows(tmp_path / "d/other"))) == ({"e.png"}, {"d.png"})
     build(tmp_path, "-c", "clone", "-o", "d/covid", "--view", "ap supine")
@@ -196,8 +207,8 @@ def test_a_film_of_hannover_that_cohen_has_is_kept_once(tmp_path, first):
     assert "there already from" in said and "1" in re.search(r"there already from \S+ (\d+)", said)[1]
     listed = rows(tmp_path / "covid")
     assert sorted(Path(name).stem for name in listed) == ["aaaaaaaa", "bbbbbbbb", "x"]
-    assert listed["x.png"]["origin"] == "radiopaedia.org"
-    assert {row["origin"] for name, row in listed.items() if name != "x.png"} == {"hannover"}
+    assert listed["x.png"]["site"] == "radiopaedia.org"
+    assert {row["site"] for name, row in listed.items() if name != "x.png"} == {"hannover"}
 
 
 def test_shared_origins(tmp_path):
@@ -209,14 +220,14 @@ def test_shared_origins(tmp_path):
         "7,SARS,PA,X-ray,images,s7.png,,https://c.org/7",
         images=tuple(f"images/{name}.png" for name in ("c0", "c1", "c5", "s6", "s7")),
     )
-    said = build(tmp_path, "-c", "clone", "-o", "covid", "--controls", "other", "--shared-origins")
+    said = build(tmp_path, "-c", "clone", "-o", "covid", "--controls", "other", "--shared-sites")
     assert (set(rows(tmp_path / "covid")), set(rows(tmp_path / "other"))) == ({"c0.png", "c1.png"}, {"s6.png"})
-    assert said.count("origin without the other class 1") == 2
-    refused(script("build_covid_dataset.py", "--shared-origins", cwd=tmp_path), "--shared-origins", "needs --controls")
+    assert said.count("site without the other class 1") == 2
+    refused(script("build_covid_dataset.py", "--shared-sites", cwd=tmp_path), "--shared-sites", "needs --controls")
 
 
 @pytest.mark.parametrize(
-    ("url", "origin"),
+    ("url", "site"),
     [
         ("https://www.radiopaedia.org/cases/1", "radiopaedia.org"),
         ("http://SIRM.org/x", "sirm.org"),
@@ -225,8 +236,8 @@ def test_shared_origins(tmp_path):
         ("no address", cohen.SOURCE),
     ],
 )
-def test_the_origin_is_the_host(url, origin):
-    assert cohen.origin(url) == origin
+def test_the_origin_is_the_host(url, site):
+    assert cohen.site(url) == site
 
 
 # Several sources in one class
@@ -295,14 +306,14 @@ def test_adopted_folders(tmp_path):
     (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP/P-001.png,7\n")
     arguments = ("--adopt", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
     said = build(tmp_path, *arguments)
-    assert "none of them was touched" in said and "One origin and view holds two classes, 5 images" in said
+    assert "none of them was touched" in said and "One site and view holds two classes, 5 images" in said
     listed = rows(tmp_path / "data" / "P")
     assert {name: row["patient"] for name, row in listed.items()} == {
         "P-000.png": "7",
         "P-001.png": "7",
         "P-002.png": "",
     }
-    assert {(row["source"], row["origin"], row["view"]) for row in listed.values()} == {("covidgr", "covidgr", "PA")}
+    assert {(row["source"], row["site"], row["view"]) for row in listed.values()} == {("covidgr", "covidgr", "PA")}
     after = tree(tmp_path / "data")
     assert {name for name in after if name not in before} == {"P/manifest.csv", "N/manifest.csv"}
     assert {name: after[name] for name in before} == before
@@ -366,7 +377,7 @@ def test_nih(tmp_path, table, where):
     assert len(listed) == 6
     assert [listed[f"{i:08d}_000.png"]["age"] for i in range(6)] == ["58", "7", "", "", "18", "30"]
     assert listed["00000001_000.png"]["sex"] == "F" and listed["00000001_000.png"]["view"] == "AP"
-    assert {row["origin"] for row in listed.values()} == {nih.SOURCE}
+    assert {row["site"] for row in listed.values()} == {nih.SOURCE}
     done = draw("-s", 3, "--adults")
     assert set(rows(tmp_path / "d/normal")) == {f"{i:08d}_000.png" for i in (0, 4, 5)}
     assert "left out: 2 of unknown age" in done.stdout and "left out: 1 of children" in done.stdout
@@ -569,7 +580,8 @@ def test_the_rule_of_hannover(days):
 @given(st.integers(0, 40), st.integers(0, 9), st.booleans())
 def test_a_sample_is_the_same_in_any_order(number, seed, one_per_patient):
     entries = [
-        Entry("", "images", f"{i}.png", f"{i // 2}", "PA", "", "s", "s", clinical={"age": str(i)}) for i in range(40)
+        ImageRecord("", "images", f"{i}.png", f"{i // 2}", "PA", "", "s", "s", clinical={"age": str(i)})
+        for i in range(40)
     ]
 
     def draw(listed):
@@ -587,7 +599,7 @@ def test_every_collection_has_what_a_builder_asks_for():
         assert collection.SOURCE in catalogue.SOURCES
         assert callable(collection.read) and callable(collection.is_here) and collection.LOOKED_FOR
     assert kermany.patient("NORMAL2-IM-1179-0001.jpeg") == "1179"
-    assert set(entry.CLINICAL) >= {"age", "sex", "offset"}
+    assert set(image_record.CLINICAL) >= {"age", "sex", "offset"}
 
 
 # What a comparison can show
@@ -596,15 +608,15 @@ def test_every_collection_has_what_a_builder_asks_for():
 def test_the_overview_says_what_a_comparison_can_show():
     film = overview.Film
     apart = [film("covid", "a", "PA", "1"), film("normal", "b", "PA", "2")]
-    assert overview.meaning(apart).startswith("No origin and view holds two classes")
+    assert overview.meaning(apart).startswith("No site and view holds two classes")
     assert overview.meaning(apart[:1]).startswith("One class so far (covid)")
-    assert overview.meaning([film("covid", "", "", "1"), film("normal", "", "", "2")]).startswith("No origin is known")
+    assert overview.meaning([film("covid", "", "", "1"), film("normal", "", "", "2")]).startswith("No site is known")
     fair = [*apart, film("normal", "a", "PA", "3"), film("normal", "a", "AP", "3")]
-    assert overview.meaning(fair).startswith("One origin and view holds two classes, 2 images")
+    assert overview.meaning(fair).startswith("One site and view holds two classes, 2 images")
     assert "the other 2 images can teach the source only" in overview.meaning(fair)
     lines = overview.table([*fair, film("normal", "a", "PA", "3")])
     assert [line.split() for line in lines] == [
-        ["class", "origin", "view", "images", "patients"],
+        ["class", "site", "view", "images", "patients"],
         ["covid", "a", "PA", "1", "1"],
         ["normal", "a", "AP", "1", "1"],
         ["normal", "a", "PA", "2", "1"],

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detector.audit import subgroups
-from detector.audit.figures import Scored, among_alike_films, within_source
-from detector.audit.traits import linear_scores
+from detector.audit.linear_baseline import linear_scores
+from detector.audit.metrics import Scored, among_alike_films, within_source
 from detector.images import duplicates, phantom
-from detector.images.frame import NAMES, frame_traits
+from detector.images.border import NAMES, frame_traits
 from detector.statistics import probabilities, roc
 from detector.statistics.strata import comparable, holding_two_classes
 
@@ -138,14 +138,14 @@ def test_reliability_of_honest_probabilities_is_the_diagonal():
     assert (low <= high).all() and ((low <= grid) & (grid <= high))[inner].mean() > 0.8
 
 
-# The frame, where the answer is known
+# The border, where the answer is known
 
 
 drawn = functools.cache(phantom.draw)
 
 
 def planted(change, n=24, seed=0):
-    """Return frame traits of phantoms, those of the first class changed, and which these are."""
+    """Return border properties of phantoms, those of the first class changed, and which these are."""
     truth = np.arange(2 * n) < n
     films = [drawn(bool(ill), seed * 1000 + i) for i, ill in enumerate(truth)]
     return np.array(
@@ -171,8 +171,8 @@ def marked(film):
 
 @pytest.mark.parametrize(("change", "least"), [(blurred, 0.98), (darkened, 0.7), (marked, 0.95)])
 def test_the_frame_shows_what_was_planted(change, least):
-    traits, truth = planted(change)
-    scores = linear_scores(traits, truth, np.arange(len(truth)).astype(str), 0)
+    properties, truth = planted(change)
+    scores = linear_scores(properties, truth, np.arange(len(truth)).astype(str), 0)
     assert roc.auc(scores[truth], scores[~truth]) > least
 
 
@@ -180,8 +180,8 @@ def test_the_frame_of_clean_phantoms_shows_nothing():
     """On average over seeds: a single draw of few phantoms may differ in exposure by luck."""
     found = []
     for seed in range(3):
-        traits, truth = planted(lambda film: film, 12, seed)
-        scores = linear_scores(traits, truth, np.arange(len(truth)).astype(str), 0)
+        properties, truth = planted(lambda film: film, 12, seed)
+        scores = linear_scores(properties, truth, np.arange(len(truth)).astype(str), 0)
         found.append(roc.auc(scores[truth], scores[~truth]))
     assert 0.3 < np.mean(found) < 0.65
 

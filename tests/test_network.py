@@ -46,7 +46,7 @@ def views(tmp_path) -> dict[NetworkInput, np.ndarray]:
     return pixels
 
 
-@pytest.mark.parametrize("pool", ["corner", "global"])
+@pytest.mark.parametrize("pool", ["tutorial", "global"])
 def test_features_are_keras_own(weights, views, pool):
     from detector.network.model import join
 

@@ -24,7 +24,8 @@ from test_radiographs import dicom
 
 from detector.audit.check import Check
 from detector.images import phantom
-from detector.results import page, prediction, prediction_page, training_page
+from detector.inference import prediction
+from detector.reports import html_report, prediction_page, training_page
 
 HOSTILE = (
     '<img src=x onerror="document.title=1">',
@@ -68,9 +69,9 @@ def harmless(text: str) -> None:
 
 
 def predictions_page(names, note=""):
-    film = page.film_uri(np.zeros((224, 224, 3), np.uint8))
+    film = html_report.film_uri(np.zeros((224, 224, 3), np.uint8))
     done = [prediction.Prediction(Path(name), name, [0.75, 0.25], note, film, film) for name in names]
-    description = prediction.Description([*names[:1], "other"] if len(names) < 2 else list(names), names[0], "corner")
+    description = prediction.Description([*names[:1], "other"] if len(names) < 2 else list(names), names[0], "tutorial")
     return prediction_page.prediction_page(done, [], description, "m.h5").decode()
 
 
@@ -90,13 +91,13 @@ def test_any_name_is_text(name):
 
 def test_five_hundred_images_make_a_small_page():
     drawn = [phantom.draw(seed % 2 == 0, seed) for seed in range(8)]
-    films = [page.film_uri(np.repeat(cv2.resize(one, (224, 224))[..., None], 3, axis=2)) for one in drawn]
-    heat = page.heat_uri(np.random.default_rng(0).random((14, 14)))
+    films = [html_report.film_uri(np.repeat(cv2.resize(one, (224, 224))[..., None], 3, axis=2)) for one in drawn]
+    heat = html_report.heat_uri(np.random.default_rng(0).random((14, 14)))
     done = [
         prediction.Prediction(Path(f"{number}.png"), "covid", [0.75, 0.25], "", films[number % 8], heat)
-        for number in range(page.MOST)
+        for number in range(html_report.MOST)
     ]
-    description = prediction.Description(["covid", "normal"], "covid", "corner")
+    description = prediction.Description(["covid", "normal"], "covid", "tutorial")
     data = prediction_page.prediction_page(done, [], description, "m.h5")
     assert data.count(b"<details>") == 500
     # Figures and their tables, which a training run adds, take half a MiB.

@@ -124,7 +124,7 @@ def test_grad_cam_finds_what_speaks_for_the_class(weights):
     pixels[0, 40:90, 40:90] = np.random.default_rng(0).random((50, 50, 3))
     hidden[:, 0], output[0, 0] = 1.0, 1.0
     zeros = np.zeros(64, np.float32), np.zeros(2, np.float32)
-    model = join(weights, [hidden, zeros[0], output, zeros[1]], "corner")
+    model = join(weights, [hidden, zeros[0], output, zeros[1]], "tutorial")
     (heat,) = heat_maps(model)(pixels, np.array([0]))
     assert heat.shape == (14, 14)
     assert heat.max() == 1.0

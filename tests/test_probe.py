@@ -16,7 +16,7 @@ from detector.network.model import join
 
 CLASSES = ["covid", "normal"]
 NAMES = (
-    *("auc", "auc within source", "auc of the origin", "auc of the frame", "auc among alike films"),
+    *("auc", "auc within source", "auc of the site", "auc of the border", "auc among alike films"),
     *("average precision", "brier", "calibration", "ppv", "npv"),
 )
 
@@ -122,7 +122,7 @@ def test_three_classes_constant_columns_and_few_patients():
 
 def test_classes_that_share_no_stratum_are_refused():
     features, labels, patients, strata = simulated(40, mixed=0.0)
-    with refusal("a class shares no origin and view with another"):
+    with refusal("a class shares no site and view with another"):
         probe.fit(features, labels, CLASSES, patients, 0, strata)
 
 
@@ -158,7 +158,7 @@ def test_its_heat_adds_up_to_what_the_head_says(weights):
 
     generator = np.random.default_rng(0)
     kernel = generator.uniform(0, 1e-3, (1408, 1)).astype(np.float32)
-    model = join(weights, [np.concatenate([kernel, -kernel], axis=1), np.zeros(2, np.float32)], "depths")
+    model = join(weights, [np.concatenate([kernel, -kernel], axis=1), np.zeros(2, np.float32)], "blocks")
     pixels = np.zeros((2, 224, 224, 3), np.float32)
     pixels[0, 120:170, 150:200] = pixels[1, :40, :40] = 1.0
     heat = heat_maps(model)(pixels, np.array([0, 0]))
@@ -167,7 +167,7 @@ def test_its_heat_adds_up_to_what_the_head_says(weights):
     assert not heat_maps(model)(pixels, np.array([1, 1])).any()
     import keras
 
-    means = keras.Model(model.input, model.get_layer("depths").output)(pixels).numpy()
+    means = keras.Model(model.input, model.get_layer("blocks").output)(pixels).numpy()
     logits = means @ kernel[:, 0]
     raw = _raw_heat(model, pixels, kernel[:, 0])
     assert raw == pytest.approx(logits, rel=1e-4)
@@ -204,8 +204,8 @@ def trained(tmp_path_factory):
 def test_what_a_probes_run_says(trained):
     folder, first, second = trained
     assert first.stderr == second.stderr == ""
-    assert "fitted within origin and view: 1 of them hold two classes, 20 images" not in first.stdout
-    assert "fitted within origin and view: 1 of them hold two classes, 24 images" in first.stdout
+    assert "fitted within site and view: 1 of them hold two classes, 20 images" not in first.stdout
+    assert "fitted within site and view: 1 of them hold two classes, 24 images" in first.stdout
     lines = first.stdout.splitlines()
     starts = [next(i for i, line in enumerate(lines) if line.startswith(f"{name}: ")) for name in NAMES]
     assert starts == sorted(starts)

@@ -13,7 +13,7 @@ from conftest import classes, picture, refusal, refused, script
 from PIL import Image
 
 from detector.audit import experiments
-from detector.collections import cohen, table
+from detector.collections import cohen, csv_table
 from detector.datasets import clinical_table, manifest
 from detector.images import occlusion, radiographs
 from detector.images.network_input import NetworkInput
@@ -94,7 +94,7 @@ def test_metadata(tmp_path, monkeypatch):
     with refusal("line 2: not CSV"):
         cohen.parse_metadata(b'patientid,finding\n"1', Path("metadata.csv"))
     (tmp_path / "metadata.csv").write_text("x" * 100)
-    monkeypatch.setattr(table, "MAX_BYTES", 10)
+    monkeypatch.setattr(csv_table, "MAX_BYTES", 10)
     with refusal("that of covid-chestxray-dataset is smaller"):
         cohen.read(tmp_path)
     with refusal("metadata.csv is missing"):
@@ -114,7 +114,14 @@ def test_files_that_are_too_large(tmp_path, monkeypatch):
 
 
 def test_models_that_contradict_themselves():
-    values = {"classes": ["a", "b"], "positive": "c", "pool": "corner", "threshold": None, "clinical": [], "version": 1}
+    values = {
+        "classes": ["a", "b"],
+        "positive": "c",
+        "pool": "tutorial",
+        "threshold": None,
+        "clinical": [],
+        "version": 1,
+    }
     with refusal("contradicts itself"):
         model_file._description(json.dumps(values))
     description = model_file._description(json.dumps(values | {"positive": "a"}))
@@ -198,15 +205,15 @@ def test_dicom_headers(tmp_path):
 
 
 def test_patients_that_cannot_be_read(tmp_path, unreadable):
-    from detector.datasets import adoption
+    from detector.datasets import write_manifests
 
     (tmp_path / "who.csv").write_text("file,patient\n")
     with refusal("--patients .* cannot be read"):
-        adoption.read_patients(tmp_path / "who.csv")
+        write_manifests.read_patients(tmp_path / "who.csv")
 
 
-def origins(*pairs):
-    """Return a data set of images with a label and an origin each."""
+def sites(*pairs):
+    """Return a data set of images with a label and an site each."""
     from detector.datasets.dataset import Dataset, Image
 
     images = [Image(Path(f"{i}"), f"{label}/{i}", label, f"p{i}", o, o, {}) for i, (label, o) in enumerate(pairs)]
@@ -218,10 +225,10 @@ def test_sources_that_cannot_be_left_out():
     from detector.training.feature_set import FeatureSet
     from detector.training.recipes import ProbeRecipe
 
-    with refusal("no origin holds both covid and another class"):
-        leave_one_out.sources_of_both_classes(origins(("covid", "a"), ("normal", "b")), 0)
+    with refusal("no site holds both covid and another class"):
+        leave_one_out.sources_of_both_classes(sites(("covid", "a"), ("normal", "b")), 0)
     with refusal("without a no normal is left to train on"):
-        leave_one_out.sources_of_both_classes(origins(("covid", "a"), ("normal", "a"), ("covid", "b")), 0)
+        leave_one_out.sources_of_both_classes(sites(("covid", "a"), ("normal", "a"), ("covid", "b")), 0)
     labels, where = np.array([0, 1, 0, 1]), np.array(["a", "a", "b", "b"])
     # The second normal is of the first's patient.
     groups = np.array(["1", "2", "3", "2"])
@@ -237,5 +244,5 @@ def test_strata_that_hold_one_class():
     labels, strata, sides = np.array([0, 1]), np.array(["a, PA", "b, PA"]), [np.arange(2)]
     assert not is_adjusted("auto", labels, strata, ["covid", "normal"], sides, Log(True))
     assert not is_adjusted("none", labels, strata, ["covid", "normal"], sides, Log(True))
-    with refusal("--adjust strata: not every class shares an origin and view"):
+    with refusal("--adjust strata: not every class shares an site and view"):
         is_adjusted("strata", labels, strata, ["covid", "normal"], sides, Log(True))

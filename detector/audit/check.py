@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detector.audit.figures import Figure
+from detector.audit.metrics import Figure
+from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
-from detector.training.outcome import Outcome
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from detector.audit.check import Check, Run
-from detector.audit.data_checks import children, duplicates, frame, source, traits, views
+from detector.audit.data_checks import border, children, duplicates, properties, source, views
 from detector.audit.result_checks import calibration, imbalance, size
 
 # In the order in which they are printed.
@@ -16,8 +16,8 @@ CHECKS: Sequence[Callable[[Run], Check | None]] = (
     size,
     source,
     views,
-    traits,
-    frame,
+    properties,
+    border,
     duplicates,
     children,
     imbalance,

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.audit.figures import Scored
 from detector.audit.image_sets import ImageSets
-from detector.audit.traits import area_or_why
+from detector.audit.linear_baseline import area_or_why
+from detector.audit.metrics import Scored
 from detector.images.inspection import first_names
 from detector.images.lungs import coarse, describe, surroundings
 from detector.images.occlusion import WITHOUT_LUNGS, Occlusion

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from detector.audit.check import Check, Run
-from detector.audit.figures import FRAME
-from detector.audit.traits import linear_area, trait_matrix
+from detector.audit.linear_baseline import linear_area, property_matrix
+from detector.audit.metrics import BORDER
 from detector.collections import kermany
 from detector.statistics.roc import Area
 
@@ -74,16 +74,18 @@ def views(run: Run) -> Check:
     )
 
 
-def traits(run: Run) -> Check:
-    """Tell whether trivial traits of the files separate the classes."""
+def properties(run: Run) -> Check:
+    """Tell whether trivial properties of the files separate the classes."""
     extractor = run.extractor
     truth = extractor.dataset.labels == run.positive
-    area = linear_area(trait_matrix(extractor.traits), truth, extractor.patients, run.seed)
+    area = linear_area(property_matrix(extractor.properties), truth, extractor.patients, run.seed)
     if area is None:
-        return Check("traits", "Too few patients to see whether trivial traits separate the classes.", "", "", False)
+        return Check(
+            "properties", "Too few patients to see whether trivial properties separate the classes.", "", "", False
+        )
     alarming = area.value >= TRAITS_AUC and area.low > 0.5
     return Check(
-        "traits",
+        "properties",
         f"Size, shape, format, colour and brightness of the files alone reach AUC {area.value:.2f} "
         f"({area.low:.2f}-{area.high:.2f}).",
         "What separates files without a look at the chest, the network sees too." if alarming else "",
@@ -93,16 +95,16 @@ def traits(run: Run) -> Check:
     )
 
 
-def frame(run: Run) -> Check:
+def border(run: Run) -> Check:
     """Tell whether the edge of the films separates the classes, where no lung is."""
-    area = run.figures[FRAME]
+    area = run.figures[BORDER]
     if not isinstance(area, Area):
         return Check(
-            "frame", "Too few patients to see whether the films' outer edge separates the classes.", "", "", False
+            "border", "Too few patients to see whether the films' outer edge separates the classes.", "", "", False
         )
     alarming = area.value >= TRAITS_AUC and area.low > 0.5
     return Check(
-        "frame",
+        "border",
         f"The outer tenth of the films alone, where no lung is, reaches AUC {area.value:.2f} "
         f"({area.low:.2f}-{area.high:.2f}).",
         "Exposure, sharpness or borders tell the classes, and the network sees them in the lungs, too."
@@ -124,8 +126,8 @@ def duplicates(run: Run) -> Check:
     train, held_out = run.outcome.train, run.outcome.held_out
     trained_on: dict[str, list[int]] = defaultdict(list)
     for row in train:
-        trained_on[extractor.traits[row].digest].append(int(row))
-    same = [(int(row), twin) for row in held_out for twin in trained_on[extractor.traits[row].digest]]
+        trained_on[extractor.properties[row].digest].append(int(row))
+    same = [(int(row), twin) for row in held_out for twin in trained_on[extractor.properties[row].digest]]
     trains, tests = (np.isin(np.arange(len(groups)), side) for side in (train, held_out))
     alike = [(i, j) for i, j in extractor.alike if (tests[i] and trains[j]) or (tests[j] and trains[i])]
     exact, near = (

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector import InputError
+from detector.audit.baselines import age, border, linear, sex, site, view
 from detector.audit.comparison import Audit, compare, cross_validated, feature_set, hidden_shape, out_of_fold_scores
-from detector.audit.figures import Scored, among_alike_films, tenths_of, within_source
 from detector.audit.image_sets import CONTROLS
-from detector.audit.known import age, frame, linear, origin, sex, view
-from detector.audit.traits import frame_matrix, linear_area, linear_scores, trait_matrix
+from detector.audit.linear_baseline import border_matrix, linear_area, linear_scores, property_matrix
+from detector.audit.metrics import Scored, among_alike_films, deciles_of, within_source
 from detector.datasets import clinical
 from detector.images.occlusion import LUNGS_ONLY, WITHOUT_LUNGS
 from detector.images.occlusion import OUTLINE as OUTLINE_ONLY
@@ -32,9 +32,9 @@ ONLY = "lungs only"
 OUTLINE = "the lungs' outline alone"
 WITHIN = "within source"
 ALIKE = "among alike films"
-FRAME = "the frame alone"
-ORIGIN, VIEW, SEX, AGE = "the origin alone", "the view alone", "the sex alone", "the age alone"
-TRAITS = "file traits only"
+BORDER = "the border alone"
+SITE, VIEW, SEX, AGE = "the site alone", "the view alone", "the sex alone", "the age alone"
+TRAITS = "file properties only"
 CLINICAL = "clinical values only"
 SOURCES = "controls v the other classes"
 DISEASE = "positives v controls"
@@ -68,19 +68,19 @@ def as_trained(audit: Audit, name: str) -> Area:
     audit.extractor.log.info(f"{name}: {len(own)} images...")
     samples = feature_set(audit, own, audit.settings.positive, None)
     truth, seed = samples.labels == 0, audit.settings.seed
-    frame = linear_scores(frame_matrix([audit.extractor.traits[row] for row in own]), truth, samples.groups, seed)
+    border = linear_scores(border_matrix([audit.extractor.properties[row] for row in own]), truth, samples.groups, seed)
     scores = out_of_fold_scores(audit, samples, audit.settings.repeats)
-    audit.scored = Scored(scores, truth, samples.groups, samples.strata, tenths_of(frame), seed)
+    audit.scored = Scored(scores, truth, samples.groups, samples.strata, deciles_of(border), seed)
     return patient_area(scores, truth, samples.groups, seed)
 
 
 def within(audit: Audit, name: str) -> Area | str:
-    """Compare the same predictions within one origin and view only."""
+    """Compare the same predictions within one site and view only."""
     return within_source(audit.scored)
 
 
 def among_alike(audit: Audit, name: str) -> Area | str:
-    """Compare the same predictions among films of one origin and view whose edges look alike."""
+    """Compare the same predictions among films of one site and view whose edges look alike."""
     return among_alike_films(audit.scored)
 
 
@@ -102,7 +102,7 @@ def outline(audit: Audit, name: str) -> Area | str:
 def file_traits(audit: Audit, name: str) -> Area | str:
     """Tell the classes by size, shape, format, colour and brightness of the files."""
     own = audit.sets.own
-    return linear(audit, own, trait_matrix([audit.extractor.traits[row] for row in own]))
+    return linear(audit, own, property_matrix([audit.extractor.properties[row] for row in own]))
 
 
 def clinical_values(audit: Audit, name: str) -> Area | None:
@@ -163,11 +163,11 @@ EXPERIMENTS: Sequence[Experiment] = (
     Experiment(HOLE, "or is it the hole's shape?", hidden_shape),
     Experiment(ONLY, "is there one in them?", only_lungs),
     Experiment(OUTLINE, "does their shape tell?", outline),
-    Experiment(WITHIN, "among films of one origin and view?", within),
+    Experiment(WITHIN, "among films of one site and view?", within),
     Experiment(ALIKE, "and if their edges look alike, too?", among_alike),
-    Experiment(FRAME, "does it need the chest at all?", frame),
+    Experiment(BORDER, "does it need the chest at all?", border),
     Experiment(TRAITS, "does it need pixels at all?", file_traits),
-    Experiment(ORIGIN, "does it need the film at all?", origin),
+    Experiment(SITE, "does it need the film at all?", site),
     Experiment(VIEW, "are the ill lying down?", view),
     Experiment(SEX, "are the ill men, or women?", sex),
     Experiment(AGE, "are the ill older, or younger?", age),
@@ -191,7 +191,7 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
     return found
 
 
-def called_positive(audit: Audit) -> Proportion | None:
+def predicted_positive(audit: Audit) -> Proportion | None:
     """Return the share of controls that the detector, trained on the whole data set, calls positive."""
     if not len(audit.sets.controls):
         return None

@@ -1,4 +1,4 @@
-"""A saved model on images from elsewhere, beside what view and frame alone tell there."""
+"""A saved model on images from elsewhere, beside what view and border alone tell there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from detector import InputError
 from detector.audit.comparison import Audit
-from detector.audit.experiments import FRAME, VIEW, Result
-from detector.audit.traits import area_or_why, frame_matrix, indicators, linear_area
-from detector.audit.verdict import figures
+from detector.audit.conclusion import figures
+from detector.audit.experiments import BORDER, VIEW, Result
+from detector.audit.linear_baseline import area_or_why, border_matrix, indicators, linear_area
 from detector.datasets import clinical
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network import head, model_file
@@ -34,7 +34,7 @@ class External:
     result : Result
         The row of the audit.
     beside : dict of str to Area or str
-        `ONE_VIEW`, `VIEW` and `FRAME`; words where one cannot be had.
+        `ONE_VIEW`, `VIEW` and `BORDER`; words where one cannot be had.
     warning : str
         Empty where nothing else could explain the result.
     """
@@ -105,8 +105,8 @@ def evaluate_external(
     beside[ONE_VIEW] = patient_area(scores[None], truth, patients, seed, views) or beside[ONE_VIEW]
     if (views != "").all():
         beside[VIEW] = linear_area(indicators(views), truth, patients, seed) or beside[VIEW]
-    traits = frame_matrix([audit.extractor.traits[row] for row in rows])
-    beside[FRAME] = area_or_why(traits, truth, patients, seed)
+    properties = border_matrix([audit.extractor.properties[row] for row in rows])
+    beside[BORDER] = area_or_why(properties, truth, patients, seed)
     result = Result(f"{EXTERNAL} {name}", "does the saved model travel?", area)
     return External(result, beside, _warning(area, beside))
 
@@ -115,7 +115,7 @@ def _warning(area: Area, beside: dict[str, Area | str]) -> str:
     """Say what else could explain a result: it tells the classes as well as the model, as far as can be seen."""
     suspects: Sequence[str] = [
         f"{name} {figures(beside[name])}"
-        for name in (VIEW, FRAME)
+        for name in (VIEW, BORDER)
         if isinstance(beside[name], Area) and beside[name].low > 0.5 and beside[name].high >= area.value
     ]
     if not suspects or not area.low > 0.5:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.audit.check import Check, Run
-from detector.audit.figures import CALIBRATION
+from detector.audit.metrics import CALIBRATION
 from detector.statistics.probabilities import Calibration
 
 # From here on, calling everything the larger class is right three times in four.

@@ -11,8 +11,8 @@ from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.intervals import Proportion, mean_proportion
 from detector.statistics.roc import Area, patient_area
+from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
-from detector.training.outcome import Outcome
 
 FEWEST = 10  # images of each class, below which a figure says nothing
 AGES = ((0, 18), (18, 40), (40, 60), (60, 80), (80, 130))  # years, from and below
@@ -24,7 +24,7 @@ class Subgroup:
 
     Attributes
     ----------
-    trait, value : str
+    image_properties, value : str
         Such as ``"sex"``, ``"F"``.
     n : int
         Images.
@@ -33,7 +33,7 @@ class Subgroup:
         None where a class has too few images.
     """
 
-    trait: str
+    image_properties: str
     value: str
     n: int
     sensitivity: Proportion | None = None
@@ -41,7 +41,7 @@ class Subgroup:
     auc: Area | None = None
 
     def __str__(self) -> str:
-        start = f"{self.trait + ' ' + self.value:<34} n={self.n:<6}"
+        start = f"{self.image_properties + ' ' + self.value:<34} n={self.n:<6}"
         if self.auc is None:
             return f"{start} too few"
         shares = " ".join(
@@ -52,7 +52,7 @@ class Subgroup:
 
 
 def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int, seed: int) -> list[Subgroup]:
-    """Return the table, of those traits that some image's manifest knows.
+    """Return the table, of those properties that some image's manifest knows.
 
     Parameters
     ----------
@@ -66,18 +66,20 @@ def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int, seed
     list of Subgroup
     """
     images = [extractor.dataset.images[row] for row in outcome.held_out]
-    traits: dict[str, Callable[[Image], str]] = {
+    properties: dict[str, Callable[[Image], str]] = {
         "sex": lambda image: known(image.row.get("sex", "")).upper(),
         "age": lambda image: age_band(image.row.get("age", "")),
         "view": lambda image: image.view,
         "source": lambda image: image.source,
     }
     table = []
-    for trait, value_of in traits.items():
+    for image_properties, value_of in properties.items():
         values = np.array([value_of(image) for image in images])
-        for value in sorted(set(values) - {""}, key=lambda text: (len(text), text) if trait == "age" else (0, text)):
+        for value in sorted(
+            set(values) - {""}, key=lambda text: (len(text), text) if image_properties == "age" else (0, text)
+        ):
             rows = np.flatnonzero(values == value)
-            table.append(_subgroup(trait, str(value), rows, extractor, outcome, positive, seed))
+            table.append(_subgroup(image_properties, str(value), rows, extractor, outcome, positive, seed))
     return table
 
 
@@ -93,15 +95,21 @@ def age_band(value: str) -> str:
 
 
 def _subgroup(
-    trait: str, value: str, rows: np.ndarray, extractor: FeatureExtractor, outcome: Outcome, positive: int, seed: int
+    image_properties: str,
+    value: str,
+    rows: np.ndarray,
+    extractor: FeatureExtractor,
+    outcome: Outcome,
+    positive: int,
+    seed: int,
 ) -> Subgroup:
     images = outcome.held_out[rows]
     truth = extractor.dataset.labels[images] == positive
     if min(truth.sum(), (~truth).sum()) < FEWEST:
-        return Subgroup(trait, value, len(rows))
+        return Subgroup(image_properties, value, len(rows))
     called = outcome.predicted[:, rows] == positive
     return Subgroup(
-        trait,
+        image_properties,
         value,
         len(rows),
         mean_proportion(called[:, truth]),

@@ -12,7 +12,7 @@ import numpy as np
 
 from detector import InputError
 from detector.cluster.stream import Cluster, Row, node, shared
-from detector.images.inspection import Traits, as_text, inspect_file
+from detector.images.inspection import ImageProperties, as_text, inspect_file
 from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput
 from detector.images.radiographs import SIZE, read
@@ -22,12 +22,15 @@ from detector.network.weights import DIGEST, Weights, digest
 from detector.storage.cache import Cache
 
 
-def traits(cluster: Cluster, paths: Sequence[Path]) -> Iterator[tuple[int, Traits | InputError]]:
-    """Yield the position of each image file with its traits, or why it cannot be used, as nodes read them."""
+def properties(cluster: Cluster, paths: Sequence[Path]) -> Iterator[tuple[int, ImageProperties | InputError]]:
+    """Yield the position of each image file with its properties, or why it cannot be used, as nodes read them."""
     items = [{"index": i, "path": str(path.absolute())} for i, path in enumerate(paths)]
     for rows in cluster.flat_map(items, _traits_rows):
         for row in rows:
-            yield int(row["index"]), InputError(row["error"]) if row["error"] else Traits(**json.loads(row["traits"]))
+            yield (
+                int(row["index"]),
+                InputError(row["error"]) if row["error"] else ImageProperties(**json.loads(row["properties"])),
+            )
 
 
 def _traits_rows(row: Row) -> list[Row]:
@@ -36,7 +39,7 @@ def _traits_rows(row: Row) -> list[Row]:
         found = as_text(inspect_file(Path(row["path"]))[0])
     except InputError as reason:
         error = f"{reason} (on {node()})"
-    return [{"index": row["index"], "traits": found, "error": error}]
+    return [{"index": row["index"], "properties": found, "error": error}]
 
 
 def compute(

@@ -27,7 +27,7 @@ class Cluster:
     cpus, gpus : float
         Of each.
     readers : int
-        Processes that read traits, and decode where GPUs compute.
+        Processes that read properties, and decode where GPUs compute.
     """
 
     actors: int

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from detector.collections.entry import CLINICAL, Entry
-from detector.collections.table import Row, columns_of, read_table
+from detector.collections.csv_table import Row, columns_of, read_table
+from detector.collections.image_record import CLINICAL, ImageRecord
 
 SOURCE = "Actualmed-COVID-chestxray-dataset"
 METADATA = "metadata.csv"
@@ -25,7 +25,7 @@ def is_here(folder: Path) -> bool:
     return "imagename" in columns_of(folder / METADATA)
 
 
-def read(folder: Path) -> list[Entry]:
+def read(folder: Path) -> list[ImageRecord]:
     """Return the images that a clone lists.
 
     Raises
@@ -36,10 +36,10 @@ def read(folder: Path) -> list[Entry]:
     return list(entries(read_table(folder / METADATA, NEEDED, SOURCE)))
 
 
-def entries(rows: Iterable[Row]) -> Iterable[Entry]:
+def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
     """Yield the image of each row; one whose finding is blank was inconclusive."""
     for row in rows:
-        yield Entry(
+        yield ImageRecord(
             f"{METADATA}, line {row.line}",
             "images",
             row["imagename"],

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from detector.collections import hannover
-from detector.collections.entry import CLINICAL, Entry
-from detector.collections.table import Row, columns_of, parse_table, read_table
+from detector.collections.csv_table import Row, columns_of, parse_table, read_table
+from detector.collections.image_record import CLINICAL, ImageRecord
 
 SOURCE = "covid-chestxray-dataset"
 METADATA = "metadata.csv"
@@ -30,7 +30,7 @@ def is_here(folder: Path) -> bool:
     return "filename" in columns_of(folder / METADATA)
 
 
-def read(folder: Path) -> list[Entry]:
+def read(folder: Path) -> list[ImageRecord]:
     """Return the images that a clone lists.
 
     Raises
@@ -41,7 +41,7 @@ def read(folder: Path) -> list[Entry]:
     return list(entries(read_table(folder / METADATA, NEEDED, SOURCE)))
 
 
-def parse_metadata(data: bytes, path: Path) -> list[Entry]:
+def parse_metadata(data: bytes, path: Path) -> list[ImageRecord]:
     """Return the images that the bytes of a `metadata.csv` list; `path` is what errors call it.
 
     Raises
@@ -51,13 +51,13 @@ def parse_metadata(data: bytes, path: Path) -> list[Entry]:
     return list(entries(parse_table(data, path, NEEDED, SOURCE)))
 
 
-def entries(rows: Iterable[Row]) -> Iterable[Entry]:
+def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
     """Yield the image of each row.
 
     A file of the first eras has no column ``modality``; there a frontal view is an X-ray, and CT is told by the view.
     """
     for row in rows:
-        yield Entry(
+        yield ImageRecord(
             f"{METADATA}, line {row.line}",
             row["folder"] or "images",
             row["filename"],
@@ -65,7 +65,7 @@ def entries(rows: Iterable[Row]) -> Iterable[Entry]:
             row["view"],
             row["finding"],
             SOURCE,
-            origin(row["url"]),
+            site(row["url"]),
             row["license"],
             row["url"],
             row["modality"] if "modality" in row.cells else "X-ray",
@@ -74,7 +74,7 @@ def entries(rows: Iterable[Row]) -> Iterable[Entry]:
         )
 
 
-def origin(url: str) -> str:
+def site(url: str) -> str:
     """Return where a film was published: the host of its address without ``www.``, or the collection itself.
 
     The films of the Hannover Medical School are told by their repository.
@@ -88,7 +88,7 @@ def origin(url: str) -> str:
     str
     """
     if hannover.REPOSITORY in url.lower():
-        return hannover.ORIGIN
+        return hannover.SITE
     try:
         host = urlsplit(url.strip()).hostname or ""
     except ValueError:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from detector.collections.entry import CLINICAL, Entry
-from detector.collections.table import Row, columns_of, read_table
+from detector.collections.csv_table import Row, columns_of, read_table
+from detector.collections.image_record import CLINICAL, ImageRecord
 
 SOURCE = "Figure1-COVID-chestxray-dataset"
 METADATA = "metadata.csv"
@@ -28,7 +28,7 @@ def is_here(folder: Path) -> bool:
     return "patientid" in columns and not columns & {"filename", "imagename"}
 
 
-def read(folder: Path) -> list[Entry]:
+def read(folder: Path) -> list[ImageRecord]:
     """Return the images that a clone lists.
 
     Raises
@@ -41,11 +41,11 @@ def read(folder: Path) -> list[Entry]:
     )
 
 
-def entries(rows: Iterable[Row], exists: Callable[[str], bool]) -> Iterable[Entry]:
+def entries(rows: Iterable[Row], exists: Callable[[str], bool]) -> Iterable[ImageRecord]:
     """Yield the image of each row: ``images/<patientid>`` with the first suffix of `SUFFIXES` that exists there."""
     for row in rows:
         names = [f"{row['patientid']}{suffix}" for suffix in SUFFIXES]
-        yield Entry(
+        yield ImageRecord(
             f"{METADATA}, line {row.line}",
             "images",
             next((name for name in names if is_plain(name) and exists(name)), names[0]),

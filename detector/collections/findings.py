@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from detector.collections.table import simple
+from detector.collections.csv_table import simple
 
 COVID = "COVID-19"
 # What collections write where nobody has said what the finding is.

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from detector.collections.entry import Entry
+from detector.collections.csv_table import Row, columns_of, number, read_table
 from detector.collections.findings import COVID
-from detector.collections.table import Row, columns_of, number, read_table
+from detector.collections.image_record import ImageRecord
 
 SOURCE = "covid-19-image-repository"
 REPOSITORY = "covid-19-image-repository"  # part of the address under which other collections name it
-ORIGIN = "hannover"
+SITE = "hannover"
 METADATA = "data.csv"
 LOOKED_FOR = f"{METADATA} with the columns image_id and admission_offset"
 NEEDED = ("patient_id", "image_id", "projection", "admission_offset")
@@ -31,7 +31,7 @@ def is_here(folder: Path) -> bool:
     return {"imageid", "admissionoffset"} <= columns_of(folder / METADATA)
 
 
-def read(folder: Path) -> list[Entry]:
+def read(folder: Path) -> list[ImageRecord]:
     """Return the images that a clone lists.
 
     Raises
@@ -42,11 +42,11 @@ def read(folder: Path) -> list[Entry]:
     return list(entries(read_table(folder / METADATA, NEEDED, SOURCE)))
 
 
-def entries(rows: Iterable[Row]) -> Iterable[Entry]:
+def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
     """Yield the image of each row."""
     for row in rows:
         finding, unknown = finding_of(row["admission_offset"])
-        yield Entry(
+        yield ImageRecord(
             f"{METADATA}, line {row.line}",
             "png",
             f"{row['image_id']}.png" if row["image_id"] else "",
@@ -54,7 +54,7 @@ def entries(rows: Iterable[Row]) -> Iterable[Entry]:
             row["projection"].upper(),
             finding,
             SOURCE,
-            ORIGIN,
+            SITE,
             LICENCE,
             URL,
             unknown=unknown,

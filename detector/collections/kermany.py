@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from detector import InputError
-from detector.collections.entry import Entry
+from detector.collections.image_record import ImageRecord
 from detector.images.radiographs import find
 
 SOURCE = "chest-xray-pneumonia"
@@ -54,7 +54,7 @@ def is_here(folder: Path) -> bool:
     return any((root / split).is_dir() for root in _roots(folder) for split in SPLITS)
 
 
-def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
+def read(folder: Path, finding: str, split: str = "train") -> list[ImageRecord]:
     """Return the images of a finding and split.
 
     Parameters
@@ -66,7 +66,7 @@ def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
 
     Returns
     -------
-    list of Entry
+    list of ImageRecord
 
     Raises
     ------
@@ -78,7 +78,7 @@ def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
     root = locate(folder, split, label)
     images = [path for path in find(root) if kind is None or f"_{kind}_" in path.name]
     return [
-        Entry(
+        ImageRecord(
             path.name,
             path.parent.relative_to(folder).as_posix(),
             path.name,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from detector import InputError
 from detector.collections.ages import in_years
-from detector.collections.entry import Entry
+from detector.collections.csv_table import Row, columns_of, read_table
 from detector.collections.findings import names_finding
-from detector.collections.table import Row, columns_of, read_table
+from detector.collections.image_record import ImageRecord
 
 SOURCE = "nih-chest-xrays"
 TABLES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv", "sample_labels.csv")
@@ -29,7 +29,7 @@ def is_here(folder: Path) -> bool:
     return any("imageindex" in columns_of(folder / name) for name in TABLES)
 
 
-def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
+def read(folder: Path, finding: str, split: str = "train") -> list[ImageRecord]:
     """Return the images of a finding that are there.
 
     Parameters
@@ -42,7 +42,7 @@ def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
 
     Returns
     -------
-    list of Entry
+    list of ImageRecord
 
     Raises
     ------
@@ -53,7 +53,7 @@ def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
     return entries(read_table(table, NEEDED, SOURCE), table, locate(folder), finding)
 
 
-def entries(rows: Sequence[Row], table: Path, where: Mapping[str, str], finding: str) -> list[Entry]:
+def entries(rows: Sequence[Row], table: Path, where: Mapping[str, str], finding: str) -> list[ImageRecord]:
     """Return the images of a finding, given the table's rows and the folder of each image that is there.
 
     Raises
@@ -62,14 +62,14 @@ def entries(rows: Sequence[Row], table: Path, where: Mapping[str, str], finding:
         If an image is listed under two patients, or no image has such a label.
     """
     wanted = "No Finding" if finding.lower() == "normal" else finding
-    found: dict[str, Entry] = {}
+    found: dict[str, ImageRecord] = {}
     for row in rows:
         name = row["Image Index"]
         if not names_finding(row["Finding Labels"], wanted) or name not in where:
             continue
         if name in found and found[name].patient != row["Patient ID"]:
             raise InputError(f"{table}, line {row.line}: {name} is listed under two patients; correct or remove one")
-        found[name] = Entry(
+        found[name] = ImageRecord(
             f"{table.name}, line {row.line}",
             where[name],
             name,

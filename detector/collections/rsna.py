@@ -12,8 +12,8 @@ from pathlib import Path
 
 from detector import InputError
 from detector.collections.ages import in_years
-from detector.collections.entry import Entry, require_inside
-from detector.collections.table import Row, columns_of, read_table, simple
+from detector.collections.csv_table import Row, columns_of, read_table, simple
+from detector.collections.image_record import ImageRecord, require_inside
 from detector.images.dicom import header
 
 SOURCE = "rsna-pneumonia-detection-challenge"
@@ -31,7 +31,7 @@ def is_here(folder: Path) -> bool:
     return "patientid" in columns_of(folder / TABLE)
 
 
-def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
+def read(folder: Path, finding: str, split: str = "train") -> list[ImageRecord]:
     """Return the films of a class; view, age and sex stand in their headers, which `with_header` reads.
 
     Parameters
@@ -44,7 +44,7 @@ def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
 
     Returns
     -------
-    list of Entry
+    list of ImageRecord
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read(folder: Path, finding: str, split: str = "train") -> list[Entry]:
     return entries(read_table(table, NEEDED, SOURCE), table, finding)
 
 
-def entries(rows: Iterable[Row], table: Path, finding: str) -> list[Entry]:
+def entries(rows: Iterable[Row], table: Path, finding: str) -> list[ImageRecord]:
     """Return the films of a class, given the table's rows.
 
     Raises
@@ -74,13 +74,15 @@ def entries(rows: Iterable[Row], table: Path, finding: str) -> list[Entry]:
     if simple(finding) not in map(simple, known):
         raise InputError(f"--finding {finding} is no class of {table}; it has {', '.join(known)}")
     return [
-        Entry(f"{TABLE}, line {lines[name]}", IMAGES, f"{name}.dcm", name, "", label, SOURCE, SOURCE, LICENCE, URL)
+        ImageRecord(
+            f"{TABLE}, line {lines[name]}", IMAGES, f"{name}.dcm", name, "", label, SOURCE, SOURCE, LICENCE, URL
+        )
         for name, label in classes.items()
         if simple(label) == simple(finding)
     ]
 
 
-def with_header(folder: Path, entry: Entry) -> Entry:
+def with_header(folder: Path, entry: ImageRecord) -> ImageRecord:
     """Return an entry with what its film's DICOM header says: view, age, sex.
 
     Raises

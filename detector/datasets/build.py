@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from detector import InputError
 from detector.collections import cohen
-from detector.collections.entry import CLINICAL, Entry, manifest_row
 from detector.collections.findings import is_control, names_finding
+from detector.collections.image_record import CLINICAL, ImageRecord, manifest_row
 from detector.command_line import Log, progress
 from detector.datasets import download, manifest, selection
 from detector.datasets.selection import Selection, account
@@ -32,7 +32,9 @@ def fetch_metadata(base: str, clone: Path, log: Log) -> None:
         raise InputError(f"{base}/{cohen.METADATA} cannot be fetched: {reason}; clone the collection and use --covid")
 
 
-def choose(entries: Sequence[Entry], output: Path, controls: Path | None, finding: str, views: Sequence[str]) -> Chosen:
+def choose(
+    entries: Sequence[ImageRecord], output: Path, controls: Path | None, finding: str, views: Sequence[str]
+) -> Chosen:
     """Choose the images of a finding and, where there is a folder for them, its controls.
 
     Raises
@@ -64,10 +66,10 @@ def keep(
         If an image leaves the clone.
     """
     films = {
-        (row["origin"], Path(name).stem): row["source"]
+        (row["site"], Path(name).stem): row["source"]
         for folder in folders
         for name, row in manifest.read(folder).items()
-        if row["origin"]
+        if row["site"]
     }
     kept = {}
     for folder, one in chosen.items():
@@ -78,7 +80,7 @@ def keep(
 
 
 def shared_origins(chosen: Chosen) -> Chosen:
-    """Keep the origins that have images for every folder."""
+    """Keep the sites that have images for every folder."""
     return dict(zip(chosen, selection.share_origins(list(chosen.values())), strict=True))
 
 

@@ -32,8 +32,8 @@ class Image:
         The patient, told apart from other sources' patients; None where nothing tells.
     source : str
         The collection it comes from; empty where nothing tells.
-    origin : str
-        Where it was made or published: the manifest's column ``origin``, or the source.
+    site : str
+        Where it was made or published: the manifest's column ``site``, or the source.
     row : dict
         Its row of the manifest; empty where there is none.
     """
@@ -43,7 +43,7 @@ class Image:
     label: str
     patient: str | None
     source: str
-    origin: str
+    site: str
     row: dict[str, str]
 
     @property
@@ -53,8 +53,8 @@ class Image:
 
     @property
     def stratum(self) -> str:
-        """Its origin and view, within which images can be compared; empty where the origin is not known."""
-        return f"{self.origin}, {self.view or 'unknown view'}" if self.origin else ""
+        """Its site and view, within which images can be compared; empty where the site is not known."""
+        return f"{self.site}, {self.view or 'unknown view'}" if self.site else ""
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,8 @@ def _image(folder: Path, path: Path, row: dict[str, str]) -> Image:
     elif told := kermany.patient(path.name):
         # A name of this pattern is the collection's own.
         patient, source = f"{kermany.SOURCE}/{told}", source or kermany.SOURCE
-    origin = row.get("origin", "") or source
-    return Image(path, path.relative_to(folder).as_posix(), path.parent.name, patient, source, origin, row)
+    site = row.get("site", "") or source
+    return Image(path, path.relative_to(folder).as_posix(), path.parent.name, patient, source, site, row)
 
 
 def patients(

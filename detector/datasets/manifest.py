@@ -17,8 +17,8 @@ from detector.storage.partial_files import locked_folders
 
 NAME = "manifest.csv"
 NEEDED = ("file", "label", "patient", "view", "finding", "source", "licence", "url", "sha256")
-# A manifest of before the origin was told is read as if the column were empty.
-COLUMNS = (*NEEDED[:6], "origin", *NEEDED[6:])
+# A manifest of before the site was told is read as if the column were empty.
+COLUMNS = (*NEEDED[:6], "site", *NEEDED[6:])
 
 Row = dict[str, str]
 
@@ -71,7 +71,7 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
         for cells in filter(None, table):
             if len(cells) != len(columns):
                 raise InputError(f"{path}, line {table.line_num}: {len(cells)} cells under {len(columns)} headings")
-            row = {"origin": ""} | dict(zip(columns, map(spreadsheet.unescaped, cells), strict=True))
+            row = {"site": ""} | dict(zip(columns, map(spreadsheet.unescaped, cells), strict=True))
             if row["file"] in ("", "..", *rows) or Path(row["file"]).name != row["file"]:
                 raise InputError(f"{path}, line {table.line_num}: {row['file']!r} is twice there, or no file name")
             rows[row["file"]] = row

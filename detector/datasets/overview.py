@@ -1,4 +1,4 @@
-"""What a data set is made of, class × origin × view, and what a comparison of its classes can show."""
+"""What a data set is made of, class × site × view, and what a comparison of its classes can show."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MOST_ROWS = 40  # of the table: the rest is counted in one
 
 @dataclass(frozen=True)
 class Film:
-    """What the table needs to know of an image; `origin` and `view` are empty where they are not known."""
+    """What the table needs to know of an image; `site` and `view` are empty where they are not known."""
 
     label: str
-    origin: str
+    site: str
     view: str
     patient: str
 
 
 def of_images(images: Iterable[Image]) -> list[Film]:
     """Return the films of a data set."""
-    return [Film(i.label, i.origin, i.view, i.patient or i.file) for i in images]
+    return [Film(i.label, i.site, i.view, i.patient or i.file) for i in images]
 
 
 def of_manifests(folders: Iterable[Path]) -> list[Film]:
@@ -38,7 +38,7 @@ def of_manifests(folders: Iterable[Path]) -> list[Film]:
     return [
         Film(
             folder.name,
-            row["origin"] or row["source"],
+            row["site"] or row["source"],
             view_group(row["view"]),
             f"{row['source']}/{row['patient'] or row['file']}",
         )
@@ -53,11 +53,11 @@ def siblings(folder: Path) -> list[Path]:
 
 
 def rows(films: Sequence[Film]) -> list[tuple[str, ...]]:
-    """Return images and patients of each class, origin and view, below a heading."""
+    """Return images and patients of each class, site and view, below a heading."""
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for film in films:
-        groups[film.label, film.origin or "unknown origin", film.view or "unknown view"].append(film.patient)
-    found = [("class", "origin", "view", "images", "patients")]
+        groups[film.label, film.site or "unknown site", film.view or "unknown view"].append(film.patient)
+    found = [("class", "site", "view", "images", "patients")]
     return [*found, *((*key, str(len(who)), str(len(set(who)))) for key, who in sorted(groups.items()))]
 
 
@@ -87,19 +87,19 @@ def meaning(films: Sequence[Film]) -> str:
     if len(classes) < 2:
         return f"One class so far ({', '.join(classes)}): there is nothing to compare it with yet."
     labels = np.array([film.label for film in films])
-    strata = np.array([f"{film.origin}, {film.view or 'unknown view'}" if film.origin else "" for film in films])
+    strata = np.array([f"{film.site}, {film.view or 'unknown view'}" if film.site else "" for film in films])
     if not (strata != "").any():
-        return "No origin is known: whether a figure is the disease's or the source's, nothing can tell."
+        return "No site is known: whether a figure is the disease's or the source's, nothing can tell."
     kept = holding_two_classes(labels, strata)
     if not kept.any():
         return (
-            "No origin and view holds two classes: whatever tells the sources apart tells the classes, and no figure "
+            "No site and view holds two classes: whatever tells the sources apart tells the classes, and no figure "
             "of this comparison can show the disease. Add controls of the same source."
         )
     rest = len(films) - int(kept.sum())
     others = f"; the other {rest} images can teach the source only" if rest else ""
     number = len(set(strata[kept]))
-    where = "One origin and view holds" if number == 1 else f"{number} pairs of origin and view hold"
+    where = "One site and view holds" if number == 1 else f"{number} pairs of site and view hold"
     return (
         f"{where} two classes, {kept.sum()} images: within {'it' if number == 1 else 'these'} the disease can be "
         f"compared (--recipe probe, auc within source){others}."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from detector import InputError
 from detector.collections.ages import is_adult
-from detector.collections.entry import Entry, require_inside
+from detector.collections.image_record import ImageRecord, require_inside
 from detector.collections.views import is_wanted
 
 
@@ -22,19 +22,19 @@ class Sample:
     at before enough were found.
     """
 
-    drawn: list[Entry] = field(default_factory=list)
+    drawn: list[ImageRecord] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
 def draw(
-    entries: Sequence[Entry],
+    entries: Sequence[ImageRecord],
     number: int,
     seed: int,
     *,
     one_per_patient: bool,
     views: Sequence[str] = (),
     adults: bool = False,
-    complete: Callable[[Entry], Entry] | None = None,
+    complete: Callable[[ImageRecord], ImageRecord] | None = None,
 ) -> Sample:
     """Draw images at random.
 
@@ -43,7 +43,7 @@ def draw(
 
     Parameters
     ----------
-    entries : sequence of Entry
+    entries : sequence of ImageRecord
     number : int
         How many.
     seed : int
@@ -100,7 +100,7 @@ def rank(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
 
 
-def _unwanted(entry: Entry, views: Sequence[str], adults: bool) -> str:
+def _unwanted(entry: ImageRecord, views: Sequence[str], adults: bool) -> str:
     if views and not entry.view:
         return "without a view"
     if views and not is_wanted(entry.view, views):
@@ -114,6 +114,6 @@ def _unwanted(entry: Entry, views: Sequence[str], adults: bool) -> str:
     return ""
 
 
-def paths(folder: Path, entries: Iterable[Entry]) -> dict[str, Path]:
+def paths(folder: Path, entries: Iterable[ImageRecord]) -> dict[str, Path]:
     """Return where each entry's image lies, by its name."""
     return {entry.filename: folder / entry.path for entry in entries}

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from detector import InputError
-from detector.collections.entry import Entry, require_inside
-from detector.collections.table import simple
+from detector.collections.csv_table import simple
+from detector.collections.image_record import ImageRecord, require_inside
 from detector.collections.views import is_wanted
 from detector.images.radiographs import SUFFIXES, read
 
-Film = tuple[str, str]  # origin and name without suffix: the same film, whichever collection has it
+Film = tuple[str, str]  # site and name without suffix: the same film, whichever collection has it
 
 
 @dataclass
 class Selection:
     """The entries that were kept, and for which reason the others were not (reason → number of rows)."""
 
-    kept: list[Entry] = field(default_factory=list)
+    kept: list[ImageRecord] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
 
@@ -36,12 +36,12 @@ class Selection:
             self.named.append(detail)
 
 
-def select(entries: Iterable[Entry], wanted: Callable[[str], bool], views: Sequence[str]) -> Selection:
+def select(entries: Iterable[ImageRecord], wanted: Callable[[str], bool], views: Sequence[str]) -> Selection:
     """Keep the X-rays of some finding and views.
 
     Parameters
     ----------
-    entries : iterable of Entry
+    entries : iterable of ImageRecord
     wanted : callable
         Whether to keep a finding.
     views : sequence of str
@@ -78,7 +78,10 @@ def select(entries: Iterable[Entry], wanted: Callable[[str], bool], views: Seque
 
 
 def keep_readable(
-    clone: Path, selection: Selection, failures: Mapping[PurePosixPath, str], entries: Iterable[Entry] | None = None
+    clone: Path,
+    selection: Selection,
+    failures: Mapping[PurePosixPath, str],
+    entries: Iterable[ImageRecord] | None = None,
 ) -> Selection:
     """Keep the entries whose image is there and can be read.
 
@@ -88,7 +91,7 @@ def keep_readable(
     selection : Selection
     failures : mapping of PurePosixPath to str
         Why an image could not be fetched, where it could not.
-    entries : iterable of Entry, optional
+    entries : iterable of ImageRecord, optional
         The same entries as ``selection.kept``, wrapped to show progress.
 
     Returns
@@ -127,7 +130,7 @@ def leave_out_known(selection: Selection, films: Mapping[Film, str]) -> Selectio
     Parameters
     ----------
     selection : Selection
-    films : mapping of (origin, stem) to str
+    films : mapping of (site, stem) to str
         The source that brought each film of the class folders.
 
     Returns
@@ -136,7 +139,7 @@ def leave_out_known(selection: Selection, films: Mapping[Film, str]) -> Selectio
     """
     result = selection.without_kept()
     for entry in selection.kept:
-        there = films.get((entry.origin, entry.path.stem))
+        there = films.get((entry.site, entry.path.stem))
         if there is None or there == entry.source:
             result.kept.append(entry)
         else:
@@ -145,16 +148,16 @@ def leave_out_known(selection: Selection, films: Mapping[Film, str]) -> Selectio
 
 
 def share_origins(selections: Sequence[Selection]) -> list[Selection]:
-    """Keep the origins that every one of some selections has images of."""
-    shared = set.intersection(*({entry.origin for entry in one.kept} for one in selections))
+    """Keep the sites that every one of some selections has images of."""
+    shared = set.intersection(*({entry.site for entry in one.kept} for one in selections))
     results = []
     for one in selections:
         result = one.without_kept()
         for entry in one.kept:
-            if entry.origin in shared:
+            if entry.site in shared:
                 result.kept.append(entry)
             else:
-                result.drop("origin without the other class")
+                result.drop("site without the other class")
         results.append(result)
     return results
 
@@ -174,7 +177,7 @@ def limit(selection: Selection, one_per_patient: bool = False, most: int | None 
     return result
 
 
-def file_names(entries: Sequence[Entry]) -> list[str]:
+def file_names(entries: Sequence[ImageRecord]) -> list[str]:
     """Return the name that each entry's image gets in the class folder.
 
     Cohen's collection lists a few images under two patient numbers. Each is kept as it is listed, the later one with

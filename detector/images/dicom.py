@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images.picture import SCAN, quieten
+from detector.images.raster import SCAN, quieten
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -92,7 +92,7 @@ def _as_text(value: object) -> str:
 
 
 def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, bool, str]:
-    """Decode the first frame of a DICOM file for display.
+    """Decode the first border of a DICOM file for display.
 
     The stored values go through the modality and the value-of-interest transformation (DICOM PS3.4, N.2); the range
     that these can reach, not the range that this image happens to reach, is scaled to 0…255. ``MONOCHROME1``, where

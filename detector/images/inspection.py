@@ -14,19 +14,19 @@ import numpy as np
 
 from detector import InputError
 from detector.command_line import progress
+from detector.images.border import frame_traits
 from detector.images.duplicates import perceptual_hash
-from detector.images.frame import frame_traits
 from detector.images.pixel_store import PixelStore
 from detector.images.radiographs import READER_VERSION, Radiograph, decode, file_bytes, from_decoded, name_all
 from detector.storage.cache import Cache, key
 
-# Raise when a trait changes for the same file: cached ones of the old kind must never be met again.
+# Raise when a image_properties changes for the same file: cached ones of the old kind must never be met again.
 TRAITS_VERSION = 3
-AT_A_TIME = 256  # files whose traits are looked up, and kept, in one go
+AT_A_TIME = 256  # files whose properties are looked up, and kept, in one go
 
 
 @dataclass(frozen=True)
-class Traits:
+class ImageProperties:
     """What an image file gives away without a look at the chest in it.
 
     Attributes
@@ -40,8 +40,8 @@ class Traits:
         Whether the file stores colour.
     mean, deviation : float
         Of the intensity at 224 × 224, in 0…255.
-    frame : list of float
-        What the outer tenth of the film gives away, as `frame.frame_traits` returns it.
+    border : list of float
+        What the outer tenth of the film gives away, as `border.frame_traits` returns it.
     hash : str
         As `duplicates.perceptual_hash` returns it.
     note : str
@@ -55,13 +55,13 @@ class Traits:
     colour: bool
     mean: float
     deviation: float
-    frame: list[float] = field(default_factory=list)
+    border: list[float] = field(default_factory=list)
     hash: str = ""
     note: str = ""
 
 
-# From paths to the position of each with its traits, or why it cannot be used, in any order.
-Elsewhere = Callable[[Sequence[Path]], Iterator[tuple[int, "Traits | InputError"]]]
+# From paths to the position of each with its properties, or why it cannot be used, in any order.
+Elsewhere = Callable[[Sequence[Path]], Iterator[tuple[int, "ImageProperties | InputError"]]]
 
 
 def inspect(
@@ -70,14 +70,14 @@ def inspect(
     pixel_store: PixelStore,
     quiet: bool = False,
     elsewhere: Elsewhere | None = None,
-) -> list[Traits]:
+) -> list[ImageProperties]:
     """Read image files with all cores.
 
     Parameters
     ----------
     paths : sequence of Path
     cache : Cache
-        An image whose traits it holds has been read before and is not decoded again.
+        An image whose properties it holds has been read before and is not decoded again.
     pixel_store : PixelStore
         Gets the pixels of those that are decoded here.
     quiet : bool
@@ -88,7 +88,7 @@ def inspect(
 
     Returns
     -------
-    list of Traits
+    list of ImageProperties
 
     Raises
     ------
@@ -97,7 +97,7 @@ def inspect(
     """
     if elsewhere is not None:
         return _usable(_inspected_elsewhere(paths, cache, quiet, elsewhere))
-    found: list[Traits | InputError] = []
+    found: list[ImageProperties | InputError] = []
     # Each thread holds an image at full size: more of them would take more memory than time.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         try:
@@ -108,7 +108,7 @@ def inspect(
     return _usable(found)
 
 
-def _usable(found: list[Traits | InputError]) -> list[Traits]:
+def _usable(found: list[ImageProperties | InputError]) -> list[ImageProperties]:
     failures = [result for result in found if isinstance(result, InputError)]
     if failures:
         raise name_all(failures, len(found))
@@ -117,17 +117,17 @@ def _usable(found: list[Traits | InputError]) -> list[Traits]:
 
 def _inspected_elsewhere(
     paths: Sequence[Path], cache: Cache, quiet: bool, elsewhere: Elsewhere
-) -> list[Traits | InputError]:
+) -> list[ImageProperties | InputError]:
     names = [_file_name(path) for path in paths]
     held = cache.get(names)
-    found = {i: Traits(**json.loads(held[name])) for i, name in enumerate(names) if name in held}
+    found = {i: ImageProperties(**json.loads(held[name])) for i, name in enumerate(names) if name in held}
     missing = [i for i in range(len(paths)) if i not in found]
     if missing:
         told = progress(elsewhere([paths[i] for i in missing]), len(missing), "reading images", quiet)
         new: dict[bytes, bytes] = {}
         for count, (position, one) in enumerate(told, 1):
             found[missing[position]] = one
-            if isinstance(one, Traits):
+            if isinstance(one, ImageProperties):
                 text = as_text(one).encode()
                 new |= {names[missing[position]]: text, _name(one.digest): text}
             if len(new) >= AT_A_TIME or count == len(missing):
@@ -147,8 +147,8 @@ def _file_name(path: Path) -> bytes:
 
 def _inspected(
     paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, pool: ThreadPoolExecutor
-) -> Iterator[Traits | InputError]:
-    """Yield the traits of each image, or why it cannot be used; what is new is kept as it comes."""
+) -> Iterator[ImageProperties | InputError]:
+    """Yield the properties of each image, or why it cannot be used; what is new is kept as it comes."""
     for start in range(0, len(paths), AT_A_TIME):
         some = paths[start : start + AT_A_TIME]
         digests = list(pool.map(_digest, some))
@@ -157,7 +157,7 @@ def _inspected(
         found = pool.map(lambda pair: _one(*pair, pixel_store), zip(some, known, strict=True))
         new: dict[bytes, bytes] = {}
         for before, one in zip(known, found, strict=True):
-            if before is None and isinstance(one, Traits):
+            if before is None and isinstance(one, ImageProperties):
                 new[_name(one.digest)] = as_text(one).encode()
             yield one
         cache.put(new)
@@ -170,21 +170,21 @@ def _digest(path: Path) -> str | InputError:
         return error
 
 
-def _one(path: Path, known: bytes | InputError | None, pixel_store: PixelStore) -> Traits | InputError:
+def _one(path: Path, known: bytes | InputError | None, pixel_store: PixelStore) -> ImageProperties | InputError:
     if isinstance(known, InputError):
         return known
     if known is not None:
-        return Traits(**json.loads(known))
+        return ImageProperties(**json.loads(known))
     try:
-        traits, radiograph = inspect_file(path)
+        properties, radiograph = inspect_file(path)
     except InputError as error:
         return error
     pixel_store.put(radiograph)
-    return traits
+    return properties
 
 
-def inspect_file(path: Path) -> tuple[Traits, Radiograph]:
-    """Read one image file: its traits, and what the network sees of it.
+def inspect_file(path: Path) -> tuple[ImageProperties, Radiograph]:
+    """Read one image file: its properties, and what the network sees of it.
 
     Raises
     ------
@@ -197,25 +197,25 @@ def inspect_file(path: Path) -> tuple[Traits, Radiograph]:
     return traits_of(radiograph, decoded.pixels), radiograph
 
 
-def as_text(traits: Traits) -> str:
-    """Return traits as they are kept."""
-    return json.dumps(asdict(traits))
+def as_text(properties: ImageProperties) -> str:
+    """Return properties as they are kept."""
+    return json.dumps(asdict(properties))
 
 
-def traits_of(radiograph: Radiograph, decoded: np.ndarray) -> Traits:
-    """Return the traits of an image, given it as the network sees it and as it was decoded."""
+def traits_of(radiograph: Radiograph, decoded: np.ndarray) -> ImageProperties:
+    """Return the properties of an image, given it as the network sees it and as it was decoded."""
     names = ("digest", "width", "height", "format", "colour", "note")
-    return Traits(
+    return ImageProperties(
         **{name: getattr(radiograph, name) for name in names},
         mean=round(float(radiograph.pixels.mean()), 4),
         deviation=round(float(radiograph.pixels.std()), 4),
-        frame=frame_traits(decoded),
+        border=frame_traits(decoded),
         hash=perceptual_hash(radiograph.pixels),
     )
 
 
 def _name(digest: str) -> bytes:
-    return key(kind="traits", image=digest, version=(READER_VERSION, TRAITS_VERSION))
+    return key(kind="properties", image=digest, version=(READER_VERSION, TRAITS_VERSION))
 
 
 def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]:

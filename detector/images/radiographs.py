@@ -29,7 +29,7 @@ READER_VERSION = 1
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One image as the network sees it, and the traits of its file that tell where it came from.
+    """One image as the network sees it, and the properties of its file that tell where it came from.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ def read(path: Path, size: int = SIZE) -> Radiograph:
     Parameters
     ----------
     path : Path
-        PNG, JPEG, BMP, TIFF, WebP or DICOM; 8 to 16 bits, grey, palette, RGB(A) or CMYK; the first frame counts.
+        PNG, JPEG, BMP, TIFF, WebP or DICOM; 8 to 16 bits, grey, palette, RGB(A) or CMYK; the first border counts.
     size : int, default=224
         Side of the square that the image is resized to, in pixels, whatever its aspect ratio.
 
@@ -212,19 +212,19 @@ def decode(data: bytes, name: object) -> Decoded:
     """
     from PIL import Image, UnidentifiedImageError
 
-    from detector.images import dicom, picture
+    from detector.images import dicom, raster
 
     # Pillow refuses twice as much; pydicom, too, decodes with it.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-    picture.quieten()
+    raster.quieten()
     try:
         if dicom.is_dicom(data):
             pixels, colour, note = dicom.decode(data, MAX_PIXELS, MAX_SCANNED)
             return Decoded(pixels, "DICOM", colour, note)
-        return Decoded(*picture.decode(data, MAX_SCANNED))
+        return Decoded(*raster.decode(data, MAX_SCANNED))
     except UnidentifiedImageError:
         raise InputError(
-            f"{name}: not an image, or of a format that is not read ({', '.join(picture.FORMATS)})"
+            f"{name}: not an image, or of a format that is not read ({', '.join(raster.FORMATS)})"
         ) from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{name}: {re.search(r'[0-9]+', str(error))[0]} pixels, more than {MAX_PIXELS}") from None

@@ -19,7 +19,7 @@ from detector.storage.cache import Cache, key
 # Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
 BATCH = 8
 # One forward pass gives what every recipe reads: the corner of block5_pool, then the mean of each block's whole map.
-POOLINGS = {"corner": slice(0, 512), "global": slice(1408, 1920), "depths": slice(512, 1920)}
+POOLINGS = {"tutorial": slice(0, 512), "global": slice(1408, 1920), "blocks": slice(512, 1920)}
 WIDTH = 1920
 # Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
 FEATURES_VERSION = 2

@@ -38,7 +38,7 @@ def heat_maps(model: object) -> Maps:
 
 def reads_all_depths(model: object) -> bool:
     """Tell a probe from the tutorial's model."""
-    return any(layer.name == "depths" for layer in model.layers)
+    return any(layer.name == "blocks" for layer in model.layers)
 
 
 def seen_cells(model: object) -> int:

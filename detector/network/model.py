@@ -30,7 +30,7 @@ class Description:
     classes : list of str
         In the order of the outputs.
     positive : str
-    pool : {"corner", "global", "depths"}
+    pool : {"tutorial", "global", "blocks"}
         Which of the base's features the head reads.
     threshold : float or None
         Of the positive class's probability; None takes the likeliest class.
@@ -52,7 +52,7 @@ class Description:
     @property
     def recipe(self) -> str:
         """The recipe that it was trained with, ``"tutorial"`` or ``"probe"``: only the latter reads all depths."""
-        return "probe" if self.pool == "depths" else "tutorial"
+        return "probe" if self.pool == "blocks" else "tutorial"
 
     @property
     def clinical_width(self) -> int:
@@ -102,7 +102,7 @@ def join(weights: Weights, head: Arrays, pool: str, decoder: Arrays | None = Non
     weights : dict of str to (kernel, bias)
     head : list of ndarray
         Kernel and bias of each dense layer.
-    pool : {"corner", "global", "depths"}
+    pool : {"tutorial", "global", "blocks"}
     decoder : list of ndarray, optional
         Weights of the lung decoder, for a model that blacks out everything else: the base then runs twice, first to
         find lungs, then on what is left.
@@ -129,7 +129,7 @@ def join(weights: Weights, head: Arrays, pool: str, decoder: Arrays | None = Non
         x = keras.layers.Concatenate(name="joined")([x, inputs[1]])
     dense = layers(len(head[-1]))
     # The probe is the tutorial's last layer alone.
-    for layer in dense[-1:] if pool == "depths" else dense:
+    for layer in dense[-1:] if pool == "blocks" else dense:
         x = layer(x)
     model = keras.Model(inputs if extra else pixels, x, name="covid19_detector")
     for name, pair in weights.items():
@@ -159,14 +159,14 @@ def _pooled(outputs: dict[str, object], pool: str) -> object:
     """Return the features that a head reads, as a tensor of Keras, given the outputs of a base's layers by name."""
     import keras
 
-    if pool == "depths":
+    if pool == "blocks":
         means = [
             keras.layers.GlobalAveragePooling2D(name=name.replace("pool", "mean"))(outputs[name])
             for name in CHANNELS_BY_BLOCK
         ]
-        return keras.layers.Concatenate(name="depths")(means)
+        return keras.layers.Concatenate(name="blocks")(means)
     last = outputs["block5_pool"]
-    cells = CORNER if pool == "corner" else last.shape[1]
+    cells = CORNER if pool == "tutorial" else last.shape[1]
     x = keras.layers.AveragePooling2D((cells, cells), name="pool")(last)
     return keras.layers.Flatten(name="flatten")(x)
 

@@ -209,6 +209,6 @@ def architecture(description: Description) -> list[tuple[str, str]]:
     joined = [("InputLayer", "clinical"), ("Concatenate", "joined")] if description.clinical_width else []
     if description.recipe == "probe":
         means = [("GlobalAveragePooling2D", name.replace("pool", "mean")) for name in CHANNELS_BY_BLOCK]
-        return [*base, *means, ("Concatenate", "depths"), *joined, ("Dense", "probabilities")]
+        return [*base, *means, ("Concatenate", "blocks"), *joined, ("Dense", "probabilities")]
     tail = [("Dense", "hidden"), ("Dropout", "dropout"), ("Dense", "probabilities")]
     return [*base, ("AveragePooling2D", "pool"), ("Flatten", "flatten"), *joined, *tail]

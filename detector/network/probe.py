@@ -1,6 +1,6 @@
 """The probe: one linear layer on the means of four depths of the frozen base, fitted by logistic regression.
 
-Convex, so that neither a seed nor a machine has a say in what it becomes. Where strata are given, origin × view, each
+Convex, so that neither a seed nor a machine has a say in what it becomes. Where strata are given, site × view, each
 has an intercept of its own while the weights are fitted: these can then explain only what differs within a stratum.
 
 References: G. Alain, Y. Bengio, "Understanding intermediate layers using linear classifier probes", arXiv:1610.01644
@@ -104,7 +104,7 @@ def fit(
     if strata is not None:
         if not comparable(labels, strata, len(classes)):
             raise InputError(
-                "among these training images a class shares no origin and view with another, so nothing can be fitted "
+                "among these training images a class shares no site and view with another, so nothing can be fitted "
                 "within strata; use --adjust none, fewer folds, or controls of the same source"
             )
         known = strata != ""

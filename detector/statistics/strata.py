@@ -1,4 +1,4 @@
-"""Strata: images of one origin and one view, which alone can be compared with each other."""
+"""Strata: images of one site and one view, which alone can be compared with each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a probe is fitted within origin and view."""
+"""Whether a probe is fitted within site and view."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def is_adjusted(
     if not all(comparable(labels[rows], strata[rows], len(classes)) for rows in sides):
         if choice == "strata":
             raise InputError(
-                "--adjust strata: not every class shares an origin and view with another among the training images, so "
+                "--adjust strata: not every class shares an site and view with another among the training images, so "
                 "nothing about the disease can be compared within a source; add controls of the same source, or use "
                 "--adjust none"
             )
         log.info(
-            "nothing about the disease can be compared within a source: no origin and view holds enough of both "
+            "nothing about the disease can be compared within a source: no site and view holds enough of both "
             "classes. What tells the sources apart is learnt as well, and no figure here can tell it from the disease"
         )
         return False
     kept = holding_two_classes(labels, strata)
     others = f"; the other {(~kept).sum()} teach next to nothing about the disease" if not kept.all() else ""
     log.info(
-        f"fitted within origin and view: {len(set(strata[kept]))} of them hold two classes, {kept.sum()} images{others}"
+        f"fitted within site and view: {len(set(strata[kept]))} of them hold two classes, {kept.sum()} images{others}"
     )
     return True

@@ -15,7 +15,7 @@ from detector.cluster.flags import RayOptions
 from detector.command_line import Log, progress
 from detector.datasets.dataset import Dataset, patients
 from detector.images.duplicates import near_pairs
-from detector.images.inspection import Traits, inspect, named_notes
+from detector.images.inspection import ImageProperties, inspect, named_notes
 from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput
 from detector.images.occlusion import Occlusion, read_mask
@@ -36,7 +36,7 @@ class FeatureExtractor:
     Attributes
     ----------
     dataset : Dataset
-    traits : list of Traits
+    properties : list of ImageProperties
     patients : ndarray of shape (n,), str
         Equal where the patient is the same.
     alike : list of (int, int)
@@ -44,7 +44,7 @@ class FeatureExtractor:
     duplicates : list of (int, int)
         Those of different patients that are not byte for byte the same: these patients count as one.
     backbone : Backbone
-    pooling : {"corner", "global", "depths"}
+    pooling : {"tutorial", "global", "blocks"}
         Which of the backbone's features are wanted.
     weights_origin : str
         Where the weights came from.
@@ -57,7 +57,7 @@ class FeatureExtractor:
     """
 
     dataset: Dataset
-    traits: list[Traits]
+    properties: list[ImageProperties]
     patients: np.ndarray
     alike: list[tuple[int, int]]
     duplicates: list[tuple[int, int]]
@@ -83,7 +83,7 @@ class FeatureExtractor:
         -------
         ndarray of shape (n, width), float32
         """
-        rows = range(len(self.traits)) if rows is None else rows
+        rows = range(len(self.properties)) if rows is None else rows
         return self._features(rows, [[0.0]] * len(rows), "float32", "images through VGG16", hide)
 
     def augmented(self, rows: Sequence[int], count: int, seed: int, hide: Occlusion | None = None) -> np.ndarray:
@@ -102,13 +102,13 @@ class FeatureExtractor:
         -------
         ndarray of shape (n, max(count, 1), width), float32
         """
-        turned = [angles(self.traits[row].digest, count, seed) if count else [0.0] for row in rows]
+        turned = [angles(self.properties[row].digest, count, seed) if count else [0.0] for row in rows]
         features = self._features(rows, turned, self.precision, "training copies through VGG16", hide)
         return features.reshape(len(rows), max(count, 1), -1)
 
     def groups(self, split: str) -> np.ndarray:
         """Return what a split of this kind keeps whole: each patient, or each image."""
-        return self.patients if split == "patient" else np.arange(len(self.traits)).astype(str)
+        return self.patients if split == "patient" else np.arange(len(self.properties)).astype(str)
 
     def lungs(self, rows: Sequence[int]) -> Iterator[np.ndarray]:
         """Yield where the lungs of images are, as the lung decoder finds them, (224, 224), bool."""
@@ -140,7 +140,7 @@ class FeatureExtractor:
     def _input(
         self, row: int, angle: float = 0.0, hide: Occlusion | None = None, mask: np.ndarray | None = None
     ) -> NetworkInput:
-        path, digest = self.dataset.images[row].path, self.traits[row].digest
+        path, digest = self.dataset.images[row].path, self.properties[row].digest
         if hide is None:
             return NetworkInput(path, digest, angle)
         origin = f"found by {lung_decoder.DIGEST}" if hide.files is None else sha256(hide.files[path.stem])
@@ -176,10 +176,10 @@ def open_dataset(
     ----------
     dataset : Dataset
     log : Log
-    pooling : {"corner", "global", "depths"}
+    pooling : {"tutorial", "global", "blocks"}
     weights_file : Path, optional
     precision : {"auto", "float32", "bfloat16"}
-        Of training copies. Where a recipe makes none ("depths"), ``"auto"`` is float32: an image is then trained on and
+        Of training copies. Where a recipe makes none ("blocks"), ``"auto"`` is float32: an image is then trained on and
         evaluated with the same features, from one pass, and they are the same on every machine.
     cache_folder : Path, optional
     no_cache : bool
@@ -206,37 +206,44 @@ def open_dataset(
     cache = Cache(None if no_cache else home)
     pixel_store = PixelStore()
     with log.timed("read"):
-        inspected = functools.partial(features.traits, cluster) if cluster else None
-        traits = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
+        inspected = functools.partial(features.properties, cluster) if cluster else None
+        properties = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
         found, origin = weights.load(weights_file, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.ready()
     with log.timed("choose precision"):
-        chosen = "float32" if (pooling, precision) == ("depths", "auto") else choose_precision(precision, cache)
-    for note in named_notes([(image.file, trait.note) for image, trait in zip(dataset.images, traits, strict=True)]):
+        chosen = "float32" if (pooling, precision) == ("blocks", "auto") else choose_precision(precision, cache)
+    for note in named_notes(
+        [
+            (image.file, image_properties.note)
+            for image, image_properties in zip(dataset.images, properties, strict=True)
+        ]
+    ):
         log.info(note)
     if cache.trouble:
         log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
-    alike = find_alike(dataset, traits)
-    twins = of_different_patients(dataset, traits, alike)
-    same = patients(dataset.images, [trait.digest for trait in traits], twins)
+    alike = find_alike(dataset, properties)
+    twins = of_different_patients(dataset, properties, alike)
+    same = patients(dataset.images, [image_properties.digest for image_properties in properties], twins)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
-    return FeatureExtractor(dataset, traits, same, alike, twins, backbone, pooling, origin, chosen, pixel_store, log)
+    return FeatureExtractor(
+        dataset, properties, same, alike, twins, backbone, pooling, origin, chosen, pixel_store, log
+    )
 
 
-def find_alike(dataset: Dataset, traits: Sequence[Traits]) -> list[tuple[int, int]]:
+def find_alike(dataset: Dataset, properties: Sequence[ImageProperties]) -> list[tuple[int, int]]:
     """Return pairs of images that are nearly the same, sorted, the smaller index first.
 
     Phantoms are more alike than people are, and the bound was measured on people: they have none.
     """
     if all(image.source == PHANTOM for image in dataset.images):
         return []
-    return near_pairs([trait.hash for trait in traits])
+    return near_pairs([image_properties.hash for image_properties in properties])
 
 
 def of_different_patients(
-    dataset: Dataset, traits: Sequence[Traits], alike: Sequence[tuple[int, int]]
+    dataset: Dataset, properties: Sequence[ImageProperties], alike: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """Return those of some pairs that are of different patients and not byte for byte the same."""
-    who = patients(dataset.images, [trait.digest for trait in traits])
-    return [(i, j) for i, j in alike if who[i] != who[j] and traits[i].digest != traits[j].digest]
+    who = patients(dataset.images, [image_properties.digest for image_properties in properties])
+    return [(i, j) for i, j in alike if who[i] != who[j] and properties[i].digest != properties[j].digest]

@@ -48,7 +48,7 @@ class FeatureSet:
     groups : ndarray of shape (n,)
         What splits keep whole: patients, or images.
     strata : ndarray of shape (n,), str
-        Origin and view; empty where the origin is not known.
+        Origin and view; empty where the site is not known.
     classes : list of str
     table : list of dict
         The manifest's rows.

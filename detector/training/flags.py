@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from detector.training.recipes import Recipe
 
 # The tutorial's own, and what they are where nothing is said.
-TUTORIAL = {field.name: field.default for field in fields(Hyperparameters)} | {"rotations": 2, "pool": "corner"}
+TUTORIAL = {field.name: field.default for field in fields(Hyperparameters)} | {"rotations": 2, "pool": "tutorial"}
 
 
 def add_recipe(parser: Parser) -> None:
@@ -26,7 +26,7 @@ def add_recipe(parser: Parser) -> None:
         "--adjust",
         choices=["auto", "strata", "none"],
         default="auto",
-        help="probe: fit within origin and view (strata), or across; auto: within, where they hold two classes",
+        help="probe: fit within site and view (strata), or across; auto: within, where they hold two classes",
     )
     parser.add_argument(
         "--class-weight", choices=["balanced", "none"], default="balanced", help="let classes count equally, or images"
@@ -40,7 +40,7 @@ def add_recipe(parser: Parser) -> None:
         default = TUTORIAL[flag[2:].replace("-", "_")]
         parser.add_argument(flag, type=kind, metavar=metavar, help=f"tutorial: {what} (default: {default})")
     parser.add_argument(
-        "--pool", choices=["corner", "global"], help="tutorial: cells of VGG16's map pooled (default: corner)"
+        "--pool", choices=["tutorial", "global"], help="tutorial: cells of VGG16's map pooled (default: corner)"
     )
 
 

@@ -37,7 +37,7 @@ class LeftOut:
 
 
 def sources_of_both_classes(images: Dataset, positive: int) -> list[str]:
-    """Return the origins that hold images of the positive class and of another.
+    """Return the sites that hold images of the positive class and of another.
 
     Raises
     ------
@@ -47,31 +47,31 @@ def sources_of_both_classes(images: Dataset, positive: int) -> list[str]:
     name = images.classes[positive]
     labels: dict[str, set[str]] = {}
     for image in images.images:
-        labels.setdefault(image.origin, set()).add(image.label)
-    sources = sorted(origin for origin, found in labels.items() if origin and name in found and len(found) > 1)
+        labels.setdefault(image.site, set()).add(image.label)
+    sources = sorted(site for site, found in labels.items() if site and name in found and len(found) > 1)
     if not sources:
         raise InputError(
-            f"--leave-one-source-out: no origin holds both {name} and another class; add controls of the same source"
+            f"--leave-one-source-out: no site holds both {name} and another class; add controls of the same source"
         )
     for source in sources:
-        left = {label for origin, found in labels.items() if origin != source for label in found}
+        left = {label for site, found in labels.items() if site != source for label in found}
         if gone := sorted(set(images.classes) - left):
             raise InputError(
                 f"--leave-one-source-out: without {source} no {', '.join(gone)} is left to train on; add images of "
-                "another origin"
+                "another site"
             )
     return sources
 
 
 def evaluate_left_out(
-    samples: FeatureSet, origins: np.ndarray, source: str, positive: int, recipe: Recipe, adjust: str, seed: int
+    samples: FeatureSet, sites: np.ndarray, source: str, positive: int, recipe: Recipe, adjust: str, seed: int
 ) -> LeftOut:
     """Train on all other sources, and test on this one; its patients' images elsewhere are not trained on.
 
     Parameters
     ----------
     samples : FeatureSet
-    origins : ndarray of shape (n,), str
+    sites : ndarray of shape (n,), str
     source : str
     positive : int
     recipe : TutorialRecipe or ProbeRecipe
@@ -88,13 +88,13 @@ def evaluate_left_out(
     InputError
         If one class is left to train on.
     """
-    held_out = np.flatnonzero(origins == source)
-    train = np.flatnonzero((origins != source) & ~np.isin(samples.groups, samples.groups[held_out]))
+    held_out = np.flatnonzero(sites == source)
+    train = np.flatnonzero((sites != source) & ~np.isin(samples.groups, samples.groups[held_out]))
     classes = len(samples.classes)
     if len(set(samples.labels[train])) < classes:
         raise InputError(
             f"--leave-one-source-out: without the patients of {source} one class is left to train on; add images of "
-            "another origin"
+            "another site"
         )
     if isinstance(recipe, ProbeRecipe) and adjust == "auto":
         recipe = replace(recipe, adjusted=comparable(samples.labels[train], samples.strata[train], classes))

@@ -20,7 +20,7 @@ class TutorialRecipe:
     Attributes
     ----------
     hyperparameters : Hyperparameters
-    pooling : {"corner", "global"}
+    pooling : {"tutorial", "global"}
     rotations : int
         Copies of each image.
     balanced : bool
@@ -28,7 +28,7 @@ class TutorialRecipe:
     """
 
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
-    pooling: str = "corner"
+    pooling: str = "tutorial"
     rotations: int = 2
     balanced: bool = True
     name = "tutorial"
@@ -66,7 +66,7 @@ class ProbeRecipe:
     adjusted: bool = False
     balanced: bool = True
     name = "probe"
-    pooling = "depths"
+    pooling = "blocks"
     rotations = 0
 
     def fit(

@@ -1,0 +1,116 @@
+"""What every collection yields: an image with what is known of it, under the same names wherever it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
+
+from detector import InputError
+
+# Columns of clinical values that a manifest may have, under the names of J. P. Cohen's late format: days since the
+# first symptoms or admission, years, Y or N, degrees Celsius, per cent, thousands per microlitre.
+CLINICAL = (
+    "offset",
+    "sex",
+    "age",
+    "survival",
+    "intubated",
+    "went_icu",
+    "needed_supplemental_O2",
+    "temperature",
+    "pO2_saturation",
+    "leukocyte_count",
+    "neutrophil_count",
+    "lymphocyte_count",
+)
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An image of a collection.
+
+    Attributes
+    ----------
+    listed : str
+        Where the collection lists it, for errors: such as ``"metadata.csv, line 3"``.
+    folder, filename : str
+        As listed, relative to the collection's folder.
+    patient : str
+        Empty where it is not known.
+    view, finding : str
+        In the collection's own words.
+    source : str
+        The collection.
+    site : str
+        Where the film was made or published.
+    licence, url : str
+    modality : str
+        ``"X-ray"`` where the collection holds nothing else.
+    unknown : str
+        Why it is neither ill nor a control, where the collection says that nobody knows.
+    may_share_file : bool
+        Whether the collection is known to list an image under two patients, who are one.
+    clinical : dict of str to str
+        By the names in `CLINICAL`.
+    """
+
+    listed: str
+    folder: str
+    filename: str
+    patient: str
+    view: str
+    finding: str
+    source: str
+    site: str
+    licence: str = ""
+    url: str = ""
+    modality: str = "X-ray"
+    unknown: str = ""
+    may_share_file: bool = False
+    clinical: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Where the image lies in the collection's folder."""
+        return PurePosixPath(self.folder, self.filename)
+
+
+def require_inside(entry: ImageRecord) -> PurePosixPath:
+    """Return an entry's path; refuse one that could lead out of the collection or is not a plain name.
+
+    Raises
+    ------
+    InputError
+    """
+    text = f"{entry.folder}/{entry.filename}"
+    windows, name = PureWindowsPath(text), entry.filename
+    if (
+        not name
+        or PurePosixPath(name).name != name
+        or PureWindowsPath(name).name != name
+        or name.startswith(".")
+        or ".." in windows.parts
+        or PurePosixPath(entry.folder).is_absolute()
+        or windows.drive
+        or not text.isprintable()
+    ):
+        raise InputError(f"{entry.listed}: {text!r} is no file inside of the clone; correct or remove it")
+    return entry.path
+
+
+def manifest_row(entry: ImageRecord, name: str, label: str, digest: str) -> dict[str, str]:
+    """Return the manifest's row of an entry; an entry without a patient is a patient of its own."""
+    row = {
+        "file": name,
+        "label": label,
+        "patient": entry.patient or f"unnumbered-{name}",
+        "view": entry.view,
+        "finding": entry.finding,
+        "source": entry.source,
+        "site": entry.site,
+        "licence": entry.licence,
+        "url": entry.url,
+        "sha256": digest,
+    }
+    return row | {column: entry.clinical.get(column, "") for column in CLINICAL}

@@ -1,0 +1,143 @@
+"""The figure of an evaluation: confusion matrix, ROC and precision-recall curve, reliability diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.audit.metrics import CALIBRATION, PRECISION, Figure
+from detector.reports.drawing import BLUE, GREY, ORANGE, as_png, drawable, new_figure, plain_axes
+from detector.statistics.evaluation import Evaluation
+from detector.statistics.intervals import patient_draws
+from detector.statistics.probabilities import reliability_curve
+from detector.statistics.roc import roc_band
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DRAWS = 200  # of the reliability diagram's interval
+
+
+def evaluation_figure(
+    result: Evaluation,
+    figures: Mapping[str, Figure],
+    scores: np.ndarray,
+    is_positive: np.ndarray,
+    patients: np.ndarray,
+    title: str,
+    seed: int,
+) -> bytes:
+    """Draw an evaluation.
+
+    Parameters
+    ----------
+    result : Evaluation
+    figures : mapping of str to Figure
+        As `detector.audit.metrics.figures` returns them.
+    scores : ndarray of shape (n,)
+        Probability of the positive class.
+    is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
+    title : str
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    figure = new_figure(11.0, 11.2)
+    (upper_left, upper_right), (lower_left, lower_right) = figure.subplots(2, 2)
+    figure.suptitle(title, fontsize=12)
+    _confusion(upper_left, result.confusion, result.classes)
+    _roc(upper_right, result, scores, is_positive, seed)
+    _precision_recall(lower_left, result.positive, figures[PRECISION], scores, is_positive)
+    _reliability(lower_right, result.positive, figures[CALIBRATION], scores, is_positive, patients, seed)
+    return as_png(figure)
+
+
+def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> None:
+    classes = [drawable(name) for name in classes]
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (row, column), count in np.ndenumerate(confusion):
+        colour = "white" if shares[row, column] > 0.55 else "black"
+        text = f"{count}\n{shares[row, column]:.0%} of {classes[row]}"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class")
+    axes.set_title("Confusion matrix (images)", fontsize=11)
+
+
+def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, seed: int) -> None:
+    from matplotlib.ticker import PercentFormatter
+    from sklearn.metrics import roc_curve
+
+    false_rate, true_rate, _ = roc_curve(is_positive, scores)
+    grid, low, high = roc_band(scores, is_positive, seed)
+    area = result.auc
+    axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
+    label = f"AUC {area.value:.3f} (95 % CI {area.low:.3f}–{area.high:.3f})"
+    axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance (AUC 0.5)")
+    point = 1.0 - result.specificity.value, result.sensitivity.value
+    axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="operating point", clip_on=False, zorder=3)
+    axes.set(xlim=(-0.015, 1.0), ylim=(0.0, 1.015), aspect="equal")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("1 − specificity (false positives)")
+    axes.set_ylabel("Sensitivity (true positives)")
+    axes.set_title(f"ROC of {drawable(result.positive)}, {area.positives} v {area.negatives} images", fontsize=11)
+    # Below the axes, where no curve can run behind it.
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9, frameon=False)
+    plain_axes(axes)
+
+
+def _precision_recall(axes: Axes, positive: str, average: Figure, scores: np.ndarray, is_positive: np.ndarray) -> None:
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(is_positive, scores)
+    share = float(is_positive.mean())
+    label = f"average precision {average.value:.3f} (95 % CI {average.low:.3f}–{average.high:.3f})"
+    axes.plot(recall, precision, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
+    axes.plot([0, 1], [share, share], ":", color=GREY, label=f"calling everything {drawable(positive)} ({share:.2f})")
+    axes.set_xlabel("Recall = sensitivity (share of positives found)")
+    axes.set_ylabel("Precision (share of those called positive that are)")
+    axes.set_title(f"Precision and recall of {drawable(positive)}", fontsize=11)
+    _unit_square(axes)
+
+
+def _reliability(
+    axes: Axes,
+    positive: str,
+    calibration: Figure,
+    scores: np.ndarray,
+    is_positive: np.ndarray,
+    patients: np.ndarray,
+    seed: int,
+) -> None:
+    draws = np.concatenate(list(islice(patient_draws(is_positive, patients, seed), DRAWS)))[:DRAWS]
+    grid, curve, low, high = reliability_curve(scores, is_positive, draws)
+    axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
+    axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="how often they are (isotonic)")
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="as often as said")
+    # Where the predictions lie: the positives above, the others below.
+    axes.plot(scores[is_positive], np.full(is_positive.sum(), 1.0), "|", color=ORANGE, markersize=9)
+    axes.plot(scores[~is_positive], np.full((~is_positive).sum(), 0.0), "|", color="black", markersize=9)
+    axes.set_xlabel(f"Probability of {drawable(positive)}, as predicted (a tick each image)")
+    axes.set_ylabel("Share of images that are")
+    text = f"slope {calibration.slope.value:.2f}" if not isinstance(calibration, str) else "slope undefined"
+    axes.set_title(f"Reliability ({text})", fontsize=11)
+    _unit_square(axes)
+
+
+def _unit_square(axes: Axes) -> None:
+    axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9, frameon=False)
+    plain_axes(axes)

@@ -1,0 +1,93 @@
+"""Pages for people who would rather look than read: one file that needs nothing else, whatever names strangers gave.
+
+Names, classes and cells are text, never code: the template engine escapes each, characters that would hide or turn text
+around are written out, and the page's own policy forbids everything that it does not use.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from detector import printable
+from detector.command_line import DISCLAIMER
+from detector.reports.drawing import ORANGE, rgb
+
+TEMPLATES = Path(__file__).with_name("templates")
+MOST = 500  # images on a page: with more it could not be opened everywhere
+SIDE = 160  # pixels of an image on a page; enlarged, it shows what the network saw well enough
+QUALITY = 70  # of its JPEG
+
+
+def render(template: str, title: str, **values: object) -> bytes:
+    """Return a page.
+
+    Parameters
+    ----------
+    template : str
+        File name in `TEMPLATES`.
+    title : str
+    **values
+        What the template shows. Text in it is escaped, whatever it holds.
+
+    Returns
+    -------
+    bytes
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def shown(value: object) -> object:
+        # Markup is what the templates' own macros made; everything else came from outside of them.
+        return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True
+    )
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "filter.js"))
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    )
+    page = environment.get_template(template).render(
+        title=title, notice=DISCLAIMER, policy=policy, style=Markup(style), script=Markup(script), **values
+    )
+    return page.encode()
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def png_uri(data: bytes) -> str:
+    """Return a PNG file as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+def film_uri(pixels: np.ndarray) -> str:
+    """Return an image of the network's, (224, 224, 3), uint8, as an address that holds it, smaller."""
+    import cv2
+
+    small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def heat_uri(heat: np.ndarray) -> str:
+    """Return a heat map, (14, 14) in [0, 1], as an address that holds it: orange where it is warm, clear elsewhere."""
+    import cv2
+
+    pixels = np.empty((*heat.shape, 4), np.uint8)
+    pixels[..., :3] = rgb(ORANGE)[::-1]
+    pixels[..., 3] = np.rint(255 * np.clip(heat, 0, 1))
+    return png_uri(cv2.imencode(".png", pixels)[1].tobytes())
+
+
+def command() -> str:
+    """Return the command line of this run, ready to be pasted."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -1,0 +1,175 @@
+"""The figures of a training run's course, of an audit and of a heat map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector.reports.drawing import BLUE, GREY, ORANGE, as_png, drawable, new_figure, plain_axes
+
+if TYPE_CHECKING:
+    from detector.audit.conclusion import Verdict
+    from detector.audit.experiments import Result
+
+
+def history(found: Mapping[str, object]) -> bytes:
+    """Draw how a head was trained: by epoch the tutorial's, by strength of the regularisation a probe."""
+    return _by_strength(found) if "strength" in found else _by_epoch(found, "Training the head, by epoch")
+
+
+def _by_strength(found: Mapping[str, object]) -> bytes:
+    """Draw the loss of a probe against the strength of its regularisation, and the one chosen."""
+    figure = new_figure(7.5, 5.0)
+    axes = figure.subplots()
+    figure.suptitle("Choosing the strength of the regularisation", fontsize=12)
+    for name, text, colour, style, marker in (
+        ("loss", "training images", BLUE, "-", "o"),
+        ("cv_loss", "images that a fold held out", ORANGE, "--", "s"),
+    ):
+        axes.plot(found["strength"], found[name], style, color=colour, label=text, marker=marker, markersize=5)
+    axes.axvline(found["chosen"], color=GREY, linestyle=":", linewidth=1.6, label=f"chosen: C = {found['chosen']:g}")
+    axes.set_xscale("log")
+    # Plain numbers: powers would be mathematical text, which is switched off for the sake of class names.
+    decades = found["strength"][::2]
+    axes.set_xticks(decades, [f"{strength:g}" for strength in decades])
+    axes.minorticks_off()
+    axes.set_xlabel("C of scikit-learn's LogisticRegression (weak regularisation on the right)")
+    axes.set_ylabel("Loss (cross-entropy, classes weighted)")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
+    if not found["strength"]:
+        axes.text(0.5, 0.5, "too few patients to choose by cross-validation", ha="center", transform=axes.transAxes)
+    plain_axes(axes)
+    return as_png(figure)
+
+
+def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> bytes:
+    """Draw training and validation loss and accuracy by epoch.
+
+    Parameters
+    ----------
+    history : mapping
+        ``loss``, ``accuracy`` and, where there are held-out images, ``val_loss``, ``val_accuracy``; one value an epoch.
+    title : str
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = new_figure(7.5, 6.5)
+    above, below = figure.subplots(2, 1, sharex=True)
+    figure.suptitle(title, fontsize=12)
+    marker = "o" if len(history["loss"]) <= 40 else None
+    for axes, name, label in ((above, "loss", "Loss (cross-entropy)"), (below, "accuracy", "Accuracy")):
+        for key, text, colour, style in (
+            (name, f"training {name}", BLUE, "-"),
+            (f"val_{name}", f"validation {name} (held-out images)", ORANGE, "--"),
+        ):
+            if key in history:
+                epochs = np.arange(1, len(history[key]) + 1)
+                axes.plot(epochs, history[key], style, color=colour, label=text, marker=marker, markersize=3.5)
+        axes.set_ylabel(label)
+        axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
+        plain_axes(axes)
+    above.set_ylim(bottom=0)
+    below.set_ylim(-0.02, 1.05)
+    below.yaxis.set_major_formatter(PercentFormatter(1.0))
+    below.set_xlabel("Epoch")
+    # Epochs count from 1; 0 would be a tick at which nothing was measured.
+    last = len(history["loss"])
+    below.set_xticks(
+        [tick for tick in MaxNLocator(integer=True, nbins=12).tick_values(1, last) if 1 < tick <= last] + [1]
+    )
+    below.set_xlim(1 - 0.02 * last - 0.1, last + 0.02 * last + 0.1)
+    return as_png(figure)
+
+
+def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> bytes:
+    """Draw a radiograph beside itself with a Grad-CAM heat map over it.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (224, 224, 3), uint8
+    heat : ndarray of shape (14, 14)
+        In [0, 1].
+    seen : float
+        Share of width and height, from the upper left, that the head's pooling sees.
+    title : str
+        Class and probability.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    import cv2
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    side = len(pixels)
+    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+    figure = new_figure(8.6, 4.6)
+    left, right = figure.subplots(1, 2)
+    figure.suptitle(drawable(title), fontsize=12)
+    left.imshow(pixels)
+    left.set_title("What the network saw (224 × 224)", fontsize=10)
+    right.imshow(pixels)
+    # inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, film shows.
+    colours = ScalarMappable(Normalize(0.0, 1.0), "inferno")
+    right.imshow(np.dstack([colours.to_rgba(smooth)[..., :3], 0.7 * smooth]))
+    right.set_title("Where it looked (Grad-CAM)", fontsize=10)
+    if seen < 1.0:
+        edge = side * seen - 0.5
+        right.plot([edge, edge, -0.5], [-0.5, edge, edge], "--", color="white", linewidth=1.2)
+        right.set_title("Where it looked (Grad-CAM; pooling sees the dashed part)", fontsize=10)
+    for axes in (left, right):
+        axes.set_axis_off()
+    bar = figure.colorbar(colours, ax=right, fraction=0.046, pad=0.03)
+    bar.set_label("Weight for this class (share of the highest)")
+    return as_png(figure)
+
+
+def forest(experiments: Sequence[Result], verdict: Verdict) -> bytes:
+    """Draw an audit as a forest plot: one line an experiment, point and 95 % interval, chance marked.
+
+    Parameters
+    ----------
+    experiments : sequence of Result
+    verdict : Verdict
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    figure = new_figure(11, 1.9 + 0.52 * len(experiments))
+    axes = figure.subplots()
+    # The first reasons carry the most; all of them are printed.
+    conclusion = f"{verdict.conclusion[:1].upper()}{verdict.conclusion[1:]}"
+    lines = [conclusion, *(f"– {reason}" for reason in verdict.reasons[:2])]
+    figure.suptitle("\n".join(map(drawable, lines)), fontsize=11)
+    for line, experiment in enumerate(experiments):
+        area = experiment.auc
+        axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
+        axes.plot(area.value, line, "s", color=ORANGE, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
+        text = f"{area.value:.2f} ({area.low:.2f}–{area.high:.2f})   {area.positives} v {area.negatives}"
+        axes.text(1.03, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
+    axes.text(
+        1.03, -0.75, "AUC (95 % CI)        images", transform=axes.get_yaxis_transform(), va="center", fontsize=9.5
+    )
+    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
+    axes.text(0.5, -0.75, "chance", color=GREY, ha="center", va="bottom", fontsize=9.5)
+    labels = [f"{drawable(experiment.name)}\n{drawable(experiment.question)}" for experiment in experiments]
+    axes.set_yticks(range(len(experiments)), labels, fontsize=9.5)
+    axes.set_ylim(len(experiments) - 0.4, -0.7)
+    lowest = min([0.4, *(experiment.auc.low - 0.03 for experiment in experiments)])
+    axes.set_xlim(max(0.0, lowest), 1.005)
+    axes.set_xlabel("Area under the ROC curve: 0.5 is a coin, 1 tells every pair right")
+    plain_axes(axes)
+    axes.grid(False, axis="y")
+    return as_png(figure)

@@ -1,0 +1,1 @@
+"""What maintainers run: benchmarks, fault injection, fuzzing, fitting the lung decoder."""

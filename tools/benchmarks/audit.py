@@ -1,0 +1,188 @@
+"""Plant shortcuts into phantoms, audit each set, and count: what is named, what is missed, who is accused wrongly.
+
+Each set stands for a data set that someone might have: 25 or 60 phantoms of each class, with faint opacities: where a
+detector is right anyway, no shortcut helps it. Clean sets come first, with every row that a verdict is made of; a
+planted one goes on only where the AUC lies `RAISED` above that of its clean twin, since no shortcut was learnt
+elsewhere, and only until it is sure to be named: what the border, the age or the view tells by itself is held against
+a model whatever the lungs tell. No set gets shuffled labels, which could only take an accusation back. Rows are kept,
+so that a changed rule can be judged again without a single pass (`--judge`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from detector.audit.conclusion import FOREIGN, TELLS
+from detector.audit.experiments import EXPERIMENTS, SHUFFLED, TRAINED
+from detector.images import shortcuts
+from detector.images.phantom import draw
+from tools.benchmarks.verdict_counts import CLEAN, KINDS, RAISED, Which, show, trained_areas
+
+COLUMNS = ("file", "label", "patient", "view", "sex", "age", "finding", "source", "site", "licence", "url", "sha256")
+POOL = 60  # phantoms of each class in a pool
+SUBSETS = {"25": [(0, 25), (25, 50)], "60": [(0, 60)]}
+FAINT = 0.8  # of the opacities' strength, at most
+PLAIN = 6  # the first pool with plain opacities: an ill lung's border is harder to find, and no reason to accuse
+AT_FIRST = [one for one in EXPERIMENTS if one.name == TRAINED]
+FREE = [one for one in EXPERIMENTS if one.name in FOREIGN]  # of passes
+AFTERWARDS = [one for one in EXPERIMENTS if one.name not in (TRAINED, *FOREIGN, SHUFFLED)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pool of phantoms, and what is planted into its covid class."""
+
+    pool: int
+    kind: str
+    strength: int
+
+
+def jobs(share: float, kinds: Sequence[str]) -> list[Job]:
+    """Return what a run does, or a share of it drawn with a fixed seed: clean pools, and each kind and strength."""
+    planted = [Job(1 + KINDS.index(kind) % 3, kind, strength) for kind in kinds for strength in shortcuts.STRENGTHS]
+    clean = [Job(pool, CLEAN, 0) for pool in range(1, 9)]
+    generator = random.Random(0)
+    some = [generator.sample(part, max(least, round(share * len(part)))) for part, least in ((clean, 5), (planted, 1))]
+    # The clean twin of each planted set comes first: its AUC is what the planted one's is compared with.
+    needed = {Job(job.pool, CLEAN, 0) for job in some[1]} | set(some[0])
+    return [*sorted(needed, key=lambda job: job.pool), *some[1]]
+
+
+# Films that a process draws again for every kind that is planted.
+drawn = functools.lru_cache(maxsize=1024)(draw)
+
+
+def faint(covid: bool, seed: int) -> np.ndarray:
+    """Draw a phantom whose opacities have up to `FAINT` of their strength: a mixture of the patient ill and well.
+
+    From pool `PLAIN` on they have all of it.
+    """
+    well = drawn(False, seed)
+    if not covid:
+        return well
+    if seed >= 1000 * PLAIN:
+        return drawn(True, seed)
+    share = FAINT * np.random.default_rng(seed).random()
+    return np.rint((1 - share) * well + share * drawn(True, seed).astype(float)).astype(np.uint8)
+
+
+def planted(film: np.ndarray, job: Job, covid: bool, number: int) -> tuple[np.ndarray, dict[str, str]]:
+    """Return a film and what its manifest says of the patient, with a job's shortcut planted."""
+    generator = np.random.default_rng([job.pool, number])
+    age, view = generator.normal(50, 15), "PA"
+    if covid and job.kind == "age":
+        age += (8, 16, 30)[job.strength - 1]
+    if job.kind == "view":
+        view = "AP" if generator.random() < ((0.2, 0.8), (0.15, 0.85), (0.0, 1.0))[job.strength - 1][covid] else "PA"
+    if job.kind == "age":
+        film = np.rint(255 * (film / 255) ** (1 + 0.01 * (age - 50))).astype(np.uint8)
+    elif view == "AP":
+        film = shortcuts.plant(shortcuts.plant(film, "cropping", 2, number), "brightness", 1, number)
+    elif covid and job.kind in shortcuts.KINDS:
+        film = shortcuts.plant(film, job.kind, job.strength, number)
+    # Drawn whatever is planted, so that a pool differs from its clean twin in nothing else.
+    sex = "F" if generator.random() < 0.5 else "M"
+    return film, {"age": f"{age:.0f}", "sex": sex, "view": view}
+
+
+def write_set(folder: Path, job: Job, start: int, stop: int) -> None:
+    """Write a data set: phantoms `start` to `stop` of each class of a pool."""
+    for covid, label in ((True, "covid"), (False, "normal")):
+        (folder / label).mkdir(parents=True)
+        with open(folder / label / "manifest.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, restval="")
+            writer.writeheader()
+            for number in range(start, stop):
+                seed = job.pool * 1000 + number + (0 if covid else POOL)
+                film, known = planted(faint(covid, seed), job, covid, seed)
+                data = cv2.imencode(".png", film)[1].tobytes()
+                name = f"{label}-{number}.png"
+                (folder / label / name).write_bytes(data)
+                row = {"file": name, "label": label, "patient": name, "source": "phantom", "site": "phantom"}
+                writer.writerow(row | known | {"sha256": hashlib.sha256(data).hexdigest()})
+
+
+def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which, float]) -> list[dict]:
+    """Audit every set of a job as `audit_covid19.py` does, and return the rows of each.
+
+    A planted set that no more is made of than of its clean twin, whose AUC `twins` has, gets its first row only, and
+    one that is sure to be named no row that takes a pass.
+    """
+    from detector.audit.comparison import Audit, Settings
+    from detector.audit.experiments import run_experiments
+    from detector.audit.image_sets import load_image_sets
+    from detector.command_line import Log
+    from detector.training.extraction import open_dataset
+    from detector.training.flags import add_recipe, recipe_from
+
+    parser = argparse.ArgumentParser()
+    add_recipe(parser)
+    chosen = recipe_from(parser.parse_args(["--recipe", recipe]))
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        for n, parts in SUBSETS.items():
+            # Of clean pools, of which there are few, both halves.
+            for start, stop in parts if job.kind == CLEAN else parts[:1]:
+                folder = Path(name) / f"{n}-{start}"
+                write_set(folder, job, start, stop)
+                sets = load_image_sets(folder, None, [], "covid")
+                extractor = open_dataset(sets.dataset, Log(True), pooling=chosen.pooling, cache_folder=cache)
+                study = Audit(extractor, sets, Settings("covid", chosen, "auto", 5, repeats, 42), {})
+                rows = run_experiments(study, AT_FIRST)
+                if job.kind == CLEAN or rows[0].auc.value - twins[job.pool, int(n), start] >= RAISED:
+                    rows += run_experiments(study, FREE)
+                    if job.kind == CLEAN or not any(row.auc.low > TELLS for row in rows[1:]):
+                        rows += run_experiments(study, AFTERWARDS)
+                known = {"n": int(n), "start": start, "rows": [asdict(row) for row in rows], "notes": study.notes}
+                found.append(asdict(job) | known)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the planted and of the clean sets")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="to plant (default: all)")
+    parser.add_argument("--recipe", choices=["tutorial", "probe"], default="probe")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--cache", type=Path, help="where features are kept (default: nowhere, afterwards)")
+    parser.add_argument("--rows", type=Path, default=Path("audit-rows.json"), help="where every audit's rows are kept")
+    parser.add_argument("--judge", action="store_true", help="judge the rows that are there, and run nothing")
+    options = parser.parse_args()
+    if not options.judge:
+        # A process a core, each with a thread: fits use no more than one anyway.
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        todo, sets, began = jobs(options.share, options.kinds), [], time.time()
+        with (
+            tempfile.TemporaryDirectory() as cache,
+            ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool,
+        ):
+            where = options.cache or Path(cache)
+            for phase in ([one for one in todo if (one.kind == CLEAN) == clean] for clean in (True, False)):
+                twins = trained_areas(sets)
+                running = [pool.submit(audit, job, where, options.recipe, options.repeats, twins) for job in phase]
+                for one in running:
+                    sets += one.result()
+                    options.rows.write_text(json.dumps(sets))
+                    done = len({(found["kind"], found["strength"], found["pool"]) for found in sets})
+                    print(f"{done} of {len(todo)} pools, {(time.time() - began) / 60:.0f} min", flush=True)
+    show(json.loads(options.rows.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Count what an audit's verdicts say of phantoms with and without a planted shortcut: named, missed, accused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from detector.audit.conclusion import BOTH, LUNGS, SOURCE, conclude
+from detector.audit.experiments import TRAINED, Result
+from detector.images import shortcuts
+from detector.statistics.intervals import proportion
+from detector.statistics.roc import Area
+
+CLEAN = "none"
+# Whose films look otherwise because the patient is older, or lies in bed: planted into film and manifest.
+KNOWN = ("age", "view")
+KINDS = (*shortcuts.KINDS, *KNOWN)
+# The rules were chosen on these, and are judged on the others.
+CHOSEN_ON = ("blur", "gamma", "noise", "mark", "cropping", "rotation", "age")
+RAISED = 0.03  # what a shortcut has to add to the AUC before it has to be named
+
+Which = tuple[int, int, int]  # pool, phantoms of each class, and the first of them
+
+
+def trained_areas(sets: Sequence[dict]) -> dict[Which, float]:
+    """Return the AUC of each clean set, as trained."""
+    return {
+        (one["pool"], one["n"], one["start"]): as_results(one["rows"])[0].auc.value
+        for one in sets
+        if one["kind"] == CLEAN
+    }
+
+
+def as_results(rows: Sequence[dict]) -> list[Result]:
+    return [Result(row["name"], row["question"], Area(**row["auc"])) for row in rows]
+
+
+def judged(sets: Sequence[dict]) -> Iterator[dict]:
+    """Yield each set with its verdict, and by how much its AUC lies above that of its clean twin."""
+    trained = trained_areas(sets)
+    for one in sets:
+        results = as_results(one["rows"])
+        assert results[0].name == TRAINED
+        raised = results[0].auc.value - trained[one["pool"], one["n"], one["start"]]
+        verdict = conclude(results, None, "covid") if len(results) > 1 else None
+        named = verdict is not None and verdict.learnt in (SOURCE, BOTH)
+        yield one | {"verdict": verdict, "raised": raised, "named": named}
+
+
+def show(sets: Sequence[dict]) -> None:
+    """Print the operating characteristics, whole and by kind and strength."""
+    found = list(judged(sets))
+    clean, raised = [one for one in found if one["kind"] == CLEAN], _raised(found)
+    print("| sets | accused or named | of | share (95 % interval) |\n| --- | --- | --- | --- |")
+    for title, some in (
+        ("clean", clean),
+        *((f"clean, {n} a class", [one for one in clean if one["n"] == n]) for n in (25, 60)),
+        ("planted, AUC raised by 0.03 or more", raised),
+        ("of these, kinds that rules were chosen on", [one for one in raised if one["kind"] in CHOSEN_ON]),
+        ("of these, the other kinds", [one for one in raised if one["kind"] not in CHOSEN_ON]),
+    ):
+        if some:
+            print(f"| {title} | {_named(some)} | {len(some)} | {_share(some)} |")
+    for title, some in (("clean", clean), ("planted, raised", raised)):
+        told = sum(one["verdict"].learnt == LUNGS for one in some)
+        print(f"\n{title}: {told} of {len(some)} are told that nothing speaks against them")
+    print("\nBy kind and strength: named / raised by 0.03 or more / all sets\n")
+    print(f"| planted | 1 | 2 | 3 | named of raised (95 % interval) |\n|{' --- |' * 5}")
+    planted = [one for one in found if one["kind"] != CLEAN]
+    kinds = {kind: [one for one in planted if one["kind"] == kind] for kind in KINDS}
+    for title, some in (kinds | {"all": planted}).items():
+        if some:
+            cells = " | ".join(_cell(part) for part in _by_strength(some))
+            print(f"| {title} | {cells} | {_share(_raised(some))} |")
+    shares = " | ".join(_share(_raised(part)) for part in _by_strength(planted))
+    print(f"| named of raised (95 % interval) | {shares} | |")
+    missed = [one for one in raised if not one["named"]]
+    for title, some in (("missed", missed), ("accused", [one for one in clean if one["named"]])):
+        for one in some:
+            print(f"{title}: pool {one['pool']} {one['kind']} {one['strength']} n {one['n']}: {one['verdict']}")
+
+
+def _by_strength(sets: Sequence[dict]) -> list[list[dict]]:
+    return [[one for one in sets if one["strength"] == strength] for strength in shortcuts.STRENGTHS]
+
+
+def _named(sets: Sequence[dict]) -> int:
+    return sum(one["named"] for one in sets)
+
+
+def _raised(sets: Sequence[dict]) -> list[dict]:
+    return [one for one in sets if one["raised"] >= RAISED]
+
+
+def _share(sets: Sequence[dict]) -> str:
+    """Return the share that is named, with its 95 % interval."""
+    if not sets:
+        return "none raised"
+    found = proportion(_named(sets), len(sets))
+    return f"{found.value:.2f} ({found.low:.2f}–{found.high:.2f})"
+
+
+def _cell(sets: Sequence[dict]) -> str:
+    return f"{_named(sets)} / {len(_raised(sets))} / {len(sets)}"

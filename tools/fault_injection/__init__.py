@@ -1,0 +1,1 @@
+"""Kill, starve and damage the scripts, and count what is lost."""

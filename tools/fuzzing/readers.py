@@ -1,0 +1,366 @@
+"""What is fuzzed: every reader of strangers' bytes, what must hold of its answer, and seeds to begin with."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import h5py
+import numpy as np
+from PIL import Image
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from detector import InputError, printable
+from detector.collections import actualmed, ages, cohen, csv_table, figure1, findings, hannover, kermany, nih, rsna
+from detector.collections import image_record as entry_module
+from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
+from detector.images import dicom as dicom_reader
+from detector.images import radiographs
+from detector.network import model_file
+from detector.network.model import ATTRIBUTE, Description
+from detector.storage import spreadsheet
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+
+NAME = Path("given")
+# A model of the same make, but small: its arrays are numbers that no reader looks into.
+SMALL = {"LAYERS": ("block1_conv1", "block2_conv1"), "CHANNELS": (3, 2, 4), "width_of": lambda pool: 4, "HIDDEN": 3}
+
+# What dicom.py and pydicom's decoders read of a film, and what may stand there instead of what should.
+ATTRIBUTES = (
+    *("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "RescaleSlope", "RescaleIntercept"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "RescaleType", "PatientAge", "PatientSex", "ViewPosition"),
+)
+EXTREMES: tuple[bytes | str, ...] = (
+    *("missing", "1e308", "-1e308", "1e-308", "0", "-1", "nan", "inf", "text", "1\\2\\3", "1" * 60, "058Y", "\x1b[31m"),
+    *(b"\0\0", b"\1\0", b"\3\0", b"\x08\0", b"\xff\xff", b"\0\x80", b"\0\0\0\0", b"MONOCHROME1 ", b"SIGMOID ", b"RGB "),
+    *(b" ", b"", b"LINEAR_EXACT", b"1e12", b"65535", b"4096"),
+)
+
+
+def metadata(data: bytes) -> None:
+    """A `metadata.csv`: what is kept of it lies in the clone, and every row is accounted for."""
+    _account_for(cohen.parse_metadata(data, NAME))
+
+
+def siblings(data: bytes) -> None:
+    """The tables of Cohen's sibling collections: whichever has the columns that are there."""
+    refusals = 0
+    for module, yielding in (
+        (actualmed, actualmed.entries),
+        (figure1, lambda rows: figure1.entries(rows, lambda name: "1" in name)),
+        (hannover, hannover.entries),
+    ):
+        try:
+            rows = csv_table.parse_table(data, NAME, module.NEEDED, module.SOURCE)
+        except InputError:
+            refusals += 1
+            continue
+        _account_for(list(yielding(rows)))
+    if refusals == 3:
+        raise InputError("a table of none")
+
+
+def samples(data: bytes) -> None:
+    """The tables of NIH and RSNA: what is drawn of them lies in its folder."""
+    refusals = 0
+    for module, yielding in (
+        (nih, lambda rows: nih.entries(rows, NAME, {row["Image Index"]: "images" for row in rows}, "Pneumonia")),
+        (rsna, lambda rows: rsna.entries(rows, NAME, "Normal")),
+    ):
+        try:
+            found = yielding(csv_table.parse_table(data, NAME, module.NEEDED, module.SOURCE))
+            drawn = sampling.draw(found, min(3, len(found)), 0, one_per_patient=False, views=["frontal"], adults=True)
+        except InputError:
+            refusals += 1
+            continue
+        for entry in drawn.drawn:
+            _inside(entry.path)
+    if refusals == 2:
+        raise InputError("a table of neither")
+
+
+def headers(data: bytes) -> None:
+    """The header of a DICOM film, and the age in it."""
+    found = dicom_reader.parse_header(data, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
+    assert all(text.isprintable() for text in found.values())
+    assert ages.in_years(found["PatientAge"]) == "" or 0 <= float(ages.in_years(found["PatientAge"])) <= 120
+
+
+def attributes(data: bytes) -> None:
+    """A DICOM film whose attributes are extreme, empty, text or missing: three bytes of the input choose each."""
+    chosen = {}
+    for i in range(0, len(data) - 2, 3):
+        name = ATTRIBUTES[data[i] % len(ATTRIBUTES)]
+        chosen[name] = EXTREMES[data[i + 1] % len(EXTREMES)] or data[i + 2 : i + 2 + data[i + 2] % 16]
+    film = film_with(chosen)
+    found = dicom_reader.parse_header(film, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
+    assert all(text.isprintable() for text in found.values())
+    pictures(film)
+
+
+def film_with(values: Mapping[str, bytes | str]) -> bytes:
+    """Return a DICOM film with attributes of any bytes; ``"missing"`` leaves one out.
+
+    Written by hand, since pydicom refuses to write what a scanner, or a stranger, may have written.
+    """
+    pixels = bytes(range(0, 240)) * 4
+    elements: dict[str, bytes | str] = {
+        "SamplesPerPixel": b"\1\0",
+        "PhotometricInterpretation": b"MONOCHROME2 ",
+        "Rows": (20).to_bytes(2, "little"),
+        "Columns": (24).to_bytes(2, "little"),
+        "BitsAllocated": b"\x10\0",
+        "BitsStored": b"\x0c\0",
+        "HighBit": b"\x0b\0",
+        "PixelRepresentation": b"\0\0",
+        **values,
+    }
+    body = b""
+    for name in sorted(elements, key=lambda name: tag_for_keyword(name) or 0):
+        value, tag = elements[name], tag_for_keyword(name) or 0
+        if value == "missing":
+            continue
+        value = value.encode() if isinstance(value, str) else value
+        value += b" " * (len(value) % 2)
+        body += (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
+        body += dictionary_VR(tag).encode()[:2] + len(value).to_bytes(2, "little") + value
+    tail = b"\xe0\x7f\x10\x00OW\0\0" + len(pixels).to_bytes(4, "little") + pixels
+    return _meta_information() + body + tail
+
+
+@functools.cache
+def _meta_information() -> bytes:
+    data = io.BytesIO()
+    film = dicom("1.2.840.10008.1.2.1", 20, 24, 16)
+    film.PixelData = bytes(960)
+    film.save_as(data, enforce_file_format=True)
+    whole = data.getvalue()
+    # The group's length, after the mark and its own head, says where the data set begins.
+    return whole[: 144 + int.from_bytes(whole[140:144], "little")]
+
+
+def patients(data: bytes) -> None:
+    """A user's table of patients."""
+    assert all(write_manifests.parse_patients(data, NAME))
+
+
+def _account_for(entries: list[entry_module.ImageRecord]) -> None:
+    chosen = selection.select(entries, lambda finding: findings.names_finding(finding, "COVID-19"), ["PA"])
+    assert len(entries) == len(chosen.kept) + sum(chosen.dropped.values())
+    for name, entry in zip(selection.file_names(chosen.kept), chosen.kept, strict=True):
+        _inside(entry.path)
+        row = entry_module.manifest_row(entry, name, "covid", "0" * 64)
+        assert manifest.parse(manifest.as_file([row], entry_module.CLINICAL), NAME) == {name: row}
+
+
+def manifests(data: bytes) -> None:
+    """A manifest: it is written as it was read."""
+    rows = manifest.parse(data, NAME)
+    extra = [name for name in next(iter(rows.values()), {}) if name not in manifest.COLUMNS]
+    assert manifest.parse(manifest.as_file(rows.values(), extra), NAME) == rows
+
+
+def clinical(data: bytes) -> None:
+    """A table of clinical values."""
+    for values in clinical_table.parse(data, NAME, ["age", "sex"]).values():
+        assert values.keys() == {"age", "sex"}
+
+
+def names(data: bytes) -> None:
+    """File names and findings: nothing leads out, drives a terminal, or is a formula."""
+    text = data.decode("utf-8", "surrogateescape")
+    folder, _, name = text.partition("/")
+    entry = entry_module.ImageRecord("line 1", folder, name, text, "PA", text, "source", "site")
+    assert spreadsheet.unescaped(spreadsheet.escaped(text)) == text
+    assert printable(text).isprintable()
+    kermany.patient(text)
+    assert text.startswith(figure1.person(text))
+    assert cohen.site(text)
+    assert ages.in_years(text) == "" or float(ages.in_years(text)) <= 120
+    if findings.names_finding(text, "COVID-19"):
+        assert not findings.is_control(text, "COVID-19")
+    _inside(entry_module.require_inside(entry))
+
+
+def pictures(data: bytes) -> None:
+    """The bytes of an image file of any format."""
+    radiograph = radiographs.from_bytes(data, NAME)
+    assert radiograph.pixels.shape == (224, 224, 3)
+    assert radiograph.pixels.dtype == np.uint8
+
+
+def models(data: bytes) -> None:
+    """The bytes of a model file, of a network that is smaller than the real one."""
+    with mock.patch.multiple(model_file, **SMALL):
+        weights, head, *_ = model_file.parse(data)
+    assert all(np.isfinite(array).all() for pair in weights.values() for array in pair)
+    assert all(np.isfinite(array).all() for array in head)
+
+
+def _inside(path: PurePosixPath) -> None:
+    assert not path.is_absolute()
+    assert ".." not in path.parts
+
+
+def answer(reader: Callable[[bytes], None], data: bytes) -> str | None:
+    """Give bytes to a reader; return its refusal, if that is what it answers with."""
+    try:
+        reader(data)
+    except InputError as error:
+        assert printable(error)
+        return str(error)
+    return None
+
+
+# Seeds
+
+
+def csv_seeds() -> list[bytes]:
+    """Return tables such as the readers expect."""
+    row = dict.fromkeys(manifest.COLUMNS, "a") | {"file": "a.png", "age": "-3", "finding": "=1+1"}
+    return [
+        b"patientid,finding,view,modality,folder,filename,license,url\n1,COVID-19,PA,X-ray,images,a.png,CC0,http://x\n",
+        b'Patientid, Finding ,VIEW,filename\n7,"Pneumonia/Viral/COVID-19, ""x""",PA,../a.png\n8,SARS,AP,b.png\n',
+        manifest.as_file([row], ["age"]),
+        b'file,age,sex\na.png,30,F\nb.png,,"M"\n',
+        b"patientid,finding,view,imagename\nA1,No finding,PA,a.png\nA2,COVID-19,AP,b.png\n",
+        b"patientid,offset,sex,age,finding,view\nCOVID-00003a,1,M,50+,COVID-19,PA\n",
+        b"patient_id,image_id,sex,admission_offset,projection,neutrophils_offset,neutrophils_val\n"
+        b"p,ab12,m,-3.0,pa,0.0,inf\nq,cd34,w,,ap,1.0,2.5\n",
+        b"Image Index,Finding Labels,Patient ID,Patient Age,Patient Gender,View Position\n"
+        b"1.png,Pneumonia|Mass,1,058Y,F,PA\n2.png,No Finding,2,414,M,AP\n",
+        b"patientId,class\n0a,Normal\n0b,Lung Opacity\n0b,Lung Opacity\n",
+        b"file,patient\na.png,1\nb.png,2\n",
+        b"images/NORMAL2-IM-1179-0001.jpeg",
+        b"images/../person101_virus_187.jpeg",
+    ]
+
+
+def picture_seeds(kind: str) -> list[bytes]:
+    """Return small images of a format, in several modes."""
+    if kind == "DICOM":
+        return _dicom_seeds()
+    grey = Image.fromarray((np.arange(24 * 20, dtype=np.uint16).reshape(20, 24) % 251).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options: dict[str, list[tuple[str, dict[str, object]]]] = {
+        "PNG": [("L", {}), ("P", {}), ("RGBA", {"exif": exif}), ("I;16", {}), ("1", {})],
+        "JPEG": [("L", {"exif": exif}), ("RGB", {"progressive": True}), ("CMYK", {})],
+        "TIFF": [("L", {"compression": name}) for name in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
+        + [("F", {}), ("I;16", {}), ("1", {"compression": "group4"})],
+        "WEBP": [("RGB", {"lossless": True}), ("RGBA", {"exif": exif}), ("L", {})],
+        "BMP": [("L", {}), ("RGB", {}), ("1", {})],
+    }
+    seeds = []
+    for mode, more in options[kind]:
+        data = io.BytesIO()
+        grey.convert("I" if mode == "I;16" else mode).convert(mode).save(data, kind, **more)
+        seeds.append(data.getvalue())
+    return seeds
+
+
+def dicom(syntax: str, rows: int, columns: int, bits: int) -> FileDataset:
+    """Return a DICOM radiograph of a transfer syntax, without its pixels."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3"
+    meta.TransferSyntaxUID = syntax
+    dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, 1
+    dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME1", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, min(bits, 12), min(bits, 12) - 1
+    return dataset
+
+
+def _dicom_seeds() -> list[bytes]:
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
+
+    values = (np.arange(24 * 20, dtype=np.uint16).reshape(20, 24) * 8).astype("<u2")
+    eight = Image.fromarray((values // 16).astype(np.uint8))
+    seeds = []
+    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, JPEG2000Lossless, "RLE"):
+        bits = 8 if syntax in (JPEGBaseline8Bit, JPEG2000Lossless) else 16
+        dataset = dicom(ExplicitVRLittleEndian if syntax == "RLE" else syntax, 20, 24, bits)
+        if bits == 16:
+            dataset.WindowCenter, dataset.WindowWidth = "2000", "3000"
+            dataset.RescaleSlope, dataset.RescaleIntercept = "2", "-100"
+            dataset.PixelData = values.tobytes()
+        else:
+            data = io.BytesIO()
+            eight.save(data, "JPEG" if syntax == JPEGBaseline8Bit else "JPEG2000", no_jp2=True)
+            dataset.PixelData = encapsulate([data.getvalue()])
+        if syntax == "RLE":
+            from pydicom.uid import RLELossless
+
+            dataset.compress(RLELossless)
+        data = io.BytesIO()
+        dataset.save_as(data, enforce_file_format=True)
+        seeds.append(data.getvalue())
+    return seeds
+
+
+def attribute_seeds() -> list[bytes]:
+    """Return a choice of every attribute with every value, one at a time, and some together."""
+    alone = [bytes([name, value, 0]) for name in range(len(ATTRIBUTES)) for value in range(len(EXTREMES))]
+    return [*alone, *(b"".join(alone[start::97]) for start in range(20))]
+
+
+def model_seeds() -> list[bytes]:
+    """Return a small model in both formats."""
+    layers, channels, width_of, hidden = SMALL.values()
+    width = width_of("tutorial")
+    description = json.dumps(asdict(Description(["covid", "normal"], "covid", "tutorial", 0.5)))
+    with mock.patch.multiple(model_file, **SMALL):
+        architecture = model_file.architecture(Description([], "", "tutorial"))
+    config = [{"class_name": kind, "config": {"name": name}} for kind, name in architecture]
+    config = json.dumps({"class_name": "Functional", "config": {"layers": config}})
+    arrays = {layer: ((3, 3, channels[i], channels[i + 1]), channels[i + 1]) for i, layer in enumerate(layers)}
+    arrays |= {"hidden": ((width, hidden), hidden), "probabilities": ((hidden, 2), 2)}
+    plain, inner, zipped = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    with h5py.File(plain, "w") as file:
+        file.attrs[ATTRIBUTE], file.attrs["model_config"] = description, config
+        for layer, (kernel, bias) in arrays.items():
+            file[f"model_weights/{layer}/{layer}/kernel"] = np.ones(kernel, np.float32)
+            file[f"model_weights/{layer}/{layer}/bias"] = np.ones(bias, np.float32)
+    with h5py.File(inner, "w") as file:
+        for layer, (kernel, bias) in zip(("conv2d", "conv2d_1", "dense", "dense_1"), arrays.values(), strict=True):
+            file[f"layers/{layer}/vars/0"] = np.ones(kernel, np.float32)
+            file[f"layers/{layer}/vars/1"] = np.ones(bias, np.float32)
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("config.json", config)
+        archive.writestr(f"{ATTRIBUTE}.json", description)
+        archive.writestr("model.weights.h5", inner.getvalue())
+    return [plain.getvalue(), zipped.getvalue()]
+
+
+# Reader → what it is given first, and its share of all inputs.
+READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]], float]] = {
+    "metadata rows": (metadata, csv_seeds, 0.12),
+    "sibling collections": (siblings, csv_seeds, 0.12),
+    "NIH and RSNA tables": (samples, csv_seeds, 0.12),
+    "patients": (patients, csv_seeds, 0.05),
+    "manifests": (manifests, csv_seeds, 0.12),
+    "clinical tables": (clinical, csv_seeds, 0.05),
+    "file names": (names, csv_seeds, 0.12),
+    "DICOM headers": (headers, lambda: picture_seeds("DICOM"), 0.02),
+    "DICOM attributes": (attributes, attribute_seeds, 0.03),
+    **{
+        f"{kind} images": (pictures, lambda kind=kind: picture_seeds(kind), 0.035)
+        for kind in ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
+    },
+    "DICOM images": (pictures, lambda: picture_seeds("DICOM"), 0.035),
+    "model files": (models, model_seeds, 0.04),
+}

@@ -1,0 +1,1 @@
+"""Fit the lung decoder to lung masks, and measure it."""

@@ -1,0 +1,128 @@
+"""Fit a decoder to films with masks, and measure one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from detector.command_line import progress
+from detector.images.lungs import enlarged, without_specks
+from detector.images.radiographs import SIZE
+from detector.network import lung_decoder
+from detector.network.backbone import BATCH
+from detector.network.forward import pooled_maps
+from detector.network.weights import Weights
+from tools.lung_decoder.films import Film, augmented
+
+EPOCHS, BATCH_FITTED = 12, 16
+RATE = 2e-3
+
+
+def maps_of(weights: Weights, pixels: np.ndarray, what: str) -> list[np.ndarray]:
+    """Return the four maps of images, float16: half the memory, and a decoder does not see the difference."""
+    maps = pooled_maps(weights, "float32")
+    forward = tf.function(maps, input_signature=[tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)], autograph=False)
+    starts = range(0, len(pixels), BATCH)
+    parts = [
+        [found.numpy().astype(np.float16) for found in forward(pixels[i : i + BATCH].astype(np.float32) / 255)]
+        for i in progress(starts, len(starts), what, unit="batch")
+    ]
+    return [np.concatenate(maps) for maps in zip(*parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Films and copies of them, through VGG16.
+
+    Attributes
+    ----------
+    maps : list of ndarray
+        As `maps_of` returns them, n images each.
+    lungs : ndarray of shape (n, 224, 224, 1), float16
+        Share of each pixel that is lung.
+    films : ndarray of shape (n,), int
+        Which film each image was made of.
+    """
+
+    maps: list[np.ndarray]
+    lungs: np.ndarray
+    films: np.ndarray
+
+
+def prepare(weights: Weights, films: Sequence[Film], seed: int) -> Prepared:
+    """Make the copies of films, and their maps."""
+    pixels, lungs, owners = [], [], []
+    for number, film in enumerate(films):
+        for image, share in augmented(film, number, seed):
+            pixels.append(image)
+            lungs.append(share.astype(np.float16)[..., None])
+            owners.append(number)
+    maps = maps_of(weights, np.stack(pixels), f"{len(pixels)} images through VGG16")
+    return Prepared(maps, np.stack(lungs), np.array(owners))
+
+
+def fit(prepared: Prepared, films: Sequence[int], seed: int) -> lung_decoder.Arrays:
+    """Fit a decoder: cross-entropy plus Dice, Adam with a rate that falls along a cosine.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    films : sequence of int
+        Which of the films to fit it to.
+    seed : int
+
+    Returns
+    -------
+    list of ndarray
+        As `lung_decoder.read` returns them.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    model = lung_decoder.decoder()
+    images = np.flatnonzero(np.isin(prepared.films, films))
+    steps = -(-len(images) // BATCH_FITTED)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps * EPOCHS))
+    generator = np.random.default_rng(seed)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def step(maps: list[tf.Tensor], truth: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = model([tf.cast(one, tf.float32) for one in maps], training=True)
+            loss = _loss(logits, tf.cast(truth, tf.float32))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    order = [rows for _ in range(EPOCHS) for rows in np.array_split(generator.permutation(images), steps)]
+    for rows in progress(order, len(order), "fitting the decoder", unit="step"):
+        step([one[rows] for one in prepared.maps], prepared.lungs[rows])
+    return lung_decoder.take(model)
+
+
+def _loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+    entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(truth, logits))
+    probability = tf.sigmoid(logits)
+    overlap = tf.reduce_sum(probability * truth, (1, 2, 3))
+    total = tf.reduce_sum(probability + truth, (1, 2, 3))
+    # One more on both sides: an image without lungs, found to have none, is no loss.
+    return entropy + 1 - tf.reduce_mean((2 * overlap + 1) / (total + 1))
+
+
+def dice(weights: Weights, arrays: lung_decoder.Arrays, films: Sequence[Film]) -> np.ndarray:
+    """Return Dice's coefficient of each film at the size of its file: 2 |A ∩ B| / (|A| + |B|).
+
+    Reference: L. R. Dice, "Measures of the amount of ecologic association between species", Ecology 26 (1945).
+    """
+    maps = maps_of(weights, np.stack([film.pixels for film in films]), f"{len(films)} held-out films")
+    logits = lung_decoder.decoder(arrays)([one.astype(np.float32) for one in maps]).numpy()[..., 0]
+    return np.array([overlap(found, film.mask) for found, film in zip(logits, films, strict=True)])
+
+
+def overlap(logits: np.ndarray, mask: np.ndarray) -> float:
+    """Return Dice's coefficient of a film's lungs as found, (224, 224), with its mask of any size."""
+    found = enlarged(without_specks(logits > 0), *mask.shape)
+    return 2 * float((found & mask).sum()) / max(float(found.sum() + mask.sum()), 1.0)
