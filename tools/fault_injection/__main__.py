@@ -1,4 +1,4 @@
-"""Disturb every script in every way that `tools.fault_injection.faults` knows, and count what is lost: `make torture`."""
+"""Disturb every script in every way that `faults` knows, and count what is lost: `make torture`."""
 
 from __future__ import annotations
 
