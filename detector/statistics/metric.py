@@ -1,0 +1,117 @@
+"""One type for every metric: a value with its interval and counts, or the reason why there is none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+FEWEST = 10  # comparable images of each class that an area under the ROC curve needs
+WIDTH = 1e-9  # a narrower interval claims a certainty that no sample gives
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric with its 95 % confidence interval.
+
+    Attributes
+    ----------
+    value : float or None
+        None where the metric cannot be computed; `reason` then says why.
+    ci_low, ci_high : float or None
+        Bounds of the interval. Where a metric is available, None means that this side has no bound: the slope of a
+        calibration may be "above 9.4".
+    n_positive, n_negative : int
+        Images of each class that the metric is computed from.
+    reason : str
+        Why there is no value.
+    n_patients : int
+        Patients that the images are of; 0 where that was not counted.
+    """
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n_positive: int
+    n_negative: int
+    reason: str = ""
+    n_patients: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no output may show: nan, inf, a value without a reason for its absence, an interval of a point.
+
+        Raises
+        ------
+        ValueError
+        """
+        numbers = [one for one in (self.value, self.ci_low, self.ci_high) if one is not None]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(f"a metric is a finite number or unavailable: {self!r}")
+        if (self.value is None) != bool(self.reason):
+            raise ValueError(f"a metric has a value, or a reason why there is none: {self!r}")
+        if self.ci_low is not None and self.ci_high is not None and self.ci_high - self.ci_low <= WIDTH:
+            raise ValueError(f"an interval of a point: {self!r}")
+
+    @classmethod
+    def unavailable(cls, reason: str, n_positive: int = 0, n_negative: int = 0) -> Metric:
+        """Return a metric that cannot be computed, with the reason."""
+        return cls(None, None, None, n_positive, n_negative, reason)
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a value."""
+        return self.value is not None
+
+    @property
+    def low(self) -> float:
+        """The lower bound; minus infinity where there is none."""
+        return -math.inf if self.ci_low is None else self.ci_low
+
+    @property
+    def high(self) -> float:
+        """The upper bound; infinity where there is none."""
+        return math.inf if self.ci_high is None else self.ci_high
+
+    @property
+    def value_text(self) -> str:
+        """The value with two decimals, or ``"not estimable"``."""
+        return "not estimable" if self.value is None else _short(self.value)
+
+    @property
+    def interval_text(self) -> str:
+        """The interval, such as ``"0.91-1.00"`` or ``"above 9.4"``; empty where there is none."""
+        if self.ci_low is None or self.ci_high is None:
+            bounds = [("above", self.ci_low), ("below", self.ci_high)]
+            return next((f"{word} {_short(bound)}" for word, bound in bounds if bound is not None), "")
+        for decimals in range(2, 10):
+            low, high = f"{self.ci_low:.{decimals}f}", f"{self.ci_high:.{decimals}f}"
+            if low != high:
+                break
+        return f"{low}-{high}" if self.ci_low >= 0 else f"{low} to {high}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return the metric as it stands in a JSON file."""
+        if self.value is None:
+            return {"value": None, "reason": self.reason}
+        return {
+            "value": self.value,
+            "ci_low": self.ci_low,
+            "ci_high": self.ci_high,
+            "n_positive": self.n_positive,
+            "n_negative": self.n_negative,
+        }
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"not estimable ({self.reason})"
+        return f"{self.value_text} (95 % CI {self.interval_text})" if self.interval_text else self.value_text
+
+
+def too_few(n_positive: int, n_negative: int, what: str = "comparable images") -> Metric:
+    """Return the metric that too few images make impossible, such as ``"1 v 1 comparable images; 10 v 10 are needed"``."""
+    reason = f"{n_positive} v {n_negative} {what}; {FEWEST} v {FEWEST} are needed"
+    return Metric.unavailable(reason, n_positive, n_negative)
+
+
+def _short(value: float) -> str:
+    """Return a number with two decimals; from 9.95 on with one, which is as much as such a slope tells."""
+    return f"{value:.2f}" if abs(value) < 9.95 else f"{value:.1f}"
