@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test browser ray notebook pictures lint format bench bench-scale bench-figures bench-audit bench-large bench-cluster bench-lungs lungs torture fuzz errors audit-deps lock clean help
+.PHONY: demo test coverage browser ray notebook pictures lint format bench bench-scale bench-figures bench-audit bench-large bench-cluster bench-lungs lungs torture fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
 	@echo "make test    install, run the tests"
-	@echo "make lint    install, check format, style, and which folder imports from which"
+	@echo "make coverage   run the tests, say which lines none of them runs"
+	@echo "make lint    install, check format, style, types, and which folder imports from which"
 	@echo "make browser   install what the tests of the pages need beside Chromium and npm; without it they are skipped"
 	@echo "make ray   install what --ray needs (docs/cluster.md); without it the tests of it are skipped"
 	@echo "make notebook   install, run tutorial.ipynb from top to bottom and leave lesson/tutorial.html (about three minutes)"
@@ -66,13 +67,14 @@ demo: $(VENV)/installed
 	$(BIN)/python make_phantom_dataset.py --output demo/dataset --number 50
 	$(BIN)/python train_covid19.py --dataset demo/dataset --plot demo/plot.png --model demo/covid19.model.h5
 	@echo
-	@echo "Open demo/report.html: what the model gets wrong, and whether to believe it."
-	@echo "Made: demo/dataset (100 phantoms), demo/plot.png (how training went), demo/evaluation.png (what it reached),"
-	@echo "      demo/covid19.model.h5 (the model), demo/covid19.json (all of it in numbers)."
-	@echo "Next: build the real data set, as README.md says under \"The real data\", and train on it."
+	@echo "Done. Open demo/report.html"
+	@echo "Next: train on real data (README, \"Real data\")."
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+coverage: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
 browser: $(VENV)/installed-browser
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "now install a browser: apt-get install chromium"; exit 1; }
@@ -92,6 +94,7 @@ pictures: demo notebook
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml --no-cache
 
 format: $(VENV)/installed-dev
@@ -141,5 +144,5 @@ lock: $(VENV)/installed-tools
 	for name in requirements requirements/dev requirements/browser requirements/notebook requirements/ray requirements/tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
 
 clean:
-	rm -rf $(VENV) demo audit lesson requirements/node_modules .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo audit lesson build dist *.egg-info .coverage requirements/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

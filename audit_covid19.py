@@ -101,5 +101,10 @@ def main(arguments: list[str] | None) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this script: what its console script calls, too."""
     run(main)
+
+
+if __name__ == "__main__":
+    command()

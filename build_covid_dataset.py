@@ -110,5 +110,10 @@ def adopt_folders(options: argparse.Namespace, log: Log) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this script: what its console script calls, too."""
     run(main)
+
+
+if __name__ == "__main__":
+    command()

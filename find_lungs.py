@@ -64,5 +64,10 @@ def main(arguments: list[str] | None) -> int:
     return 1 if failures or not all(one.written for one in done) else 0
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this script: what its console script calls, too."""
     run(main)
+
+
+if __name__ == "__main__":
+    command()

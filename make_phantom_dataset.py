@@ -105,5 +105,10 @@ def manifest_rows(drawn: dict[str, bytes], label: str) -> list[dict[str, str]]:
     ]
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run this script: what its console script calls, too."""
     run(main)
+
+
+if __name__ == "__main__":
+    command()

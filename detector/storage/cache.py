@@ -111,12 +111,12 @@ class Cache:
         return database.execute("SELECT 1 FROM entries WHERE used < ? LIMIT 1", (self._since,)).fetchone() is not None
 
     def _transact(self, action: Callable[[sqlite3.Connection], None]) -> None:
-        if not self.keeps:
+        if self.folder is None or self.trouble:
             return
         for attempt in range(2):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with closing(self._connect()) as database, database:
+                with closing(_connect(self.folder / FILE)) as database, database:
                     action(database)
                 return
             except OSError as error:
@@ -125,20 +125,22 @@ class Cache:
             # text; what is not damage is known.
             except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
                 if attempt == 0 and not any(trouble in str(error) for trouble in TROUBLES):
-                    self._discard()
+                    _discard(self.folder)
                 else:
                     self.trouble = str(error)
 
-    def _connect(self) -> sqlite3.Connection:
-        # IMMEDIATE: a reader that turns writer could otherwise deadlock with another run.
-        database = sqlite3.connect(self.folder / FILE, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")
-        database.executescript(_SCHEMA)
-        return database
 
-    def _discard(self) -> None:
-        for suffix in ("", "-journal"):
-            with suppress(OSError):
-                (self.folder / f"{FILE}{suffix}").unlink()
+def _connect(path: Path) -> sqlite3.Connection:
+    # IMMEDIATE: a reader that turns writer could otherwise deadlock with another run.
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")
+    database.executescript(_SCHEMA)
+    return database
+
+
+def _discard(folder: Path) -> None:
+    for suffix in ("", "-journal"):
+        with suppress(OSError):
+            (folder / f"{FILE}{suffix}").unlink()
 
 
 def _checksum(name: bytes, value: bytes) -> bytes:
