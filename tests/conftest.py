@@ -20,6 +20,9 @@ from PIL import Image
 
 from detector import InputError, printable
 
+# Under --import-mode importlib pytest gives this module another name; the tests import it by this one.
+sys.modules.setdefault("conftest", sys.modules[__name__])
+
 # At a desk every run tries other inputs; on CI the same ones, so that what lands does not hang on a draw.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
