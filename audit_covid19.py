@@ -77,9 +77,7 @@ def main(arguments: list[str] | None) -> int:
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}
     saved = read_model(options.model, recipe) if options.external else None
 
-    extractor = open_dataset(
-        sets.dataset, log, pooling=recipe.pooling, ray=ray_options(options), **extractor_options(options)
-    )
+    extractor = open_dataset(sets.dataset, log, recipe=recipe, ray=ray_options(options), **extractor_options(options))
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
     settings = Settings(

@@ -80,9 +80,7 @@ def main(arguments: list[str] | None) -> int:
     training_outputs.require_outputs(options)
     images = pipeline.load_images(options)
     positive = images.classes.index(options.positive)
-    extractor = open_dataset(
-        images, log, pooling=recipe.pooling, ray=ray_options(options), **extractor_options(options)
-    )
+    extractor = open_dataset(images, log, recipe=recipe, ray=ray_options(options), **extractor_options(options))
     overview.tell(log, overview.of_images(images.images))
     pipeline.look_at_lungs_only(options, extractor, log)
     split = pipeline.choose_split(options, extractor, log)

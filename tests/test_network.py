@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import cv2
 import numpy as np
 import pytest
 from conftest import picture
 
+from detector.images import phantom
 from detector.images.network_input import NetworkInput
 from detector.images.rotation import angles, rotate
 from detector.network import head, keras_head
-from detector.network.backbone import POOLINGS, Backbone
+from detector.network.backbone import COLUMNS, WIDTH, Backbone
 from detector.network.forward import compile_forward
 from detector.storage.cache import Cache
 
@@ -46,19 +50,64 @@ def views(tmp_path) -> dict[NetworkInput, np.ndarray]:
     return pixels
 
 
-@pytest.mark.parametrize("pool", ["tutorial", "global"])
-def test_features_are_keras_own(weights, views, pool):
-    from detector.network.model import join
+def zeros(recipe: str, pooling: str) -> list[np.ndarray]:
+    """Return a head that says nothing, for a model of this recipe and pooling."""
+    width = len(range(WIDTH)[COLUMNS[recipe, pooling]])
+    sizes = [width, 2] if recipe == "probe" else [width, 64, 2]
+    return [array for a, b in pairwise(sizes) for array in (np.zeros((a, b), np.float32), np.zeros(b, np.float32))]
 
-    backbone = Backbone(weights, Cache(None))
-    features = backbone.features(list(views), "float32", views.__getitem__)[:, POOLINGS[pool]]
-    head_weights = [np.eye(512, 64, dtype=np.float32), np.zeros(64, np.float32), np.zeros((64, 2), np.float32)]
-    model = join(weights, [*head_weights, np.zeros(2, np.float32)], pool)
+
+@pytest.mark.parametrize(("recipe", "pooling"), list(COLUMNS))
+def test_features_are_those_of_the_saved_model(weights, chests, recipe, pooling):
     import keras
 
-    base = keras.Model(model.input, model.get_layer("flatten").output)
-    pixels = np.stack([rotate(views[view], view.angle) for view in views]).astype(np.float32) / 255
-    assert np.abs(base.predict(pixels, verbose=0) - features).max() < 1e-5
+    from detector.network.model import Description, join
+
+    backbone = Backbone(weights, Cache(None))
+    features = backbone.features(list(chests), "float32", chests.__getitem__)[:, COLUMNS[recipe, pooling]]
+    description = Description(["a", "b"], "a", recipe, pooling)
+    model = join(weights, zeros(recipe, pooling), description)
+    pooled = model.get_layer("hidden" if recipe == "tutorial" else "probabilities").input
+    pixels = np.stack([rotate(chests[view], view.angle) for view in chests]).astype(np.float32) / 255
+    assert np.abs(keras.Model(model.input, pooled).predict(pixels, verbose=0) - features).max() < 2e-5
+
+
+def test_pooling_inside_the_lungs_is_a_weighted_mean_of_their_cells(weights, chests):
+    import keras
+
+    from detector.network.forward import STEEPNESS
+
+    backbone = Backbone(weights, Cache(None))
+    inputs = list(chests)
+    features = backbone.features(inputs, "float32", chests.__getitem__)
+    masks = list(backbone.lungs(inputs, chests.__getitem__))
+    base = keras.applications.VGG16(weights=None, include_top=False)
+    for name, pair in weights.items():
+        base.get_layer(name).set_weights(list(pair))
+    last = base.predict(np.stack([chests[one] for one in inputs]).astype(np.float32) / 255, verbose=0)
+    for row, mask, cells in zip(features, masks, last, strict=True):
+        shares = mask.reshape(7, 32, 7, 32).mean(axis=(1, 3))
+        weight = np.exp(STEEPNESS * shares)[..., None]
+        expected = (weight * cells).sum(axis=(0, 1)) / weight.sum()
+        assert np.abs(expected - row[COLUMNS["tutorial", "lungs"]]).max() < 1e-4
+        if not mask.any():
+            np.testing.assert_allclose(
+                row[COLUMNS["probe", "lungs"]], row[COLUMNS["probe", "global"]], rtol=1e-4, atol=1e-5
+            )
+    assert [mask.any() for mask in masks] == [True, True, False]
+
+
+@pytest.fixture
+def chests(tmp_path) -> dict[NetworkInput, np.ndarray]:
+    """Return two phantoms, which have lungs, and an even image, which has none."""
+    drawn = [phantom.draw(seed == 0, seed) for seed in range(2)]
+    small = [
+        cv2.resize(one, (224, 224), interpolation=cv2.INTER_AREA) for one in (*drawn, np.full((224, 224), 90, np.uint8))
+    ]
+    return {
+        NetworkInput(tmp_path / f"{i}.png", f"{i:064x}"): np.repeat(one[..., None], 3, axis=2).astype(np.uint8)
+        for i, one in enumerate(small)
+    }
 
 
 def test_features_depend_on_neither_cache_nor_batch_nor_order_nor_threads(weights, views, tmp_path):

@@ -64,8 +64,8 @@ def read_model(path: Path, recipe: Recipe) -> tuple[head.Arrays, Description]:
         raise InputError(f"--model {path} has another base than ImageNet's; it was not saved by train_covid19.py")
     if description.recipe != recipe.name:
         raise InputError(f"--model {path} was trained with --recipe {description.recipe}; audit with the same")
-    if description.pool != recipe.pooling:
-        raise InputError(f"--model {path} was trained with --pool {description.pool}; audit with the same")
+    if description.pooling != recipe.pooling:
+        raise InputError(f"--model {path} was trained with --pooling {description.pooling}; audit with the same")
     return arrays, description
 
 
@@ -91,7 +91,7 @@ def evaluate_external(
     """
     images = [audit.extractor.dataset.images[row] for row in rows]
     extra = clinical.encode(description.clinical, [image.row for image in images])
-    hide = Occlusion(LUNGS_ONLY) if description.lungs == "only" else None
+    hide = Occlusion(LUNGS_ONLY) if description.input == "lungs" else None
     features = np.concatenate([audit.extractor.features(rows, hide), extra], axis=1)
     scores = head.predict_proba(features, weights)[:, description.classes.index(description.positive)]
     truth, patients = audit.labels(rows) == description.positive, audit.extractor.patients[rows]

@@ -59,7 +59,7 @@ def compute(
     ------
     positions : list of int
         Among the inputs.
-    features : ndarray of shape (n, 1920), float32
+    features : ndarray of shape (n, 3328), float32
     masks : list of bytes
         Packed ones, empty in bfloat16.
 
@@ -91,15 +91,27 @@ def _pixel_rows(item: Row) -> list[Row]:
         if radiograph.digest != item["digest"]:
             raise InputError(f"{path} is not the file that was read before")
     except InputError as error:
-        return [{"index": index, "pixels": nothing, "error": f"{error} (on {node()})"} for index in indices[:1]]
+        return [
+            {
+                "index": index,
+                "pixels": nothing,
+                "region": nothing[..., 0].view(np.int8),
+                "error": f"{error} (on {node()})",
+            }
+            for index in indices[:1]
+        ]
     one = {name: item[name] for name in ("digest", "occlusion", "part", "mask")}
+    views = [NetworkInput(path, angle=float(angle), **one) for angle in item["angles"]]
     return [
         {
             "index": index,
-            "pixels": NetworkInput(path, angle=float(angle), **one).shown(radiograph.pixels),
+            "pixels": view.shown(radiograph.pixels),
+            "region": np.full((SIZE, SIZE), -1, np.int8)
+            if (region := view.region()) is None
+            else region.astype(np.int8),
             "error": "",
         }
-        for index, angle in zip(indices, item["angles"], strict=True)
+        for index, view in zip(indices, views, strict=True)
     ]
 
 
@@ -128,7 +140,8 @@ class FeatureWorker:
         try:
             for start in [] if any(errors) else range(0, count, BATCH):
                 pixels = np.stack(block["pixels"][start : start + BATCH]).astype(np.float32) / 255
-                found, lungs = self._base().forward(pixels, self.precision)
+                regions = [None if one.min() < 0 else one for one in block["region"][start : start + BATCH]]
+                found, lungs = self._base().forward(pixels, self.precision, regions)
                 features += [row.astype("<f4").tobytes() for row in found]
                 masks += [packed(mask) if mask.size else b"" for mask in lungs]
         # A node can lack a package, memory, or an arithmetic: whatever it is, it has a name and a place.

@@ -48,3 +48,14 @@ class NetworkInput:
         if self.part:
             pixels = Occlusion(self.part).apply(pixels, unpacked(self.mask))
         return rotate(pixels, self.angle)
+
+    def region(self) -> np.ndarray | None:
+        """Return what is left of an image of which a part is hidden, (224, 224), bool; None of one that is whole.
+
+        Pooling "inside the lungs" pools over it: a black part has no features of its own. The outline is an image of
+        its own, of which nothing is hidden.
+        """
+        if not self.part:
+            return None
+        visible = Occlusion(self.part).visible(unpacked(self.mask))
+        return rotate(np.repeat(255 * visible[..., None].astype(np.uint8), 3, axis=2), self.angle)[..., 0] > 127

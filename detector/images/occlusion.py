@@ -51,7 +51,13 @@ class Occlusion:
         """
         if self.part == OUTLINE:
             return np.repeat(np.where(lungs, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
-        return pixels * (lungs if self.part == LUNGS_ONLY else ~surroundings(lungs))[..., None]
+        return pixels * self.visible(lungs)[..., None]
+
+    def visible(self, lungs: np.ndarray) -> np.ndarray:
+        """Return where something is shown, (224, 224), bool, given the lungs."""
+        if self.part == OUTLINE:
+            return np.ones_like(lungs)
+        return lungs if self.part == LUNGS_ONLY else ~surroundings(lungs)
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -82,7 +82,8 @@ class Predictor:
         extra = clinical.encode(description.clinical, [one.values for one in questions])
         inputs = [pixels, extra] if description.clinical else [pixels]
         said, lungs = (found.numpy() for found in self._run(inputs))
-        inputs[0] = pixels * lungs
+        if description.input == "lungs":
+            inputs[0] = pixels * lungs
         chosen = classes_of(said, description.classes.index(description.positive), description.threshold)
         wanted = any(one.pictured or one.overlaid for one in questions)
         heats = self._maps(inputs, chosen) if wanted else [None] * len(films)
@@ -135,9 +136,9 @@ def _looking(model: object, saved: SavedModel) -> tuple[Maps, float]:
     """Return what makes heat maps, and the share of width and height that the head's pooling sees."""
     from detector.network.gradcam import CELLS, heat_maps, seen_cells
 
-    if saved.decoder is not None:
+    if saved.description.input == "lungs":
         # Of a model that looks at lungs only: what it does with what it is shown.
-        model = join(saved.weights, saved.head, saved.description.pool)
+        model = join(saved.weights, saved.head, replace(saved.description, input="image"))
     return heat_maps(model), seen_cells(model) / CELLS
 
 

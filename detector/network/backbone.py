@@ -18,11 +18,20 @@ from detector.storage.cache import Cache, key
 
 # Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
 BATCH = 8
-# One forward pass gives what every recipe reads: the corner of block5_pool, then the mean of each block's whole map.
-POOLINGS = {"tutorial": slice(0, 512), "global": slice(1408, 1920), "blocks": slice(512, 1920)}
-WIDTH = 1920
+# One forward pass gives what every recipe reads under every pooling: the upper-left 4 × 4 cells of block5_pool, the
+# means of blocks 2-5 over the whole image, and those inside the lungs. The tutorial's recipe reads block 5 only.
+POOLINGS = ("tutorial", "global", "lungs")
+COLUMNS = {
+    ("tutorial", "tutorial"): slice(0, 512),
+    ("tutorial", "global"): slice(1408, 1920),
+    ("tutorial", "lungs"): slice(2816, 3328),
+    ("probe", "tutorial"): slice(0, 512),
+    ("probe", "global"): slice(512, 1920),
+    ("probe", "lungs"): slice(1920, 3328),
+}
+WIDTH = 3328
 # Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
-FEATURES_VERSION = 2
+FEATURES_VERSION = 3
 CHUNK = 4096  # values that are read from the cache at a time
 
 # From weights, inputs and precision to what comes out of them, some at a time and in any order: positions among the
@@ -33,7 +42,7 @@ Shown = Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]]  # wraps what
 
 
 class Backbone:
-    """VGG16 without its top, computing features: what `POOLINGS` names of its maps.
+    """VGG16 without its top, computing features: means of its maps, as `COLUMNS` names them.
 
     Parameters
     ----------
@@ -71,7 +80,7 @@ class Backbone:
         shown : callable
             Wraps the inputs that must be computed, to show progress.
         columns : slice, optional
-            Which of the 1920; `POOLINGS` says where what is.
+            Which of the 3328; `COLUMNS` says what is where.
 
         Returns
         -------
@@ -171,13 +180,15 @@ class Backbone:
     ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
         """Yield each batch with its features and packed masks, empty ones where the precision finds no lungs."""
         batch: list[np.ndarray] = []
+        regions: list[np.ndarray | None] = []
         for position, one in enumerate(shown(inputs), 1):
             batch.append(one.shown(read(one)))
+            regions.append(one.region())
             if len(batch) == BATCH or position == len(inputs):
-                features, masks = self.forward(np.stack(batch).astype(np.float32) / 255.0, precision)
+                features, masks = self.forward(np.stack(batch).astype(np.float32) / 255.0, precision, regions)
                 done = inputs[position - len(batch) : position]
                 yield done, features, [packed(mask) if mask.size else b"" for mask in masks]
-                batch = []
+                batch, regions = [], []
 
     def _computed_elsewhere(
         self, inputs: Sequence[NetworkInput], precision: str, read: Read, shown: Shown
@@ -189,25 +200,33 @@ class Backbone:
                 next(told)
             yield [inputs[position] for position in positions], features, masks
 
-    def forward(self, pixels: np.ndarray, precision: str) -> tuple[np.ndarray, np.ndarray]:
+    def forward(
+        self, pixels: np.ndarray, precision: str, regions: Sequence[np.ndarray | None] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Run the network once.
 
         Parameters
         ----------
         pixels : ndarray of shape (n, 224, 224, 3), float32, in [0, 1]
         precision : {"float32", "bfloat16"}
+        regions : sequence of ndarray of shape (224, 224), bool, or None
+            What features "inside the lungs" are pooled over; None, and the default, are the lungs that are found.
 
         Returns
         -------
-        features : ndarray of shape (n, 1920), float32
+        features : ndarray of shape (n, 3328), float32
         lungs : ndarray of shape (n, 224, 224), bool
             In bfloat16 of shape (n, 0, 0).
         """
         if precision not in self._forward:
             runtime.ready()
             self._forward[precision] = compile_forward(self.weights, precision)
+        inside = np.full(pixels.shape[:3], -1, np.int8)
+        for row, region in zip(inside, regions, strict=False):
+            if region is not None:
+                row[:] = region
         start = time.perf_counter()
-        features, lungs = (found.numpy() for found in self._forward[precision](pixels))
+        features, lungs = (found.numpy() for found in self._forward[precision](pixels, inside))
         self.seconds += time.perf_counter() - start
         return features, lungs
 
@@ -218,6 +237,7 @@ class Backbone:
             angle=one.angle,
             occlusion=one.occlusion,
             weights=DIGEST,
+            decoder=lung_decoder.DIGEST,
             precision=precision,
             versions=(READER_VERSION, FEATURES_VERSION),
         )

@@ -10,6 +10,7 @@ from detector.images.radiographs import SIZE
 from detector.network import lung_decoder
 from detector.network.weights import CHANNELS_BY_BLOCK, LAYERS, Weights
 
+STEEPNESS = 8.0  # of the softmax over lung shares: a cell that is half lung counts e^-4 of one that is all lung
 CORNER = 4  # the tutorial's 4 × 4 pooling fits into the 7 × 7 map of block5_pool once: into the upper left
 
 
@@ -47,7 +48,7 @@ def pooled_maps(weights: Weights, precision: str) -> Callable[[object], list[obj
     return maps
 
 
-def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray], tuple[object, object]]:
+def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray, np.ndarray], tuple[object, object]]:
     """Return a compiled function from pixels to pooled features, and to lung masks where the precision is float32.
 
     Parameters
@@ -58,21 +59,43 @@ def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray], 
     Returns
     -------
     callable
-        From (n, 224, 224, 3) in [0, 1] to a float32 tensor of shape (n, 1920), and one of booleans, (n, 224, 224):
-        True on the lungs. In bfloat16, in which only rotated copies are computed, no lungs are looked for: the second
-        is (n, 0, 0).
+        From pixels (n, 224, 224, 3) in [0, 1] and pooled regions (n, 224, 224), int8, 1 inside, 0 outside, -1 for the
+        lungs that are found, to features (n, 3328), float32, and lung masks (n, 224, 224), bool. In bfloat16 no lungs
+        are found: the masks are (n, 0, 0), and -1 pools over the whole image.
     """
     import tensorflow as tf
 
     maps = pooled_maps(weights, precision)
     lungs = lung_decoder.decoder(lung_decoder.read()) if precision == "float32" else None
 
-    @tf.function(input_signature=[tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)], autograph=False)
-    def forward(pixels):  # noqa: ANN001, ANN202
-        found = maps(pixels)
-        corner = tf.reduce_mean(found[-1][:, :CORNER, :CORNER], (1, 2))
-        features = tf.concat([corner, *(tf.reduce_mean(x, (1, 2)) for x in found)], axis=1)
-        masks = tf.zeros((tf.shape(pixels)[0], 0, 0), bool) if lungs is None else lungs(found)[..., 0] > 0
-        return features, masks
+    signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32), tf.TensorSpec((None, SIZE, SIZE), tf.int8)]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def forward(pixels, regions):  # noqa: ANN001, ANN202
+        blocks = maps(pixels)
+        corner = tf.reduce_mean(blocks[-1][:, :CORNER, :CORNER], (1, 2))
+        if lungs is None:
+            masks = tf.zeros((tf.shape(pixels)[0], 0, 0), bool)
+            inside = regions > 0
+        else:
+            masks = lungs(blocks)[..., 0] > 0
+            inside = tf.where(regions < 0, masks, regions > 0)
+        inside = tf.cast(inside, tf.float32)[..., None]
+        means = [tf.reduce_mean(x, (1, 2)) for x in blocks]
+        return tf.concat([corner, *means, *(_mean_inside(x, inside) for x in blocks)], axis=1), masks
 
     return forward
+
+
+def _mean_inside(x, inside):  # noqa: ANN001, ANN202
+    """Return the mean of a map (n, cells, cells, channels) inside a region (n, 224, 224, 1), as the saved model has it.
+
+    Each cell's weight is a softmax of the share of it that lies inside. Where nothing does, all weights are equal: the
+    result is the mean of the whole map. Unlike a sharp border, it changes by little where the region does.
+    """
+    import tensorflow as tf
+
+    cells, channels = x.shape[1], x.shape[3]
+    shares = tf.nn.avg_pool2d(inside, SIZE // cells, SIZE // cells, "VALID")
+    weights = tf.nn.softmax(tf.reshape(STEEPNESS * shares, (-1, cells * cells)), axis=1)
+    return tf.einsum("nk,nkc->nc", weights, tf.reshape(x, (-1, cells * cells, channels)))

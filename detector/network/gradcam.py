@@ -33,20 +33,19 @@ def heat_maps(model: object) -> Maps:
         From the model's inputs and class indices (n,) to (n, 14, 14), each scaled to a maximum of 1, or all 0 where
         nothing speaks for the class.
     """
-    return _of_all_depths(model) if reads_all_depths(model) else _of_the_last_convolution(model)
-
-
-def reads_all_depths(model: object) -> bool:
-    """Tell a probe from the tutorial's model."""
-    return any(layer.name == "blocks" for layer in model.layers)
+    return _of_the_tutorial(model) if _has(model, "hidden") else _of_the_probe(model)
 
 
 def seen_cells(model: object) -> int:
     """Return how many rows and columns of a heat map, from the upper left, the head's pooling sees."""
-    return CELLS if reads_all_depths(model) else 2 * int(model.get_layer("pool").pool_size[0])
+    return 2 * int(model.get_layer("pool").pool_size[0]) if _has(model, "pool") else CELLS
 
 
-def _of_the_last_convolution(model: object) -> Maps:
+def _has(model: object, name: str) -> bool:
+    return any(layer.name == name for layer in model.layers)
+
+
+def _of_the_tutorial(model: object) -> Maps:
     """Grad-CAM of the tutorial's model.
 
     Each channel of the last convolution is weighted by the mean gradient of the class's logit, and the weighted sum is
@@ -58,16 +57,18 @@ def _of_the_last_convolution(model: object) -> Maps:
     probabilities = model.get_layer("probabilities")
     seen = seen_cells(model)
     convolution = model.get_layer(LAST_CONVOLUTION).output
-    # Two models of the same layers: pixels to the last convolution, and from there, as an input, to the head.
-    before = keras.Model(model.inputs[0], convolution)
-    after = keras.Model([convolution, *model.inputs[1:]], model.get_layer("dropout").output)
+    # Two models of the same layers: pixels to the last convolution, and from there, as an input, to the head. Where it
+    # pools inside the lungs, their weights are an input too.
+    lungs = [model.get_layer("block5_lung_weights").output] if _has(model, "block5_lung_weights") else []
+    before = keras.Model(model.inputs[0], [convolution, *lungs])
+    after = keras.Model([convolution, *lungs, *model.inputs[1:]], model.get_layer("dropout").output)
 
     def maps(inputs: np.ndarray | list[np.ndarray], classes: np.ndarray) -> np.ndarray:
         pixels, *others = inputs if isinstance(inputs, list) else [inputs]
-        convolved = before(pixels, training=False)
+        convolved, *weighted = before(pixels, training=False)
         with tf.GradientTape() as tape:
             tape.watch(convolved)
-            hidden = after([convolved, *map(tf.convert_to_tensor, others)], training=False)
+            hidden = after([convolved, *weighted, *map(tf.convert_to_tensor, others)], training=False)
             logits = tf.matmul(hidden, probabilities.kernel) + probabilities.bias
             chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
         weights = tf.reduce_mean(tape.gradient(chosen, convolved), axis=(1, 2), keepdims=True)
@@ -79,34 +80,55 @@ def _of_the_last_convolution(model: object) -> Maps:
     return maps
 
 
-def _of_all_depths(model: object) -> Maps:
-    """Grad-CAM of the probe, at all four layers that it reads.
+def _of_the_probe(model: object) -> Maps:
+    """Grad-CAM of the probe, at every map that it reads.
 
-    No single layer would do: what the head reads of block2_pool does not pass through block5. The logit is a sum over
-    the four maps' cells, and the gradient at a map is the head's own weight, so that Grad-CAM at each is the class's
-    activation map, exact. Brought to 14 × 14 and added up, with the bias spread evenly, the cells add up to the logit.
+    The logit is a sum over the maps' cells, and the gradient at a map is the head's own weight (times the cell's weight
+    where it pools inside the lungs), so that Grad-CAM at each map is the class's activation map, exact. Brought to
+    14 × 14 and added up, the cells add up to the logit; the bias is spread over them as block 4's cells are weighted.
     """
     import keras
     import tensorflow as tf
 
-    before = keras.Model(model.inputs[0], [model.get_layer(name).output for name in CHANNELS_BY_BLOCK])
+    blocks = ["block5_pool"] if _has(model, "pool") else list(CHANNELS_BY_BLOCK)
+    inside = [f"{block.partition('_')[0]}_lung_weights" for block in blocks] if _has(model, "blocks") else []
+    inside = [name for name in inside if _has(model, name)]
+    before = keras.Model(model.inputs[0], [model.get_layer(name).output for name in (*blocks, *inside)])
     kernel, bias = model.get_layer("probabilities").get_weights()
-    bounds = np.cumsum([0, *CHANNELS_BY_BLOCK.values()])
+    bounds = np.cumsum([0, *(CHANNELS_BY_BLOCK[block] for block in blocks)])
+    seen = seen_cells(model)
     # What separates the classes is a logit's distance from their mean; softmax knows nothing else of it.
     kernel, bias = kernel - kernel.mean(axis=1, keepdims=True), bias - bias.mean()
 
     def maps(inputs: np.ndarray | list[np.ndarray], classes: np.ndarray) -> np.ndarray:
         pixels, *others = inputs if isinstance(inputs, list) else [inputs]
+        outputs = before(pixels, training=False)
+        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
         heat = np.zeros((len(pixels), CELLS, CELLS), np.float32)
-        for layer, (start, stop) in zip(before(pixels, training=False), pairwise(bounds), strict=True):
-            weighted = tf.einsum("nhwc,nc->nhw", layer, kernel[start:stop].T[classes])[..., None]
+        spread = _uniform(len(pixels), seen)
+        for i, (start, stop) in enumerate(pairwise(bounds)):
+            values = tf.einsum("nhwc,nc->nhw", outputs[i], kernel[start:stop].T[classes])[..., None]
+            cells = values.shape[1]
+            if inside:
+                weights = tf.reshape(outputs[len(blocks) + i], (-1, cells, cells, 1)) * float(cells**2)
+                values *= weights
+                spread = weights.numpy()[..., 0] if cells == CELLS else spread
+            elif seen < CELLS:
+                values *= _uniform(1, seen)[:, :: CELLS // cells, :: CELLS // cells, None]
             # Each cell of a larger map is a part of one of these; each of a smaller map covers several.
-            heat += tf.image.resize(weighted, (CELLS, CELLS), "area")[..., 0].numpy()
+            heat += tf.image.resize(values, (CELLS, CELLS), "area")[..., 0].numpy()
         beside = others[0] @ kernel[bounds[-1] :] if others else np.zeros((len(pixels), kernel.shape[1]))
         constant = (beside + bias)[np.arange(len(pixels)), classes]
-        return _scaled(np.maximum((heat + constant[:, None, None]) / CELLS**2, 0.0))
+        return _scaled(np.maximum((heat + constant[:, None, None] * spread) / CELLS**2, 0.0))
 
     return maps
+
+
+def _uniform(count: int, seen: int) -> np.ndarray:
+    """Return weights (count, 14, 14) of mean 1, equal over the cells seen from the upper left and 0 elsewhere."""
+    weights = np.zeros((count, CELLS, CELLS), np.float32)
+    weights[:, :seen, :seen] = (CELLS / seen) ** 2
+    return weights
 
 
 def _scaled(heat: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ def shapes() -> list[tuple[str, tuple[int, ...]]]:
 
 
 def layer_names() -> list[tuple[str, str]]:
-    """Return the kind and the name of every layer by which a model looks at nothing but lungs."""
+    """Return the kind and the name of every layer by which a model finds lungs."""
     found = []
     for i, (name, _) in enumerate(shapes()[: len(CHANNELS_BY_BLOCK)]):
         found += [("Rescaling", f"{name}_scaled"), ("Activation", f"{name}_softsign"), ("Conv2D", name)]
@@ -51,7 +51,7 @@ def layer_names() -> list[tuple[str, str]]:
             found.append(("UpSampling2D", f"{name}_enlarged"))
     found += [("Add", "lungs_sum"), ("ReLU", "lungs_joined")]
     found += [("Conv2D", name) for name, _ in shapes()[len(CHANNELS_BY_BLOCK) :]]
-    return [*found, ("UpSampling2D", "lungs_logits"), ("Rescaling", "lungs_steep"), ("ReLU", MASK), ("Multiply", SHOWN)]
+    return [*found, ("UpSampling2D", "lungs_logits"), ("Rescaling", "lungs_steep"), ("ReLU", MASK)]
 
 
 def read(path: Path = FILE, digest: str = DIGEST) -> Arrays:
@@ -111,13 +111,19 @@ def connect(maps: Sequence[object]) -> object:
     return layers.UpSampling2D(SIZE // CELLS, interpolation="bilinear", name="lungs_logits")(x)
 
 
-def lungs_only(pixels: object, maps: Sequence[object]) -> object:
-    """Return the pixels of an image with all but its lungs black, given its four maps, as tensors of Keras."""
+def mask(maps: Sequence[object]) -> object:
+    """Return the lung mask of an image, given its four maps, as a tensor of Keras, (n, 224, 224, 1), 0 or 1."""
     from keras import layers
 
     steep = layers.Rescaling(STEEP, name="lungs_steep")(connect(maps))
-    mask = layers.ReLU(max_value=1.0, name=MASK)(steep)
-    return layers.Multiply(name=SHOWN)([pixels, mask])
+    return layers.ReLU(max_value=1.0, name=MASK)(steep)
+
+
+def lungs_only(pixels: object, lungs: object) -> object:
+    """Return the pixels of an image with all but its lungs black, as tensors of Keras."""
+    from keras import layers
+
+    return layers.Multiply(name=SHOWN)([pixels, lungs])
 
 
 def decoder(weights: Arrays | None = None) -> object:

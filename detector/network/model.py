@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass, field
 from detector.datasets.clinical import checked, width
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder, runtime
-from detector.network.backbone import POOLINGS
-from detector.network.forward import CORNER
+from detector.network.backbone import COLUMNS, POOLINGS
+from detector.network.forward import CORNER, STEEPNESS
 from detector.network.head import Arrays
 from detector.network.keras_head import layers
 from detector.network.weights import CHANNELS_BY_BLOCK, Weights
 
 ATTRIBUTE = "covid19_detector"  # of the HDF5 file, and stem of the member of a .keras file
-VERSION = 1
-LUNGS = ("all", "only")
+VERSION = 2
+INPUTS = ("image", "lungs")
+RECIPES = ("tutorial", "probe")
 
 
 @dataclass(frozen=True)
@@ -30,29 +31,36 @@ class Description:
     classes : list of str
         In the order of the outputs.
     positive : str
-    pool : {"tutorial", "global", "blocks"}
-        Which of the base's features the head reads.
+    recipe : {"tutorial", "probe"}
+    pooling : {"tutorial", "global", "lungs"}
+        What of the base's maps the head reads, with `recipe`.
     threshold : float or None
         Of the positive class's probability; None takes the likeliest class.
     clinical : list of dict
         How clinical values are encoded, as `detector.datasets.clinical` does it; empty where there are none.
     version : int
-    lungs : {"all", "only"}
-        Whether the model blacks out all but the lungs that it finds.
+    input : {"image", "lungs"}
+        Whether the model masks out all but the lungs that it finds.
     """
 
     classes: list[str]
     positive: str
-    pool: str
+    recipe: str
+    pooling: str
     threshold: float | None = None
     clinical: list[dict] = field(default_factory=list)
     version: int = VERSION
-    lungs: str = "all"
+    input: str = "image"
 
     @property
-    def recipe(self) -> str:
-        """The recipe that it was trained with, ``"tutorial"`` or ``"probe"``: only the latter reads all depths."""
-        return "probe" if self.pool == "blocks" else "tutorial"
+    def finds_lungs(self) -> bool:
+        """Whether the lung decoder is a part of the model."""
+        return self.pooling == "lungs" or self.input == "lungs"
+
+    @property
+    def feature_width(self) -> int:
+        """Number of features that the head reads beside clinical values."""
+        return width_of(self.recipe, self.pooling)
 
     @property
     def clinical_width(self) -> int:
@@ -77,9 +85,13 @@ class Description:
         if threshold is not None and not 0.0 <= float(threshold) <= 1.0:
             raise ValueError("threshold")
         columns = [checked(column) for column in values["clinical"]]
-        if (lungs := values.get("lungs", "all")) not in LUNGS:
-            raise ValueError("lungs")
-        return cls(classes, text(values["positive"]), text(values["pool"]), threshold, columns, VERSION, lungs)
+        for name, known in (("recipe", RECIPES), ("pooling", POOLINGS), ("input", INPUTS)):
+            if text(values[name]) not in known:
+                raise ValueError(name)
+        read = (values["recipe"], values["pooling"])
+        if (values["input"], values["pooling"]) == ("lungs", "lungs"):
+            raise ValueError("both the input and the pooling are the lungs")
+        return cls(classes, text(values["positive"]), *read, threshold, columns, VERSION, values["input"])
 
 
 def text(value: object) -> str:
@@ -94,7 +106,7 @@ def text(value: object) -> str:
     return value
 
 
-def join(weights: Weights, head: Arrays, pool: str, decoder: Arrays | None = None) -> object:
+def join(weights: Weights, head: Arrays, description: Description, decoder: Arrays | None = None) -> object:
     """Join the base and a trained head into one Keras model.
 
     Parameters
@@ -102,10 +114,10 @@ def join(weights: Weights, head: Arrays, pool: str, decoder: Arrays | None = Non
     weights : dict of str to (kernel, bias)
     head : list of ndarray
         Kernel and bias of each dense layer.
-    pool : {"tutorial", "global", "blocks"}
+    description : Description
     decoder : list of ndarray, optional
-        Weights of the lung decoder, for a model that blacks out everything else: the base then runs twice, first to
-        find lungs, then on what is left.
+        Weights of the lung decoder, where the description has it find lungs. With input ``"lungs"`` the base then runs
+        twice, first to find lungs, then on what is left.
 
     Returns
     -------
@@ -120,16 +132,17 @@ def join(weights: Weights, head: Arrays, pool: str, decoder: Arrays | None = Non
     base = keras.applications.VGG16(weights=None, include_top=False, input_tensor=pixels)
     base.trainable = False
     outputs = {layer.name: layer.output for layer in base.layers}
-    if decoder is not None:
-        outputs = _again(base, lung_decoder.lungs_only(pixels, [outputs[name] for name in CHANNELS_BY_BLOCK]))
-    x = _pooled(outputs, pool)
+    lungs = lung_decoder.mask([outputs[name] for name in CHANNELS_BY_BLOCK]) if description.finds_lungs else None
+    if description.input == "lungs":
+        outputs = _again(base, lung_decoder.lungs_only(pixels, lungs))
+    x = _pooled(outputs, lungs, description)
     inputs = [pixels]
-    if (extra := len(head[0]) - width_of(pool)) > 0:
+    if (extra := len(head[0]) - description.feature_width) > 0:
         inputs.append(keras.Input((extra,), name="clinical"))
         x = keras.layers.Concatenate(name="joined")([x, inputs[1]])
     dense = layers(len(head[-1]))
     # The probe is the tutorial's last layer alone.
-    for layer in dense[-1:] if pool == "blocks" else dense:
+    for layer in dense[-1:] if description.recipe == "probe" else dense:
         x = layer(x)
     model = keras.Model(inputs if extra else pixels, x, name="covid19_detector")
     for name, pair in weights.items():
@@ -137,14 +150,20 @@ def join(weights: Weights, head: Arrays, pool: str, decoder: Arrays | None = Non
     for name, pair in zip(("probabilities", "hidden"), (head[-2:], head[:-2]), strict=True):
         if pair:
             model.get_layer(name).set_weights(pair)
-    if decoder is not None:
-        lung_decoder.put(model, decoder)
+    if lungs is not None:
+        lung_decoder.put(model, lung_decoder.read() if decoder is None else decoder)
     return model
 
 
-def width_of(pool: str) -> int:
+def width_of(recipe: str, pooling: str) -> int:
     """Return how many features a head reads beside clinical values."""
-    return POOLINGS[pool].stop - POOLINGS[pool].start
+    columns = COLUMNS[recipe, pooling]
+    return columns.stop - columns.start
+
+
+def blocks_of(recipe: str) -> list[str]:
+    """Return the blocks whose means a recipe reads."""
+    return list(CHANNELS_BY_BLOCK) if recipe == "probe" else ["block5_pool"]
 
 
 def _again(base: object, x: object) -> dict[str, object]:
@@ -155,20 +174,52 @@ def _again(base: object, x: object) -> dict[str, object]:
     return outputs
 
 
-def _pooled(outputs: dict[str, object], pool: str) -> object:
+def _pooled(outputs: dict[str, object], lungs: object | None, description: Description) -> object:
     """Return the features that a head reads, as a tensor of Keras, given the outputs of a base's layers by name."""
     import keras
 
-    if pool == "blocks":
+    if description.pooling == "lungs":
+        means = [_mean_inside(outputs[name], lungs, name) for name in blocks_of(description.recipe)]
+    elif (description.recipe, description.pooling) == ("probe", "global"):
         means = [
             keras.layers.GlobalAveragePooling2D(name=name.replace("pool", "mean"))(outputs[name])
             for name in CHANNELS_BY_BLOCK
         ]
-        return keras.layers.Concatenate(name="blocks")(means)
-    last = outputs["block5_pool"]
-    cells = CORNER if pool == "tutorial" else last.shape[1]
-    x = keras.layers.AveragePooling2D((cells, cells), name="pool")(last)
-    return keras.layers.Flatten(name="flatten")(x)
+    else:
+        last = outputs["block5_pool"]
+        cells = CORNER if description.pooling == "tutorial" else last.shape[1]
+        x = keras.layers.AveragePooling2D((cells, cells), name="pool")(last)
+        return keras.layers.Flatten(name="flatten")(x)
+    return keras.layers.Concatenate(name="blocks")(means) if len(means) > 1 else means[0]
+
+
+def _mean_inside(x: object, lungs: object, block: str) -> object:
+    """Return the mean of a map inside the lungs: `detector.network.forward` in layers that every Keras knows."""
+    from keras import layers
+
+    cells, channels, name = x.shape[1], x.shape[3], block.partition("_")[0]
+    share = layers.AveragePooling2D(SIZE // cells, name=f"{name}_lung_share")(lungs)
+    logits = layers.Rescaling(STEEPNESS, name=f"{name}_lung_logits")(share)
+    weights = layers.Softmax(name=f"{name}_lung_weights")(
+        layers.Reshape((cells * cells,), name=f"{name}_lung_cells")(logits)
+    )
+    flat = layers.Reshape((cells * cells, channels), name=f"{name}_cells")(x)
+    return layers.Dot(axes=(1, 1), name=f"{name}_lung_mean")([weights, flat])
+
+
+def pooling_layers(recipe: str, pooling: str) -> list[tuple[str, str]]:
+    """Return the kind and the name of every layer between the base and the head."""
+    if pooling == "lungs":
+        found = []
+        for name in (block.partition("_")[0] for block in blocks_of(recipe)):
+            found += [("AveragePooling2D", f"{name}_lung_share"), ("Rescaling", f"{name}_lung_logits")]
+            found += [("Reshape", f"{name}_lung_cells"), ("Softmax", f"{name}_lung_weights")]
+            found += [("Reshape", f"{name}_cells"), ("Dot", f"{name}_lung_mean")]
+    elif (recipe, pooling) == ("probe", "global"):
+        found = [("GlobalAveragePooling2D", name.replace("pool", "mean")) for name in CHANNELS_BY_BLOCK]
+    else:
+        return [("AveragePooling2D", "pool"), ("Flatten", "flatten")]
+    return [*found, ("Concatenate", "blocks")] if recipe == "probe" else found
 
 
 def as_file(model: object, description: Description, suffix: str) -> bytes:

@@ -20,11 +20,10 @@ import numpy as np
 
 from detector import InputError
 from detector.network import hdf5, lung_decoder
-from detector.network.backbone import POOLINGS
 from detector.network.head import Arrays
 from detector.network.keras_head import HIDDEN
-from detector.network.model import ATTRIBUTE, Description, join, width_of
-from detector.network.weights import CHANNELS, CHANNELS_BY_BLOCK, LAYERS, Weights
+from detector.network.model import ATTRIBUTE, Description, join, pooling_layers
+from detector.network.weights import CHANNELS, LAYERS, Weights
 
 MAX_BYTES = 256 * 2**20
 MAX_TEXT = 2**20
@@ -42,7 +41,7 @@ class SavedModel(NamedTuple):
 
     def joined(self) -> object:
         """Return it as a Keras model."""
-        return join(self.weights, self.head, self.description.pool, self.decoder)
+        return join(self.weights, self.head, self.description, self.decoder)
 
 
 def read(path: Path) -> SavedModel:
@@ -149,13 +148,13 @@ def _numbered_by_kind(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 def _collect(pair: object, description: Description) -> SavedModel:
     weights = {layer: pair(layer, (3, 3, CHANNELS[i], CHANNELS[i + 1])) for i, layer in enumerate(LAYERS)}
-    sizes = [width_of(description.pool) + description.clinical_width, len(description.classes)]
+    sizes = [description.feature_width + description.clinical_width, len(description.classes)]
     names = dense_layers(description)
     if len(names) > 1:
         sizes.insert(1, HIDDEN)
     head = [array for name, shape in zip(names, pairwise(sizes), strict=True) for array in pair(name, shape)]
     decoder = None
-    if description.lungs == "only":
+    if description.finds_lungs:
         decoder = [array for name, shape in lung_decoder.shapes() for array in pair(name, shape)]
     return SavedModel(weights, head, description, decoder)
 
@@ -173,7 +172,7 @@ def _description(text: str) -> Description:
         found = Description.from_json(json.loads(text))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"its description is not this project's ({error})") from None
-    if found.pool not in POOLINGS or found.positive not in found.classes:
+    if found.positive not in found.classes:
         raise InputError("its description contradicts itself")
     return found
 
@@ -204,11 +203,12 @@ def architecture(description: Description) -> list[tuple[str, str]]:
         base.append(("Conv2D", layer))
         if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
             base.append(("MaxPooling2D", f"{layer.partition('_')[0]}_pool"))
-    if description.lungs == "only":
+    if description.finds_lungs:
         base += lung_decoder.layer_names()
+    if description.input == "lungs":
+        base.append(("Multiply", lung_decoder.SHOWN))
     joined = [("InputLayer", "clinical"), ("Concatenate", "joined")] if description.clinical_width else []
-    if description.recipe == "probe":
-        means = [("GlobalAveragePooling2D", name.replace("pool", "mean")) for name in CHANNELS_BY_BLOCK]
-        return [*base, *means, ("Concatenate", "blocks"), *joined, ("Dense", "probabilities")]
-    tail = [("Dense", "hidden"), ("Dropout", "dropout"), ("Dense", "probabilities")]
-    return [*base, ("AveragePooling2D", "pool"), ("Flatten", "flatten"), *joined, *tail]
+    tail = [("Dense", "probabilities")]
+    if description.recipe == "tutorial":
+        tail = [("Dense", "hidden"), ("Dropout", "dropout"), *tail]
+    return [*base, *pooling_layers(description.recipe, description.pooling), *joined, *tail]

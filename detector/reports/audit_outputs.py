@@ -29,7 +29,7 @@ SETTINGS = (
     "folds",
     "repeats",
 )
-SETTINGS += ("pool", "positive", "clinical", "seed")
+SETTINGS += ("pooling", "positive", "clinical", "seed")
 JSON, PICTURE = "audit.json", "audit.png"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 from detector.audit.check import Check
 from detector.audit.metrics import Figure, as_numbers
 from detector.audit.subgroups import Subgroup
 from detector.command_line import Log
-from detector.network import lung_decoder, model
+from detector.network import model
 from detector.network.gradcam import heat_maps
 from detector.reports import plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
@@ -29,7 +30,7 @@ SETTINGS = (
     "learning_rate",
     "rotations",
     "test_size",
-    "pool",
+    "pooling",
 )
 SETTINGS += ("positive", "seed", "folds", "repeats", "threshold", "sensitivity", "prevalence", "clinical")
 SETTINGS += ("allow_missing_shortcut", "leave_one_source_out", "lungs")
@@ -86,13 +87,18 @@ def save(
     log.info("saving...")
     with log.timed("save"):
         fitted, result = outcome.fitted, outcome.evaluation
-        classes, pool = result.classes, extractor.pooling
+        classes = result.classes
         positive = classes.index(result.positive)
-        decoder = lung_decoder.read() if options.lungs == "only" else None
-        joined = model.join(extractor.backbone.weights, fitted.trained.weights, pool, decoder)
         description = model.Description(
-            classes, result.positive, pool, outcome.threshold, fitted.columns, lungs=options.lungs
+            classes,
+            result.positive,
+            options.recipe,
+            options.pooling,
+            outcome.threshold,
+            fitted.columns,
+            input="lungs" if options.lungs == "only" else "image",
         )
+        joined = model.join(extractor.backbone.weights, fitted.trained.weights, description)
         held_out, probabilities = outcome.held_out, outcome.probabilities[0]
         patients = {
             side: len(set(extractor.patients[rows]))
@@ -131,7 +137,11 @@ def save(
         }
         if options.report:
             # Of a model that looks at lungs only: what it does with what it is shown.
-            looking = model.join(extractor.backbone.weights, fitted.trained.weights, pool) if decoder else joined
+            looking = joined
+            if description.input == "lungs":
+                looking = model.join(
+                    extractor.backbone.weights, fitted.trained.weights, replace(description, input="image")
+                )
             contents[options.report] = training_page(
                 extractor,
                 outcome,

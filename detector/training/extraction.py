@@ -23,10 +23,11 @@ from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_store import PixelStore
 from detector.images.rotation import angles
 from detector.network import lung_decoder, runtime, weights
-from detector.network.backbone import POOLINGS, Backbone
+from detector.network.backbone import COLUMNS, Backbone
 from detector.network.precision import choose_precision
 from detector.storage.cache import Cache, default_folder
 from detector.storage.files import sha256
+from detector.training.recipes import Recipe
 
 
 @dataclass
@@ -44,7 +45,7 @@ class FeatureExtractor:
     duplicates : list of (int, int)
         Those of different patients that are not byte for byte the same: these patients count as one.
     backbone : Backbone
-    pooling : {"tutorial", "global", "blocks"}
+    columns : slice
         Which of the backbone's features are wanted.
     weights_origin : str
         Where the weights came from.
@@ -62,7 +63,7 @@ class FeatureExtractor:
     alike: list[tuple[int, int]]
     duplicates: list[tuple[int, int]]
     backbone: Backbone
-    pooling: str
+    columns: slice
     weights_origin: str
     precision: str
     pixel_store: PixelStore
@@ -154,7 +155,7 @@ class FeatureExtractor:
     ) -> np.ndarray:
         inputs = list(self._inputs(rows, angles, hide or self.hide))
         return self.backbone.features(
-            inputs, precision, self._read, lambda missing: self._shown(missing, what), POOLINGS[self.pooling]
+            inputs, precision, self._read, lambda missing: self._shown(missing, what), self.columns
         )
 
 
@@ -162,7 +163,7 @@ def open_dataset(
     dataset: Dataset,
     log: Log,
     *,
-    pooling: str,
+    recipe: Recipe,
     weights_file: Path | None = None,
     precision: str = "auto",
     cache_folder: Path | None = None,
@@ -176,10 +177,11 @@ def open_dataset(
     ----------
     dataset : Dataset
     log : Log
-    pooling : {"tutorial", "global", "blocks"}
+    recipe : TutorialRecipe or ProbeRecipe
     weights_file : Path, optional
     precision : {"auto", "float32", "bfloat16"}
-        Of training copies. Where a recipe makes none ("blocks"), ``"auto"`` is float32: an image is then trained on and
+        Of training copies. Where a recipe makes none, or pools inside the lungs, ``"auto"`` is float32: an
+        image is then trained on and
         evaluated with the same features, from one pass, and they are the same on every machine.
     cache_folder : Path, optional
     no_cache : bool
@@ -212,7 +214,8 @@ def open_dataset(
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.ready()
     with log.timed("choose precision"):
-        chosen = "float32" if (pooling, precision) == ("blocks", "auto") else choose_precision(precision, cache)
+        exact = precision == "auto" and (recipe.rotations == 0 or recipe.pooling == "lungs")
+        chosen = "float32" if exact else choose_precision(precision, cache)
     for note in named_notes(
         [
             (image.file, image_properties.note)
@@ -227,7 +230,17 @@ def open_dataset(
     same = patients(dataset.images, [image_properties.digest for image_properties in properties], twins)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
     return FeatureExtractor(
-        dataset, properties, same, alike, twins, backbone, pooling, origin, chosen, pixel_store, log
+        dataset,
+        properties,
+        same,
+        alike,
+        twins,
+        backbone,
+        COLUMNS[recipe.name, recipe.pooling],
+        origin,
+        chosen,
+        pixel_store,
+        log,
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from detector.training.recipes import Recipe
 
 # The tutorial's own, and what they are where nothing is said.
-TUTORIAL = {field.name: field.default for field in fields(Hyperparameters)} | {"rotations": 2, "pool": "tutorial"}
+TUTORIAL = {field.name: field.default for field in fields(Hyperparameters)} | {"rotations": 2}
 
 
 def add_recipe(parser: Parser) -> None:
@@ -40,7 +40,10 @@ def add_recipe(parser: Parser) -> None:
         default = TUTORIAL[flag[2:].replace("-", "_")]
         parser.add_argument(flag, type=kind, metavar=metavar, help=f"tutorial: {what} (default: {default})")
     parser.add_argument(
-        "--pool", choices=["tutorial", "global"], help="tutorial: cells of VGG16's map pooled (default: corner)"
+        "--pooling",
+        choices=["tutorial", "global", "lungs"],
+        help="features are means over the upper left (tutorial), the whole image, or the lungs "
+        "(default: tutorial; with --recipe probe: lungs)",
     )
 
 
@@ -61,9 +64,15 @@ def recipe_from(options: argparse.Namespace) -> Recipe:
     if options.recipe == "tutorial" and options.adjust == "strata":
         raise InputError("--adjust strata needs --recipe probe: the tutorial's recipe is never adjusted")
     balanced = options.class_weight == "balanced"
+    lungs_only = getattr(options, "lungs", "all") == "only"
+    if lungs_only and options.pooling == "lungs":
+        raise InputError("--pooling lungs needs the whole image; use --pooling global, or leave out --lungs only")
+    if options.pooling is None:
+        probe = "global" if lungs_only else "lungs"
+        options.pooling = probe if options.recipe == "probe" else "tutorial"
     if options.recipe == "probe":
-        return ProbeRecipe(balanced=balanced)
+        return ProbeRecipe(balanced=balanced, pooling=options.pooling)
     for name, default in TUTORIAL.items():
         setattr(options, name, default if getattr(options, name) is None else getattr(options, name))
     hyperparameters = Hyperparameters(options.epochs, options.batch_size, options.learning_rate)
-    return TutorialRecipe(hyperparameters, options.pool, options.rotations, balanced)
+    return TutorialRecipe(hyperparameters, options.pooling, options.rotations, balanced)

@@ -15,12 +15,12 @@ AfterEpoch = Callable[[int, dict[str, float]], object]
 
 @dataclass(frozen=True)
 class TutorialRecipe:
-    """A small network on one corner of VGG16's last map, trained for some epochs on rotated copies.
+    """A small network on VGG16's last map, trained for some epochs on rotated copies.
 
     Attributes
     ----------
     hyperparameters : Hyperparameters
-    pooling : {"tutorial", "global"}
+    pooling : {"tutorial", "global", "lungs"}
     rotations : int
         Copies of each image.
     balanced : bool
@@ -53,10 +53,11 @@ class TutorialRecipe:
 
 @dataclass(frozen=True)
 class ProbeRecipe:
-    """One linear layer on four depths of the same pass, fitted by logistic regression.
+    """One linear layer on four blocks of the same pass, fitted by logistic regression.
 
     Attributes
     ----------
+    pooling : {"tutorial", "global", "lungs"}
     adjusted : bool
         Compare within strata only.
     balanced : bool
@@ -65,8 +66,8 @@ class ProbeRecipe:
 
     adjusted: bool = False
     balanced: bool = True
+    pooling: str = "lungs"
     name = "probe"
-    pooling = "blocks"
     rotations = 0
 
     def fit(

@@ -142,7 +142,7 @@ def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which
                 folder = Path(name) / f"{n}-{start}"
                 write_set(folder, job, start, stop)
                 sets = load_image_sets(folder, None, [], "covid")
-                extractor = open_dataset(sets.dataset, Log(True), pooling=chosen.pooling, cache_folder=cache)
+                extractor = open_dataset(sets.dataset, Log(True), recipe=chosen, cache_folder=cache)
                 study = Audit(extractor, sets, Settings("covid", chosen, "auto", 5, repeats, 42), {})
                 rows = run_experiments(study, AT_FIRST)
                 if job.kind == CLEAN or rows[0].auc.value - twins[job.pool, int(n), start] >= RAISED:
