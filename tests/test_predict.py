@@ -117,14 +117,14 @@ def test_overlays(trained, tmp_path):
 def test_grad_cam_finds_what_speaks_for_the_class(weights):
     """A head that reads one channel of the upper left cells has its heat where that channel is."""
     from detector.network.gradcam import heat_maps, seen_cells
-    from detector.network.model import join
+    from detector.network.model import Description, join
 
     hidden, output = np.zeros((512, 64), np.float32), np.zeros((64, 2), np.float32)
     pixels = np.zeros((1, 224, 224, 3), np.float32)
     pixels[0, 40:90, 40:90] = np.random.default_rng(0).random((50, 50, 3))
     hidden[:, 0], output[0, 0] = 1.0, 1.0
     zeros = np.zeros(64, np.float32), np.zeros(2, np.float32)
-    model = join(weights, [hidden, zeros[0], output, zeros[1]], "tutorial")
+    model = join(weights, [hidden, zeros[0], output, zeros[1]], Description(["a", "b"], "a", "tutorial", "tutorial"))
     (heat,) = heat_maps(model)(pixels, np.array([0]))
     assert heat.shape == (14, 14)
     assert heat.max() == 1.0
@@ -227,7 +227,7 @@ def test_an_audit_of_a_model_with_another_base_or_pooling(trained, tmp_path):
 
     shutil.copy(trained / "m.h5", tmp_path / "m.h5")
     arguments = ("audit_covid19.py", "-d", trained / "data", "--external", trained / "data", "-m", "m.h5")
-    refused(script(*arguments, "--pool", "global", cwd=tmp_path), "was trained with --pool corner")
+    refused(script(*arguments, "--pooling", "global", cwd=tmp_path), "was trained with --pooling tutorial")
     with h5py.File(tmp_path / "m.h5", "r+") as file:
         file["model_weights/block1_conv1/block1_conv1/bias"][0] += 1
     refused(script(*arguments, cwd=tmp_path), "another base than ImageNet's")

@@ -117,10 +117,12 @@ def test_models_that_contradict_themselves():
     values = {
         "classes": ["a", "b"],
         "positive": "c",
-        "pool": "tutorial",
+        "recipe": "tutorial",
+        "pooling": "tutorial",
+        "input": "image",
         "threshold": None,
         "clinical": [],
-        "version": 1,
+        "version": 2,
     }
     with refusal("contradicts itself"):
         model_file._description(json.dumps(values))
@@ -166,7 +168,7 @@ def test_kept_weights_of_another_length(tmp_path):
 def test_features_that_are_not_finite(tmp_path, monkeypatch, weights):
     base = backbone.Backbone(weights, Cache(None))
     nothing = np.full((1, backbone.WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool)
-    monkeypatch.setattr(base, "forward", lambda pixels, precision: nothing)
+    monkeypatch.setattr(base, "forward", lambda *ignored: nothing)
     view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with refusal("bfloat16 features that are not finite"):
         base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)

@@ -65,7 +65,7 @@ def _of_the_tutorial(model: object) -> Maps:
 
     def maps(inputs: np.ndarray | list[np.ndarray], classes: np.ndarray) -> np.ndarray:
         pixels, *others = inputs if isinstance(inputs, list) else [inputs]
-        convolved, *weighted = before(pixels, training=False)
+        convolved, *weighted = _as_list(before(pixels, training=False))
         with tf.GradientTape() as tape:
             tape.watch(convolved)
             hidden = after([convolved, *weighted, *map(tf.convert_to_tensor, others)], training=False)
@@ -102,8 +102,7 @@ def _of_the_probe(model: object) -> Maps:
 
     def maps(inputs: np.ndarray | list[np.ndarray], classes: np.ndarray) -> np.ndarray:
         pixels, *others = inputs if isinstance(inputs, list) else [inputs]
-        outputs = before(pixels, training=False)
-        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+        outputs = _as_list(before(pixels, training=False))
         heat = np.zeros((len(pixels), CELLS, CELLS), np.float32)
         spread = _uniform(len(pixels), seen)
         for i, (start, stop) in enumerate(pairwise(bounds)):
@@ -122,6 +121,11 @@ def _of_the_probe(model: object) -> Maps:
         return _scaled(np.maximum((heat + constant[:, None, None] * spread) / CELLS**2, 0.0))
 
     return maps
+
+
+def _as_list(found: object) -> list:
+    """Return a model's outputs as a list: Keras gives a single one by itself."""
+    return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
 def _uniform(count: int, seen: int) -> np.ndarray:

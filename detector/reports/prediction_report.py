@@ -54,6 +54,6 @@ def prediction_page(
             ("recipe", description.recipe),
             ("positive", description.positive),
             ("threshold", description.threshold or "the likeliest class"),
-            ("looks at", "nothing but lungs" if description.lungs == "only" else "the whole film"),
+            ("looks at", "the lungs only" if description.input == "lungs" else "the whole image"),
         ],
     )

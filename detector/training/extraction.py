@@ -181,8 +181,7 @@ def open_dataset(
     weights_file : Path, optional
     precision : {"auto", "float32", "bfloat16"}
         Of training copies. Where a recipe makes none, or pools inside the lungs, ``"auto"`` is float32: an
-        image is then trained on and
-        evaluated with the same features, from one pass, and they are the same on every machine.
+        image is then trained on and evaluated with the same features, the same on every machine.
     cache_folder : Path, optional
     no_cache : bool
     verbose : bool
