@@ -238,7 +238,7 @@ def test_an_honest_model_is_read(trained):
     assert len(weights) == 13
     assert [array.shape for array in head] == [(512, 64), (64,), (64, 2), (2,)]
     assert description.classes == ["covid", "normal"]
-    assert (description.lungs, decoder) == ("all", None)
+    assert (description.input, decoder) == ("image", None)
 
 
 @settings(max_examples=20, deadline=None)
