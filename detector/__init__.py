@@ -6,8 +6,8 @@ import os
 
 __version__ = "0.3.0"  # the only place: pyproject.toml reads it from here
 
-# HDF5 would lock the temporary files that `detector.storage.files` holds locked, and fail on its own process's lock. It
-# looks at this once, when h5py is first imported, by whichever module comes first.
+# HDF5 locks what it reads, which fails on network file systems without locks. It looks at this once, when h5py is first
+# imported, by whichever module comes first.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from detector import InputError, printable
-from detector.storage.partial_files import remove_unfinished
+from detector.storage.temporary import remove_unfinished
 
 T = TypeVar("T")
 

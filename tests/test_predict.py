@@ -20,7 +20,6 @@ from PIL import Image
 from detector import InputError
 from detector.datasets import clinical, manifest
 from detector.network import model_file
-from detector.storage.spreadsheet import escaped
 
 
 @pytest.fixture(scope="module")
@@ -265,11 +264,6 @@ def test_bad_arguments(trained, tmp_path):
     refused(script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")
     done = script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--clinical", "c.csv", cwd=tmp_path)
     refused(done, "trained without clinical values")
-
-
-def test_no_cell_is_a_formula():
-    assert escaped("=HYPERLINK(1)") == "'=HYPERLINK(1)"
-    assert escaped("a.png") == "a.png"
 
 
 # Clinical values

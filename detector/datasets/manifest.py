@@ -13,7 +13,7 @@ from detector import InputError
 from detector.storage import spreadsheet
 from detector.storage.cache import Cache, default_folder, key
 from detector.storage.files import require_folder, sha256, write_together
-from detector.storage.partial_files import locked_folders
+from detector.storage.locks import locked_folders
 
 NAME = "manifest.csv"
 NEEDED = ("file", "label", "patient", "view", "finding", "source", "licence", "url", "sha256")

@@ -16,7 +16,7 @@ from detector.datasets import manifest
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.radiographs import find
 from detector.storage.files import sha256
-from detector.storage.partial_files import locked_folders
+from detector.storage.locks import locked_folders
 
 
 def adopt(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> dict[Path, int]:

@@ -19,7 +19,7 @@ import numpy as np
 from detector import InputError
 from detector.network import hdf5, runtime, wheel
 from detector.storage.files import require_folder, whole
-from detector.storage.partial_files import temporary_folder
+from detector.storage.temporary import temporary_folder
 
 LAYERS = tuple(f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
 CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)

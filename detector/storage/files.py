@@ -1,4 +1,7 @@
-"""Write a file whole or not at all; digests."""
+"""Write files whole or not at all; check where outputs go; digests.
+
+A file is written under a temporary name beside its target, flushed to the disk, and renamed with `os.replace`. A run that fails removes its temporary files; what a killed run left is removed when the next one checks the folder.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from detector import InputError
-from detector.storage.partial_files import PartialFile, folder_to_disk, locked_folders, make_folder, remove_leftovers
+from detector.storage.locks import locked_folders
+from detector.storage.temporary import make_folder, remove_leftovers, temporary_file
 
 
 def sha256(path: Path) -> str:
@@ -82,10 +86,7 @@ def require_folder(path: Path) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write that appears as `path` when the block ends well, and not at all otherwise.
-
-    Where the system allows it the file has no name until then: even a run that is killed leaves nothing behind. Where
-    it does not, it has a temporary one that `remove_leftovers` removes.
+    """Give a file to write that replaces `path` when the block ends well; otherwise `path` stays as it is.
 
     Parameters
     ----------
@@ -97,18 +98,14 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     file object
         Binary, for writing and reading.
     """
-    with ExitStack() as stack:
-        part = PartialFile(path, stack)
-        yield part.file
-        part.to_disk()
-        part.give_name()
-        part.rename()
+    with temporary_file(path.parent) as (part, file):
+        yield file
+        _flush(file)
+        os.replace(part, path)
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write several files that belong together: every one of them, or none.
-
-    Only when the last is on the disk do they get their names.
+    """Replace several files that belong together, once all of them are on the disk under temporary names.
 
     Parameters
     ----------
@@ -117,29 +114,27 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     Raises
     ------
     InputError
-        If the disk is full or a folder has become unwritable; no file has been changed then.
+        If the disk is full or a folder has become unwritable. The message says which files are new: none, unless the
+        failure came between two renames.
     """
+    path = Path()
+    new: list[Path] = []
     with ExitStack() as stack:
-        path = None
         try:
-            parts = []
+            parts = {}
             for path, data in contents.items():
-                part = PartialFile(path, stack)
-                part.file.write(data)
-                part.to_disk()
-                parts.append(part)
+                parts[path], file = stack.enter_context(temporary_file(path.parent))
+                file.write(data)
+                _flush(file)
             # Two runs that write the same files end with the files of one of them, not with some of each.
             stack.enter_context(locked_folders(path.parent for path in contents))
-            for part in parts:
-                path = part.path
-                part.give_name()
-            for part in parts:
-                path = part.path
-                part.rename()
+            for path, part in parts.items():
+                os.replace(part, path)
+                new.append(path)
         except OSError as error:
-            raise InputError(f"{path} cannot be written: {_reason(error)}; nothing was changed") from None
+            raise InputError(f"{path} cannot be written: {_reason(error)}; {_changed(new)}") from None
         for folder in {path.parent for path in contents}:
-            folder_to_disk(folder)
+            _flush_folder(folder)
 
 
 def copy_whole(source: Path, target: Path) -> None:
@@ -148,11 +143,37 @@ def copy_whole(source: Path, target: Path) -> None:
         shutil.copyfileobj(file, part, 1 << 20)
 
 
+def _changed(new: Sequence[Path]) -> str:
+    """Say which files are new after a failure."""
+    if not new:
+        return "nothing was changed"
+    more = f" and {len(new) - 3} more" if len(new) > 3 else ""
+    return f"new: {', '.join(map(str, new[:3]))}{more}; the other outputs are unchanged"
+
+
+def _flush(file: BinaryIO) -> None:
+    """Bring a file's bytes to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    if os.name == "nt":
+        file.close()  # Windows renames no open file.
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make renames outlast a power failure, where folders can be opened."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _try_out(folder: Path) -> None:
     make_folder(folder)
     remove_leftovers(folder)
-    with ExitStack() as stack:
-        PartialFile(folder / "any", stack)
+    with temporary_file(folder):
+        pass
 
 
 def _reason(error: OSError) -> str:

@@ -1,0 +1,84 @@
+"""Outputs are old and whole, or new and whole; the message after a failure says which."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from conftest import refusal, tree
+
+from detector.storage import files, temporary
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), files.whole(path) as part:
+        part.write(b"half")
+        assert len(tree(tmp_path)) == 2
+        raise RuntimeError
+    assert tree(tmp_path).keys() == {"a.txt"}
+    assert path.read_text() == "old"
+    with files.whole(path) as part:
+        part.write(b"new")
+    assert path.read_text() == "new"
+    (tmp_path / "b.txt").write_text("")
+    assert path.stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
+def test_files_that_belong_together_are_written_all_or_none(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with refusal(r"c\.txt cannot be written: no such file or directory; nothing was changed"):
+        files.write_together({tmp_path / "a.txt": b"new", tmp_path / "nowhere" / "c.txt": b"new"})
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert tree(tmp_path).keys() == {"a.txt"}
+    files.write_together({tmp_path / "a.txt": b"new", tmp_path / "c.txt": b"new"})
+    assert (tmp_path / "a.txt").read_text() == (tmp_path / "c.txt").read_text() == "new"
+
+
+def test_a_rename_that_fails_names_the_files_that_are_new(tmp_path):
+    paths = [tmp_path / f"{name}.txt" for name in "abcdef"]
+    for path in paths:
+        path.write_text("old")
+    paths[2].unlink()
+    paths[2].mkdir()  # no file replaces a folder
+    with refusal(
+        r"c\.txt cannot be written: is a directory; new: \S+a\.txt, \S+b\.txt; the other outputs are unchanged"
+    ):
+        files.write_together(dict.fromkeys(paths, b"new"))
+    assert [path.read_text() for path in paths if path.is_file()] == ["new", "new", "old", "old", "old"]
+    assert not list(tmp_path.glob(temporary.NAME.format("*")))
+    paths[2].rmdir()
+    paths[4].unlink()
+    paths[4].mkdir()
+    with refusal(r"e\.txt cannot be written: .*c\.txt and 1 more; the other outputs are unchanged"):
+        files.write_together(dict.fromkeys(paths, b"newer"))
+    assert paths[5].read_text() == "old"
+
+
+def test_nothing_is_renamed_before_everything_is_on_the_disk(tmp_path, monkeypatch):
+    steps = []
+    replace, fsync = os.replace, os.fsync
+    monkeypatch.setattr(os, "replace", lambda *given: (steps.append("rename"), replace(*given)))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append("flush"), fsync(descriptor)))
+    files.write_together({tmp_path / name: b"new" for name in "abc"})
+    assert steps == ["flush"] * 3 + ["rename"] * 3 + ["flush"]
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    path = tmp_path / ("ü" * 120 + ".png")
+    files.write_together({path: b"new"})
+    assert path.read_bytes() == b"new"
+    with refusal("file name too long"):
+        files.require_writable(tmp_path / ("x" * 300))
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "file" / "a.png"):
+        with refusal(str(path)):
+            files.require_writable(path)
+    with refusal("is a file"):
+        files.require_folder(tmp_path / "file")
+    with refusal("--plot"):
+        files.require_outputs({"--plot": tmp_path / "a", "--model": tmp_path / "a"})
