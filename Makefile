@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage browser ray notebook pictures lint format bench bench-scale bench-figures bench-audit bench-large bench-cluster bench-lungs lungs torture fuzz errors audit-deps lock clean help
+.PHONY: demo test coverage browser ray notebook pictures lint format bench bench-scale bench-figures bench-audit bench-large bench-cluster bench-lungs lungs fault-injection fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -24,7 +24,7 @@ help:
 	@echo "make bench-cluster   install Ray, compare three nodes on this machine with a plain run (about 25 minutes)"
 	@echo "make bench-lungs   measure how well lungs are found, patients apart, and what it costs (about twenty minutes)"
 	@echo "make lungs   fit the lung decoder anew to masked radiographs (about ten minutes)"
-	@echo "make torture   install, kill, starve and damage every script 650 times, count what is lost (about an hour)"
+	@echo "make fault-injection   kill, starve and damage every script 650 times, count what is lost (about an hour; ARGS='--share 0.01' for less)"
 	@echo "make fuzz    install, give the readers a million hostile inputs (about ten minutes, Linux)"
 	@echo "make errors  install, write docs/errors.md anew from the tests"
 	@echo "make audit-deps   install, ask the advisory database about every dependency"
@@ -125,8 +125,8 @@ bench-lungs: $(VENV)/installed
 lungs: $(VENV)/installed
 	$(BIN)/python -m tools.lung_decoder $(ARGS)
 
-torture: $(VENV)/installed
-	$(BIN)/python -m tools.fault_injection
+fault-injection: $(VENV)/installed
+	$(BIN)/python -m tools.fault_injection $(ARGS)
 
 fuzz: $(VENV)/installed-tools
 	$(BIN)/python -m tools.fuzzing

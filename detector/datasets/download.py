@@ -1,4 +1,8 @@
-"""Fetch files over http(s): a few at a time, resuming, each one whole and checked before it counts."""
+"""Fetch files over http(s): a few at a time, resuming, each one whole and checked before it counts.
+
+Pooch has no limit of bytes or of time, saves the body of a redirect as the file, and checks files by known digests
+only, which a collection without digests does not have.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,15 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from detector import InputError
 from detector.command_line import progress
 from detector.storage.files import require_folder, whole
+
+if TYPE_CHECKING:
+    import requests
 
 AT_A_TIME = 4
 TRIES = 3
@@ -90,7 +98,7 @@ def _passes(path: Path, check: Callable[[bytes, Path], object]) -> bool:
     return True
 
 
-def _fetch(session: object, address: str, path: Path, check: Callable[[bytes, Path], object]) -> None:
+def _fetch(session: requests.Session, address: str, path: Path, check: Callable[[bytes, Path], object]) -> None:
     """Fetch one file; a body that breaks off is asked for again, as the session does with an answer that never came."""
     import requests
 
@@ -108,7 +116,7 @@ def _fetch(session: object, address: str, path: Path, check: Callable[[bytes, Pa
             time.sleep(0.2 * 2**attempt)
 
 
-def _receive(session: object, address: str) -> bytes:
+def _receive(session: requests.Session, address: str) -> bytes:
     start = time.monotonic()
     received = bytearray()
     with session.get(address, stream=True, timeout=TIMEOUT, allow_redirects=False) as answer:
@@ -125,7 +133,7 @@ def _receive(session: object, address: str) -> bytes:
     return bytes(received)
 
 
-def _piece(answer: object) -> bytes:
+def _piece(answer: requests.Response) -> bytes:
     import requests
     from urllib3.exceptions import HTTPError
 

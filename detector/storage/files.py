@@ -1,6 +1,7 @@
 """Write files whole or not at all; check where outputs go; digests.
 
-A file is written under a temporary name beside its target, flushed to the disk, and renamed with `os.replace`. A run that fails removes its temporary files; what a killed run left is removed when the next one checks the folder.
+A file is written under a temporary name beside its target, flushed to the disk, and renamed with `os.replace`. A run
+that fails removes its temporary files; what a killed run left is removed when the next one checks the folder.
 """
 
 from __future__ import annotations

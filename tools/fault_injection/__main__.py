@@ -1,4 +1,4 @@
-"""Disturb every script in every way that `faults` knows, and count what is lost: `make torture`."""
+"""Disturb every script in every way that `faults` knows, and count what is lost: `make fault-injection`."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="scripts whose names hold this")
     parser.add_argument("--kind", default="", help="faults whose names hold this")
     options = parser.parse_args()
-    base = Path(tempfile.mkdtemp(prefix="torture-"))
+    base = Path(tempfile.mkdtemp(prefix="faults-"))
     every = [job for job in jobs() if options.only in job.script]
     counts: dict[str, Counter[str]] = {}
     try:

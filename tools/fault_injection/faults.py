@@ -1,4 +1,4 @@
-"""The faults: each is a way to disturb a run of a script, and leaves the place mended for the next run."""
+"""The faults: each is a way to disturb a run of a script, and repairs the place for the next run."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class Mount:
     def __init__(self, folder: Path, size: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "torture", str(folder)]
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "faults", str(folder)]
         with suppress(FileNotFoundError):
             subprocess.run(command, capture_output=True, check=False)
 

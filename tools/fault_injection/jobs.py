@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -118,7 +119,8 @@ class Place:
 
     def command(self, script: str, arguments: list[str]) -> list[str]:
         """Return the command line of a script here."""
-        filled = [text.replace("{in}", str(self.inputs)).replace("{out}", str(self.out)) for text in arguments]
+        # Relative to `root`, where it runs: reports and records show the command, and must be the same in every place.
+        filled = [text.replace("{in}", str(self.inputs)).replace("{out}", self.out.name) for text in arguments]
         return [sys.executable, str(ROOT / script), *filled]
 
     @property
@@ -138,9 +140,9 @@ class Place:
         )
 
     def state(self) -> State:
-        """Return the output files with digests of what they say; how long a run took, and where, is left out."""
+        """Return the output files with digests of what they say; when a run was, and how long it took, is left out."""
         files = [path for path in self.out.rglob("*") if path.is_file()]
-        return {path.relative_to(self.out).as_posix(): _digest(path, self.root) for path in files}
+        return {path.relative_to(self.out).as_posix(): _digest(path) for path in files}
 
     def left_behind(self) -> list[str]:
         """Return what lies in the cache and the folder for temporary files and does not belong there."""
@@ -149,14 +151,21 @@ class Place:
         return found + [path.name for path in self.temporary.iterdir()]
 
 
-def _digest(path: Path, root: Path) -> str:
-    # A page shows the command that made it.
-    data = path.read_bytes().replace(str(root).encode(), b"") if path.suffix == ".html" else path.read_bytes()
+# Keys of JSON files that differ between two runs that do the same.
+DIFFER = ("created", "times")
+TIME = re.compile(rb"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?")
+
+
+def _digest(path: Path) -> str:
+    data = path.read_bytes()
+    if path.suffix == ".html":
+        data = TIME.sub(b"", data)
     if path.suffix == ".json":
         try:
             record = json.loads(data)
         except ValueError:
             return "not JSON"
-        record.pop("times", None)
+        for key in DIFFER if isinstance(record, dict) else ():
+            record.pop(key, None)
         data = json.dumps(record, sort_keys=True).encode()
     return hashlib.sha256(data).hexdigest()
