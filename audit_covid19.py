@@ -1,9 +1,9 @@
-"""Find out what a detector really learnt: the disease, or where its images come from."""
+"""Test whether a COVID-19 detector uses the lungs, or a shortcut such as the site that its images come from."""
 
 from __future__ import annotations
 
 import argparse
-import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 from detector.cluster.flags import add_ray, ray_options
@@ -22,13 +22,17 @@ from detector.command_line import (
 from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
+SETTINGS = ("recipe", "adjust", "class_weight", "epochs", "batch_size", "learning_rate", "rotations", "folds")
+SETTINGS += ("repeats", "pool", "positive_class", "clinical_columns", "seed")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser("Audit what a COVID-19 detector learns from a data set.", EXAMPLE)
+    parser = Parser("Test what a COVID-19 detector learns from a data set.", EXAMPLE)
     parser.add_argument("-d", "--dataset", type=Path, default=Path("dataset"), metavar="DIR", help="a folder per class")
-    parser.add_argument("-o", "--output", type=Path, default=Path("audit"), metavar="DIR", help="audit.json, audit.png")
-    parser.add_argument("--controls", type=Path, metavar="DIR", help="images of the positives' source, other findings")
+    parser.add_argument(
+        "-o", "--output-dir", type=Path, default=Path("audit"), metavar="DIR", help="audit.json, audit.png, report.html"
+    )
+    parser.add_argument("--controls", type=Path, metavar="DIR", help="other findings from the positives' site")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="lung masks by the images' names (default: found)")
     parser.add_argument(
         "--external",
@@ -36,7 +40,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="DIR",
-        help="class folders from elsewhere, for --model; repeatable",
+        help="external test set for --model: a folder per class; repeatable",
     )
     parser.add_argument(
         "-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="saved model"
@@ -45,57 +49,68 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add_recipe(parser)
     parser.add_argument("--folds", type=whole_number(2), default=5, metavar="K", help="folds of each experiment")
     parser.add_argument("--repeats", type=whole_number(1), default=3, metavar="R", help="repeats with other folds")
-    parser.add_argument("--positive", default="covid", metavar="CLASS", help="class that is told from the others")
-    parser.add_argument("--clinical", metavar="COLUMN,…", help="columns of manifest.csv to judge alone")
-    parser.add_argument("--timings", action="store_true", help="say where the time went")
+    parser.add_argument(
+        "--positive-class", default="covid", metavar="CLASS", help="class that is separated from the others"
+    )
+    parser.add_argument("--clinical-columns", metavar="COLUMN,…", help="columns of manifest.csv to evaluate alone")
+    parser.add_argument("--timings", action="store_true", help="print the time that each stage took")
     add_common(parser, tensorflow=True)
     add_ray(parser)
     options = parser.parse_args(arguments)
-    options.report = None if options.no_report else options.report or options.output / "report.html"
-    options.columns = [name.strip() for name in options.clinical.split(",")] if options.clinical else []
+    options.report = None if options.no_report else options.report or options.output_dir / "report.html"
     return options
 
 
 def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
+    columns = [name.strip() for name in (options.clinical_columns or "").split(",") if name.strip()]
+    positive = options.positive_class
     log = Log(options.quiet)
 
     from detector.audit import image_sets
     from detector.audit.comparison import Audit, Settings
-    from detector.audit.conclusion import LUNGS, conclude
-    from detector.audit.experiments import predicted_positive, run_experiments
+    from detector.audit.conclusion import LUNGS, Evidence, conclude
+    from detector.audit.experiments import controls_predicted_positive, run_experiments
     from detector.audit.external import evaluate_external, read_model
+    from detector.audit.shortcut_risk import shortcut_risks
     from detector.datasets import clinical
     from detector.images.occlusion import find_masks, require_same_shape
     from detector.reports import audit_outputs
+    from detector.reports.audit_outputs import AuditResult, Outputs
     from detector.training.extraction import open_dataset
 
     recipe = recipe_from(options)
-    audit_outputs.require_outputs(options.output, options.report)
-    sets = image_sets.load_image_sets(options.dataset, options.controls, options.external, options.positive)
-    clinical.fit(options.columns, [sets.dataset.images[row].row for row in sets.own])
+    outputs = Outputs(options.output_dir, options.report)
+    outputs.require_writable()
+    sets = image_sets.load_image_sets(options.dataset, options.controls, options.external, positive)
+    clinical.fit(columns, [sets.dataset.images[row].row for row in sets.own])
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}
     saved = read_model(options.model, recipe) if options.external else None
 
     extractor = open_dataset(sets.dataset, log, recipe=recipe, ray=ray_options(options), **extractor_options(options))
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
-    settings = Settings(
-        options.positive, recipe, options.adjust, options.folds, options.repeats, options.seed, options.columns
-    )
-    audit = Audit(extractor, sets, settings, masks)
+    settings = Settings(positive, recipe, options.adjust, options.folds, options.repeats, options.seed, columns)
+    # One progress bar for the whole audit: its forward passes show none.
+    audit = Audit(replace(extractor, log=Log(True)), sets, settings, masks)
+    if not audit.can_be_validated(sets.own):
+        audit.plan(audit.samples)  # says which class has too few patients
     with log.timed("experiments"):
-        results = run_experiments(audit)
-        called = predicted_positive(audit)
-        external = [evaluate_external(audit, name, rows, *saved) for name, rows in sets.external.items()]
-    results[-1:-1] = [one.result for one in external]
-    verdict = conclude(results, called, options.positive)
-    for line in audit_outputs.lines(results, external, called, audit.notes, options.positive):
+        results = run_experiments(audit, quiet=options.quiet)
+        external = [evaluate_external(audit, name, rows, saved) for name, rows in sets.external.items()]
+        results += [one.result for one in external]
+        called = controls_predicted_positive(audit)
+        risks = shortcut_risks(audit)
+    conclusion = conclude(Evidence(results, called, positive, audit.shares_sites()))
+    found = AuditResult(results, external, called, risks, conclusion)
+    for line in audit_outputs.lines(found, positive):
         say(line)
-    for line in textwrap.wrap(f"Verdict: {verdict}", 118):
-        say(line, GOOD if verdict.learnt == LUNGS else BAD)
-    audit_outputs.save(options, audit, results, external, called, verdict, log)
+    for line in audit_outputs.conclusion_lines(conclusion):
+        say(line, GOOD if conclusion.code == LUNGS else BAD)
+    audit_outputs.save(outputs, audit, found, {name: getattr(options, name) for name in SETTINGS}, log)
     log.tell_times(options.timings)
+    if options.report:
+        say(f"Report: {options.report}")
     return 0
 
 

@@ -66,10 +66,10 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     log = Log(options.quiet)
 
-    from detector.audit.check import Run
-    from detector.audit.checks import run_checks
-    from detector.audit.metrics import figures
+    from detector.audit.checks import Run
+    from detector.audit.metrics import Setting, compute_metrics
     from detector.audit.subgroups import subgroups
+    from detector.audit.validity import run_checks
     from detector.datasets import overview
     from detector.reports import training_outputs
     from detector.training import pipeline
@@ -88,18 +88,17 @@ def main(arguments: list[str] | None) -> int:
     samples = pipeline.compute_features(options, recipe, extractor, split, log)
     outcome = pipeline.fit_and_evaluate(options, recipe, extractor, samples, positive, split, log)
     with log.timed("evaluate"):
-        found = figures(extractor, outcome, positive, options.seed, options.prevalence)
-        table = subgroups(extractor, outcome, positive, options.seed)
+        setting = Setting(positive, options.seed, recipe.balanced, options.prevalence)
+        found = compute_metrics(extractor, outcome, setting)
+        table = subgroups(extractor, outcome, positive)
         say("\n".join(training_outputs.lines(options, extractor, outcome, found, table)))
         left_out = pipeline.leave_sources_out(options, recipe, extractor, positive, log)
         for one in left_out:
             say(one)
-        checks = run_checks(Run(extractor, outcome, found, positive, samples.groups, options.seed))
-        print("Can this number be believed?")
+        checks = run_checks(Run(extractor, outcome, found, recipe, positive, samples.groups, options.seed))
+        print("Validity checks")
         for check in checks:
-            say(f"  {check.short if options.report else check}", BAD if check.alarming else "")
-        if options.report:
-            log.info(f"why each matters, and what to do about it: {options.report}")
+            say(f"  {check}", BAD if check.warns else "")
     training_outputs.save(options, split.kind, extractor, outcome, found, table, left_out, checks, log)
     log.tell_times(options.timings)
     return 0

@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT, inside, refused, script
+from detector.audit.check import Check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_radiographs import dicom
 
-from detector.audit.check import Check
 from detector.images import phantom
 from detector.inference import prediction
 from detector.reports import html_report, prediction_page, training_page

@@ -1,4 +1,4 @@
-"""What tells the classes without a look at the chest: the films' edge, and what manifests know of film and patient."""
+"""Baselines: what predicts the class without the chest, or without the image."""
 
 from __future__ import annotations
 
@@ -6,47 +6,56 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from detector.audit.comparison import Audit
-from detector.audit.linear_baseline import area_or_why, border_matrix, indicators, site_area
+from detector.audit.comparison import Audit, Finding
+from detector.audit.linear_baseline import border_matrix, indicators, linear_auc, metadata_auc, property_matrix
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
-from detector.statistics.roc import Area
+from detector.statistics.metric import FEWEST, Metric
 
-FEWEST = 10  # images of each class of which something must be known
+# Of which images something is known, and columns of numbers that say what.
 Known = tuple[np.ndarray, np.ndarray]
 
 
-def border(audit: Audit, name: str) -> Area | str:
-    """Tell the classes by the outer tenth of the films, where no lung is."""
+def border(audit: Audit) -> Finding:
+    """Predict the class from the outer 10 % of the images, where no lung is."""
+    return Finding(_linear(audit, audit.sets.own, border_matrix(audit.own_properties)))
+
+
+def file_properties(audit: Audit) -> Finding:
+    """Predict the class from size, shape, format, colour and brightness of the files."""
+    return Finding(_linear(audit, audit.sets.own, property_matrix(audit.own_properties)))
+
+
+def metadata(audit: Audit) -> Finding:
+    """Predict the class from site and view."""
     own = audit.sets.own
-    return linear(audit, own, border_matrix([audit.extractor.properties[row] for row in own]))
+    positive, patients = audit.is_positive(own), audit.extractor.patients[own]
+    return Finding(metadata_auc(audit.own_images, positive, patients, audit.settings.seed))
 
 
-def site(audit: Audit, name: str) -> Area | str:
-    """Tell the classes by site and view."""
-    own = audit.sets.own
-    images = [audit.extractor.dataset.images[row] for row in own]
-    return site_area(images, audit.is_positive(own), audit.extractor.patients[own], audit.settings.seed)
-
-
-def view(audit: Audit, name: str) -> Area | str:
-    """Tell the classes by the view."""
+def view(audit: Audit) -> Finding:
+    """Predict the class from the view."""
     return _where_known(audit, known_views)
 
 
-def sex(audit: Audit, name: str) -> Area | str:
-    """Tell the classes by the patients' sex."""
+def sex(audit: Audit) -> Finding:
+    """Predict the class from the patients' sex."""
     return _where_known(audit, known_sexes)
 
 
-def age(audit: Audit, name: str) -> Area | str:
-    """Tell the classes by the patients' age, and its square: the ill may be the oldest and the youngest."""
+def age(audit: Audit) -> Finding:
+    """Predict the class from the patients' age and its square: patients may be the oldest and the youngest."""
     return _where_known(audit, known_ages)
 
 
-def linear(audit: Audit, rows: np.ndarray, columns: np.ndarray) -> Area | str:
-    """Return how well a straight line through columns of numbers tells the classes."""
-    return area_or_why(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
+def clinical_columns(audit: Audit) -> Finding | None:
+    """Predict the class from clinical columns of the manifest; None where none were asked for."""
+    if not audit.settings.clinical:
+        return None
+    table = [image.row for image in audit.own_images]
+    # Encoded on all images: for a linear model, standardising with or without the held-out ones makes no difference.
+    columns = clinical.encode(clinical.fit(audit.settings.clinical, table), table)
+    return Finding(_linear(audit, audit.sets.own, columns))
 
 
 def known_views(images: Sequence[Image]) -> Known:
@@ -68,14 +77,24 @@ def known_ages(images: Sequence[Image]) -> Known:
     return rows, np.stack([years, years**2], axis=1)
 
 
-def _where_known(audit: Audit, known: Callable[[Sequence[Image]], Known]) -> Area | str:
-    """Tell the classes by something that manifests may know, among the images of which it is known."""
-    rows, columns = known([audit.extractor.dataset.images[row] for row in audit.sets.own])
+def _linear(audit: Audit, rows: np.ndarray, columns: np.ndarray) -> Metric:
+    return linear_auc(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
+
+
+def _where_known(audit: Audit, known: Callable[[Sequence[Image]], Known]) -> Finding:
+    """Predict the class from something that manifests may know, among the images of which it is known."""
+    rows, columns = known(audit.own_images)
     own = audit.sets.own[rows]
     truth = audit.is_positive(own)
     if min(truth.sum(), (~truth).sum()) < FEWEST:
-        return f"undefined, known of {truth.sum()} positives and {(~truth).sum()} others"
-    return linear(audit, own, columns)
+        return Finding(
+            Metric.unavailable(
+                f"known of {truth.sum()} v {(~truth).sum()} images; {FEWEST} v {FEWEST} are needed",
+                int(truth.sum()),
+                int((~truth).sum()),
+            )
+        )
+    return Finding(_linear(audit, own, columns))
 
 
 def _indicators(values: Sequence[str]) -> Known:

@@ -1,30 +1,79 @@
-"""The checks of "Can this number be believed?": what a run can see for free of its own result.
-
-A check is a function of `Run` that returns a `Check`, or None where it has nothing to say.
-"""
+"""A validity check of a training run: what it looks at, and what it finds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from detector.audit.check import Check, Run
-from detector.audit.data_checks import border, children, duplicates, properties, source, views
-from detector.audit.result_checks import calibration, imbalance, size
+import numpy as np
 
-# In the order in which they are printed.
-CHECKS: Sequence[Callable[[Run], Check | None]] = (
-    size,
-    source,
-    views,
-    properties,
-    border,
-    duplicates,
-    children,
-    imbalance,
-    calibration,
-)
+from detector.statistics.metric import Metric
+from detector.training.evaluation_result import Outcome
+from detector.training.extraction import FeatureExtractor
+from detector.training.recipes import Recipe
+
+Status = Literal["pass", "warn", "not_assessed"]
+PASS, WARN, NOT_ASSESSED = "pass", "warn", "not_assessed"
 
 
-def run_checks(run: Run) -> list[Check]:
-    """Return what every check says of a run."""
-    return [found for check in CHECKS if (found := check(run)) is not None]
+@dataclass(frozen=True)
+class Check:
+    """One line of "Validity checks".
+
+    Attributes
+    ----------
+    id : str
+        Stable, such as ``"image_border"``.
+    status : {"pass", "warn", "not_assessed"}
+        Not assessed: nothing is known that would tell.
+    message : str
+        What was found.
+    recommendation : str
+        What to run or do about it; empty where there is nothing to do.
+    """
+
+    id: str
+    status: Status
+    message: str
+    recommendation: str = ""
+
+    @property
+    def title(self) -> str:
+        """The id in words."""
+        return self.id.replace("_", " ")
+
+    @property
+    def warns(self) -> bool:
+        """Whether the check is a reason for doubt."""
+        return self.status == WARN
+
+    def __str__(self) -> str:
+        status = "n/a" if self.status == NOT_ASSESSED else self.status
+        return f"{status:<4}  {self.title:<18}  {self.message}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the checks look at.
+
+    Attributes
+    ----------
+    extractor : FeatureExtractor
+    outcome : Outcome
+    metrics : dict of str to Metric
+        As `detector.audit.metrics.compute_metrics` returns them.
+    recipe : TutorialRecipe or ProbeRecipe
+    positive : int
+        Index of the positive class.
+    groups : ndarray of shape (n,)
+        What the split kept whole.
+    seed : int
+    """
+
+    extractor: FeatureExtractor
+    outcome: Outcome
+    metrics: dict[str, Metric]
+    recipe: Recipe
+    positive: int
+    groups: np.ndarray
+    seed: int

@@ -1,22 +1,25 @@
-"""What the experiments of an audit are made of: images, parts of them hidden, told apart in training's own way."""
+"""What the experiments of an audit are made of: images, parts of them masked out, classified in training's own way."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from detector import InputError
 from detector.audit.image_sets import ImageSets
-from detector.audit.linear_baseline import area_or_why
+from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate
 from detector.audit.metrics import Scored
-from detector.images.inspection import first_names
-from detector.images.lungs import coarse, describe, surroundings
-from detector.images.occlusion import WITHOUT_LUNGS, Occlusion
-from detector.statistics import split
-from detector.statistics.roc import Area, patient_area
+from detector.datasets.dataset import Image
+from detector.images.inspection import ImageProperties, first_names
+from detector.images.lungs import describe
+from detector.images.occlusion import Occlusion
+from detector.statistics.metric import Metric
+from detector.statistics.roc import roc_auc
+from detector.statistics.split import FoldPlan, draw_folds, folds
 from detector.statistics.strata import comparable
 from detector.training import crossvalidation
 from detector.training.extraction import FeatureExtractor
@@ -47,9 +50,25 @@ class Settings:
     clinical: Sequence[str] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
+class Finding:
+    """What an experiment found.
+
+    Attributes
+    ----------
+    metric : Metric
+        The ROC AUC, or why there is none.
+    notes : tuple of str
+        What has to be said beside it.
+    """
+
+    metric: Metric
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Audit:
-    """An audit under way.
+    """The images and settings of an audit, and what several experiments look at: computed by the first that asks.
 
     Attributes
     ----------
@@ -60,19 +79,42 @@ class Audit:
     masks : dict of str to Path
         Lung masks by the image's stem; empty for none. Where both sides of an experiment have enough of them, it is
         made on the images that have one; else on lungs that are found here, of both sides alike: masks of two makers
-        would tell the classes apart by themselves.
-    notes : list of str
-        What has to be said beside the figures.
-    scored : Scored or None
-        What heads said of the data set in the first experiment, for those that look at it again.
+        would separate the classes by themselves.
     """
 
     extractor: FeatureExtractor
     sets: ImageSets
     settings: Settings
     masks: dict[str, Path]
-    notes: list[str] = field(default_factory=list)
-    scored: Scored | None = None
+
+    @functools.cached_property
+    def samples(self) -> FeatureSet:
+        """Features of the data set's images as they are; class 0 is the positive one."""
+        return feature_set(self, self.sets.own, self.settings.positive, None)
+
+    @functools.cached_property
+    def scored(self) -> Scored:
+        """Out-of-fold scores of the data set's images as they are."""
+        samples = self.samples
+        scores, plan = out_of_fold_scores(self, samples, self.plan(samples))
+        return Scored(scores, samples.labels == 0, samples.groups, samples.strata, plan.folds)
+
+    @functools.cached_property
+    def border(self) -> Baseline:
+        """Out-of-fold scores of the border of the data set's images."""
+        own = self.sets.own
+        columns = border_matrix(self.own_properties)
+        return cross_validate(columns, self.is_positive(own), self.extractor.patients[own], self.settings.seed)
+
+    @property
+    def own_images(self) -> list[Image]:
+        """The data set's images."""
+        return [self.extractor.dataset.images[row] for row in self.sets.own]
+
+    @property
+    def own_properties(self) -> list[ImageProperties]:
+        """The properties of the data set's images."""
+        return [self.extractor.properties[row] for row in self.sets.own]
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the classes of some images, by name."""
@@ -90,13 +132,51 @@ class Audit:
         """Return the data set's images of the other classes."""
         return self.sets.own[~self.is_positive(self.sets.own)]
 
-    def recipe_for(self, labels: np.ndarray, strata: np.ndarray, classes: int, sides: Sequence[np.ndarray]) -> Recipe:
+    def shares_sites(self) -> bool:
+        """Say whether most images of each side are of sites that have images of both sides."""
+        sites = {True: [], False: []}
+        for image in self.own_images:
+            sites[image.label == self.settings.positive].append(image.site)
+        both = set(sites[True]) & set(sites[False]) - {""}
+        return all(sum(site in both for site in side) > len(side) / 2 for side in sites.values())
+
+    def plan(self, samples: FeatureSet, repeats: int | None = None, repeat: int = 0) -> FoldPlan:
+        """Draw the folds of an experiment.
+
+        Parameters
+        ----------
+        samples : FeatureSet
+        repeats : int, optional
+            By default those of the settings.
+        repeat : int
+            The first of them.
+        """
+        settings = self.settings
+        seed = (
+            settings.seed if not repeat else int(np.random.SeedSequence([settings.seed, repeat]).generate_state(1)[0])
+        )
+        return draw_folds(
+            samples.labels, samples.groups, samples.classes, settings.folds, repeats or settings.repeats, seed
+        )
+
+    def recipe_for(self, samples: FeatureSet, sides: Sequence[np.ndarray]) -> Recipe:
         """Return the recipe for a comparison: adjusted if so asked, or if every one of its training sides can be."""
         recipe = self.settings.recipe
         if not isinstance(recipe, ProbeRecipe) or self.settings.adjust == "none":
             return recipe
-        everywhere = [np.arange(len(labels)), *sides]
-        return replace(recipe, adjusted=all(comparable(labels[rows], strata[rows], classes) for rows in everywhere))
+        everywhere = [np.arange(len(samples.labels)), *sides]
+        classes = len(samples.classes)
+        possible = (comparable(samples.labels[rows], samples.strata[rows], classes) for rows in everywhere)
+        return replace(recipe, adjusted=all(possible))
+
+    def can_be_validated(self, rows: np.ndarray) -> bool:
+        """Say whether both sides of some images have enough patients for the folds."""
+        labels = (~self.is_positive(rows)).astype(int) if len(rows) else np.zeros(0, int)
+        try:
+            folds(labels, self.extractor.patients[rows], ["positive", "others"], self.settings.folds, 0)
+        except InputError:
+            return False
+        return True
 
 
 def feature_set(
@@ -109,92 +189,64 @@ def feature_set(
     return extract(audit.extractor, audit.settings.recipe, classes, labels, rows, audit.settings.seed, hide=hide)
 
 
-def compare(
-    audit: Audit, name: str, rows: np.ndarray, positive: str | None = None, part: str | None = None
-) -> Area | str:
-    """Cross-validate on images, with their lungs hidden or nothing but these shown.
+def compare(audit: Audit, rows: np.ndarray, positive: str | None = None, part: str | None = None) -> Finding:
+    """Cross-validate on images, with their lungs masked out or nothing but these shown.
 
     Parameters
     ----------
     audit : Audit
-    name : str
-        Of the experiment.
     rows : ndarray of int
         Which images.
     positive : str, optional
-        The class that is told from all others.
+        The class that is separated from all others.
     part : {"around both lungs", "lungs only", "outline"}, optional
         What is shown; by default everything.
 
     Returns
     -------
-    Area or str
-        Why there is none.
+    Finding
     """
-    hide = None
+    hide, notes = None, ()
     if part is not None:
-        rows, hide = _occlusion(audit, name, rows, part)
-        if not _can_be_validated(audit, rows):
-            return f"undefined, lungs were found in {len(rows)} images only"
-    audit.extractor.log.info(f"{name}: {len(rows)} images...")
-    return cross_validated(audit, feature_set(audit, rows, positive or audit.settings.positive, hide))
+        rows, hide, notes = occlusion(audit, rows, part)
+        if not audit.can_be_validated(rows):
+            return Finding(too_few_lungs(rows))
+    return Finding(cross_validated(audit, feature_set(audit, rows, positive or audit.settings.positive, hide)), notes)
 
 
-def cross_validated(audit: Audit, samples: FeatureSet, repeats: int | None = None) -> Area:
-    """Return the area under the ROC curve of the first class, out of fold."""
-    scores = out_of_fold_scores(audit, samples, repeats or audit.settings.repeats)
-    return patient_area(scores, samples.labels == 0, samples.groups, audit.settings.seed)
+def too_few_lungs(rows: np.ndarray) -> Metric:
+    """Return the metric of an experiment on lungs that are found in too few images."""
+    return Metric.unavailable(f"lungs were found in {len(rows)} images only, too few for the folds")
 
 
-def out_of_fold_scores(audit: Audit, samples: FeatureSet, repeats: int) -> np.ndarray:
-    """Return the probability of the first class, out of fold, shape (repeats, n)."""
-    settings = audit.settings
-    sides = [
-        train
-        for repeat in range(repeats)
-        for train, _ in split.folds(
-            samples.labels, samples.groups, samples.classes, settings.folds, settings.seed + repeat
-        )
-    ]
-    recipe = audit.recipe_for(samples.labels, samples.strata, len(samples.classes), sides)
-    found = crossvalidation.out_of_fold(
-        samples, 0, recipe, settings.folds, repeats, settings.seed, quiet=audit.extractor.log.quiet
-    )
-    return found.probabilities[..., 0]
+def cross_validated(audit: Audit, samples: FeatureSet, plan: FoldPlan | None = None) -> Metric:
+    """Return the ROC AUC of the first class, out of fold."""
+    scores, plan = out_of_fold_scores(audit, samples, plan or audit.plan(samples))
+    return roc_auc(scores, samples.labels == 0, samples.groups, plan.folds)
 
 
-def hidden_shape(audit: Audit, name: str) -> Area | str:
-    """Tell the classes by the shape of what is blacked out where lungs are: it follows the disease, too."""
-    rows, hide = _occlusion(audit, name, audit.sets.own, WITHOUT_LUNGS, quiet=True)
-    if not _can_be_validated(audit, rows):
-        return f"undefined, lungs were found in {len(rows)} images only"
-    columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, hide)])
-    return area_or_why(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
+def out_of_fold_scores(audit: Audit, samples: FeatureSet, plan: FoldPlan) -> tuple[np.ndarray, FoldPlan]:
+    """Return the probability of the first class, out of fold, shape (repeats, n), and the folds."""
+    recipe = audit.recipe_for(samples, plan.training_sides)
+    found = crossvalidation.out_of_fold(samples, 0, recipe, plan)
+    return found.predictions.probabilities[..., 0], plan
 
 
-def _occlusion(
-    audit: Audit, name: str, rows: np.ndarray, part: str, quiet: bool = False
-) -> tuple[np.ndarray, Occlusion]:
-    """Return the images of an occlusion experiment and what hides: masks if both sides have enough, or lungs found."""
-    notes: list[str] = [] if quiet else audit.notes
+def occlusion(audit: Audit, rows: np.ndarray, part: str) -> tuple[np.ndarray, Occlusion, tuple[str, ...]]:
+    """Return the images of an occlusion experiment, what is masked out, and what has to be said.
+
+    Masks from files are used where both sides have enough of them, else lungs that are found.
+    """
+    notes: list[str] = []
     masked = np.array([row for row in rows if audit.extractor.dataset.images[row].path.stem in audit.masks], int)
-    if _can_be_validated(audit, masked):
+    if audit.can_be_validated(masked):
         if len(masked) < len(rows):
-            notes.append(f"{name}: only the {len(masked)} of {len(rows)} images that have a lung mask")
-        return masked, Occlusion(part, audit.masks)
+            notes.append(f"only the {len(masked)} of {len(rows)} images that have a lung mask")
+        return masked, Occlusion(part, audit.masks), tuple(notes)
     if audit.masks:
-        notes.append(f"{name}: lungs as they are found here, since one side has no masks, or too few")
-    found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)])
+        notes.append("lungs as they are found here, since one side has no masks, or too few")
+    found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)], bool)
     if not found.all():
         names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
-        notes.append(f"{name}: without {first_names(names)}, in which no lungs were found")
-    return rows[found], Occlusion(part)
-
-
-def _can_be_validated(audit: Audit, rows: np.ndarray) -> bool:
-    labels = (~audit.is_positive(rows)).astype(int) if len(rows) else np.zeros(0, int)
-    try:
-        split.folds(labels, audit.extractor.patients[rows], ["positive", "others"], audit.settings.folds, 0)
-    except InputError:
-        return False
-    return True
+        notes.append(f"without {first_names(names)}, in which no lungs were found")
+    return rows[found], Occlusion(part), tuple(notes)

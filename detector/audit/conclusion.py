@@ -1,183 +1,279 @@
-"""What an audit's figures say, in plain words: every rule, with its threshold and where it comes from, in one place."""
+"""What an audit's metrics say: every rule, with its threshold and where it comes from, in one place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.audit.experiments import (
     AGE,
     ALIKE,
     BORDER,
-    DISEASE,
-    DISEASE_ONLY,
-    HOLE,
-    ONLY,
-    OUTLINE,
+    CONTROLS_V_OTHERS,
+    EXTERNAL,
+    FILES,
+    FULL,
+    LUNG_MASK,
+    LUNGS_ALONE,
+    MASKED_OUT,
+    MASKED_REGION,
+    METADATA,
+    PERMUTED,
+    SAME_SITE,
+    SAME_SITE_LUNGS,
     SEX,
-    SHUFFLED,
-    SITE,
-    SOURCES,
-    TRAINED,
-    TRAITS,
     VIEW,
-    WITHOUT,
     Result,
 )
-from detector.statistics.intervals import Proportion
-from detector.statistics.roc import Area
+from detector.statistics.metric import Metric
 
 CHANCE = 0.5
 # Half of what lies above chance: a classifier that keeps more of it than it loses did not need what was taken away.
 # The experiment is Maguolo and Nanni's (Information Fusion 76, 2021); this line is drawn here.
 KEPT = 0.5
 # "Excellent" discrimination begins at 0.8 (Hosmer, Lemeshow, Sturdivant, "Applied Logistic Regression", 2013, 5.2.4).
-# Sources that are told apart at 0.8 leave little for the disease to add.
+# Sites that are separated at 0.8 leave little for the disease to add.
 EXCELLENT = 0.8
-# More than half of the controls called positive: a coin would call fewer. DeGrave, Janizek and Lee (Nature Machine
-# Intelligence 3, 2021) show the same failure on hospitals.
+# More than half of the controls predicted positive: a coin would predict fewer. DeGrave, Janizek and Lee (Nature
+# Machine Intelligence 3, 2021) show the same failure on hospitals.
 MOST = 0.5
-# A fall by this much, on images that differ in source only, is more than folds make (their spread is about 0.02 here).
+# A fall by this much, on images that differ in site only, is more than folds make (their spread is about 0.02 here).
 FALL = 0.1
+# What holds no pixel of the lungs predicts the class when the lower end of its interval lies above this: several such
+# experiments are looked at, and of as many intervals one misses 0.5 by luck now and then.
+PREDICTS = 0.55
+# An interval wider than this settles nothing that half of what lies above chance could.
+WIDE = 0.2
 
-# What holds no pixel of the lungs tells the classes when the lower end of its interval lies above this: several such
-# rows are looked at, and of as many intervals one misses 0.5 by luck now and then. Judged in docs/truth.md.
-TELLS = 0.55
-FOREIGN = (BORDER, SITE, VIEW, SEX, AGE)
-UNSETTLED = "these experiments do not settle what this model learnt;"
-
-UNSOUND, NOTHING, SOURCE, LUNGS, OPEN = "harness unsound", "nothing learnt", "source", "lungs", "open"
-BOTH = "both"
+# Baselines that hold nothing of the lungs. Those of the file are not among them: brightness follows the disease, too.
+FOREIGN = (BORDER, METADATA, VIEW, SEX, AGE)
+LEAKAGE, NO_SIGNAL, SHORTCUT, MIXED = "leakage_suspected", "no_signal", "shortcut", "mixed"
+LUNGS, INCONCLUSIVE = "lungs", "inconclusive"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What was learnt, and the sentences that carry it.
+class Evidence:
+    """What a conclusion is drawn from.
 
     Attributes
     ----------
-    learnt : {"harness unsound", "nothing learnt", "source", "both", "lungs", "open"}
-    conclusion : str
-    reasons : list of str
-        Each with its figures.
+    results : sequence of Result
+    controls_positive : Metric or None
+        Share of same-site controls that are predicted positive.
+    positive : str
+        The positive class.
+    shared_sites : bool
+        Whether both classes come from the same sites, so that controls of the same site would add nothing.
     """
 
-    learnt: str
-    conclusion: str
+    results: Sequence[Result]
+    controls_positive: Metric | None
+    positive: str
+    shared_sites: bool = False
+
+    def __getitem__(self, name: str) -> Metric | None:
+        """Return the metric of an experiment; None where it was not made or cannot be computed."""
+        return self.metrics.get(name)
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The available metrics by the id of their experiment."""
+        return {one.id: one.metric for one in self.results if one.metric.available}
+
+    def title(self, name: str) -> str:
+        """Return the title of an experiment."""
+        return next(one.title for one in self.results if one.id == name)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What was learnt, in one sentence, and the findings that carry it.
+
+    Attributes
+    ----------
+    code : {"leakage_suspected", "no_signal", "shortcut", "mixed", "lungs", "inconclusive"}
+    message : str
+    reasons : list of str
+        Each with its metrics.
+    carried_by : list of str
+        Ids of the experiments that the reasons rest on.
+    """
+
+    code: str
+    message: str
     reasons: list[str]
+    carried_by: list[str]
 
     def __str__(self) -> str:
         reasons = "; ".join(self.reasons)
-        return f"{reasons[:1].upper()}{reasons[1:]}: {self.conclusion}" if reasons else self.conclusion
+        return f"{self.message} {reasons[:1].upper()}{reasons[1:]}." if reasons else self.message
+
+    def as_json(self) -> dict[str, object]:
+        """Return the conclusion as it stands in a JSON file."""
+        return {name: getattr(self, name) for name in ("code", "message", "reasons", "carried_by")}
 
 
-def kept(part: Area, whole: Area) -> float:
+@dataclass(frozen=True)
+class Reason:
+    """A finding, and the experiments that it rests on."""
+
+    text: str
+    ids: tuple[str, ...]
+
+
+def kept(part: Metric, whole: Metric) -> float:
     """Return the share of what lies above chance that is left."""
     return (part.value - CHANCE) / (whole.value - CHANCE)
 
 
-def conclude(results: Sequence[Result], called: Proportion | None, positive: str) -> Verdict:
-    """Return what the figures of an audit say.
+def conclude(evidence: Evidence) -> Conclusion:
+    """Return what the metrics of an audit say.
+
+    The order of the rules: is the audit sound, is there a shortcut without the lungs, is there a signal at all, do the
+    lungs carry it, and is it known?
 
     Parameters
     ----------
-    results : sequence of Result
-    called : Proportion or None
-        Share of controls that the detector calls positive.
-    positive : str
+    evidence : Evidence
 
     Returns
     -------
-    Verdict
+    Conclusion
     """
-    by_name = {result.name: result.auc for result in results}
-    trained, shuffled = by_name[TRAINED], by_name.get(SHUFFLED)
-    if shuffled and not shuffled.low <= CHANCE <= shuffled.high:
-        return Verdict(
-            UNSOUND,
-            "something leaks the answer, so no other figure of this audit means anything.",
-            [f"shuffled labels are told apart (AUC {figures(shuffled)})"],
+    whole, permuted = evidence[FULL], evidence[PERMUTED]
+    if permuted and not permuted.low <= CHANCE <= permuted.high:
+        reason = Reason(f"permuted labels are predicted with ROC AUC {permuted}", (PERMUTED,))
+        return _conclusion(
+            LEAKAGE, "Something leaks the classes, so no other metric of this audit means anything.", [reason]
         )
-    if trained.low <= CHANCE:
-        return Verdict(
-            NOTHING,
-            "it cannot be shown that this model learnt anything; it needs more images.",
-            [f"the AUC of the trained detector, {figures(trained)}, may be chance"],
-        )
-    against = _reasons_for_source(by_name, called, positive)
+    if whole is None or whole.low <= CHANCE:
+        return _without_signal(evidence, whole)
+    against = _reasons_for_site(evidence, whole)
     if against:
-        what = "the collection" if called or SOURCES in by_name else "something outside of the lungs"
-        return Verdict(SOURCE, f"this model recognises {what}, not the disease.", against)
-    without, only = by_name.get(WITHOUT), by_name.get(ONLY)
-    beside = _tells_without_the_lungs(by_name)
+        what = "site" if evidence.controls_positive or evidence[CONTROLS_V_OTHERS] else "something outside the lungs"
+        return _conclusion(SHORTCUT, f"This model recognises {what}, not the disease.", against)
+    beside, only = _predicts_without_lungs(evidence), evidence[LUNGS_ALONE]
     if beside and only and only.low > CHANCE:
-        return Verdict(
-            BOTH,
-            "the lungs and the way the films were made both tell the classes, and they cannot be told apart here.",
-            [f"of AUC {trained.value:.2f}, {only.value:.2f} is left with nothing but the lungs", *beside],
+        first = Reason(
+            f"of ROC AUC {whole.value:.2f}, {only.value:.2f} is left in the lungs alone", (FULL, LUNGS_ALONE)
+        )
+        return _conclusion(
+            MIXED,
+            "Both the lungs and something outside them predict the class, and this data set cannot separate the two.",
+            [first, *beside],
         )
     if beside:
-        return Verdict(SOURCE, "this model recognises something outside of the lungs, not the disease.", beside)
-    if not without or not only:
-        return Verdict(OPEN, f"{UNSETTLED} lungs could not be found in enough of the images.", [])
-    shares = f"of AUC {trained.value:.2f}, {without.value:.2f} is left without the lungs and {only.value:.2f}"
-    if kept(without, trained) < KEPT and only.low > CHANCE and kept(only, trained) >= KEPT:
-        quiet = [f"{name} reaches {by_name[name].value:.2f}" for name in (BORDER, TRAITS) if name in by_name]
-        return Verdict(
-            LUNGS,
-            "what this model uses is in the lungs, and nothing found here speaks against it.",
-            [f"{shares} with nothing else", *quiet],
+        return _conclusion(SHORTCUT, "This model recognises something outside the lungs, not the disease.", beside)
+    without = evidence[MASKED_OUT]
+    if without and only and kept(without, whole) < KEPT and only.low > CHANCE and kept(only, whole) >= KEPT:
+        return _conclusion(
+            LUNGS, "The signal that this model uses is in the lungs; no shortcut was found.", _known(evidence)
         )
-    return Verdict(OPEN, f"{UNSETTLED} controls of the same source would (--controls).", [f"{shares} in them"])
+    return _conclusion(
+        INCONCLUSIVE,
+        f"These experiments do not show what this model learnt. {_missing(evidence)}",
+        _known(evidence),
+    )
 
 
-def tells_around_the_lungs(by_name: dict[str, Area]) -> bool:
-    """Say whether what is left without the lungs tells the classes, and surely better than shapes do.
+def _conclusion(code: str, message: str, reasons: Sequence[Reason]) -> Conclusion:
+    ids = dict.fromkeys(name for reason in reasons for name in reason.ids)
+    return Conclusion(code, message, [reason.text for reason in reasons], list(ids))
 
-    Opacities at a lung's border move the border that is found, and with it the hole: what the hole's shape tells, and
-    what a network reads from the lungs' outline, may be the disease. Surely: the intervals do not meet.
+
+def _without_signal(evidence: Evidence, whole: Metric | None) -> Conclusion:
+    """Conclude where the model itself may be chance: baselines first, since more images would not mend these."""
+    foreign = [name for name in (*FOREIGN, FILES) if (area := evidence[name]) and area.low > PREDICTS]
+    reasons = [
+        Reason(f"{evidence.title(name)} predicts the class with ROC AUC {evidence[name]}", (name,)) for name in foreign
+    ]
+    if whole is None:
+        unknown = next((one.metric.reason for one in evidence.results if one.id == FULL), "it was not computed")
+        own = Reason(f"the full image's ROC AUC is not estimable: {unknown}", (FULL,))
+    else:
+        own = Reason(f"the full image's ROC AUC is {whole}, which may be chance", (FULL,))
+    if foreign:
+        return _conclusion(
+            SHORTCUT,
+            "The data set itself gives the class away without the lungs, though this model did not learn it; more "
+            "images of this kind would not help.",
+            [*reasons, own],
+        )
+    if whole is None:
+        return _conclusion(INCONCLUSIVE, "Too few images to conclude anything; add images of other patients.", [own])
+    if whole.high < CHANCE:
+        return _conclusion(NO_SIGNAL, "This model is worse than chance: check whether the labels are swapped.", [own])
+    return _conclusion(NO_SIGNAL, "This model is not shown to have learnt anything; it needs more images.", [own])
+
+
+def predicts_around_the_lungs(evidence: Evidence) -> bool:
+    """Say whether what is left without the lungs predicts the class, and clearly better than shapes do.
+
+    Opacities at a lung's border move the border that is found, and with it the masked region: what its shape predicts,
+    and what a network reads from the lung mask, may be the disease. Clearly: the intervals do not meet.
     """
-    shapes = [by_name[name].high for name in (HOLE, OUTLINE) if name in by_name]
-    return WITHOUT in by_name and by_name[WITHOUT].low > max([TELLS, *shapes])
+    shapes = [area.high for name in (MASKED_REGION, LUNG_MASK) if (area := evidence[name])]
+    without = evidence[MASKED_OUT]
+    return without is not None and without.low > max([PREDICTS, *shapes])
 
 
-def _tells_without_the_lungs(by_name: dict[str, Area]) -> list[str]:
-    """Return what tells the classes by itself, though no pixel of the lungs goes into it."""
-    telling = [(name, by_name[name]) for name in FOREIGN if name in by_name and by_name[name].low > TELLS]
-    if tells_around_the_lungs(by_name):
-        telling.insert(0, (WITHOUT, by_name[WITHOUT]))
-    reasons = [f"{name} reaches AUC {figures(area)}" for name, area in telling]
-    if reasons and (alike := by_name.get(ALIKE)):
-        reasons.append(f"among alike films the AUC is {figures(alike)}")
+def _predicts_without_lungs(evidence: Evidence) -> list[Reason]:
+    """Return what predicts the class by itself, though no pixel of the lungs goes into it."""
+    names = [name for name in FOREIGN if (area := evidence[name]) and area.low > PREDICTS]
+    if predicts_around_the_lungs(evidence):
+        names.insert(0, MASKED_OUT)
+    reasons = [Reason(f"{evidence.title(name)}: ROC AUC {evidence[name]}", (name,)) for name in names]
+    if reasons and (alike := evidence[ALIKE]):
+        reasons.append(Reason(f"{evidence.title(ALIKE)}: ROC AUC {alike}", (ALIKE,)))
     return reasons
 
 
-def _reasons_for_source(by_name: dict[str, Area], called: Proportion | None, positive: str) -> list[str]:
-    trained, without = by_name[TRAINED], by_name.get(WITHOUT)
+def _reasons_for_site(evidence: Evidence, whole: Metric) -> list[Reason]:
+    without, called = evidence[MASKED_OUT], evidence.controls_positive
     reasons = []
-    if tells_around_the_lungs(by_name) and kept(without, trained) >= KEPT:
-        reasons.append(f"{without.value:.2f} of {trained.value:.2f} is left without the lungs")
-    if called and called.low > MOST:
-        reasons.append(
-            f"{called.hits} of {called.n} radiographs of other diseases from the same collection are called {positive}"
-        )
-    if (sources := by_name.get(SOURCES)) and sources.low > EXCELLENT:
-        reasons.append(f"images without the disease are told by their source alone (AUC {figures(sources)})")
+    if predicts_around_the_lungs(evidence) and kept(without, whole) >= KEPT:
+        text = f"of ROC AUC {whole.value:.2f}, {without.value:.2f} is left with the lungs masked out"
+        reasons.append(Reason(text, (FULL, MASKED_OUT)))
+    if called and called.available and called.low > MOST:
+        hits = round(called.value * called.n_negative)
+        of = f"{hits} of {called.n_negative} radiographs of other findings from the same site"
+        text = f"{of} are predicted {evidence.positive}"
+        reasons.append(Reason(text, ()))
+    if (sites := evidence[CONTROLS_V_OTHERS]) and sites.low > EXCELLENT:
+        text = f"images without the disease are separated by their site alone (ROC AUC {sites})"
+        reasons.append(Reason(text, (CONTROLS_V_OTHERS,)))
     if not reasons:
         return []
-    if (properties := by_name.get(TRAITS)) and properties.low > EXCELLENT:
-        reasons.append(f"size, format and brightness of the files alone reach AUC {properties.value:.2f}")
-    if (disease := by_name.get(DISEASE)) and trained.value - disease.value >= FALL:
-        text = f"against controls of the same source the AUC falls to {figures(disease)}"
-        if only := by_name.get(DISEASE_ONLY):
-            text += f", with the lungs alone to {figures(only)}"
-        reasons.append(text)
-    for name, external in by_name.items():
-        if name.startswith("external") and trained.value - external.value >= FALL:
-            reasons.append(f"on images from elsewhere it falls to {figures(external)}")
+    if (files := evidence[FILES]) and files.low > EXCELLENT:
+        reasons.append(Reason(f"{evidence.title(FILES)} alone reach ROC AUC {files.value:.2f}", (FILES,)))
+    if (disease := evidence[SAME_SITE]) and whole.value - disease.value >= FALL:
+        text, ids = f"against controls of the same site the ROC AUC falls to {disease}", (SAME_SITE,)
+        if only := evidence[SAME_SITE_LUNGS]:
+            text, ids = f"{text}, with the lungs alone to {only}", (SAME_SITE, SAME_SITE_LUNGS)
+        reasons.append(Reason(text, ids))
+    for one in evidence.results:
+        if one.group == EXTERNAL and one.metric.available and whole.value - one.metric.value >= FALL:
+            reasons.append(Reason(f"on {one.title} the ROC AUC falls to {one.metric}", (one.id,)))
     return reasons
 
 
-def figures(area: Area) -> str:
-    """Return an AUC and its interval as a verdict writes them."""
-    return f"{area.value:.2f} ({area.low:.2f}-{area.high:.2f})"
+def _known(evidence: Evidence) -> list[Reason]:
+    """Return what is known, as one reason: the full image, the lungs alone, without them, and the baselines."""
+    names = [name for name in (FULL, LUNGS_ALONE, MASKED_OUT, BORDER, FILES) if evidence[name]]
+    text = ", ".join(f"{evidence.title(name)} {evidence[name].value:.2f}" for name in names)
+    return [Reason(f"ROC AUC: {text}", tuple(names))]
+
+
+def _missing(evidence: Evidence) -> str:
+    """Say what would settle an inconclusive audit."""
+    if not evidence[MASKED_OUT] or not evidence[LUNGS_ALONE]:
+        return "Lungs were found in too few of the images: give lung masks (--masks)."
+    missing = []
+    if not evidence.shared_sites:
+        missing.append("controls of the same site (--controls)")
+    wide = [evidence[name] for name in (FULL, MASKED_OUT, LUNGS_ALONE)]
+    if any(area.high - area.low > WIDE for area in wide):
+        missing.append("more images")
+    missing += ["images of a second hospital (--external)", "sharper lung masks (--masks)"]
+    shared = "Both classes come from the same sites. " if evidence.shared_sites else ""
+    return f"{shared}What would: {', '.join(missing[:-1])}, or {missing[-1]}."

@@ -1,8 +1,8 @@
 """The experiments of an audit: training's own recipe and folds, on other images or other labels.
 
-An experiment is an entry of `EXPERIMENTS`: its name, the question that it answers, and a function that returns an area
-under the ROC curve, or why there is none, or None where the folders given do not ask it. What its figure says is a rule
-in `verdict`.
+An experiment is an entry of `EXPERIMENTS`: its id, title and group, the question that it answers, and a function that
+returns what it found, or None where the folders given do not ask it. It can be run alone and in any order. What its
+metric means is a rule in `conclusion`.
 """
 
 from __future__ import annotations
@@ -12,194 +12,206 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector import InputError
-from detector.audit.baselines import age, border, linear, sex, site, view
-from detector.audit.comparison import Audit, compare, cross_validated, feature_set, hidden_shape, out_of_fold_scores
+from detector.audit import baselines
+from detector.audit.comparison import Audit, Finding, compare, cross_validated, feature_set, occlusion, too_few_lungs
 from detector.audit.image_sets import CONTROLS
-from detector.audit.linear_baseline import border_matrix, linear_area, linear_scores, property_matrix
-from detector.audit.metrics import Scored, among_alike_films, deciles_of, within_source
-from detector.datasets import clinical
-from detector.images.occlusion import LUNGS_ONLY, WITHOUT_LUNGS
-from detector.images.occlusion import OUTLINE as OUTLINE_ONLY
+from detector.audit.linear_baseline import linear_auc
+from detector.audit.metrics import border_adjusted, stratified
+from detector.command_line import progress
+from detector.images.lungs import coarse, surroundings
+from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.statistics.evaluation import predict
-from detector.statistics.intervals import Proportion, proportion
-from detector.statistics.roc import Area, patient_area
+from detector.statistics.intervals import proportion
+from detector.statistics.metric import Metric
 
-TRAINED = "as trained"
-WITHOUT = "lungs blacked out"
-HOLE = "the blacked-out shape alone"
-ONLY = "lungs only"
-OUTLINE = "the lungs' outline alone"
-WITHIN = "within source"
-ALIKE = "among alike films"
-BORDER = "the border alone"
-SITE, VIEW, SEX, AGE = "the site alone", "the view alone", "the sex alone", "the age alone"
-TRAITS = "file properties only"
-CLINICAL = "clinical values only"
-SOURCES = "controls v the other classes"
-DISEASE = "positives v controls"
-DISEASE_ONLY = "positives v controls, lungs only"
-SHUFFLED = "shuffled labels"
+FULL, MASKED_OUT, MASKED_REGION = "full_image", "lungs_masked_out", "masked_region"
+LUNGS_ALONE, LUNG_MASK = "lungs_only", "lung_mask"
+WITHIN, ALIKE = "within_site_and_view", "border_adjusted"
+BORDER, FILES, METADATA = "border", "file_properties", "site_and_view"
+VIEW, SEX, AGE, CLINICAL = "view", "sex", "age", "clinical_columns"
+CONTROLS_V_OTHERS, SAME_SITE, SAME_SITE_LUNGS = "controls_v_others", "same_site", "same_site_lungs_only"
+PERMUTED = "permuted_labels"
 
-DEALS = 5  # of shuffled labels, at least
+SIGNAL, BASELINES = "Where is the signal?", "Baselines without the chest"
+SAME_SITES, NEGATIVE = "Same-site controls", "Negative control"
+EXTERNAL = "External test sets"
+GROUPS = (SIGNAL, BASELINES, SAME_SITES, EXTERNAL, NEGATIVE)
+
+DEALS = 5  # of permuted labels, at least
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A row of the audit, before it is run."""
+    """A line of the audit, before it is run."""
 
-    name: str
+    id: str
+    title: str
+    group: str
     question: str
-    run: Callable[[Audit, str], Area | str | None]
+    run: Callable[[Audit], Finding | None]
 
 
 @dataclass(frozen=True)
 class Result:
-    """A row of the audit."""
+    """A line of the audit.
 
-    name: str
-    question: str
-    auc: Area
-
-
-def as_trained(audit: Audit, name: str) -> Area:
-    """Cross-validate the data set as training does; what heads said is kept for the rows that look at it again."""
-    own = audit.sets.own
-    audit.extractor.log.info(f"{name}: {len(own)} images...")
-    samples = feature_set(audit, own, audit.settings.positive, None)
-    truth, seed = samples.labels == 0, audit.settings.seed
-    border = linear_scores(border_matrix([audit.extractor.properties[row] for row in own]), truth, samples.groups, seed)
-    scores = out_of_fold_scores(audit, samples, audit.settings.repeats)
-    audit.scored = Scored(scores, truth, samples.groups, samples.strata, deciles_of(border), seed)
-    return patient_area(scores, truth, samples.groups, seed)
-
-
-def within(audit: Audit, name: str) -> Area | str:
-    """Compare the same predictions within one site and view only."""
-    return within_source(audit.scored)
-
-
-def among_alike(audit: Audit, name: str) -> Area | str:
-    """Compare the same predictions among films of one site and view whose edges look alike."""
-    return among_alike_films(audit.scored)
-
-
-def without_lungs(audit: Audit, name: str) -> Area | str:
-    """The same with the lungs black."""
-    return compare(audit, name, audit.sets.own, part=WITHOUT_LUNGS)
-
-
-def only_lungs(audit: Audit, name: str) -> Area | str:
-    """The same with all but the lungs black."""
-    return compare(audit, name, audit.sets.own, part=LUNGS_ONLY)
-
-
-def outline(audit: Audit, name: str) -> Area | str:
-    """The same with the lungs' mask as the image: what is hidden, or shown, has a shape that may tell by itself."""
-    return compare(audit, name, audit.sets.own, part=OUTLINE_ONLY)
-
-
-def file_traits(audit: Audit, name: str) -> Area | str:
-    """Tell the classes by size, shape, format, colour and brightness of the files."""
-    own = audit.sets.own
-    return linear(audit, own, property_matrix([audit.extractor.properties[row] for row in own]))
-
-
-def clinical_values(audit: Audit, name: str) -> Area | None:
-    """Tell the classes by clinical columns of the manifest."""
-    if not audit.settings.clinical:
-        return None
-    own = audit.sets.own
-    table = [audit.extractor.dataset.images[row].row for row in own]
-    # Encoded on all images: for a linear model, standardising with or without the held-out ones is no matter.
-    columns = clinical.encode(clinical.fit(audit.settings.clinical, table), table)
-    area = linear_area(columns, audit.is_positive(own), audit.extractor.patients[own], audit.settings.seed)
-    if area is None:
-        raise InputError("--clinical: too few patients to cross-validate clinical values alone")
-    return area
-
-
-def sources(audit: Audit, name: str) -> Area | None:
-    """Tell the positives' source from the others', without an image of the disease."""
-    if not len(audit.sets.controls):
-        return None
-    return compare(audit, name, np.concatenate([audit.sets.controls, audit.own_others()]), CONTROLS)
-
-
-def disease(audit: Audit, name: str) -> Area | None:
-    """Tell the disease within its source."""
-    if not len(audit.sets.controls):
-        return None
-    return compare(audit, name, np.concatenate([audit.own_positives(), audit.sets.controls]))
-
-
-def disease_in_lungs(audit: Audit, name: str) -> Area | str | None:
-    """Tell the disease within its source by the lungs alone."""
-    if not len(audit.sets.controls):
-        return None
-    return compare(audit, name, np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
-
-
-def shuffled_labels(audit: Audit, name: str) -> Area:
-    """Deal the labels out anew among patients, in every repeat: nothing may be found.
-
-    The interval is the mean of those of the single deals, since the luck of one deal is what it stands for.
+    Attributes
+    ----------
+    id, title, group, question : str
+    metric : Metric
+        The ROC AUC.
+    notes : tuple of str
     """
-    audit.extractor.log.info(f"{name}...")
-    samples = feature_set(audit, audit.sets.own, audit.settings.positive, None)
+
+    id: str
+    title: str
+    group: str
+    question: str
+    metric: Metric
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the line as it stands in a JSON file."""
+        names = ("id", "title", "group", "question", "notes")
+        return {name: getattr(self, name) for name in names} | {"roc_auc": self.metric.as_json()}
+
+
+def full_image(audit: Audit) -> Finding:
+    """Cross-validate the data set as training does."""
+    return Finding(audit.scored.auc())
+
+
+def within_site_and_view(audit: Audit) -> Finding:
+    """Compare the same predictions within one site and view only."""
+    return Finding(stratified(audit.scored))
+
+
+def alike_borders(audit: Audit) -> Finding:
+    """Compare the same predictions among images of one site and view whose borders are alike."""
+    return Finding(border_adjusted(audit.scored, audit.border.deciles() if audit.border.possible else None))
+
+
+def lungs_masked_out(audit: Audit) -> Finding:
+    """Repeat it with the lungs black."""
+    return compare(audit, audit.sets.own, part=WITHOUT_LUNGS)
+
+
+def masked_region(audit: Audit) -> Finding:
+    """Predict the class from the shape of what is masked out: it follows the disease, too."""
+    rows, hide, _ = occlusion(audit, audit.sets.own, WITHOUT_LUNGS)
+    if not audit.can_be_validated(rows):
+        return Finding(too_few_lungs(rows))
+    columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, hide)])
+    return Finding(linear_auc(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed))
+
+
+def lungs_only(audit: Audit) -> Finding:
+    """Repeat it with everything but the lungs black."""
+    return compare(audit, audit.sets.own, part=LUNGS_ONLY)
+
+
+def lung_mask(audit: Audit) -> Finding:
+    """Repeat it with the lung mask as the image: the shape of what is masked out may predict by itself."""
+    return compare(audit, audit.sets.own, part=OUTLINE)
+
+
+def controls_v_others(audit: Audit) -> Finding | None:
+    """Separate the positives' site from the others', without an image of the disease."""
+    if not len(audit.sets.controls):
+        return None
+    return compare(audit, np.concatenate([audit.sets.controls, audit.own_others()]), CONTROLS)
+
+
+def same_site(audit: Audit) -> Finding | None:
+    """Separate patients with and without the disease within its site."""
+    if not len(audit.sets.controls):
+        return None
+    return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]))
+
+
+def same_site_lungs_only(audit: Audit) -> Finding | None:
+    """Separate patients with and without the disease within its site by the lungs alone."""
+    if not len(audit.sets.controls):
+        return None
+    return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
+
+
+def permuted_labels(audit: Audit) -> Finding:
+    """Permute the labels among patients, in every repeat anew: nothing may be found.
+
+    The interval is the mean of those of the single permutations, since the luck of one is what it stands for.
+    """
+    samples = audit.samples
     _, first, inverse = np.unique(samples.groups, return_index=True, return_inverse=True)
-    deals = []
+    found = []
     for repeat in range(max(audit.settings.repeats, DEALS)):
         dealt = np.random.default_rng([audit.settings.seed, repeat]).permutation(samples.labels[first])
-        deals.append(cross_validated(audit, replace(samples, labels=dealt[inverse]), repeats=1))
-    mean = [float(np.mean([getattr(deal, name) for deal in deals])) for name in ("value", "low", "high")]
-    return Area(*mean, deals[0].positives, deals[0].negatives)
+        permuted = replace(samples, labels=dealt[inverse])
+        one = cross_validated(audit, permuted, audit.plan(permuted, 1, repeat))
+        if not one.available:
+            return Finding(one)
+        found.append(one)
+    value, low, high = (float(np.mean([getattr(one, name) for one in found])) for name in ("value", "low", "high"))
+    return Finding(Metric(value, low, high, found[0].n_positive, found[0].n_negative, n_patients=found[0].n_patients))
 
 
 # In the order in which they are printed.
 EXPERIMENTS: Sequence[Experiment] = (
-    Experiment(TRAINED, "the number that everyone quotes", as_trained),
-    Experiment(WITHOUT, "is there an answer without lungs?", without_lungs),
-    Experiment(HOLE, "or is it the hole's shape?", hidden_shape),
-    Experiment(ONLY, "is there one in them?", only_lungs),
-    Experiment(OUTLINE, "does their shape tell?", outline),
-    Experiment(WITHIN, "among films of one site and view?", within),
-    Experiment(ALIKE, "and if their edges look alike, too?", among_alike),
-    Experiment(BORDER, "does it need the chest at all?", border),
-    Experiment(TRAITS, "does it need pixels at all?", file_traits),
-    Experiment(SITE, "does it need the film at all?", site),
-    Experiment(VIEW, "are the ill lying down?", view),
-    Experiment(SEX, "are the ill men, or women?", sex),
-    Experiment(AGE, "are the ill older, or younger?", age),
-    Experiment(CLINICAL, "does it need an image at all?", clinical_values),
-    Experiment(SOURCES, "does the source alone tell?", sources),
-    Experiment(DISEASE, "disease or source?", disease),
-    Experiment(DISEASE_ONLY, "disease, seen in the lungs?", disease_in_lungs),
-    Experiment(SHUFFLED, "is the harness itself sound?", shuffled_labels),
+    Experiment(FULL, "full image", SIGNAL, "Does the recipe separate the classes?", full_image),
+    Experiment(MASKED_OUT, "lungs masked out", SIGNAL, "Does it without the lungs?", lungs_masked_out),
+    Experiment(MASKED_REGION, "shape of the masked region", SIGNAL, "Does that shape predict?", masked_region),
+    Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Does it from the lungs alone?", lungs_only),
+    Experiment(LUNG_MASK, "shape of the lung mask", SIGNAL, "Does their shape predict?", lung_mask),
+    Experiment(WITHIN, "within site and view", SIGNAL, "Does it within one site and view?", within_site_and_view),
+    Experiment(ALIKE, "border-adjusted", SIGNAL, "And among images with alike borders?", alike_borders),
+    Experiment(BORDER, "image border", BASELINES, "Does the outer 10 % predict the class?", baselines.border),
+    Experiment(FILES, "file properties", BASELINES, "Do size, format, brightness?", baselines.file_properties),
+    Experiment(METADATA, "site and view", BASELINES, "Do site and view, without the image?", baselines.metadata),
+    Experiment(VIEW, "view", BASELINES, "Does the view?", baselines.view),
+    Experiment(SEX, "sex", BASELINES, "Does the sex?", baselines.sex),
+    Experiment(AGE, "age", BASELINES, "Does the age?", baselines.age),
+    Experiment(CLINICAL, "clinical columns", BASELINES, "Do clinical values?", baselines.clinical_columns),
+    Experiment(CONTROLS_V_OTHERS, "controls v other classes", SAME_SITES, "Does the site predict?", controls_v_others),
+    Experiment(SAME_SITE, "positives v controls", SAME_SITES, "Does the disease, within its site?", same_site),
+    Experiment(
+        SAME_SITE_LUNGS, "positives v controls, lungs", SAME_SITES, "And in the lungs alone?", same_site_lungs_only
+    ),
+    Experiment(PERMUTED, "permuted labels", NEGATIVE, "Is the audit sound? 0.5 is expected.", permuted_labels),
 )
 
 
-def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Result]:
-    """Run those experiments that the given folders allow; `TRAINED` comes before all that look at it again."""
-    found = []
-    for experiment in experiments:
-        area = experiment.run(audit, experiment.name)
-        if isinstance(area, str):
-            audit.notes.append(f"{experiment.name}: {area}")
-        elif area is not None:
-            found.append(Result(experiment.name, experiment.question, area))
-    return found
+def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS, quiet: bool = True) -> list[Result]:
+    """Run the experiments that the given folders allow, in the order given.
+
+    Parameters
+    ----------
+    audit : Audit
+    experiments : sequence of Experiment
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    list of Result
+        With the reason in place of the metric, where it cannot be computed.
+    """
+    results = []
+    for one in progress(experiments, len(experiments), "experiments", quiet, "experiment"):
+        found = one.run(audit)
+        if found is not None:
+            results.append(Result(one.id, one.title, one.group, one.question, found.metric, found.notes))
+    return results
 
 
-def predicted_positive(audit: Audit) -> Proportion | None:
-    """Return the share of controls that the detector, trained on the whole data set, calls positive."""
-    if not len(audit.sets.controls):
+def controls_predicted_positive(audit: Audit) -> Metric | None:
+    """Return the share of controls that the model, trained on the whole data set, predicts positive."""
+    controls = audit.sets.controls
+    if not len(controls):
         return None
     classes = audit.extractor.dataset.classes
     positive = classes.index(audit.settings.positive)
     whole = feature_set(audit, audit.sets.own, audit.settings.positive, None, binary=False)
-    recipe = audit.recipe_for(whole.labels, whole.strata, len(classes), [])
-    fitted = whole.fit(np.arange(len(whole.labels)), recipe, audit.settings.seed)
-    features = audit.extractor.features(audit.sets.controls)
+    fitted = whole.fit(np.arange(len(whole.labels)), audit.recipe_for(whole, []), audit.settings.seed)
+    features = audit.extractor.features(controls)
     predicted = predict(fitted.predict_proba(features, [{}] * len(features)), positive)
-    return proportion((predicted == positive).sum(), len(features))
+    return proportion(predicted == positive, audit.extractor.patients[controls], np.zeros(len(controls), bool))

@@ -1,15 +1,17 @@
-"""What gives a class away without a look at the chest, as numbers, and how far a straight line through them gets."""
+"""Baselines without the chest: properties of border, file, site and view as numbers, and a linear model of them."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from detector.datasets.dataset import Image
 from detector.images.inspection import ImageProperties
-from detector.statistics.roc import Area, patient_area
+from detector.statistics.metric import Metric
+from detector.statistics.roc import roc_auc
 from detector.statistics.threads import one_thread
 
 
@@ -40,7 +42,7 @@ def property_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
 
 
 def border_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
-    """Return what the outer tenth of each film gives away, shape (n, 13)."""
+    """Return the properties of the outer 10 % of each image, shape (n, 13)."""
     return np.array([image_properties.border for image_properties in properties], float)
 
 
@@ -56,8 +58,43 @@ def site_matrix(images: Sequence[Image]) -> np.ndarray:
     return np.hstack([indicators(values) for values in columns])
 
 
-def linear_scores(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> np.ndarray:
-    """Return out-of-fold scores of a logistic regression, by patients.
+@dataclass(frozen=True)
+class Baseline:
+    """Out-of-fold scores of a logistic regression; each fold's come from another model.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n,)
+        Decision values; empty where a class has too few patients to cross-validate.
+    folds : ndarray of shape (n,), int
+    """
+
+    scores: np.ndarray
+    folds: np.ndarray
+
+    @property
+    def possible(self) -> bool:
+        """Whether there were enough patients."""
+        return len(self.scores) > 0
+
+    def auc(self, is_positive: np.ndarray, patients: np.ndarray) -> Metric:
+        """Return the ROC AUC within folds, with an interval over patients."""
+        if not self.possible:
+            return Metric.unavailable("too few patients to cross-validate")
+        return roc_auc(self.scores[None], is_positive, patients, self.folds)
+
+    def deciles(self) -> np.ndarray:
+        """Return in which decile of its own fold each image's score lies, from 0, shape (n,), int."""
+        found = np.empty(len(self.scores), int)
+        for fold in np.unique(self.folds):
+            rows = self.folds == fold
+            bounds = np.quantile(self.scores[rows], np.arange(1, 10) / 10)
+            found[rows] = np.digitize(self.scores[rows], bounds)
+        return found
+
+
+def cross_validate(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Baseline:
+    """Cross-validate a logistic regression, patients apart.
 
     Parameters
     ----------
@@ -68,21 +105,25 @@ def linear_scores(columns: np.ndarray, is_positive: np.ndarray, patients: np.nda
 
     Returns
     -------
-    ndarray of shape (n,)
-        Decision values; empty where a class has too few patients to cross-validate.
+    Baseline
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     codes = np.unique(patients, return_inverse=True)[1].astype(np.int64)
-    folds = _folds(np.asarray(is_positive, bool).tobytes(), codes.tobytes(), seed)
-    scores = np.zeros(len(is_positive))
+    sides = _folds(np.asarray(is_positive, bool).tobytes(), codes.tobytes(), seed)
+    if not sides:
+        return Baseline(np.empty(0), np.empty(0, int))
+    scores, folds = np.zeros(len(is_positive)), np.zeros(len(is_positive), int)
     with one_thread():
-        for train, held_out in folds:
-            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-            scores[held_out] = model.fit(columns[train], is_positive[train]).decision_function(columns[held_out])
-    return scores if folds else np.empty(0)
+        for fold, (train, held_out) in enumerate(sides):
+            mean, scale = columns[train].mean(axis=0), columns[train].std(axis=0)
+            # What is constant but for rounding tells nothing.
+            scale[scale <= 1e-9 * np.maximum(np.abs(mean), 1.0)] = np.inf
+            inside, outside = ((columns[rows] - mean) / scale for rows in (train, held_out))
+            model = LogisticRegression(max_iter=1000).fit(inside, is_positive[train])
+            # The intercept is the fold's own, and constant columns must tie exactly.
+            scores[held_out], folds[held_out] = outside @ model.coef_[0], fold
+    return Baseline(scores, folds)
 
 
 @functools.lru_cache(maxsize=4)
@@ -101,19 +142,13 @@ def _folds(is_positive: bytes, patients: bytes, seed: int) -> list[tuple[np.ndar
     return chosen if all(len(set(truth[train])) == 2 for train, _ in chosen) else []
 
 
-def linear_area(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Area | None:
-    """Return the AUC of `linear_scores`, with an interval over patients; None where it cannot be estimated."""
-    scores = linear_scores(columns, is_positive, patients, seed)
-    return patient_area(scores[None], is_positive, patients, seed) if len(scores) else None
+def linear_auc(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
+    """Return how well a linear model of some columns predicts the class, out of fold."""
+    return cross_validate(columns, is_positive, patients, seed).auc(is_positive, patients)
 
 
-def area_or_why(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Area | str:
-    """Return `linear_area`, or the words that say why there is none."""
-    return linear_area(columns, is_positive, patients, seed) or "undefined, too few patients to cross-validate"
-
-
-def site_area(images: Sequence[Image], is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Area | str:
-    """Return how far site and view alone get, without a pixel, or why that cannot be said."""
-    if not all(image.site for image in images):
-        return "undefined, not every image's site is known"
-    return area_or_why(site_matrix(images), is_positive, patients, seed)
+def metadata_auc(images: Sequence[Image], is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
+    """Return how well site and view alone predict the class, without a pixel."""
+    if unknown := sum(not image.site for image in images):
+        return Metric.unavailable(f"the site of {unknown} of {len(images)} images is not known")
+    return linear_auc(site_matrix(images), is_positive, patients, seed)

@@ -1,158 +1,144 @@
-"""The figures that stand beside an AUC and say whether it can be believed; none needs more than the run already has."""
+"""The metrics of a run that say what its ROC AUC is worth; none needs more than the run already has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from detector.audit.linear_baseline import border_matrix, linear_scores, site_area
-from detector.statistics.intervals import Estimate, resampled
-from detector.statistics.probabilities import (
-    Calibration,
-    average_precision,
-    brier,
-    predictive_values,
-    recalibration,
-)
-from detector.statistics.roc import Area, patient_area
+from detector.audit.linear_baseline import border_matrix, cross_validate, metadata_auc, property_matrix
+from detector.statistics import probabilities
+from detector.statistics.metric import Metric
+from detector.statistics.roc import roc_auc
+from detector.statistics.strata import crossed
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 
-WITHIN, SITE, BORDER, ALIKE = "auc within source", "auc of the site", "auc of the border", "auc among alike films"
-PRECISION, BRIER, CALIBRATION, PPV, NPV = "average precision", "brier", "calibration", "ppv", "npv"
+STRATIFIED, BORDER_ADJUSTED = "roc_auc_stratified", "roc_auc_border_adjusted"
+METADATA, BORDER, FILES = "metadata_baseline", "border_baseline", "file_baseline"
+PPV, NPV = "ppv", "npv"
 DECILES = 10
-
-# A figure, or the words that say why there is none.
-Figure = Area | Estimate | Calibration | str
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions on images that no head had seen, with what the images are.
+    """Scores of images by heads that had not seen them, with what the images are.
 
     Attributes
     ----------
     scores : ndarray of shape (repeats, n)
         Probability of the positive class.
     is_positive : ndarray of shape (n,), bool
-    patients, strata : ndarray of shape (n,), str
-    deciles : ndarray of shape (n,), int, or None
-        Of the out-of-fold score of the border; None where it could not be had.
-    seed : int
+    patients : ndarray of shape (n,)
+    strata : ndarray of shape (n,), str
+        Site and view; empty where the site is not known.
+    folds : ndarray of shape (repeats, n), int
+        Which fold of each repeat held an image out; all 0 of a single model.
     """
 
     scores: np.ndarray
     is_positive: np.ndarray
     patients: np.ndarray
     strata: np.ndarray
-    deciles: np.ndarray | None
+    folds: np.ndarray
+
+    def auc(self, *columns: np.ndarray) -> Metric:
+        """Return the ROC AUC among images that one model scored and that agree in all of some properties."""
+        return roc_auc(self.scores, self.is_positive, self.patients, crossed(self.folds, *columns))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a run's metrics are computed.
+
+    Attributes
+    ----------
+    positive : int
+        Index of the positive class.
+    seed : int
+        Of folds and bootstrap.
+    balanced : bool
+        Whether the classes counted equally in training, so that the probabilities are those of equal frequencies.
+    prevalence : float, optional
+        Share of patients with the disease for which predictive values are given.
+    """
+
+    positive: int
     seed: int
+    balanced: bool = True
+    prevalence: float | None = None
 
 
-def figures(
-    extractor: FeatureExtractor, outcome: Outcome, positive: int, seed: int, prevalence: float | None = None
-) -> dict[str, Figure]:
-    """Return every figure by the name that it is printed under.
+def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Setting) -> dict[str, Metric]:
+    """Return the metrics beside those of the evaluation, by name.
+
+    Calibration is that of the probabilities at the test images' own class frequencies, where training weighted the
+    classes equally. The Brier score is that of the probabilities as they are predicted.
 
     Parameters
     ----------
     extractor : FeatureExtractor
     outcome : Outcome
-    positive : int
-        Index of the positive class.
-    seed : int
-        Of folds and bootstrap.
-    prevalence : float, optional
-        Share of the ill for which predictive values are given.
+    setting : Setting
 
     Returns
     -------
-    dict of str to Area, Estimate, Calibration or str
+    dict of str to Metric
     """
-    images, truth = extractor.dataset.images, extractor.dataset.labels == positive
+    images, truth = extractor.dataset.images, extractor.dataset.labels == setting.positive
     strata = np.array([image.stratum for image in images])
-    border = linear_scores(border_matrix(extractor.properties), truth, extractor.patients, seed)
-    deciles = deciles_of(border)
-    rows = outcome.held_out
+    border = cross_validate(border_matrix(extractor.properties), truth, extractor.patients, setting.seed)
+    files = cross_validate(property_matrix(extractor.properties), truth, extractor.patients, setting.seed)
+    rows, predictions = outcome.held_out, outcome.predictions
     scored = Scored(
-        outcome.probabilities[..., positive],
+        predictions.probabilities[..., setting.positive],
         truth[rows],
         extractor.patients[rows],
         strata[rows],
-        None if deciles is None else deciles[rows],
-        seed,
+        predictions.folds,
     )
-    found: dict[str, Figure] = {
-        WITHIN: within_source(scored),
-        SITE: site_area(images, truth, extractor.patients, seed),
-        BORDER: "undefined, too few patients to cross-validate",
-        ALIKE: among_alike_films(scored),
-        **of_probabilities(scored),
+    corrected = predictions.probabilities
+    if setting.balanced:
+        corrected = probabilities.at_prevalence_of(corrected, predictions.labels)
+    found = {
+        STRATIFIED: stratified(scored),
+        METADATA: metadata_auc(images, truth, extractor.patients, setting.seed),
+        BORDER: border.auc(truth, extractor.patients),
+        FILES: files.auc(truth, extractor.patients),
+        BORDER_ADJUSTED: border_adjusted(scored, border.deciles()[rows] if border.possible else None),
+        **probabilities.of_probabilities(
+            scored.scores, corrected[..., setting.positive], scored.is_positive, scored.patients, setting.seed
+        ),
     }
-    if len(border):
-        found[BORDER] = patient_area(border[None], truth, extractor.patients, seed)
-    if prevalence is not None:
-        found[PPV], found[NPV] = at_prevalence(outcome, scored, prevalence)
+    if setting.prevalence is not None:
+        result = outcome.evaluation
+        found[PPV], found[NPV] = probabilities.predictive_values(
+            result.sensitivity, result.specificity, setting.prevalence
+        )
     return found
 
 
-def deciles_of(border: np.ndarray) -> np.ndarray | None:
-    """Return in which tenth of all each image's border score lies, from 0; None where there are no scores."""
-    return np.digitize(border, np.quantile(border, np.arange(1, DECILES) / DECILES)) if len(border) else None
+def stratified(scored: Scored) -> Metric:
+    """Compare images of one site and view only."""
+    if (scored.strata == "").all():
+        return Metric.unavailable("the site of the images is not known")
+    return scored.auc(scored.strata)
 
 
-def within_source(scored: Scored) -> Area | str:
-    """Compare images of one site and one view only."""
-    found = patient_area(scored.scores, scored.is_positive, scored.patients, scored.seed, scored.strata)
-    return found or "undefined, no source holds both classes"
-
-
-def among_alike_films(scored: Scored) -> Area | str:
-    """Compare images of one site and view whose edges look alike: of one tenth of the border's out-of-fold score.
+def border_adjusted(scored: Scored, deciles: np.ndarray | None) -> Metric:
+    """Compare images of one site and view whose borders are alike: of one decile of the border's out-of-fold score.
 
     Reference: H. Janes, M. S. Pepe, "Adjusting for covariate effects on classification accuracy using the
-    covariate-adjusted receiver operating characteristic curve", Biometrika 96 (2009). Where no site is known, the
-    deciles alone are the strata.
+    covariate-adjusted receiver operating characteristic curve", Biometrika 96 (2009).
+
+    Parameters
+    ----------
+    scored : Scored
+    deciles : ndarray of shape (n,), int, or None
+        None where the border could not be cross-validated.
     """
-    if scored.deciles is None:
-        return "undefined, too few patients to cross-validate the border"
-    alike = np.char.add(np.char.add(scored.strata.astype(str), " / "), scored.deciles.astype(str))
-    found = patient_area(scored.scores, scored.is_positive, scored.patients, scored.seed, alike)
-    return found or "undefined, no films of both classes look alike around the edge"
-
-
-def of_probabilities(scored: Scored) -> dict[str, Figure]:
-    """Return average precision, Brier score and calibration, means over repeats."""
-
-    def mean(statistic: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Callable:
-        return lambda weights: np.mean([statistic(one, scored.is_positive, weights) for one in scored.scores], axis=0)
-
-    found = resampled(
-        {PRECISION: mean(average_precision), BRIER: mean(brier), ("intercept", "slope"): mean(recalibration)},
-        scored.is_positive,
-        scored.patients,
-        scored.seed,
-    )
-    calibration: Figure = Calibration(found["intercept"], found["slope"])
-    if not np.isfinite(found["slope"].value):
-        calibration = "undefined, no image was ranked wrongly"
-    return {PRECISION: found[PRECISION], BRIER: found[BRIER], CALIBRATION: calibration}
-
-
-def at_prevalence(outcome: Outcome, scored: Scored, prevalence: float) -> tuple[Estimate, Estimate]:
-    """Return the predictive values of the run's sensitivity and specificity among people of whom few are ill."""
-    people = [len(set(scored.patients[side])) for side in (scored.is_positive, ~scored.is_positive)]
-    result = outcome.evaluation
-    return predictive_values(result.sensitivity.value, result.specificity.value, *people, prevalence)
-
-
-def as_numbers(found: dict[str, Figure]) -> dict[str, object]:
-    """Return figures for a JSON file: one that is not defined is null."""
-    return {name: None if isinstance(figure, str) else figure for name, figure in found.items()}
-
-
-def areas(found: dict[str, Figure], names: Sequence[str]) -> dict[str, Area]:
-    """Return those of some figures that are areas under the curve, and defined."""
-    return {name: found[name] for name in names if isinstance(found[name], Area)}
+    if deciles is None:
+        return Metric.unavailable("too few patients to cross-validate the border")
+    if (scored.strata == "").all():
+        return Metric.unavailable("the site of the images is not known")
+    return scored.auc(scored.strata, deciles)

@@ -1,71 +1,90 @@
-"""Checks of the result: how much can a figure of so many images, so distributed, say?"""
+"""Checks of the result: what can a metric of so many images, so distributed, show?"""
 
 from __future__ import annotations
 
-from detector.audit.check import Check, Run
-from detector.audit.metrics import CALIBRATION
-from detector.statistics.probabilities import Calibration
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
+from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
 
-# From here on, calling everything the larger class is right three times in four.
+# From here on, predicting the larger class always is right three times in four.
 IMBALANCED = 3.0
+WIDE = 0.1  # width of an interval of the accuracy from which a difference of a tenth may be chance
+CHANCE = 0.5
+FOLDS = "train_covid19.py --folds 5 --repeats 5"
 
 
-def size(run: Run) -> Check:
-    """Tell how much a result of so few images can say."""
-    acc, area = run.outcome.evaluation.acc, run.outcome.evaluation.auc
-    patients = len(set(run.extractor.patients[run.outcome.held_out]))
-    wide = acc.high - acc.low
-    no_error = f" No pair was ranked wrongly; that none could be, it does not mean: AUC {area.low:.2f}-{area.high:.2f}."
-    return Check(
-        "size",
-        f"{acc.n} held-out images of {patients} patients: accuracy {acc.value:.2f} means somewhere in "
-        f"{acc.low:.2f}-{acc.high:.2f}.",
-        "A difference smaller than this interval is chance." + (no_error if area.value == 1.0 else ""),
-        "Run: --folds 5 --repeats 5, which judges every image." if wide > 0.1 else "",
-        wide > 0.1,
-        {"images": acc.n, "patients": patients, "interval_width": wide},
-    )
+def test_set_size(run: Run) -> Check:
+    """Check how precise a result of so few images can be."""
+    accuracy = run.outcome.evaluation.accuracy
+    if not accuracy.available:
+        return Check("test_set_size", NOT_ASSESSED, accuracy.reason)
+    images, patients = len(run.outcome.held_out), accuracy.n_patients
+    found = f"accuracy {accuracy.interval_text} with {images} images of {patients} patients"
+    if accuracy.high - accuracy.low <= WIDE:
+        return Check("test_set_size", PASS, found)
+    return Check("test_set_size", WARN, found, f"Evaluate every image: {FOLDS}, or add images of other patients.")
 
 
-def imbalance(run: Run) -> Check | None:
-    """Tell what always calling the largest class would score; None where the classes are about equal."""
+def chance(run: Run) -> Check:
+    """Check whether the model separates the classes at all, and in the right direction."""
+    area = run.outcome.evaluation.roc_auc
+    if not area.available:
+        return Check("chance", NOT_ASSESSED, area.reason, f"Add images, or evaluate every image: {FOLDS}.")
+    if area.high < CHANCE:
+        return Check(
+            "chance", WARN, f"ROC AUC {area}: worse than chance", "Check whether the classes' labels are swapped."
+        )
+    if area.low <= CHANCE:
+        return Check("chance", WARN, f"ROC AUC {area}: not better than chance", "Add images of other patients.")
+    return Check("chance", PASS, f"ROC AUC {area}")
+
+
+def class_balance(run: Run) -> Check:
+    """Check whether the accuracy exceeds that of predicting the largest class always."""
     evaluation, counts = run.outcome.evaluation, run.outcome.evaluation.confusion.sum(axis=1)
-    if counts.max() < IMBALANCED * max(counts.min(), 1):
-        return None
     largest, share = evaluation.classes[int(counts.argmax())], counts.max() / counts.sum()
     listing = ", ".join(f"{n} {name}" for name, n in zip(evaluation.classes, counts, strict=True))
-    return Check(
-        "imbalance",
-        f"The classes are unequal ({listing}): calling everything {largest} is right in {share:.2f}.",
-        f"Accuracy {evaluation.acc.value:.2f} has to be compared with that.",
-        "Look at sensitivity and specificity.",
-        evaluation.acc.low <= share,
-        {"counts": counts.tolist(), "largest_share": share},
-    )
+    if counts.max() < IMBALANCED * max(counts.min(), 1):
+        return Check("class_balance", PASS, listing)
+    message = f"{listing}: predicting {largest} always is right in {share:.2f}"
+    if evaluation.accuracy.low > share:
+        return Check("class_balance", PASS, message)
+    return Check("class_balance", WARN, message, "Read sensitivity and specificity instead of the accuracy.")
 
 
-def calibration(run: Run) -> Check | None:
-    """Tell whether probabilities mean what they say; None where that cannot be estimated."""
-    found = run.figures[CALIBRATION]
-    if not isinstance(found, Calibration):
-        return None
-    slope, intercept = found.slope, found.intercept
+def calibration(run: Run) -> Check:
+    """Check whether predicted probabilities are as frequent as they say."""
+    in_the_large, slope = run.metrics[IN_THE_LARGE], run.metrics[SLOPE]
+    if not in_the_large.available or not slope.available:
+        return Check("calibration", NOT_ASSESSED, in_the_large.reason or slope.reason)
+    found = f"slope {slope}, in the large {in_the_large}"
     off = [
         words
         for words, wrong in (
-            ("too sure", slope.high < 1),
-            ("not sure enough", slope.low > 1),
-            ("too low", intercept.low > 0),
-            ("too high", intercept.high < 0),
+            ("reversed", slope.high < 0),
+            ("overconfident", 0 <= slope.high < 1),
+            ("underconfident", slope.low > 1),
+            ("too low on average", in_the_large.low > 0),
+            ("too high on average", in_the_large.high < 0),
         )
         if wrong
     ]
+    if off:
+        return Check(
+            "calibration",
+            WARN,
+            f"{found}: probabilities are {' and '.join(off)}",
+            "Do not read a probability of 0.9 as nine in ten.",
+        )
+    return Check("calibration", PASS, found)
+
+
+def pooled_area(run: Run) -> Check:
+    """Check whether the head reads the whole image: the tutorial's pooling reads the upper left of it."""
+    if run.recipe.pooling != "tutorial":
+        return Check("pooled_area", PASS, "the pooling covers the whole image")
     return Check(
-        "calibration",
-        f"Calibration slope {slope.value:.2f} ({slope.low:.2f}-{slope.high:.2f}), intercept {intercept.value:.2f} "
-        f"({intercept.low:.2f}-{intercept.high:.2f}).",
-        f"Probabilities are {' and '.join(off)}." if off else "",
-        "Do not read 0.9 as nine in ten." if off else "",
-        bool(off),
-        {"slope": slope, "intercept": intercept},
+        "pooled_area",
+        WARN,
+        "the tutorial's pooling sees the upper left third of the image (4 × 4 of 7 × 7 cells)",
+        "Train with --pooling global, or --recipe probe.",
     )

@@ -1,4 +1,4 @@
-"""A result by sex, age, view and source, where manifests know them: a mean can hide a group that it is not true of."""
+"""A result by sex, age, view and data set, where manifests know them: a mean can hide a group that differs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
-from detector.statistics.intervals import Proportion, mean_proportion
-from detector.statistics.roc import Area, patient_area
+from detector.statistics.evaluation import Predictions
+from detector.statistics.intervals import proportion
+from detector.statistics.metric import FEWEST, Metric, too_few
+from detector.statistics.roc import roc_auc
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 
-FEWEST = 10  # images of each class, below which a figure says nothing
 AGES = ((0, 18), (18, 40), (40, 60), (60, 80), (80, 130))  # years, from and below
 
 
@@ -24,34 +25,29 @@ class Subgroup:
 
     Attributes
     ----------
-    image_properties, value : str
+    property, value : str
         Such as ``"sex"``, ``"F"``.
-    n : int
-        Images.
-    sensitivity, specificity : Proportion or None
-    auc : Area or None
-        None where a class has too few images.
+    n_images, n_patients : int
+    sensitivity, specificity, roc_auc : Metric
+        Unavailable where a class has too few images.
     """
 
-    image_properties: str
+    property: str
     value: str
-    n: int
-    sensitivity: Proportion | None = None
-    specificity: Proportion | None = None
-    auc: Area | None = None
+    n_images: int
+    n_patients: int
+    sensitivity: Metric
+    specificity: Metric
+    roc_auc: Metric
 
     def __str__(self) -> str:
-        start = f"{self.image_properties + ' ' + self.value:<34} n={self.n:<6}"
-        if self.auc is None:
-            return f"{start} too few"
-        shares = " ".join(
-            f"{name} {share.value:.2f} ({share.low:.2f}-{share.high:.2f}) "
-            for name, share in (("sensitivity", self.sensitivity), ("specificity", self.specificity))
-        )
-        return f"{start} {shares} auc {self.auc.value:.2f} ({self.auc.low:.2f}-{self.auc.high:.2f})"
+        start = f"{self.property + ' ' + self.value:<24} {self.n_images} images, {self.n_patients} patients"
+        if not self.sensitivity.available:
+            return f"{start}: {self.sensitivity.reason}"
+        return f"{start}: sensitivity {self.sensitivity}, specificity {self.specificity}, ROC AUC {self.roc_auc}"
 
 
-def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int, seed: int) -> list[Subgroup]:
+def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int) -> list[Subgroup]:
     """Return the table, of those properties that some image's manifest knows.
 
     Parameters
@@ -59,7 +55,7 @@ def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int, seed
     extractor : FeatureExtractor
     outcome : Outcome
     positive : int
-    seed : int
+        Index of the positive class.
 
     Returns
     -------
@@ -70,16 +66,13 @@ def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int, seed
         "sex": lambda image: known(image.row.get("sex", "")).upper(),
         "age": lambda image: age_band(image.row.get("age", "")),
         "view": lambda image: image.view,
-        "source": lambda image: image.source,
+        "data set": lambda image: image.source,
     }
     table = []
-    for image_properties, value_of in properties.items():
+    for name, value_of in properties.items():
         values = np.array([value_of(image) for image in images])
-        for value in sorted(
-            set(values) - {""}, key=lambda text: (len(text), text) if image_properties == "age" else (0, text)
-        ):
-            rows = np.flatnonzero(values == value)
-            table.append(_subgroup(image_properties, str(value), rows, extractor, outcome, positive, seed))
+        for value in sorted(set(values) - {""}, key=lambda text: (len(text), text) if name == "age" else (0, text)):
+            table.append(_subgroup(name, str(value), np.flatnonzero(values == value), outcome.predictions, positive))
     return table
 
 
@@ -94,25 +87,18 @@ def age_band(value: str) -> str:
     return next((f"{low}-{high - 1}" for low, high in AGES if age is not None and low <= age < high), "")
 
 
-def _subgroup(
-    image_properties: str,
-    value: str,
-    rows: np.ndarray,
-    extractor: FeatureExtractor,
-    outcome: Outcome,
-    positive: int,
-    seed: int,
-) -> Subgroup:
-    images = outcome.held_out[rows]
-    truth = extractor.dataset.labels[images] == positive
-    if min(truth.sum(), (~truth).sum()) < FEWEST:
-        return Subgroup(image_properties, value, len(rows))
-    called = outcome.predicted[:, rows] == positive
+def _subgroup(name: str, value: str, rows: np.ndarray, predictions: Predictions, positive: int) -> Subgroup:
+    truth, patients = predictions.labels[rows] == positive, predictions.patients[rows]
+    counts = len(rows), len(set(patients))
+    n_positive, n_negative = int(truth.sum()), int((~truth).sum())
+    if min(n_positive, n_negative) < FEWEST:
+        return Subgroup(name, value, *counts, *[too_few(n_positive, n_negative, "images")] * 3)
+    called = predictions.predicted[:, rows] == positive
     return Subgroup(
-        image_properties,
+        name,
         value,
-        len(rows),
-        mean_proportion(called[:, truth]),
-        mean_proportion(~called[:, ~truth]),
-        patient_area(outcome.probabilities[:, rows, positive], truth, extractor.patients[images], seed),
+        *counts,
+        proportion(called[:, truth], patients[truth], truth[truth]),
+        proportion(~called[:, ~truth], patients[~truth], truth[~truth]),
+        roc_auc(predictions.probabilities[:, rows, positive], truth, patients, predictions.folds[:, rows]),
     )

@@ -182,7 +182,7 @@ def _folds(
     seen = 0
     for repeat in range(min(MOST_REPEATS, -(-HELD_OUT // count))):
         try:
-            sides = split.folds(design.labels, groups, classes, min(FOLDS, fewest), seed + 1000 * repeat)
+            sides = split.folds(design.labels, groups, classes, min(FOLDS, fewest), seed, repeat)
         except InputError:
             return
         for train, held_out in sides:

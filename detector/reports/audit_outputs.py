@@ -2,97 +2,148 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector.audit.comparison import Audit
-from detector.audit.conclusion import Verdict
-from detector.audit.experiments import Result
-from detector.audit.external import External
+from detector.audit.conclusion import Conclusion
+from detector.audit.experiments import GROUPS, SAME_SITES, Result
+from detector.audit.external import TITLES, External
+from detector.audit.shortcut_risk import Risk
 from detector.command_line import Log
 from detector.reports import run_record
 from detector.reports.audit_report import audit_page
 from detector.reports.plots import forest
 from detector.reports.training_outputs import NOTICE
-from detector.statistics.intervals import Proportion
+from detector.statistics.metric import Metric
 from detector.storage.files import require_folder, require_writable, write_together
 
-SETTINGS = (
-    "recipe",
-    "adjust",
-    "class_weight",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "rotations",
-    "folds",
-    "repeats",
-)
-SETTINGS += ("pooling", "positive", "clinical", "seed")
 JSON, PICTURE = "audit.json", "audit.png"
+WIDTH = 80
 
 
-def require_outputs(folder: Path, page: Path | None) -> None:
-    """Refuse a folder in which the audit could not be written later, or a page.
+@dataclass(frozen=True)
+class AuditResult:
+    """What an audit found.
 
-    Raises
-    ------
-    InputError
+    Attributes
+    ----------
+    results : list of Result
+        External test sets among them.
+    external : list of External
+    controls_positive : Metric or None
+        Share of same-site controls that are predicted positive.
+    risks : list of Risk
+    conclusion : Conclusion
     """
-    require_folder(folder)
-    for path in (folder / JSON, folder / PICTURE, *([page] if page else [])):
-        require_writable(path)
+
+    results: list[Result]
+    external: list[External]
+    controls_positive: Metric | None
+    risks: list[Risk]
+    conclusion: Conclusion
 
 
-def lines(
-    results: Sequence[Result],
-    external: Sequence[External],
-    called: Proportion | None,
-    notes: Sequence[str],
-    positive: str,
-) -> list[str]:
-    """Return what is printed of an audit, but for its verdict: a row each experiment."""
-    below = {one.result.name: one.lines() for one in external}
-    found = []
-    for result in results:
-        found.append(f"{result.name:<34} {result.auc}  {result.question}")
-        found += below.get(result.name, [])
-    if called:
-        found.append(f"{'controls called ' + positive:<34} {called}")
-    return [*found, *(f"note: {note}" for note in notes)]
+@dataclass(frozen=True)
+class Outputs:
+    """Where an audit is written: a folder, and the HTML report or None."""
+
+    folder: Path
+    report: Path | None
+
+    def require_writable(self) -> None:
+        """Refuse outputs that could not be written later.
+
+        Raises
+        ------
+        InputError
+        """
+        require_folder(self.folder)
+        for path in (self.folder / JSON, self.folder / PICTURE, *([self.report] if self.report else [])):
+            require_writable(path)
 
 
-def save(
-    options: argparse.Namespace,
-    audit: Audit,
-    results: Sequence[Result],
-    external: Sequence[External],
-    called: Proportion | None,
-    verdict: Verdict,
-    log: Log,
-) -> None:
-    """Write the record, the forest plot and the page: all of them, or none."""
+def lines(found: AuditResult, positive: str) -> list[str]:
+    """Return what is printed of an audit but for its conclusion: a line an experiment, under the headings of groups."""
+    printed = []
+    external = {one.result.id: one for one in found.external}
+    for group in GROUPS:
+        rows = [one for one in found.results if one.group == group]
+        if not rows:
+            continue
+        printed.append(group)
+        for row in rows:
+            printed += _line(row.title, row.metric)
+            printed += [note for text in row.notes for note in _wrapped(text, 4)]
+            if row.id in external:
+                printed += [
+                    line for name, area in external[row.id].beside.items() for line in _line(TITLES[name], area, 4)
+                ]
+                printed += _wrapped(external[row.id].warning, 4) if external[row.id].warning else []
+        if group == SAME_SITES and found.controls_positive:
+            called = found.controls_positive
+            printed += _line(f"controls predicted {positive}", called, counts=f"{called.n_negative} images")
+    if risks := [one for one in found.risks if one.suspected]:
+        printed.append("Properties that predict the class and can be read from the image")
+        for risk in risks:
+            printed += _wrapped(
+                f"{risk.property}: utility {risk.utility.value_text}, detectability {risk.detectability.value_text} "
+                f"({risk.measure})"
+            )
+    return printed
+
+
+def conclusion_lines(conclusion: Conclusion) -> list[str]:
+    """Return the conclusion and its reasons as they are printed."""
+    reasons = [line for reason in conclusion.reasons for line in _wrapped(f"- {reason}", 2)]
+    return [*textwrap.wrap(f"Conclusion: {conclusion.message}", WIDTH), *reasons]
+
+
+def _line(title: str, metric: Metric, indent: int = 2, counts: str = "") -> list[str]:
+    start = f"{' ' * indent}{title}".ljust(32)
+    if not metric.available:
+        return (
+            [f"{start}n/a   {metric.reason}"]
+            if len(metric.reason) <= WIDTH - 38
+            else [
+                f"{start}n/a",
+                *_wrapped(metric.reason, indent + 2),
+            ]
+        )
+    counts = counts or f"{metric.n_positive} v {metric.n_negative}"
+    people = f", {metric.n_patients} patients" if metric.n_patients else ""
+    return [f"{start}{metric.value_text}  {metric.interval_text.replace('-', '–'):<11}  {counts}{people}"]
+
+
+def _wrapped(text: str, indent: int = 2) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+
+
+def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[str, object], log: Log) -> None:
+    """Write the record, the forest plot and the HTML report: all of them, or none."""
     extractor = audit.extractor
     record = {
+        **run_record.header(),
         "notice": NOTICE,
         "versions": run_record.versions(),
-        "settings": {name: getattr(options, name) for name in SETTINGS},
+        "settings": settings,
         "base": run_record.base(extractor),
-        "experiments": results,
-        "external": external,
-        "controls_called_positive": called,
-        "notes": audit.notes,
-        "verdict": verdict,
+        "experiments": found.results,
+        "external": found.external,
+        "controls_predicted_positive": found.controls_positive,
+        "shortcut_risks": found.risks,
+        "conclusion": found.conclusion,
         "images": run_record.images(extractor, range(len(extractor.properties))),
     }
-    plot = forest(results, verdict)
+    plot = forest(found.results, found.conclusion)
     contents = {
-        options.output / JSON: run_record.as_json(record | {"times": log.seconds}),
-        options.output / PICTURE: plot,
+        outputs.folder / JSON: run_record.as_json(record | {"times": log.seconds}),
+        outputs.folder / PICTURE: plot,
     }
-    if options.report:
-        settings = record["settings"] | run_record.versions()
-        contents[options.report] = audit_page(audit, results, called, verdict, plot, settings)
+    if outputs.report:
+        shown = {**settings, **run_record.versions()}
+        contents[outputs.report] = audit_page(audit, found, plot, shown)
     write_together(contents)
     log.info(f"wrote {', '.join(map(str, contents))}")

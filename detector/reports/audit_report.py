@@ -1,29 +1,31 @@
-"""The page of an audit: the verdict, its rows, and what was shown to the network in each."""
+"""The HTML report of an audit: the conclusion, the experiments, and what was shown to the network in each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.audit.comparison import Audit
-from detector.audit.conclusion import LUNGS, Verdict
-from detector.audit.experiments import BORDER, ONLY, OUTLINE, TRAINED, WITHOUT, Result
-from detector.audit.linear_baseline import border_matrix, linear_scores
+from detector.audit.conclusion import LUNGS
+from detector.audit.experiments import BORDER, FULL, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
 from detector.images.border import MARGIN
 from detector.images.lungs import describe
-from detector.images.occlusion import LUNGS_ONLY, WITHOUT_LUNGS, Occlusion
-from detector.images.occlusion import OUTLINE as OUTLINE_ONLY
+from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 from detector.reports import html_report
-from detector.statistics.intervals import Proportion
+from detector.reports.plots import risk_plane
+
+if TYPE_CHECKING:
+    from detector.reports.audit_outputs import AuditResult
 
 EACH = 2  # example images of each side
 PARTS = {
-    TRAINED: ("everything", None),
-    WITHOUT: ("the film with its lungs black", WITHOUT_LUNGS),
-    ONLY: ("nothing but the lungs", LUNGS_ONLY),
-    OUTLINE: ("the shape of the lungs, and not a pixel of the film", OUTLINE_ONLY),
+    FULL: ("the full image", None),
+    MASKED_OUT: ("the image with its lungs masked out", WITHOUT_LUNGS),
+    LUNGS_ALONE: ("the lungs only", LUNGS_ONLY),
+    LUNG_MASK: ("the shape of the lung mask, and no pixel of the image", OUTLINE),
 }
 
 
@@ -45,62 +47,53 @@ class Example:
     films: list[Film]
 
 
-def audit_page(
-    audit: Audit,
-    results: Sequence[Result],
-    called: Proportion | None,
-    verdict: Verdict,
-    forest: bytes,
-    settings: Mapping[str, object],
-) -> bytes:
-    """Return the page.
+def audit_page(audit: Audit, found: AuditResult, forest: bytes, settings: Mapping[str, object]) -> bytes:
+    """Return the HTML report.
 
     Parameters
     ----------
     audit : Audit
-    results : sequence of Result
-    called : Proportion or None
-        Share of controls called positive.
-    verdict : Verdict
+    found : AuditResult
     forest : bytes
         The forest plot, PNG.
     settings : mapping
     """
+    drawn = [one for one in found.risks if one.utility.available and one.detectability.available]
     return html_report.render(
         "audit.html.j2",
-        "What the detector learnt from this data set",
-        verdict=verdict,
-        clean=verdict.learnt == LUNGS,
-        results=results,
-        called=called,
+        "What the detector learns from this data set",
+        conclusion=found.conclusion,
+        clean=found.conclusion.code == LUNGS,
+        results=found.results,
+        called=found.controls_positive,
         positive=audit.settings.positive,
-        notes=audit.notes,
-        examples=examples(audit, {result.name for result in results}),
+        risks=found.risks,
+        plane=html_report.png_uri(risk_plane(drawn)) if drawn else "",
+        examples=examples(audit, [(one.id, one.title) for one in found.results]),
         forest=html_report.png_uri(forest),
         command=html_report.command(),
         settings=[(name, value) for name, value in settings.items() if value is not None],
     )
 
 
-def examples(audit: Audit, made: set[str]) -> list[Example]:
-    """Return a few images as each experiment that was made showed them, and the films that the border tells best."""
+def examples(audit: Audit, made: Sequence[tuple[str, str]]) -> list[Example]:
+    """Return a few images as each experiment showed them, and those whose border is most typical of their class."""
     sides = audit.own_positives(), audit.own_others()
     chosen = [row for side in sides for row in _with_lungs(audit, side)[:EACH]]
-    found = [
-        Example(name, f"The network saw {what}.", [_film(audit, row, part, what) for row in chosen])
-        for name, (what, part) in PARTS.items()
-        if name in made
-    ]
+    found = []
+    for name, title in made:
+        if name in PARTS:
+            what, part = PARTS[name]
+            found.append(Example(title, f"Shown: {what}.", [_film(audit, row, part, what) for row in chosen]))
     own = audit.sets.own
-    properties = border_matrix([audit.extractor.properties[row] for row in own])
-    truth = audit.is_positive(own)
-    scores = linear_scores(properties, truth, audit.extractor.patients[own], audit.settings.seed)
-    if len(scores):
-        # The surest of each side: if a shortcut is at the edge, it is on these.
+    truth, border = audit.is_positive(own), audit.border
+    if border.possible and BORDER in dict(made):
+        # The most confident of each side: if a shortcut is in the border, it is on these.
+        scores = border.scores
         best = [own[truth][np.argsort(-scores[truth])[:EACH]], own[~truth][np.argsort(scores[~truth])[:EACH]]]
         films = [_edge(audit, row) for rows in best for row in rows]
-        text = "No network: properties of the outer tenth. These films it tells best; look for what they share."
-        found.append(Example(BORDER, text, films))
+        text = "No network: properties of the outer 10 %. These images are predicted best; look for what they share."
+        found.append(Example(dict(made)[BORDER], text, films))
     return found
 
 
@@ -121,4 +114,4 @@ def _edge(audit: Audit, row: int) -> Film:
     pixels = audit.extractor.pixels(row).copy()
     margin = round(len(pixels) * MARGIN)
     pixels[margin:-margin, margin:-margin] = 0
-    return Film(html_report.film_uri(pixels), image.label, f"{image.label}: {image.file}, its outer tenth")
+    return Film(html_report.film_uri(pixels), image.label, f"{image.label}: {image.file}, its border")

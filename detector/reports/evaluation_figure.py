@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.audit.metrics import CALIBRATION, PRECISION, Figure
 from detector.reports.drawing import BLUE, GREY, ORANGE, as_png, drawable, new_figure, plain_axes
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.intervals import patient_draws
-from detector.statistics.probabilities import reliability_curve
+from detector.statistics.metric import Metric
+from detector.statistics.probabilities import PRECISION, SLOPE, reliability_curve
 from detector.statistics.roc import roc_band
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DRAWS = 200  # of the reliability diagram's interval
 
 def evaluation_figure(
     result: Evaluation,
-    figures: Mapping[str, Figure],
+    metrics: Mapping[str, Metric],
     scores: np.ndarray,
     is_positive: np.ndarray,
     patients: np.ndarray,
@@ -35,8 +35,8 @@ def evaluation_figure(
     Parameters
     ----------
     result : Evaluation
-    figures : mapping of str to Figure
-        As `detector.audit.metrics.figures` returns them.
+    metrics : mapping of str to Metric
+        As `detector.audit.metrics.compute_metrics` returns them.
     scores : ndarray of shape (n,)
         Probability of the positive class.
     is_positive : ndarray of shape (n,), bool
@@ -54,9 +54,9 @@ def evaluation_figure(
     (upper_left, upper_right), (lower_left, lower_right) = figure.subplots(2, 2)
     figure.suptitle(title, fontsize=12)
     _confusion(upper_left, result.confusion, result.classes)
-    _roc(upper_right, result, scores, is_positive, seed)
-    _precision_recall(lower_left, result.positive, figures[PRECISION], scores, is_positive)
-    _reliability(lower_right, result.positive, figures[CALIBRATION], scores, is_positive, patients, seed)
+    _roc(upper_right, result, scores, is_positive, patients, seed)
+    _precision_recall(lower_left, result.positive, metrics[PRECISION], scores, is_positive)
+    _reliability(lower_right, result.positive, metrics[SLOPE], scores, is_positive, patients, seed)
     return as_png(figure)
 
 
@@ -75,15 +75,18 @@ def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> Non
     axes.set_title("Confusion matrix (images)", fontsize=11)
 
 
-def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, seed: int) -> None:
+def _roc(
+    axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int
+) -> None:
     from matplotlib.ticker import PercentFormatter
     from sklearn.metrics import roc_curve
 
     false_rate, true_rate, _ = roc_curve(is_positive, scores)
-    grid, low, high = roc_band(scores, is_positive, seed)
-    area = result.auc
-    axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
-    label = f"AUC {area.value:.3f} (95 % CI {area.low:.3f}–{area.high:.3f})"
+    area = result.roc_auc
+    if area.available:
+        grid, low, high = roc_band(scores, is_positive, patients, seed)
+        axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
+    label = f"ROC AUC {area}"
     axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance (AUC 0.5)")
     point = 1.0 - result.specificity.value, result.sensitivity.value
@@ -93,18 +96,20 @@ def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.nda
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("1 − specificity (false positives)")
     axes.set_ylabel("Sensitivity (true positives)")
-    axes.set_title(f"ROC of {drawable(result.positive)}, {area.positives} v {area.negatives} images", fontsize=11)
+    axes.set_title(
+        f"ROC of {drawable(result.positive)}, {is_positive.sum()} v {(~is_positive).sum()} images", fontsize=11
+    )
     # Below the axes, where no curve can run behind it.
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9, frameon=False)
     plain_axes(axes)
 
 
-def _precision_recall(axes: Axes, positive: str, average: Figure, scores: np.ndarray, is_positive: np.ndarray) -> None:
+def _precision_recall(axes: Axes, positive: str, average: Metric, scores: np.ndarray, is_positive: np.ndarray) -> None:
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, _ = precision_recall_curve(is_positive, scores)
     share = float(is_positive.mean())
-    label = f"average precision {average.value:.3f} (95 % CI {average.low:.3f}–{average.high:.3f})"
+    label = f"average precision {average}"
     axes.plot(recall, precision, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
     axes.plot([0, 1], [share, share], ":", color=GREY, label=f"calling everything {drawable(positive)} ({share:.2f})")
     axes.set_xlabel("Recall = sensitivity (share of positives found)")
@@ -116,7 +121,7 @@ def _precision_recall(axes: Axes, positive: str, average: Figure, scores: np.nda
 def _reliability(
     axes: Axes,
     positive: str,
-    calibration: Figure,
+    slope: Metric,
     scores: np.ndarray,
     is_positive: np.ndarray,
     patients: np.ndarray,
@@ -132,8 +137,7 @@ def _reliability(
     axes.plot(scores[~is_positive], np.full((~is_positive).sum(), 0.0), "|", color="black", markersize=9)
     axes.set_xlabel(f"Probability of {drawable(positive)}, as predicted (a tick each image)")
     axes.set_ylabel("Share of images that are")
-    text = f"slope {calibration.slope.value:.2f}" if not isinstance(calibration, str) else "slope undefined"
-    axes.set_title(f"Reliability ({text})", fontsize=11)
+    axes.set_title(f"Reliability (slope {slope})", fontsize=11)
     _unit_square(axes)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from detector.reports.drawing import BLUE, GREY, ORANGE, as_png, drawable, new_figure, plain_axes
 
 if TYPE_CHECKING:
-    from detector.audit.conclusion import Verdict
+    from detector.audit.conclusion import Conclusion
     from detector.audit.experiments import Result
+    from detector.audit.shortcut_risk import Risk
 
 
 def history(found: Mapping[str, object]) -> bytes:
@@ -134,42 +135,77 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
     return as_png(figure)
 
 
-def forest(experiments: Sequence[Result], verdict: Verdict) -> bytes:
+def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     """Draw an audit as a forest plot: one line an experiment, point and 95 % interval, chance marked.
 
     Parameters
     ----------
     experiments : sequence of Result
-    verdict : Verdict
+    conclusion : Conclusion
 
     Returns
     -------
     bytes
         A PNG file.
     """
+    experiments = [one for one in experiments if one.metric.available]
     figure = new_figure(11, 1.9 + 0.52 * len(experiments))
     axes = figure.subplots()
     # The first reasons carry the most; all of them are printed.
-    conclusion = f"{verdict.conclusion[:1].upper()}{verdict.conclusion[1:]}"
-    lines = [conclusion, *(f"– {reason}" for reason in verdict.reasons[:2])]
+    lines = [conclusion.message, *(f"– {reason}" for reason in conclusion.reasons[:2])]
     figure.suptitle("\n".join(map(drawable, lines)), fontsize=11)
     for line, experiment in enumerate(experiments):
-        area = experiment.auc
+        area = experiment.metric
         axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
         axes.plot(area.value, line, "s", color=ORANGE, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
-        text = f"{area.value:.2f} ({area.low:.2f}–{area.high:.2f})   {area.positives} v {area.negatives}"
+        text = f"{area.value_text} ({area.interval_text})   {area.n_positive} v {area.n_negative}"
         axes.text(1.03, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
     axes.text(
-        1.03, -0.75, "AUC (95 % CI)        images", transform=axes.get_yaxis_transform(), va="center", fontsize=9.5
+        1.03, -0.75, "ROC AUC (95 % CI)    images", transform=axes.get_yaxis_transform(), va="center", fontsize=9.5
     )
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
     axes.text(0.5, -0.75, "chance", color=GREY, ha="center", va="bottom", fontsize=9.5)
-    labels = [f"{drawable(experiment.name)}\n{drawable(experiment.question)}" for experiment in experiments]
+    labels = [f"{drawable(experiment.title)}\n{drawable(experiment.question)}" for experiment in experiments]
     axes.set_yticks(range(len(experiments)), labels, fontsize=9.5)
     axes.set_ylim(len(experiments) - 0.4, -0.7)
-    lowest = min([0.4, *(experiment.auc.low - 0.03 for experiment in experiments)])
+    lowest = min([0.4, *(experiment.metric.low - 0.03 for experiment in experiments)])
     axes.set_xlim(max(0.0, lowest), 1.005)
     axes.set_xlabel("Area under the ROC curve: 0.5 is a coin, 1 tells every pair right")
     plain_axes(axes)
     axes.grid(False, axis="y")
+    return as_png(figure)
+
+
+def risk_plane(risks: Sequence[Risk]) -> bytes:
+    """Draw properties by how well they predict the class and how well features predict them, with 95 % intervals.
+
+    Parameters
+    ----------
+    risks : sequence of Risk
+        Whose metrics are available.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    figure = new_figure(7.5, 6.0)
+    axes = figure.subplots()
+    figure.suptitle("Utility and detectability of properties", fontsize=12)
+    for risk in risks:
+        x, y = risk.utility, risk.detectability
+        colour = ORANGE if risk.suspected else BLUE
+        # An R² below 0 is no better than the mean; both measures then begin at their chance level.
+        scale = (lambda v: max(v, 0.0)) if risk.measure == "R²" else (lambda v: max(2 * v - 1, 0.0))
+        axes.plot([x.low, x.high], [scale(y.value)] * 2, color=colour, linewidth=1.4)
+        axes.plot([x.value] * 2, [scale(y.low), scale(y.high)], color=colour, linewidth=1.4)
+        axes.plot(x.value, scale(y.value), "s" if risk.suspected else "o", color=colour, markeredgecolor="black")
+        axes.annotate(
+            drawable(risk.property), (x.value, scale(y.value)), (6, 6), textcoords="offset points", fontsize=9
+        )
+    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
+    axes.set(xlim=(0.3, 1.02), ylim=(-0.03, 1.02))
+    axes.set_xlabel("Utility: ROC AUC of the class (chance: 0.5)")
+    axes.set_ylabel("Detectability: R², or 2 × ROC AUC − 1 (chance: 0)")
+    plain_axes(axes)
     return as_png(figure)

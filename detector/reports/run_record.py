@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timezone
 
 import numpy as np
 
 from detector import printable
 from detector.network.weights import DIGEST
+from detector.reports import html_report
 from detector.statistics.evaluation import Evaluation
+from detector.statistics.metric import Metric
+from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 
+SCHEMA = 1  # of the JSON records
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "matplotlib")
 
 
@@ -37,28 +42,40 @@ def lines(result: Evaluation, labels: np.ndarray, predicted: np.ndarray) -> list
         *text.rstrip().splitlines(),
         f"confusion matrix (rows: true {', '.join(names)}; columns: predicted, in the same order)",
         *str(result.confusion).splitlines(),
-        f"acc: {result.acc}",
-        f"sensitivity: {result.sensitivity}",
-        f"specificity: {result.specificity}",
-        f"auc: {result.auc}",
+        f"acc: {_tutorial(result.accuracy)}",
+        f"sensitivity: {_tutorial(result.sensitivity)}",
+        f"specificity: {_tutorial(result.specificity)}",
     ]
 
 
-def operating_point(
-    wanted: float | None, threshold: float | None, result: Evaluation, labels: np.ndarray, probabilities: np.ndarray
-) -> list[str]:
-    """Say which threshold was used and what it costs against taking the likeliest class; nothing where it is that."""
+def _tutorial(metric: Metric) -> str:
+    """Return a metric as the tutorial prints it, with four decimals, and its interval."""
+    if not metric.available:
+        return "not estimable"
+    return f"{metric.value:.4f} (95 % CI {metric.ci_low:.4f}-{metric.ci_high:.4f})"
+
+
+def operating_point(wanted: float | None, outcome: Outcome) -> list[str]:
+    """Say which threshold was used, where it is not that of the likeliest class, and whose metrics are printed."""
+    threshold, chosen = outcome.threshold, outcome.thresholds
     if threshold is None:
         return []
-    index = result.classes.index(result.positive)
-    likeliest = probabilities.argmax(axis=1) == index
-    truth = labels == index
-    chosen = f"chosen without the images it is judged by, to reach sensitivity {wanted}" if wanted else "as given"
+    if not wanted:
+        return [f"threshold: {threshold:.4f} (as given)"]
+    if not chosen:
+        return [f"threshold: {threshold:.4f} (chosen on training patients alone, to reach sensitivity {wanted})"]
     return [
-        f"threshold: {threshold:.4f} ({chosen}): sensitivity {result.sensitivity.value:.4f}, specificity "
-        f"{result.specificity.value:.4f}; the likeliest class has {likeliest[truth].mean():.4f} and "
-        f"{(~likeliest[~truth]).mean():.4f}"
+        f"thresholds: {min(chosen):.4f}-{max(chosen):.4f} (one of each fold, chosen on its training patients alone, to "
+        f"reach sensitivity {wanted}): sensitivity and specificity above are theirs",
+        f"saved threshold: {threshold:.4f} (chosen on the out-of-fold predictions of all images; its own sensitivity "
+        "is not estimated)",
     ]
+
+
+def header() -> dict[str, object]:
+    """Return what stands at the top of a record: the version of its layout, when it was made, and by which command."""
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"schema_version": SCHEMA, "created": created, "command": html_report.command()}
 
 
 def versions() -> dict[str, str]:
@@ -100,8 +117,8 @@ def base(extractor: FeatureExtractor) -> dict[str, object]:
 
 
 def fields_of(result: Evaluation) -> dict[str, object]:
-    """Return an evaluation's figures by name."""
-    return {field.name: getattr(result, field.name) for field in fields(result)}
+    """Return an evaluation's metrics by name, and its confusion matrix."""
+    return {"confusion": result.confusion, **result.metrics()}
 
 
 def as_json(report: Mapping[str, object]) -> bytes:
@@ -112,8 +129,10 @@ def as_json(report: Mapping[str, object]) -> bytes:
 
 
 def _plain(value: object) -> object:
+    if hasattr(value, "as_json"):
+        return _plain(value.as_json())
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

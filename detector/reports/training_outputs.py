@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from detector.audit.check import Check
-from detector.audit.metrics import Figure, as_numbers
+from detector.audit.checks import Check
 from detector.audit.subgroups import Subgroup
 from detector.command_line import Log
 from detector.network import model
@@ -15,6 +14,7 @@ from detector.network.gradcam import heat_maps
 from detector.reports import plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
 from detector.reports.training_report import training_page
+from detector.statistics.metric import Metric
 from detector.storage import files
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
@@ -58,17 +58,15 @@ def lines(
     options: argparse.Namespace,
     extractor: FeatureExtractor,
     outcome: Outcome,
-    figures: dict[str, Figure],
+    metrics: dict[str, Metric],
     table: Sequence[Subgroup],
 ) -> list[str]:
     """Return what is printed of a run's evaluation."""
-    labels, probabilities = extractor.dataset.labels[outcome.held_out], outcome.probabilities[0]
-    found = run_record.lines(outcome.evaluation, labels, outcome.predicted[0])
+    found = run_record.lines(outcome.evaluation, outcome.predictions.labels, outcome.predicted[0])
     at = f" at prevalence {options.prevalence}"
-    found += [f"{name}: {figure}{at if name in ('ppv', 'npv') else ''}" for name, figure in figures.items()]
-    found += run_record.operating_point(
-        options.sensitivity, outcome.threshold, outcome.evaluation, labels, probabilities
-    )
+    found += [f"roc_auc: {outcome.evaluation.roc_auc}"]
+    found += [f"{name}: {metric}{at if name in ('ppv', 'npv') else ''}" for name, metric in metrics.items()]
+    found += run_record.operating_point(options.sensitivity, outcome)
     return [*found, "Subgroups", *(f"  {row}" for row in table)] if table else found
 
 
@@ -77,7 +75,7 @@ def save(
     split: str,
     extractor: FeatureExtractor,
     outcome: Outcome,
-    figures: dict[str, Figure],
+    metrics: dict[str, Metric],
     table: Sequence[Subgroup],
     left_out: Sequence[LeftOut],
     checks: Sequence[Check],
@@ -114,10 +112,10 @@ def save(
             "held_out": run_record.predictions(extractor, held_out, probabilities, classes),
             "patients": patients,
             "threshold": outcome.threshold,
-            "metrics": run_record.fields_of(result) | as_numbers(figures),
+            "metrics": run_record.fields_of(result) | metrics,
             "subgroups": table,
             "sources_left_out": left_out,
-            "believed": checks,
+            "checks": checks,
             "history": fitted.trained.history,
         }
         truth = extractor.dataset.labels[held_out] == positive
@@ -130,7 +128,7 @@ def save(
         contents = {
             options.plot: plots.history(fitted.trained.history),
             options.evaluation: evaluation_figure(
-                result, figures, scores, truth, extractor.patients[held_out], title, options.seed
+                result, metrics, scores, truth, extractor.patients[held_out], title, options.seed
             ),
             options.model: model.as_file(joined, description, options.model.suffix),
             options.json: run_record.as_json(record | {"times": log.seconds}),
@@ -145,7 +143,7 @@ def save(
             contents[options.report] = training_page(
                 extractor,
                 outcome,
-                figures,
+                metrics,
                 table,
                 checks,
                 heat_maps(looking),

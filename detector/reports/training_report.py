@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.audit.check import Check
-from detector.audit.metrics import Figure
+from detector.audit.checks import Check
 from detector.audit.subgroups import Subgroup
+from detector.audit.validity import worst_first
 from detector.command_line import progress
 from detector.datasets import clinical, overview
 from detector.network.backbone import BATCH
 from detector.network.gradcam import CELLS, Maps
 from detector.reports import html_report
 from detector.statistics.evaluation import Evaluation
-from detector.statistics.probabilities import Calibration
+from detector.statistics.metric import Metric
+from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
 from detector.storage.cache import key
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
@@ -42,7 +43,7 @@ class Card:
 def training_page(
     extractor: FeatureExtractor,
     outcome: Outcome,
-    figures: Mapping[str, Figure],
+    metrics: Mapping[str, Metric],
     table: Sequence[Subgroup],
     checks: Sequence[Check],
     maps: Maps,
@@ -56,7 +57,7 @@ def training_page(
     ----------
     extractor : FeatureExtractor
     outcome : Outcome
-    figures : mapping of str to Figure
+    metrics : mapping of str to Metric
     table : sequence of Subgroup
     checks : sequence of Check
     maps : callable
@@ -75,9 +76,9 @@ def training_page(
         "training.html.j2",
         "What the detector learnt, and what it gets wrong",
         verdict=verdict(result, checks),
-        doubts=any(check.alarming for check in checks),
-        checks=checks,
-        figures=rows_of(result, figures),
+        doubts=any(check.warns for check in checks),
+        checks=worst_first(checks),
+        figures=rows_of(result, metrics),
         counted=f"{len(order) - right} of {len(order)} held-out images were told wrongly.",
         left_out=max(0, len(order) - html_report.MOST),
         cards=cards(extractor, outcome, order[: html_report.MOST], maps),
@@ -97,44 +98,24 @@ def training_page(
 
 
 def verdict(result: Evaluation, checks: Sequence[Check]) -> str:
-    """Return a sentence on the number, first of all that there is to say."""
-    doubts = [check.name for check in checks if check.alarming]
-    number = f"AUC {result.auc.value:.2f} ({result.auc.low:.2f}–{result.auc.high:.2f})"
-    if doubts:
-        speak = "speaks" if len(doubts) == 1 else "speak"
-        return f"{number}: do not believe it as it stands. {', '.join(doubts).capitalize()} {speak} against it."
-    return f"{number}: of {len(checks)} checks none speaks against it. That is no proof; an audit looks closer."
+    """Return the conclusion in a sentence: the ROC AUC, and which checks warn."""
+    warned = [check.title for check in checks if check.warns]
+    number = f"ROC AUC {result.roc_auc}"
+    if not warned:
+        return f"{number}. None of {len(checks)} checks warns."
+    warn = "warns" if len(warned) == 1 else "warn"
+    return f"{number}. {len(warned)} of {len(checks)} checks {warn}: {', '.join(warned)}."
 
 
-def rows_of(result: Evaluation, figures: Mapping[str, Figure]) -> list[dict[str, object]]:
-    """Return the figures as rows: a value with its interval, drawn where it lies between 0 and 1, or words."""
-    found: dict[str, object] = {
-        "accuracy": result.acc,
-        "sensitivity": result.sensitivity,
-        "specificity": result.specificity,
-        "auc": result.auc,
-        **figures,
-    }
+def rows_of(result: Evaluation, metrics: Mapping[str, Metric]) -> list[dict[str, object]]:
+    """Return the metrics as rows: a value with its interval, drawn where it lies between 0 and 1, or the reason."""
     rows: list[dict[str, object]] = []
-    for name, figure in found.items():
-        if isinstance(figure, str):
-            rows.append({"name": name, "text": figure})
-        elif isinstance(figure, Calibration):
-            for part in ("intercept", "slope"):
-                one = getattr(figure, part)
-                rows.append(
-                    {
-                        "name": f"calibration, {part}",
-                        "value": one.value,
-                        "low": one.low,
-                        "high": one.high,
-                        "drawn": False,
-                    }
-                )
-        elif np.isnan(figure.low):
-            rows.append({"name": name, "text": f"{figure.value:.2f}; too few images for an interval"})
+    for name, metric in {**result.metrics(), **metrics}.items():
+        if not metric.available:
+            rows.append({"name": name, "text": str(metric)})
         else:
-            rows.append({"name": name, "value": figure.value, "low": figure.low, "high": figure.high, "drawn": True})
+            drawn = name not in (IN_THE_LARGE, SLOPE) and metric.ci_low is not None
+            rows.append({"name": name, "metric": metric, "drawn": drawn})
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Confusion matrix, sensitivity, specificity and area under the ROC curve."""
+"""Confusion matrix, accuracy, sensitivity, specificity and ROC AUC of predictions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.statistics.intervals import Proportion, proportion
-from detector.statistics.roc import Area, patient_area
+from detector.statistics.intervals import proportion
+from detector.statistics.metric import Metric
+from detector.statistics.roc import roc_auc
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions on images that no head had seen, with what is true of these.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,), int
+    patients : ndarray of shape (n,)
+    probabilities : ndarray of shape (repeats, n, classes)
+    predicted : ndarray of shape (repeats, n), int
+        Classes, by the operating point.
+    folds : ndarray of shape (repeats, n), int
+        The fold of each repeat that held an image out: only within one were its scores given by one model.
+    """
+
+    labels: np.ndarray
+    patients: np.ndarray
+    probabilities: np.ndarray
+    predicted: np.ndarray
+    folds: np.ndarray
+
+    @classmethod
+    def of_one_model(
+        cls, labels: np.ndarray, patients: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray
+    ) -> Predictions:
+        """Return the predictions of a single model: probabilities (n, classes), predicted (n,)."""
+        return cls(labels, patients, probabilities[None], predicted[None], np.zeros((1, len(labels)), int))
 
 
 @dataclass(frozen=True)
@@ -20,20 +50,26 @@ class Evaluation:
     classes : list of str
     positive : str
     confusion : ndarray of shape (classes, classes), int
-        Rows are true classes, columns predicted ones.
-    acc, sensitivity, specificity : Proportion
-        Sensitivity: positives called positive. Specificity: others not called positive.
-    auc : Area
+        Rows are true classes, columns predicted ones; of a cross-validation, of its first repeat.
+    accuracy, sensitivity, specificity : Metric
+        Means over repeats, with Wilson's intervals over patients. Sensitivity: positives that are predicted positive.
+        Specificity: others that are not.
+    roc_auc : Metric
         Of the positive class against all others.
     """
 
     classes: list[str]
     positive: str
     confusion: np.ndarray
-    acc: Proportion
-    sensitivity: Proportion
-    specificity: Proportion
-    auc: Area
+    accuracy: Metric
+    sensitivity: Metric
+    specificity: Metric
+    roc_auc: Metric
+
+    def metrics(self) -> dict[str, Metric]:
+        """Return the metrics by name."""
+        names = ("roc_auc", "accuracy", "sensitivity", "specificity")
+        return {name: getattr(self, name) for name in names}
 
 
 def predict(probabilities: np.ndarray, positive: int, threshold: float | None = None) -> np.ndarray:
@@ -57,28 +93,15 @@ def predict(probabilities: np.ndarray, positive: int, threshold: float | None = 
     return np.where(probabilities[:, positive] >= threshold, positive, others.argmax(axis=1))
 
 
-def evaluate(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Sequence[str],
-    positive: str,
-    seed: int,
-    threshold: float | None = None,
-    patients: np.ndarray | None = None,
-) -> Evaluation:
-    """Compare predicted probabilities with the truth.
+def evaluate(predictions: Predictions, classes: Sequence[str], positive: int) -> Evaluation:
+    """Compare predictions with the truth.
 
     Parameters
     ----------
-    labels : ndarray of shape (n,), int
-    probabilities : ndarray of shape (n, classes)
+    predictions : Predictions
     classes : sequence of str
-    positive : str
-    seed : int
-        Of the bootstrap.
-    threshold : float, optional
-    patients : ndarray of shape (n,), optional
-        Whom the bootstrap draws; by default each image is of a patient of its own.
+    positive : int
+        Index of the positive class.
 
     Returns
     -------
@@ -86,16 +109,14 @@ def evaluate(
     """
     from sklearn.metrics import confusion_matrix
 
-    index = list(classes).index(positive)
-    predicted = predict(probabilities, index, threshold)
-    patients = np.arange(len(labels)) if patients is None else patients
-    truth, called = labels == index, predicted == index
+    labels, predicted, patients = predictions.labels, predictions.predicted, predictions.patients
+    truth = labels == positive
     return Evaluation(
         list(classes),
-        positive,
-        confusion_matrix(labels, predicted, labels=np.arange(len(classes))),
-        proportion((labels == predicted).sum(), len(labels)),
-        proportion((truth & called).sum(), truth.sum()),
-        proportion((~truth & ~called).sum(), (~truth).sum()),
-        patient_area(probabilities[None, :, index], truth, patients, seed),
+        classes[positive],
+        confusion_matrix(labels, predicted[0], labels=np.arange(len(classes))),
+        proportion(predicted == labels, patients, truth),
+        proportion(predicted[:, truth] == positive, patients[truth], truth[truth]),
+        proportion(predicted[:, ~truth] != positive, patients[~truth], truth[~truth]),
+        roc_auc(predictions.probabilities[..., positive], truth, patients, predictions.folds),
     )

@@ -1,84 +1,112 @@
-"""Shares and other figures with their confidence intervals; resampling of whole patients."""
+"""Proportions with their intervals, and resampling: the unit of every interval is the patient, not the image."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
+
+from detector.statistics.metric import WIDTH, Metric
 
 LEVEL = 0.95
 RESAMPLES = 2000
 MOST_NUMBERS = 2_000_000  # weights held at a time: all resamples of 20,000 images would be 300 MB
 
-
-@dataclass(frozen=True)
-class Proportion:
-    """A share with its interval.
-
-    Attributes
-    ----------
-    hits, n : int
-    value, low, high : float
-        In [0, 1]; nan where n is 0.
-    """
-
-    hits: int
-    n: int
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.4f} (95% CI {self.low:.4f}-{self.high:.4f}, n={self.n})"
+Statistic = Callable[[np.ndarray], np.ndarray]  # from weights of images, (draws, n), to a number each, (draws,)
 
 
-def proportion(hits: int, n: int) -> Proportion:
-    """Return `hits` of `n` with Wilson's score interval.
+def wilson(value: float, n: float, z: float) -> tuple[float, float]:
+    """Return Wilson's score interval of a proportion from `n` independent observations.
 
-    Reference: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", J. Am. Stat. Assoc.
-    22 (1927); as scipy computes it.
+    Reference: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
+    American Statistical Association 22 (1927).
 
     Parameters
     ----------
-    hits, n : int
+    value : float
+        In [0, 1].
+    n : float
+        Need not be whole: it may be an effective sample size.
+    z : float
+        Quantile, such as 1.96.
 
     Returns
     -------
-    Proportion
+    low, high : float
+        In [0, 1].
     """
-    from scipy.stats import binomtest
+    centre = value + z**2 / (2 * n)
+    half = z * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
+    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
+    # Rounding must not keep the interval from its own value.
+    return float(min(max(low, 0.0), value)), float(max(min(high, 1.0), value))
 
-    if n == 0:
-        return Proportion(0, 0, float("nan"), float("nan"), float("nan"))
-    interval = binomtest(int(hits), int(n)).proportion_ci(LEVEL, method="wilson")
-    return Proportion(int(hits), int(n), hits / n, float(interval.low), float(interval.high))
 
+def effective_size(hits: np.ndarray, patients: np.ndarray) -> tuple[float, int]:
+    """Return how many independent observations images of the same patients are worth, and the number of patients.
 
-def mean_proportion(right: np.ndarray) -> Proportion:
-    """Return the mean over repeats of how many were right, to the nearest image: Wilson's interval counts whole ones.
+    The design effect is the variance of the proportion over patients, divided by that over as many independent images.
+    It is not below 1. Where every image agrees it cannot be estimated, and a patient counts as one observation.
+
+    References: J. N. K. Rao, A. J. Scott, "A simple method for the analysis of clustered binary data", Biometrics 48
+    (1992); E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", Survey Methodology 24 (1998).
 
     Parameters
     ----------
-    right : ndarray of shape (repeats, n), bool
+    hits : ndarray of shape (n,)
+        In [0, 1]: whether each image is a hit, or in what share of repeats.
+    patients : ndarray of shape (n,)
 
     Returns
     -------
-    Proportion
+    size : float
+    patients : int
     """
-    return proportion(round(right.sum(axis=1).mean()), right.shape[1])
+    n, value = len(hits), float(hits.mean())
+    inverse = np.unique(patients, return_inverse=True)[1]
+    count = int(inverse.max()) + 1
+    images = np.bincount(inverse, minlength=count)
+    if count == n:
+        return float(n), count
+    binomial = value * (1 - value) / n
+    if count < 2 or binomial < WIDTH:
+        return float(count), count
+    residuals = np.bincount(inverse, hits, minlength=count) - value * images
+    clustered = count / (count - 1) * (residuals**2).sum() / n**2
+    return n / max(clustered / binomial, 1.0), count
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its interval; nan where it is not defined."""
+def proportion(hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray | None = None) -> Metric:
+    """Return a proportion of images with Wilson's interval over patients.
 
-    value: float
-    low: float
-    high: float
+    With several images a patient the interval is that of `effective_size` images, with Student's quantile for that
+    many patients instead of the normal one.
 
-    def __str__(self) -> str:
-        return f"{self.value:.4f} (95% CI {self.low:.4f}-{self.high:.4f})"
+    Parameters
+    ----------
+    hits : ndarray of shape (n,) or (repeats, n)
+        Whether each image is a hit; of repeats, the mean is taken.
+    patients : ndarray of shape (n,)
+    is_positive : ndarray of shape (n,), bool, optional
+        Only counted; by default all images are of the positive class.
+
+    Returns
+    -------
+    Metric
+    """
+    from scipy.stats import norm, t
+
+    hits, patients = np.atleast_2d(hits).mean(axis=0), np.asarray(patients)
+    if not len(hits):
+        return Metric.unavailable("no images")
+    n_positive = len(hits) if is_positive is None else int(np.sum(is_positive))
+    size, count = effective_size(hits, patients)
+    z = float(norm.ppf((1 + LEVEL) / 2))
+    if 1 < count < len(hits):
+        z = float(t.ppf((1 + LEVEL) / 2, count - 1))
+    value = float(hits.mean())
+    return Metric(value, *wilson(value, size, z), n_positive, len(hits) - n_positive, n_patients=count)
 
 
 def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -117,12 +145,9 @@ def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> I
 
 
 def resampled(
-    statistics: Mapping[str | tuple[str, ...], Callable[[np.ndarray], np.ndarray]],
-    is_positive: np.ndarray,
-    patients: np.ndarray,
-    seed: int,
-) -> dict[str, Estimate]:
-    """Return figures with percentile bootstrap intervals over patients, all from the same draws.
+    statistics: Mapping[str | tuple[str, ...], Statistic], is_positive: np.ndarray, patients: np.ndarray, seed: int
+) -> dict[str, tuple[float, np.ndarray]]:
+    """Return statistics, and what they are in each draw of a bootstrap over patients, all from the same draws.
 
     Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
 
@@ -136,23 +161,39 @@ def resampled(
 
     Returns
     -------
-    dict of str to Estimate
-        Draws in which a figure is not defined do not count; with a single patient in a class there is no interval.
+    dict of str to (float, ndarray of shape (draws,))
+        The draws are empty where a class has a single patient.
     """
     everything = np.ones((1, len(is_positive)))
     values = {name: float(found[0]) for name, found in _named(statistics, everything)}
-    fewest = min(len(set(patients[side])) for side in (is_positive, ~is_positive))
-    if fewest < 2:
-        return {name: Estimate(value, float("nan"), float("nan")) for name, value in values.items()}
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in values}
-    for weights in patient_draws(is_positive, patients, seed):
-        for name, found in _named(statistics, weights):
-            drawn[name].append(found)
-    return {name: Estimate(values[name], *_percentiles(np.concatenate(parts))) for name, parts in drawn.items()}
+    if min(len(set(patients[side])) for side in (is_positive, ~is_positive)) > 1:
+        for weights in patient_draws(is_positive, patients, seed):
+            for name, found in _named(statistics, weights):
+                drawn[name].append(found)
+    return {name: (values[name], np.concatenate(parts) if parts else np.empty(0)) for name, parts in drawn.items()}
+
+
+def percentiles(draws: np.ndarray) -> tuple[float, float]:
+    """Return the bounds of a percentile interval; draws in which a statistic is not defined do not count.
+
+    Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+
+    Returns
+    -------
+    low, high : float
+        May be infinite, where the statistic is in some draws; nan without draws.
+    """
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
+        return float("nan"), float("nan")
+    # Without interpolation: between a number and infinity there is nothing.
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
+    return float(low), float(high)
 
 
 def _named(
-    statistics: Mapping[str | tuple[str, ...], Callable[[np.ndarray], np.ndarray]], weights: np.ndarray
+    statistics: Mapping[str | tuple[str, ...], Statistic], weights: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray]]:
     for names, statistic in statistics.items():
         found = statistic(weights)
@@ -160,12 +201,3 @@ def _named(
             yield names, found
         else:
             yield from zip(names, found.T, strict=True)
-
-
-def _percentiles(draws: np.ndarray) -> tuple[float, float]:
-    draws = draws[~np.isnan(draws)]
-    if not len(draws):
-        return float("nan"), float("nan")
-    # Without interpolation: a figure that is infinite in some draws has an infinite bound, not none.
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
-    return float(low), float(high)

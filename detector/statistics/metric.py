@@ -107,7 +107,7 @@ class Metric:
 
 
 def too_few(n_positive: int, n_negative: int, what: str = "comparable images") -> Metric:
-    """Return the metric that too few images make impossible, such as ``"1 v 1 comparable images; 10 v 10 are needed"``."""
+    """Return a metric that too few images make impossible: ``"1 v 1 comparable images; 10 v 10 are needed"``."""
     reason = f"{n_positive} v {n_negative} {what}; {FEWEST} v {FEWEST} are needed"
     return Metric.unavailable(reason, n_positive, n_negative)
 

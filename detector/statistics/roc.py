@@ -1,34 +1,21 @@
-"""Areas under the ROC curve, over all images or within strata only, with their confidence intervals."""
+"""Areas under the ROC curve, over all images or within strata only, with their confidence intervals over patients."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from detector.statistics.intervals import LEVEL, RESAMPLES, resampled
+from detector.statistics.intervals import LEVEL, patient_draws, percentiles
+from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
+from detector.statistics.strata import holding_two_classes
 
-
-@dataclass(frozen=True)
-class Area:
-    """An area under the ROC curve with its interval; `positives` and `negatives` are numbers of images."""
-
-    value: float
-    low: float
-    high: float
-    positives: int
-    negatives: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.value:.4f} (95% CI {self.low:.4f}-{self.high:.4f}, "
-            f"n={self.positives} positive, {self.negatives} negative)"
-        )
+BAND_DRAWS = 500  # of the ROC curve's band
+MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Return the probability that a positive scores above a negative, ties counting half: the area under the ROC curve.
+    """Return the area under the ROC curve: the share of pairs in which the positive scores higher; a tie counts half.
 
     Reference: J. A. Hanley, B. J. McNeil, "The meaning and use of the area under a receiver operating characteristic
     (ROC) curve", Radiology 143 (1982).
@@ -47,6 +34,28 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     scores = np.concatenate([positive, negative])
     is_positive = np.arange(len(scores)) < len(positive)
     return float(weighted_auc(scores, is_positive, np.ones((1, len(scores))))[0])
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The order of images by stratum and score, and where strata and ties begin in it."""
+
+    order: np.ndarray
+    steps: np.ndarray  # first position of each group of images of a stratum that tie
+    starts: np.ndarray  # which of these groups is the first of its stratum
+
+    @classmethod
+    def of(cls, scores: np.ndarray, strata: np.ndarray | None) -> _Steps:
+        codes = np.zeros(len(scores), int) if strata is None else np.unique(strata, return_inverse=True)[1]
+        order = np.lexsort((scores, codes))
+        codes, scores = codes[order], scores[order]
+        new_stratum = np.append(True, codes[1:] != codes[:-1])
+        steps = np.flatnonzero(new_stratum | np.append(True, scores[1:] != scores[:-1]))
+        return cls(order, steps, np.flatnonzero(new_stratum[steps]))
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Return values of strata, (…, strata), at each of their groups, (…, groups)."""
+        return np.repeat(values, np.diff(np.append(self.starts, len(self.steps))), axis=-1)
 
 
 def weighted_auc(
@@ -74,28 +83,72 @@ def weighted_auc(
     """
     if not len(scores):
         return np.full(len(weights), np.nan)
-    codes = np.zeros(len(scores), int) if strata is None else np.unique(strata, return_inverse=True)[1]
-    order = np.lexsort((scores, codes))
-    codes, scores, is_positive = codes[order], scores[order], is_positive[order]
-    new_stratum = np.append(True, codes[1:] != codes[:-1])
-    # Images of a stratum that tie are one step of the curve.
-    steps = np.flatnonzero(new_stratum | np.append(True, scores[1:] != scores[:-1]))
-    starts = np.flatnonzero(new_stratum[steps])
-    weights = weights[:, order]
-    positive = np.add.reduceat(weights * is_positive, steps, axis=1)
-    negative = np.add.reduceat(weights * ~is_positive, steps, axis=1)
+    by = _Steps.of(scores, strata)
+    weights, is_positive = weights[:, by.order], is_positive[by.order]
+    positive = np.add.reduceat(weights * is_positive, by.steps, axis=1)
+    negative = np.add.reduceat(weights * ~is_positive, by.steps, axis=1)
     below = np.cumsum(negative, axis=1) - negative
-    # Only negatives of the same stratum count.
-    below -= np.repeat(below[:, starts], np.diff(np.append(starts, len(steps))), axis=1)
-    pairs_won = np.add.reduceat(positive * (below + negative / 2), starts, axis=1)
-    n_positive, n_negative = (np.add.reduceat(side, starts, axis=1) for side in (positive, negative))
+    below -= by.spread(below[:, by.starts])
+    pairs_won = np.add.reduceat(positive * (below + negative / 2), by.starts, axis=1)
+    n_positive, n_negative = (np.add.reduceat(side, by.starts, axis=1) for side in (positive, negative))
     size = n_positive + n_negative + 1
     compared = (n_positive * n_negative / size).sum(axis=1)
     won = np.where(n_positive * n_negative > 0, pairs_won / size, 0.0).sum(axis=1)
     return np.divide(won, compared, out=np.full(len(weights), np.nan), where=compared > 0)
 
 
-def newcombe_interval(value: float, positives: int, negatives: int) -> tuple[float, float]:
+def influence(
+    scores: np.ndarray, is_positive: np.ndarray, strata: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """Return the area of `weighted_auc`, and by how much each image moves it away from the others' mean.
+
+    An image's placement is the share of its stratum's other class that it is ranked on the right side of. Its
+    influence is the distance of that from its stratum's area, by its weight; influences add up to 0.
+
+    Reference: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, "Comparing the areas under two or more correlated
+    receiver operating characteristic curves: a nonparametric approach", Biometrics 44 (1988).
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+    is_positive : ndarray of shape (n,), bool
+    strata : ndarray of shape (n,), optional
+        Each holds both classes.
+
+    Returns
+    -------
+    area : float
+    influence : ndarray of shape (n,)
+    """
+    by = _Steps.of(scores, strata)
+    side = is_positive[by.order]
+    ties = np.diff(np.append(by.steps, len(scores)))
+    positive = np.add.reduceat(side.astype(float), by.steps)
+    negative = ties - positive
+    n_positive, n_negative = (np.add.reduceat(one, by.starts) for one in (positive, negative))
+    below = {}
+    for name, one in (("positive", positive), ("negative", negative)):
+        before = np.cumsum(one) - one
+        below[name] = before - by.spread(before[by.starts]) + one / 2
+    above_negatives = below["negative"] / by.spread(n_negative)
+    below_positives = 1.0 - below["positive"] / by.spread(n_positive)
+    areas = np.add.reduceat(positive * above_negatives, by.starts) / n_positive
+    size = n_positive * n_negative / (n_positive + n_negative + 1)
+    shares = size / size.sum()
+    centre, of_positive, of_negative = (by.spread(one) for one in (areas, shares / n_positive, shares / n_negative))
+    moved = np.where(
+        side,
+        np.repeat(of_positive * (above_negatives - centre), ties),
+        np.repeat(of_negative * (below_positives - centre), ties),
+    )
+    found = np.empty(len(scores))
+    found[by.order] = moved
+    return float(shares @ areas), found
+
+
+def newcombe_interval(
+    value: float, positives: float, negatives: float, quantile: float | None = None
+) -> tuple[float, float]:
     """Return a score interval of an area under the ROC curve, which is none of a point where no pair is ranked wrongly.
 
     Reference: R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
@@ -105,8 +158,10 @@ def newcombe_interval(value: float, positives: int, negatives: int) -> tuple[flo
     Parameters
     ----------
     value : float
-    positives, negatives : int
-        Independent ones: patients.
+    positives, negatives : float
+        Independent ones: patients. They need not be whole: they may be effective sample sizes.
+    quantile : float, optional
+        By default the normal distribution's, 1.96.
 
     Returns
     -------
@@ -115,11 +170,10 @@ def newcombe_interval(value: float, positives: int, negatives: int) -> tuple[flo
     from scipy.optimize import brentq
     from scipy.stats import norm
 
-    z, mean_size = float(norm.ppf((1 + LEVEL) / 2)), (positives + negatives) / 2
+    z = float(norm.ppf((1 + LEVEL) / 2)) if quantile is None else quantile
 
     def too_far(bound: float) -> float:
-        spread = 1 + (mean_size - 1) * ((1 - bound) / (2 - bound) + bound / (1 + bound))
-        return (value - bound) ** 2 - z**2 * bound * (1 - bound) * spread / (positives * negatives)
+        return (value - bound) ** 2 - z**2 * exponential_variance(bound, positives, negatives)
 
     # At the value itself nothing is too far; where that is 0 or 1 it would be taken for the bound.
     low = 0.0 if value <= 0 else brentq(too_far, 0.0, value - 1e-9)
@@ -127,59 +181,111 @@ def newcombe_interval(value: float, positives: int, negatives: int) -> tuple[flo
     return float(low), float(high)
 
 
-def patient_area(
-    scores: np.ndarray,
-    is_positive: np.ndarray,
-    patients: Sequence[str],
-    seed: int,
-    strata: np.ndarray | None = None,
-) -> Area | None:
-    """Return the mean area under the ROC curve over repeats, with a bootstrap interval over patients.
+def exponential_variance(area: float, positives: float, negatives: float) -> float:
+    """Return the variance of an area under the ROC curve, were the scores of both classes exponential.
 
-    Where that interval would be a point, as it is where no pair is ranked wrongly, it is Newcombe's.
+    Reference: J. A. Hanley, B. J. McNeil, Radiology 143 (1982), with Newcombe's mean sample size.
+    """
+    spread = 1 + ((positives + negatives) / 2 - 1) * ((1 - area) / (2 - area) + area / (1 + area))
+    return area * (1 - area) * spread / (positives * negatives)
+
+
+def roc_auc(
+    scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, strata: np.ndarray | None = None
+) -> Metric:
+    """Return the mean area under the ROC curve over repeats, with an interval over patients.
+
+    The variance is that of influences added up by patient, in which images of one person, repeats and patients with
+    images of both classes are accounted for. The interval is Newcombe's for as many independent patients as would have
+    that variance, with Student's quantile; without any variance, as where no pair is ranked wrongly, for the patients
+    that there are. By simulation it covers 0.90 to 0.98 for areas of 0.5 to 0.97, from 10 v 10 patients on.
+
+    References: N. A. Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997); for folds
+    as strata, A. Airola et al., Computational Statistics & Data Analysis 55 (2011), and G. Forman, M. Scholz, SIGKDD
+    Explorations 12 (2010): scores of two folds come from two models, and ranking them together is biased.
 
     Parameters
     ----------
     scores : ndarray of shape (repeats, n)
     is_positive : ndarray of shape (n,), bool
-    patients : sequence of str
-    seed : int
-    strata : ndarray of shape (n,), optional
-        Compare within these only; an image whose stratum is empty text is compared with none.
+    patients : ndarray of shape (n,)
+    strata : ndarray of shape (n,) or (repeats, n), optional
+        Compare within these only, such as the folds of each repeat; an image whose stratum is empty text, or below 0,
+        is compared with none.
 
     Returns
     -------
-    Area or None
-        None where strata are given and none holds both classes.
+    Metric
+        Unavailable with fewer than `FEWEST` comparable images of a class, or with one patient in a class.
     """
-    patients = np.asarray(patients)
-    if strata is not None:
-        from detector.statistics.strata import holding_two_classes
+    patients = np.unique(np.asarray(patients), return_inverse=True)[1]
+    counts: list[tuple[int, int]] = []
+    values, moved, used = [], np.zeros(len(is_positive)), np.zeros(len(is_positive), bool)
+    most_strata = 1
+    for repeat, one in enumerate(scores):
+        own = None if strata is None else np.broadcast_to(strata, np.shape(scores))[repeat]
+        kept = np.ones(len(one), bool) if own is None else holding_two_classes(is_positive, own)
+        counts.append((int(is_positive[kept].sum()), int((~is_positive[kept]).sum())))
+        if min(counts[-1]) < FEWEST:
+            return too_few(*counts[-1], "images" if strata is None else "comparable images")
+        area, change = influence(one[kept], is_positive[kept], None if own is None else own[kept])
+        values.append(area)
+        moved[kept] += change / len(scores)
+        used |= kept
+        most_strata = max(most_strata, 1 if own is None else len(set(own[kept])))
+    n_positive, n_negative = min(counts, key=min)
+    sides = [used & side for side in (is_positive, ~is_positive)]
+    people = [len(set(patients[side])) for side in sides]
+    if min(people) < 2:
+        return Metric.unavailable("all images of a class are of one patient", n_positive, n_negative)
+    sums = [np.bincount(patients[side], moved[side], minlength=patients.max() + 1) for side in sides]
+    # Each stratum's mean takes one of its patients' freedom.
+    freed = [count / (count - most_strata) if count > most_strata else count for count in people]
+    variances = [float(share * (one**2).sum()) for share, one in zip(freed, sums, strict=True)]
+    # Of patients with images of both classes.
+    covariance = max(2 * float(sums[0] @ sums[1]), -0.9 * sum(variances))
+    low, high = _effective_interval(float(np.mean(values)), variances, covariance, people)
+    return Metric(float(np.mean(values)), low, high, n_positive, n_negative, n_patients=len(set(patients[used])))
 
-        kept = holding_two_classes(is_positive, strata)
-        if not kept.any():
-            return None
-        scores, is_positive, patients, strata = scores[:, kept], is_positive[kept], patients[kept], strata[kept]
 
-    def mean_auc(weights: np.ndarray) -> np.ndarray:
-        return np.mean([weighted_auc(one, is_positive, weights, strata) for one in scores], axis=0)
+def _effective_interval(
+    value: float, variances: list[float], covariance: float, people: list[int]
+) -> tuple[float, float]:
+    """Return Newcombe's interval for as many independent patients as have a variance."""
+    from scipy.optimize import brentq
+    from scipy.stats import t
 
-    found = resampled({"auc": mean_auc}, is_positive, patients, seed)["auc"]
-    sides = [int(is_positive.sum()), int((~is_positive).sum())]
-    low, high = found.low, found.high
-    if low == high and min(sides):
-        people = [len(set(patients[side])) for side in (is_positive, ~is_positive)]
-        low, high = newcombe_interval(found.value, *people)
-    return Area(found.value, low, high, *sides)
+    total = sum(variances) + covariance
+    if total < WIDTH**2 or not WIDTH < value < 1 - WIDTH:
+        return newcombe_interval(min(max(round(value, 9), 0.0), 1.0), *people)
+    # Welch's degrees of freedom.
+    parts = sum(part**2 / (count - 1) for part, count in zip(variances, people, strict=True))
+    freedom = max(sum(variances) ** 2 / parts, 1.0)
+
+    def excess(log_share: float) -> float:
+        return exponential_variance(value, *(count * np.exp(log_share) for count in people)) - total
+
+    bounds = np.log([2 / min(people) / 10, MOST_EFFECTIVE])
+    if excess(bounds[0]) < 0:
+        share = float(np.exp(bounds[0]))
+    elif excess(bounds[1]) > 0:
+        share = MOST_EFFECTIVE
+    else:
+        share = float(np.exp(brentq(excess, *bounds)))
+    quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
+    return newcombe_interval(value, *(count * share for count in people), quantile)
 
 
-def roc_band(scores: np.ndarray, is_positive: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a pointwise bootstrap interval of the ROC curve.
+def roc_band(
+    scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a pointwise bootstrap interval of the ROC curve, over patients.
 
     Parameters
     ----------
     scores : ndarray of shape (n,)
     is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
     seed : int
 
     Returns
@@ -188,16 +294,20 @@ def roc_band(scores: np.ndarray, is_positive: np.ndarray, seed: int) -> tuple[np
     low, high : ndarray of shape (101,)
         Sensitivity at each.
     """
-    generator = np.random.default_rng(seed)
     grid = np.linspace(0.0, 1.0, 101)
-    positive, negative = scores[is_positive], scores[~is_positive]
-    curves = np.empty((RESAMPLES // 4, len(grid)))
-    for curve in curves:
-        ill = np.sort(generator.choice(positive, len(positive)))
-        well = np.sort(generator.choice(negative, len(negative)))
-        # Let the highest-scoring share of the negatives through; the rest, and the positives not above them, stay out.
-        kept_out = np.ceil((len(well) * (1.0 - grid)).round(9)).astype(int)
-        threshold = np.append(-np.inf, well)[kept_out]
-        curve[:] = 1.0 - np.searchsorted(ill, threshold, side="right") / len(ill)
-    low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    order = np.argsort(-scores, kind="stable")
+    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
+    curves: list[np.ndarray] = []
+    for weights in patient_draws(is_positive, patients, seed):
+        for drawn in weights[: BAND_DRAWS - len(curves)]:
+            called = [
+                np.append(0.0, np.cumsum(drawn[order] * side[order])[last_of_tie])
+                for side in (~is_positive, is_positive)
+            ]
+            false_rate, true_rate = (one / one[-1] for one in called)
+            # The curve is a staircase: at a rate of false positives it has the sensitivity of the last step before it.
+            curves.append(true_rate[np.searchsorted(false_rate, grid + 1e-9, side="right") - 1])
+        if len(curves) >= BAND_DRAWS:
+            break
+    low, high = np.transpose([percentiles(column) for column in np.transpose(curves)])
     return grid, low, high

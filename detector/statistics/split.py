@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +11,48 @@ from detector import InputError
 
 ATTEMPTS = 20  # at folds that all have every class; uneven patients can leave one without
 Split = tuple[np.ndarray, np.ndarray]  # indices of training and of held-out images, sorted
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """The folds of a repeated cross-validation: drawn once for a run, and passed on.
+
+    Attributes
+    ----------
+    repeats : sequence of sequence of (train, held_out)
+        The sides of each fold of each repeat.
+    seed : int
+        That they were drawn with; fits of a fold draw from it too.
+    """
+
+    repeats: Sequence[Sequence[Split]]
+    seed: int
+
+    def __iter__(self) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+        """Yield repeat, fold, training and held-out images."""
+        for repeat, sides in enumerate(self.repeats):
+            for fold, (train, held_out) in enumerate(sides):
+                yield repeat, fold, train, held_out
+
+    def __len__(self) -> int:
+        return sum(len(sides) for sides in self.repeats)
+
+    @property
+    def training_sides(self) -> list[np.ndarray]:
+        """The training images of every fold of every repeat."""
+        return [train for _, _, train, _ in self]
+
+    @property
+    def folds(self) -> np.ndarray:
+        """The fold that holds each image out in each repeat, shape (repeats, n), int."""
+        found = np.empty((len(self.repeats), sum(len(held_out) for _, held_out in self.repeats[0])), int)
+        for repeat, fold, _, held_out in self:
+            found[repeat, held_out] = fold
+        return found
+
+    def seed_of(self, repeat: int, fold: int) -> int:
+        """Return the seed of a fold's fit, which no other fold, repeat or seed of a run shares."""
+        return int(np.random.SeedSequence(self.seed, spawn_key=(repeat, fold)).generate_state(1)[0])
 
 
 def by_patient(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], test_size: float, seed: int) -> Split:
@@ -94,7 +137,32 @@ def _require_all_classes(labels: np.ndarray, train: np.ndarray, held_out: np.nda
                 raise InputError(f"the split leaves no {name} among the {side} images; add images of other patients")
 
 
-def folds(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, seed: int) -> list[Split]:
+def draw_folds(
+    labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, repeats: int, seed: int
+) -> FoldPlan:
+    """Draw the folds of every repeat of a cross-validation.
+
+    Parameters
+    ----------
+    labels, patients, classes, count, seed
+        As of `folds`.
+    repeats : int
+
+    Returns
+    -------
+    FoldPlan
+
+    Raises
+    ------
+    InputError
+        If a class has fewer patients than there are folds.
+    """
+    return FoldPlan([folds(labels, patients, classes, count, seed, repeat) for repeat in range(repeats)], seed)
+
+
+def folds(
+    labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, seed: int, repeat: int = 0
+) -> list[Split]:
     """Return the stratified folds of a cross-validation; no patient is on both sides of any.
 
     Parameters
@@ -106,6 +174,8 @@ def folds(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], coun
     count : int
         Number of folds, from 2 up.
     seed : int
+    repeat : int, default=0
+        Each has folds of its own, which no repeat of another seed has.
 
     Returns
     -------
@@ -121,10 +191,14 @@ def folds(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], coun
     for index, name in enumerate(classes):
         known = len(set(patients[labels == index]))
         if known < count:
-            raise InputError(f"class {name} has {known} patients, too few for {count} folds; use fewer folds")
+            raise InputError(
+                f"class {name} has {known} patient{'' if known == 1 else 's'}, too few for {count} folds; use fewer "
+                "folds or add patients"
+            )
     everyone = set(labels)
+    key = (repeat,) if repeat else ()
     for attempt in range(ATTEMPTS):
-        state = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, attempt])))
+        state = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, attempt], spawn_key=key)))
         chosen = list(StratifiedGroupKFold(count, shuffle=True, random_state=state).split(labels, labels, patients))
         if all(set(labels[held_out]) == everyone == set(labels[train]) for train, held_out in chosen):
             return chosen

@@ -1,8 +1,31 @@
-"""Strata: images of one site and one view, which alone can be compared with each other."""
+"""Strata: images that can be compared with each other, such as those of one site and one view."""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+def crossed(*columns: np.ndarray) -> np.ndarray:
+    """Return the strata within which all of some properties are equal.
+
+    Parameters
+    ----------
+    *columns : ndarray of shape (n,) or (repeats, n)
+        Text that is empty, or a number below 0, means that the property of an image is not known.
+
+    Returns
+    -------
+    ndarray of shape (n,) or (repeats, n), int
+        A code for each stratum; -1 for images that can be compared with none, since a property is not known.
+    """
+    shape = np.broadcast_shapes(*(np.shape(column) for column in columns))
+    codes, known = np.zeros(shape, int), np.ones(shape, bool)
+    for column in map(np.asarray, columns):
+        known &= column != "" if column.dtype.kind == "U" else column >= 0
+        values, inverse = np.unique(column, return_inverse=True)
+        codes = codes * len(values) + inverse.reshape(column.shape)
+        codes = np.unique(codes, return_inverse=True)[1].reshape(shape)
+    return np.where(known, codes, -1)
 
 
 def holding_two_classes(labels: np.ndarray, strata: np.ndarray) -> np.ndarray:
@@ -12,18 +35,19 @@ def holding_two_classes(labels: np.ndarray, strata: np.ndarray) -> np.ndarray:
     ----------
     labels : ndarray of shape (n,)
         Classes, as numbers or as booleans.
-    strata : ndarray of shape (n,), str
-        Empty where an image's stratum is not known: such images are in none.
+    strata : ndarray of shape (n,), str or int
+        Empty, or below 0, where an image's stratum is not known: such images are in none.
 
     Returns
     -------
     ndarray of shape (n,), bool
     """
+    strata = crossed(strata)
     names, inverse = np.unique(strata, return_inverse=True)
     kinds, codes = np.unique(labels, return_inverse=True)
     present = np.zeros((len(names), len(kinds)), bool)
     present[inverse, codes] = True
-    return ((present.sum(axis=1) > 1) & (names != ""))[inverse]
+    return ((present.sum(axis=1) > 1) & (names >= 0))[inverse]
 
 
 def comparable(labels: np.ndarray, strata: np.ndarray, classes: int) -> bool:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.command_line import progress
-from detector.statistics import split
-from detector.statistics.evaluation import Evaluation, predict
-from detector.statistics.intervals import mean_proportion
-from detector.statistics.roc import patient_area
+from detector.statistics.evaluation import Predictions, predict
+from detector.statistics.split import FoldPlan, draw_folds
 from detector.training.feature_set import FeatureSet
 from detector.training.recipes import Recipe
 
@@ -19,24 +17,22 @@ INNER_FOLDS = 3
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What heads said of images that they had not seen.
+    """Predictions of heads on images that they had not seen.
 
     Attributes
     ----------
-    probabilities : ndarray of shape (repeats, n, classes)
-    predicted : ndarray of shape (repeats, n), int
+    predictions : Predictions
         By the operating point of each fold.
     thresholds : list of float
         One of each fold, where they were chosen.
     """
 
-    probabilities: np.ndarray
-    predicted: np.ndarray
+    predictions: Predictions
     thresholds: list[float]
 
 
 def threshold_for(sensitivity: float, scores: np.ndarray, is_positive: np.ndarray) -> float:
-    """Return the highest threshold that calls at least a share of the positives positive.
+    """Return the highest threshold at which at least a share of the positives is predicted positive.
 
     Parameters
     ----------
@@ -50,7 +46,9 @@ def threshold_for(sensitivity: float, scores: np.ndarray, is_positive: np.ndarra
     float
     """
     positives = np.sort(scores[is_positive])[::-1]
-    return float(positives[int(np.ceil(sensitivity * len(positives))) - 1])
+    # 0.56 × 25 is a little more than 14 in floating point.
+    wanted = int(np.ceil(round(sensitivity * len(positives), 9)))
+    return float(positives[max(wanted, 1) - 1])
 
 
 def inner_threshold(samples: FeatureSet, positive: int, sensitivity: float, recipe: Recipe, seed: int) -> float:
@@ -66,19 +64,33 @@ def inner_threshold(samples: FeatureSet, positive: int, sensitivity: float, reci
     InputError
         If a class has too few patients.
     """
-    found = out_of_fold(samples, positive, recipe, INNER_FOLDS, 1, seed)
+    plan = draw_folds(samples.labels, samples.groups, samples.classes, INNER_FOLDS, 1, seed)
+    found = out_of_fold(samples, positive, recipe, plan).predictions
     return threshold_for(sensitivity, found.probabilities[0][:, positive], samples.labels == positive)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """From which probability on an image is predicted positive: as given, chosen for a sensitivity, or the likeliest.
+
+    Attributes
+    ----------
+    threshold : float, optional
+        A fixed one.
+    sensitivity : float, optional
+        Choose the threshold of each fold on its training side, to reach this.
+    """
+
+    threshold: float | None = None
+    sensitivity: float | None = None
 
 
 def out_of_fold(
     samples: FeatureSet,
     positive: int,
     recipe: Recipe,
-    folds: int,
-    repeats: int,
-    seed: int,
-    threshold: float | None = None,
-    sensitivity: float | None = None,
+    plan: FoldPlan,
+    point: OperatingPoint = OperatingPoint(),
     quiet: bool = True,
 ) -> OutOfFold:
     """Cross-validate.
@@ -89,66 +101,27 @@ def out_of_fold(
     positive : int
         Index of the positive class.
     recipe : TutorialRecipe or ProbeRecipe
-    folds, repeats : int
-    seed : int
-        Each repeat draws folds of its own.
-    threshold : float, optional
-        A fixed operating point; None takes the likeliest class.
-    sensitivity : float, optional
-        Choose the operating point of each fold on its training side, to reach this.
+    plan : FoldPlan
+    point : OperatingPoint, optional
+        By default the likeliest class is predicted.
     quiet : bool
         Show no progress.
 
     Returns
     -------
     OutOfFold
-
-    Raises
-    ------
-    InputError
-        If a class has fewer patients than there are folds.
     """
-    n, classes = len(samples.labels), len(samples.classes)
-    probabilities = np.empty((repeats, n, classes))
+    n, repeats = len(samples.labels), len(plan.repeats)
+    probabilities = np.empty((repeats, n, len(samples.classes)))
     predicted = np.empty((repeats, n), int)
     thresholds: list[float] = []
-    plan = [
-        (repeat, fold, *sides)
-        for repeat in range(repeats)
-        for fold, sides in enumerate(split.folds(samples.labels, samples.groups, samples.classes, folds, seed + repeat))
-    ]
-    for repeat, fold, train, held_out in progress(plan, len(plan), "folds", quiet):
-        own_seed = (seed + repeat) * 1000 + fold
+    for repeat, fold, train, held_out in progress(plan, len(plan), "folds", quiet, "fold"):
+        own_seed = plan.seed_of(repeat, fold)
         fitted = samples.fit(train, recipe, own_seed)
         probabilities[repeat, held_out] = samples.predict_proba(fitted, held_out)
-        at = threshold
-        if sensitivity is not None:
-            at = inner_threshold(samples.subset(train), positive, sensitivity, recipe, own_seed)
+        at = point.threshold
+        if point.sensitivity is not None:
+            at = inner_threshold(samples.subset(train), positive, point.sensitivity, recipe, own_seed)
             thresholds.append(at)
         predicted[repeat, held_out] = predict(probabilities[repeat, held_out], positive, at)
-    return OutOfFold(probabilities, predicted, thresholds)
-
-
-def as_evaluation(found: OutOfFold, samples: FeatureSet, positive: int, seed: int) -> Evaluation:
-    """Return a cross-validation in figures: means over repeats; the confusion matrix is that of the first.
-
-    The interval of the AUC is a percentile bootstrap that draws whole patients, since images of one person are alike;
-    repeats differ in their folds only, and narrow nothing.
-
-    Returns
-    -------
-    Evaluation
-    """
-    from sklearn.metrics import confusion_matrix
-
-    labels, truth = samples.labels, samples.labels == positive
-
-    return Evaluation(
-        samples.classes,
-        samples.classes[positive],
-        confusion_matrix(labels, found.predicted[0], labels=np.arange(len(samples.classes))),
-        mean_proportion(found.predicted == labels),
-        mean_proportion(found.predicted[:, truth] == positive),
-        mean_proportion(found.predicted[:, ~truth] != positive),
-        patient_area(found.probabilities[..., positive], truth, samples.groups, seed),
-    )
+    return OutOfFold(Predictions(samples.labels, samples.groups, probabilities, predicted, plan.folds), thresholds)

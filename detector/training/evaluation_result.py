@@ -8,18 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.command_line import Log
-from detector.statistics.evaluation import Evaluation, evaluate, predict
+from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
+from detector.statistics.split import FoldPlan
 from detector.training import crossvalidation
+from detector.training.crossvalidation import OperatingPoint
 from detector.training.feature_set import FeatureSet, FittedHead
 from detector.training.recipes import AfterEpoch, Recipe
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """From which probability on an image is called positive: as given, chosen for a sensitivity, or the likeliest."""
-
-    threshold: float | None = None
-    sensitivity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -30,31 +24,40 @@ class Outcome:
     ----------
     fitted : FittedHead
     evaluation : Evaluation
-    probabilities : ndarray of shape (repeats, n, classes)
-        Of the held-out images, by heads that had not seen them.
-    predicted : ndarray of shape (repeats, n), int
-        Classes that they were called, by the operating point of their fold.
+    predictions : Predictions
+        On the held-out images, by heads that had not seen them.
     threshold : float or None
+        Of the saved model.
+    thresholds : list of float
+        Of each fold, where they were chosen for a sensitivity: those that sensitivity and specificity are judged at.
     train, held_out : ndarray of int
         All images both times in a cross-validation.
     """
 
     fitted: FittedHead
     evaluation: Evaluation
-    probabilities: np.ndarray
-    predicted: np.ndarray
+    predictions: Predictions
     threshold: float | None
+    thresholds: list[float]
     train: np.ndarray
     held_out: np.ndarray
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Of the held-out images, shape (repeats, n, classes)."""
+        return self.predictions.probabilities
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Classes that held-out images are predicted as, shape (repeats, n), int."""
+        return self.predictions.predicted
 
 
 def cross_validate(
     samples: FeatureSet,
     positive: int,
     recipe: Recipe,
-    folds: int,
-    repeats: int,
-    seed: int,
+    plan: FoldPlan,
     point: OperatingPoint,
     log: Log,
     after_epoch: AfterEpoch,
@@ -64,27 +67,20 @@ def cross_validate(
     Returns
     -------
     Outcome
-
-    Raises
-    ------
-    InputError
-        If a class has fewer patients than there are folds.
     """
-    log.info(f"cross-validating: {folds} folds, {repeats} times...")
+    log.info(f"cross-validating: {len(plan.repeats[0])} folds, {len(plan.repeats)} times...")
     threshold = point.threshold
     with log.timed("cross-validate"):
-        found = crossvalidation.out_of_fold(
-            samples, positive, recipe, folds, repeats, seed, point.threshold, point.sensitivity, log.quiet
-        )
-        result = crossvalidation.as_evaluation(found, samples, positive, seed)
+        found = crossvalidation.out_of_fold(samples, positive, recipe, plan, point, log.quiet)
+        result = evaluate(found.predictions, samples.classes, positive)
         if point.sensitivity:
-            scores = found.probabilities[0][:, positive]
+            scores = found.predictions.probabilities[0][:, positive]
             threshold = crossvalidation.threshold_for(point.sensitivity, scores, samples.labels == positive)
     log.info("training the head on everything...")
     everything = np.arange(len(samples.labels))
     with log.timed("train the head"):
-        fitted = samples.fit(everything, recipe, seed, None, after_epoch)
-    return Outcome(fitted, result, found.probabilities, found.predicted, threshold, everything, everything)
+        fitted = samples.fit(everything, recipe, plan.seed, None, after_epoch)
+    return Outcome(fitted, result, found.predictions, threshold, found.thresholds, everything, everything)
 
 
 def hold_out(
@@ -125,14 +121,8 @@ def hold_out(
     with log.timed("train the head"):
         fitted = samples.fit(train, recipe, seed, held_out, after_epoch)
     probabilities = samples.predict_proba(fitted, held_out)
-    result = evaluate(
-        samples.labels[held_out],
-        probabilities,
-        samples.classes,
-        samples.classes[positive],
-        seed,
-        threshold,
-        samples.groups[held_out],
+    predictions = Predictions.of_one_model(
+        samples.labels[held_out], samples.groups[held_out], probabilities, predict(probabilities, positive, threshold)
     )
-    predicted = predict(probabilities, positive, threshold)
-    return Outcome(fitted, result, probabilities[None], predicted[None], threshold, train, held_out)
+    result = evaluate(predictions, samples.classes, positive)
+    return Outcome(fitted, result, predictions, threshold, [], train, held_out)

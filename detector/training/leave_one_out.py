@@ -12,9 +12,8 @@ import numpy as np
 
 from detector import InputError
 from detector.datasets.dataset import Dataset
-from detector.statistics.evaluation import evaluate
-from detector.statistics.intervals import Proportion
-from detector.statistics.roc import Area
+from detector.statistics.evaluation import Predictions, evaluate, predict
+from detector.statistics.metric import Metric
 from detector.statistics.strata import comparable
 from detector.training.feature_set import FeatureSet
 from detector.training.recipes import ProbeRecipe, Recipe
@@ -25,14 +24,14 @@ class LeftOut:
     """How a detector fares on a source that it was not trained on."""
 
     source: str
-    auc: Area
-    sensitivity: Proportion
-    specificity: Proportion
+    roc_auc: Metric
+    sensitivity: Metric
+    specificity: Metric
 
     def __str__(self) -> str:
         return (
-            f"without {self.source}, tested there: auc {self.auc}, sensitivity {self.sensitivity.value:.4f}, "
-            f"specificity {self.specificity.value:.4f}"
+            f"trained without {self.source}, tested there: ROC AUC {self.roc_auc}, sensitivity {self.sensitivity}, "
+            f"specificity {self.specificity}"
         )
 
 
@@ -99,13 +98,9 @@ def evaluate_left_out(
     if isinstance(recipe, ProbeRecipe) and adjust == "auto":
         recipe = replace(recipe, adjusted=comparable(samples.labels[train], samples.strata[train], classes))
     fitted = samples.fit(train, recipe, seed)
-    result = evaluate(
-        samples.labels[held_out],
-        samples.predict_proba(fitted, held_out),
-        samples.classes,
-        samples.classes[positive],
-        seed,
-        None,
-        samples.groups[held_out],
+    probabilities = samples.predict_proba(fitted, held_out)
+    predictions = Predictions.of_one_model(
+        samples.labels[held_out], samples.groups[held_out], probabilities, predict(probabilities, positive)
     )
-    return LeftOut(source, result.auc, result.sensitivity, result.specificity)
+    result = evaluate(predictions, samples.classes, positive)
+    return LeftOut(source, result.roc_auc, result.sensitivity, result.specificity)

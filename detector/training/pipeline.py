@@ -16,8 +16,10 @@ from detector.images.inspection import first_names, named_notes
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.statistics import split
+from detector.statistics.split import FoldPlan
 from detector.training.adjustment import is_adjusted
-from detector.training.evaluation_result import OperatingPoint, Outcome, cross_validate, hold_out
+from detector.training.crossvalidation import OperatingPoint
+from detector.training.evaluation_result import Outcome, cross_validate, hold_out
 from detector.training.extraction import FeatureExtractor
 from detector.training.feature_set import FeatureSet, extract
 from detector.training.leave_one_out import LeftOut, evaluate_left_out, sources_of_both_classes
@@ -33,11 +35,14 @@ class Split:
     kind : {"patient", "image"}
         What is kept whole.
     train, held_out : ndarray of int
+    plan : FoldPlan or None
+        The folds of a cross-validation.
     """
 
     kind: str
     train: np.ndarray
     held_out: np.ndarray
+    plan: FoldPlan | None = None
 
 
 def load_images(options: argparse.Namespace) -> Dataset:
@@ -91,10 +96,10 @@ def choose_split(options: argparse.Namespace, extractor: FeatureExtractor, log: 
     else:
         log.info("images are split whoever they are of: a person may be on both sides")
     if options.folds:
-        # Drawn here only to say before the long work that they cannot be.
-        split.folds(labels, extractor.groups(kind), images.classes, options.folds, options.seed)
+        groups = extractor.groups(kind)
+        plan = split.draw_folds(labels, groups, images.classes, options.folds, options.repeats, options.seed)
         everything = np.arange(len(labels))
-        return Split(kind, everything, everything)
+        return Split(kind, everything, everything, plan)
     if kind == "patient":
         sides = split.by_patient(labels, extractor.patients, images.classes, options.test_size, options.seed)
     else:
@@ -118,10 +123,7 @@ def decide_adjustment(
         return recipe
     images = extractor.dataset
     strata = np.array([image.stratum for image in images.images])
-    sides = [chosen.train]
-    for repeat in range(options.repeats if options.folds else 0):
-        groups, seed = extractor.groups(chosen.kind), options.seed + repeat
-        sides += [train for train, _ in split.folds(images.labels, groups, images.classes, options.folds, seed)]
+    sides = [chosen.train, *(chosen.plan.training_sides if chosen.plan else [])]
     return replace(recipe, adjusted=is_adjusted(options.adjust, images.labels, strata, images.classes, sides, log))
 
 
@@ -164,10 +166,8 @@ def fit_and_evaluate(
     """
     point = OperatingPoint(options.threshold, options.sensitivity)
     tell = _epoch_teller(options)
-    if options.folds:
-        outcome = cross_validate(
-            samples, positive, recipe, options.folds, options.repeats, options.seed, point, log, tell
-        )
+    if chosen.plan:
+        outcome = cross_validate(samples, positive, recipe, chosen.plan, point, log, tell)
         log.info("evaluating on out-of-fold predictions...")
         return outcome
     sides = chosen.train, chosen.held_out

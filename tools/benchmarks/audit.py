@@ -28,8 +28,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.audit.conclusion import FOREIGN, TELLS
-from detector.audit.experiments import EXPERIMENTS, SHUFFLED, TRAINED
+from detector.audit.conclusion import FOREIGN, PREDICTS
+from detector.audit.experiments import EXPERIMENTS, FULL, PERMUTED
 from detector.images import shortcuts
 from detector.images.phantom import draw
 from tools.benchmarks.verdict_counts import CLEAN, KINDS, RAISED, Which, show, trained_areas
@@ -39,9 +39,9 @@ POOL = 60  # phantoms of each class in a pool
 SUBSETS = {"25": [(0, 25), (25, 50)], "60": [(0, 60)]}
 FAINT = 0.8  # of the opacities' strength, at most
 PLAIN = 6  # the first pool with plain opacities: an ill lung's border is harder to find, and no reason to accuse
-AT_FIRST = [one for one in EXPERIMENTS if one.name == TRAINED]
-FREE = [one for one in EXPERIMENTS if one.name in FOREIGN]  # of passes
-AFTERWARDS = [one for one in EXPERIMENTS if one.name not in (TRAINED, *FOREIGN, SHUFFLED)]
+AT_FIRST = [one for one in EXPERIMENTS if one.id == FULL]
+FREE = [one for one in EXPERIMENTS if one.id in FOREIGN]  # of passes
+AFTERWARDS = [one for one in EXPERIMENTS if one.id not in (FULL, *FOREIGN, PERMUTED)]
 
 
 @dataclass(frozen=True)
@@ -145,11 +145,13 @@ def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which
                 extractor = open_dataset(sets.dataset, Log(True), recipe=chosen, cache_folder=cache)
                 study = Audit(extractor, sets, Settings("covid", chosen, "auto", 5, repeats, 42), {})
                 rows = run_experiments(study, AT_FIRST)
-                if job.kind == CLEAN or rows[0].auc.value - twins[job.pool, int(n), start] >= RAISED:
+                if job.kind == CLEAN or rows[0].metric.value - twins[job.pool, int(n), start] >= RAISED:
                     rows += run_experiments(study, FREE)
-                    if job.kind == CLEAN or not any(row.auc.low > TELLS for row in rows[1:]):
+                    if job.kind == CLEAN or not any(
+                        row.metric.available and row.metric.low > PREDICTS for row in rows[1:]
+                    ):
                         rows += run_experiments(study, AFTERWARDS)
-                known = {"n": int(n), "start": start, "rows": [asdict(row) for row in rows], "notes": study.notes}
+                known = {"n": int(n), "start": start, "rows": [asdict(row) for row in rows]}
                 found.append(asdict(job) | known)
     return found
 

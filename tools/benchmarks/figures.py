@@ -16,7 +16,7 @@ import numpy as np
 from detector.images import shortcuts
 from tools.benchmarks.measure import ROOT, machine, run
 
-NAMES = ("auc", "auc within source", "auc of the site", "auc of the border", "auc among alike films")
+NAMES = ("roc_auc", "roc_auc_stratified", "metadata_baseline", "border_baseline", "roc_auc_border_adjusted")
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -76,7 +76,7 @@ def main() -> None:
                 run(ROOT / "train_covid19.py", "-d", out / "data", *recipe, *files, *common)
                 metrics = json.loads((out / "covid19.json").read_text())["metrics"]
                 for figure in NAMES:
-                    found[figure].append(metrics[figure] and metrics[figure]["value"])
+                    found[figure].append(metrics[figure]["value"])
         cells = []
         for values in found.values():
             known = [value for value in values if value is not None]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from detector.audit.conclusion import BOTH, LUNGS, SOURCE, conclude
-from detector.audit.experiments import TRAINED, Result
+import numpy as np
+
+from detector.audit.conclusion import LUNGS, MIXED, SHORTCUT, Evidence, conclude
+from detector.audit.experiments import FULL, Result
 from detector.images import shortcuts
 from detector.statistics.intervals import proportion
-from detector.statistics.roc import Area
+from detector.statistics.metric import Metric
 
 CLEAN = "none"
 # Whose films look otherwise because the patient is older, or lies in bed: planted into film and manifest.
@@ -24,14 +26,15 @@ Which = tuple[int, int, int]  # pool, phantoms of each class, and the first of t
 def trained_areas(sets: Sequence[dict]) -> dict[Which, float]:
     """Return the AUC of each clean set, as trained."""
     return {
-        (one["pool"], one["n"], one["start"]): as_results(one["rows"])[0].auc.value
+        (one["pool"], one["n"], one["start"]): as_results(one["rows"])[0].metric.value
         for one in sets
         if one["kind"] == CLEAN
     }
 
 
 def as_results(rows: Sequence[dict]) -> list[Result]:
-    return [Result(row["name"], row["question"], Area(**row["auc"])) for row in rows]
+    """Return results as they were kept."""
+    return [Result(**row | {"metric": Metric(**row["metric"]), "notes": tuple(row["notes"])}) for row in rows]
 
 
 def judged(sets: Sequence[dict]) -> Iterator[dict]:
@@ -39,10 +42,10 @@ def judged(sets: Sequence[dict]) -> Iterator[dict]:
     trained = trained_areas(sets)
     for one in sets:
         results = as_results(one["rows"])
-        assert results[0].name == TRAINED
-        raised = results[0].auc.value - trained[one["pool"], one["n"], one["start"]]
-        verdict = conclude(results, None, "covid") if len(results) > 1 else None
-        named = verdict is not None and verdict.learnt in (SOURCE, BOTH)
+        assert results[0].id == FULL
+        raised = results[0].metric.value - trained[one["pool"], one["n"], one["start"]]
+        verdict = conclude(Evidence(results, None, "covid", shared_sites=True)) if len(results) > 1 else None
+        named = verdict is not None and verdict.code in (SHORTCUT, MIXED)
         yield one | {"verdict": verdict, "raised": raised, "named": named}
 
 
@@ -61,7 +64,7 @@ def show(sets: Sequence[dict]) -> None:
         if some:
             print(f"| {title} | {_named(some)} | {len(some)} | {_share(some)} |")
     for title, some in (("clean", clean), ("planted, raised", raised)):
-        told = sum(one["verdict"].learnt == LUNGS for one in some)
+        told = sum(one["verdict"].code == LUNGS for one in some)
         print(f"\n{title}: {told} of {len(some)} are told that nothing speaks against them")
     print("\nBy kind and strength: named / raised by 0.03 or more / all sets\n")
     print(f"| planted | 1 | 2 | 3 | named of raised (95 % interval) |\n|{' --- |' * 5}")
@@ -95,8 +98,8 @@ def _share(sets: Sequence[dict]) -> str:
     """Return the share that is named, with its 95 % interval."""
     if not sets:
         return "none raised"
-    found = proportion(_named(sets), len(sets))
-    return f"{found.value:.2f} ({found.low:.2f}–{found.high:.2f})"
+    found = proportion(np.array([one["named"] for one in sets]), np.arange(len(sets)))
+    return f"{found.value_text} ({found.interval_text})"
 
 
 def _cell(sets: Sequence[dict]) -> str:
