@@ -98,7 +98,7 @@ def same(folder: Path, cache: Path, other: Path) -> None:
     assert ours.keys() == theirs.keys() and len(ours) == 24
     assert all(np.allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5) for name in ours)
     one, two = (json.loads((where / "covid19.json").read_text()) for where in (folder, other))
-    assert one["metrics"]["auc"] == two["metrics"]["auc"]
+    assert one["metrics"]["roc_auc"] == two["metrics"]["roc_auc"]
     for a, b in zip(one["held_out"], two["held_out"], strict=True):
         assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-5)
 

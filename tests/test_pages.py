@@ -18,14 +18,14 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT, inside, refused, script
-from detector.audit.check import Check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_radiographs import dicom
 
+from detector.audit.checks import Check
 from detector.images import phantom
 from detector.inference import prediction
-from detector.reports import html_report, prediction_page, training_page
+from detector.reports import html_report, prediction_report, training_report
 
 HOSTILE = (
     '<img src=x onerror="document.title=1">',
@@ -72,7 +72,7 @@ def predictions_page(names, note=""):
     film = html_report.film_uri(np.zeros((224, 224, 3), np.uint8))
     done = [prediction.Prediction(Path(name), name, [0.75, 0.25], note, film, film) for name in names]
     description = prediction.Description([*names[:1], "other"] if len(names) < 2 else list(names), names[0], "tutorial")
-    return prediction_page.prediction_page(done, [], description, "m.h5").decode()
+    return prediction_report.prediction_page(done, [], description, "m.h5").decode()
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -98,20 +98,22 @@ def test_five_hundred_images_make_a_small_page():
         for number in range(html_report.MOST)
     ]
     description = prediction.Description(["covid", "normal"], "covid", "tutorial")
-    data = prediction_page.prediction_page(done, [], description, "m.h5")
+    data = prediction_report.prediction_page(done, [], description, "m.h5")
     assert data.count(b"<details>") == 500
     # Figures and their tables, which a training run adds, take half a MiB.
     assert len(data) < 4.5 * 2**20
 
 
 def test_the_verdict_comes_first():
-    from detector.statistics.evaluation import evaluate
+    from detector.statistics.evaluation import Predictions, evaluate
 
     labels = np.array([0, 1] * 20)
-    result = evaluate(labels, np.eye(2)[labels] * 0.8 + 0.1, ["covid", "normal"], "covid", 0)
-    fine, doubt = (Check("views", "Found.", "", "", alarming) for alarming in (False, True))
-    assert "none speaks against it" in training_page.verdict(result, [fine, fine])
-    assert "do not believe it as it stands. Views speaks against it" in training_page.verdict(result, [fine, doubt])
+    patients = np.arange(40).astype(str)
+    predictions = Predictions.of_one_model(labels, patients, np.eye(2)[labels] * 0.8 + 0.1, labels)
+    result = evaluate(predictions, ["covid", "normal"], 0)
+    fine, doubt = (Check("views", status, "Found.") for status in ("pass", "warn"))
+    assert "None of 2 checks warns." in training_report.verdict(result, [fine, fine])
+    assert "1 of 2 checks warns: views." in training_report.verdict(result, [fine, doubt])
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +171,8 @@ def test_every_held_out_image_is_on_the_page_mistakes_first(run):
     answers = re.findall(r'data-answer="(\w+)"', text)
     assert len(answers) == len(told["held_out"])
     assert answers == sorted(answers, reverse=True)
-    for check in told["believed"]:
-        assert check["found"].split(" ")[0] in text
+    for check in told["checks"]:
+        assert check["message"].split(" ")[0] in text
 
 
 def test_no_page_where_none_is_wanted(run, tmp_path):

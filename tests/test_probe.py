@@ -18,8 +18,8 @@ from detector.network.model import Description, join
 
 CLASSES = ["covid", "normal"]
 NAMES = (
-    *("auc", "auc within source", "auc of the site", "auc of the border", "auc among alike films"),
-    *("average precision", "brier", "calibration", "ppv", "npv"),
+    *("roc_auc", "roc_auc_stratified", "metadata_baseline", "border_baseline", "roc_auc_border_adjusted"),
+    *("average_precision", "brier_score", "calibration_in_the_large", "calibration_slope", "ppv", "npv"),
 )
 
 

@@ -142,7 +142,7 @@ def conclude(evidence: Evidence) -> Conclusion:
     """
     whole, permuted = evidence[FULL], evidence[PERMUTED]
     if permuted and not permuted.low <= CHANCE <= permuted.high:
-        reason = Reason(f"permuted labels are predicted with ROC AUC {permuted}", (PERMUTED,))
+        reason = Reason(f"permuted labels are predicted with ROC AUC {permuted.short}", (PERMUTED,))
         return _conclusion(
             LEAKAGE, "Something leaks the classes, so no other metric of this audit means anything.", [reason]
         )
@@ -185,13 +185,14 @@ def _without_signal(evidence: Evidence, whole: Metric | None) -> Conclusion:
     """Conclude where the model itself may be chance: baselines first, since more images would not mend these."""
     foreign = [name for name in (*FOREIGN, FILES) if (area := evidence[name]) and area.low > PREDICTS]
     reasons = [
-        Reason(f"{evidence.title(name)} predicts the class with ROC AUC {evidence[name]}", (name,)) for name in foreign
+        Reason(f"{evidence.title(name)} predicts the class with ROC AUC {evidence[name].short}", (name,))
+        for name in foreign
     ]
     if whole is None:
         unknown = next((one.metric.reason for one in evidence.results if one.id == FULL), "it was not computed")
         own = Reason(f"the full image's ROC AUC is not estimable: {unknown}", (FULL,))
     else:
-        own = Reason(f"the full image's ROC AUC is {whole}, which may be chance", (FULL,))
+        own = Reason(f"the full image's ROC AUC is {whole.short}, which may be chance", (FULL,))
     if foreign:
         return _conclusion(
             SHORTCUT,
@@ -222,9 +223,9 @@ def _predicts_without_lungs(evidence: Evidence) -> list[Reason]:
     names = [name for name in FOREIGN if (area := evidence[name]) and area.low > PREDICTS]
     if predicts_around_the_lungs(evidence):
         names.insert(0, MASKED_OUT)
-    reasons = [Reason(f"{evidence.title(name)}: ROC AUC {evidence[name]}", (name,)) for name in names]
+    reasons = [Reason(f"{evidence.title(name)}: ROC AUC {evidence[name].short}", (name,)) for name in names]
     if reasons and (alike := evidence[ALIKE]):
-        reasons.append(Reason(f"{evidence.title(ALIKE)}: ROC AUC {alike}", (ALIKE,)))
+        reasons.append(Reason(f"{evidence.title(ALIKE)}: ROC AUC {alike.short}", (ALIKE,)))
     return reasons
 
 
@@ -240,20 +241,20 @@ def _reasons_for_site(evidence: Evidence, whole: Metric) -> list[Reason]:
         text = f"{of} are predicted {evidence.positive}"
         reasons.append(Reason(text, ()))
     if (sites := evidence[CONTROLS_V_OTHERS]) and sites.low > EXCELLENT:
-        text = f"images without the disease are separated by their site alone (ROC AUC {sites})"
+        text = f"images without the disease are separated by their site alone (ROC AUC {sites.short})"
         reasons.append(Reason(text, (CONTROLS_V_OTHERS,)))
     if not reasons:
         return []
     if (files := evidence[FILES]) and files.low > EXCELLENT:
         reasons.append(Reason(f"{evidence.title(FILES)} alone reach ROC AUC {files.value:.2f}", (FILES,)))
     if (disease := evidence[SAME_SITE]) and whole.value - disease.value >= FALL:
-        text, ids = f"against controls of the same site the ROC AUC falls to {disease}", (SAME_SITE,)
+        text, ids = f"against controls of the same site the ROC AUC falls to {disease.short}", (SAME_SITE,)
         if only := evidence[SAME_SITE_LUNGS]:
-            text, ids = f"{text}, with the lungs alone to {only}", (SAME_SITE, SAME_SITE_LUNGS)
+            text, ids = f"{text}, with the lungs alone to {only.short}", (SAME_SITE, SAME_SITE_LUNGS)
         reasons.append(Reason(text, ids))
     for one in evidence.results:
         if one.group == EXTERNAL and one.metric.available and whole.value - one.metric.value >= FALL:
-            reasons.append(Reason(f"on {one.title} the ROC AUC falls to {one.metric}", (one.id,)))
+            reasons.append(Reason(f"on {one.title} the ROC AUC falls to {one.metric.short}", (one.id,)))
     return reasons
 
 

@@ -24,7 +24,7 @@ def _baseline(name: str, area: Metric, without: str, recommendation: str) -> Che
     if not area.available:
         return Check(name, NOT_ASSESSED, area.reason)
     warns = area.value >= BASELINE and area.low > 0.5
-    return Check(name, WARN if warns else PASS, f"ROC AUC {area} {without}", recommendation if warns else "")
+    return Check(name, WARN if warns else PASS, f"ROC AUC {area.short} {without}", recommendation if warns else "")
 
 
 def site_and_view(run: Run) -> Check:
@@ -91,11 +91,11 @@ def border_adjusted(run: Run) -> Check:
     if not area.available:
         return Check("border_adjusted", NOT_ASSESSED, area.reason)
     if area.low > 0.5:
-        return Check("border_adjusted", PASS, f"ROC AUC {area} among images with alike borders")
+        return Check("border_adjusted", PASS, f"ROC AUC {area.short} among images with alike borders")
     return Check(
         "border_adjusted",
         WARN,
-        f"ROC AUC {area} among images with alike borders: may be chance",
+        f"ROC AUC {area.short} among images with alike borders: may be chance",
         f"Run {AUDIT}.",
     )
 

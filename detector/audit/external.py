@@ -120,7 +120,7 @@ def _warning(area: Metric, beside: dict[str, Metric]) -> str:
     if not area.available or area.low <= 0.5:
         return ""
     suspects = [
-        f"{TITLES[name]} {beside[name]}"
+        f"{TITLES[name]} {beside[name].short}"
         for name in (VIEW, BORDER)
         if beside[name].available and beside[name].low > 0.5 and beside[name].high >= area.value
     ]

@@ -31,11 +31,11 @@ def chance(run: Run) -> Check:
         return Check("chance", NOT_ASSESSED, area.reason, f"Add images, or evaluate every image: {FOLDS}.")
     if area.high < CHANCE:
         return Check(
-            "chance", WARN, f"ROC AUC {area}: worse than chance", "Check whether the classes' labels are swapped."
+            "chance", WARN, f"ROC AUC {area.short}: worse than chance", "Check whether the classes' labels are swapped."
         )
     if area.low <= CHANCE:
-        return Check("chance", WARN, f"ROC AUC {area}: not better than chance", "Add images of other patients.")
-    return Check("chance", PASS, f"ROC AUC {area}")
+        return Check("chance", WARN, f"ROC AUC {area.short}: not better than chance", "Add images of other patients.")
+    return Check("chance", PASS, f"ROC AUC {area.short}")
 
 
 def class_balance(run: Run) -> Check:
@@ -56,7 +56,7 @@ def calibration(run: Run) -> Check:
     in_the_large, slope = run.metrics[IN_THE_LARGE], run.metrics[SLOPE]
     if not in_the_large.available or not slope.available:
         return Check("calibration", NOT_ASSESSED, in_the_large.reason or slope.reason)
-    found = f"slope {slope}, in the large {in_the_large}"
+    found = f"slope {slope.short}, in the large {in_the_large.short}"
     off = [
         words
         for words, wrong in (

@@ -52,7 +52,9 @@ def _tutorial(metric: Metric) -> str:
     """Return a metric as the tutorial prints it, with four decimals, and its interval."""
     if not metric.available:
         return "not estimable"
-    return f"{metric.value:.4f} (95 % CI {metric.ci_low:.4f}-{metric.ci_high:.4f})"
+    images = metric.n_positive + metric.n_negative
+    interval = f"95 % CI {metric.ci_low:.4f}-{metric.ci_high:.4f}"
+    return f"{metric.value:.4f} ({interval}, {images} images of {metric.n_patients} patients)"
 
 
 def operating_point(wanted: float | None, outcome: Outcome) -> list[str]:

@@ -88,6 +88,13 @@ class Metric:
                 break
         return f"{low}-{high}" if self.ci_low >= 0 else f"{low} to {high}"
 
+    @property
+    def short(self) -> str:
+        """Value and interval, such as ``"0.98 (0.91-1.00)"``."""
+        if self.value is None:
+            return f"not estimable ({self.reason})"
+        return f"{self.value_text} ({self.interval_text})" if self.interval_text else self.value_text
+
     def as_json(self) -> dict[str, object]:
         """Return the metric as it stands in a JSON file."""
         if self.value is None:

@@ -113,7 +113,7 @@ def metrics_apart(one: Run, other: Run) -> float:
     """Return by how much the probabilities of held-out images and the AUC differ, at most."""
     pairs = zip(one.record["held_out"], other.record["held_out"], strict=True)
     said = [abs(a["probabilities"]["covid"] - b["probabilities"]["covid"]) for a, b in pairs]
-    return max(*said, abs(one.record["metrics"]["auc"]["value"] - other.record["metrics"]["auc"]["value"]))
+    return max(*said, abs(one.record["metrics"]["roc_auc"]["value"] - other.record["metrics"]["roc_auc"]["value"]))
 
 
 def blocks_computed() -> int:
