@@ -23,7 +23,7 @@ from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
 SETTINGS = ("recipe", "adjust", "class_weight", "epochs", "batch_size", "learning_rate", "rotations", "folds")
-SETTINGS += ("repeats", "pool", "positive_class", "clinical_columns", "seed")
+SETTINGS += ("repeats", "pooling", "positive_class", "clinical_columns", "seed")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
