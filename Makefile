@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage browser ray notebook pictures lint format bench bench-scale bench-figures bench-audit bench-large bench-cluster bench-lungs lungs fault-injection fuzz errors audit-deps lock clean help
+.PHONY: demo test coverage browser ray notebook pictures lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs lungs fault-injection fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -18,7 +18,6 @@ help:
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
 	@echo "make bench-scale   measure memory and time at 500 and 5,000 images"
-	@echo "make bench-figures   try the figures where the answer is known: phantoms with and without a planted shortcut (about ten minutes)"
 	@echo "make bench-audit   plant shortcuts into phantoms and count which the audit names (40 minutes; ARGS='--share 0.1' for less)"
 	@echo "make bench-large   measure time and memory at 10,000 and 100,000 images whose features are known (about half an hour)"
 	@echo "make bench-cluster   install Ray, compare three nodes on this machine with a plain run (about 25 minutes)"
@@ -106,9 +105,6 @@ bench: $(VENV)/installed
 
 bench-scale: $(VENV)/installed
 	$(BIN)/python -m tools.benchmarks.scale
-
-bench-figures: $(VENV)/installed
-	$(BIN)/python -m tools.benchmarks.figures
 
 bench-audit: $(VENV)/installed
 	$(BIN)/python -m tools.benchmarks.audit $(ARGS)

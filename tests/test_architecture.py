@@ -1,5 +1,6 @@
-"""The house keeps its rules: folders import downward, are small, and are written down."""
+"""The architecture keeps its rules: folders import downward, are small, and are documented."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -36,13 +37,13 @@ def test_a_wrong_import_breaks_the_contract(tmp_path):
     assert "detector.statistics" in broken.stdout and "not allowed to import detector.network" in broken.stdout
 
 
-def test_the_house_stays_small():
+def test_folders_and_modules_stay_small():
     entries = [path for path in DETECTOR.iterdir() if path.name != "__pycache__"]
-    assert len(entries) <= 12
+    assert len(entries) <= 13
     for folder in FOLDERS:
         assert len([path for path in MODULES if path.parent == folder]) <= 15, folder
     for path in MODULES:
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 260, path
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, path
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 170
 
 
@@ -52,10 +53,17 @@ def test_a_folder_says_in_a_sentence_what_it_knows_and_may_import():
         assert re.fullmatch(r'"""[^"]+may import[^"]+\."""', text), folder
 
 
-def test_no_module_is_missing_from_the_architecture():
+def test_a_module_says_in_its_first_line_what_it_does():
+    for path in MODULES:
+        first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        assert first.endswith((".", "?")) and len(first) > 20, path
+
+
+def test_the_architecture_names_every_folder_and_no_path_that_is_not_there():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    described = set(re.findall(r"^\| `([a-z0-9_/]+\.py)` \| \S", text, re.MULTILINE))
-    assert described == {path.relative_to(DETECTOR).as_posix() for path in MODULES} | set(SCRIPTS)
+    named = set(re.findall(r"`((?:detector|tools|tests|requirements)/[a-z0-9_/.]*)`", text))
+    assert {f"detector/{folder.name}/" for folder in FOLDERS} <= named
+    assert {path for path in named if not (ROOT / path).exists()} == set()
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -85,7 +93,7 @@ def test_flags_of_the_documents_exist():
         ROOT / "docs" / "truth.md",
     ):
         for line in path.read_text(encoding="utf-8").splitlines():
-            if any(word in line for word in ("git ", "bench/", "pip ", "make ")):
+            if any(word in line for word in ("git ", "pip ", "make ")):
                 continue
             for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line):
                 assert flag in known, (path.name, line)

@@ -132,7 +132,7 @@ def test_the_clean_verdict_is_never_given_where_something_without_lungs_tells(va
     foreign = ("border", "age", "view")
     if max(values[name] for name in ("without", *foreign)) - 0.05 > conclusion.TELLS:
         assert judged.learnt != conclusion.LUNGS
-    # What bench/audit.py rests on: once such a row tells, nothing that comes after it takes the accusation back.
+    # tools/benchmarks/audit.py relies on this: no later experiment takes such a conclusion back.
     if max(values[name] for name in foreign) - 0.05 > conclusion.TELLS:
         first = conclusion.conclude(results(**{name: values[name] for name in ("trained", *foreign)}), None, "covid")
         accused = (conclusion.SOURCE, conclusion.BOTH)
