@@ -124,21 +124,9 @@ class Errors:
             self.rows |= {tuple(row) for name, row in report.user_properties if name == "said"}
 
     def pytest_sessionfinish(self) -> None:
-        def code(text: str) -> str:
-            return f"`{text.replace('|', '¦').replace('`', chr(39))}`" if text else ""
+        from message_table import Said, write
 
-        lines = [f"| {test} | {code(given)} | {code(printable(said))} |" for test, given, said in sorted(self.rows)]
-        self.path.write_text("\n".join([HEADING, *lines, ""]), encoding="utf-8")
-
-
-HEADING = """# What is said of what is given
-
-Every error is one line on stderr, and exit status 2. This table is written by the tests as they meet them (`make
-errors`); `tests/test_errors.py` sees to it that no sentence of the source is missing. Where no command line stands, a
-part of the library was called. `…` is the folder that the tests ran in.
-
-| what was tried | command line | what was said |
-| --- | --- | --- |"""
+        write([Said(*map(printable, row)) for row in self.rows], self.path)
 
 
 # Files whose tests run scripts for a minute and more, the longest first: begun last, one would keep a core waiting.

@@ -1,35 +1,47 @@
-"""docs/errors.md has every sentence with which the scripts refuse something."""
+"""Every message with which the scripts reject something is met by a test, and says something."""
 
 from __future__ import annotations
 
-import ast
 import re
 
 import pytest
-from conftest import ROOT
+from message_table import ALL, Said, messages, write
 
-TABLE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-
-
-def sentences() -> dict[str, str]:
-    """Return where an `InputError` is made → a pattern that every sentence of it matches."""
-    found = {}
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("detector/**/*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InputError":
-                found[f"{path.name}:{node.lineno}"] = pattern(node.args[0])
-    return found
+MESSAGES = list(messages())
+SAID = [line.partition(" | ")[0] for line in ALL.read_text(encoding="utf-8").splitlines()]
 
 
-def pattern(message: ast.expr) -> str:
-    if isinstance(message, ast.Constant):
-        return re.escape(message.value)
-    if isinstance(message, ast.JoinedStr):
-        return "".join(pattern(part) for part in message.values)
-    return ".*"
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.place)
+def test_every_message_is_met_by_a_test(message):
+    found = [said for said in SAID if re.search(message.pattern, said, re.IGNORECASE)]
+    assert found, f"{message.place}: no test meets {message.pattern!r}; run make errors"
 
 
-@pytest.mark.parametrize(("place", "sentence"), sentences().items(), ids=lambda value: str(value)[:40])
-def test_every_sentence_stands_in_the_table(place, sentence):
-    # As in the table: no bars, no backquotes.
-    assert re.search(sentence.replace("\\|", "¦").replace("`", "'"), TABLE), f"{place}: no test hears {sentence!r}"
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.place)
+def test_every_message_has_words_of_its_own(message):
+    assert len(message.words) >= 5 or message.passed_on, f"{message.place} could say anything: {message.pattern!r}"
+
+
+def test_a_message_of_a_script_is_documented_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("message_table.ALL", tmp_path / "all.md")
+    rows = [
+        Said(
+            "one test",
+            "train_covid19.py -d a",
+            "train_covid19.py: error: a is a folder; give the name of a file to write",
+        ),
+        Said(
+            "one test",
+            "train_covid19.py -d b",
+            "train_covid19.py: error: b is a folder; give the name of a file to write",
+        ),
+        Said("another", "train_covid19.py -x", "train_covid19.py: error: unrecognized arguments: -x|`"),
+        Said("of a function", "", "c is a folder; give the name of a file to write"),
+    ]
+    write(rows, tmp_path / "errors.md")
+    lines = (tmp_path / "errors.md").read_text(encoding="utf-8").splitlines()
+    assert lines[-2:] == [
+        "| `a is a folder; give the name of a file to write` | `-d a` |",
+        "| `unrecognized arguments: -x¦'` | `-x` |",
+    ]
+    assert len((tmp_path / "all.md").read_text(encoding="utf-8").splitlines()) == 6 + len(rows)
