@@ -203,7 +203,7 @@ def bad_files(folder: Path) -> dict[str, str]:
     return {
         "truncated.jpg": "truncated",
         "truncated.png": "truncated",
-        "text.png": "not an image",
+        "text.png": "not a readable image",
         "empty.jpeg": "empty",
         "folder.jpg": "folder",
         "bomb.png": "3600000000 pixels",

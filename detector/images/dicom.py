@@ -1,4 +1,4 @@
-"""DICOM radiographs → 8-bit grey."""
+"""DICOM radiographs → 8-bit pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images.raster import SCAN, quieten
+from detector.images.grey_range import COMMON, ROWS, Range, is_flat, scaled, to_8_bits
+from detector.images.raster import MOST_FRAMES, SCAN, joined, quieten
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -19,20 +20,63 @@ MARK_OFFSET = 128
 MARK = b"DICM"
 # A deflated data set can expand a thousandfold in memory before a single element of it can be checked.
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # named in the file's meta information, right after the mark
-
+# A file without a preamble begins so.
+GROUPS = (
+    b"\x02\x00\x00\x00UL",
+    b"\x02\x00\x01\x00OB",
+    b"\x02\x00\x02\x00UI",
+    b"\x08\x00",
+)
 JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")  # transfer syntaxes: baseline, extended
-ROWS = 64  # displayed at a time
 WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 # No radiograph's values are outside of these, and sums of them stay finite.
 SMALLEST, LARGEST = 1e-6, 1e12
-NO_WINDOW = "a window that cannot be used; shown at the full range"
+NO_WINDOW = "a window that cannot be used; shown at the range of its values"
+BESIDE = "a window beside the values; shown at their range"
+LEAST_GREY = 0.1  # share of the pixels that a window must show as grey
 HEADER_BYTES = 2**20  # more than any radiograph's header
 
 
 def is_dicom(head: bytes) -> bool:
-    """Tell a DICOM file by its mark: four letters after a preamble of 128 bytes (DICOM PS3.10, 7.1)."""
-    return head[MARK_OFFSET : MARK_OFFSET + len(MARK)] == MARK
+    """Tell a DICOM file by its mark, four letters after a preamble of 128 bytes (DICOM PS3.10, 7.1).
+
+    A file without a preamble is one if it begins with an element of the groups that come first.
+    """
+    return head[MARK_OFFSET : MARK_OFFSET + len(MARK)] == MARK or is_bare(head)
+
+
+def is_bare(head: bytes) -> bool:
+    """Tell a DICOM file without a preamble: its first elements are those of group 2 or 8."""
+    if head.startswith(GROUPS[:3]):
+        return True
+    # Group 8, an element of it, and a length or a value representation that makes sense.
+    return head.startswith(GROUPS[3]) and ((head[4:6].isalpha() and head[4:6].isupper()) or head[6:8] == b"\x00\x00")
+
+
+def read_dataset(data: bytes, **options: object) -> Dataset:
+    """Parse a DICOM file, with or without a preamble and transfer syntax, as pydicom's ``force`` does.
+
+    Raises
+    ------
+    InputError
+        If it is deflated. A damaged file raises nearly anything else.
+    """
+    import pydicom
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    # What clinical archives write is often not quite to the letter; what cannot be decoded is refused later.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    if DEFLATED in data[:1024]:
+        raise InputError("deflated DICOM; store it uncompressed")
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True, **options)
+    if not hasattr(dataset, "file_meta"):
+        dataset.file_meta = FileMetaDataset()
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit = dataset.original_encoding[0]
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    return dataset
 
 
 def header(path: Path, attributes: Sequence[str]) -> dict[str, str]:
@@ -69,17 +113,14 @@ def parse_header(head: bytes, name: object, attributes: Sequence[str]) -> dict[s
     ------
     InputError
     """
-    import pydicom
-
     quieten()
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     if not is_dicom(head):
-        raise InputError(f"{name}: no DICOM file")
-    if DEFLATED in head[:1024]:
-        raise InputError(f"{name}: deflated DICOM; store it uncompressed")
+        raise InputError(f"{name}: not a DICOM file")
     try:
-        dataset = pydicom.dcmread(io.BytesIO(head), stop_before_pixels=True, specific_tags=list(attributes))
+        dataset = read_dataset(head, stop_before_pixels=True, specific_tags=list(attributes))
         return {keyword: _as_text(dataset.get(keyword)) for keyword in attributes}
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
     # A damaged file makes pydicom raise nearly anything.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -92,11 +133,11 @@ def _as_text(value: object) -> str:
 
 
 def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, bool, str]:
-    """Decode the first border of a DICOM file for display.
+    """Decode the first frame that shows something of a DICOM file, for display.
 
-    The stored values go through the modality and the value-of-interest transformation (DICOM PS3.4, N.2); the range
-    that these can reach, not the range that this image happens to reach, is scaled to 0…255. ``MONOCHROME1``, where
-    low means bright, is inverted. A window that cannot be used is left out: the film is shown at its full range.
+    The stored values go through the modality and the value-of-interest transformation (DICOM PS3.4, N.2). A window that
+    cannot be used, or beside the values, is left out, with a note. Whatever has no window is shown at the range that
+    `grey_range` chooses from the values, without padding. ``MONOCHROME1``, where low means bright, is inverted.
 
     Parameters
     ----------
@@ -117,82 +158,237 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
 
     Raises
     ------
-    ValueError
+    InputError
         If the file holds no image, one that is too large, or one in an encoding that is not supported.
     """
-    import pydicom
-    from pydicom.pixels import pixel_array
-
-    # What clinical archives write is often not quite to the letter; what cannot be decoded is refused below.
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    if DEFLATED in data[:1024]:
-        raise ValueError("deflated DICOM; store it uncompressed")
-    dataset = pydicom.dcmread(io.BytesIO(data))
+    dataset = read_dataset(data)
     if "PixelData" not in dataset:
-        raise ValueError("a DICOM file without an image")
+        raise InputError(_without_image(dataset))
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
-        raise ValueError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
+        raise InputError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
     scans = dataset.PixelData.count(SCAN) if dataset.file_meta.TransferSyntaxUID in JPEG else 0
     if scans * int(dataset.Rows) * int(dataset.Columns) > max_scanned:
-        raise ValueError(f"a JPEG of {scans} scans, a decompression bomb")
-    stored = pixel_array(dataset, index=0)
-    if dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
-        if stored.dtype != np.uint8 or stored.ndim != 3:
-            raise ValueError(f"DICOM colours of kind {dataset.PhotometricInterpretation}")
-        return stored, True, ""
-    if stored.ndim != 2:
-        raise ValueError(f"DICOM grey values of shape {stored.shape}")
-    note = "" if _has_usable_window(dataset) else NO_WINDOW
-    if note:
-        for keyword in WINDOW:
-            dataset.pop(keyword, None)
-    shown = np.empty(stored.shape, np.uint8)
-    limits = _range(dataset)
-    # Some rows at a time: in double precision the whole image would be eight times itself, several times over.
-    for start in range(0, len(stored), ROWS):
-        # NumPy would warn of values that are refused in a moment.
-        with np.errstate(all="ignore"):
-            shown[start : start + ROWS] = _display(stored[start : start + ROWS], dataset, *limits)
-    return shown, False, note
+        raise InputError(f"a JPEG of {scans} scans, a decompression bomb")
+    require_decoder(str(dataset.file_meta.TransferSyntaxUID))
+    frames = max(1, int(dataset.get("NumberOfFrames") or 1))
+    shown, colour, note = _shown(dataset, 0)
+    frame = 0
+    while is_flat(shown) and frame + 1 < min(frames, MOST_FRAMES):
+        frame += 1
+        another = _shown(dataset, frame)
+        if not is_flat(another[0]):
+            shown, colour, note = another
+            break
+    else:
+        frame = 0
+    if frames > 1:
+        note = joined(note, f"{frames} frames, of which frame {frame + 1} is used")
+    return shown, colour, note
 
 
-def _has_usable_window(dataset: Dataset) -> bool:
-    """Tell whether a file has no window, or one that shows something (DICOM PS3.3, C.11.2.1.2)."""
-    if dataset.get("VOILUTSequence") or not any(keyword in dataset for keyword in WINDOW):
-        return True
+def _without_image(dataset: Dataset) -> str:
+    kind = getattr(dataset.get("SOPClassUID"), "name", "")
+    return f"a DICOM file without an image ({kind})" if kind else "a DICOM file without an image"
+
+
+def require_decoder(syntax: str) -> None:
+    """Refuse a transfer syntax that no installed package decodes.
+
+    Raises
+    ------
+    InputError
+        In words, with both ways out.
+    """
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import UID, UncompressedTransferSyntaxes
+
+    if syntax in UncompressedTransferSyntaxes:
+        return
+    name = UID(syntax).name
     try:
-        first = [np.atleast_1d(dataset[keyword].value)[0] for keyword in WINDOW[:2]]
-        centre, width = (float(value) for value in first)
-        function = str(dataset.get("VOILUTFunction") or "LINEAR")
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        raise InputError(f"the DICOM transfer syntax {name} is not supported; store it uncompressed") from None
+    if not available:
+        raise InputError(needs_decoder(syntax))
+
+
+def needs_decoder(syntax: str) -> str:
+    """Return the sentence for a transfer syntax that needs more packages."""
+    from pydicom.uid import UID
+
+    name = UID(syntax).name.split(" (")[0]
+    return (
+        f"compressed as {name}; to read it: pip install -r requirements/dicom.txt, or store it uncompressed: "
+        "gdcmconv --raw IN.dcm OUT.dcm"
+    )
+
+
+def _shown(dataset: Dataset, frame: int) -> tuple[np.ndarray, bool, str]:
+    """Return a frame's 8-bit pixels, whether they are colour, and a note."""
+    from pydicom.pixels import apply_color_lut, pixel_array
+
+    try:
+        stored = pixel_array(dataset, index=frame)
+    except RuntimeError as error:
+        # Pillow decodes most JPEGs, but not all that the transfer syntax allows.
+        if "Unable to decode" in str(error):
+            raise InputError(needs_decoder(str(dataset.file_meta.TransferSyntaxUID))) from None
+        raise
+    kind = dataset.PhotometricInterpretation
+    if kind == "PALETTE COLOR":
+        stored = apply_color_lut(stored, dataset)
+    if kind not in ("MONOCHROME1", "MONOCHROME2"):
+        if stored.ndim != 3 or stored.dtype.kind != "u":
+            raise InputError(f"DICOM colours of kind {kind}")
+        pixels, note = (stored, "") if stored.dtype == np.uint8 else to_8_bits(stored)
+        return pixels, True, note
+    if stored.ndim != 2:
+        raise InputError(f"DICOM grey values of shape {stored.shape}")
+    padding = _padding(stored, dataset)
+    values, common = _modality(stored, dataset)
+    pixels, note = _windowed(values, dataset, padding, common)
+    if kind == "MONOCHROME1":
+        pixels = 255 - pixels
+    if padding is not None:
+        pixels[padding] = 0
+    return pixels, False, note
+
+
+def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
+    """Return where an image is padded (DICOM PS3.3, C.7.5.1.1.2), or None."""
+    value = _number(dataset, "PixelPaddingValue")
+    if value is None:
+        return None
+    limit = _number(dataset, "PixelPaddingRangeLimit")
+    low, high = sorted((value, value if limit is None else limit))
+    padding = (stored >= low) & (stored <= high)
+    return padding if padding.any() and not padding.all() else None
+
+
+def _modality(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, Sequence[Range]]:
+    """Return values after the modality transformation, and the ranges that they may have been made for."""
+    item = _lookup_table(dataset, "ModalityLUTSequence")
+    if item is not None:
+        return apply_table(stored, item), (_table_range(item), *COMMON)
+    bits = int(dataset.BitsStored)
+    signed = bool(dataset.PixelRepresentation)
+    limits = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0) if signed else (0.0, 2.0**bits - 1.0)
+    slope, intercept = _number(dataset, "RescaleSlope", 1.0), _number(dataset, "RescaleIntercept", 0.0)
+    if slope is None or intercept is None or not SMALLEST <= abs(slope) < LARGEST or abs(intercept) >= LARGEST:
+        raise InputError(f"a DICOM rescale slope of {slope} and intercept of {intercept}")
+    if (slope, intercept) == (1.0, 0.0):
+        return stored, (limits, *COMMON)
+    # Values are in other units now; a range that was common before is one still.
+    moved = [sorted((one[0] * slope + intercept, one[1] * slope + intercept)) for one in (limits, *COMMON)]
+    return stored.astype(np.float64) * slope + intercept, [(low, high) for low, high in moved]
+
+
+def _windowed(
+    values: np.ndarray, dataset: Dataset, padding: np.ndarray | None, common: Sequence[Range]
+) -> tuple[np.ndarray, str]:
+    """Return values after the value-of-interest transformation, 8 bits, and a note."""
+    item = _lookup_table(dataset, "VOILUTSequence")
+    if item is not None:
+        shown, note = to_8_bits(apply_table(values, item), padding, (_table_range(item), *COMMON))
+        if not is_flat(shown if padding is None else shown[~padding]):
+            return shown, note
+    if any(keyword in dataset for keyword in WINDOW):
+        window = _usable_window(dataset)
+        if window is None:
+            pixels, note = to_8_bits(values, padding, common)
+            return pixels, joined(NO_WINDOW, note)
+        shown = _window(values, *window)
+        # A window as wide as the values are far apart is a threshold; one beside them shows nothing.
+        if is_grey(shown if padding is None else shown[~padding]):
+            return shown, ""
+        pixels, note = to_8_bits(values, padding, common)
+        return pixels, joined(BESIDE, note)
+    return to_8_bits(values, padding, common)
+
+
+def is_grey(pixels: np.ndarray) -> bool:
+    """Tell whether 8-bit pixels show more than black and white: a tenth of them at least, over a tenth of the range."""
+    between = float(((pixels > 0) & (pixels < 255)).mean())
+    return between >= LEAST_GREY and not is_flat(pixels)
+
+
+def _window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
+    """Return values through a window, 0…255 (DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3)."""
+    if function == "LINEAR":
+        return scaled(values, centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2)
+    if function == "LINEAR_EXACT":
+        return scaled(values, centre - width / 2, centre + width / 2)
+    shown = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), ROWS):
+        with np.errstate(over="ignore"):
+            shown[start : start + ROWS] = np.rint(
+                255.0 / (1.0 + np.exp(-4.0 * (values[start : start + ROWS] - centre) / width))
+            )
+    return shown
+
+
+def _usable_window(dataset: Dataset) -> tuple[float, float, str] | None:
+    """Return the first window's centre, width and function, or None if it shows nothing (DICOM PS3.3, C.11.2.1.2)."""
+    centre, width = (_number(dataset, keyword) for keyword in WINDOW[:2])
+    try:
+        function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
+    # What is no text makes pydicom raise nearly anything.
+    except Exception:
+        return None
+    narrowest = 1.0 if function == "LINEAR" else SMALLEST
+    if centre is None or width is None or function not in FUNCTIONS:
+        return None
+    if not (abs(centre) < LARGEST and narrowest < width < LARGEST):
+        return None
+    return centre, width, function
+
+
+def _number(dataset: Dataset, keyword: str, missing: float | None = None) -> float | None:
+    """Return the first value of an attribute as a number; None where it is not one, `missing` where it is absent."""
+    try:
+        if keyword not in dataset or dataset[keyword].value in (None, "", []):
+            return missing
+        value = float(np.atleast_1d(dataset[keyword].value)[0])
     # What is no number makes pydicom raise nearly anything.
     except Exception:
-        return False
-    narrowest = 1.0 if function == "LINEAR" else SMALLEST
-    return function in FUNCTIONS and abs(centre) < LARGEST and narrowest <= width < LARGEST
+        return None
+    return value if np.isfinite(value) else None
 
 
-def _display(stored: np.ndarray, dataset: Dataset, low: float, high: float) -> np.ndarray:
-    """Take stored values through both transformations, to 0…255."""
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
-
-    shown = apply_voi_lut(apply_modality_lut(stored, dataset), dataset, prefer_lut=True).astype(np.float64)
-    grey = np.clip((shown - low) / (high - low), 0.0, 1.0)
-    if not np.isfinite(grey).all():
-        raise ValueError("DICOM values that are not finite")
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        grey = 1.0 - grey
-    return np.rint(grey * 255.0)
+def _lookup_table(dataset: Dataset, keyword: str) -> Dataset | None:
+    """Return the first item of a sequence of lookup tables; None where there is none, or it holds none."""
+    sequence = dataset.get(keyword)
+    if not sequence or "LUTDescriptor" not in sequence[0] or "LUTData" not in sequence[0]:
+        return None
+    return sequence[0]
 
 
-def _range(dataset: Dataset) -> tuple[float, float]:
-    """Return the lowest and the highest value that the display transformations can give."""
-    for sequence in ("VOILUTSequence", "ModalityLUTSequence"):
-        if dataset.get(sequence):
-            return 0.0, 2.0 ** dataset[sequence].value[0].LUTDescriptor[2] - 1.0
-    bits = int(dataset.BitsStored)
-    limits = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0) if dataset.PixelRepresentation else (0.0, 2.0**bits - 1.0)
-    slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-    low, high = sorted(limit * slope + intercept for limit in limits)
-    if not -LARGEST < low < high < LARGEST:
-        raise ValueError(f"a DICOM rescale slope of {slope:g} and intercept of {intercept:g}")
-    return low, high
+def _table_range(item: Dataset) -> Range:
+    return 0.0, 2.0 ** int(np.atleast_1d(item.LUTDescriptor)[2]) - 1.0
+
+
+def apply_table(values: np.ndarray, item: Dataset) -> np.ndarray:
+    """Return values through a lookup table of any depth (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
+
+    pydicom's own functions take tables of 8 and 16 bits only.
+
+    Raises
+    ------
+    InputError
+        If the table has another length than it says.
+    """
+    descriptor = [int(number) for number in np.atleast_1d(item.LUTDescriptor)]
+    count = descriptor[0] or 65536
+    data = item.LUTData
+    if isinstance(data, bytes):
+        table = np.frombuffer(data, np.uint8 if len(data) == count else "<u2")
+    else:
+        table = np.atleast_1d(np.asarray(data, np.int64))
+    if len(descriptor) != 3 or not 0 < len(table) <= 65537 or len(table) < count:
+        raise InputError(f"a DICOM lookup table of {len(table)} entries that says it has {count}")
+    table = table[:count]
+    first = descriptor[1]
+    if values.min() < 0 and first > 32767:
+        first -= 65536
+    return table[np.clip(values.astype(np.int64) - first, 0, count - 1)]

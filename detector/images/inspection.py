@@ -17,7 +17,15 @@ from detector.command_line import progress
 from detector.images.border import frame_traits
 from detector.images.duplicates import perceptual_hash
 from detector.images.pixel_store import PixelStore
-from detector.images.radiographs import READER_VERSION, Radiograph, decode, file_bytes, from_decoded, name_all
+from detector.images.radiographs import (
+    READER_VERSION,
+    Radiograph,
+    decode,
+    file_bytes,
+    from_decoded,
+    name_all,
+    require_contrast,
+)
 from detector.storage.cache import Cache, key
 
 # Raise when a image_properties changes for the same file: cached ones of the old kind must never be met again.
@@ -193,7 +201,7 @@ def inspect_file(path: Path) -> tuple[ImageProperties, Radiograph]:
     """
     data = file_bytes(path)
     decoded = decode(data, path)
-    radiograph = from_decoded(decoded, hashlib.sha256(data).hexdigest())
+    radiograph = require_contrast(from_decoded(decoded, hashlib.sha256(data).hexdigest()), path)
     return traits_of(radiograph, decoded.pixels), radiograph
 
 

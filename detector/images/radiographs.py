@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector import InputError
+from detector.images.grey_range import is_flat
 
 SIZE = 224  # what VGG16 was trained on, in pixels
 # Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded; a decompression
@@ -24,7 +25,7 @@ MAX_BYTES = 128 * 2**20
 MAX_SCANNED = 1_000_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 # Raise when a decoded image changes: cached features of the old one must never be met again.
-READER_VERSION = 1
+READER_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def read(path: Path, size: int = SIZE) -> Radiograph:
     Parameters
     ----------
     path : Path
-        PNG, JPEG, BMP, TIFF, WebP or DICOM; 8 to 16 bits, grey, palette, RGB(A) or CMYK; the first border counts.
+        PNG, JPEG, BMP, TIFF, WebP or DICOM; any depth, grey, palette, RGB(A) or CMYK; the first frame that shows
+        something.
     size : int, default=224
         Side of the square that the image is resized to, in pixels, whatever its aspect ratio.
 
@@ -137,7 +139,21 @@ def from_bytes(data: bytes, name: object, size: int = SIZE) -> Radiograph:
     ------
     InputError
     """
-    return from_decoded(decode(data, name), hashlib.sha256(data).hexdigest(), size)
+    return require_contrast(from_decoded(decode(data, name), hashlib.sha256(data).hexdigest(), size), name)
+
+
+def require_contrast(radiograph: Radiograph, name: object) -> Radiograph:
+    """Return a radiograph that shows something.
+
+    Raises
+    ------
+    InputError
+        If it is flat: constant, or its 1st and 99th percentile differ by less than a tenth of the range.
+    """
+    if is_flat(radiograph.pixels):
+        low, high = np.percentile(radiograph.pixels, [1, 99])
+        raise InputError(f"{name}: shows nothing: its grey values lie between {low:.0f} and {high:.0f} of 255")
+    return radiograph
 
 
 def from_decoded(decoded: Decoded, digest: str, size: int = SIZE) -> Radiograph:
@@ -203,7 +219,7 @@ def decode(data: bytes, name: object) -> Decoded:
     Returns
     -------
     Decoded
-        16-bit values are scaled, alpha is dropped.
+        8 bits: deeper values at the range that `grey_range` chooses.
 
     Raises
     ------
@@ -223,9 +239,7 @@ def decode(data: bytes, name: object) -> Decoded:
             return Decoded(pixels, "DICOM", colour, note)
         return Decoded(*raster.decode(data, MAX_SCANNED))
     except UnidentifiedImageError:
-        raise InputError(
-            f"{name}: not an image, or of a format that is not read ({', '.join(raster.FORMATS)})"
-        ) from None
+        raise InputError(f"{name}: not a readable image (supported: DICOM, {', '.join(raster.FORMATS)})") from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{name}: {re.search(r'[0-9]+', str(error))[0]} pixels, more than {MAX_PIXELS}") from None
     except InputError as error:

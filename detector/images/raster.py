@@ -1,25 +1,31 @@
-"""Pictures in the formats of the web and of print → 8-bit pixels, by Pillow."""
+"""PNG, JPEG, BMP, TIFF and WebP → 8-bit pixels, by Pillow."""
 
 from __future__ import annotations
 
 import ctypes
 import io
 import logging
-import math
 import warnings
 from contextlib import suppress
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector import InputError
+from detector.images.grey_range import is_flat, to_8_bits
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+MOST_FRAMES = 64  # that are looked at for one that shows something
+PHOTOMETRIC, BITS_PER_SAMPLE = 262, 258  # TIFF tags
 SCAN = b"\xff\xda"  # a JPEG's marker; nothing else among its pixels has these two bytes
 
 
-def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool]:
-    """Decode the first border of a PNG, JPEG, BMP, TIFF or WebP file, upright.
+def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool, str]:
+    """Decode the first page that shows something of a PNG, JPEG, BMP, TIFF or WebP file, upright.
 
     Parameters
     ----------
@@ -36,13 +42,15 @@ def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool]:
         The file's format.
     colour : bool
         Whether it stores colour.
+    note : str
+        What a user should know of it; mostly empty.
 
     Raises
     ------
     InputError
         If the values cannot be scaled, or the scans are too many. A damaged file raises nearly anything else.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     Image.init()  # knows all of FORMATS, and costs nothing the second time
     with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
@@ -52,13 +60,92 @@ def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool]:
             raise InputError(
                 f"{data.count(SCAN)} scans of {opened.width} x {opened.height} pixels, a decompression bomb"
             )
-        # In place: a copy of an image that lies right already would be half of the memory.
-        ImageOps.exif_transpose(opened, in_place=True)
-        if opened.mode.startswith(("I", "F")):
-            return _to_8_bits(np.asarray(opened)), kind, False
-        colour = opened.mode not in ("L", "1", "LA")
-        wanted = "RGB" if colour else "L"
-        return np.asarray(opened if opened.mode == wanted else opened.convert(wanted)), kind, colour
+        pixels, colour, note = _shown(opened, data)
+        pages, page = getattr(opened, "n_frames", 1), 0
+        while is_flat(pixels) and page + 1 < min(pages, MOST_FRAMES):
+            page += 1
+            opened.seek(page)
+            another = _shown(opened, data)
+            if not is_flat(another[0]):
+                pixels, colour, note = another
+                break
+        else:
+            page = 0
+        if pages > 1:
+            note = joined(note, f"{pages} pages, of which page {page + 1} is used")
+        return pixels, str(kind), colour, note
+
+
+def joined(*notes: str) -> str:
+    """Return notes as one."""
+    return "; ".join(note for note in notes if note)
+
+
+def _shown(opened: ImageFile, data: bytes) -> tuple[np.ndarray, bool, str]:
+    """Return the pixels of the page that is open, upright, whether it stores colour, and a note."""
+    from PIL import ImageOps
+
+    if _has_deep_colours(opened, data):
+        values = _decoded_by_opencv(data)
+        turned = {3: 2, 6: 3, 8: 1}.get(opened.getexif().get(0x0112, 1), 0)
+        pixels, note = to_8_bits(np.rot90(values, turned))
+        return pixels, pixels.ndim == 3, note
+    inverted = opened.format == "TIFF" and opened.tag_v2.get(PHOTOMETRIC) == 0 and opened.mode.startswith(("I", "F"))
+    # In place: a copy of an image that lies right already would be half of the memory.
+    ImageOps.exif_transpose(opened, in_place=True)
+    if opened.mode.startswith(("I", "F")):
+        pixels, note = to_8_bits(np.asarray(opened))
+        return 255 - pixels if inverted else pixels, False, note
+    if opened.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in opened.info:
+        pixels = np.asarray(opened.convert("RGBA"))
+        if (only := _in_alpha_only(pixels)) is not None:
+            return only, False, "the image is in the alpha channel only"
+    colour = opened.mode not in ("L", "1", "LA")
+    wanted = "RGB" if colour else "L"
+    pixels = np.asarray(opened if opened.mode == wanted else opened.convert(wanted))
+    if colour:
+        return pixels, True, ""
+    # A mask of two values is shown as it is.
+    pixels, note = (pixels, "") if opened.mode == "1" else to_8_bits(pixels)
+    return pixels, False, note
+
+
+def _in_alpha_only(pixels: np.ndarray) -> np.ndarray | None:
+    """Return RGBA pixels as a viewer shows them, (height, width), where their colours are constant; None elsewhere.
+
+    Black of varying opacity is meant for a white page, anything brighter for a black one.
+    """
+    colours, alpha = pixels[..., :3].reshape(-1, 3), pixels[..., 3]
+    if (colours != colours[0]).any() or alpha.min() == alpha.max():
+        return None
+    grey = float(colours[0].mean())
+    behind = 255.0 if grey < 128 else 0.0
+    return np.rint(behind + (grey - behind) * (alpha / 255.0)).astype(np.uint8)
+
+
+def _has_deep_colours(opened: ImageFile, data: bytes) -> bool:
+    """Tell whether an image has several channels of 16 bits, of which Pillow keeps the high byte only."""
+    if opened.format == "PNG":
+        depth, colour_type = data[24], data[25]
+        return depth == 16 and colour_type != 0
+    if opened.format == "TIFF":
+        bits = opened.tag_v2.get(BITS_PER_SAMPLE, (8,))
+        return len(bits) > 1 and max(bits) > 8
+    return False
+
+
+def _decoded_by_opencv(data: bytes) -> np.ndarray:
+    """Return values of more than 8 bits, (height, width) where all channels are the same, else (height, width, 3)."""
+    import cv2
+
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise InputError("16-bit colours that cannot be decoded; store it as 16-bit grey or 8-bit colour")
+    if values.ndim == 2:
+        return values
+    values = values[..., :3][..., ::-1]
+    same = (values[..., 0] == values[..., 1]).all() and (values[..., 0] == values[..., 2]).all()
+    return np.ascontiguousarray(values[..., 0] if same else values)
 
 
 def quieten() -> None:
@@ -82,21 +169,3 @@ def _quieten_libtiff() -> None:
         for handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
             handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
             handler(None)
-
-
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Scale grey values of more than 8 bits: by the full range of 16 bits, or of 12 where nothing exceeds them.
-
-    Radiographs are mostly digitised in 12 bits and stored in 16; scaled by the range of 16 they would be nearly black.
-    """
-    low, high = float(values.min()), float(values.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError("pixel values that are not finite")
-    if low < 0 or high > 65535:
-        raise InputError(f"pixel values from {low:g} to {high:g}, outside of 0 to 65535")
-    full = 4095.0 if high <= 4095 else 65535.0
-    scaled = np.empty(values.shape, np.uint8)
-    # A row at a time: in double precision the whole image would be eight times itself.
-    for row, into in zip(values, scaled, strict=True):
-        into[:] = np.rint(row * (255.0 / full))
-    return scaled

@@ -1,0 +1,153 @@
+"""The grey range of a radiograph: which stored values are shown as black and white.
+
+A type says what values a file could hold, not what the image uses: a 12-bit radiograph stored in 16 bits would be 16
+times too dark. The range is therefore chosen from the values, the same way for every format, without random draws:
+
+1. Padding and burnt-in markers are left out: values beyond a wide gap at either end.
+2. What is left spans from its 0.1th to its 99.9th percentile, so that single pixels decide nothing.
+3. If that span fills most of a common range (0-1, 8, 10, 12, 14 or 16 bits, signed or not), that range is shown: an
+   image looks the same in 8 bits and in more. Otherwise the span itself is shown.
+
+An 8-bit image has been made for display: it is changed only if it would otherwise show nothing (`is_flat`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detector import InputError
+
+Range = tuple[float, float]
+
+DEPTHS = (8, 10, 12, 14, 16)  # bits of radiographs
+COMMON: tuple[Range, ...] = (
+    (0.0, 1.0),
+    (-1.0, 1.0),
+    *((0.0, 2.0**bits - 1) for bits in DEPTHS),
+    *((-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) for bits in DEPTHS),
+)
+FILLED = 0.7  # share of a common range that an image must span to be shown at it
+TAIL = 0.1  # percent of the values at either end that do not decide
+GAP = 0.5  # of the span of all other values: what lies beyond such a gap is padding or a marker
+MARKERS = 0.05  # share of the image that markers of more than one value can cover
+FLAT = 0.1  # share of the range between the 1st and the 99th percentile below which an image shows nothing
+SAMPLE = 1_000_000  # values that are looked at
+ROWS = 64  # scaled at a time: in double precision a whole image would be eight times itself
+LARGEST = 1e12  # no radiograph's values are larger, and sums of them stay finite
+
+
+def to_8_bits(
+    values: np.ndarray, padding: np.ndarray | None = None, common: Sequence[Range] = COMMON
+) -> tuple[np.ndarray, str]:
+    """Scale grey or colour values to 0…255.
+
+    Parameters
+    ----------
+    values : ndarray of shape (height, width) or (height, width, 3)
+        Any integers or floats.
+    padding : ndarray of shape (height, width), bool, optional
+        Pixels that are not part of the image; shown black.
+    common : sequence of (float, float), optional
+        Ranges that an image may have been made for.
+
+    Returns
+    -------
+    pixels : ndarray of the same shape, uint8
+    note : str
+        What a user should know; mostly empty.
+
+    Raises
+    ------
+    InputError
+        If a value is not finite.
+    """
+    inside = values if padding is None or padding.all() else values[~padding]
+    sample = inside.ravel()[:: max(1, inside.size // SAMPLE)]
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError("pixel values that are not finite")
+    if values.dtype == np.uint8 and padding is None and not is_flat(sample):
+        return values, ""
+    low, high = choose_range(sample, common)
+    if values.dtype == np.uint8 and padding is None and low == high:
+        return values, ""
+    if not -LARGEST < low <= high < LARGEST:
+        raise InputError(f"pixel values from {low:g} to {high:g}, which no radiograph has")
+    shown = scaled(values, low, high)
+    if padding is not None:
+        shown[padding] = 0
+    if values.dtype == np.uint8 and high > low:
+        return shown, f"uses grey values {low:g} to {high:g} of 0 to 255 only; its contrast was stretched"
+    return shown, ""
+
+
+def choose_range(values: np.ndarray, common: Sequence[Range] = COMMON) -> Range:
+    """Return the values to be shown as black and as white.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    common : sequence of (float, float), optional
+
+    Returns
+    -------
+    low, high : float
+        Equal only if the image is constant.
+    """
+    ordered = without_outliers(np.sort(values.astype(float)))
+    low, high = np.percentile(ordered, [TAIL, 100 - TAIL])
+    if high <= low:
+        low, high = ordered[0], ordered[-1]
+    fitting = [one for one in common if one[0] <= low and high <= one[1] and high - low >= FILLED * (one[1] - one[0])]
+    # The narrowest; 0 to 2047 is one of 12 signed bits only if there is nothing better.
+    return min(fitting, key=lambda one: (one[1] - one[0], one[0] < 0)) if fitting else (float(low), float(high))
+
+
+def without_outliers(ordered: np.ndarray) -> np.ndarray:
+    """Return sorted values without padding and markers.
+
+    Those are a single value of any number of pixels, or a few values of at most 5 % of the pixels, beyond a gap of half
+    of the span of all others.
+
+    Parameters
+    ----------
+    ordered : ndarray of shape (n,)
+        Sorted.
+
+    Returns
+    -------
+    ndarray
+        A slice of it.
+    """
+    for _ in range(2):
+        ordered = _without_top(ordered)
+        ordered = -_without_top(-ordered[::-1])[::-1]
+    return ordered
+
+
+def _without_top(ordered: np.ndarray) -> np.ndarray:
+    n = len(ordered)
+    first = int(np.searchsorted(ordered, ordered[-1]))
+    start = min(first, max(1, n - int(MARKERS * n)))
+    gaps = np.diff(ordered[start - 1 :]) if start else np.zeros(0)
+    # The lowest gap that is wide: what lies above it is left out. The span below must itself be one of an image.
+    spans = ordered[start - 1 : -1] - np.percentile(ordered, 1) if start else gaps
+    wide = np.flatnonzero((gaps > GAP * spans) & (spans > 0))
+    return ordered[: start + wide[0]] if len(wide) else ordered
+
+
+def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return values with a range brought to 0…255, rounded, and clipped beyond it, uint8."""
+    shown = np.empty(values.shape, np.uint8)
+    factor = 255.0 / (high - low) if high > low else 0.0
+    for start in range(0, len(values), ROWS):
+        part = (values[start : start + ROWS].astype(np.float64) - low) * factor
+        shown[start : start + ROWS] = np.rint(np.clip(part, 0.0, 255.0))
+    return shown
+
+
+def is_flat(pixels: np.ndarray) -> bool:
+    """Tell whether 8-bit pixels show nothing: their 1st and 99th percentile differ by less than a tenth of 0…255."""
+    low, high = np.percentile(pixels, [1, 99])
+    return bool(high - low < FLAT * 255)

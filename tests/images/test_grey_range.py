@@ -1,0 +1,197 @@
+"""Every depth and type of a radiograph is shown as its 8-bit original is."""
+
+import io
+import struct
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+from detector import InputError
+from detector.images import grey_range, phantom
+from detector.images.radiographs import decode, from_bytes
+
+GREY = phantom.draw(True, 0)
+DEEP = np.rint(GREY * (4095 / 255)).astype(np.uint16)
+
+
+def in_bits(bits: int) -> np.ndarray:
+    return np.rint(GREY * ((2**bits - 1) / 255)).astype(np.uint16)
+
+
+def png(values: np.ndarray) -> bytes:
+    return cv2.imencode(".png", values)[1].tobytes()
+
+
+def tiff(values: np.ndarray, photometric: int = 1) -> bytes:
+    """Write a TIFF by hand: Pillow writes no inverted one of 16 bits."""
+    height, width = values.shape
+    kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    data = values.tobytes()
+    tags = [(256, width), (257, height), (258, values.dtype.itemsize * 8), (259, 1), (262, photometric), (273, 8)]
+    tags += [(277, 1), (278, height), (279, len(data)), (339, kind)]
+    found = b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags))
+    return found + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + struct.pack("<I", 0)
+
+
+def dicom(values: np.ndarray, bits: int = 12, photometric: str = "MONOCHROME2", **elements) -> bytes:
+    meta, dataset = FileMetaDataset(), Dataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta = meta
+    dataset.Rows, dataset.Columns = values.shape[-2:]
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, photometric
+    depth = values.dtype.itemsize * 8
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = depth, bits, bits - 1
+    dataset.PixelRepresentation = int(values.dtype.kind == "i")
+    if values.ndim == 3:
+        dataset.NumberOfFrames = len(values)
+    dataset.PixelData = values.tobytes()
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    data = io.BytesIO()
+    dataset.save_as(data, enforce_file_format=True)
+    return data.getvalue()
+
+
+def table(bits: int, entries: np.ndarray, first: int = 0) -> Sequence:
+    item = Dataset()
+    item.LUTDescriptor = [len(entries) % 65536, first, bits]
+    item.add_new(0x00283006, "US", [int(one) for one in entries])
+    return Sequence([item])
+
+
+def with_marker(value: int) -> np.ndarray:
+    marked = DEEP.copy()
+    marked[5:15, 5:40] = value
+    return marked
+
+
+def with_padding(value: int) -> np.ndarray:
+    padded = DEEP.astype(np.int32)
+    padded[:, :60] = value
+    return padded
+
+
+SHOWN_ALIKE = {
+    **{f"{bits} bits in 16, PNG": png(in_bits(bits)) for bits in (8, 10, 12, 14, 16)},
+    **{f"{bits} bits in 16, DICOM": dicom(in_bits(bits), 16) for bits in (8, 10, 12, 14, 16)},
+    "10 bits in 12": dicom(in_bits(10), 12),
+    "8 bits in 8": dicom(GREY, 8),
+    "one pixel beyond": png(np.where(np.arange(DEEP.size).reshape(DEEP.shape) == 7, 4096, DEEP).astype(np.uint16)),
+    "marker": png(with_marker(65535)),
+    "colours of 16 bits": png(np.repeat(DEEP[..., None], 3, axis=2)),
+    "colours and alpha of 16 bits": png(np.dstack([DEEP, DEEP, DEEP, np.full_like(DEEP, 65535)])),
+    "floats from 0 to 1": tiff((GREY / 255).astype(np.float32)),
+    "floats from 0 to 255": tiff(GREY.astype(np.float32)),
+    "floats from -1 to 1": tiff((GREY / 127.5 - 1).astype(np.float32)),
+    "32-bit integers": tiff(DEEP.astype(np.int32)),
+    "inverted, 8 bits": tiff(255 - GREY, 0),
+    "inverted, 16 bits": tiff(65535 - in_bits(16), 0),
+    "inverted, 12 in 16 bits": tiff(4095 - DEEP, 0),
+    "inverted floats": tiff((1 - GREY / 255).astype(np.float32), 0),
+    "signed": dicom((DEEP.astype(np.int32) - 2048).astype(np.int16), 12),
+    "signed in 16": dicom((DEEP.astype(np.int32) - 2048).astype(np.int16), 16),
+    "MONOCHROME1": dicom(4095 - DEEP, 12, "MONOCHROME1"),
+    "MONOCHROME1 in 16": dicom(4095 - DEEP, 16, "MONOCHROME1"),
+    "MONOCHROME1 of 8 bits": dicom(255 - GREY, 8, "MONOCHROME1"),
+    "rescaled": dicom(DEEP, 12, RescaleSlope="2", RescaleIntercept="-1000"),
+    "rescaled in 16": dicom(DEEP, 16, RescaleSlope="0.25", RescaleIntercept="7"),
+    "modality table of 12 bits": dicom(DEEP, 12, ModalityLUTSequence=table(12, np.arange(4096))),
+    "table that says 16 bits": dicom(DEEP, 12, VOILUTSequence=table(16, np.arange(4096))),
+    "table of 10 bits": dicom(in_bits(10), 16, VOILUTSequence=table(10, np.arange(1024))),
+    "table from 100 on": dicom(DEEP + 100, 16, VOILUTSequence=table(12, np.arange(4096), 100)),
+    "empty table": dicom(DEEP, 12, VOILUTSequence=Sequence([Dataset()])),
+    "window": dicom(DEEP, 12, WindowCenter="2048", WindowWidth="4096"),
+    "window beside the values": dicom(DEEP, 12, WindowCenter="20000", WindowWidth="100"),
+    "window of width 0": dicom(DEEP, 12, WindowCenter="2048", WindowWidth="0"),
+    "window of width 1": dicom(DEEP, 12, WindowCenter="2048", WindowWidth="1"),
+    "window that is no number": dicom(DEEP, 12, WindowCenter="2048", WindowWidth=""),
+    "first frame black": dicom(np.stack([DEEP * 0, DEEP]), 12),
+    "alpha only, black": png(np.dstack([GREY * 0] * 3 + [255 - GREY])),
+    "alpha only, white": png(np.dstack([GREY * 0 + 255] * 3 + [GREY])),
+}
+
+
+@pytest.mark.parametrize("data", SHOWN_ALIKE.values(), ids=SHOWN_ALIKE)
+def test_it_is_shown_as_its_8_bit_original(data):
+    found = decode(data, "image")
+    grey = found.pixels if found.pixels.ndim == 2 else found.pixels[..., 0]
+    unmarked = np.ones(GREY.shape, bool)
+    unmarked[:16, :41] = False
+    assert np.abs(grey.astype(int) - GREY)[unmarked].max() <= 1
+
+
+def test_what_was_assumed_is_said():
+    for name, word in (("window beside the values", "beside"), ("window of width 0", "cannot be used")):
+        assert word in decode(SHOWN_ALIKE[name], "image").note
+    assert "frame 2 is used" in decode(SHOWN_ALIKE["first frame black"], "image").note
+    assert "alpha" in decode(SHOWN_ALIKE["alpha only, black"], "image").note
+    assert decode(SHOWN_ALIKE["12 bits in 16, PNG"], "image").note == ""
+
+
+@pytest.mark.parametrize("value", [0, 65535, 40000])
+def test_padding_does_not_darken(value):
+    padded = with_padding(value).astype(np.uint16)
+    for data in (dicom(padded, 16, PixelPaddingValue=value), png(padded)):
+        grey = decode(data, "image").pixels
+        assert np.abs(grey[:, 60:].astype(int) - GREY[:, 60:]).max() <= 1
+    shown = decode(dicom(padded, 16, PixelPaddingValue=value), "image").pixels
+    assert not shown[:, :60].any()
+
+
+def test_a_range_of_padding_of_an_inverted_image():
+    padded = with_padding(0)
+    padded[:, :60] = np.arange(60) + 5000
+    values = np.where(padded >= 5000, padded, 4095 - padded).astype(np.uint16)
+    data = dicom(values, 16, "MONOCHROME1", PixelPaddingValue=5000, PixelPaddingRangeLimit=5059)
+    shown = decode(data, "image").pixels
+    assert not shown[:, :60].any()
+    assert np.abs(shown[:, 60:].astype(int) - GREY[:, 60:]).max() <= 1
+
+
+def test_values_that_fill_no_common_range_are_stretched():
+    shown = decode(png((DEEP // 8 + 3000).astype(np.uint16)), "image").pixels
+    assert shown.min() == 0 and shown.max() == 255
+    assert np.corrcoef(shown.ravel(), GREY.ravel())[0, 1] > 0.999
+
+
+def test_an_8_bit_image_stays_as_it_is_unless_it_shows_nothing():
+    for pixels in (GREY, GREY // 4 + 90, GREY * 0 + 7):
+        assert np.array_equal(decode(png(pixels), "image").pixels, pixels)
+    dark = decode(png(GREY // 16), "image")
+    assert dark.pixels.max() == 255 and "contrast was stretched" in dark.note
+    mask = np.zeros((100, 100), np.uint8)
+    mask[3, :40] = 255
+    assert np.array_equal(decode(png(mask), "mask").pixels, mask)
+
+
+@pytest.mark.parametrize("values", [GREY * 0, GREY * 0 + 255, DEEP * 0 + 3000])
+def test_what_shows_nothing_is_refused(values):
+    with pytest.raises(InputError, match="shows nothing"):
+        from_bytes(png(values), "black.png")
+
+
+@given(st.integers(-20000, 20000), st.floats(0.05, 40.0), st.lists(st.integers(0, 1000), min_size=200, max_size=400))
+def test_neither_offset_nor_slope_matters_where_no_common_range_fits(offset, slope, values):
+    grey = np.array(values, float)
+    if np.ptp(grey) < 10:
+        return
+    low, high = grey_range.choose_range(grey, common=())
+    moved = grey_range.choose_range(grey * slope + offset, common=())
+    assert moved == pytest.approx((low * slope + offset, high * slope + offset), rel=1e-6, abs=1e-3)
+
+
+def test_colour_palettes():
+    image = Image.fromarray(GREY).convert("P")
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    shown = decode(data.getvalue(), "image").pixels
+    assert np.abs(shown[..., 0].astype(int) - GREY).max() <= 1
