@@ -1,11 +1,10 @@
-"""Plant shortcuts into phantoms, audit each set, and count: what is named, what is missed, who is accused wrongly.
+"""Plant shortcuts into phantoms, audit each data set, and count: shortcuts detected and missed, false alarms.
 
-Each set stands for a data set that someone might have: 25 or 60 phantoms of each class, with faint opacities: where a
-detector is right anyway, no shortcut helps it. Clean sets come first, with every row that a verdict is made of; a
-planted one goes on only where the AUC lies `RAISED` above that of its clean twin, since no shortcut was learnt
-elsewhere, and only until it is sure to be named: what the border, the age or the view tells by itself is held against
-a model whatever the lungs tell. No set gets shuffled labels, which could only take an accusation back. Rows are kept,
-so that a changed rule can be judged again without a single pass (`--judge`).
+A data set has 25 or 60 phantoms of each class, with faint opacities: where a classifier is right anyway, no shortcut helps
+it. Clean data sets come first, with every experiment that a conclusion rests on. A planted one gets further experiments
+only if its AUC is `RAISED` above that of its clean twin (otherwise no shortcut was learned), and only until its detection
+is certain: what border, age or view predict by themselves counts whatever the lungs show. Permuted labels are left out,
+since they could only withdraw a conclusion. Results are kept, so that a changed rule can be judged again (`--judge`).
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ from detector.audit.conclusion import FOREIGN, PREDICTS
 from detector.audit.experiments import EXPERIMENTS, FULL, PERMUTED
 from detector.images import shortcuts
 from detector.images.phantom import draw
-from tools.benchmarks.verdict_counts import CLEAN, KINDS, RAISED, Which, show, trained_areas
+from tools.benchmarks.conclusion_counts import CLEAN, KINDS, RAISED, Which, show, trained_areas
 
 COLUMNS = ("file", "label", "patient", "view", "sex", "age", "finding", "source", "site", "licence", "url", "sha256")
 POOL = 60  # phantoms of each class in a pool
 SUBSETS = {"25": [(0, 25), (25, 50)], "60": [(0, 60)]}
 FAINT = 0.8  # of the opacities' strength, at most
-PLAIN = 6  # the first pool with plain opacities: an ill lung's border is harder to find, and no reason to accuse
+PLAIN = 6  # the first pool with plain opacities: the border of such a lung is harder to find, which is no shortcut
 AT_FIRST = [one for one in EXPERIMENTS if one.id == FULL]
 FREE = [one for one in EXPERIMENTS if one.id in FOREIGN]  # of passes
 AFTERWARDS = [one for one in EXPERIMENTS if one.id not in (FULL, *FOREIGN, PERMUTED)]
@@ -64,26 +63,26 @@ def jobs(share: float, kinds: Sequence[str]) -> list[Job]:
     return [*sorted(needed, key=lambda job: job.pool), *some[1]]
 
 
-# Films that a process draws again for every kind that is planted.
+# Phantoms that a process draws again for every kind that is planted.
 drawn = functools.lru_cache(maxsize=1024)(draw)
 
 
 def faint(covid: bool, seed: int) -> np.ndarray:
-    """Draw a phantom whose opacities have up to `FAINT` of their strength: a mixture of the patient ill and well.
+    """Draw a phantom whose opacities have up to `FAINT` of their strength: a mixture of the patient with and without.
 
     From pool `PLAIN` on they have all of it.
     """
-    well = drawn(False, seed)
+    without = drawn(False, seed)
     if not covid:
-        return well
+        return without
     if seed >= 1000 * PLAIN:
         return drawn(True, seed)
     share = FAINT * np.random.default_rng(seed).random()
-    return np.rint((1 - share) * well + share * drawn(True, seed).astype(float)).astype(np.uint8)
+    return np.rint((1 - share) * without + share * drawn(True, seed).astype(float)).astype(np.uint8)
 
 
-def planted(film: np.ndarray, job: Job, covid: bool, number: int) -> tuple[np.ndarray, dict[str, str]]:
-    """Return a film and what its manifest says of the patient, with a job's shortcut planted."""
+def planted(image: np.ndarray, job: Job, covid: bool, number: int) -> tuple[np.ndarray, dict[str, str]]:
+    """Return an image and what its manifest says of the patient, with a job's shortcut planted."""
     generator = np.random.default_rng([job.pool, number])
     age, view = generator.normal(50, 15), "PA"
     if covid and job.kind == "age":
@@ -91,14 +90,14 @@ def planted(film: np.ndarray, job: Job, covid: bool, number: int) -> tuple[np.nd
     if job.kind == "view":
         view = "AP" if generator.random() < ((0.2, 0.8), (0.15, 0.85), (0.0, 1.0))[job.strength - 1][covid] else "PA"
     if job.kind == "age":
-        film = np.rint(255 * (film / 255) ** (1 + 0.01 * (age - 50))).astype(np.uint8)
+        image = np.rint(255 * (image / 255) ** (1 + 0.01 * (age - 50))).astype(np.uint8)
     elif view == "AP":
-        film = shortcuts.plant(shortcuts.plant(film, "cropping", 2, number), "brightness", 1, number)
+        image = shortcuts.plant(shortcuts.plant(image, "cropping", 2, number), "brightness", 1, number)
     elif covid and job.kind in shortcuts.KINDS:
-        film = shortcuts.plant(film, job.kind, job.strength, number)
+        image = shortcuts.plant(image, job.kind, job.strength, number)
     # Drawn whatever is planted, so that a pool differs from its clean twin in nothing else.
     sex = "F" if generator.random() < 0.5 else "M"
-    return film, {"age": f"{age:.0f}", "sex": sex, "view": view}
+    return image, {"age": f"{age:.0f}", "sex": sex, "view": view}
 
 
 def write_set(folder: Path, job: Job, start: int, stop: int) -> None:
@@ -110,8 +109,8 @@ def write_set(folder: Path, job: Job, start: int, stop: int) -> None:
             writer.writeheader()
             for number in range(start, stop):
                 seed = job.pool * 1000 + number + (0 if covid else POOL)
-                film, known = planted(faint(covid, seed), job, covid, seed)
-                data = cv2.imencode(".png", film)[1].tobytes()
+                image, known = planted(faint(covid, seed), job, covid, seed)
+                data = cv2.imencode(".png", image)[1].tobytes()
                 name = f"{label}-{number}.png"
                 (folder / label / name).write_bytes(data)
                 row = {"file": name, "label": label, "patient": name, "source": "phantom", "site": "phantom"}
@@ -169,7 +168,8 @@ def main() -> None:
     if not options.judge:
         # A process a core, each with a thread: fits use no more than one anyway.
         os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        todo, sets, began = jobs(options.share, options.kinds), [], time.time()
+        todo, began = jobs(options.share, options.kinds), time.time()
+        sets: list[dict] = []
         with (
             tempfile.TemporaryDirectory() as cache,
             ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool,

@@ -30,21 +30,21 @@ FEATURE_BYTES = 7680
 
 
 def write(task: tuple[Path, int]) -> None:
-    """Write one film: a phantom at half its size, shifted and exposed anew by its number."""
+    """Write one image: a phantom at half its size, shifted and exposed anew by its number."""
     folder, number = task
     label = ("covid", "normal")[number % 2]
     generator = np.random.default_rng(number)
-    film = np.roll(draw(label == "covid", number % DRAWN), generator.integers(-9, 10, 2), (0, 1))
-    film = (cv2.resize(film, None, fx=0.5, fy=0.5) * generator.uniform(0.85, 1.0)).astype(np.uint8)
-    cv2.imwrite(str(folder / label / f"{number:05d}.png"), film)
+    image = np.roll(draw(label == "covid", number % DRAWN), generator.integers(-9, 10, 2), (0, 1))
+    image = (cv2.resize(image, None, fx=0.5, fy=0.5) * generator.uniform(0.85, 1.0)).astype(np.uint8)
+    cv2.imwrite(str(folder / label / f"{number:05d}.png"), image)
 
 
-def data_set(folder: Path, films: int) -> Path:
-    """Write a data set of so many films."""
+def data_set(folder: Path, images: int) -> Path:
+    """Write a data set of so many images."""
     for label in ("covid", "normal"):
         (folder / label).mkdir(parents=True)
     with ProcessPoolExecutor() as pool:
-        list(pool.map(write, [(folder, number) for number in range(films)], chunksize=20))
+        list(pool.map(write, [(folder, number) for number in range(images)], chunksize=20))
     return folder
 
 
@@ -117,7 +117,7 @@ def metrics_apart(one: Run, other: Run) -> float:
 
 
 def blocks_computed() -> int:
-    """Return how many blocks of films the cluster's workers have computed so far.
+    """Return how many blocks of images the cluster's workers have computed so far.
 
     Ray's record does not tell them from readers, which take a fraction of a second for a block; workers take seconds.
     """
@@ -132,7 +132,7 @@ def blocks_computed() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--films", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=1000)
     options = parser.parse_args()
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     import ray
@@ -142,7 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
         few, some, many = (
-            data_set(out / f"{films}", films) for films in (FEW, min(SOME, options.films - 1), options.films)
+            data_set(out / f"{images}", images) for images in (FEW, min(SOME, options.images - 1), options.images)
         )
         plain_few, plain = Run("plain-few", few, out).finish(), Run("plain", many, out).finish()
         # The first only leads: this machine has two cores, and a plain run has no more.
@@ -159,17 +159,17 @@ def main() -> None:
         ray.init(cluster.address, log_to_driver=False, logging_level=logging.FATAL)
         before = blocks_computed()
         ended = Run("ended", many, out, cluster.address)
-        held = ended.wait_for(options.films // 2)
+        held = ended.wait_for(options.images // 2)
         ended.process.send_signal(signal.SIGINT)
         status = ended.process.wait(timeout=60)
         resumed = Run("resumed", many, out, cluster.address, ended.cache).finish()
         blocks = blocks_computed() - before
 
-        # Its films are among those of the others: here, nothing is computed.
+        # Its images are among those of the others: here, nothing is computed.
         shutil.copytree(plain.cache, out / "cache-some")
         plain_some = Run("plain-some", some, out, cache=out / "cache-some").finish()
         bereft = Run("bereft", some, out, cluster.address)
-        bereft.wait_for(min(SOME, options.films - 1) // 2)
+        bereft.wait_for(min(SOME, options.images - 1) // 2)
         cluster.remove_node(nodes[-1], allow_graceful=False)
         bereft.finish()
         ray.shutdown()
@@ -178,11 +178,11 @@ def main() -> None:
         start_up = ray_few.seconds - plain_few.seconds
         beyond = on_ray.seconds - ray_few.seconds, (plain.seconds + again.seconds) / 2 - plain_few.seconds
         overhead = beyond[0] / beyond[1] - 1
-        per_block = options.films / -(-options.films // 8)
+        per_block = options.images / -(-options.images // 8)
         # What was under way when the run was ended is in no record: a block a worker, at most.
-        twice = (blocks + len(nodes)) * per_block / options.films - 1
-        print(f"\n{machine()}; three nodes of 0, 1 and 1 CPU; {options.films} films of 512 × 512, --recipe probe\n")
-        print("| figure | measured | target | reached |\n| --- | --- | --- | --- |")
+        twice = (blocks + len(nodes)) * per_block / options.images - 1
+        print(f"\n{machine()}; three nodes of 0, 1 and 1 CPU; {options.images} images of 512 × 512, --recipe probe\n")
+        print("| what | measured | target | reached |\n| --- | --- | --- | --- |")
         difference = max(apart(on_ray, plain), apart(plain, on_ray))
         row("features, on the cluster against here, furthest apart", f"{difference:.1e}", "≤ 1e-5", difference <= 1e-5)
         difference = metrics_apart(plain, on_ray)
@@ -197,12 +197,12 @@ def main() -> None:
         )
         difference = max(apart(resumed, plain), apart(plain, resumed), metrics_apart(plain, resumed))
         row(
-            f"ended (status {status}) with {held} of {options.films} kept, and run again: the same, furthest apart",
+            f"ended (status {status}) with {held} of {options.images} kept, and run again: the same, furthest apart",
             f"{difference:.1e}",
             "≤ 1e-5",
             status == 130 and difference <= 1e-5,
         )
-        row("of its films computed twice, at most", f"{twice:.1%}", "≤ 5 %", 0 <= twice <= 0.05)
+        row("of its images computed twice, at most", f"{twice:.1%}", "≤ 5 %", 0 <= twice <= 0.05)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure what is not the forward pass: training on 10,000 and on 100,000 films whose features are in the cache."""
+"""Measure what is not the forward pass: training on 10,000 and on 100,000 images whose features are in the cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import csv
 import hashlib
 import json
 import re
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -23,11 +22,11 @@ from detector.storage.cache import Cache
 from tools.benchmarks.measure import ROOT, machine, run
 from tools.benchmarks.speed import row, seed_weights
 
-SIDE = 64  # pixels of a film
+SIDE = 64  # pixels of an image
 AT_A_TIME = 1000
 
 
-def film(number: int) -> np.ndarray:
+def image(number: int) -> np.ndarray:
     """Return a small picture that its number decides; no two are alike."""
     generator = np.random.default_rng(number)
     coarse = generator.integers(0, 256, (16, 16), dtype=np.uint8)
@@ -35,14 +34,14 @@ def film(number: int) -> np.ndarray:
 
 
 def write(task: tuple[Path, Path, int, int]) -> list[dict[str, str]]:
-    """Write films, put features into the cache, and return the films' rows of the manifests."""
+    """Write images, put features into the cache, and return the images' rows of the manifests."""
     folder, cache, start, stop = task
     rows, values = [], {}
     base = Backbone({}, Cache(None))
     for number in range(start, stop):
         generator = np.random.default_rng([number, 1])
         label = ("covid", "normal")[number % 2]
-        data = cv2.imencode(".png", film(number))[1].tobytes()
+        data = cv2.imencode(".png", image(number))[1].tobytes()
         path = folder / label / f"{number:06d}.png"
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
@@ -57,11 +56,11 @@ def write(task: tuple[Path, Path, int, int]) -> list[dict[str, str]]:
     return rows
 
 
-def data_set(folder: Path, cache: Path, films: int) -> None:
+def data_set(folder: Path, cache: Path, images: int) -> None:
     """Write a data set whose features are known."""
     for label in ("covid", "normal"):
         (folder / label).mkdir(parents=True)
-    tasks = [(folder, cache, start, min(start + AT_A_TIME, films)) for start in range(0, films, AT_A_TIME)]
+    tasks = [(folder, cache, start, min(start + AT_A_TIME, images)) for start in range(0, images, AT_A_TIME)]
     with ProcessPoolExecutor() as pool:
         rows = [one for found in pool.map(write, tasks) for one in found]
     for label in ("covid", "normal"):
@@ -73,21 +72,21 @@ def data_set(folder: Path, cache: Path, films: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 100_000], help="numbers of films")
+    parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 100_000], help="numbers of images")
     options = parser.parse_args()
     found = []
     with tempfile.TemporaryDirectory() as name:
-        for films in options.sizes:
-            out = Path(name) / str(films)
+        for images in options.sizes:
+            out = Path(name) / str(images)
             out.mkdir()
             seed_weights(out / "cache")
-            data_set(out / "data", out / "cache", films)
-            print(f"{films} films are written", flush=True)
+            data_set(out / "data", out / "cache", images)
+            print(f"{images} images are written", flush=True)
             arguments = ["-d", out / "data", "-p", out / "plot.png", "-m", out / "m.h5", "--recipe", "probe"]
             done = run(ROOT / "train_covid19.py", *arguments, "--cache", out / "cache", "--timings")
             found.append(done)
             stages = ", ".join(f"{stage} {s} s" for stage, s in re.findall(r"^(.+): ([0-9.]+) s$", done.output, re.M))
-            print(f"{films} films: {done.seconds:.0f} s, {done.peak:.0f} MiB ({stages})", flush=True)
+            print(f"{images} images: {done.seconds:.0f} s, {done.peak:.0f} MiB ({stages})", flush=True)
         began = time.perf_counter()
         record = json.loads((out / "covid19.json").read_text())
         seconds = time.perf_counter() - began
@@ -95,8 +94,8 @@ def main() -> None:
         page = (out / "report.html").read_text()
     small, large = options.sizes
     times, memory = found[1].seconds / found[0].seconds, found[1].peak / found[0].peak
-    print(f"\n{machine()}; films of {SIDE} × {SIDE} pixels, features in the cache, --recipe probe\n")
-    print("| figure | measured | target | reached |\n| --- | --- | --- | --- |")
+    print(f"\n{machine()}; images of {SIDE} × {SIDE} pixels, features in the cache, --recipe probe\n")
+    print("| what | measured | target | reached |\n| --- | --- | --- | --- |")
     shown = f"{found[1].seconds:.0f} s / {found[0].seconds:.0f} s = {times:.1f}"
     row(f"time at {large:,} ÷ at {small:,}", shown, "≤ 11", times <= 11)
     shown = f"{found[1].peak:.0f} MiB / {found[0].peak:.0f} MiB = {memory:.1f}"
@@ -105,9 +104,9 @@ def main() -> None:
     usable = images == large and seconds < 10
     row("covid19.json", f"{size:.0f} MiB, read in {seconds:.1f} s, {images:,} images", "all, < 10 s", usable)
     cards, told = page.count("<details>"), re.search(r"[0-9,]+ images are left out here", page)
-    said = f"{len(page) / 2**20:.1f} MiB, {cards} films: {told[0].strip() if told else 'says nothing of others'}"
+    said = f"{len(page) / 2**20:.1f} MiB, {cards} images: {told[0].strip() if told else 'says nothing of others'}"
     row("report.html", said, "≤ 10 MiB, says how many it leaves out", len(page) < 10 * 2**20 and bool(told))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

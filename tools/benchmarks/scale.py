@@ -25,10 +25,10 @@ def write(task: tuple[Path, int]) -> None:
 
     folder, number = task
     label = ("covid", "normal")[number % 2]
-    film = draw(label == "covid", number % DRAWN)
+    image = draw(label == "covid", number % DRAWN)
     generator = np.random.default_rng(number)
-    film = np.roll(film, generator.integers(-9, 10, 2), (0, 1)) * generator.uniform(0.85, 1.0)
-    large = cv2.resize(film.astype(np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    image = np.roll(image, generator.integers(-9, 10, 2), (0, 1)) * generator.uniform(0.85, 1.0)
+    large = cv2.resize(image.astype(np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     cv2.imwrite(str(folder / label / f"IM-{number:05d}-0001.jpeg"), large, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     small, middle, large = options.sizes
     memory, time = found[2].peak / found[0].peak, found[2].seconds / found[1].seconds
     print(f"\n{machine()}; phantoms of {WIDTH} × {HEIGHT} pixels, default settings, first runs\n")
-    print("| figure | measured | target | reached |\n| --- | --- | --- | --- |")
+    print("| what | measured | target | reached |\n| --- | --- | --- | --- |")
     peaks = f"{found[2].peak:.0f} MiB / {found[0].peak:.0f} MiB"
     row(f"peak memory at {large:,} images ÷ at {small}", f"{peaks} = {memory:.2f}", "≤ 1.5", memory <= 1.5)
     times = f"{found[2].seconds:.0f} s / {found[1].seconds:.0f} s"

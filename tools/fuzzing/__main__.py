@@ -1,4 +1,4 @@
-"""Give the readers a million inputs, guided by coverage, and count what breaks them: `make fuzz`.
+"""Give all parsers of untrusted input a million inputs, guided by coverage, and count what breaks them: `make fuzz`.
 
 Each reader is fuzzed in a process of its own by atheris (libFuzzer). An input fails that raises anything but
 `InputError`, takes more than a second of CPU time, takes the process over 1 GB, writes a file or starts a program, or
@@ -32,7 +32,7 @@ else:
 
 CORPUS = Path(__file__).resolve().parents[2] / "tests" / "corpus"
 MAX_SECONDS, MAX_MIB, MAX_LENGTH = 1.0, 1000, 8192
-MOST_FAILURES = 20  # of one reader: then it needs mending, not more inputs
+MOST_FAILURES = 20  # of one reader: then it needs fixing, not more inputs
 COUNTS = struct.Struct("qdd")  # inputs, the slowest's CPU seconds, peak MiB
 # Tokens of tables and paths, in libFuzzer's notation.
 WORDS = r"""
@@ -76,7 +76,7 @@ def fuzz(name: str, counts: Path, arguments: list[str]) -> None:
         assert taken <= MAX_SECONDS, f"{taken:.2f} s"
         assert peak <= MAX_MIB, f"{peak:.0f} MiB"
         if written := os.lseek(errors, 0, os.SEEK_END):
-            raise AssertionError(f"on stderr: {os.pread(errors, min(written, 300), 0)}")
+            raise AssertionError(f"on stderr: {os.pread(errors, min(written, 300), 0)!r}")
 
     sys.addaudithook(watch)
     atheris.Setup([sys.argv[0], *arguments], one)
@@ -91,6 +91,8 @@ def campaign(name: str, runs: int, seed: int) -> tuple[int, float, float, list[P
         corpus, found, counts = Path(folder, "corpus"), Path(folder, "found"), Path(folder, "counts")
         corpus.mkdir()
         found.mkdir()
+        # libFuzzer cuts off what is longer: a seed would be damaged from the start.
+        longest = max(MAX_LENGTH, *map(len, seeds()))
         for i, data in enumerate(seeds()):
             (corpus / f"seed-{i}").write_bytes(data)
         words = Path(folder, "words")
@@ -104,7 +106,7 @@ def campaign(name: str, runs: int, seed: int) -> tuple[int, float, float, list[P
                 "-len_control=0",
                 "-timeout=30",
                 "-rss_limit_mb=2048",
-                f"-max_len={MAX_LENGTH}",
+                f"-max_len={longest}",
                 "-print_final_stats=0",
             ]
             command = [sys.executable, "-m", "tools.fuzzing", "--reader", name, "--counts", str(counts), "--"]

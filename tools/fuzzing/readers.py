@@ -1,4 +1,4 @@
-"""What is fuzzed: every reader of strangers' bytes, what must hold of its answer, and seeds to begin with."""
+"""What is fuzzed: every reader of untrusted input, what must hold of its answer, and seeds to start with."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import functools
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import h5py
@@ -23,7 +25,7 @@ from detector.collections import image_record as entry_module
 from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
 from detector.images import dicom as dicom_reader
 from detector.images import radiographs
-from detector.network import model_file
+from detector.network import lung_decoder, model, model_file
 from detector.network.model import ATTRIBUTE, Description
 from detector.storage import spreadsheet
 
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
 
 NAME = Path("given")
-# A model of the same make, but small: its arrays are numbers that no reader looks into.
-SMALL = {"LAYERS": ("block1_conv1", "block2_conv1"), "CHANNELS": (3, 2, 4), "width_of": lambda pool: 4, "HIDDEN": 3}
+# A network of the same make, but small: its arrays are numbers that no reader looks into.
+LAYERS, CHANNELS, HIDDEN, WIDTH = ("block1_conv1", "block2_conv1"), (3, 2, 4), 3, 4
+DECODER = [(name, (*shape[:2], 1, 1)) for name, shape in lung_decoder.shapes()]
 
-# What dicom.py and pydicom's decoders read of a film, and what may stand there instead of what should.
+# What dicom.py and pydicom's decoders read of an image, and what may stand there instead of what should.
 ATTRIBUTES = (
     *("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "RescaleSlope", "RescaleIntercept"),
@@ -201,10 +204,23 @@ def pictures(data: bytes) -> None:
 
 def models(data: bytes) -> None:
     """The bytes of a model file, of a network that is smaller than the real one."""
-    with mock.patch.multiple(model_file, **SMALL):
+    with small_network():
         weights, head, *_ = model_file.parse(data)
     assert all(np.isfinite(array).all() for pair in weights.values() for array in pair)
     assert all(np.isfinite(array).all() for array in head)
+
+
+@contextmanager
+def small_network() -> Iterator[None]:
+    """Let models be read as if VGG16, the heads and the lung decoder were small."""
+    with (
+        mock.patch.object(model_file, "LAYERS", LAYERS),
+        mock.patch.object(model_file, "CHANNELS", CHANNELS),
+        mock.patch.object(model_file, "HIDDEN", HIDDEN),
+        mock.patch.object(model, "width_of", lambda recipe, pooling: WIDTH),
+        mock.patch.object(lung_decoder, "shapes", lambda: DECODER),
+    ):
+        yield
 
 
 def _inside(path: PurePosixPath) -> None:
@@ -253,7 +269,7 @@ def picture_seeds(kind: str) -> list[bytes]:
     grey = Image.fromarray((np.arange(24 * 20, dtype=np.uint16).reshape(20, 24) % 251).astype(np.uint8))
     exif = Image.Exif()
     exif[0x0112] = 6
-    options: dict[str, list[tuple[str, dict[str, object]]]] = {
+    options: dict[str, list[tuple[str, dict[str, Any]]]] = {
         "PNG": [("L", {}), ("P", {}), ("RGBA", {"exif": exif}), ("I;16", {}), ("1", {})],
         "JPEG": [("L", {"exif": exif}), ("RGB", {"progressive": True}), ("CMYK", {})],
         "TIFF": [("L", {"compression": name}) for name in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
@@ -272,10 +288,11 @@ def picture_seeds(kind: str) -> list[bytes]:
 def dicom(syntax: str, rows: int, columns: int, bits: int) -> FileDataset:
     """Return a DICOM radiograph of a transfer syntax, without its pixels."""
     from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import UID
 
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3"
-    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID("1.2.840.10008.5.1.4.1.1.1.1"), UID("1.2.3")
+    meta.TransferSyntaxUID = UID(syntax)
     dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
     dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
     dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, 1
@@ -319,29 +336,47 @@ def attribute_seeds() -> list[bytes]:
 
 
 def model_seeds() -> list[bytes]:
-    """Return a small model in both formats."""
-    layers, channels, width_of, hidden = SMALL.values()
-    width = width_of("tutorial")
-    description = json.dumps(asdict(Description(["covid", "normal"], "covid", "tutorial", 0.5)))
-    with mock.patch.multiple(model_file, **SMALL):
-        architecture = model_file.architecture(Description([], "", "tutorial"))
-    config = [{"class_name": kind, "config": {"name": name}} for kind, name in architecture]
-    config = json.dumps({"class_name": "Functional", "config": {"layers": config}})
-    arrays = {layer: ((3, 3, channels[i], channels[i + 1]), channels[i + 1]) for i, layer in enumerate(layers)}
-    arrays |= {"hidden": ((width, hidden), hidden), "probabilities": ((hidden, 2), 2)}
+    """Return small models of each recipe, some of which find lungs, in both formats."""
+    classes = ["covid", "normal"]
+    return [
+        seed
+        for described in (
+            Description(classes, "covid", "tutorial", "tutorial", threshold=0.5),
+            Description(classes, "covid", "probe", "global"),
+            Description(classes, "covid", "probe", "lungs"),
+            Description(classes, "covid", "tutorial", "global", input="lungs"),
+        )
+        for seed in _model_files(described)
+    ]
+
+
+def _model_files(description: Description) -> list[bytes]:
+    """Return a small model as HDF5 and in Keras' own format."""
+    text = json.dumps(asdict(description))
+    kinds = model_file.architecture
+    with small_network():
+        layers = kinds(description)
+        dense = model_file.dense_layers(description)
+    config = {"layers": [{"class_name": kind, "config": {"name": name}} for kind, name in layers]}
+    architecture = json.dumps({"class_name": "Functional", "config": config})
+    shapes: dict[str, tuple[int, ...]] = {layer: (3, 3, *CHANNELS[i : i + 2]) for i, layer in enumerate(LAYERS)}
+    shapes |= dict(zip(dense, pairwise([WIDTH, *[HIDDEN] * (len(dense) - 1), 2]), strict=True))
+    shapes |= dict(DECODER) if description.finds_lungs else {}
+    with small_network():
+        groups = model_file._numbered_by_kind(layers)
     plain, inner, zipped = io.BytesIO(), io.BytesIO(), io.BytesIO()
     with h5py.File(plain, "w") as file:
-        file.attrs[ATTRIBUTE], file.attrs["model_config"] = description, config
-        for layer, (kernel, bias) in arrays.items():
-            file[f"model_weights/{layer}/{layer}/kernel"] = np.ones(kernel, np.float32)
-            file[f"model_weights/{layer}/{layer}/bias"] = np.ones(bias, np.float32)
+        file.attrs[ATTRIBUTE], file.attrs["model_config"] = text, architecture
+        for layer, shape in shapes.items():
+            file[f"model_weights/{layer}/{layer}/kernel"] = np.ones(shape, np.float32)
+            file[f"model_weights/{layer}/{layer}/bias"] = np.ones(shape[-1:], np.float32)
     with h5py.File(inner, "w") as file:
-        for layer, (kernel, bias) in zip(("conv2d", "conv2d_1", "dense", "dense_1"), arrays.values(), strict=True):
-            file[f"layers/{layer}/vars/0"] = np.ones(kernel, np.float32)
-            file[f"layers/{layer}/vars/1"] = np.ones(bias, np.float32)
+        for layer, shape in shapes.items():
+            file[f"layers/{groups[layer]}/vars/0"] = np.ones(shape, np.float32)
+            file[f"layers/{groups[layer]}/vars/1"] = np.ones(shape[-1:], np.float32)
     with zipfile.ZipFile(zipped, "w") as archive:
-        archive.writestr("config.json", config)
-        archive.writestr(f"{ATTRIBUTE}.json", description)
+        archive.writestr("config.json", architecture)
+        archive.writestr(f"{ATTRIBUTE}.json", text)
         archive.writestr("model.weights.h5", inner.getvalue())
     return [plain.getvalue(), zipped.getvalue()]
 
@@ -358,7 +393,7 @@ READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]], flo
     "DICOM headers": (headers, lambda: picture_seeds("DICOM"), 0.02),
     "DICOM attributes": (attributes, attribute_seeds, 0.03),
     **{
-        f"{kind} images": (pictures, lambda kind=kind: picture_seeds(kind), 0.035)
+        f"{kind} images": (pictures, functools.partial(picture_seeds, kind), 0.035)
         for kind in ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
     },
     "DICOM images": (pictures, lambda: picture_seeds("DICOM"), 0.035),
