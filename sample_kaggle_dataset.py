@@ -21,7 +21,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "(default: Kermany's, by kagglehub)",
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("dataset/normal"), metavar="DIR", help="class folder")
-    parser.add_argument("-s", "--sample", type=whole_number(1), default=25, metavar="N", help="images to draw")
+    parser.add_argument("-s", "-n", "--sample", type=whole_number(1), default=25, metavar="N", help="images to draw")
     parser.add_argument(
         "--finding",
         "--class",
@@ -32,7 +32,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", default="train", metavar="NAME", help="split to draw from, in Kermany's")
     parser.add_argument("--view", action="append", metavar="VIEW", help="view to draw, repeatable: PA, AP, frontal")
     parser.add_argument("--adults", action="store_true", help="draw patients of 18 years and over only")
-    parser.add_argument("--any", action="store_true", help="allow several images of one patient")
+    parser.add_argument(
+        "--one-per-patient",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="draw one image of each patient",
+    )
     add_common(parser)
     return parser.parse_args(arguments)
 
@@ -63,7 +68,7 @@ def main(arguments: list[str] | None) -> int:
         entries,
         options.sample,
         options.seed,
-        one_per_patient=not options.any,
+        one_per_patient=options.one_per_patient,
         views=options.view or (),
         adults=options.adults,
         complete=complete,

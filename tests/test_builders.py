@@ -35,7 +35,7 @@ HEADER = "patientid,finding,view,modality,folder,filename,license,url,clinical_n
 
 @needs(CLONE)
 def test_cohens_collection(tmp_path):
-    done = script("build_covid_dataset.py", "-c", CLONE, "-o", "covid", "--controls", "other", cwd=tmp_path)
+    done = script("build_covid_dataset.py", "-c", CLONE, "-o", "covid", "--controls-output", "other", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "146 rows read, 72 images of 46 patients kept" in done.stdout
     assert "38 images of 20 patients kept" in done.stdout
@@ -219,9 +219,9 @@ def test_kaggle_sample(tmp_path):
     assert {row["source"] for row in first} == {"chest-xray-pneumonia"}
     assert sample("-o", "normal") == first
     assert sample("-o", "normal", "--seed", "7") != first
-    assert len(sample("-o", "normal", "-s", "90", "--any")) == 90
+    assert len(sample("-o", "normal", "-s", "90", "--no-one-per-patient")) == 90
     everything = script("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", "n", "-s", "90", cwd=tmp_path)
-    refused(everything, "--sample 90", "89 patients", "--any")
+    refused(everything, "--sample 90", "89 patients", "--no-one-per-patient")
     pneumonia = sample("-o", "normal", "--class", "PNEUMONIA", "-s", "5")
     assert all(row["patient"].startswith("person") for row in pneumonia)
 

@@ -117,7 +117,7 @@ def test_figure1_in_whole():
 
 @needs(HANNOVER)
 def test_a_cut_of_hannover(tmp_path):
-    said = build(tmp_path, "-c", HANNOVER, "-o", "covid", "--controls", "other", "--view", "frontal")
+    said = build(tmp_path, "-c", HANNOVER, "-o", "covid", "--controls-output", "other", "--view", "frontal")
     with open(HANNOVER / "data.csv", newline="", encoding="utf-8") as file:
         listed = list(csv.DictReader(file))
     ill = {
@@ -152,7 +152,7 @@ def test_nihs_sample(tmp_path):
 
 def test_actualmed_with_its_own_controls(tmp_path):
     actualmed_clone(tmp_path / "clone")
-    said = build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls", "d/other", "--view", "frontal")
+    said = build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls-output", "d/other", "--view", "frontal")
     assert (set(rows(tmp_path / "d/covid")), set(rows(tmp_path / "d/other"))) == (
         {"a.png", "e.png"},
         {"b.png", "d.png"},
@@ -160,7 +160,7 @@ def test_actualmed_with_its_own_controls(tmp_path):
     assert {row["site"] for row in rows(tmp_path / "d/covid").values()} == {actualmed.SOURCE}
     assert re.search(r"covid +Actualmed-COVID-chestxray-dataset +AP +1 +1\n", said)
     assert "2 pairs of site and view hold two classes, 4 images" in said
-    build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls", "d/other", "--view", "ap")
+    build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls-output", "d/other", "--view", "ap")
     assert (set(rows(tmp_path / "d/covid")), set(rows(tmp_path / "d/other"))) == ({"e.png"}, {"d.png"})
     build(tmp_path, "-c", "clone", "-o", "d/covid", "--view", "ap supine")
     assert set(rows(tmp_path / "d/covid")) == {"e.png"}
@@ -168,7 +168,7 @@ def test_actualmed_with_its_own_controls(tmp_path):
 
 def test_figure1_finds_its_files_and_its_persons(tmp_path):
     figure1_clone(tmp_path / "clone")
-    build(tmp_path, "-c", "clone", "-o", "covid", "--controls", "other")
+    build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other")
     listed = rows(tmp_path / "covid")
     assert {name: row["patient"] for name, row in listed.items()} == {
         "COVID-00001.jpg": "COVID-00001",
@@ -181,7 +181,7 @@ def test_figure1_finds_its_files_and_its_persons(tmp_path):
 
 def test_hannover_follows_its_authors_rule_and_their_units(tmp_path):
     hannover_clone(tmp_path / "clone")
-    said = build(tmp_path, "-c", "clone", "-o", "covid", "--controls", "other", "--view", "frontal")
+    said = build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other", "--view", "frontal")
     listed = rows(tmp_path / "covid")
     assert set(listed) == {"aaaaaaaa.png", "bbbbbbbb.png"}
     assert set(rows(tmp_path / "other")) == {"cccccccc.png"}
@@ -220,10 +220,14 @@ def test_shared_origins(tmp_path):
         "7,SARS,PA,X-ray,images,s7.png,,https://c.org/7",
         images=tuple(f"images/{name}.png" for name in ("c0", "c1", "c5", "s6", "s7")),
     )
-    said = build(tmp_path, "-c", "clone", "-o", "covid", "--controls", "other", "--shared-sites")
+    said = build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other", "--shared-sites-only")
     assert (set(rows(tmp_path / "covid")), set(rows(tmp_path / "other"))) == ({"c0.png", "c1.png"}, {"s6.png"})
     assert said.count("site without the other class 1") == 2
-    refused(script("build_covid_dataset.py", "--shared-sites", cwd=tmp_path), "--shared-sites", "needs --controls")
+    refused(
+        script("build_covid_dataset.py", "--shared-sites-only", cwd=tmp_path),
+        "--shared-sites-only",
+        "needs --controls-output",
+    )
 
 
 @pytest.mark.parametrize(
@@ -304,9 +308,9 @@ def test_adopted_folders(tmp_path):
     classes(tmp_path / "data", P=3, N=2)
     before = tree(tmp_path / "data")
     (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP/P-001.png,7\n")
-    arguments = ("--adopt", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
+    arguments = ("--write-manifests", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
     said = build(tmp_path, *arguments)
-    assert "none of them was touched" in said and "One site and view holds two classes, 5 images" in said
+    assert "the images are unchanged" in said and "One site and view holds two classes, 5 images" in said
     listed = rows(tmp_path / "data" / "P")
     assert {name: row["patient"] for name, row in listed.items()} == {
         "P-000.png": "7",
@@ -326,9 +330,9 @@ def test_what_cannot_be_adopted(tmp_path):
     picture(tmp_path / "flat" / "a.png", 1)
 
     def adopt(*arguments):
-        return script("build_covid_dataset.py", "--adopt", *arguments, cwd=tmp_path)
+        return script("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path)
 
-    refused(adopt("data"), "goes with --source")
+    refused(adopt("data"), "needs --source")
     refused(adopt("data", "--source", nih.SOURCE), "is a collection with a builder of its own")
     refused(adopt("nowhere", "--source", "x"), "nowhere is not a folder")
     refused(adopt("flat", "--source", "x"), "must lie in folders named after their classes")
@@ -462,12 +466,12 @@ def test_kermanys_kinds_of_pneumonia(tmp_path):
     def draw(*arguments):
         return script("sample_kaggle_dataset.py", "-k", "k", "-o", "d/ill", *arguments, cwd=tmp_path)
 
-    assert draw("-s", 2, "--any", "--finding", "virus").returncode == 0
+    assert draw("-s", 2, "--no-one-per-patient", "--finding", "virus").returncode == 0
     assert {row["finding"] for row in rows(tmp_path / "d/ill").values()} == {"Pneumonia/Viral"}
     assert draw("-s", 1, "--finding", "bacteria").returncode == 0
     assert set(rows(tmp_path / "d/ill")) == {"person2_bacteria_3.jpeg"}
-    assert draw("-s", 3, "--any", "--finding", "PNEUMONIA").returncode == 0
-    refused(draw("-s", 2, "--finding", "virus"), "--sample 2 asks for more than the 1 patients", "--any")
+    assert draw("-s", 3, "--no-one-per-patient", "--finding", "PNEUMONIA").returncode == 0
+    refused(draw("-s", 2, "--finding", "virus"), "--sample 2 asks for more than the 1 patients", "--no-one-per-patient")
     refused(draw("-s", 1, "--adults"), "--adults", "are children")
     refused(draw("-s", 1, "--finding", "covid"), "no folder train/covid")
 

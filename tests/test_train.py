@@ -201,7 +201,17 @@ def test_the_real_data_set(tmp_path):
     data = tmp_path / "dataset"
     for arguments in (
         ("build_covid_dataset.py", "-c", SHARED / "covid-chestxray-dataset", "-o", data / "covid", "--quiet"),
-        ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", data / "normal", "-s", 90, "--any", "--quiet"),
+        (
+            "sample_kaggle_dataset.py",
+            "-k",
+            SHARED / "chest_xray",
+            "-o",
+            data / "normal",
+            "-s",
+            90,
+            "--no-one-per-patient",
+            "--quiet",
+        ),
     ):
         assert script(*arguments, cwd=tmp_path).returncode == 0
     done = train(data, tmp_path / "out", "--no-report")

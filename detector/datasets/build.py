@@ -79,9 +79,9 @@ def keep(
     return kept
 
 
-def shared_origins(chosen: Chosen) -> Chosen:
+def shared_sites(chosen: Chosen) -> Chosen:
     """Keep the sites that have images for every folder."""
-    return dict(zip(chosen, selection.share_origins(list(chosen.values())), strict=True))
+    return dict(zip(chosen, selection.share_sites(list(chosen.values())), strict=True))
 
 
 def limited(chosen: Chosen, one_per_patient: bool, most: int | None) -> Chosen:

@@ -131,7 +131,7 @@ def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str
                 raise InputError(
                     f"--clinical {name}: that the value is missing tells the classes apart by itself "
                     f"(AUC {max(area, 1.0 - area):.2f}), so the model would learn the source; use controls of the same "
-                    "source as the other class (build_covid_dataset.py --controls), or --allow-missing-shortcut"
+                    "source as the other class (build_covid_dataset.py --controls-output), or --allow-missing-shortcut"
                 )
 
 

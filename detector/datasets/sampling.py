@@ -86,7 +86,7 @@ def draw(
         sample.drawn.append(known)
     if len(sample.drawn) < number:
         kind = "patients" if one_per_patient else "images"
-        more = "; --any draws several of a patient" if one_per_patient else ""
+        more = "; --no-one-per-patient draws several of a patient" if one_per_patient else ""
         why = "".join(f", {count} {reason}" for reason, count in sample.left_out.items())
         raise InputError(
             f"--sample {number} asks for more than the {len(sample.drawn)} {kind} that are there{why}{more}"

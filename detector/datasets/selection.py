@@ -147,7 +147,7 @@ def leave_out_known(selection: Selection, films: Mapping[Film, str]) -> Selectio
     return result
 
 
-def share_origins(selections: Sequence[Selection]) -> list[Selection]:
+def share_sites(selections: Sequence[Selection]) -> list[Selection]:
     """Keep the sites that every one of some selections has images of."""
     shared = set.intersection(*({entry.site for entry in one.kept} for one in selections))
     results = []

@@ -19,7 +19,7 @@ from detector.storage.files import sha256
 from detector.storage.locks import locked_folders
 
 
-def adopt(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> dict[Path, int]:
+def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> dict[Path, int]:
     """Write a manifest into each folder of images, beside what other manifests of it say.
 
     Parameters
@@ -47,12 +47,14 @@ def adopt(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> 
     if source in SOURCES or source == PHANTOM:
         raise InputError(f"--source {source} is a collection with a builder of its own; give the images another name")
     if not folder.is_dir():
-        raise InputError(f"--adopt {folder} is not a folder")
+        raise InputError(f"--write-manifests {folder} is not a folder")
     images = defaultdict(list)
     for path in find(folder):
         images[path.parent].append(path)
     if not images or folder in images:
-        raise InputError(f"--adopt {folder}: images must lie in folders named after their classes, and no others")
+        raise InputError(
+            f"--write-manifests {folder}: images must lie in folders named after their classes, and no others"
+        )
     here = {path.relative_to(folder).as_posix() for paths in images.values() for path in paths}
     unused = set(patients) - here - {Path(name).name for name in here}
     if unused:

@@ -52,7 +52,7 @@ def jobs() -> list[Job]:
     audit = ["-d", "{in}/data", "-o", "{out}", "--folds", "2", "--repeats", "1", *fast]
     predict = ["-m", "{in}/model.h5", "--csv", "{out}/p.csv", "--json", "{out}/p.json", "--gradcam", "{out}/cam"]
     lungs = ["-o", "{out}", "--overlay", "--json", "{out}/lungs.json"]
-    build = ["-c", "{in}/clone", "-o", "{out}/covid", "--controls", "{out}/other"]
+    build = ["-c", "{in}/clone", "-o", "{out}/covid", "--controls-output", "{out}/other"]
     kaggle = ["-k", "{in}/chest_xray", "-o", "{out}", "-s", "6"]
     return [
         Job("make_phantom_dataset.py", ["-o", "{out}", "-n", "5", "--seed", "1"], ["-o", "{out}", "-n", "4"]),
