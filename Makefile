@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage browser ray notebook pictures lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs lungs fault-injection fuzz errors audit-deps lock clean help
+.PHONY: demo test coverage browser ray dicom notebook pictures lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs lungs fault-injection fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    install, check format, style, types, and which folder imports from which"
 	@echo "make browser   install what the tests of the pages need beside Chromium and npm; without it they are skipped"
 	@echo "make ray   install what --ray needs (docs/cluster.md); without it the tests of it are skipped"
+	@echo "make dicom   install the decoders of compressed DICOM"
 	@echo "make notebook   install, run tutorial.ipynb from top to bottom and leave lesson/tutorial.html (about three minutes)"
 	@echo "make pictures   run the demo and the notebook, take the README's pictures of their pages with chromium"
 	@echo "make format  install, put format and style right"
@@ -58,6 +59,10 @@ $(VENV)/installed-ray: requirements/ray.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ray.lock
 	@touch $@ $(VENV)/installed
 
+$(VENV)/installed-dicom: requirements/dicom.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dicom.lock
+	@touch $@ $(VENV)/installed
+
 $(VENV)/installed-tools: requirements/tools.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.lock
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
@@ -79,6 +84,8 @@ browser: $(VENV)/installed-browser
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "now install a browser: apt-get install chromium"; exit 1; }
 
 ray: $(VENV)/installed-ray
+
+dicom: $(VENV)/installed-dicom
 
 notebook: $(VENV)/installed-notebook
 	$(BIN)/jupyter nbconvert --to html --execute tutorial.ipynb --output-dir lesson --output tutorial
@@ -137,7 +144,7 @@ audit-deps: $(VENV)/installed-tools
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-emit-index-url --no-header
 
 lock: $(VENV)/installed-tools
-	for name in requirements requirements/dev requirements/browser requirements/notebook requirements/ray requirements/tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
+	for name in requirements requirements/dev requirements/browser requirements/dicom requirements/notebook requirements/ray requirements/tools; do $(LOCK) $$name.txt --output-file $$name.lock || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo audit lesson build dist *.egg-info .coverage requirements/node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -79,3 +79,13 @@ def test_there_is_one_version(installed):
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == __version__
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("extra", ["dicom", "ray"])
+def test_an_extra_has_the_versions_that_were_tested(installed, extra):
+    (metadata,) = installed.parent.rglob("covid19_detector-*.dist-info/METADATA")
+    given = re.findall(
+        rf'^Requires-Dist: (.+); extra == "{extra}"$', metadata.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    lines = (ROOT / "requirements" / f"{extra}.txt").read_text(encoding="utf-8").splitlines()
+    assert sorted(given) == sorted(line for line in lines if line and not line.startswith(("#", "-r")))

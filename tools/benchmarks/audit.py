@@ -1,10 +1,11 @@
 """Plant shortcuts into phantoms, audit each data set, and count: shortcuts detected and missed, false alarms.
 
-A data set has 25 or 60 phantoms of each class, with faint opacities: where a classifier is right anyway, no shortcut helps
-it. Clean data sets come first, with every experiment that a conclusion rests on. A planted one gets further experiments
-only if its AUC is `RAISED` above that of its clean twin (otherwise no shortcut was learned), and only until its detection
-is certain: what border, age or view predict by themselves counts whatever the lungs show. Permuted labels are left out,
-since they could only withdraw a conclusion. Results are kept, so that a changed rule can be judged again (`--judge`).
+A data set has 25 or 60 phantoms of each class, with faint opacities: where a classifier is right anyway, no shortcut
+helps it. Clean data sets come first, with every experiment that a conclusion rests on. A planted one gets further
+experiments only if its AUC is `RAISED` above that of its clean twin (otherwise no shortcut was learned), and only until
+its detection is certain: what border, age or view predict by themselves counts whatever the lungs show. Permuted labels
+are left out, since they could only withdraw a conclusion. Results are kept, so that a changed rule can be judged again
+(`--judge`).
 """
 
 from __future__ import annotations
