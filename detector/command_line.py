@@ -43,6 +43,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
+        """Print the message as one line and exit with status 2."""
         fail(self.prog, f"{message} (see {self.prog} --help)")
 
 

@@ -296,7 +296,10 @@ def test_addresses_are_https():
             assert address in ("http://",) or "tools" in path.parts, (path, address)
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements/dev", "requirements/tools"])
+LOCKED = ["requirements", *sorted(f"requirements/{path.stem}" for path in (ROOT / "requirements").glob("*.txt"))]
+
+
+@pytest.mark.parametrize("name", LOCKED)
 def test_every_dependency_is_pinned_down_to_the_last_and_has_a_digest(name):
     wanted = [line for line in (ROOT / f"{name}.txt").read_text().splitlines() if line and line[0] not in "#-"]
     locked = re.sub(r"\\\n", " ", (ROOT / f"{name}.lock").read_text())
@@ -307,4 +310,5 @@ def test_every_dependency_is_pinned_down_to_the_last_and_has_a_digest(name):
     for line in wanted:
         package, _, version = line.partition(" ")[0].partition("==")
         assert version, line
-        assert re.search(rf"^{re.escape(package.lower())}=={re.escape(version)} ", locked, re.MULTILINE), line
+        name = re.escape(package.partition("[")[0].lower())
+        assert re.search(rf"^{name}(\[[a-z,]+\])?=={re.escape(version)} ", locked, re.MULTILINE), line

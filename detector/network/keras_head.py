@@ -95,14 +95,17 @@ class Trainer:
         state.assign(keras.ops.cast([int(for_dropout.generate_state(1)[0] % 2**31), 0], state.dtype))
 
     def epoch(self, features: np.ndarray, truths: np.ndarray) -> dict[str, float]:
+        """Train for an epoch; return its loss and accuracy."""
         loss, accuracy = self._run_epoch(features, truths)
         return {"loss": float(loss), "accuracy": float(accuracy)}
 
     def evaluate(self, features: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+        """Return loss and accuracy without training."""
         loss, accuracy = self._run_evaluation(features, truth)
         return {"loss": float(loss), "accuracy": float(accuracy)}
 
     def weights(self) -> list[np.ndarray]:
+        """Return kernel and bias of each dense layer."""
         return [variable.numpy() for variable in self._head.trainable_variables]
 
 

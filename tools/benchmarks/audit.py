@@ -157,6 +157,7 @@ def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which
 
 
 def main() -> None:
+    """Audit every data set and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the planted and of the clean sets")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="to plant (default: all)")

@@ -131,6 +131,7 @@ def blocks_computed() -> int:
 
 
 def main() -> None:
+    """Make every run and print how far they differ, and how long they took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1000)
     options = parser.parse_args()

@@ -71,6 +71,7 @@ def data_set(folder: Path, cache: Path, images: int) -> None:
 
 
 def main() -> None:
+    """Train on data sets of both sizes and print time, memory and the sizes of the outputs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 100_000], help="numbers of images")
     options = parser.parse_args()

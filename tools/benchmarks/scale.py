@@ -33,6 +33,7 @@ def write(task: tuple[Path, int]) -> None:
 
 
 def main() -> None:
+    """Train on data sets of each size and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs=3, default=[50, 500, 5000], help="numbers of images")
     options = parser.parse_args()

@@ -56,6 +56,7 @@ class Batches(keras.utils.PyDataset):
         return rotated(self.pixels[rows], self.generator), self.truth[rows]
 
     def on_epoch_end(self) -> None:
+        """Draw a new order of the images."""
         self.order = self.generator.permutation(len(self.pixels))
 
 
@@ -75,6 +76,7 @@ def build(classes: int) -> keras.Model:
 
 
 def main() -> None:
+    """Train and evaluate as the tutorial does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", type=Path, required=True)

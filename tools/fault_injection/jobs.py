@@ -97,14 +97,17 @@ class Place:
 
     @property
     def out(self) -> Path:
+        """The folder of the outputs."""
         return self.root / "out"
 
     @property
     def cache(self) -> Path:
+        """The folder of cached features."""
         return self.root / "cache"
 
     @property
     def temporary(self) -> Path:
+        """The folder of temporary files."""
         return self.root / "tmp"
 
     def prepare(self, *, warm: Path | None, link_weights: bool = True) -> None:
@@ -125,6 +128,7 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
+        """The environment variables of a script here."""
         return os.environ | {"COVID19_CACHE": str(self.cache), "TMPDIR": str(self.temporary), "COLUMNS": "100"}
 
     def start(self, script: str, arguments: list[str], **more: object) -> subprocess.Popen:
