@@ -114,9 +114,11 @@ def write_manifests_for(options: argparse.Namespace, log: Log) -> int:
     if len(views) > 1:
         raise InputError("--write-manifests takes one --view for all images")
     found = write_manifests(options.write_manifests, options.source, views[0], patients)
-    for folder, count in found.items():
+    for note in found.notes:
+        log.info(note)
+    for folder, count in found.counts.items():
         log.info(f"{folder}: a manifest of {count} images; the images are unchanged")
-    overview.tell(log, overview.of_manifests(found))
+    overview.tell(log, overview.of_manifests(found.counts))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from detector import printable
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None) -> int:
     log = Log(options.quiet)
 
     from detector.images.inspection import named_notes
+    from detector.images.listing import left_out_line
     from detector.inference import lung_masks, prediction
     from detector.network import runtime, weights
     from detector.network.backbone import Backbone
@@ -41,7 +43,10 @@ def main(arguments: list[str] | None) -> int:
 
     require_folder(options.output)
     require_outputs({"--json": options.json} if options.json else {})
-    paths = prediction.list_images(options.files)
+    left_out: Counter[str] = Counter()
+    paths = prediction.list_images(options.files, left_out)
+    if note := left_out_line(left_out):
+        say(note)
     lung_masks.require_names(paths)
     runtime.start(options.verbose)
     home = options.cache or default_folder()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from detector import printable
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.cluster.connection import connect
     from detector.datasets import clinical_table
     from detector.images.inspection import named_notes
+    from detector.images.listing import left_out_line
     from detector.inference import prediction
     from detector.network import model_file, runtime
     from detector.reports import html_report
@@ -59,7 +61,10 @@ def main(arguments: list[str] | None) -> int:
     runtime.start(options.verbose)
     saved = model_file.read(options.model)
     values = clinical_table.read(options.clinical, saved.description.clinical)
-    paths = prediction.list_images(options.files)
+    left_out: Counter[str] = Counter()
+    paths = prediction.list_images(options.files, left_out)
+    if note := left_out_line(left_out):
+        say(note)
     done, failures = [], []
     pictured = html_report.MOST if options.report else 0
     batches = prediction.predict_all(saved, paths, values, failures, options.gradcam, pictured, cluster)

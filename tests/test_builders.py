@@ -173,7 +173,7 @@ def test_bad_metadata(tmp_path):
     run = lambda: script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)  # noqa: E731
     refused(run(), "clone", "not a folder")
     (tmp_path / "clone").mkdir()
-    refused(run(), "no collection that is known", "metadata.csv with the columns patientid and filename")
+    refused(run(), "no known collection found", "metadata.csv with the columns patientid and filename")
     write_clone(tmp_path / "clone", "patientid,filename", "1,a.png")
     refused(run(), "no column finding, view")
     write_clone(tmp_path / "clone", HEADER)
@@ -264,7 +264,7 @@ def test_patients_told_by_kaggles_names(name, patient):
 def test_kaggle_without_the_data(tmp_path):
     refused(script("sample_kaggle_dataset.py", "-k", "nowhere", cwd=tmp_path), "--kaggle nowhere", "not a folder")
     classes(tmp_path / "data", normal=2)
-    refused(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "looked for: train/NORMAL")
+    refused(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "Expected one of: train/NORMAL")
     (tmp_path / "data" / "train").mkdir()
     refused(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "no folder train/NORMAL")
     (tmp_path / "kagglehub.py").write_text("def dataset_download(handle):\n    raise OSError('no route to host')\n")

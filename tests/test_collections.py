@@ -18,7 +18,6 @@ from PIL import Image
 from detector import InputError
 from detector.collections import (
     actualmed,
-    ages,
     catalogue,
     cohen,
     figure1,
@@ -27,6 +26,7 @@ from detector.collections import (
     image_record,
     kermany,
     nih,
+    values,
 )
 from detector.collections import csv_table as tables
 from detector.collections import views as view_words
@@ -144,7 +144,7 @@ def test_nihs_sample(tmp_path):
     assert len({row["patient"] for row in listed.values()}) == 40
     assert all("Pneumonia" in row["finding"].split("|") for row in listed.values())
     assert all(digest(NIH / "images" / name) == row["sha256"] for name, row in listed.items())
-    assert "One site and view holds two classes, 80 images" in done.stdout
+    assert "1 stratum (site and view) contains both classes, 80 images" in done.stdout
 
 
 # The collections, as a user builds from them
@@ -159,7 +159,7 @@ def test_actualmed_with_its_own_controls(tmp_path):
     )
     assert {row["site"] for row in rows(tmp_path / "d/covid").values()} == {actualmed.SOURCE}
     assert re.search(r"covid +Actualmed-COVID-chestxray-dataset +AP +1 +1\n", said)
-    assert "2 pairs of site and view hold two classes, 4 images" in said
+    assert "2 strata (site and view) contain both classes, 4 images" in said
     build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls-output", "d/other", "--view", "ap")
     assert (set(rows(tmp_path / "d/covid")), set(rows(tmp_path / "d/other"))) == ({"e.png"}, {"d.png"})
     build(tmp_path, "-c", "clone", "-o", "d/covid", "--view", "ap supine")
@@ -310,7 +310,7 @@ def test_adopted_folders(tmp_path):
     (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP/P-001.png,7\n")
     arguments = ("--write-manifests", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
     said = build(tmp_path, *arguments)
-    assert "the images are unchanged" in said and "One site and view holds two classes, 5 images" in said
+    assert "the images are unchanged" in said and "1 stratum (site and view) contains both classes, 5 images" in said
     listed = rows(tmp_path / "data" / "P")
     assert {name: row["patient"] for name, row in listed.items()} == {
         "P-000.png": "7",
@@ -498,10 +498,16 @@ def test_columns_that_are_missing_or_there_twice(tmp_path):
 def test_folders_that_are_no_known_collection(tmp_path):
     (tmp_path / "empty").mkdir()
     done = script("build_covid_dataset.py", "-c", "empty", cwd=tmp_path)
-    refused(done, "--covid empty is no collection that is known; looked for: metadata.csv", "data.csv with the columns")
+    refused(
+        done, "--covid empty: no known collection found. Expected one of: metadata.csv", "data.csv with the columns"
+    )
     done = script("sample_kaggle_dataset.py", "-k", "empty", cwd=tmp_path)
     refused(
-        done, "--kaggle empty is no collection", "train/NORMAL", "Data_Entry_2017.csv", "stage_2_detailed_class_info"
+        done,
+        "--kaggle empty: no known collection",
+        "train/NORMAL",
+        "Data_Entry_2017.csv",
+        "stage_2_detailed_class_info",
     )
 
 
@@ -537,15 +543,15 @@ def test_tables_that_are_too_large(tmp_path, monkeypatch):
     [("58", "58"), ("058Y", "58"), ("6M", "0.5"), ("014D", "0.0383"), ("414", ""), ("", ""), ("old", ""), ("50+", "")],
 )
 def test_ages(text, years):
-    assert ages.in_years(text) == years
+    assert values.age_cell(text) == years
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=8) | st.from_regex(r"\d{1,5}[YMWD]?", fullmatch=True))
 def test_any_age_is_of_a_person_or_unknown(text):
-    years = ages.in_years(text)
-    assert years == "" or 0 <= float(years) <= ages.OLDEST
-    assert ages.is_adult(years) in (True, False, None)
+    years = values.age_cell(text)
+    assert years == "" or 0 <= float(years) <= values.OLDEST
+    assert values.is_adult(years) in (True, False, None)
 
 
 @settings(max_examples=200, deadline=None)
@@ -610,14 +616,16 @@ def test_every_collection_has_what_a_builder_asks_for():
 
 
 def test_the_overview_says_what_a_comparison_can_show():
-    film = overview.Film
+    film = overview.Entry
     apart = [film("covid", "a", "PA", "1"), film("normal", "b", "PA", "2")]
-    assert overview.meaning(apart).startswith("No site and view holds two classes")
+    assert overview.meaning(apart).startswith("No site and view contains both classes")
     assert overview.meaning(apart[:1]).startswith("One class so far (covid)")
-    assert overview.meaning([film("covid", "", "", "1"), film("normal", "", "", "2")]).startswith("No site is known")
+    assert overview.meaning([film("covid", "", "", "1"), film("normal", "", "", "2")]).startswith(
+        "The site of the images is not known"
+    )
     fair = [*apart, film("normal", "a", "PA", "3"), film("normal", "a", "AP", "3")]
-    assert overview.meaning(fair).startswith("One site and view holds two classes, 2 images")
-    assert "the other 2 images can teach the source only" in overview.meaning(fair)
+    assert overview.meaning(fair).startswith("1 stratum (site and view) contains both classes, 2 images")
+    assert "the other 2 images can show the source only" in overview.meaning(fair)
     lines = overview.table([*fair, film("normal", "a", "PA", "3")])
     assert [line.split() for line in lines] == [
         ["class", "site", "view", "images", "patients"],

@@ -64,7 +64,7 @@ def test_tables_that_are_no_files(tmp_path):
     ("data", "said"),
     [
         (b"file,label\n", "has no column patient"),
-        (HEADING + b",view\n", "column twice"),
+        (HEADING + b",view\n", "has the column view twice"),
         (HEADING + b"\na.png,covid\n", "2 cells under 10 headings"),
         (HEADING + b'\n"a', "line 2: not CSV"),
     ],

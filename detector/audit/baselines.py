@@ -8,6 +8,7 @@ import numpy as np
 
 from detector.audit.comparison import Audit, Finding
 from detector.audit.linear_baseline import border_matrix, indicators, linear_auc, metadata_auc, property_matrix
+from detector.collections.values import years
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.metric import FEWEST, Metric
@@ -71,7 +72,7 @@ def known_sexes(images: Sequence[Image]) -> Known:
 
 def known_ages(images: Sequence[Image]) -> Known:
     """Return of which images the patient's age is known, and age and its square, shape (known, 2)."""
-    ages = [clinical.number(image.row.get("age", "")) for image in images]
+    ages = [years(image.row.get("age", "")) for image in images]
     rows = np.array([row for row, age in enumerate(ages) if age is not None], int)
     years = np.array([age for age in ages if age is not None], float)
     return rows, np.stack([years, years**2], axis=1)

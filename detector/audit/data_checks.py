@@ -9,11 +9,10 @@ import numpy as np
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.collections import kermany
-from detector.datasets import clinical
+from detector.collections.values import ADULT, years
 from detector.statistics.metric import Metric
 
 BASELINE = 0.75  # area of a baseline from which it warns, if it is above chance
-ADULT = 18.0  # years
 CHILDREN_APART = 0.5  # difference between the classes' shares of children
 VIEWS_APART = 0.25  # difference between the classes' shares of AP images
 AUDIT = "audit_covid19.py --controls DIR, with images of the same site without the disease"
@@ -151,5 +150,5 @@ def age_groups(run: Run) -> Check:
 def _is_child(source_name: str, age: str) -> bool | None:
     if source_name == kermany.SOURCE:
         return True  # patients of one to five years, Guangzhou Women and Children's Medical Center
-    years = clinical.number(age)
-    return None if years is None else years < ADULT
+    known = years(age)
+    return None if known is None else known < ADULT

@@ -11,6 +11,8 @@ import numpy as np
 
 from detector import InputError
 from detector.datasets.dataset import Dataset, Image, load, load_folder
+from detector.datasets.folders import MOST_NAMES, class_named
+from detector.images.inspection import first_names
 
 CONTROLS = "controls"  # their class; no class of the data set may have this name
 
@@ -58,23 +60,23 @@ def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path
         If a folder holds no images, or classes that do not go together, or is given twice.
     """
     own = load(folder)
-    if positive not in own.classes:
-        raise InputError(f"--positive {positive} is no class of {folder}; it has {', '.join(own.classes)}")
+    positive = class_named(own.classes, positive, folder)
     if CONTROLS in own.classes:
         raise InputError(f"data set {folder} has a class named {CONTROLS}; rename it, or give it with --controls")
     others = [replace(image, label=CONTROLS) for image in load_folder(controls)] if controls else []
     elsewhere: dict[str, Sequence[Image]] = {}
+    notes = [*own.notes]
     for given in external:
         found = load(given)
         if positive not in found.classes:
-            raise InputError(
-                f"--external {given} has the classes {', '.join(found.classes)}; {positive} must be among them"
-            )
+            there = first_names(found.classes, MOST_NAMES)
+            raise InputError(f"--external {given} has the classes {there}; {positive} must be among them")
         if str(given) in elsewhere:
             raise InputError(f"--external {given} is given twice")
+        notes += found.notes
         elsewhere[str(given)] = found.images
     parts = [own.images, others, *elsewhere.values()]
     bounds = np.cumsum([0, *map(len, parts)])
     rows = [np.arange(start, stop) for start, stop in pairwise(bounds)]
-    everything = Dataset([image for part in parts for image in part], own.classes)
+    everything = Dataset([image for part in parts for image in part], own.classes, notes)
     return ImageSets(everything, rows[0], rows[1], dict(zip(elsewhere, rows[2:], strict=True)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detector.collections.values import years
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.evaluation import Predictions
@@ -83,7 +84,7 @@ def known(value: str) -> str:
 
 def age_band(value: str) -> str:
     """Return the band of an age in years, such as ``"18-39"``; empty where it is not known."""
-    age = clinical.number(value)
+    age = years(value)
     return next((f"{low}-{high - 1}" for low, high in AGES if age is not None and low <= age < high), "")
 
 

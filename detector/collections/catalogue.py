@@ -11,6 +11,7 @@ from types import ModuleType
 
 from detector import InputError
 from detector.collections import actualmed, cohen, figure1, hannover, kermany, nih, rsna
+from detector.collections.csv_table import require_table
 
 # Read by build_covid_dataset.py, and by sample_kaggle_dataset.py.
 CLONES: tuple[ModuleType, ...] = (cohen, actualmed, hannover, figure1)
@@ -42,5 +43,8 @@ def recognise(folder: Path, among: tuple[ModuleType, ...], flag: str) -> ModuleT
     for collection in among:
         if collection.is_here(folder):
             return collection
+    # A web page or a Git LFS pointer under the name of a table is the commonest reason.
+    for table in sorted(folder.glob("*.csv")) + sorted(folder.glob("*.txt")):
+        require_table(table)
     looked_for = "; ".join(f"{collection.LOOKED_FOR} ({collection.SOURCE})" for collection in among)
-    raise InputError(f"{flag} {folder} is no collection that is known; looked for: {looked_for}")
+    raise InputError(f"{flag} {folder}: no known collection found. Expected one of: {looked_for}")

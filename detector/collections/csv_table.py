@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError
+from detector.storage.recognise import instead
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
 
@@ -29,15 +29,6 @@ class Row:
 def simple(text: str) -> str:
     """Return a name without case, spaces and punctuation, which the eras write differently."""
     return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
-def number(value: str) -> float | None:
-    """Return a cell as a finite number, or None where it is none."""
-    try:
-        found = float(value)
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
 
 
 def read_table(path: Path, needed: Sequence[str], what: str) -> list[Row]:
@@ -85,16 +76,12 @@ def parse_table(data: bytes, path: Path, needed: Sequence[str], what: str) -> li
     ------
     InputError
     """
-    table = csv.reader(io.StringIO(decode(data), newline=""), strict=True)
-    try:
-        columns = [simple(name) for name in next(table, [])]
-        rows = [
-            Row(table.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name})
-            for cells in table
-            if any(cells)
-        ]
-    except csv.Error as error:
-        raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None
+    heading, lines = read_cells(data, path)
+    columns = [simple(name) for name in heading]
+    rows = [
+        Row(number, {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name})
+        for number, cells in lines
+    ]
     missing = [name for name in needed if simple(name) not in columns]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}; is it the table of {what}?")
@@ -106,24 +93,105 @@ def parse_table(data: bytes, path: Path, needed: Sequence[str], what: str) -> li
     return rows
 
 
+def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the heading and the rows of a table as spreadsheet programs write it, each row with its last line.
+
+    Parameters
+    ----------
+    data : bytes
+        Commas, semicolons or tabs; a first line ``sep=;`` is followed.
+    path : object
+        What errors call the table.
+    errors : str
+        As `decode` has it.
+
+    Raises
+    ------
+    InputError
+        If it is a web page, a Git LFS pointer, a workbook or the like, or no CSV.
+    """
+    if what := instead(data):
+        raise InputError(f"{path} {what}")
+    text = decode(data, errors)
+    separator, skipped = separator_of(text)
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        for _ in range(skipped):
+            next(table, [])
+        heading = next(table, [])
+        return heading, [(table.line_num, cells) for cells in table if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None
+
+
+def separator_of(text: str) -> tuple[str, int]:
+    """Return what separates the cells of a table, and how many lines stand before its heading.
+
+    The heading has the separator more often than any other that a spreadsheet program writes.
+    """
+    first = text.partition("\n")[0].strip('\r "')
+    if match := re.fullmatch(r"sep=([,;\t|])?", first, re.IGNORECASE):
+        return match[1] or "\t", 1
+    outside = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
+    return max(",;\t", key=outside.count), 0
+
+
 def columns_of(path: Path) -> set[str]:
     """Return the simplified column names of a table; none where it cannot be read."""
     try:
         with open(path, "rb") as file:
             head = file.read(1 << 16)
-    except OSError:
+        return {simple(name) for name in _heading(head)}
+    except (OSError, InputError):
         return set()
+
+
+def _heading(head: bytes) -> list[str]:
+    text = decode(head)
+    separator, skipped = separator_of(text)
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        return {simple(name) for name in next(csv.reader(io.StringIO(decode(head), newline="")), [])}
+        for _ in range(skipped):
+            next(table, [])
+        return next(table, [])
     except csv.Error:
-        return set()
+        return []
 
 
-def decode(data: bytes) -> str:
-    """Return the text of a table's bytes."""
+def require_table(path: Path) -> None:
+    """Refuse a file that has the name of a table but is a web page, a Git LFS pointer, a workbook or the like.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError:
+        return
+    if what := instead(head):
+        raise InputError(f"{path} {what}")
+
+
+def decode(data: bytes, errors: str = "cp1252") -> str:
+    """Return the text of a table's bytes: UTF-8, UTF-16 with a byte order mark, or what `errors` says.
+
+    Parameters
+    ----------
+    data : bytes
+    errors : {"cp1252", "surrogateescape"}
+        How bytes that are not UTF-8 are read: in Windows' Western encoding, or so that they are written as they were.
+
+    Returns
+    -------
+    str
+    """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
+        if errors == "surrogateescape":
+            return data.decode("utf-8-sig", errors="surrogateescape")
         return data.decode("cp1252", errors="replace")

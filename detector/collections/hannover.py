@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from detector.collections.csv_table import Row, columns_of, number, read_table
+from detector.collections.csv_table import Row, columns_of, read_table
 from detector.collections.findings import COVID
 from detector.collections.image_record import ImageRecord
+from detector.collections.values import number
 
 SOURCE = "covid-19-image-repository"
 REPOSITORY = "covid-19-image-repository"  # part of the address under which other collections name it

@@ -26,13 +26,16 @@ CLASSES = {"NORMAL": "No Finding", "PNEUMONIA": "Pneumonia"}
 KINDS = {"virus": "Pneumonia/Viral", "bacteria": "Pneumonia/Bacterial"}
 
 _NAMES = (
-    re.compile(r"(?:NORMAL2-)?IM-(\d+)-\d+", re.ASCII),
-    re.compile(r"(person\d+)_(?:virus|bacteria)_\d+", re.ASCII),
+    re.compile(r"(?:NORMAL2-)?IM-(\d{4})-\d{4}(?:-\d{4})?\.jpeg", re.ASCII),
+    re.compile(r"(person\d+)_(?:virus|bacteria)_\d+\.jpeg", re.ASCII),
 )
 
 
 def patient(name: str) -> str | None:
     """Return the patient that a file name of the data set tells, or None where it tells none.
+
+    Only whole names count, with the suffix that the data set has: programs that export DICOM name files
+    ``IM-0001-0001.dcm`` or ``.jpg``.
 
     Parameters
     ----------
@@ -44,7 +47,7 @@ def patient(name: str) -> str | None:
     str or None
     """
     for pattern in _NAMES:
-        if match := pattern.match(name):
+        if match := pattern.fullmatch(name):
             return match[1]
     return None
 

@@ -6,14 +6,15 @@ Reference: X. Wang, Y. Peng, L. Lu et al., "ChestX-ray8: Hospital-scale Chest X-
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detector import InputError
-from detector.collections.ages import in_years
 from detector.collections.csv_table import Row, columns_of, read_table
 from detector.collections.findings import names_finding
 from detector.collections.image_record import ImageRecord
+from detector.collections.values import age_cell
 
 SOURCE = "nih-chest-xrays"
 TABLES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv", "sample_labels.csv")
@@ -22,6 +23,15 @@ NEEDED = ("Image Index", "Finding Labels", "Patient ID")
 LICENCE = "free to use, cite Wang et al. 2017"
 URL = "https://nihcc.app.box.com/v/ChestXray-NIHCC"
 ARE_CHILDREN = False
+
+
+_NAME = re.compile(r"(\d{8})_\d{3}\.png", re.ASCII)
+
+
+def patient(name: str) -> str | None:
+    """Return the patient that a file name of the data set tells (``00001335_006.png``: 1335), or None."""
+    match = _NAME.fullmatch(name)
+    return str(int(match[1])) if match else None
 
 
 def is_here(folder: Path) -> bool:
@@ -80,7 +90,7 @@ def entries(rows: Sequence[Row], table: Path, where: Mapping[str, str], finding:
             SOURCE,
             LICENCE,
             URL,
-            clinical={"age": in_years(row["Patient Age"]), "sex": row["Patient Gender"].upper()},
+            clinical={"age": age_cell(row["Patient Age"]), "sex": row["Patient Gender"].upper()},
         )
     if not found and not any(names_finding(row["Finding Labels"], wanted) for row in rows):
         labels = sorted({label for row in rows for label in row["Finding Labels"].split("|")})

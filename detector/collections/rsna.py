@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from detector import InputError
-from detector.collections.ages import in_years
 from detector.collections.csv_table import Row, columns_of, read_table, simple
 from detector.collections.image_record import ImageRecord, require_inside
+from detector.collections.values import age_cell
 from detector.images.dicom import header
 
 SOURCE = "rsna-pneumonia-detection-challenge"
@@ -91,5 +91,5 @@ def with_header(folder: Path, entry: ImageRecord) -> ImageRecord:
         If the file is missing or no DICOM file.
     """
     found = header(folder / require_inside(entry), ("PatientAge", "PatientSex", "ViewPosition"))
-    clinical = {"age": in_years(found["PatientAge"]), "sex": found["PatientSex"].upper()}
+    clinical = {"age": age_cell(found["PatientAge"]), "sex": found["PatientSex"].upper()}
     return replace(entry, view=found["ViewPosition"], clinical=clinical)

@@ -65,7 +65,7 @@ def keep(
     InputError
         If an image leaves the clone.
     """
-    films = {
+    there = {
         (row["site"], Path(name).stem): row["source"]
         for folder in folders
         for name, row in manifest.read(folder).items()
@@ -73,7 +73,7 @@ def keep(
     }
     kept = {}
     for folder, one in chosen.items():
-        new = selection.leave_out_known(one, films)
+        new = selection.leave_out_known(one, there)
         shown = progress(new.kept, len(new.kept), f"checking images for {folder}", log.quiet)
         kept[folder] = selection.keep_readable(clone, new, failures, shown)
     return kept

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from detector import InputError
-from detector.collections.csv_table import number
+from detector.collections.values import number
 
 # What the collections write where a value is not known.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "unknown", "unclear"})

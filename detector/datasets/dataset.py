@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.collections import kermany
+from detector.collections import dicom_header
+from detector.collections.dicom_header import DicomHeader
 from detector.collections.views import view_group
-from detector.datasets import manifest
+from detector.datasets import manifest, manifest_match
+from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
+from detector.datasets.manifest import Row
 from detector.images import phantom
 from detector.images.inspection import first_names
-from detector.images.radiographs import SUFFIXES, find
+from detector.images.listing import Listing, is_dicom_file, list_images
+from detector.images.radiographs import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -27,15 +32,16 @@ class Image:
     file : str
         Its name relative to the data set, with forward slashes on every system.
     label : str
-        The name of the folder that holds it.
+        Its class: the innermost folder that is not one of files, patients or studies.
     patient : str or None
-        The patient, told apart from other sources' patients; None where nothing tells.
+        From the manifest, the DICOM header (hashed), or the path; with the source, since sources number their patients
+        alike. None where it is not known.
     source : str
-        The collection it comes from; empty where nothing tells.
+        The data set that it comes from; empty where it is not known.
     site : str
-        Where it was made or published: the manifest's column ``site``, or the source.
+        The hospital or publisher that it comes from: the manifest's column ``site``, or the source.
     row : dict
-        Its row of the manifest; empty where there is none.
+        Its row of the manifest, and what header and file name say of view, age and sex beside that.
     """
 
     path: Path
@@ -66,10 +72,13 @@ class Dataset:
     images : sequence of Image
     classes : list of str
         Sorted.
+    notes : sequence of str
+        What to say of it, one line each: files left out, manifests that do not fit their folders.
     """
 
     images: Sequence[Image]
     classes: list[str]
+    notes: Sequence[str] = ()
 
     @property
     def labels(self) -> np.ndarray:
@@ -82,12 +91,12 @@ class Dataset:
 
 
 def load(folder: Path) -> Dataset:
-    """List the images of a data set, without reading them.
+    """List the images of a data set; of DICOM files without a patient in a manifest, read the headers.
 
     Parameters
     ----------
     folder : Path
-        Holds a folder for each class; an image's class is the folder that holds it.
+        Holds a folder for each class. Within it, folders of files, patients and studies are no classes.
 
     Returns
     -------
@@ -97,22 +106,22 @@ def load(folder: Path) -> Dataset:
     ------
     InputError
         If there is no such folder, too few classes, images outside of class folders, or a manifest that cannot be read;
-        or if phantoms and real radiographs are mixed.
+        if it holds the parts of a split data set; or if phantoms and real radiographs are mixed.
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"data set {folder} {what}; give a folder that holds a folder of images for each class")
-    images = [image for inner in sorted(folder.iterdir()) for image in _images(folder, inner)]
-    stray = [image.file for image in images if "/" not in image.file]
-    if stray:
-        raise InputError(
-            f"data set {folder} holds {first_names(stray)} outside of its class folders; move them into one"
-        )
+    listing = list_images(folder)
+    if not listing.images:
+        raise InputError(f"data set {folder} holds no images{_aside(listing)}; build it first, as the README says")
+    require_one_part(folder, listing.images)
+    require_classes(folder, listing.images)
+    images, notes = _images(folder, listing)
     classes = sorted({image.label for image in images})
-    if not images:
-        raise InputError(f"data set {folder} holds no images; build it first, as the README says")
     if len(classes) < 2:
-        raise InputError(f"data set {folder} has one class only, {classes[0]}; a detector needs two folders of images")
+        raise InputError(
+            f"data set {folder} has one class only, {', '.join(classes)}; a classifier needs two folders of images"
+        )
     synthetic = [image.source == phantom.SOURCE for image in images]
     if any(synthetic) and not all(synthetic):
         real = [image.file for image, drawn in zip(images, synthetic, strict=True) if not drawn]
@@ -120,11 +129,11 @@ def load(folder: Path) -> Dataset:
             f"data set {folder} mixes {sum(synthetic)} phantoms with radiographs that are none ({first_names(real)}); "
             "keep them in data sets of their own"
         )
-    return Dataset(images, classes)
+    return Dataset(images, classes, notes)
 
 
 def load_folder(folder: Path) -> list[Image]:
-    """List the images of one folder, whatever folders within it hold them, without reading them.
+    """List the images of one folder, whatever folders within it hold them.
 
     Raises
     ------
@@ -133,33 +142,97 @@ def load_folder(folder: Path) -> list[Image]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
-    images = _images(folder.parent, folder)
-    if not images:
-        raise InputError(f"{folder} holds no images")
-    return images
+    listing = list_images(folder)
+    if not listing.images:
+        raise InputError(f"{folder} holds no images{_aside(listing)}")
+    return _images(folder.parent, listing)[0]
 
 
-def _images(folder: Path, inner: Path) -> list[Image]:
-    """List the images of one entry of the data set's folder.
-
-    A class folder may be a link to a folder elsewhere, which a walk from the data set down would not enter.
-    """
-    if inner.name.startswith(".") or inner.name == "__MACOSX":
-        return []
-    paths = find(inner) if inner.is_dir() else [inner] if inner.suffix.lower() in SUFFIXES else []
-    rows = {parent: manifest.read(parent) for parent in {path.parent for path in paths}}
-    return [_image(folder, path, rows[path.parent].get(path.name, {})) for path in paths]
+def _aside(listing: Listing) -> str:
+    return f" ({listing.note})" if listing.note else ""
 
 
-def _image(folder: Path, path: Path, row: dict[str, str]) -> Image:
-    patient, source = None, row.get("source", "")
+def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
+    """Return the images of a listing, and what to say of them: files left out, rows and files without each other."""
+    by_folder: dict[Path, list[str]] = defaultdict(list)
+    for path in listing.images:
+        by_folder[path.parent].append(path.name)
+    rows: dict[Path, dict[str, Row]] = {}
+    notes: list[str] = []
+    for inner, names in by_folder.items():
+        if (inner / manifest.NAME).exists():
+            found = manifest_match.match(manifest.read(inner), names)
+            rows[inner] = found.rows
+            notes += manifest_match.notes(inner.relative_to(folder).as_posix(), found)
+    images = []
+    for path in listing.images:
+        row, header = rows.get(path.parent, {}).get(path.name, {}), DicomHeader()
+        if not row.get("patient") and _may_be_dicom(path):
+            header = _header(path)
+        if header.is_radiograph:
+            images.append(_image(folder, path, row, header))
+        else:
+            listing.left_out[f"of another modality ({header.modality})"] += 1
+    if listing.note:
+        notes.insert(0, listing.note)
+    return images, notes
+
+
+def _may_be_dicom(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return path.is_file() and (suffix in (".dcm", ".dicom") or (suffix not in SUFFIXES and is_dicom_file(path)))
+
+
+def _header(path: Path) -> DicomHeader:
+    try:
+        return dicom_header.read(path)
+    except InputError:
+        return DicomHeader()  # whoever reads the image names what is wrong with the file
+
+
+def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
+    below = path.relative_to(folder)
+    told, told_source = patient_of(path, below.parts[:-1])
+    source = row.get("source", "")
+    patient: str | None
     if row.get("patient"):
         patient = f"{source}/{row['patient']}"
-    elif told := kermany.patient(path.name):
-        # A name of this pattern is the collection's own.
-        patient, source = f"{kermany.SOURCE}/{told}", source or kermany.SOURCE
-    site = row.get("site", "") or source
-    return Image(path, path.relative_to(folder).as_posix(), path.parent.name, patient, source, site, row)
+    elif header.patient:
+        patient = f"dicom/{header.patient}"
+    else:
+        # Only whole names of a collection count as its own.
+        patient, source = told or None, source or told_source
+    known = {"view": header.view or view_of(path.name), "age": header.age, "sex": header.sex}
+    row = row | {name: value for name, value in known.items() if value and not row.get(name)}
+    label = class_of(below.parts[:-1]) or path.parent.name
+    return Image(path, below.as_posix(), label, patient, source, row.get("site", "") or source, row)
+
+
+def require_one_class(images: Sequence[Image], digests: Sequence[str]) -> None:
+    """Refuse a data set in which two classes hold the same file.
+
+    Parameters
+    ----------
+    images : sequence of Image
+    digests : sequence of str
+        SHA-256 of each.
+
+    Raises
+    ------
+    InputError
+        The sentence names both files.
+    """
+    first: dict[tuple[str, str], Image] = {}
+    for image, digest in zip(images, digests, strict=True):
+        if class_of(Path(image.file).parts[:-1]) != image.label:
+            continue  # of a folder that is no class of this data set, such as controls
+        root = image.path.as_posix().removesuffix(image.file)
+        other = first.setdefault((root, digest), image)
+        if other.label != image.label:
+            raise InputError(
+                f"{other.path} and {image.path} are the same file in two classes; remove it from the class where it "
+                "is wrong"
+            )
 
 
 def patients(

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from detector import InputError
+from detector.collections import csv_table
+from detector.collections.image_record import CLINICAL
 from detector.storage import spreadsheet
 from detector.storage.cache import Cache, default_folder, key
 from detector.storage.files import require_folder, sha256, write_together
@@ -19,6 +21,8 @@ NAME = "manifest.csv"
 NEEDED = ("file", "label", "patient", "view", "finding", "source", "licence", "url", "sha256")
 # A manifest of before the site was told is read as if the column were empty.
 COLUMNS = (*NEEDED[:6], "site", *NEEDED[6:])
+BOXES = "boxes"  # as `collections.boxes` writes them
+_KNOWN = {name.lower(): name for name in (*COLUMNS, *CLINICAL, BOXES)} | {"origin": "site"}
 
 Row = dict[str, str]
 
@@ -59,25 +63,34 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
     ------
     InputError
     """
-    try:
-        table = csv.reader(io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline=""), strict=True)
-        columns = [spreadsheet.unescaped(name) for name in next(table, [])]
-        missing = [column for column in NEEDED if column not in columns]
-        if missing:
-            raise InputError(f"{path} has no column {', '.join(missing)}; build the folder again or remove the file")
-        if len(set(columns)) < len(columns):
-            raise InputError(f"{path} has a column twice; build the folder again or remove the file")
-        rows: dict[str, Row] = {}
-        for cells in filter(None, table):
-            if len(cells) != len(columns):
-                raise InputError(f"{path}, line {table.line_num}: {len(cells)} cells under {len(columns)} headings")
-            row = {"site": ""} | dict(zip(columns, map(spreadsheet.unescaped, cells), strict=True))
-            if row["file"] in ("", "..", *rows) or Path(row["file"]).name != row["file"]:
-                raise InputError(f"{path}, line {table.line_num}: {row['file']!r} is twice there, or no file name")
-            rows[row["file"]] = row
-        return rows
-    except csv.Error as error:
-        raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None
+    heading, lines = csv_table.read_cells(data, path, "surrogateescape")
+    columns = [_column(name) for name in heading]
+    missing = [column for column in NEEDED if column not in columns]
+    if missing:
+        raise InputError(
+            f"{path} has no column {', '.join(missing)}; restore its heading, or write the manifest anew with "
+            "build_covid_dataset.py"
+        )
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise InputError(f"{path} has the column {twice or '(without a name)'} twice; rename one")
+    rows: dict[str, Row] = {}
+    for number, cells in lines:
+        if len(cells) != len(columns):
+            raise InputError(f"{path}, line {number}: {len(cells)} cells under {len(columns)} headings")
+        row = {"site": ""} | dict(zip(columns, map(spreadsheet.unescaped, cells), strict=True))
+        if row["file"] in rows:
+            raise InputError(f"{path}, line {number}: {row['file']!r} is listed twice; remove one line")
+        if row["file"] in ("", "..") or Path(row["file"]).name != row["file"]:
+            raise InputError(f"{path}, line {number}: {row['file']!r} is not a valid file name")
+        rows[row["file"]] = row
+    return rows
+
+
+def _column(name: str) -> str:
+    """Return a heading as `COLUMNS` and `CLINICAL` have it, whatever its case; ``origin`` was the site's name once."""
+    plain = spreadsheet.unescaped(name).strip()
+    return _KNOWN.get(plain.lower(), plain)
 
 
 def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""What a data set is made of, class × site × view, and what a comparison of its classes can show."""
+"""Images and patients of each class, site and view, and what a comparison of the classes can show."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MOST_ROWS = 40  # of the table: the rest is counted in one
 
 
 @dataclass(frozen=True)
-class Film:
-    """What the table needs to know of an image; `site` and `view` are empty where they are not known."""
+class Entry:
+    """What the table needs of an image; `site` and `view` are empty where they are not known."""
 
     label: str
     site: str
@@ -28,16 +28,16 @@ class Film:
     patient: str
 
 
-def of_images(images: Iterable[Image]) -> list[Film]:
-    """Return the films of a data set."""
-    return [Film(i.label, i.site, i.view, i.patient or i.file) for i in images]
+def of_images(images: Iterable[Image]) -> list[Entry]:
+    """Return what the table needs of a data set."""
+    return [Entry(i.label, i.site, i.view, i.patient or i.file) for i in images]
 
 
-def of_manifests(folders: Iterable[Path]) -> list[Film]:
-    """Return the films that the manifests of class folders list; a class is its folder's name."""
+def of_manifests(folders: Iterable[Path]) -> list[Entry]:
+    """Return what the manifests of class folders list; a class is its folder's name."""
     return [
-        Film(
-            folder.name,
+        Entry(
+            row["label"] or folder.name,
             row["site"] or row["source"],
             view_group(row["view"]),
             f"{row['source']}/{row['patient'] or row['file']}",
@@ -52,18 +52,18 @@ def siblings(folder: Path) -> list[Path]:
     return sorted(inner for inner in folder.resolve().parent.iterdir() if (inner / manifest.NAME).is_file())
 
 
-def rows(films: Sequence[Film]) -> list[tuple[str, ...]]:
+def rows(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
     """Return images and patients of each class, site and view, below a heading."""
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for film in films:
-        groups[film.label, film.site or "unknown site", film.view or "unknown view"].append(film.patient)
+    for entry in entries:
+        groups[entry.label, entry.site or "unknown site", entry.view or "unknown view"].append(entry.patient)
     found = [("class", "site", "view", "images", "patients")]
     return [*found, *((*key, str(len(who)), str(len(set(who)))) for key, who in sorted(groups.items()))]
 
 
-def table(films: Sequence[Film]) -> list[str]:
+def table(entries: Sequence[Entry]) -> list[str]:
     """Return the rows as lines for people."""
-    found = rows(films)
+    found = rows(entries)
     wide = [max(len(row[column]) for row in found) for column in range(5)]
     lines = []
     for row in found:
@@ -75,32 +75,33 @@ def table(films: Sequence[Film]) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def tell(log: Log, films: Sequence[Film]) -> None:
+def tell(log: Log, entries: Sequence[Entry]) -> None:
     """Print the table, and what it means."""
-    for line in (*table(films), meaning(films)):
+    for line in (*table(entries), meaning(entries)):
         log.info(line)
 
 
-def meaning(films: Sequence[Film]) -> str:
+def meaning(entries: Sequence[Entry]) -> str:
     """Say in a sentence what a comparison of these classes can show, and what not."""
-    classes = sorted({film.label for film in films})
+    classes = sorted({entry.label for entry in entries})
     if len(classes) < 2:
-        return f"One class so far ({', '.join(classes)}): there is nothing to compare it with yet."
-    labels = np.array([film.label for film in films])
-    strata = np.array([f"{film.site}, {film.view or 'unknown view'}" if film.site else "" for film in films])
+        return f"One class so far ({', '.join(classes)}); add another class to compare it with."
+    labels = np.array([entry.label for entry in entries])
+    strata = np.array([f"{entry.site}, {entry.view or 'unknown view'}" if entry.site else "" for entry in entries])
     if not (strata != "").any():
-        return "No site is known: whether a figure is the disease's or the source's, nothing can tell."
+        return "The site of the images is not known: no metric can separate the disease from the source."
     kept = holding_two_classes(labels, strata)
     if not kept.any():
         return (
-            "No site and view holds two classes: whatever tells the sources apart tells the classes, and no figure "
-            "of this comparison can show the disease. Add controls of the same source."
+            "No site and view contains both classes: class and site are confounded, and no metric of this comparison "
+            "can show the disease. Add controls of the same site (build_covid_dataset.py --controls-output)."
         )
-    rest = len(films) - int(kept.sum())
-    others = f"; the other {rest} images can teach the source only" if rest else ""
+    rest = len(entries) - int(kept.sum())
     number = len(set(strata[kept]))
-    where = "One site and view holds" if number == 1 else f"{number} pairs of site and view hold"
-    return (
-        f"{where} two classes, {kept.sum()} images: within {'it' if number == 1 else 'these'} the disease can be "
-        f"compared (--recipe probe, auc within source){others}."
-    )
+    what = "1 stratum (site and view) contains" if number == 1 else f"{number} strata (site and view) contain"
+    others = f"; the other {_images(rest)} can show the source only" if rest else ""
+    return f"{what} both classes, {_images(int(kept.sum()))}: only there can the disease be compared{others}."
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector import InputError
-from detector.collections.ages import is_adult
 from detector.collections.image_record import ImageRecord, require_inside
+from detector.collections.values import is_adult
 from detector.collections.views import is_wanted
 
 

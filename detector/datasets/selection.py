@@ -14,7 +14,7 @@ from detector.collections.image_record import ImageRecord, require_inside
 from detector.collections.views import is_wanted
 from detector.images.radiographs import SUFFIXES, read
 
-Film = tuple[str, str]  # site and name without suffix: the same film, whichever collection has it
+SiteAndName = tuple[str, str]  # site and name without suffix: the same image, whichever collection has it
 
 
 @dataclass
@@ -124,14 +124,14 @@ def keep_readable(
     return result
 
 
-def leave_out_known(selection: Selection, films: Mapping[Film, str]) -> Selection:
-    """Leave out films that another collection has brought already, such as Cohen's of the Hannover repository's.
+def leave_out_known(selection: Selection, there: Mapping[SiteAndName, str]) -> Selection:
+    """Leave out images that another collection has brought already, such as Cohen's of the Hannover repository's.
 
     Parameters
     ----------
     selection : Selection
-    films : mapping of (site, stem) to str
-        The source that brought each film of the class folders.
+    there : mapping of (site, stem) to str
+        The source that brought each image of the class folders.
 
     Returns
     -------
@@ -139,11 +139,11 @@ def leave_out_known(selection: Selection, films: Mapping[Film, str]) -> Selectio
     """
     result = selection.without_kept()
     for entry in selection.kept:
-        there = films.get((entry.site, entry.path.stem))
-        if there is None or there == entry.source:
+        other = there.get((entry.site, entry.path.stem))
+        if other is None or other == entry.source:
             result.kept.append(entry)
         else:
-            result.drop(f"there already from {there}")
+            result.drop(f"there already from {other}")
     return result
 
 

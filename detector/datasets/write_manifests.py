@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError
-from detector.collections import kermany
+from detector.collections import dicom_header
 from detector.collections.catalogue import SOURCES
-from detector.collections.csv_table import decode
+from detector.collections.csv_table import read_cells, simple
+from detector.collections.dicom_header import DicomHeader
 from detector.datasets import manifest
+from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
+from detector.images.inspection import first_names
+from detector.images.listing import is_dicom_file, list_images
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.images.radiographs import find
 from detector.storage.files import sha256
 from detector.storage.locks import locked_folders
 
 
-def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> dict[Path, int]:
+def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> Written:
     """Write a manifest into each folder of images, beside what other manifests of it say.
 
     Parameters
@@ -36,8 +38,7 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
 
     Returns
     -------
-    dict of Path to int
-        Images by folder.
+    Written
 
     Raises
     ------
@@ -48,37 +49,56 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
         raise InputError(f"--source {source} is a collection with a builder of its own; give the images another name")
     if not folder.is_dir():
         raise InputError(f"--write-manifests {folder} is not a folder")
-    images = defaultdict(list)
-    for path in find(folder):
-        images[path.parent].append(path)
-    if not images or folder in images:
+    listing = list_images(folder)
+    if not listing.images or any(path.parent == folder for path in listing.images):
         raise InputError(
             f"--write-manifests {folder}: images must lie in folders named after their classes, and no others"
         )
-    here = {path.relative_to(folder).as_posix() for paths in images.values() for path in paths}
+    require_one_part(folder, listing.images)
+    require_classes(folder, listing.images)
+    images = defaultdict(list)
+    for path in listing.images:
+        images[path.parent].append(path)
+    here = {path.relative_to(folder).as_posix() for path in listing.images}
     unused = set(patients) - here - {Path(name).name for name in here}
     if unused:
-        raise InputError(f"--patients names {', '.join(sorted(unused)[:3])}, which {folder} does not hold")
+        raise InputError(f"--patients names {first_names(sorted(unused))}, which {folder} does not hold")
+    notes = [listing.note] if listing.note else []
     for inner, paths in images.items():
         known = manifest.read(inner)
         rows = {name: row for name, row in known.items() if row["source"] != source}
         for path in paths:
-            below = path.relative_to(folder).as_posix()
+            below = path.relative_to(folder)
             if path.name not in rows:
-                patient = patients.get(below) or patients.get(path.name) or kermany.patient(path.name) or ""
-                rows[path.name] = _row(path, inner.name, patient, source, view)
-        extra = dict.fromkeys(name for row in known.values() for name in row if name not in manifest.COLUMNS)
+                patient = patients.get(below.as_posix()) or patients.get(path.name) or ""
+                rows[path.name] = _row(path, below.parts[:-1], patient, source, view)
+        extra = dict.fromkeys(name for row in (*known.values(), *rows.values()) for name in row)
+        gone = sorted(set(rows) - {path.name for path in paths})
+        if gone:
+            notes.append(f"{inner / manifest.NAME} keeps {len(gone)} rows that name no file ({first_names(gone)})")
         with locked_folders([inner]):
-            manifest.write(inner, rows.values(), list(extra))
-    return {inner: len(paths) for inner, paths in images.items()}
+            manifest.write(inner, rows.values(), [name for name in extra if name not in manifest.COLUMNS])
+    return Written({inner: len(paths) for inner, paths in images.items()}, notes)
 
 
-def _row(path: Path, label: str, patient: str, source: str, view: str) -> manifest.Row:
-    return {
+@dataclass(frozen=True)
+class Written:
+    """The number of images of each folder that got a manifest, and what else to say."""
+
+    counts: Mapping[Path, int]
+    notes: Sequence[str]
+
+
+def _row(path: Path, folders: Sequence[str], patient: str, source: str, view: str) -> manifest.Row:
+    """Return the row of an image: what the user says comes before the DICOM header, and that before the path."""
+    header = _header(path)
+    label = class_of(folders)
+    told = patient_of(path, folders)[0].partition("/")[2]
+    row = {
         "file": path.name,
         "label": label,
-        "patient": patient,
-        "view": view,
+        "patient": patient or header.patient or told,
+        "view": view or header.view or view_of(path.name),
         "finding": label,
         "source": source,
         "site": source,
@@ -86,6 +106,14 @@ def _row(path: Path, label: str, patient: str, source: str, view: str) -> manife
         "url": "",
         "sha256": sha256(path),
     }
+    return row | {name: value for name, value in (("age", header.age), ("sex", header.sex)) if value}
+
+
+def _header(path: Path) -> DicomHeader:
+    try:
+        return dicom_header.read(path) if is_dicom_file(path) else DicomHeader()
+    except InputError:
+        return DicomHeader()  # whoever reads the image names what is wrong with the file
 
 
 def read_patients(path: Path) -> dict[str, str]:
@@ -111,15 +139,15 @@ def parse_patients(data: bytes, path: Path) -> dict[str, str]:
     ------
     InputError
     """
-    table = csv.DictReader(io.StringIO(decode(data), newline=""), strict=True)
+    heading, lines = read_cells(data, f"--patients {path}")
+    columns = [simple(name) for name in heading]
+    if not {"file", "patient"} <= set(columns):
+        raise InputError(f"--patients {path} must have the columns file and patient")
+    at = columns.index("file"), columns.index("patient")
     found: dict[str, str] = {}
-    try:
-        if not {"file", "patient"} <= set(table.fieldnames or ()):
-            raise InputError(f"--patients {path} must have the columns file and patient")
-        for row in table:
-            file, patient = (row["file"] or "").strip(), (row["patient"] or "").strip()
-            if found.setdefault(file, patient) != patient:
-                raise InputError(f"--patients {path}, line {table.line_num}: {file} has two patients; remove one")
-    except csv.Error as error:
-        raise InputError(f"--patients {path}, line {table.line_num}: not CSV ({error})") from None
+    for number, cells in lines:
+        file, patient = (cells[i].strip() if i < len(cells) else "" for i in at)
+        file = file.replace("\\", "/").removeprefix("./")
+        if found.setdefault(file, patient) != patient:
+            raise InputError(f"--patients {path}, line {number}: {file} has two patients; remove one")
     return {file: patient for file, patient in found.items() if file}

@@ -98,7 +98,9 @@ def find_masks(folder: Path, images: Iterable[Path]) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"--masks {folder} is not a folder")
-    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    # Kaggle's Radiography Database has a folder of masks for each class.
+    listed = sorted([*folder.iterdir(), *folder.glob("*/masks/*")])
+    files = {path.stem: path for path in listed if path.suffix.lower() in SUFFIXES}
     found = {}
     for image in images:
         for stem in (image.stem, image.stem + SUFFIX):

@@ -15,6 +15,7 @@ import numpy as np
 
 from detector import InputError
 from detector.images.grey_range import is_flat
+from detector.storage.recognise import instead
 
 SIZE = 224  # what VGG16 was trained on, in pixels
 # Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded; a decompression
@@ -239,6 +240,8 @@ def decode(data: bytes, name: object) -> Decoded:
             return Decoded(pixels, "DICOM", colour, note)
         return Decoded(*raster.decode(data, MAX_SCANNED))
     except UnidentifiedImageError:
+        if what := instead(data):
+            raise InputError(f"{name} {what}") from None
         raise InputError(f"{name}: not a readable image (supported: DICOM, {', '.join(raster.FORMATS)})") from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{name}: {re.search(r'[0-9]+', str(error))[0]} pixels, more than {MAX_PIXELS}") from None

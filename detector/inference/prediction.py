@@ -13,7 +13,7 @@ from pathlib import Path
 from detector import InputError, printable
 from detector.cluster.stream import Cluster
 from detector.command_line import DISCLAIMER
-from detector.images.radiographs import find
+from detector.images.listing import list_images as listing_of
 from detector.inference import cluster_prediction, predictor
 from detector.inference.predictor import Prediction, Question
 from detector.network.model import Description
@@ -22,8 +22,10 @@ from detector.storage.files import write_together
 from detector.storage.spreadsheet import escaped
 
 
-def list_images(given: Sequence[Path]) -> list[Path]:
+def list_images(given: Sequence[Path], left_out: Counter[str] | None = None) -> list[Path]:
     """Return the files to predict: those given, and those below the folders given, each once.
+
+    What lies in the folders and is no image is counted in `left_out`, by reason.
 
     Raises
     ------
@@ -32,10 +34,15 @@ def list_images(given: Sequence[Path]) -> list[Path]:
     """
     paths: list[Path] = []
     for path in given:
-        found = find(path) if path.is_dir() else [path]
-        if not found:
-            raise InputError(f"{path} holds no images")
-        paths += found
+        if not path.is_dir():
+            paths.append(path)
+            continue
+        listing = listing_of(path)
+        if not listing.images:
+            raise InputError(f"{path} holds no images{f' ({listing.note})' if listing.note else ''}")
+        paths += listing.images
+        if left_out is not None:
+            left_out += listing.left_out
     return list(dict.fromkeys(paths))
 
 

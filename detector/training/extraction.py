@@ -13,7 +13,7 @@ from detector.cluster import features
 from detector.cluster.connection import connect
 from detector.cluster.flags import RayOptions
 from detector.command_line import Log, progress
-from detector.datasets.dataset import Dataset, patients
+from detector.datasets.dataset import Dataset, patients, require_one_class
 from detector.images.duplicates import near_pairs
 from detector.images.inspection import ImageProperties, inspect, named_notes
 from detector.images.lungs import packed
@@ -215,6 +215,9 @@ def open_dataset(
     with log.timed("choose precision"):
         exact = precision == "auto" and (recipe.rotations == 0 or recipe.pooling == "lungs")
         chosen = "float32" if exact else choose_precision(precision, cache)
+    require_one_class(dataset.images, [image_properties.digest for image_properties in properties])
+    for note in dataset.notes:
+        log.info(note)
     for note in named_notes(
         [
             (image.file, image_properties.note)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector import InputError
 from detector.command_line import Log
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset
+from detector.datasets.folders import class_named
 from detector.images.inspection import first_names, named_notes
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
@@ -53,10 +53,7 @@ def load_images(options: argparse.Namespace) -> Dataset:
     InputError
     """
     images = dataset.load(options.dataset)
-    if options.positive not in images.classes:
-        raise InputError(
-            f"--positive {options.positive} is no class of {options.dataset}; it has {', '.join(images.classes)}"
-        )
+    options.positive = class_named(images.classes, options.positive, options.dataset)
     table = [image.row for image in images.images]
     clinical.fit(options.columns, table)
     if not options.allow_missing_shortcut:

@@ -20,7 +20,7 @@ from PIL import Image
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from detector import InputError, printable
-from detector.collections import actualmed, ages, cohen, csv_table, figure1, findings, hannover, kermany, nih, rsna
+from detector.collections import actualmed, cohen, csv_table, figure1, findings, hannover, kermany, nih, rsna, values
 from detector.collections import image_record as entry_module
 from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
 from detector.images import dicom as dicom_reader
@@ -96,7 +96,7 @@ def headers(data: bytes) -> None:
     """The header of a DICOM film, and the age in it."""
     found = dicom_reader.parse_header(data, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
     assert all(text.isprintable() for text in found.values())
-    assert ages.in_years(found["PatientAge"]) == "" or 0 <= float(ages.in_years(found["PatientAge"])) <= 120
+    assert values.age_cell(found["PatientAge"]) == "" or 0 <= float(values.age_cell(found["PatientAge"])) <= 120
 
 
 def attributes(data: bytes) -> None:
@@ -175,8 +175,8 @@ def manifests(data: bytes) -> None:
 
 def clinical(data: bytes) -> None:
     """A table of clinical values."""
-    for values in clinical_table.parse(data, NAME, ["age", "sex"]).values():
-        assert values.keys() == {"age", "sex"}
+    for cells in clinical_table.parse(data, NAME, ["age", "sex"]).values():
+        assert cells.keys() == {"age", "sex"}
 
 
 def names(data: bytes) -> None:
@@ -189,7 +189,7 @@ def names(data: bytes) -> None:
     kermany.patient(text)
     assert text.startswith(figure1.person(text))
     assert cohen.site(text)
-    assert ages.in_years(text) == "" or float(ages.in_years(text)) <= 120
+    assert values.age_cell(text) == "" or float(values.age_cell(text)) <= 120
     if findings.names_finding(text, "COVID-19"):
         assert not findings.is_control(text, "COVID-19")
     _inside(entry_module.require_inside(entry))

@@ -1,0 +1,93 @@
+"""What a DICOM header says of a radiograph; who the patient is only as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.collections.values import age_cell
+from detector.images.dicom import header, parse_header
+
+ATTRIBUTES = ("PatientID", "PatientAge", "PatientSex", "ViewPosition", "Modality", "Rows", "Columns")
+# What anonymisation leaves in place of an identifier: the same for everybody, so it says nothing.
+NOBODY = frozenset({"", "0", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "na", "n/a", "null"})
+XRAY = frozenset({"", "CR", "DX", "RG", "DR", "XR", "RF", "SC", "OT", "XC", "PX"})
+
+
+@dataclass(frozen=True)
+class DicomHeader:
+    """What a header says.
+
+    Attributes
+    ----------
+    patient : str
+        A hash of PatientID; empty where there is none.
+    view : str
+        ViewPosition, such as ``"PA"``.
+    age : str
+        PatientAge in years.
+    sex : str
+        ``"F"``, ``"M"``, or what else stands there.
+    modality : str
+        Such as ``"DX"``.
+    width, height : int
+        In pixels; 0 where it is not told.
+    """
+
+    patient: str = ""
+    view: str = ""
+    age: str = ""
+    sex: str = ""
+    modality: str = ""
+    width: int = 0
+    height: int = 0
+
+    @property
+    def is_radiograph(self) -> bool:
+        """Whether the modality is, or may be, a radiograph's."""
+        return self.modality in XRAY
+
+
+def read(path: Path) -> DicomHeader:
+    """Return what the header of a DICOM file says, without reading its image.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no DICOM file.
+    """
+    return _of(header(path, ATTRIBUTES))
+
+
+def parse(head: bytes, name: object) -> DicomHeader:
+    """Return what the beginning of a DICOM file says; `name` is what errors call it.
+
+    Raises
+    ------
+    InputError
+    """
+    return _of(parse_header(head, name, ATTRIBUTES))
+
+
+def _of(found: dict[str, str]) -> DicomHeader:
+    return DicomHeader(
+        hashed(found["PatientID"]),
+        found["ViewPosition"],
+        age_cell(found["PatientAge"]),
+        found["PatientSex"].upper(),
+        found["Modality"].upper(),
+        *(int(found[name]) if found[name].isascii() and found[name].isdigit() else 0 for name in ("Columns", "Rows")),
+    )
+
+
+def hashed(patient: str) -> str:
+    """Return a patient's identifier as a hash; empty where it identifies nobody.
+
+    The same identifier has the same hash everywhere, so that patients are kept whole across folders. It is a pseudonym,
+    not anonymous: whoever has a list of identifiers can compute their hashes.
+    """
+    text = patient.strip()
+    if text.lower() in NOBODY:
+        return ""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

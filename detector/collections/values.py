@@ -1,0 +1,55 @@
+"""Ages and numbers, as tables and DICOM headers write them: one parser of each."""
+
+from __future__ import annotations
+
+import math
+import re
+
+OLDEST = 120.0  # years; what is above is a typing error, of which NIH's table has some (414, for one)
+YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+ADULT = 18.0  # years
+
+
+def number(value: str) -> float | None:
+    """Return a cell as a finite number, or None where it is none."""
+    text = value.strip()
+    # Python reads 1_000 and digits of other scripts, too, which no table means.
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def years(text: str) -> float | None:
+    """Return an age in years, or None where it is none.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``58``, ``058Y``, ``6M`` (DICOM PS3.5, 6.2: days, weeks, months or years).
+
+    Returns
+    -------
+    float or None
+        From 0 to 120.
+    """
+    match = re.fullmatch(r"\s*(\d{1,4}(?:\.\d+)?)\s*([YMWDymwd]?)\s*", text, re.ASCII)
+    if not match:
+        return None
+    found = float(match[1]) * YEARS[match[2].upper() or "Y"]
+    return found if found <= OLDEST else None
+
+
+def age_cell(text: str) -> str:
+    """Return an age in years, as a manifest has it; empty where it is none."""
+    found = years(text)
+    return "" if found is None else f"{found:.3g}"
+
+
+def is_adult(text: str) -> bool | None:
+    """Tell whether an age is an adult's (18 years and over); None where it is not known."""
+    found = years(text)
+    return None if found is None else found >= ADULT

@@ -1,0 +1,136 @@
+"""Folders → classes, patients and views: which part of a path is what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector import InputError
+from detector.collections import kermany, nih
+from detector.images.inspection import first_names
+
+PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
+# Folders within a class folder that are no classes: of files, of patients, of studies.
+FILES = frozenset({"images", "image", "img", "imgs", "png", "pngs", "jpg", "jpgs", "jpeg", "dicom", "dicoms", "dcm"})
+PATIENT = re.compile(r"(?:patient|pat|subject|sub|case)[ _-]?\d+|p\d{6,}|pa\d{4,}|\d{3,}", re.ASCII | re.IGNORECASE)
+STUDY = re.compile(
+    r"(?:study|series|session|ses|exam|visit|scan)[ _-]?\d+|s\d{6,}|(?:st|se)\d{4,}|\d+(?:\.\d+){3,}"
+    r"|(?=[0-9a-f-]*\d)[0-9a-f-]{12,}",
+    re.ASCII | re.IGNORECASE,
+)
+LATERAL = re.compile(r"(?:^|[ _-])(?:lateral|lat)(?:[ _.-]|$)", re.ASCII | re.IGNORECASE)
+FRONTAL = re.compile(r"(?:^|[ _-])frontal(?:[ _.-]|$)", re.ASCII | re.IGNORECASE)
+MOST_NAMES = 10
+
+
+def class_of(folders: Sequence[str]) -> str:
+    """Return the class that the folders above an image tell: the innermost that is none of files, patients, studies.
+
+    Parameters
+    ----------
+    folders : sequence of str
+        Below the data set, the outermost first.
+
+    Returns
+    -------
+    str
+        Empty where none is a class.
+    """
+    for name in reversed(folders):
+        if name.lower() not in FILES and not PATIENT.fullmatch(name) and not STUDY.fullmatch(name):
+            return name
+    return ""
+
+
+def patient_of(path: Path, folders: Sequence[str]) -> tuple[str, str]:
+    """Return the patient, and the source, that an image's path tells; empty where it tells none.
+
+    Only whole names of Kermany's and NIH's data sets count, and folders such as ``patient12``.
+
+    Returns
+    -------
+    patient, source : str
+    """
+    for collection in (kermany, nih):
+        if found := collection.patient(path.name):
+            return f"{collection.SOURCE}/{found}", collection.SOURCE
+    name = next((name for name in folders if PATIENT.fullmatch(name)), "")
+    return (f"folder/{name.lower()}", "") if name else ("", "")
+
+
+def view_of(name: str) -> str:
+    """Return the view that a file's name tells, such as ``view1_frontal.jpg``; empty where it tells none."""
+    stem = Path(name).stem
+    return "lateral" if LATERAL.search(stem) else "frontal" if FRONTAL.search(stem) else ""
+
+
+def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
+    """Refuse a folder that holds the parts of a data set, such as ``train`` and ``test``, as if they were one.
+
+    Raises
+    ------
+    InputError
+    """
+    parts: dict[str, tuple[str, ...]] = {}
+    for path in paths:
+        folders = path.relative_to(folder).parts[:-1]
+        for position, name in enumerate(folders):
+            if name.lower() in PARTS:
+                parts.setdefault(name, folders[: position + 1])
+                break
+    if len(parts) < 2:
+        return
+    names = sorted(parts, key=lambda name: ("train" not in name.lower(), name))
+    listed = ", ".join(names)
+    within = {len(part) for part in parts.values()}
+    if within != {1} and any(class_of(part[:-1]) for part in parts.values()):
+        raise InputError(
+            f"data set {folder} holds {listed} inside of its class folders: they are parts of a data set, not classes; "
+            f"move the images so that {folder}/{names[0]} holds a folder for each class"
+        )
+    first, other = (folder.joinpath(*parts[name]) for name in names[:2])
+    raise InputError(
+        f"data set {folder} holds {listed}, the parts of a data set that is split already; train with -d {first}, and "
+        f"test on the other part with audit_covid19.py -d {first} --external {other}"
+    )
+
+
+def require_classes(folder: Path, paths: Sequence[Path]) -> None:
+    """Refuse images that lie in no class folder.
+
+    Raises
+    ------
+    InputError
+    """
+    loose = [path.relative_to(folder) for path in paths if not class_of(path.relative_to(folder).parts[:-1])]
+    stray = [path.as_posix() for path in loose if len(path.parts) == 1]
+    if stray:
+        raise InputError(
+            f"data set {folder} holds {first_names(stray)} outside of its class folders; move them into one"
+        )
+    if loose:
+        names = sorted({path.parts[0] for path in loose})
+        raise InputError(
+            f"data set {folder} holds {first_names(names, MOST_NAMES)}, which are folders of files, patients or "
+            "studies, not classes; give a folder that holds a folder for each class"
+        )
+
+
+def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:
+    """Return the class of a name, without regard to case where no other class has it.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if wanted in classes:
+        return wanted
+    alike = [name for name in classes if name.casefold() == wanted.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    raise InputError(
+        f"data set {where} has no class {wanted}; its classes are {first_names(list(classes), MOST_NAMES)}: choose the "
+        "positive one with --positive-class"
+    )

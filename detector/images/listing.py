@@ -1,0 +1,192 @@
+"""List the image files of folders as people have them; what is left out is counted by reason."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detector.images.dicom import is_dicom
+from detector.images.radiographs import SUFFIXES
+
+HEAD_BYTES = 1024
+IMAGES, MASKS = "images", frozenset({"mask", "masks", "lung masks", "lung_masks", "lungs_mask", "segmentation"})
+SYSTEM = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
+# Our own files beside images.
+OURS = frozenset({"manifest.csv"})
+# Media storage SOP classes (DICOM PS3.4, B.5) of files that hold no image.
+WITHOUT_IMAGE = (
+    b"1.2.840.10008.1.3.10",  # a directory of files
+    b"1.2.840.10008.5.1.4.1.1.88.",  # structured reports, key objects
+    b"1.2.840.10008.5.1.4.1.1.11.",  # presentation states
+    b"1.2.840.10008.5.1.4.1.1.104.",  # documents
+    b"1.2.840.10008.5.1.4.1.1.9.",  # waveforms
+)
+# The first bytes of formats that are read, and of some that are not.
+READ = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+NOT_READ = {
+    b"GIF8": "GIF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"P5": "PGM",
+    b"P6": "PPM",
+    b"P2": "PGM",
+    b"P3": "PPM",
+    b"8BPS": "PSD",
+    b"%PDF": "PDF",
+}
+NIFTI = (".nii", ".nii.gz", ".mhd", ".mha", ".nrrd")
+
+
+@dataclass
+class Listing:
+    """The image files below a folder, and what else is there.
+
+    Attributes
+    ----------
+    images : list of Path
+        Sorted.
+    left_out : Counter
+        Reason → number of files.
+    """
+
+    images: list[Path] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def note(self) -> str:
+        """What was left out, in one line; empty where nothing was."""
+        return left_out_line(self.left_out)
+
+
+def left_out_line(left_out: Counter[str]) -> str:
+    """Return how many files were left out for which reason, in one line; empty where there are none."""
+    if not left_out:
+        return ""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+    total = sum(left_out.values())
+    return f"{total} {'file' if total == 1 else 'files'} left out: {reasons}"
+
+
+def list_images(folder: Path, skip_masks: bool = True) -> Listing:
+    """List the image files below a folder, whatever order the file system has them in.
+
+    An image is recognised by its suffix or its first bytes. A linked folder is followed; one that was listed already is
+    left out, so that a loop of links ends. A folder that is named like an image is listed, so that `read` can refuse it
+    by name.
+
+    Parameters
+    ----------
+    folder : Path
+    skip_masks : bool, default=True
+        Leave out folders of masks that lie beside a folder named ``images``.
+
+    Returns
+    -------
+    Listing
+    """
+    listing = Listing()
+    _walk(folder, {os.path.realpath(folder)}, listing, skip_masks)
+    listing.images.sort(key=lambda path: path.as_posix())
+    return listing
+
+
+def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> None:
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+    except OSError:
+        listing.left_out["in a folder that cannot be opened"] += 1
+        return
+    names = {entry.name.lower() for entry in found}
+    for entry in found:
+        path = folder / entry.name
+        try:
+            is_folder = entry.is_dir()
+        except OSError:
+            is_folder = False
+        if not is_folder:
+            _add(path, listing)
+        elif reason := _skipped(entry.name):
+            listing.left_out[reason] += _count(path)
+        elif skip_masks and IMAGES in names and entry.name.lower() in MASKS:
+            listing.left_out["masks"] += _count(path)
+        elif entry.name.lower().endswith(SUFFIXES):
+            listing.images.append(path)
+        elif (real := os.path.realpath(path)) in seen:
+            listing.left_out["in a linked folder that is listed already"] += 1
+        else:
+            seen.add(real)
+            _walk(path, seen, listing, skip_masks)
+
+
+def _add(path: Path, listing: Listing) -> None:
+    if path.name.lower() in OURS:
+        return
+    reason = _skipped(path.name) or why_no_image(path)
+    if reason:
+        listing.left_out[reason] += 1
+    else:
+        listing.images.append(path)
+
+
+def _skipped(name: str) -> str:
+    if name.lower() in SYSTEM:
+        return "of the system"
+    return "hidden" if name.startswith(".") else ""
+
+
+def _count(folder: Path) -> int:
+    return max(1, sum(len(files) for _, _, files in os.walk(folder)))
+
+
+def why_no_image(path: Path) -> str:
+    """Return why a file is not listed as an image; empty for one that is.
+
+    A file with the suffix of an image is one, whatever it holds: `read` names it where that is wrong.
+    """
+    suffix = path.suffix.lower()
+    by_name = suffix in SUFFIXES
+    if path.name.upper() == "DICOMDIR":
+        return "DICOM without an image"
+    if by_name and suffix not in (".dcm", ".dicom"):
+        return ""
+    head = _head(path)
+    if any(head.startswith(mark) for mark in READ) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return ""
+    if is_dicom(head):
+        return "DICOM without an image" if any(uid in head for uid in WITHOUT_IMAGE) else ""
+    if by_name:
+        return ""
+    for mark, kind in NOT_READ.items():
+        if head.startswith(mark):
+            return f"{kind} (a format that is not read)"
+    if path.name.lower().endswith(NIFTI):
+        return "NIfTI or the like (a format that is not read)"
+    return "not an image"
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Tell whether a file is DICOM, by its first bytes."""
+    return is_dicom(_head(path))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return b""
+        with open(path, "rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def joined(listings: Iterable[Listing]) -> Counter[str]:
+    """Return what several listings left out."""
+    total: Counter[str] = Counter()
+    for one in listings:
+        total += one.left_out
+    return total

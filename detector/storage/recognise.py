@@ -1,0 +1,30 @@
+"""What a file is that is not what was expected: a web page, a Git LFS pointer, a workbook, an archive."""
+
+from __future__ import annotations
+
+
+def instead(data: bytes) -> str:
+    """Say what the first bytes of a file show it to be, and the remedy; empty where nothing is known of it.
+
+    Parameters
+    ----------
+    data : bytes
+        At least the first 512 bytes, where there are so many.
+
+    Returns
+    -------
+    str
+        A clause for the end of a sentence, such as ``"is a web page; download the file itself"``.
+    """
+    head = data[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<!doctype svg")) or b"<html" in head:
+        return "is a web page, not the file itself; download the raw file"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the file itself; run git lfs pull"
+    if data.startswith(b"PK\x03\x04"):
+        return "is a workbook or a ZIP archive; save the table as CSV, or unpack the archive"
+    if data.startswith(b"\xd0\xcf\x11\xe0"):
+        return "is an Excel workbook; save the table as CSV"
+    if data.startswith(b"\x1f\x8b"):
+        return "is compressed with gzip; unpack it"
+    return ""
