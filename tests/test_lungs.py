@@ -84,7 +84,7 @@ def test_a_spot_beside_the_lungs_is_none():
     mask = ellipses(0.3, 0.7)
     spot = mask.copy()
     spot[200:215, 100:120] = True
-    assert np.array_equal(lungs.without_specks(spot), mask)
+    assert np.array_equal(lungs.refined(spot), mask)
     assert np.array_equal(lungs.surroundings(spot), lungs.surroundings(mask))
 
 

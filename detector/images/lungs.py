@@ -72,7 +72,7 @@ def shares(mask: np.ndarray) -> tuple[float, float]:
     What is marked is cut where it is narrowest near its middle: in the gap, or where lungs touch. Where it has no waist
     it is a single lung, on the side of the film on which its middle lies.
     """
-    columns = without_specks(mask).sum(axis=0)
+    columns = refined(mask).sum(axis=0)
     marked = np.flatnonzero(columns)
     if not len(marked):
         return 0.0, 0.0
@@ -87,14 +87,25 @@ def shares(mask: np.ndarray) -> tuple[float, float]:
     return float(columns[:cut].sum() / mask.size), float(columns[cut:].sum() / mask.size)
 
 
-def without_specks(mask: np.ndarray) -> np.ndarray:
-    """Return a mask without the regions that are too small to be a lung, or a part of one."""
+def refined(mask: np.ndarray) -> np.ndarray:
+    """Return the two largest regions of a mask, holes filled, without those too small to be a lung or a part of one.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (height, width), bool
+
+    Returns
+    -------
+    ndarray of the same shape, bool
+    """
     import cv2
 
-    count, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = statistics[:, cv2.CC_STAT_AREA]
-    least = max(SPECK * mask.size, SMALLER * max(areas[1:], default=0))
-    return np.isin(regions, [i for i in range(1, count) if areas[i] >= least])
+    _, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = statistics[1:, cv2.CC_STAT_AREA]
+    largest = np.argsort(-areas, kind="stable")[:2]
+    kept = [i + 1 for i in largest if areas[i] >= max(SPECK * mask.size, SMALLER * areas[largest[0]])]
+    borders, _ = cv2.findContours(np.isin(regions, kept).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(np.zeros(mask.shape, np.uint8), borders, -1, 1, cv2.FILLED) > 0
 
 
 def surroundings(mask: np.ndarray) -> np.ndarray:
@@ -110,7 +121,7 @@ def surroundings(mask: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    points = cv2.findNonZero(without_specks(mask).astype(np.uint8))
+    points = cv2.findNonZero(refined(mask).astype(np.uint8))
     if points is None:
         return np.zeros_like(mask)
     hull = cv2.fillConvexPoly(np.zeros(mask.shape, np.uint8), cv2.convexHull(points), 1)

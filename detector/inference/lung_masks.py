@@ -12,7 +12,7 @@ import numpy as np
 
 from detector import InputError, printable
 from detector.command_line import DISCLAIMER
-from detector.images.lungs import Lungs, describe, enlarged, without_specks
+from detector.images.lungs import Lungs, describe, enlarged, refined
 from detector.images.network_input import NetworkInput
 from detector.images.occlusion import SUFFIX
 from detector.images.radiographs import Radiograph, decode, file_bytes, from_decoded
@@ -80,7 +80,7 @@ def find_all(
             continue
         masks = backbone.lungs(list(images), lambda one, images=images: images[one][0].pixels)
         for (one, (radiograph, picture)), mask in zip(images.items(), masks, strict=True):
-            lungs, small = describe(mask), without_specks(mask)
+            lungs, small = describe(mask), refined(mask)
             if lungs.found:
                 marked = enlarged(small, radiograph.height, radiograph.width)
                 files = {output / f"{one.path.stem}{SUFFIX}.png": as_png(np.where(marked, 255, 0).astype(np.uint8))}

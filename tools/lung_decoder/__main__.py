@@ -11,62 +11,47 @@ from pathlib import Path
 
 import numpy as np
 
+from detector import InputError
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder, runtime
 from detector.network.backbone import BATCH
 from detector.network.weights import Weights, load
 from detector.storage.cache import default_folder
 from detector.storage.files import write_together
-from tools.lung_decoder.films import Film, patients_of, phantoms, read_films
+from tools.lung_decoder.masked_radiographs import MaskedRadiograph, phantoms, read_folder
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SEED = 42
 FOLDS = 3
 PHANTOMS = 40
-TIMES = 10
+TIMES = 10  # that each forward pass is timed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--collection",
-        type=Path,
-        default=SHARED / "covid-chestxray-dataset",
-        help="a clone of J. P. Cohen's collection",
+        "--masks", type=Path, default=SHARED / "lung-masks-v7", help="a folder with images, masks and list.csv"
     )
-    parser.add_argument(
-        "--more", type=Path, default=SHARED / "lung-masks", help="a folder with images, masks and list.csv"
-    )
-    parser.add_argument("--measure", action="store_true", help="cross-validate, patients apart, and write nothing")
+    parser.add_argument("--measure", action="store_true", help="cross-validate by patient, and write nothing")
     options = parser.parse_args()
-    films = every_film(options.collection, options.more)
-    if not films:
-        raise SystemExit(f"no masks in {options.collection} or {options.more}; give a clone with --collection")
-    print(f"{len(films)} films of {len({film.patient for film in films})} patients")
+    try:
+        radiographs = read_folder(options.masks)
+    except InputError as error:
+        raise SystemExit(f"--masks: {error}") from None
+    print(f"{len(radiographs)} radiographs of {len({one.patient for one in radiographs})} patients")
     runtime.ready()
     weights = load(None, default_folder())[0]
     if options.measure:
-        measure(weights, films)
+        measure(weights, radiographs)
     else:
-        write(weights, films)
+        write(weights, radiographs)
 
 
-def every_film(collection: Path, more: Path) -> list[Film]:
-    """Return the films of both folders that have masks; one that is not there has none."""
-    films = []
-    if (collection / "metadata.csv").is_file():
-        patients = patients_of(collection / "metadata.csv", "filename", "patientid")
-        films += read_films(collection / "images", collection / "annotations" / "lungVAE-masks", patients)
-    if (more / "list.csv").is_file():
-        films += read_films(more / "images", more / "masks", patients_of(more / "list.csv", "file", "patient"))
-    return films
-
-
-def write(weights: Weights, films: Sequence[Film]) -> None:
-    """Fit a decoder to all films and put it where the program reads it."""
+def write(weights: Weights, radiographs: Sequence[MaskedRadiograph]) -> None:
+    """Fit a decoder to all radiographs and put it where the program reads it."""
     from tools.lung_decoder.fit import fit, prepare
 
-    arrays = fit(prepare(weights, films, SEED), range(len(films)), SEED)
+    arrays = fit(prepare(weights, radiographs, SEED), range(len(radiographs)), SEED)
     data = io.BytesIO()
     np.save(data, np.concatenate([array.ravel() for array in arrays]).astype("<f4"))
     write_together({lung_decoder.FILE: data.getvalue()})
@@ -74,30 +59,30 @@ def write(weights: Weights, films: Sequence[Film]) -> None:
     print(hashlib.sha256(data.getvalue()).hexdigest())
 
 
-def measure(weights: Weights, films: Sequence[Film]) -> None:
-    """Print Dice's coefficient of films that a decoder was not fitted to, nor any other of their patients."""
+def measure(weights: Weights, radiographs: Sequence[MaskedRadiograph]) -> None:
+    """Print the Dice coefficient of radiographs of patients that the decoder was not fitted to."""
     from sklearn.model_selection import GroupKFold
 
     from tools.lung_decoder.fit import dice, fit, prepare
 
-    prepared = prepare(weights, films, SEED)
-    patients = [film.patient for film in films]
-    found, drawn = np.zeros(len(films)), []
-    for train, held_out in GroupKFold(FOLDS, shuffle=True, random_state=SEED).split(films, groups=patients):
+    prepared = prepare(weights, radiographs, SEED)
+    patients = [one.patient for one in radiographs]
+    found, drawn = np.zeros(len(radiographs)), []
+    for train, held_out in GroupKFold(FOLDS, shuffle=True, random_state=SEED).split(radiographs, groups=patients):
         arrays = fit(prepared, train, SEED)
-        found[held_out] = dice(weights, arrays, [films[row] for row in held_out])
+        found[held_out] = dice(weights, arrays, [radiographs[row] for row in held_out])
         drawn.append(dice(weights, arrays, phantoms(PHANTOMS)))
-    print("| films | n | mean | median | tenth percentile |\n| --- | --- | --- | --- | --- |")
+    print("| images | n | mean | median | tenth percentile |\n| --- | --- | --- | --- | --- |")
     for name, values in (
         (f"radiographs, {FOLDS} folds, patients apart", found),
-        ("phantoms, ill and healthy", np.mean(drawn, axis=0)),
+        ("phantoms, with and without opacities", np.mean(drawn, axis=0)),
     ):
         tenth = np.percentile(values, 10)
         print(f"| {name} | {len(values)} | {values.mean():.3f} | {np.median(values):.3f} | {tenth:.3f} |")
     print(
         f"cost: {cost(weights):.1%} over the forward pass without lungs (best of {TIMES}, in turn, {BATCH} images each)"
     )
-    print("worst:", ", ".join(f"{films[row].name} {found[row]:.2f}" for row in np.argsort(found)[:8]))
+    print("worst:", ", ".join(f"{radiographs[row].name} {found[row]:.2f}" for row in np.argsort(found)[:8]))
 
 
 def cost(weights: Weights) -> float:

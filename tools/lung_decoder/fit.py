@@ -1,4 +1,4 @@
-"""Fit a decoder to films with masks, and measure one."""
+"""Fit a decoder to radiographs with lung masks, and measure one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from detector.command_line import progress
-from detector.images.lungs import enlarged, without_specks
+from detector.images.lungs import enlarged, refined
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder
 from detector.network.backbone import BATCH
 from detector.network.forward import pooled_maps
 from detector.network.weights import Weights
-from tools.lung_decoder.films import Film, augmented
+from tools.lung_decoder.augmentation import augmented
+from tools.lung_decoder.masked_radiographs import MaskedRadiograph
 
 EPOCHS, BATCH_FITTED = 12, 16
 RATE = 2e-3
@@ -36,7 +37,7 @@ def maps_of(weights: Weights, pixels: np.ndarray, what: str) -> list[np.ndarray]
 
 @dataclass(frozen=True)
 class Prepared:
-    """Films and copies of them, through VGG16.
+    """Radiographs and copies of them, through VGG16.
 
     Attributes
     ----------
@@ -44,20 +45,20 @@ class Prepared:
         As `maps_of` returns them, n images each.
     lungs : ndarray of shape (n, 224, 224, 1), float16
         Share of each pixel that is lung.
-    films : ndarray of shape (n,), int
-        Which film each image was made of.
+    owners : ndarray of shape (n,), int
+        Which radiograph each image was made of.
     """
 
     maps: list[np.ndarray]
     lungs: np.ndarray
-    films: np.ndarray
+    owners: np.ndarray
 
 
-def prepare(weights: Weights, films: Sequence[Film], seed: int) -> Prepared:
-    """Make the copies of films, and their maps."""
+def prepare(weights: Weights, radiographs: Sequence[MaskedRadiograph], seed: int) -> Prepared:
+    """Make the copies of radiographs, and their maps."""
     pixels, lungs, owners = [], [], []
-    for number, film in enumerate(films):
-        for image, share in augmented(film, number, seed):
+    for number, radiograph in enumerate(radiographs):
+        for image, share in augmented(radiograph, number, seed):
             pixels.append(image)
             lungs.append(share.astype(np.float16)[..., None])
             owners.append(number)
@@ -65,14 +66,14 @@ def prepare(weights: Weights, films: Sequence[Film], seed: int) -> Prepared:
     return Prepared(maps, np.stack(lungs), np.array(owners))
 
 
-def fit(prepared: Prepared, films: Sequence[int], seed: int) -> lung_decoder.Arrays:
+def fit(prepared: Prepared, rows: Sequence[int], seed: int) -> lung_decoder.Arrays:
     """Fit a decoder: cross-entropy plus Dice, Adam with a rate that falls along a cosine.
 
     Parameters
     ----------
     prepared : Prepared
-    films : sequence of int
-        Which of the films to fit it to.
+    rows : sequence of int
+        Which of the radiographs to fit it to.
     seed : int
 
     Returns
@@ -83,7 +84,7 @@ def fit(prepared: Prepared, films: Sequence[int], seed: int) -> lung_decoder.Arr
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     model = lung_decoder.decoder()
-    images = np.flatnonzero(np.isin(prepared.films, films))
+    images = np.flatnonzero(np.isin(prepared.owners, rows))
     steps = -(-len(images) // BATCH_FITTED)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps * EPOCHS))
     generator = np.random.default_rng(seed)
@@ -97,9 +98,9 @@ def fit(prepared: Prepared, films: Sequence[int], seed: int) -> lung_decoder.Arr
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
-    order = [rows for _ in range(EPOCHS) for rows in np.array_split(generator.permutation(images), steps)]
-    for rows in progress(order, len(order), "fitting the decoder", unit="step"):
-        step([one[rows] for one in prepared.maps], prepared.lungs[rows])
+    order = [batch for _ in range(EPOCHS) for batch in np.array_split(generator.permutation(images), steps)]
+    for batch in progress(order, len(order), "fitting the decoder", unit="step"):
+        step([one[batch] for one in prepared.maps], prepared.lungs[batch])
     return lung_decoder.take(model)
 
 
@@ -112,17 +113,17 @@ def _loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
     return entropy + 1 - tf.reduce_mean((2 * overlap + 1) / (total + 1))
 
 
-def dice(weights: Weights, arrays: lung_decoder.Arrays, films: Sequence[Film]) -> np.ndarray:
-    """Return Dice's coefficient of each film at the size of its file: 2 |A ∩ B| / (|A| + |B|).
+def dice(weights: Weights, arrays: lung_decoder.Arrays, radiographs: Sequence[MaskedRadiograph]) -> np.ndarray:
+    """Return the Dice coefficient of each radiograph at the size of its file: 2 |A ∩ B| / (|A| + |B|).
 
     Reference: L. R. Dice, "Measures of the amount of ecologic association between species", Ecology 26 (1945).
     """
-    maps = maps_of(weights, np.stack([film.pixels for film in films]), f"{len(films)} held-out films")
+    maps = maps_of(weights, np.stack([one.pixels for one in radiographs]), f"{len(radiographs)} test images")
     logits = lung_decoder.decoder(arrays)([one.astype(np.float32) for one in maps]).numpy()[..., 0]
-    return np.array([overlap(found, film.mask) for found, film in zip(logits, films, strict=True)])
+    return np.array([overlap(found, one.mask) for found, one in zip(logits, radiographs, strict=True)])
 
 
 def overlap(logits: np.ndarray, mask: np.ndarray) -> float:
-    """Return Dice's coefficient of a film's lungs as found, (224, 224), with its mask of any size."""
-    found = enlarged(without_specks(logits > 0), *mask.shape)
+    """Return the Dice coefficient of lungs as found, logits (224, 224), with a mask of any size."""
+    found = enlarged(refined(logits > 0), *mask.shape)
     return 2 * float((found & mask).sum()) / max(float(found.sum() + mask.sum()), 1.0)

@@ -1,95 +1,36 @@
-"""Radiographs with lung masks, and copies of them: a decoder should not mind other exposures, positions or illness."""
+"""Copies of masked radiographs: a decoder should not mind other exposures, positions or opacities."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from detector.images import phantom
-from detector.images.occlusion import SUFFIX
-from detector.images.radiographs import SIZE, decode, file_bytes, find, from_decoded
+from detector.images.radiographs import SIZE
+from tools.lung_decoder.masked_radiographs import MaskedRadiograph
 
-COPIES = 4  # of each film, beside the film itself and before each is mirrored
-OPAQUE = 0.6  # share of the copies that get opacities: a lung that is ill is a lung
-
-
-@dataclass(frozen=True)
-class Film:
-    """A radiograph with its lungs.
-
-    Attributes
-    ----------
-    name : str
-    patient : str
-    pixels : ndarray of shape (224, 224, 3), uint8
-    mask : ndarray of shape (height, width), bool
-        As large as the image's file.
-    """
-
-    name: str
-    patient: str
-    pixels: np.ndarray
-    mask: np.ndarray
-
-    @property
-    def lungs(self) -> np.ndarray:
-        """Share of each of the network's pixels that is lung, shape (224, 224), float32 in [0, 1]."""
-        return cv2.resize(self.mask.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+COPIES = 2  # of each radiograph, beside itself and before each is mirrored
+OPAQUE = 0.6  # share of the copies that get opacities: a consolidated lung is a lung
 
 
-def read_films(images: Path, masks: Path, patients: dict[str, str]) -> list[Film]:
-    """Read the images of a folder that have a mask in another one, in the order of their names.
+def augmented(radiograph: MaskedRadiograph, number: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield pixels (224, 224, 3), uint8, and shares of lung (224, 224), float32, of a radiograph and its copies.
 
-    Parameters
-    ----------
-    images, masks : Path
-    patients : dict of str to str
-        Patients by the image's file name.
-
-    Returns
-    -------
-    list of Film
-    """
-    films = []
-    for path in find(images):
-        file = masks / f"{path.stem}{SUFFIX}.png"
-        if path.name in patients and file.is_file():
-            image, mask = (decode(file_bytes(one), one) for one in (path, file))
-            grey = mask.pixels if mask.pixels.ndim == 2 else mask.pixels.max(axis=2)
-            height, width = image.pixels.shape[:2]
-            marked = cv2.resize((grey > 127).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-            films.append(Film(path.name, patients[path.name], from_decoded(image, "").pixels, marked))
-    return films
-
-
-def patients_of(table: Path, file: str, patient: str) -> dict[str, str]:
-    """Return patients by file name, as a table has them in the columns named."""
-    with table.open(newline="", encoding="utf-8") as lines:
-        return {row[file]: row[patient] for row in csv.DictReader(lines)}
-
-
-def augmented(film: Film, number: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield pixels (224, 224, 3), uint8, and shares of lung (224, 224), float32, of a film and of copies.
-
-    Each is mirrored, too. Copies get opacities, are turned, moved, zoomed and stretched a little, exposed otherwise,
+    Each is mirrored, too. Copies get opacities, are rotated, moved, zoomed and stretched a little, exposed otherwise,
     blurred or noisy. After them comes an image without a chest: a decoder that has seen chests only finds lungs
     everywhere.
 
     Parameters
     ----------
-    film : Film
+    radiograph : MaskedRadiograph
     number : int
-        Of the film; decides on the kind of image without a chest.
+        Position of the radiograph; decides on the kind of image without a chest.
     seed : int
     """
     generator = np.random.default_rng([seed, number])
     for copy in range(COPIES + 1):
-        pixels, lungs = film.pixels, film.lungs
+        pixels, lungs = radiograph.pixels, radiograph.lungs
         if copy:
             if generator.random() < OPAQUE:
                 pixels = _opacified(pixels, lungs, generator)
@@ -97,7 +38,7 @@ def augmented(film: Film, number: int, seed: int) -> Iterator[tuple[np.ndarray, 
             pixels = _exposed(pixels, generator)
         yield pixels, lungs
         yield pixels[:, ::-1], lungs[:, ::-1]
-    nothing = KINDS[number % len(KINDS)](film.pixels, generator)
+    nothing = KINDS[number % len(KINDS)](radiograph.pixels, generator)
     yield np.ascontiguousarray(np.clip(nothing, 0, 255).astype(np.uint8)), np.zeros((SIZE, SIZE), np.float32)
 
 
@@ -131,14 +72,13 @@ def _moved(pixels: np.ndarray, lungs: np.ndarray, generator: np.random.Generator
 
 
 def _exposed(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    film = pixels.astype(np.float32) / 255
-    film = np.clip(film, 0, 1) ** np.exp(generator.normal(0, 0.35))
-    film = film * generator.uniform(0.6, 1.1) + generator.uniform(-0.1, 0.2)
+    exposed = (pixels.astype(np.float32) / 255) ** np.exp(generator.normal(0, 0.35))
+    exposed = exposed * generator.uniform(0.6, 1.1) + generator.uniform(-0.1, 0.2)
     if generator.random() < 0.4:
-        film = cv2.GaussianBlur(film, (0, 0), generator.uniform(0.4, 1.5))
+        exposed = cv2.GaussianBlur(exposed, (0, 0), generator.uniform(0.4, 1.5))
     if generator.random() < 0.4:
-        film = film + generator.normal(0, generator.uniform(0.005, 0.05), film.shape[:2])[..., None]
-    return np.rint(255 * np.clip(film, 0, 1)).astype(np.uint8)
+        exposed = exposed + generator.normal(0, generator.uniform(0.005, 0.05), exposed.shape[:2])[..., None]
+    return np.rint(255 * np.clip(exposed, 0, 1)).astype(np.uint8)
 
 
 def _even(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -181,13 +121,3 @@ def _upside_down_part(pixels: np.ndarray, generator: np.random.Generator) -> np.
 
 
 KINDS = (_even, _noise, _gradient, _shuffled, _ellipses, _upside_down_part)
-
-
-def phantoms(count: int) -> list[Film]:
-    """Draw phantoms, whose lungs are known exactly; every other one is ill."""
-    drawn = []
-    for seed in range(count):
-        film, mask = phantom.draw(seed % 2 == 0, seed), phantom.draw_lungs(seed)
-        pixels = cv2.resize(film, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        drawn.append(Film(f"phantom {seed}", str(seed), np.repeat(pixels[..., None], 3, axis=2), mask))
-    return drawn
