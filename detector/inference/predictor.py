@@ -92,7 +92,7 @@ class Predictor:
             questions, films, said, chosen, heats, lungs, inputs[0], strict=True
         ):
             if self.saved.decoder is not None and not (seen := describe(mask[..., 0] > 0)).found:
-                found.append(InputError(f"{one.path}: {seen.warning}, and this model looks at nothing else"))
+                found.append(InputError(f"{one.path}: {seen.warning}; this model uses only the lung region"))
                 continue
             answer = Prediction(one.path, description.classes[index], row.astype(float).tolist(), film.note)
             if one.pictured:
