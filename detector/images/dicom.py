@@ -162,7 +162,7 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
         If the file holds no image, one that is too large, or one in an encoding that is not supported.
     """
     dataset = read_dataset(data)
-    if "PixelData" not in dataset:
+    if any(keyword not in dataset for keyword in ("PixelData", "Rows", "Columns", "PhotometricInterpretation")):
         raise InputError(_without_image(dataset))
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
         raise InputError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
@@ -226,14 +226,17 @@ def needs_decoder(syntax: str) -> str:
 
 def _shown(dataset: Dataset, frame: int) -> tuple[np.ndarray, bool, str]:
     """Return a frame's 8-bit pixels, whether they are colour, and a note."""
-    from pydicom.pixels import apply_color_lut, pixel_array
+    from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 
     try:
         stored = pixel_array(dataset, index=frame)
     except RuntimeError as error:
         # Pillow decodes most JPEGs, but not all that the transfer syntax allows.
         if "Unable to decode" in str(error):
-            raise InputError(needs_decoder(str(dataset.file_meta.TransferSyntaxUID))) from None
+            syntax = str(dataset.file_meta.TransferSyntaxUID)
+            if get_decoder(syntax).missing_dependencies:
+                raise InputError(needs_decoder(syntax)) from None
+            raise InputError("its compressed pixels are damaged, or of a kind that no decoder here reads") from None
         raise
     kind = dataset.PhotometricInterpretation
     if kind == "PALETTE COLOR":

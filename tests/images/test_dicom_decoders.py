@@ -1,0 +1,54 @@
+"""Compressed DICOM, on pydicom's own test files, and the sentences where no decoder is installed."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom.data
+import pytest
+from conftest import refusal
+from pydicom.pixels import get_decoder
+
+from detector.images import dicom
+from detector.images.radiographs import decode, file_bytes
+
+FILES = Path(pydicom.data.__file__).parent / "test_files"
+# The compressed file, and the same image uncompressed.
+PAIRS = {
+    "JPEG Lossless": ("SC_rgb_jpeg_gdcm.dcm", "SC_rgb_small_odd.dcm"),
+    "JPEG-LS": ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm"),
+    "JPEG 2000": ("MR_small_jp2klossless.dcm", "MR_small.dcm"),
+}
+
+
+def syntax(name: str) -> str:
+    return str(pydicom.dcmread(FILES / name, stop_before_pixels=True).file_meta.TransferSyntaxUID)
+
+
+@pytest.mark.parametrize("kind", ["JPEG-LS", "JPEG 2000"])
+def test_a_compressed_image_is_what_it_was_before(kind):
+    compressed, plain = PAIRS[kind]
+    if not get_decoder(syntax(compressed)).is_available:
+        pytest.skip("requirements/dicom.txt is not installed")
+    pixels = [decode(file_bytes(FILES / name), name).pixels for name in (compressed, plain)]
+    assert np.array_equal(*pixels)
+
+
+def test_lossless_jpeg_of_colours():
+    name = PAIRS["JPEG Lossless"][0]
+    if not get_decoder(syntax(name)).is_available:
+        pytest.skip("requirements/dicom.txt is not installed")
+    found = decode(file_bytes(FILES / name), name)
+    assert found.colour and found.pixels.shape == (100, 100, 3) and len(np.unique(found.pixels)) > 2
+
+
+@pytest.mark.parametrize("name", [pair[0] for pair in PAIRS.values()])
+def test_without_a_decoder_both_ways_out_are_named(name, monkeypatch):
+    monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.is_available", property(lambda decoder: False))
+    with refusal(r"compressed as JPEG.*requirements/dicom\.txt.*gdcmconv --raw"):
+        dicom.require_decoder(syntax(name))
+
+
+def test_reports_and_directories_are_no_images():
+    for name in ("test-SR.dcm", "rtplan.dcm"):
+        with refusal("a DICOM file without an image"):
+            decode(file_bytes(FILES / name), name)
