@@ -88,7 +88,7 @@ def main(arguments: list[str] | None) -> int:
             failures.append(error)
     if failures:
         raise name_all(failures, len(images))
-    extra = [name for name in ("age", "sex") if any(row[name] for row in rows)]
+    extra = [name for name in ("age", "sex", manifest.BOXES) if any(row.get(name) for row in rows)]
     others = manifest.replace(
         options.output,
         rows,
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None) -> int:
     patients = len({row["patient"] for row in rows})
     log.info(f"{options.output}: {len(rows)} images of {patients} patients")
     if others:
-        log.info(f"  left alone, since no build put it there: {', '.join(others)}")
+        log.info(f"  left unchanged, since no build put it there: {', '.join(others)}")
     overview.tell(log, overview.of_manifests(overview.siblings(options.output)))
     return 0
 

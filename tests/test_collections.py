@@ -499,7 +499,10 @@ def test_folders_that_are_no_known_collection(tmp_path):
     (tmp_path / "empty").mkdir()
     done = script("build_covid_dataset.py", "-c", "empty", cwd=tmp_path)
     refused(
-        done, "--covid empty: no known collection found. Expected one of: metadata.csv", "data.csv with the columns"
+        done,
+        "--covid empty: no known collection found. Expected one of: train_study_level.csv",
+        "metadata.csv with the columns",
+        "data.csv with the columns",
     )
     done = script("sample_kaggle_dataset.py", "-k", "empty", cwd=tmp_path)
     refused(

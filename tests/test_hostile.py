@@ -107,7 +107,7 @@ def test_a_manifest_that_names_a_file_elsewhere(tmp_path):
     (tmp_path / "secret.png").write_text("secret")
     (tmp_path / "covid").mkdir()
     (tmp_path / "covid" / "manifest.csv").write_bytes(manifest.as_file([row]))
-    with refusal("no file name"):
+    with refusal("not a valid file name"):
         manifest.replace(tmp_path / "covid", [], "elsewhere", lambda row, target: None)
     assert (tmp_path / "secret.png").exists()
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 from detector import InputError
-from detector.collections import actualmed, cohen, figure1, hannover, kermany, nih, rsna
+from detector.collections import actualmed, cohen, covidx, figure1, hannover, kermany, nih, radiography, rsna, siim
 from detector.collections.csv_table import require_table
 
 # Read by build_covid_dataset.py, and by sample_kaggle_dataset.py.
-CLONES: tuple[ModuleType, ...] = (cohen, actualmed, hannover, figure1)
+CLONES: tuple[ModuleType, ...] = (siim, cohen, actualmed, hannover, figure1, covidx, radiography)
 SAMPLED: tuple[ModuleType, ...] = (kermany, nih, rsna)
 SOURCES = frozenset(collection.SOURCE for collection in (*CLONES, *SAMPLED))
 

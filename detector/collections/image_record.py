@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 
 from detector import InputError
+from detector.collections.boxes import Box
 
 # Columns of clinical values that a manifest may have, under the names of J. P. Cohen's late format: days since the
 # first symptoms or admission, years, Y or N, degrees Celsius, per cent, thousands per microlitre.
@@ -53,6 +54,12 @@ class ImageRecord:
         Whether the collection is known to list an image under two patients, who are one.
     clinical : dict of str to str
         By the names in `CLINICAL`.
+    pixel_boxes : tuple of Box
+        Opacities that a radiologist drew, in pixels of the original image.
+    boxes : str
+        The same in fractions, as a manifest has them, once the size of the original is known.
+    part : str
+        The part of a published split, where the collection has one.
     """
 
     listed: str
@@ -69,6 +76,9 @@ class ImageRecord:
     unknown: str = ""
     may_share_file: bool = False
     clinical: Mapping[str, str] = field(default_factory=dict)
+    pixel_boxes: tuple[Box, ...] = ()
+    boxes: str = ""
+    part: str = ""
 
     @property
     def path(self) -> PurePosixPath:
@@ -113,4 +123,5 @@ def manifest_row(entry: ImageRecord, name: str, label: str, digest: str) -> dict
         "url": entry.url,
         "sha256": digest,
     }
-    return row | {column: entry.clinical.get(column, "") for column in CLINICAL}
+    row |= {column: entry.clinical.get(column, "") for column in CLINICAL}
+    return row | {"boxes": entry.boxes} if entry.boxes else row

@@ -1,4 +1,4 @@
-"""The RSNA Pneumonia Detection Challenge: DICOM films that radiologists read anew, chosen from NIH ChestX-ray14.
+"""The RSNA Pneumonia Detection Challenge: DICOM images that radiologists read anew, chosen from NIH ChestX-ray14.
 
 Reference: G. Shih, C. C. Wu, S. S. Halabi et al., "Augmenting the National Institutes of Health Chest Radiograph
 Dataset with Expert Annotations of Possible Pneumonia", Radiology: Artificial Intelligence 1 (2019).
@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from detector import InputError
+from detector.collections import dicom_header
+from detector.collections.boxes import KEYS, Box, as_cell, checked, in_fractions
 from detector.collections.csv_table import Row, columns_of, read_table, simple
 from detector.collections.image_record import ImageRecord, require_inside
-from detector.collections.values import age_cell
-from detector.images.dicom import header
 
 SOURCE = "rsna-pneumonia-detection-challenge"
 TABLE = "stage_2_detailed_class_info.csv"
@@ -24,6 +24,31 @@ NEEDED = ("patientId", "class")
 LICENCE = "see the challenge's rules; non-commercial"
 URL = "https://www.kaggle.com/c/rsna-pneumonia-detection-challenge"
 ARE_CHILDREN = False
+SIDE = 1024  # of every image of the challenge, in pixels
+
+
+BOXES = "stage_2_train_labels.csv"
+NEEDED_BOXES = ("patientId", "x", "y", "width", "height", "Target")
+
+
+def boxes_of(rows: Iterable[Row], table: Path) -> dict[str, tuple[Box, ...]]:
+    """Return the boxes of each image, in pixels.
+
+    Raises
+    ------
+    InputError
+        If a box is none.
+    """
+    found: dict[str, tuple[Box, ...]] = {}
+    for row in rows:
+        if row["Target"] not in ("1", "1.0"):
+            continue
+        try:
+            box = checked(*(row[key] for key in KEYS))
+        except ValueError as error:
+            raise InputError(f"{table}, line {row.line}: {row['patientId']} {error}; correct it") from None
+        found[row["patientId"]] = (*found.get(row["patientId"], ()), box)
+    return found
 
 
 def is_here(folder: Path) -> bool:
@@ -32,7 +57,7 @@ def is_here(folder: Path) -> bool:
 
 
 def read(folder: Path, finding: str, split: str = "train") -> list[ImageRecord]:
-    """Return the films of a class; view, age and sex stand in their headers, which `with_header` reads.
+    """Return the images of a class; view, age and sex stand in their headers, which `with_header` reads.
 
     Parameters
     ----------
@@ -49,24 +74,29 @@ def read(folder: Path, finding: str, split: str = "train") -> list[ImageRecord]:
     Raises
     ------
     InputError
-        If the table lacks a column or has no such class, or gives a film two classes.
+        If the table lacks a column or has no such class, or gives an image two classes.
     """
     table = folder / TABLE
-    return entries(read_table(table, NEEDED, SOURCE), table, finding)
+    drawn = folder / BOXES
+    boxes = boxes_of(read_table(drawn, NEEDED_BOXES, SOURCE), drawn) if drawn.is_file() else {}
+    return [
+        replace(entry, pixel_boxes=boxes.get(entry.patient, ()))
+        for entry in entries(read_table(table, NEEDED, SOURCE), table, finding)
+    ]
 
 
 def entries(rows: Iterable[Row], table: Path, finding: str) -> list[ImageRecord]:
-    """Return the films of a class, given the table's rows.
+    """Return the images of a class, given the table's rows.
 
     Raises
     ------
     InputError
-        If a film has two classes, or none has this.
+        If an image has two classes, or none has this.
     """
     classes: dict[str, str] = {}
     lines: dict[str, int] = {}
     for row in rows:
-        # A film has a row for each box that is drawn on it.
+        # An image has a row for each box that is drawn on it.
         if classes.setdefault(row["patientId"], row["class"]) != row["class"]:
             raise InputError(f"{table}, line {row.line}: {row['patientId']} has two classes; correct or remove one")
         lines.setdefault(row["patientId"], row.line)
@@ -83,13 +113,14 @@ def entries(rows: Iterable[Row], table: Path, finding: str) -> list[ImageRecord]
 
 
 def with_header(folder: Path, entry: ImageRecord) -> ImageRecord:
-    """Return an entry with what its film's DICOM header says: view, age, sex.
+    """Return an entry with what its image's DICOM header says: view, age, sex.
 
     Raises
     ------
     InputError
         If the file is missing or no DICOM file.
     """
-    found = header(folder / require_inside(entry), ("PatientAge", "PatientSex", "ViewPosition"))
-    clinical = {"age": age_cell(found["PatientAge"]), "sex": found["PatientSex"].upper()}
-    return replace(entry, view=found["ViewPosition"], clinical=clinical)
+    found = dicom_header.read(folder / require_inside(entry))
+    size = (found.width or SIDE, found.height or SIDE)
+    boxes = as_cell(in_fractions(entry.pixel_boxes, *size)[0])
+    return replace(entry, view=found.view, boxes=boxes, clinical={"age": found.age, "sex": found.sex})

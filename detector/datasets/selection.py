@@ -12,8 +12,11 @@ from detector import InputError
 from detector.collections.csv_table import simple
 from detector.collections.image_record import ImageRecord, require_inside
 from detector.collections.views import is_wanted
-from detector.images.radiographs import SUFFIXES, read
+from detector.images.listing import why_no_image
+from detector.images.radiographs import read
 
+# Returns an entry with what its file's header says, and notes.
+Completer = Callable[[ImageRecord], tuple[ImageRecord, list[str]]]
 SiteAndName = tuple[str, str]  # site and name without suffix: the same image, whichever collection has it
 
 
@@ -24,10 +27,11 @@ class Selection:
     kept: list[ImageRecord] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def without_kept(self) -> Selection:
         """Return the same account of what was dropped, with nothing kept yet."""
-        return Selection([], Counter(self.dropped), list(self.named))
+        return Selection([], Counter(self.dropped), list(self.named), Counter(self.notes))
 
     def drop(self, reason: str, detail: str = "") -> None:
         """Count a row under `reason`, and keep a line that names it where there is more to say."""
@@ -45,7 +49,7 @@ def select(entries: Iterable[ImageRecord], wanted: Callable[[str], bool], views:
     wanted : callable
         Whether to keep a finding.
     views : sequence of str
-        Such as ``["PA", "AP"]``, ``["frontal"]``.
+        Such as ``["PA", "AP"]``, ``["frontal"]``; empty for any.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def select(entries: Iterable[ImageRecord], wanted: Callable[[str], bool], views:
             selection.drop(entry.unknown)
         elif not wanted(entry.finding):
             selection.drop("another finding")
-        elif not is_wanted(entry.view, views):
+        elif views and not is_wanted(entry.view, views):
             selection.drop("another view")
         elif simple(entry.modality) != "xray":
             selection.drop("another modality")
@@ -77,51 +81,98 @@ def select(entries: Iterable[ImageRecord], wanted: Callable[[str], bool], views:
     return selection
 
 
-def keep_readable(
-    clone: Path,
-    selection: Selection,
-    failures: Mapping[PurePosixPath, str],
-    entries: Iterable[ImageRecord] | None = None,
-) -> Selection:
-    """Keep the entries whose image is there and can be read.
+@dataclass(frozen=True)
+class Reader:
+    """Reads the images of a clone, as far as they are wanted.
 
-    Parameters
+    Attributes
     ----------
     clone : Path
-    selection : Selection
     failures : mapping of PurePosixPath to str
         Why an image could not be fetched, where it could not.
-    entries : iterable of ImageRecord, optional
-        The same entries as ``selection.kept``, wrapped to show progress.
-
-    Returns
-    -------
-    Selection
-
-    Raises
-    ------
-    InputError
-        If an image is a symbolic link that leaves the clone.
+    completer : callable or None
+        Adds what stands in a file's own header.
+    views : tuple of str
+        Views to keep, looked at once the header is known; empty for any.
     """
-    root = Path(os.path.realpath(clone))
-    result = selection.without_kept()
-    for entry in selection.kept if entries is None else entries:
-        path = clone / entry.path
-        if not Path(os.path.realpath(path)).is_relative_to(root):
+
+    clone: Path
+    failures: Mapping[PurePosixPath, str]
+    completer: Completer | None = None
+    views: tuple[str, ...] = ()
+
+    def take(
+        self, selection: Selection, candidates: Iterable[ImageRecord], one_per_patient: bool, most: int | None
+    ) -> Selection:
+        """Keep the candidates whose image is there and can be read, as many as are wanted, and say why not the others.
+
+        Parameters
+        ----------
+        selection : Selection
+            What was dropped before.
+        candidates : iterable of ImageRecord
+            In the order in which they are looked at.
+        one_per_patient : bool
+        most : int or None
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        InputError
+            If an image is a symbolic link that leaves the clone.
+        """
+        result = selection.without_kept()
+        patients: set[str] = set()
+        for entry in candidates:
+            if most is not None and len(result.kept) >= most:
+                result.drop("over the limit")
+                continue
+            # Without a completer the patient is known already: an image that is not wanted is not read.
+            if one_per_patient and entry.patient and entry.patient in patients:
+                result.drop("further image of a patient")
+                continue
+            found = self._read(entry, result)
+            if found is None:
+                continue
+            if one_per_patient and found.patient and found.patient in patients:
+                result.drop("further image of a patient")
+                continue
+            patients |= {found.patient, entry.patient}
+            result.kept.append(found)
+        if most is not None:
+            result.kept.sort(key=lambda entry: entry.path.as_posix())
+        return result
+
+    def _read(self, entry: ImageRecord, result: Selection) -> ImageRecord | None:
+        """Return an entry with what its header says, if its image is wanted and can be read; else count why not."""
+        path = self.clone / entry.path
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.clone)):
             raise InputError(f"{path} ({entry.listed}) is a link that leaves the clone; remove it")
-        if entry.path in failures:
-            result.drop("image not fetched", f"{entry.path}: {failures[entry.path]}")
-        elif not path.exists():
+        if entry.path in self.failures:
+            result.drop("image not fetched", f"{entry.path}: {self.failures[entry.path]}")
+            return None
+        if not path.exists():
             result.drop("image missing", f"{entry.path}: missing")
-        elif path.suffix.lower() not in SUFFIXES:
-            result.drop("image unreadable", f"{entry.path}: not the name of an image")
-        else:
-            try:
-                read(path)
-                result.kept.append(entry)
-            except InputError as error:
-                result.drop("image unreadable", str(error))
-    return result
+            return None
+        if why_no_image(path):
+            result.drop("image unreadable", f"{entry.path}: not an image")
+            return None
+        try:
+            notes: list[str] = []
+            if self.completer:
+                entry, notes = self.completer(entry)
+            if self.views and not is_wanted(entry.view, self.views):
+                result.drop("another view")
+                return None
+            read(path)
+        except InputError as error:
+            result.drop("image unreadable", str(error))
+            return None
+        result.notes.update(notes)
+        return entry
 
 
 def leave_out_known(selection: Selection, there: Mapping[SiteAndName, str]) -> Selection:
@@ -160,21 +211,6 @@ def share_sites(selections: Sequence[Selection]) -> list[Selection]:
                 result.drop("site without the other class")
         results.append(result)
     return results
-
-
-def limit(selection: Selection, one_per_patient: bool = False, most: int | None = None) -> Selection:
-    """Keep a patient's first image only, or the first `most` images."""
-    result = selection.without_kept()
-    patients: set[str] = set()
-    for entry in selection.kept:
-        if one_per_patient and entry.patient in patients:
-            result.drop("a patient's further image")
-        elif most is not None and len(result.kept) >= most:
-            result.drop("over the limit")
-        else:
-            patients.add(entry.patient)
-            result.kept.append(entry)
-    return result
 
 
 def file_names(entries: Sequence[ImageRecord]) -> list[str]:

@@ -1,0 +1,119 @@
+"""COVIDx: lists as published, and old ones."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from conftest import picture, refusal, refused, script
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector import InputError
+from detector.collections import covidx
+
+TRAIN = """1 a.png positive cohen
+2 b.png negative rsna
+3 c.png positive cohen
+SITE2-000265 MIDRC-RICORD-1C-SITE2-000265-99793-1.png positive ricord
+"""
+TEST = "3 d.png positive cohen\n5 e.png negative rsna\n3 f.png negative rsna\n"
+
+
+@pytest.fixture
+def published(tmp_path) -> Path:
+    folder = tmp_path / "covidx"
+    for number, name in enumerate(("a", "b", "c", "MIDRC-RICORD-1C-SITE2-000265-99793-1")):
+        picture(folder / f"train/{name}.png", number)
+    for number, name in enumerate("def"):
+        picture(folder / f"test/{name}.png", 10 + number)
+    (folder / "train.txt").write_text(TRAIN)
+    (folder / "test.txt").write_text(TEST)
+    return folder
+
+
+def rows(folder: Path) -> dict[str, dict[str, str]]:
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def build(folder: Path, part: str, *arguments: object) -> str:
+    given = ("-c", folder, "-o", f"{part}/covid", "--controls-output", f"{part}/normal", *arguments)
+    done = script("build_covid_dataset.py", *given, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_published_split(published):
+    said = build(published, "train", "--split", "train")
+    build(published, "test", "--split", "test")
+    home = published.parent
+    assert {name: row["site"] for name, row in rows(home / "train/covid").items()} == {
+        "a.png": "cohen",
+        "c.png": "cohen",
+        "MIDRC-RICORD-1C-SITE2-000265-99793-1.png": "ricord",
+    }
+    assert set(rows(home / "train/normal")) == {"b.png"}
+    assert set(rows(home / "test/covid")) == {"d.png"} and set(rows(home / "test/normal")) == {"e.png", "f.png"}
+    # Patient 3 of cohen is in both; 3 of rsna is another person.
+    assert "1 patient in both train and test: 3; the parts are not independent" in said
+    assert "No site and view contains both classes" in said
+
+
+def test_all_parts_and_one_that_is_not_there(published):
+    build(published, "all")
+    assert len(rows(published.parent / "all/covid")) == 4
+    done = script("build_covid_dataset.py", "-c", published, "-o", "x", "--split", "val", cwd=published.parent)
+    refused(done, "--split val", "has no list of it; it has train.txt, test.txt")
+
+
+def test_several_versions_of_a_list(tmp_path):
+    for name in ("train_COVIDx8B.txt", "train_COVIDx9A.txt"):
+        (tmp_path / name).write_text(TRAIN)
+    with refusal("several lists of train: train_COVIDx8B.txt, train_COVIDx9A.txt; keep one version"):
+        covidx.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "419639-003251 MIDRC-RICORD-1C-0.png positive ricord",
+            ("419639-003251", "MIDRC-RICORD-1C-0.png", "positive", "ricord"),
+        ),
+        ("3 SARS-10.1148rg.jpeg pneumonia cohen", ("3", "SARS-10.1148rg.jpeg", "pneumonia", "cohen")),
+        ("3 SARS-10.1148rg.jpeg pneumonia", ("3", "SARS-10.1148rg.jpeg", "pneumonia", "")),
+        ("COVID-19(69) COVID-19(69).png COVID-19 sirm", ("COVID-19(69)", "COVID-19(69).png", "COVID-19", "sirm")),
+        ("COVID-19 (69) COVID-19 (69).png COVID-19 sirm", ("COVID-19 (69)", "COVID-19 (69).png", "COVID-19", "sirm")),
+        ("7 a b.png normal rsna extra fields", ("7", "a b.png", "normal", "rsna")),
+        ("7 a.png", None),
+        ("a.png normal", None),
+        ("7 a.png severe ricord", None),
+    ],
+)
+def test_lines(line, told):
+    assert covidx.fields(line, lambda name: False) == told
+
+
+def test_bad_lists(tmp_path):
+    for data, said in (
+        (b"1 a.png positive cohen\n2 b.png\n", "line 2: expected PATIENT FILE CLASS SOURCE"),
+        (b"<!DOCTYPE html><html>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"\n\n", "lists no images"),
+    ):
+        with refusal(said):
+            covidx.parse(data, Path("train.txt"), lambda name: "", "train")
+    assert not covidx.is_here(tmp_path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_list_is_read_or_refused(data):
+    try:
+        found = covidx.parse(data, Path("train.txt"), lambda name: "", "train")
+    except InputError as error:
+        assert str(error)
+    else:
+        assert all(entry.filename and entry.patient for entry in found)

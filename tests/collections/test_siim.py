@@ -1,0 +1,203 @@
+"""SIIM-FISABIO-RSNA: tables, DICOM folders and copies, made here."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import picture, refusal, refused, script
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.collections import boxes, dicom_header, siim
+from detector.collections.csv_table import parse_table
+from tools.fuzzing.readers import dicom
+
+STUDIES = "id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance\n"
+IMAGES = "id,boxes,label,StudyInstanceUID\n"
+BOX = "\"[{'x': 10.5, 'y': 20, 'width': 30, 'height': 20}]\""
+
+
+def rows(folder: Path) -> dict[str, dict[str, str]]:
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def tables(folder: Path, studies: str, images: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / siim.STUDIES).write_text(STUDIES + studies)
+    (folder / siim.IMAGES).write_text(IMAGES + images)
+    return folder
+
+
+def radiograph(path: Path, patient: str, seed: int) -> None:
+    """Write a DICOM file of 100 × 80 pixels."""
+    grey = np.random.default_rng(seed).integers(0, 4095, (80, 100)).astype("<u2")
+    dataset = dicom("1.2.840.10008.1.2.1", 80, 100, 16)
+    dataset.PhotometricInterpretation, dataset.PixelData = "MONOCHROME2", grey.tobytes()
+    dataset.PatientID, dataset.PatientSex, dataset.Modality, dataset.ViewPosition = patient, "F", "DX", "AP"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+@pytest.fixture
+def challenge(tmp_path) -> Path:
+    """Write four studies of three patients: s1 and s2 are of p1, s1 has two images; s4 has no label."""
+    folder = tables(
+        tmp_path / "siim",
+        "s1_study,0,1,0,0\ns2_study,0,1,0,0\ns3_study,1,0,0,0\ns4_study,0,0,0,0\ns5_study,0,0,1,0\n",
+        f"i1_image,{BOX},opacity 1 0 0 1 1,s1\ni2_image,,none 1 0 0 1 1,s1\ni3_image,,none 1 0 0 1 1,s2\n"
+        "i4_image,,none 1 0 0 1 1,s3\ni5_image,,none 1 0 0 1 1,s4\ni6_image,,none 1 0 0 1 1,elsewhere\n",
+    )
+    for number, (study, patient) in enumerate(
+        (("s1", "p1"), ("s1", "p1"), ("s2", "p1"), ("s3", "p2"), ("s4", "p3")), 1
+    ):
+        radiograph(folder / f"train/{study}/series{number}/i{number}.dcm", patient, number)
+    return folder
+
+
+def build(folder: Path, *arguments: object) -> str:
+    given = ("-c", folder, "-o", "d/covid", "--controls-output", "d/negative", *arguments)
+    done = script("build_covid_dataset.py", *given, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_dicom_folders(challenge):
+    said = build(challenge)
+    covid, negative = rows(challenge.parent / "d/covid"), rows(challenge.parent / "d/negative")
+    assert set(covid) == {"i1.dcm"} and set(negative) == {"i4.dcm"}
+    row = covid["i1.dcm"]
+    assert (row["patient"], row["view"], row["sex"]) == (dicom_header.hashed("p1"), "AP", "F")
+    assert row["finding"] == "Typical Appearance"
+    assert row["boxes"] == "0.10500 0.25000 0.30000 0.25000"
+    assert "p1" not in (challenge.parent / "d/covid/manifest.csv").read_text()
+    assert "further image of a patient 2" in said
+    assert "of a study that is not listed 1" in said and "of a study without a label 1" in said
+    assert "1 study has no image" in said and "a radiologist's reading of the radiograph, not a PCR result" in said
+
+
+def test_all_images_of_a_patient_and_other_findings(challenge):
+    build(challenge, "--no-one-per-patient")
+    assert set(rows(challenge.parent / "d/covid")) == {"i1.dcm", "i2.dcm", "i3.dcm"}
+    done = script("build_covid_dataset.py", "-c", challenge, "-o", "x", "--finding", "atypical", cwd=challenge.parent)
+    refused(done, "--finding atypical: no image has it", "Findings here: Negative for Pneumonia, Typical Appearance")
+
+
+def test_a_sample_reads_no_more_than_it_draws(challenge, monkeypatch):
+    entries = siim.read(challenge)
+    typical = [entry for entry in entries if entry.finding == siim.TYPICAL]
+    from detector.datasets import selection
+
+    opened = []
+    monkeypatch.setattr(selection, "read", opened.append)
+    reader = selection.Reader(challenge, {}, siim.completer(challenge))
+    taken = reader.take(selection.Selection(typical), typical, one_per_patient=True, most=1)
+    assert len(taken.kept) == len(opened) == 1
+    assert taken.dropped == {"over the limit": 2}
+
+
+def test_copies_beside_the_tables(tmp_path):
+    folder = tables(
+        tmp_path / "copies",
+        "s1_study,0,1,0,0\ns2_study,0,1,0,0\ns3_study,1,0,0,0\n",
+        f"i1_image,{BOX},opacity,s1\ni2_image,,none,s1\ni3_image,,none,s2\ni4_image,,none,s3\n",
+    )
+    for number, suffix in enumerate(("png", "png", "jpg", "jpeg"), 1):
+        picture(folder / f"train/i{number}.{suffix}", number, (256, 256))
+    said = build(folder)
+    assert "4 images are copies without a DICOM header: the study stands for the patient" in said
+    assert "the boxes of 1 images are not written" in said
+    covid = rows(tmp_path / "d/covid")
+    assert {name: row["patient"] for name, row in covid.items()} == {"i1.png": "s1", "i3.jpg": "s2"}
+    assert set(rows(tmp_path / "d/negative")) == {"i4.jpeg"}
+    (folder / "meta.csv").write_text("image_id,dim0,dim1,split\ni1,80,100,train\n")
+    (tmp_path / "who.csv").write_text("file,patient\ns1,a\ni3,a\ni4.jpeg,b\n")
+    assert "no image" not in build(folder, "--patients", tmp_path / "who.csv")
+    covid = rows(tmp_path / "d/covid")
+    assert {name: row["patient"] for name, row in covid.items()} == {"i1.png": "a"}
+    assert covid["i1.png"]["boxes"] == "0.10500 0.25000 0.30000 0.25000"
+
+
+@pytest.mark.parametrize(
+    ("studies", "images", "said"),
+    [
+        ("s1_study,1,1,0,0\n", "i1_image,,none,s1\n", "two labels, Negative for Pneumonia and Typical Appearance"),
+        ("s1_study,0,yes,0,0\n", "i1_image,,none,s1\n", "Typical Appearance is 'yes', neither 0 nor 1"),
+        ("s1_study,0,1,0,0\ns1_study,1,0,0,0\n", "i1_image,,none,s1\n", "listed before with another label"),
+        ("s1_study,0,1,0,0\n", "i1_image,,none,s1\ni1_image,,none,s2\n", "listed under two studies"),
+        ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': a, 'y': 1, 'width': 1, 'height': 1}]\",,s1\n", "x is not a number"),
+        ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 1, 'y': 1, 'width': 0, 'height': 1}]\",,s1\n", "without width"),
+        ("s1_study,0,1,0,0\n", 'i1_image,"__import__(""os"")",,s1\n', "is not a list of boxes"),
+    ],
+)
+def test_bad_tables(tmp_path, studies, images, said):
+    tables(tmp_path / "siim", studies, images)
+    with refusal(said):
+        siim.read(tmp_path / "siim")
+
+
+def test_a_column_that_is_missing():
+    with refusal("has no column boxes"):
+        parse_table(b"id,StudyInstanceUID\ni,s\n", Path("t.csv"), siim.NEEDED_IMAGES, siim.SOURCE)
+
+
+# Boxes
+
+
+def test_boxes_beyond_the_image():
+    inside, notes = boxes.in_fractions([boxes.Box(-50, 0, 100, 50), boxes.Box(300, 0, 10, 10)], 100, 100)
+    assert inside == (boxes.Box(0.0, 0.0, 0.5, 0.5),)
+    assert notes == [
+        "a box reaches beyond the image and is cut at its border",
+        "a box lies outside of the image and is left out",
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(*[st.floats(-50, 150)] * 2, *[st.floats(0.5, 150)] * 2), max_size=4))
+def test_boxes_are_read_as_they_were_listed_and_lie_within_the_image(drawn):
+    keys = boxes.KEYS
+    listed = str([dict(zip(keys, box, strict=True)) for box in drawn])
+    found = boxes.parse_listed(listed)
+    assert [(one.x, one.y, one.width, one.height) for one in found] == drawn
+    inside, _ = boxes.in_fractions(found, 100, 100)
+    wide = [one for one in inside if min(one.width, one.height) > 1e-4]
+    again = boxes.from_cell(boxes.as_cell(wide))
+    assert len(again) == len(wide)
+    for one, other in zip(again, wide, strict=True):
+        assert abs(one.x - other.x) < 1e-5 and abs(one.height - other.height) < 1e-5
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_boxes_or_refused(text):
+    for read in (boxes.parse_listed, boxes.from_cell):
+        try:
+            assert all(one.width > 0 for one in read(text))
+        except ValueError as error:
+            assert str(error)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_any_tables_are_read_or_refused(studies, images):
+    from detector import InputError
+
+    try:
+        labels = siim.labels(parse_table(STUDIES.encode() + studies, Path("a"), siim.NEEDED_STUDIES, "x"), Path("a"))
+        siim.entries(parse_table(IMAGES.encode() + images, Path("b"), siim.NEEDED_IMAGES, "x"), Path("b"), labels, {})
+    except InputError as error:
+        assert str(error)
+
+
+def test_a_header_names_no_patient(tmp_path):
+    radiograph(tmp_path / "a.dcm", "Jane Doe", 1)
+    found = dicom_header.read(tmp_path / "a.dcm")
+    assert found.patient == dicom_header.hashed("Jane Doe ") and "Jane" not in str(found)
+    assert (found.width, found.height, found.is_radiograph) == (100, 80, True)
+    assert dicom_header.hashed("ANONYMOUS") == dicom_header.hashed(" ") == ""
+    assert io.BytesIO((tmp_path / "a.dcm").read_bytes()).read(132).endswith(b"DICM")
