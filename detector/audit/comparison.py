@@ -222,7 +222,7 @@ def too_few_lungs(rows: np.ndarray) -> Metric:
 def cross_validated(audit: Audit, samples: FeatureSet, plan: FoldPlan | None = None) -> Metric:
     """Return the ROC AUC of the first class, out of fold."""
     scores, plan = out_of_fold_scores(audit, samples, plan or audit.plan(samples))
-    return roc_auc(scores, samples.labels == 0, samples.groups, plan.folds)
+    return roc_auc(scores, samples.labels == 0, samples.groups, folds=plan.folds)
 
 
 def out_of_fold_scores(audit: Audit, samples: FeatureSet, plan: FoldPlan) -> tuple[np.ndarray, FoldPlan]:

@@ -81,7 +81,7 @@ class Baseline:
         """Return the ROC AUC within folds, with an interval over patients."""
         if not self.possible:
             return Metric.unavailable("too few patients to cross-validate")
-        return roc_auc(self.scores[None], is_positive, patients, self.folds)
+        return roc_auc(self.scores[None], is_positive, patients, folds=self.folds)
 
     def deciles(self) -> np.ndarray:
         """Return in which decile of its own fold each image's score lies, from 0, shape (n,), int."""

@@ -44,7 +44,8 @@ class Scored:
 
     def auc(self, *columns: np.ndarray) -> Metric:
         """Return the ROC AUC among images that one model scored and that agree in all of some properties."""
-        return roc_auc(self.scores, self.is_positive, self.patients, crossed(self.folds, *columns))
+        strata = crossed(*columns) if columns else None
+        return roc_auc(self.scores, self.is_positive, self.patients, strata, self.folds)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from detector.images.inspection import ImageProperties
 from detector.statistics.intervals import percentiles, resampled
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.roc import roc_auc
+from detector.statistics.strata import crossed
 from detector.statistics.threads import one_thread
 
 ROC_AUC, R2 = "ROC AUC", "R²"
@@ -211,7 +212,7 @@ class FeatureReader:
             return Metric.unavailable("too few patients to cross-validate")
         if one.is_number:
             return _r_squared(predicted, target, positive, people, self.seed)
-        return roc_auc(predicted[None], target > 0, people, 2 * folds + positive)
+        return roc_auc(predicted[None], target > 0, people, crossed(positive.astype(int)), folds)
 
     def _out_of_fold(self, rows: np.ndarray, target: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         """Return ridge predictions of a target within each class, and the fold of each image."""

@@ -101,5 +101,5 @@ def _subgroup(name: str, value: str, rows: np.ndarray, predictions: Predictions,
         *counts,
         proportion(called[:, truth], patients[truth], truth[truth]),
         proportion(~called[:, ~truth], patients[~truth], truth[~truth]),
-        roc_auc(predictions.probabilities[:, rows, positive], truth, patients, predictions.folds[:, rows]),
+        roc_auc(predictions.probabilities[:, rows, positive], truth, patients, folds=predictions.folds[:, rows]),
     )

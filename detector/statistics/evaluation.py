@@ -118,5 +118,5 @@ def evaluate(predictions: Predictions, classes: Sequence[str], positive: int) ->
         proportion(predicted == labels, patients, truth),
         proportion(predicted[:, truth] == positive, patients[truth], truth[truth]),
         proportion(predicted[:, ~truth] != positive, patients[~truth], truth[~truth]),
-        roc_auc(predictions.probabilities[..., positive], truth, patients, predictions.folds),
+        roc_auc(predictions.probabilities[..., positive], truth, patients, folds=predictions.folds),
     )

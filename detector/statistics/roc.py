@@ -8,7 +8,7 @@ import numpy as np
 
 from detector.statistics.intervals import LEVEL, patient_draws, percentiles
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
-from detector.statistics.strata import holding_two_classes
+from detector.statistics.strata import crossed, holding_two_classes
 
 BAND_DRAWS = 500  # of the ROC curve's band
 MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
@@ -147,7 +147,7 @@ def influence(
 
 
 def newcombe_interval(
-    value: float, positives: float, negatives: float, quantile: float | None = None
+    value: float, positives: float, negatives: float, quantile: float | None = None, refitted: bool = False
 ) -> tuple[float, float]:
     """Return a score interval of an area under the ROC curve, which is none of a point where no pair is ranked wrongly.
 
@@ -162,6 +162,8 @@ def newcombe_interval(
         Independent ones: patients. They need not be whole: they may be effective sample sizes.
     quantile : float, optional
         By default the normal distribution's, 1.96.
+    refitted : bool
+        Whether the scores are out of fold: see `refit_inflation`.
 
     Returns
     -------
@@ -173,12 +175,29 @@ def newcombe_interval(
     z = float(norm.ppf((1 + LEVEL) / 2)) if quantile is None else quantile
 
     def too_far(bound: float) -> float:
-        return (value - bound) ** 2 - z**2 * exponential_variance(bound, positives, negatives)
+        inflation = refit_inflation(bound) if refitted else 1.0
+        return (value - bound) ** 2 - z**2 * inflation * exponential_variance(bound, positives, negatives)
 
     # At the value itself nothing is too far; where that is 0 or 1 it would be taken for the bound.
     low = 0.0 if value <= 0 else brentq(too_far, 0.0, value - 1e-9)
     high = 1.0 if value >= 1 else brentq(too_far, value + 1e-9, 1.0)
     return float(low), float(high)
+
+
+def refit_inflation(area: float) -> float:
+    """Return by how much the variance of a cross-validated area exceeds that of as many images scored by one model.
+
+    Every pair of folds counts twice: the one is trained on what the other is tested on. Where nothing is learnt but
+    what the sample happens to hold, both chances are the same one, and the variance is that of a sum in which each term
+    stands twice: doubled, whatever the folds and their number. The better a model, the less it hangs on single images.
+    In between this is a compromise: by simulation with linear models of 3 features 1.5 at 0.6, 1.1 at 0.75, 0.9 at
+    0.9; of 500 features 1.7 to 2.0 up to 0.85.
+
+    References: Y. Bengio, Y. Grandvalet, "No unbiased estimator of the variance of k-fold cross-validation", Journal of
+    Machine Learning Research 5 (2004); C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning
+    52 (2003), whose correction is 2.25 for five folds.
+    """
+    return 1.0 + 4.0 * area * (1.0 - area)
 
 
 def exponential_variance(area: float, positives: float, negatives: float) -> float:
@@ -191,14 +210,19 @@ def exponential_variance(area: float, positives: float, negatives: float) -> flo
 
 
 def roc_auc(
-    scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, strata: np.ndarray | None = None
+    scores: np.ndarray,
+    is_positive: np.ndarray,
+    patients: np.ndarray,
+    strata: np.ndarray | None = None,
+    folds: np.ndarray | None = None,
 ) -> Metric:
     """Return the mean area under the ROC curve over repeats, with an interval over patients.
 
     The variance is that of influences added up by patient, in which images of one person, repeats and patients with
     images of both classes are accounted for. The interval is Newcombe's for as many independent patients as would have
     that variance, with Student's quantile; without any variance, as where no pair is ranked wrongly, for the patients
-    that there are. By simulation it covers 0.90 to 0.98 for areas of 0.5 to 0.97, from 10 v 10 patients on.
+    that there are. By simulation it covers 0.90 to 0.98 for areas of 0.5 to 0.97, from 10 v 10 patients on. Of
+    out-of-fold scores it is wider: see `refit_inflation`.
 
     References: N. A. Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997); for folds
     as strata, A. Airola et al., Computational Statistics & Data Analysis 55 (2011), and G. Forman, M. Scholz, SIGKDD
@@ -210,8 +234,9 @@ def roc_auc(
     is_positive : ndarray of shape (n,), bool
     patients : ndarray of shape (n,)
     strata : ndarray of shape (n,) or (repeats, n), optional
-        Compare within these only, such as the folds of each repeat; an image whose stratum is empty text, or below 0,
-        is compared with none.
+        Compare within these only; an image whose stratum is empty text, or below 0, is compared with none.
+    folds : ndarray of shape (n,) or (repeats, n), int, optional
+        Which fold held each image out: only images of one fold are compared, since only they were scored by one model.
 
     Returns
     -------
@@ -219,6 +244,9 @@ def roc_auc(
         Unavailable with fewer than `FEWEST` comparable images of a class, or with one patient in a class.
     """
     patients = np.unique(np.asarray(patients), return_inverse=True)[1]
+    refitted = folds is not None and len(np.unique(folds)) > 1
+    if refitted:
+        strata = crossed(folds) if strata is None else crossed(strata, folds)
     counts: list[tuple[int, int]] = []
     values, moved, used = [], np.zeros(len(is_positive)), np.zeros(len(is_positive), bool)
     most_strata = 1
@@ -227,7 +255,7 @@ def roc_auc(
         kept = np.ones(len(one), bool) if own is None else holding_two_classes(is_positive, own)
         counts.append((int(is_positive[kept].sum()), int((~is_positive[kept]).sum())))
         if min(counts[-1]) < FEWEST:
-            return too_few(*counts[-1], "images" if strata is None else "comparable images")
+            return too_few(*counts[-1], "images" if kept.all() else "comparable images")
         area, change = influence(one[kept], is_positive[kept], None if own is None else own[kept])
         values.append(area)
         moved[kept] += change / len(scores)
@@ -244,23 +272,24 @@ def roc_auc(
     variances = [float(share * (one**2).sum()) for share, one in zip(freed, sums, strict=True)]
     # Of patients with images of both classes.
     covariance = max(2 * float(sums[0] @ sums[1]), -0.9 * sum(variances))
-    low, high = _effective_interval(float(np.mean(values)), variances, covariance, people)
+    low, high = _effective_interval(float(np.mean(values)), [*variances, covariance], people, refitted)
     return Metric(float(np.mean(values)), low, high, n_positive, n_negative, n_patients=len(set(patients[used])))
 
 
-def _effective_interval(
-    value: float, variances: list[float], covariance: float, people: list[int]
-) -> tuple[float, float]:
+def _effective_interval(value: float, parts: list[float], people: list[int], refitted: bool) -> tuple[float, float]:
     """Return Newcombe's interval for as many independent patients as have a variance."""
     from scipy.optimize import brentq
     from scipy.stats import t
 
-    total = sum(variances) + covariance
-    if total < WIDTH**2 or not WIDTH < value < 1 - WIDTH:
-        return newcombe_interval(min(max(round(value, 9), 0.0), 1.0), *people)
+    variances, total = parts[:2], sum(parts)
+    if not WIDTH < value < 1 - WIDTH:
+        return newcombe_interval(float(round(value)), *people, refitted=refitted)
+    if total < WIDTH**2:
+        # Constant scores, which no fit can change.
+        return newcombe_interval(value, *people)
     # Welch's degrees of freedom.
-    parts = sum(part**2 / (count - 1) for part, count in zip(variances, people, strict=True))
-    freedom = max(sum(variances) ** 2 / parts, 1.0)
+    squares = sum(part**2 / (count - 1) for part, count in zip(variances, people, strict=True))
+    freedom = max(sum(variances) ** 2 / squares, 1.0)
 
     def excess(log_share: float) -> float:
         return exponential_variance(value, *(count * np.exp(log_share) for count in people)) - total
@@ -273,7 +302,7 @@ def _effective_interval(
     else:
         share = float(np.exp(brentq(excess, *bounds)))
     quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
-    return newcombe_interval(value, *(count * share for count in people), quantile)
+    return newcombe_interval(value, *(count * share for count in people), quantile, refitted)
 
 
 def roc_band(
