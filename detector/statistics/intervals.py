@@ -103,7 +103,7 @@ def proportion(hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray |
     n_positive = len(hits) if is_positive is None else int(np.sum(is_positive))
     size, count = effective_size(hits, patients)
     z = float(norm.ppf((1 + LEVEL) / 2))
-    if 1 < count < len(hits):
+    if 1 < count < len(hits) and size != count:
         z = float(t.ppf((1 + LEVEL) / 2, count - 1))
     value = float(hits.mean())
     return Metric(value, *wilson(value, size, z), n_positive, len(hits) - n_positive, n_patients=count)

@@ -113,13 +113,16 @@ def calibration_in_the_large(probabilities: np.ndarray, is_positive: np.ndarray,
 
     x, positive = logits(probabilities), weights @ is_positive.astype(float)
     total = weights.sum(axis=1)
-    # What is expected rises with the intercept: halving an interval cannot miss, nor overshoot.
-    low, high = np.full(len(weights), -x.max() - 40.0), np.full(len(weights), 40.0 - x.min())
-    for _ in range(45):
-        middle = (low + high) / 2
-        expected = np.einsum("dn,dn->d", weights, expit(middle[:, None] + x))
-        low, high = np.where(expected < positive, middle, low), np.where(expected < positive, high, middle)
-    found = (low + high) / 2
+    # Every draw's answer is near that of all images.
+    whole = calibration_in_the_large(probabilities, is_positive, np.ones((1, len(x))))[0] if len(weights) > 1 else 0.0
+    found = np.full(len(weights), whole if np.isfinite(whole) else 0.0)
+    for _ in range(2 * STEPS):
+        expected = expit(found[:, None] + x)
+        wrong = positive - np.einsum("dn,dn->d", weights, expected)
+        curvature = np.einsum("dn,dn->d", weights, expected * (1.0 - expected))
+        found = found + np.clip(wrong / np.maximum(curvature, 1e-12), -1, 1)
+        if np.abs(wrong[(positive > 0) & (positive < total)]).max(initial=0.0) < 1e-8 * max(1.0, total.max()):
+            break
     return np.where(positive <= 0, -np.inf, np.where(positive >= total, np.inf, found))
 
 
@@ -143,7 +146,21 @@ def calibration_slope(probabilities: np.ndarray, is_positive: np.ndarray, weight
         Infinite where the probabilities separate the classes, ties at the boundary included; nan where they are equal.
     """
     x = logits(probabilities)
-    intercept, slope = np.zeros(len(weights)), np.zeros(len(weights))
+    start = np.zeros(2)
+    if len(weights) > 1:
+        # Every draw's answer is near that of all images.
+        start = _recalibration(x, is_positive, np.ones((1, len(x))), start)[:, 0]
+    slope = _recalibration(x, is_positive, weights, start if np.isfinite(start).all() else np.zeros(2))[1]
+    drawn = weights > 0
+    low_p, low_n = (np.where(drawn & side, x, np.inf).min(axis=1) for side in (is_positive, ~is_positive))
+    high_p, high_n = (np.where(drawn & side, x, -np.inf).max(axis=1) for side in (is_positive, ~is_positive))
+    found = np.where(low_p >= high_n - TIED, np.inf, np.where(low_n >= high_p - TIED, -np.inf, slope))
+    return np.where(np.maximum(high_p, high_n) - np.minimum(low_p, low_n) <= TIED, np.nan, found)
+
+
+def _recalibration(x: np.ndarray, is_positive: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return intercept and slope of a logistic regression on logits, shape (2, draws), by Newton's method."""
+    intercept, slope = np.full(len(weights), start[0]), np.full(len(weights), start[1])
     for _ in range(STEPS):
         expected = 1.0 / (1.0 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * x, -30, 30)))
         wrong, curvature = weights * (is_positive - expected), weights * expected * (1.0 - expected)
@@ -155,11 +172,7 @@ def calibration_slope(probabilities: np.ndarray, is_positive: np.ndarray, weight
         slope = slope + np.clip((a * h - b * g) / determinant, -5, 5)
         if np.abs(np.stack([g, h])).max() < 1e-8 * max(1.0, weights.sum(axis=1).max()):
             break
-    drawn = weights > 0
-    low_p, low_n = (np.where(drawn & side, x, np.inf).min(axis=1) for side in (is_positive, ~is_positive))
-    high_p, high_n = (np.where(drawn & side, x, -np.inf).max(axis=1) for side in (is_positive, ~is_positive))
-    found = np.where(low_p >= high_n - TIED, np.inf, np.where(low_n >= high_p - TIED, -np.inf, slope))
-    return np.where(np.maximum(high_p, high_n) - np.minimum(low_p, low_n) <= TIED, np.nan, found)
+    return np.stack([intercept, slope])
 
 
 def of_probabilities(

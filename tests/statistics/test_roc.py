@@ -1,0 +1,158 @@
+"""Areas under the ROC curve: by hand, as published, as other libraries compute them, and covering what they should."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+from statistics_helpers import SETS, at_least, of_patients
+
+from detector.statistics import roc
+from detector.statistics.strata import crossed
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=12), st.lists(st.integers(0, 5), min_size=2, max_size=12))
+def test_auc_counts_pairs(positive, negative):
+    pairs = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
+    assert roc.auc(np.array(positive, float), np.array(negative, float)) == pytest.approx(np.mean(pairs))
+
+
+# Newcombe's interval
+
+
+def test_the_variance_is_that_published_for_hanleys_and_mcneils_images():
+    """Radiology 143 (1982), page 32: area 0.893, 51 abnormal and 58 normal images, standard error 0.032."""
+    assert np.sqrt(roc.exponential_variance(0.893, 51, 58)) == pytest.approx(0.032, abs=0.001)
+
+
+@pytest.mark.parametrize(("value", "positives", "negatives"), [(1.0, 10, 10), (0.5, 20, 20), (0.8, 30, 7)])
+def test_newcombes_interval_surrounds_and_mirrors(value, positives, negatives):
+    low, high = roc.newcombe_interval(value, positives, negatives)
+    assert low < value <= high <= 1.0
+    mirrored = roc.newcombe_interval(1 - value, positives, negatives)[::-1]
+    assert (low, high) == pytest.approx([1 - bound for bound in mirrored], abs=1e-6)
+
+
+def test_newcombes_equation_holds_at_its_bounds():
+    """At a bound the square of the distance is z² times the variance of the exponential model there."""
+    for value, m, n in ((0.9, 14, 18), (1.0, 14, 18), (0.7, 5, 60)):
+        for bound in roc.newcombe_interval(value, m, n):
+            if 0 < bound < 1:
+                mean = (m + n) / 2 - 1
+                spread = 1 + mean * ((1 - bound) / (2 - bound) + bound / (1 + bound))
+                variance = bound * (1 - bound) * spread / (m * n)
+                assert (value - bound) ** 2 == pytest.approx(1.959964**2 * variance, rel=1e-4)
+
+
+# Strata, folds, patients
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 999), st.integers(1, 4))
+def test_areas_within_strata_are_van_elterens(seed, count):
+    from sklearn.metrics import roc_auc_score
+
+    generator = np.random.default_rng(seed)
+    scores, truth = generator.integers(0, 6, 60).astype(float), generator.random(60) < 0.4
+    strata = generator.integers(0, count, 60).astype(str)
+    won = total = 0.0
+    for name in set(strata):
+        rows = strata == name
+        p, q = truth[rows].sum(), (~truth[rows]).sum()
+        if p and q:
+            share = p * q / (p + q + 1)
+            won, total = won + share * roc_auc_score(truth[rows], scores[rows]), total + share
+    found = roc.weighted_auc(scores, truth, np.ones((1, 60)), strata)[0]
+    assert (np.isnan(found) and not total) or found == pytest.approx(won / total)
+    area, influence = roc.influence(scores, truth, strata) if total and _both(truth, strata) else (found, np.zeros(1))
+    assert (np.isnan(found) and np.isnan(area)) or area == pytest.approx(found)
+    assert influence.sum() == pytest.approx(0)
+
+
+def _both(truth, strata):
+    return all(0 < truth[strata == name].mean() < 1 for name in set(strata))
+
+
+def test_the_variance_is_delongs_where_each_patient_has_an_image():
+    """Placements' variances by class, over their counts: DeLong, DeLong and Clarke-Pearson, equation 5."""
+    generator = np.random.default_rng(4)
+    truth = np.arange(70) < 30
+    scores = generator.normal(size=70) + truth
+    _, influence = roc.influence(scores, truth)
+    wins = (scores[truth][:, None] > scores[~truth]).astype(float)
+    expected = wins.mean(1).var(ddof=1) / 30 + wins.mean(0).var(ddof=1) / 40
+    found = 30 / 29 * (influence[truth] ** 2).sum() + 40 / 39 * (influence[~truth] ** 2).sum()
+    assert found == pytest.approx(expected)
+
+
+def test_a_shift_between_sites_does_not_count_within_them():
+    generator = np.random.default_rng(0)
+    truth = generator.random(300) < 0.5
+    site = np.where(generator.random(300) < np.where(truth, 0.8, 0.2), "a", "b")
+    scores = (generator.normal(0, 1, 300) + 5.0 * (site == "a"))[None]
+    people = np.arange(300)
+    assert roc.roc_auc(scores, truth, people).value > 0.75
+    within = roc.roc_auc(scores, truth, people, crossed(site))
+    assert within.ci_low < 0.5 < within.ci_high
+    apart = roc.roc_auc(scores, truth, people, crossed(np.where(truth, "a", "b")))
+    assert apart.reason == "0 v 0 comparable images; 10 v 10 are needed"
+    unknown = roc.roc_auc(scores, truth, people, crossed(np.full(300, "")))
+    assert not unknown.available, "images of unknown site are not comparable with each other"
+
+
+def test_scores_of_two_models_are_not_compared():
+    """Each fold's model has an offset of its own: pooled, the classes seem to be separated worse than they are."""
+    truth, folds = np.arange(80) % 2 == 0, np.repeat(np.arange(4), 20)
+    scores = truth + 10.0 * folds
+    assert roc.roc_auc(scores[None], truth, np.arange(80), folds=folds).value == 1.0
+    assert roc.roc_auc(scores[None], truth, np.arange(80)).value < 0.7
+
+
+def test_a_perfect_area_is_not_certain():
+    scores, truth = np.arange(40.0)[None], np.arange(40) > 19
+    area = roc.roc_auc(scores, truth, np.arange(40))
+    assert area.value == area.ci_high == 1.0
+    assert 0.75 < area.ci_low < 0.95
+    pairs = roc.roc_auc(scores, truth, np.arange(40) // 2)
+    assert pairs.ci_low < area.ci_low, "half as many patients show less"
+    assert (pairs.n_patients, area.n_patients) == (20, 40)
+
+
+def test_what_cannot_be_estimated_says_why():
+    scores, truth = np.arange(40.0)[None], np.arange(40) > 30
+    assert roc.roc_auc(scores, truth, np.arange(40)).reason == "9 v 31 images; 10 v 10 are needed"
+    one = roc.roc_auc(scores, np.arange(40) > 19, np.where(np.arange(40) > 19, 0, np.arange(40) + 1))
+    assert one.reason == "all images of a class are of one patient"
+
+
+# Coverage
+
+
+@pytest.mark.parametrize("images", [1, 3, 10])
+@pytest.mark.parametrize("area", [0.5, 0.76, 0.9])
+def test_intervals_are_over_patients(images, area):
+    """Two normals whose area is known; images of a patient correlate with 0.6."""
+    generator, covered, shift = np.random.default_rng([images, round(100 * area)]), 0, np.sqrt(2) * norm.ppf(area)
+    for _ in range(SETS):
+        noise, who = of_patients(generator, 60, images)
+        truth = who < 30
+        found = roc.roc_auc((noise + shift * truth)[None], truth, who)
+        covered += found.ci_low <= area <= found.ci_high
+    assert at_least(SETS) - 0.01 <= covered / SETS <= 0.995
+
+
+def test_the_roc_band_surrounds_the_curve_and_is_over_patients():
+    from sklearn.metrics import roc_curve
+
+    noise, who = of_patients(np.random.default_rng(0), 60, 5)
+    truth = who < 30
+    scores = noise + 1.0 * truth
+    grid, low, high = roc.roc_band(scores, truth, who, 0)
+    false_rate, true_rate, _ = roc_curve(truth, scores)
+    inside = true_rate[np.searchsorted(false_rate, grid, side="right") - 1]
+    assert (low <= high).all() and ((low <= inside + 0.01) & (inside <= high + 0.01)).mean() > 0.95
+    _, narrow, wide = roc.roc_band(scores, truth, np.arange(len(who)), 0)
+    assert np.mean(wide - narrow) < 0.7 * np.mean(high - low)

@@ -1,0 +1,81 @@
+"""Splits and folds: no patient on both sides, every class on each, no partition twice."""
+
+from __future__ import annotations
+
+import numpy as np
+from conftest import refusal
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from detector import InputError
+from detector.statistics import split
+
+
+@st.composite
+def labelled_patients(draw):
+    n = draw(st.integers(6, 60))
+    classes_ = draw(st.integers(2, 4))
+    labels = draw(st.lists(st.integers(0, classes_ - 1), min_size=n, max_size=n))
+    patients = draw(st.lists(st.integers(0, n), min_size=n, max_size=n))
+    return np.array(labels), np.array([f"p{p}" for p in patients]), [f"c{i}" for i in range(classes_)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(labelled_patients(), st.floats(0.05, 0.6), st.integers(0, 99))
+def test_no_patient_is_on_both_sides_and_every_class_is(case, size, seed):
+    labels, patients, names = case
+    try:
+        train, held_out = split.by_patient(labels, patients, names, size, seed)
+    except InputError as error:
+        assert "class" in str(error) or "leaves no" in str(error)
+        return
+    assert sorted([*train, *held_out]) == list(range(len(labels)))
+    assert not set(patients[train]) & set(patients[held_out])
+    assert set(labels[train]) == set(labels[held_out]) == set(range(len(names)))
+    again = split.by_patient(labels, patients, names, size, seed)
+    assert np.array_equal(again[1], held_out)
+
+
+@settings(max_examples=60, deadline=None)
+@given(labelled_patients(), st.integers(2, 5), st.integers(0, 9))
+def test_folds_hold_every_image_out_once(case, count, seed):
+    labels, patients, names = case
+    try:
+        plan = split.draw_folds(labels, patients, names, count, 2, seed)
+    except InputError:
+        assume(False)
+    for repeat in range(2):
+        chosen = [(train, held_out) for one, _, train, held_out in plan if one == repeat]
+        assert sorted(np.concatenate([held_out for _, held_out in chosen])) == list(range(len(labels)))
+        for fold, (train, held_out) in enumerate(chosen):
+            assert not set(patients[train]) & set(patients[held_out])
+            assert set(np.flatnonzero(plan.folds[repeat] == fold)) == set(held_out)
+
+
+def test_no_partition_is_drawn_twice():
+    """Seeds 42 and 43 share none in twenty repeats each, and no fit has the seed of another."""
+    labels, patients = np.arange(60) % 2, np.arange(60).astype(str)
+    plans = [split.draw_folds(labels, patients, ["covid", "normal"], 5, 20, seed) for seed in (42, 43)]
+    partitions = {frozenset(frozenset(held_out) for _, held_out in sides) for plan in plans for sides in plan.repeats}
+    assert len(partitions) == 40
+    seeds = {plan.seed_of(repeat, fold) for plan in plans for repeat, fold, _, _ in plan}
+    assert len(seeds) == sum(map(len, plans)) == 200
+
+
+def test_the_share_held_out_is_near_the_one_asked_for():
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [72, 90])
+    patients = np.where(labels == 0, generator.integers(0, 46, 162), 100 + np.arange(162)).astype(str)
+    for seed in range(20):
+        _, held_out = split.by_patient(labels, patients, ["covid", "normal"], 0.2, seed)
+        assert abs((labels[held_out] == 0).sum() - 14.4) <= 2
+        assert abs((labels[held_out] == 1).sum() - 18) <= 1
+
+
+def test_splits_that_cannot_be():
+    with refusal("class covid has images of one patient only"):
+        split.by_patient(np.array([0, 0, 1, 1]), np.array(["a", "a", "b", "c"]), ["covid", "normal"], 0.2, 0)
+    with refusal("too few to hold out"):
+        split.by_image(np.array([0, 1, 1, 1, 1]), ["covid", "normal"], 0.2, 0)
+    with refusal("class covid has 1 patient, too few for 5 folds"):
+        split.folds(np.array([0, 1, 1]), np.array(["a", "b", "c"]), ["covid", "normal"], 5, 0)
