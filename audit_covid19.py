@@ -64,7 +64,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     columns = [name.strip() for name in (options.clinical_columns or "").split(",") if name.strip()]
-    positive = options.positive_class
     log = Log(options.quiet)
 
     from detector.audit import image_sets
@@ -83,8 +82,9 @@ def main(arguments: list[str] | None) -> int:
     recipe = recipe_from(options)
     outputs = Outputs(options.output_dir, options.report)
     outputs.require_writable()
-    sets = image_sets.load_image_sets(options.dataset, options.controls, options.external, positive)
+    sets = image_sets.load_image_sets(options.dataset, options.controls, options.external, options.positive_class)
     positive = class_named(sets.dataset.classes, positive, options.dataset)
+    positive = sets.positive
     clinical.fit(columns, [sets.dataset.images[row].row for row in sets.own])
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}
     saved = read_model(options.model, recipe) if options.external else None

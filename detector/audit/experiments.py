@@ -23,6 +23,7 @@ from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.statistics.evaluation import predict
 from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric
+from detector.statistics.split import TooFewPatientsError
 
 FULL, MASKED_OUT, MASKED_REGION = "full_image", "lungs_masked_out", "masked_region"
 LUNGS_ALONE, LUNG_MASK = "lungs_only", "lung_mask"
@@ -197,7 +198,10 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
     """
     results = []
     for one in progress(experiments, len(experiments), "experiments", quiet, "experiment"):
-        found = one.run(audit)
+        try:
+            found = one.run(audit)
+        except TooFewPatientsError as error:
+            found = Finding(Metric.unavailable(str(error)))
         if found is not None:
             results.append(Result(one.id, one.title, one.group, one.question, found.metric, found.notes))
     return results

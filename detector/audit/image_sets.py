@@ -29,12 +29,15 @@ class ImageSets:
         Which images are what.
     external : dict of str to ndarray of int
         By the folder that was given.
+    positive : str
+        The positive class, as its folder spells it.
     """
 
     dataset: Dataset
     own: np.ndarray
     controls: np.ndarray
     external: dict[str, np.ndarray]
+    positive: str
 
 
 def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path], positive: str) -> ImageSets:
@@ -79,4 +82,4 @@ def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path
     bounds = np.cumsum([0, *map(len, parts)])
     rows = [np.arange(start, stop) for start, stop in pairwise(bounds)]
     everything = Dataset([image for part in parts for image in part], own.classes, notes)
-    return ImageSets(everything, rows[0], rows[1], dict(zip(elsewhere, rows[2:], strict=True)))
+    return ImageSets(everything, rows[0], rows[1], dict(zip(elsewhere, rows[2:], strict=True)), positive)

@@ -272,8 +272,9 @@ def roc_auc(
     variances = [float(share * (one**2).sum()) for share, one in zip(freed, sums, strict=True)]
     # Of patients with images of both classes.
     covariance = max(2 * float(sums[0] @ sums[1]), -0.9 * sum(variances))
-    low, high = _effective_interval(float(np.mean(values)), [*variances, covariance], people, refitted)
-    return Metric(float(np.mean(values)), low, high, n_positive, n_negative, n_patients=len(set(patients[used])))
+    value = round(float(np.mean(values)), 12)  # a constant has exactly 0.5
+    low, high = _effective_interval(value, [*variances, covariance], people, refitted)
+    return Metric(value, low, high, n_positive, n_negative, n_patients=len(set(patients[used])))
 
 
 def _effective_interval(value: float, parts: list[float], people: list[int], refitted: bool) -> tuple[float, float]:

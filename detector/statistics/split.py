@@ -13,6 +13,10 @@ ATTEMPTS = 20  # at folds that all have every class; uneven patients can leave o
 Split = tuple[np.ndarray, np.ndarray]  # indices of training and of held-out images, sorted
 
 
+class TooFewPatientsError(InputError):
+    """A class has too few patients for the folds that were asked for."""
+
+
 @dataclass(frozen=True)
 class FoldPlan:
     """The folds of a repeated cross-validation: drawn once for a run, and passed on.
@@ -183,7 +187,7 @@ def folds(
 
     Raises
     ------
-    InputError
+    TooFewPatientsError
         If a class has fewer patients than there are folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
@@ -191,7 +195,7 @@ def folds(
     for index, name in enumerate(classes):
         known = len(set(patients[labels == index]))
         if known < count:
-            raise InputError(
+            raise TooFewPatientsError(
                 f"class {name} has {known} patient{'' if known == 1 else 's'}, too few for {count} folds; use fewer "
                 "folds or add patients"
             )
@@ -202,7 +206,9 @@ def folds(
         chosen = list(StratifiedGroupKFold(count, shuffle=True, random_state=state).split(labels, labels, patients))
         if all(set(labels[held_out]) == everyone == set(labels[train]) for train, held_out in chosen):
             return chosen
-    raise InputError(f"no {count} folds could be drawn that all have every class, patients kept whole; use fewer folds")
+    raise TooFewPatientsError(
+        f"no {count} folds could be drawn that all have every class, patients kept whole; use fewer folds"
+    )
 
 
 def describe_patients(known: int, images: int, patients: int) -> str:

@@ -1,0 +1,141 @@
+"""The rules: a shortcut where it is a shortcut, the lungs where it is the lungs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.audit import conclusion, experiments
+from detector.audit.conclusion import Evidence, conclude
+from detector.statistics.metric import Metric, too_few
+
+SHORT = {
+    "trained": experiments.FULL,
+    "without": experiments.MASKED_OUT,
+    "only": experiments.LUNGS_ALONE,
+    "files": experiments.FILES,
+    "sites": experiments.CONTROLS_V_OTHERS,
+    "disease": experiments.SAME_SITE,
+    "disease_only": experiments.SAME_SITE_LUNGS,
+    "permuted": experiments.PERMUTED,
+    "region": experiments.MASKED_REGION,
+    "mask": experiments.LUNG_MASK,
+    "alike": experiments.ALIKE,
+    "border": experiments.BORDER,
+    "metadata": experiments.METADATA,
+    "age": experiments.AGE,
+    "view": experiments.VIEW,
+}
+TITLES = {one.id: (one.title, one.group) for one in experiments.EXPERIMENTS}
+
+
+def area(value: float, half: float = 0.05) -> Metric:
+    return Metric(value, max(0.0, value - half), min(1.0, value + half), 50, 50)
+
+
+def evidence(called=None, shared_sites=False, **values):
+    results = [
+        experiments.Result(SHORT[name], *TITLES[SHORT[name]], "", one if isinstance(one, Metric) else area(one))
+        for name, one in values.items()
+    ]
+    return Evidence(results, called, "covid", shared_sites)
+
+
+def test_the_tutorials_data_is_its_site():
+    """The metrics measured on the whole data set, in DESIGN.md."""
+    found = evidence(
+        called=Metric(1.0, 0.9, 1.0, 0, 38),
+        **{"trained": 0.999, "without": 0.992, "only": 0.99, "sites": 0.997, "disease": 0.68, "disease_only": 0.48},
+        permuted=0.5,
+    )
+    judged = conclude(found)
+    assert judged.code == conclusion.SHORTCUT
+    assert judged.message == "This model recognises site, not the disease."
+    text = str(judged)
+    assert "0.99 is left with the lungs masked out" in text
+    assert "38 of 38 radiographs of other findings from the same site are predicted covid" in text
+    assert "falls to 0.68" in text
+    assert {experiments.SAME_SITE, experiments.MASKED_OUT} <= set(judged.carried_by)
+
+
+@pytest.mark.parametrize(
+    ("values", "called", "code"),
+    [
+        ({"trained": 0.93, "without": 0.49, "only": 0.91, "files": 0.55, "permuted": 0.48}, None, "lungs"),
+        ({"trained": 0.99, "without": 0.95, "only": 0.95, "files": 0.55, "permuted": 0.5}, None, "shortcut"),
+        ({"trained": 0.95, "without": 0.6, "only": 0.9, "permuted": 0.5}, Metric(0.8, 0.64, 0.9, 0, 38), "shortcut"),
+        ({"trained": 0.95, "without": 0.6, "only": 0.9, "permuted": 0.5}, Metric(0.1, 0.05, 0.3, 0, 38), "lungs"),
+        ({"trained": 0.95, "without": 0.6, "only": 0.6, "permuted": 0.5}, None, "inconclusive"),
+        ({"trained": 0.52, "without": 0.5, "only": 0.5, "permuted": 0.5}, None, "no_signal"),
+        ({"trained": 0.99, "without": 0.5, "only": 0.9, "permuted": 0.7}, None, "leakage_suspected"),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "border": 0.58, "permuted": 0.5}, None, "lungs"),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "border": 0.62, "permuted": 0.5}, None, "mixed"),
+        ({"trained": 0.93, "without": 0.62, "only": 0.91, "border": 0.5, "permuted": 0.5}, None, "mixed"),
+        ({"trained": 0.93, "without": 0.52, "only": 0.91, "age": 0.7, "permuted": 0.5}, None, "mixed"),
+        ({"trained": 0.93, "without": 0.62, "only": 0.52, "view": 0.9, "permuted": 0.5}, None, "shortcut"),
+        ({"trained": 0.93, "files": 0.9, "without": 0.5, "only": 0.9, "permuted": 0.5}, None, "lungs"),
+        ({"trained": 0.93, "permuted": 0.5}, None, "inconclusive"),
+        ({"trained": 0.93, "without": 0.69, "region": 0.66, "only": 0.9, "permuted": 0.5}, None, "lungs"),
+        ({"trained": 0.93, "without": 0.9, "region": 0.66, "only": 0.9, "permuted": 0.5}, None, "shortcut"),
+        ({"trained": 1.0, "without": 0.78, "region": 0.53, "mask": 0.93, "only": 1.0}, None, "inconclusive"),
+        # Baselines come before "more images", whatever the model itself learnt.
+        ({"trained": 0.52, "border": 0.9, "permuted": 0.5}, None, "shortcut"),
+        ({"trained": 0.52, "metadata": 0.99, "permuted": 0.5}, None, "shortcut"),
+        ({"trained": 0.52, "files": 0.9, "permuted": 0.5}, None, "shortcut"),
+        ({"trained": 0.3, "permuted": 0.5}, None, "no_signal"),
+        ({"trained": too_few(9, 9, "images")}, None, "inconclusive"),
+        ({"trained": too_few(9, 30, "images"), "view": 0.9}, None, "shortcut"),
+    ],
+)
+def test_conclusions(values, called, code):
+    judged = conclude(evidence(called=called, **values))
+    assert judged.code == code
+    assert judged.reasons and judged.message.endswith(".")
+    assert set(judged.as_json()) == {"code", "message", "reasons", "carried_by"}
+
+
+def test_worse_than_chance_asks_for_the_labels():
+    assert "labels are swapped" in conclude(evidence(trained=0.3, permuted=0.5)).message
+
+
+def test_the_reasons_of_mixed_say_what_predicts_beside_the_lungs():
+    found = evidence(trained=0.95, without=0.5, only=0.9, region=0.7, alike=0.8, border=0.9, age=0.7, permuted=0.5)
+    text = str(conclude(found))
+    assert "Of ROC AUC 0.95, 0.90 is left in the lungs alone" in text
+    for words in ("image border: ROC AUC 0.90", "age: ROC AUC 0.70", "border-adjusted: ROC AUC 0.80"):
+        assert words in text
+
+
+def test_inconclusive_says_what_is_known_and_what_is_missing():
+    """120 v 120 images of one site: controls of the same site, which these are, would add nothing."""
+    values = {"trained": 0.80, "without": 0.67, "only": 0.77, "border": 0.61, "region": 0.66, "mask": 0.7}
+    values = {name: area(value, 0.07) for name, value in values.items()}
+    judged = conclude(evidence(shared_sites=True, metadata=0.5, **values))
+    assert judged.code == conclusion.INCONCLUSIVE
+    assert "--controls" not in judged.message and "Both classes come from the same sites" in judged.message
+    assert "a second hospital (--external)" in judged.message and "sharper lung masks" in judged.message
+    assert "more images" not in judged.message
+    assert judged.reasons == ["ROC AUC: full image 0.80, lungs only 0.77, lungs masked out 0.67, image border 0.61"]
+    assert "--controls" in conclude(evidence(**values)).message
+    wide = {name: area(one.value, 0.15) for name, one in values.items()}
+    assert "more images" in conclude(evidence(shared_sites=True, **wide)).message
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: st.floats(0.3, 1.0) for name in ("trained", "without", "only", "border", "metadata", "age", "view")}
+    )
+)
+def test_where_something_without_lungs_predicts_neither_the_lungs_nor_more_images_are_the_answer(values):
+    judged = conclude(evidence(**values, permuted=0.5))
+    foreign = ("border", "metadata", "age", "view")
+    predicts = max(values[name] for name in foreign) - 0.05 > conclusion.PREDICTS
+    if values["without"] - 0.05 > conclusion.PREDICTS and values["trained"] - 0.05 > conclusion.CHANCE:
+        assert judged.code != conclusion.LUNGS
+    if predicts:
+        assert judged.code in (conclusion.SHORTCUT, conclusion.MIXED)
+    # What bench-audit rests on: once such a baseline predicts, nothing that comes after it takes the accusation back.
+    first = conclude(evidence(**{name: values[name] for name in ("trained", *foreign)}))
+    if predicts:
+        assert first.code == conclusion.SHORTCUT

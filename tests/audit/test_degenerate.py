@@ -1,0 +1,136 @@
+"""Data sets at the edge: no nan, no inf and no interval of a point in anything that is printed or written."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of
+
+from detector.audit import checks, experiments, metrics, subgroups, validity
+from detector.audit.conclusion import Evidence, conclude
+from detector.audit.shortcut_risk import shortcut_risks
+from detector.reports import audit_outputs, html_report, plots, run_record
+from detector.reports.audit_outputs import AuditResult
+from detector.reports.audit_report import audit_page
+from detector.statistics.evaluation import Predictions, evaluate, predict
+from detector.training.evaluation_result import Outcome
+
+CASES = {
+    "noise": Case(),
+    "1 v 30": Case((1, 30)),
+    "9 v 30": Case((9, 30)),
+    "10 v 10": Case((10, 10)),
+    "constant": Case(constant=True),
+    "separated": Case(signal=9.0, masked=9.0),
+    "one patient a class": Case((20, 20), images=20),
+    "two patients a class": Case((20, 20), images=10),
+    "five patients a class": Case((50, 50), images=10, signal=1.0),
+    "sites are classes": Case(site=lambda positive, number: "ab"[positive]),
+    "a site an image": Case(site=lambda positive, number: f"{positive}{number}"),
+    "unknown sites": Case(site=lambda positive, number: ""),
+    "equal ages": Case(row=lambda positive, number: {"age": "50", "sex": "F", "view": "AP"}),
+    "ages are classes": Case(row=lambda positive, number: {"age": str(20 + 60 * positive), "view": "PA"}),
+    "ages that are none": Case(row=lambda positive, number: {"age": ["nan", "inf", "1e400", ""][number % 4]}),
+}
+SCORES = {
+    "of the case": lambda truth, generator: 1 / (1 + np.exp(-generator.normal(size=len(truth)) - truth)),
+    "equal": lambda truth, generator: np.full(len(truth), 0.5),
+    "certain and right": lambda truth, generator: truth.astype(float),
+    "certain and wrong": lambda truth, generator: 1.0 - truth,
+    "all positive": lambda truth, generator: np.full(len(truth), 1.0),
+}
+
+
+def require_clean(text: str) -> None:
+    assert not re.search(r"(?i)(?<![a-z])(nan|-?inf(inity)?)(?![a-z])", text), text
+    for low, high in re.findall(r"(-?\d+\.\d+)\s?(?:-|–|to)\s?(-?\d+\.\d+)", text):
+        assert low != high, f"an interval of a point: {low}-{high}"
+
+
+def metrics_in(value):
+    """Yield every metric of a JSON file."""
+    if isinstance(value, dict):
+        if "ci_low" in value:
+            yield value
+        for one in value.values():
+            yield from metrics_in(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from metrics_in(one)
+
+
+def require_clean_json(data: bytes) -> list[dict]:
+    found = list(metrics_in(json.loads(data, parse_constant=lambda name: pytest.fail(f"{name} in a JSON file"))))
+    for one in found:
+        assert None in (one["ci_low"], one["ci_high"]) or one["ci_low"] < one["ci_high"]
+        assert isinstance(one["value"], float)
+    return found
+
+
+def run_of(case: Case, scores) -> tuple[checks.Run, list[subgroups.Subgroup]]:
+    """A run that ended with some scores, judged on all images of a case."""
+    extractor = extractor_of(case)
+    labels, everything = extractor.dataset.labels, np.arange(len(extractor.properties))
+    positive = scores(labels == 0, np.random.default_rng(0))
+    said = np.stack([positive, 1 - positive], axis=1)
+    predictions = Predictions.of_one_model(labels, extractor.patients, said, predict(said, 0))
+    outcome = Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
+    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0, True, 0.05))
+    run = checks.Run(extractor, outcome, found, RidgeRecipe(), 0, extractor.patients, 0)
+    return run, subgroups.subgroups(extractor, outcome, 0)
+
+
+@pytest.mark.parametrize("scores", SCORES.values(), ids=SCORES)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_training_run(case, scores):
+    run, table = run_of(case, scores)
+    found = validity.run_checks(run)
+    everything = {**run.outcome.evaluation.metrics(), **run.metrics}
+    lines = run_record.lines(run.outcome.evaluation, run.outcome.predictions.labels, run.outcome.predicted[0])
+    lines += [str(one) for one in (*everything.values(), *table, *found)] + [one.short for one in everything.values()]
+    require_clean("\n".join(lines))
+    data = run_record.as_json({"metrics": everything, "subgroups": table, "checks": found})
+    require_clean_json(data)
+    assert len(found) == len(validity.CHECKS) and {one.status for one in found} <= {"pass", "warn", "not_assessed"}
+    if case.counts[0] < 10:
+        assert not run.outcome.evaluation.roc_auc.available
+    for one in json.loads(data)["checks"]:
+        assert list(one) == ["id", "status", "message", "recommendation"]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if name not in ("1 v 30", "one patient a class", "two patients a class")]
+)
+def test_an_audit(name):
+    case = CASES[name]
+    audit = audit_of(case)
+    results = experiments.run_experiments(audit)
+    risks = shortcut_risks(audit)
+    judged = conclude(Evidence(results, None, "covid", audit.shares_sites()))
+    found = AuditResult(results, [], None, risks, judged)
+    require_clean(
+        "\n".join([*audit_outputs.lines(found, "covid"), *audit_outputs.conclusion_lines(judged), str(judged)])
+    )
+    require_clean_json(run_record.as_json({"experiments": results, "shortcut_risks": risks, "conclusion": judged}))
+    plot = plots.forest(results, judged)
+    page = audit_page(audit, found, plot, {}).decode()
+    text = re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    require_clean(text)
+    assert judged.message in html_unescaped(text)
+
+
+def html_unescaped(text: str) -> str:
+    import html
+
+    return html.unescape(text)
+
+
+def test_the_search_finds_what_it_looks_for():
+    for text in ("nan", "AUC -inf", "0.50 (0.50-0.50)", "infinity"):
+        with pytest.raises(AssertionError):
+            require_clean(text)
+    require_clean("financial information of 0.50 (0.40-0.60) and nanometres")
+    assert html_report is not None

@@ -1,0 +1,173 @@
+"""The audit as a user runs it: a shortcut where it is a shortcut, the lungs where it is the lungs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+from conftest import SHARED, classes, inside, needs, picture, refused, script, tree
+from PIL import Image
+
+from detector.audit import conclusion, experiments
+
+CLONE = SHARED / "covid-chestxray-dataset"
+
+
+def test_what_a_run_sees_for_free(tmp_path):
+    """Two collections, one of large colour images; a copy of a training image under another name and quality."""
+    for i in range(12):
+        picture(tmp_path / "data" / "covid" / f"c{i}.png", i, (400 + i, 300), "RGB")
+        picture(tmp_path / "data" / "normal" / f"person{i}_virus_{i}.jpeg", 100 + i, (256, 256))
+    for i in range(12):
+        with Image.open(tmp_path / "data" / "covid" / f"c{i}.png") as image:
+            image.save(tmp_path / "data" / "covid" / f"twin-of-{i}.jpg", quality=92)
+    few = ("--epochs", 1, "--rotations", 0, "--split", "image")
+    train = ("train_covid19.py", "-d", "data", *few, "--quiet", "--no-report")
+    done = inside(*train, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Validity checks" in done.stdout
+    found = {one["id"]: one for one in json.loads((tmp_path / "covid19.json").read_text())["checks"]}
+    assert found["file_properties"]["status"] == "warn"
+    assert found["duplicates"]["status"] == "warn" and " near duplicates" in found["duplicates"]["message"]
+    assert found["site_and_view"]["status"] == "not_assessed"
+    assert "8 images of 8 patients" in found["test_set_size"]["message"]
+    done = inside(*train, "--folds", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {one["id"]: one for one in json.loads((tmp_path / "covid19.json").read_text())["checks"]}
+    assert "0 exact and 12 near duplicates" in found["duplicates"]["message"]
+
+
+def test_phantoms_are_judged_by_their_lungs(tmp_path):
+    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 22, "--quiet", cwd=tmp_path).returncode == 0
+    done = inside(
+        *(
+            "audit_covid19.py",
+            "-d",
+            "data",
+            "-o",
+            "out",
+            "--repeats",
+            1,
+            "--rotations",
+            0,
+            "--pooling",
+            "global",
+            "--no-report",
+        ),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    written = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert written["conclusion"]["code"] == conclusion.LUNGS, done.stdout
+    values = {one["id"]: one["roc_auc"]["value"] for one in written["experiments"]}
+    assert values[experiments.FULL] > 0.75
+    # Of few films some is left by luck; the conclusion allows half of what lies above chance.
+    assert values[experiments.MASKED_OUT] - 0.5 < conclusion.KEPT * (values[experiments.FULL] - 0.5)
+    with Image.open(tmp_path / "out" / "audit.png") as figure:
+        assert min(figure.size) > 500
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "Report: out/report.html" if (tmp_path / "out" / "report.html").exists() else True
+    assert max(len(line) for line in lines if not line.startswith("[INFO]")) <= 80
+    headings = [line for line in lines if line in experiments.GROUPS]
+    assert headings == [experiments.SIGNAL, experiments.BASELINES, experiments.NEGATIVE]
+    assert any(line.startswith("Conclusion: ") for line in lines)
+    assert written["schema_version"] == 1 and written["created"] and "audit_covid19.py" in written["command"]
+    assert {one["property"] for one in written["shortcut_risks"]} >= {"border", "brightness"}
+
+
+def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
+    from detector.audit.comparison import Audit, Settings
+    from detector.audit.image_sets import load_image_sets
+    from detector.audit.shortcut_risk import shortcut_risks
+    from detector.command_line import Log
+    from detector.training.extraction import open_dataset
+    from detector.training.recipes import ProbeRecipe
+
+    assert script("make_phantom_dataset.py", "-o", "data", "-n", 4, "--quiet", cwd=tmp_path).returncode == 0
+    sets = load_image_sets(tmp_path / "data", None, [], "covid")
+    found = []
+    for passes in (4, 0):
+        recipe = ProbeRecipe()
+        extractor = open_dataset(sets.dataset, Log(True), pooling=recipe.pooling, cache_folder=tmp_path / "cache")
+        audit = Audit(extractor, sets, Settings("covid", recipe, "auto", 2, 1, 42), {})
+        found.append(experiments.run_experiments(audit))
+        shortcut_risks(audit)
+        assert extractor.backbone.computed == passes * len(sets.dataset.images)
+    reasons = {one.id: one.metric.reason for one in found[0]}
+    # Of so few images nothing can be estimated, and every experiment says why.
+    assert all(reasons.values())
+    assert reasons[experiments.AGE] == "known of 0 v 0 images; 10 v 10 are needed"
+    assert found[0] == found[1]
+
+
+def test_an_audit_of_what_is_no_chest_says_so(tmp_path):
+    classes(tmp_path / "data", covid=6, normal=6)
+    done = inside(
+        *("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1, "--no-report"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "lungs were found in" in done.stdout
+    code = json.loads((tmp_path / "audit" / "audit.json").read_text())["conclusion"]["code"]
+    assert code == conclusion.INCONCLUSIVE
+
+
+@needs(CLONE)
+def test_the_real_data_is_judged_by_its_source(tmp_path):
+    """A few of the images, without rotated copies, show what all of them show."""
+    for arguments in (
+        (
+            "build_covid_dataset.py",
+            "-c",
+            CLONE,
+            "-o",
+            "data/covid",
+            "--controls-output",
+            "other",
+            "--one-per-patient",
+            "--limit",
+            24,
+        ),
+        ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", "data/normal", "-s", 24),
+    ):
+        assert inside(*arguments, "--quiet", cwd=tmp_path).returncode == 0
+    train = ("train_covid19.py", "-d", "data", "--rotations", 0, "--quiet", "--no-report")
+    assert inside(*train, cwd=tmp_path).returncode == 0
+    shutil.copytree(tmp_path / "data", tmp_path / "elsewhere")
+    done = inside(
+        *("audit_covid19.py", "-d", "data", "--controls", "other", "--external", "elsewhere", "--rotations", 0),
+        *("--repeats", 1, "--masks", CLONE / "annotations" / "lungVAE-masks"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert written["conclusion"]["code"] == conclusion.SHORTCUT
+    values = {one["id"]: one["roc_auc"]["value"] for one in written["experiments"]}
+    assert values[experiments.FULL] > 0.95
+    assert values[experiments.MASKED_OUT] > 0.85
+    assert values[experiments.CONTROLS_V_OTHERS] > 0.95
+    assert values[experiments.SAME_SITE] < 0.85
+    assert "external:elsewhere" in values
+    assert written["controls_predicted_positive"]["value"] > 0.8
+    with open(tmp_path / "data" / "covid" / "manifest.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 24
+
+
+def test_bad_arguments(tmp_path):
+    classes(tmp_path / "data", covid=2, normal=2)
+    run = lambda *arguments: script("audit_covid19.py", "-d", "data", *arguments, cwd=tmp_path)  # noqa: E731
+    before = set(tree(tmp_path))
+    refused(run("--controls", "nowhere"), "nowhere is not a folder")
+    refused(run("--masks", "nowhere"), "--masks nowhere is not a folder")
+    refused(run("--external", "data"), "--external needs a saved model")
+    refused(run("--positive-class", "sick"), "--positive-class sick")
+    refused(run("--folds", "1"), "--folds")
+    refused(run("-o", "data/covid/covid-000.png"), "is a file")
+    classes(tmp_path / "other", covid=1, tuberculosis=1)
+    refused(run("--external", "other", "-m", "data/covid/covid-000.png"), "model data/covid/covid-000.png is refused")
+    classes(tmp_path / "sick", sick=1, tuberculosis=1)
+    refused(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
+    refused(run("--masks", "data/covid"), "too few for 5 folds", "class covid")
+    assert {name for name in tree(tmp_path) if not name.startswith(("other/", "sick/"))} == before
