@@ -90,7 +90,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     found = []
     for passes in (4, 0):
         recipe = ProbeRecipe()
-        extractor = open_dataset(sets.dataset, Log(True), pooling=recipe.pooling, cache_folder=tmp_path / "cache")
+        extractor = open_dataset(sets.dataset, Log(True), recipe=recipe, cache_folder=tmp_path / "cache")
         audit = Audit(extractor, sets, Settings("covid", recipe, "auto", 2, 1, 42), {})
         found.append(experiments.run_experiments(audit))
         shortcut_risks(audit)
