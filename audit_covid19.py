@@ -73,7 +73,6 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.external import evaluate_external, read_model
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.datasets import clinical
-    from detector.datasets.folders import class_named
     from detector.images.occlusion import find_masks, require_same_shape
     from detector.reports import audit_outputs
     from detector.reports.audit_outputs import AuditResult, Outputs
@@ -83,7 +82,6 @@ def main(arguments: list[str] | None) -> int:
     outputs = Outputs(options.output_dir, options.report)
     outputs.require_writable()
     sets = image_sets.load_image_sets(options.dataset, options.controls, options.external, options.positive_class)
-    positive = class_named(sets.dataset.classes, positive, options.dataset)
     positive = sets.positive
     clinical.fit(columns, [sets.dataset.images[row].row for row in sets.own])
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}

@@ -162,7 +162,7 @@ def test_bad_arguments(tmp_path):
     refused(run("--controls", "nowhere"), "nowhere is not a folder")
     refused(run("--masks", "nowhere"), "--masks nowhere is not a folder")
     refused(run("--external", "data"), "--external needs a saved model")
-    refused(run("--positive-class", "sick"), "--positive-class sick")
+    refused(run("--positive-class", "sick"), "no class sick", "--positive-class")
     refused(run("--folds", "1"), "--folds")
     refused(run("-o", "data/covid/covid-000.png"), "is a file")
     classes(tmp_path / "other", covid=1, tuberculosis=1)

@@ -74,8 +74,8 @@ def known_ages(images: Sequence[Image]) -> Known:
     """Return of which images the patient's age is known, and age and its square, shape (known, 2)."""
     ages = [years(image.row.get("age", "")) for image in images]
     rows = np.array([row for row, age in enumerate(ages) if age is not None], int)
-    years = np.array([age for age in ages if age is not None], float)
-    return rows, np.stack([years, years**2], axis=1)
+    known = np.array([age for age in ages if age is not None], float)
+    return rows, np.stack([known, known**2], axis=1)
 
 
 def _linear(audit: Audit, rows: np.ndarray, columns: np.ndarray) -> Metric:
