@@ -92,6 +92,11 @@ def main(arguments: list[str] | None) -> int:
         build.fetch_metadata(base, options.covid, log)
         collection = cohen
     else:
+        if not options.covid.exists():
+            raise InputError(
+                f"--covid {options.covid} does not exist; get Cohen's collection with --download, or with git clone "
+                f"--depth 1 {cohen.REPOSITORY}, or give the folder of another collection (docs/data.md)"
+            )
         collection = recognise(options.covid, CLONES, "--covid")
     convention = convention_of(collection)
     entries = read_entries(options, collection)

@@ -51,6 +51,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.collections.catalogue import SAMPLED, recognise
     from detector.collections.image_record import manifest_row
     from detector.datasets import manifest, overview, sampling
+    from detector.datasets.selection import counted
     from detector.images.radiographs import name_all, read
     from detector.storage.files import copy_whole, require_folder
 
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None) -> int:
         extra,
     )
     patients = len({row["patient"] for row in rows})
-    log.info(f"{options.output}: {len(rows)} images of {patients} patients")
+    log.info(f"{options.output}: {counted(len(rows), 'image')} of {counted(patients, 'patient')}")
     if others:
         log.info(f"  left unchanged, since no build put it there: {', '.join(others)}")
     overview.tell(log, overview.of_manifests(overview.siblings(options.output)))

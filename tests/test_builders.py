@@ -112,7 +112,7 @@ def test_the_first_era_had_no_modality(tmp_path):
     picture(tmp_path / "clone" / "images" / "a.png", 1)
     write_clone(tmp_path / "clone", "Patientid,finding,view,filename", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png")
     done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
-    assert "1 images of 1 patients kept" in done.stdout, done.stderr
+    assert "1 image of 1 patient kept" in done.stdout, done.stderr
 
 
 def test_reasons_views_one_per_patient_and_limit(tmp_path):
@@ -172,7 +172,7 @@ def test_a_folder_or_link_that_leaves_the_clone_is_refused(tmp_path):
 
 def test_bad_metadata(tmp_path):
     run = lambda: script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)  # noqa: E731
-    refused(run(), "clone", "not a folder")
+    refused(run(), "clone does not exist", "--download", "git clone")
     (tmp_path / "clone").mkdir()
     refused(run(), "no known collection found", "metadata.csv with the columns patientid and filename")
     write_clone(tmp_path / "clone", "patientid,filename", "1,a.png")

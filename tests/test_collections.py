@@ -449,7 +449,7 @@ def test_rsna(tmp_path):
     assert set(rows(tmp_path / "d/normal")) == {"film2.dcm", "film6.dcm"}
     done = draw("-s", 2, "--adults", "--view", "frontal")
     refused(
-        done, "--sample 2 asks for more than the 1 patients", "1 without a view", "1 of unknown age", "1 of children"
+        done, "--sample 2 asks for more than the 1 patient", "1 without a view", "1 of unknown age", "1 of children"
     )
     refused(draw("--finding", "Covid"), "is no class of", "Lung Opacity, No Lung Opacity / Not Normal, Normal")
     (tmp_path / "rsna/stage_2_train_images/film2.dcm").unlink()
@@ -471,7 +471,7 @@ def test_kermanys_kinds_of_pneumonia(tmp_path):
     assert draw("-s", 1, "--finding", "bacteria").returncode == 0
     assert set(rows(tmp_path / "d/ill")) == {"person2_bacteria_3.jpeg"}
     assert draw("-s", 3, "--no-one-per-patient", "--finding", "PNEUMONIA").returncode == 0
-    refused(draw("-s", 2, "--finding", "virus"), "--sample 2 asks for more than the 1 patients", "--no-one-per-patient")
+    refused(draw("-s", 2, "--finding", "virus"), "--sample 2 asks for more than the 1 patient", "--no-one-per-patient")
     refused(draw("-s", 1, "--adults"), "--adults", "are children")
     refused(draw("-s", 1, "--finding", "covid"), "no folder train/covid")
 

@@ -99,7 +99,7 @@ def test_what_is_no_image_or_leads_elsewhere_does_not_count(server, tmp_path):
     (root / "images" / "a.png").write_text("<html>please log in</html>")
     handler.redirects.add("b.png")
     done = build(address, tmp_path)
-    assert "1 images of 1 patients kept" in done.stdout, done.stderr
+    assert "1 image of 1 patient kept" in done.stdout, done.stderr
     assert "a.png: " in done.stdout
     assert "status 302" in done.stdout
     assert set(tree(tmp_path / "clone")) == {"metadata.csv", "images/c d.png"}

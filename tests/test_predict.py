@@ -288,7 +288,7 @@ def test_encoding_is_learnt_from_training_and_marks_what_is_missing():
 
 
 def test_columns_that_cannot_be_used():
-    with refusal("--clinical weight is no column"):
+    with refusal("--clinical-columns weight is no column"):
         clinical.fit(["weight"], ROWS)
     with refusal("age has no value"):
         clinical.fit(["age"], ROWS[2:])
@@ -298,7 +298,7 @@ def test_columns_that_cannot_be_used():
 
 def test_absence_that_tells_the_classes_apart_stops_training():
     labels = np.array([0, 0, 1, 1])
-    with refusal(r"age.*AUC 1.00.*--controls-output.*--allow-missing-shortcut"):
+    with refusal(r"age.*AUC 1.00.*--controls-output.*--allow-informative-missingness"):
         clinical.require_no_missing_shortcut(["age"], ROWS, labels)
     clinical.require_no_missing_shortcut(["age"], ROWS, np.array([0, 1, 0, 1]))
 

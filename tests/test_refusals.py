@@ -86,8 +86,12 @@ def test_a_build_that_breaks_off(tmp_path, monkeypatch):
 
 
 def test_clinical_tables():
-    with refusal("cannot be read"):
+    with refusal("has no column file, age"):
         clinical_table.parse(b"\xff\xfe", Path("values.csv"), ["age"])
+    with refusal("--clinical-csv values.csv is a web page"):
+        clinical_table.parse(b"<!DOCTYPE html>", Path("values.csv"), ["age"])
+    for text in ("File;AGE\nx/a.png;7\n", "sep=\t\nfile\tage\nx\\a.png\t7\n"):
+        assert clinical_table.parse(text.encode("utf-16"), Path("values.csv"), ["age"]) == {"a.png": {"age": "7"}}
 
 
 def test_metadata(tmp_path, monkeypatch):

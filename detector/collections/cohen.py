@@ -18,6 +18,7 @@ SOURCE = "covid-chestxray-dataset"
 METADATA = "metadata.csv"
 METADATA_PATH = PurePosixPath(METADATA)
 LOOKED_FOR = f"{METADATA} with the columns patientid and filename"
+REPOSITORY = "https://github.com/ieee8023/covid-chestxray-dataset"
 # The last commit that changed the collection's README: findings are written as paths by then.
 COMMIT = "cec70df07d40383581484c70bb6ada1e6a2fc077"
 BASE_URL = f"https://raw.githubusercontent.com/ieee8023/covid-chestxray-dataset/{COMMIT}"

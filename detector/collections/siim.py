@@ -134,7 +134,7 @@ def locate(folder: Path) -> dict[str, PurePosixPath]:
         folders.sort()
         below = PurePosixPath(Path(inner).relative_to(folder).as_posix())
         for name in sorted(names):
-            stem = Path(name).stem
+            stem = Path(name).stem.removesuffix("_image")
             if not name.startswith(".") and (stem not in found or name.lower().endswith(".dcm")):
                 found[stem] = below / name
     return found

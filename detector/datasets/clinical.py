@@ -47,18 +47,22 @@ def fit(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Column]
     for name in names:
         if not any(name in row for row in rows):
             known = sorted({key for row in rows for key in row})
-            raise InputError(f"--clinical {name} is no column of the manifests; they have {', '.join(known) or 'none'}")
+            raise InputError(
+                f"--clinical-columns {name} is no column of the manifests; they have {', '.join(known) or 'none'}"
+            )
         values = [row[name].strip() for row in rows if not is_missing(row.get(name, ""))]
         numbers = [number(value) for value in values]
         categories = sorted({value.lower() for value in values})
         if not values:
-            raise InputError(f"--clinical {name} has no value in any training image; leave it out")
+            raise InputError(f"--clinical-columns {name} has no value in any training image; leave it out")
         if None not in numbers:
             columns.append({"name": name, "mean": float(np.mean(numbers)), "deviation": float(np.std(numbers)) or 1.0})
         elif len(categories) <= MOST_CATEGORIES:
             columns.append({"name": name, "categories": categories})
         else:
-            raise InputError(f"--clinical {name} has {len(categories)} different values; it is text, not a category")
+            raise InputError(
+                f"--clinical-columns {name} has {len(categories)} different values; it is text, not a category"
+            )
     return columns
 
 
@@ -108,7 +112,7 @@ def missing_flags(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> np
 
 
 def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str, str]], labels: np.ndarray) -> None:
-    """Refuse clinical columns whose mere absence tells the classes apart.
+    """Refuse clinical columns whose missingness alone predicts the class.
 
     Parameters
     ----------
@@ -129,9 +133,9 @@ def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str
             area = float(auc(flags[labels == label, i], flags[labels != label, i]))
             if max(area, 1.0 - area) > MISSINGNESS_AUC:
                 raise InputError(
-                    f"--clinical {name}: that the value is missing tells the classes apart by itself "
-                    f"(AUC {max(area, 1.0 - area):.2f}), so the model would learn the source; use controls of the same "
-                    "source as the other class (build_covid_dataset.py --controls-output), or --allow-missing-shortcut"
+                    f"--clinical-columns {name}: whether the value is missing predicts the class by itself (AUC "
+                    f"{max(area, 1.0 - area):.2f}), so the model would learn the source; use controls of the same site "
+                    "(build_covid_dataset.py --controls-output), or --allow-informative-missingness"
                 )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from detector import InputError
+from detector.collections.csv_table import read_cells
 from detector.datasets.clinical import Column
 from detector.storage.spreadsheet import unescaped
 
@@ -36,17 +35,17 @@ def read(path: Path | None, columns: Sequence[Column]) -> dict[str, dict[str, st
         if names:
             raise InputError(
                 f"this model was trained with clinical values: give a CSV file with the columns file, "
-                f"{', '.join(names)} as --clinical (an empty cell is a value that is not known)"
+                f"{', '.join(names)} as --clinical-csv (an empty cell is a value that is not known)"
             )
         return {}
     if not names:
-        raise InputError(f"--clinical {path}: this model was trained without clinical values; leave it out")
+        raise InputError(f"--clinical-csv {path}: this model was trained without clinical values; leave it out")
     if not path.is_file():
-        raise InputError(f"--clinical {path} is not a file")
+        raise InputError(f"--clinical-csv {path} is not a file")
     try:
         return parse(path.read_bytes(), path, names)
     except OSError as error:
-        raise InputError(f"--clinical {path} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"--clinical-csv {path} cannot be read: {error.strerror or error}") from None
 
 
 def parse(data: bytes, path: Path, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -56,13 +55,15 @@ def parse(data: bytes, path: Path, names: Sequence[str]) -> dict[str, dict[str, 
     ------
     InputError
     """
-    try:
-        table = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        columns = [unescaped(name) for name in next(table, [])]
-        missing = [name for name in ("file", *names) if name not in columns]
-        if missing:
-            raise InputError(f"--clinical {path} has no column {', '.join(missing)}")
-        rows = [dict(zip(columns, map(unescaped, cells), strict=False)) for cells in table]
-        return {Path(row.get("file", "")).name: {key: row.get(key, "") for key in names} for row in rows}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"--clinical {path} cannot be read: {error}") from None
+    heading, lines = read_cells(data, f"--clinical-csv {path}")
+    columns = [unescaped(name).strip() for name in heading]
+    folded = [name.casefold() for name in columns]
+    missing = [name for name in ("file", *names) if name.casefold() not in folded]
+    if missing:
+        raise InputError(f"--clinical-csv {path} has no column {', '.join(missing)}")
+    at = {name: folded.index(name.casefold()) for name in ("file", *names)}
+    found = {}
+    for _, cells in lines:
+        row = {name: unescaped(cells[i]) if i < len(cells) else "" for name, i in at.items()}
+        found[Path(row["file"].replace("\\", "/")).name] = {name: row[name] for name in names}
+    return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.datasets.manifest import Row
+from detector.datasets.selection import counted
 from detector.images.inspection import first_names
 
 MOST_NAMES = 10
@@ -88,24 +89,20 @@ def notes(folder: str, found: Match) -> list[str]:
     if found.renamed:
         some = first_names(sorted(found.renamed), MOST_NAMES)
         said.append(
-            f"{folder}/manifest.csv: {_count(len(found.renamed), 'row')} matched with another suffix, letter case or "
+            f"{folder}/manifest.csv: {counted(len(found.renamed), 'row')} matched with another suffix, letter case or "
             f"encoding ({some})"
         )
     if found.without_file:
         some = first_names(found.without_file, MOST_NAMES)
         count = len(found.without_file)
         said.append(
-            f"{folder}/manifest.csv: {_count(count, 'row')} {'names' if count == 1 else 'name'} no file ({some})"
+            f"{folder}/manifest.csv: {counted(count, 'row')} {'names' if count == 1 else 'name'} no file ({some})"
         )
     if found.without_row:
         some = first_names(found.without_row, MOST_NAMES)
         count = len(found.without_row)
         said.append(
-            f"{folder}/manifest.csv: {_count(count, 'image')} {'has' if count == 1 else 'have'} no row ({some}); "
+            f"{folder}/manifest.csv: {counted(count, 'image')} {'has' if count == 1 else 'have'} no row ({some}); "
             "patient, site and view are not known"
         )
     return said
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from detector.collections.views import view_group
 from detector.command_line import Log
 from detector.datasets import manifest
 from detector.datasets.dataset import Image
+from detector.datasets.selection import counted
 from detector.statistics.strata import holding_two_classes
 
 MOST_ROWS = 40  # of the table: the rest is counted in one
@@ -99,9 +100,5 @@ def meaning(entries: Sequence[Entry]) -> str:
     rest = len(entries) - int(kept.sum())
     number = len(set(strata[kept]))
     what = "1 stratum (site and view) contains" if number == 1 else f"{number} strata (site and view) contain"
-    others = f"; the other {_images(rest)} can show the source only" if rest else ""
-    return f"{what} both classes, {_images(int(kept.sum()))}: only there can the disease be compared{others}."
-
-
-def _images(number: int) -> str:
-    return f"{number} image{'' if number == 1 else 's'}"
+    others = f"; the other {counted(rest, 'image')} can show the source only" if rest else ""
+    return f"{what} both classes, {counted(int(kept.sum()), 'image')}: only there can the disease be compared{others}."

@@ -12,6 +12,7 @@ from detector import InputError
 from detector.collections.image_record import ImageRecord, require_inside
 from detector.collections.values import is_adult
 from detector.collections.views import is_wanted
+from detector.datasets.selection import counted
 
 
 @dataclass
@@ -85,12 +86,11 @@ def draw(
         patients.add(entry.patient)
         sample.drawn.append(known)
     if len(sample.drawn) < number:
-        kind = "patients" if one_per_patient else "images"
         more = "; --no-one-per-patient draws several of a patient" if one_per_patient else ""
         why = "".join(f", {count} {reason}" for reason, count in sample.left_out.items())
-        raise InputError(
-            f"--sample {number} asks for more than the {len(sample.drawn)} {kind} that are there{why}{more}"
-        )
+        there = counted(len(sample.drawn), "patient" if one_per_patient else "image")
+        verb = "is" if len(sample.drawn) == 1 else "are"
+        raise InputError(f"--sample {number} asks for more than the {there} that {verb} there{why}{more}")
     sample.drawn.sort(key=lambda entry: entry.filename)
     return sample
 

@@ -226,14 +226,19 @@ def file_names(entries: Sequence[ImageRecord]) -> list[str]:
     return names
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural where there is not one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def account(selection: Selection, total: int) -> str:
     """Say how many rows were read, kept and dropped for which reason, and of how many patients the kept images are."""
     reasons = ", ".join(f"{reason} {count}" for reason, count in selection.dropped.items() if count)
     patients = len({entry.patient for entry in selection.kept})
     twice = len(selection.kept) - len({entry.path for entry in selection.kept})
-    kept = f"{len(selection.kept)} images of {patients} patients kept" + (
+    kept = f"{counted(len(selection.kept), 'image')} of {counted(patients, 'patient')} kept" + (
         f" ({twice} of them listed under two patients)" if twice else ""
     )
-    return f"{total} rows read, {kept}, {sum(selection.dropped.values())} dropped" + (
+    return f"{counted(total, 'row')} read, {kept}, {sum(selection.dropped.values())} dropped" + (
         f" ({reasons})" if reasons else ""
     )

@@ -1,10 +1,28 @@
-"""Class folders and their manifests become images with labels, patients and sites."""
+"""Class folders as people have them, their manifests, and DICOM headers."""
 
 from __future__ import annotations
 
-from conftest import classes, picture
+import shutil
+from pathlib import Path
 
-from detector.datasets import dataset, manifest
+import pytest
+from conftest import classes, picture, refusal, refused, script
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.collections import dicom_header, kermany, nih
+from detector.datasets import dataset, folders, manifest, manifest_match, overlap
+from tools.fuzzing.readers import dicom
+
+
+def radiograph(path: Path, **elements: str) -> None:
+    """Write a small DICOM file with elements of its header."""
+    dataset_ = dicom("1.2.840.10008.1.2.1", 8, 8, 8)
+    dataset_.PixelData = bytes(range(64))
+    for name, value in elements.items():
+        setattr(dataset_, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset_.save_as(path, enforce_file_format=True)
 
 
 def test_labels_are_folders_and_manifests_tell_patients_and_sources(tmp_path):
@@ -35,3 +53,185 @@ def test_a_class_folder_may_be_a_link(tmp_path):
     classes(tmp_path / "data", normal=2)
     (tmp_path / "data" / "covid").symlink_to(tmp_path / "elsewhere" / "covid")
     assert dataset.load(tmp_path / "data").counts() == {"covid": 2, "normal": 2}
+
+
+def test_parts_of_a_split_are_not_one_data_set(tmp_path):
+    for part in ("train", "test", "val"):
+        classes(tmp_path / "d" / part, covid=1, normal=1)
+    with refusal(r"d holds train, test, val, the parts .*-d \S*d/train, .*--external \S*d/test"):
+        dataset.load(tmp_path / "d")
+    assert dataset.load(tmp_path / "d" / "train").counts() == {"covid": 1, "normal": 1}
+    for label in ("covid", "normal"):
+        classes(tmp_path / "inside" / label, Train=1, Test=1)
+    with refusal("holds Train, Test inside of its class folders"):
+        dataset.load(tmp_path / "inside")
+    shutil.rmtree(tmp_path / "d" / "test")
+    shutil.rmtree(tmp_path / "d" / "val")
+    assert dataset.load(tmp_path / "d").counts() == {"covid": 1, "normal": 1}
+
+
+def test_folders_of_files_patients_and_studies_are_no_classes(tmp_path):
+    for label, number in (("covid", 1), ("normal", 2)):
+        picture(tmp_path / "x" / label / f"patient{number}" / "study1" / "view1_frontal.png", number)
+        picture(tmp_path / "x" / label / f"patient{number}" / "study1" / "view2_lateral.png", 10 + number)
+        picture(tmp_path / "m" / label / "images" / "a.png", number)
+        picture(tmp_path / "m" / label / "masks" / "a.png", number)
+        picture(tmp_path / "loose" / f"patient{number}" / "study1" / "a.png", number)
+    found = dataset.load(tmp_path / "x")
+    assert found.counts() == {"covid": 2, "normal": 2}
+    assert [(image.patient, image.view) for image in found.images] == [
+        ("folder/patient1", "frontal"),
+        ("folder/patient1", "lateral"),
+        ("folder/patient2", "frontal"),
+        ("folder/patient2", "lateral"),
+    ]
+    masks = dataset.load(tmp_path / "m")
+    assert (masks.counts(), list(masks.notes)) == ({"covid": 1, "normal": 1}, ["2 files left out: 2 masks"])
+    with refusal("holds patient1, patient2, which are folders of files, patients or studies, not classes"):
+        dataset.load(tmp_path / "loose")
+
+
+def test_the_positive_class_is_found_without_case(tmp_path):
+    assert folders.class_named(["COVID", "NORMAL"], "covid", tmp_path) == "COVID"
+    assert folders.class_named(["Covid", "covid"], "covid", tmp_path) == "covid"
+    with refusal("no class covid; its classes are c00, .*c09 and 5 more: choose the positive one"):
+        folders.class_named([f"c{number:02d}" for number in range(15)], "covid", tmp_path)
+    with refusal("no class covid"):
+        folders.class_named(["COVID", "Covid"], "covid", tmp_path)
+
+
+def test_only_whole_names_of_a_collection_tell_its_patients():
+    assert kermany.patient("NORMAL2-IM-1179-0001.jpeg") == "1179"
+    assert kermany.patient("IM-0033-0001-0002.jpeg") == "0033"
+    assert kermany.patient("person101_virus_187.jpeg") == "person101"
+    for name in (
+        "IM-0001-0001.dcm",
+        "IM-0001-0001.jpg",
+        "IM-0001-0001.jpeg.png",
+        "my-IM-0001-0001.jpeg",
+        "person1.jpeg",
+    ):
+        assert kermany.patient(name) is None
+    assert nih.patient("00001335_006.png") == "1335"
+    assert nih.patient("00001335_006.jpg") is None and nih.patient("1335_006.png") is None
+
+
+def test_dicom_headers_are_used_where_no_manifest_is(tmp_path):
+    for number in range(4):
+        name = tmp_path / "d" / ("covid" if number < 2 else "normal") / f"IM-0001-000{number}.dcm"
+        view = "AP" if number < 2 else "PA"
+        radiograph(
+            name, PatientID=f"p{number // 2}", PatientAge="064Y", PatientSex="F", ViewPosition=view, Modality="DX"
+        )
+    radiograph(tmp_path / "d" / "normal" / "ct", PatientID="p9", Modality="CT")
+    found = dataset.load(tmp_path / "d")
+    assert [image.patient for image in found.images] == [f"dicom/{dicom_header.hashed(f'p{n // 2}')}" for n in range(4)]
+    assert [image.view for image in found.images] == ["AP", "AP", "PA", "PA"]
+    assert {image.row["age"] for image in found.images} == {"64"}
+    assert {image.source for image in found.images} == {""}
+    assert found.notes == ["1 file left out: 1 of another modality (CT)"]
+    done = script("build_covid_dataset.py", "--write-manifests", "d", "--source", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    row = manifest.read(tmp_path / "d" / "covid")["IM-0001-0000.dcm"]
+    assert (row["patient"], row["view"], row["age"]) == (dicom_header.hashed("p0"), "AP", "64")
+    again = dataset.load(tmp_path / "d").images[0]
+    assert (again.patient, again.view) == (f"mine/{dicom_header.hashed('p0')}", "AP")
+
+
+# Manifests
+
+
+def rows(*names: str) -> dict[str, dict[str, str]]:
+    return {name: dict.fromkeys(manifest.COLUMNS, "") | {"file": name, "patient": name[0]} for name in names}
+
+
+def test_rows_and_files_without_each_other(tmp_path):
+    for name in ("a.jpg", "B.png", "c.png"):
+        picture(tmp_path / "d" / "covid" / name, ord(name[0]))
+    classes(tmp_path / "d", normal=1)
+    manifest.write(tmp_path / "d" / "covid", rows("a.png", "b.png", "gone.png").values())
+    found = dataset.load(tmp_path / "d")
+    assert {image.file: image.patient for image in found.images} == {
+        "covid/B.png": "/b",
+        "covid/a.jpg": "/a",
+        "covid/c.png": None,
+        "normal/normal-000.png": None,
+    }
+    assert found.notes == [
+        "covid/manifest.csv: 2 rows matched with another suffix, letter case or encoding (B.png, a.jpg)",
+        "covid/manifest.csv: 1 row names no file (gone.png)",
+        "covid/manifest.csv: 1 image has no row (c.png); patient, site and view are not known",
+    ]
+
+
+def test_an_ambiguous_name_is_not_matched():
+    found = manifest_match.match(rows("a.png"), ["a.jpg", "a.tif"])
+    assert (found.rows, found.without_file, found.without_row) == ({}, ["a.png"], ["a.jpg", "a.tif"])
+    found = manifest_match.match(rows("A.png", "a.PNG"), ["a.png"])
+    assert found.without_row == ["a.png"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(["a.png", "A.png", "a.jpg", "b.png", "B.JPG", "c"]), unique=True), st.data())
+def test_every_row_and_file_is_matched_once_or_counted(listed, data):
+    names = data.draw(st.lists(st.sampled_from(["a.png", "A.PNG", "a.tif", "b.png", "b.jpg", "C"]), unique=True))
+    found = manifest_match.match(rows(*listed), names)
+    assert sorted([*found.rows, *found.without_row]) == sorted(names)
+    assert sorted([*(row["file"] for row in found.rows.values()), *found.without_file]) == sorted(listed)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "sep=;"])
+def test_manifests_as_spreadsheet_programs_write_them(encoding, separator):
+    columns = [name.upper() if name == "file" else name for name in manifest.COLUMNS if name != "site"] + ["Origin"]
+    cells = ["ä.png" if name == "FILE" else f"{name}, x" for name in columns]
+    lines, mark = "", separator
+    if separator == "sep=;":
+        lines, mark = "sep=;\n", ";"
+    quoted = [f'"{cell}"' for cell in cells]
+    data = f"{lines}{mark.join(columns)}\r\n{mark.join(quoted)}\r\n".encode(encoding)
+    (row,) = manifest.parse(data, Path("manifest.csv")).values()
+    assert (row["patient"], row["site"]) == ("patient, x", "Origin, x")
+    assert list(manifest_match.match({row["file"]: row}, ["ä.png"]).rows) == ["ä.png"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"<!DOCTYPE html><html></html>", "is a web page, not the file itself; download the raw file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a Git LFS pointer"),
+        (b"PK\x03\x04", "is a workbook or a ZIP archive; save the table as CSV"),
+        (b"a,b\n", "has no column file"),
+    ],
+)
+def test_what_is_no_manifest(data, said):
+    with refusal(said) as caught:
+        manifest.parse(data, Path("manifest.csv"))
+    assert "remove" not in str(caught.value)
+
+
+# The same file twice
+
+
+def test_the_same_file_in_two_classes(tmp_path):
+    classes(tmp_path / "d", covid=3, normal=3)
+    shutil.copy(tmp_path / "d/covid/covid-000.png", tmp_path / "d/normal/same.png")
+    done = script("train_covid19.py", "-d", "d", cwd=tmp_path)
+    refused(done, "d/covid/covid-000.png and d/normal/same.png are the same file in two classes")
+    images = dataset.load(tmp_path / "d").images
+    dataset.require_one_class(images, [str(number) for number in range(len(images))])
+
+
+def test_overlap(tmp_path):
+    def image(name: str, patient: str | None) -> dataset.Image:
+        return dataset.Image(tmp_path / name, f"covid/{name}", "covid", patient, "", "", {})
+
+    own = [image("a", "s/1"), image("b", None)]
+    given_ = [image("c", "s/1"), image("d", None), image("e", "s/2"), image("f", None)]
+    found = overlap.find_overlap(given_, ["x", "B", "y", "z"], own, ["A", "B"], near={3})
+    assert found.reasons == {0: overlap.PATIENT, 1: overlap.EXACT, 3: overlap.NEAR}
+    assert found.describe(given_) == (
+        "3 images also in the training set (1 the same file, 1 a near duplicate, 1 the same patient): "
+        "covid/c, covid/d, covid/f"
+    )
+    assert overlap.find_overlap(given_, ["x", "y", "z", "v"], [own[1]], ["B"]).describe(given_) == ""

@@ -1,0 +1,111 @@
+"""Which files of a folder are images, and what is said of the others."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import picture, refusal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from detector.images.listing import list_images
+from detector.images.radiographs import read
+from detector.storage.recognise import instead
+from tools.fuzzing.readers import dicom
+
+
+def names(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in list_images(folder).images]
+
+
+def report(path: Path, sop_class: str) -> None:
+    """Write a DICOM file of a class."""
+    dataset = dicom("1.2.840.10008.1.2.1", 4, 4, 8)
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = sop_class
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def test_images_are_recognised_by_content(tmp_path):
+    picture(tmp_path / "whole.png", 1)
+    image = Image.open(tmp_path / "whole.png").convert("L")
+    kinds = {"a.jfif": "JPEG", "b.jpe": "JPEG", "caso53": "JPEG", "d.JPEG.jpg": "JPEG", "t": "TIFF", "w": "WEBP"}
+    for name, kind in kinds.items():
+        image.save(tmp_path / name, kind)
+    for name, kind in (("c.gif", "GIF"), ("d.jp2", "JPEG2000"), ("e.ppm", "PPM")):
+        image.save(tmp_path / name, kind)
+    listing = list_images(tmp_path)
+    assert {path.name for path in listing.images} == {"whole.png", *kinds}
+    assert listing.left_out == {
+        "GIF (a format that is not read)": 1,
+        "JPEG 2000 (a format that is not read)": 1,
+        "PGM (a format that is not read)": 1,
+    }
+    assert all(read(path).pixels.std() > 1 for path in listing.images)
+
+
+def test_what_is_left_out_is_counted_by_reason(tmp_path):
+    picture(tmp_path / "a.png", 1)
+    for name in (".hidden.png", "._a.png", "Thumbs.db", "desktop.ini", "notes.txt", "manifest.csv", "DICOMDIR"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "._b.png").write_bytes(b"x")
+    report(tmp_path / "sr.dcm", "1.2.840.10008.5.1.4.1.1.88.11")
+    report(tmp_path / "pdf", "1.2.840.10008.5.1.4.1.1.104.1")
+    listing = list_images(tmp_path)
+    assert [path.name for path in listing.images] == ["a.png"]
+    assert listing.left_out == {"hidden": 2, "of the system": 3, "not an image": 1, "DICOM without an image": 3}
+    assert listing.note == "9 files left out: 3 DICOM without an image, 2 hidden, 1 not an image, 3 of the system"
+
+
+def test_masks_beside_images(tmp_path):
+    for folder in ("COVID/images", "COVID/masks", "Normal/images", "Normal/masks", "masks"):
+        picture(tmp_path / folder / "a.png", len(folder))
+    assert names(tmp_path) == ["COVID/images/a.png", "Normal/images/a.png", "masks/a.png"]
+    assert list_images(tmp_path).left_out == {"masks": 2}
+    assert len(list_images(tmp_path, skip_masks=False).images) == 5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_links_are_followed_and_loops_end(tmp_path):
+    picture(tmp_path / "elsewhere" / "b.png", 1)
+    picture(tmp_path / "data" / "covid" / "a.png", 2)
+    (tmp_path / "data" / "normal").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "covid" / "loop").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "covid" / "again").symlink_to(tmp_path / "data" / "covid")
+    (tmp_path / "data" / "broken").symlink_to(tmp_path / "nowhere")
+    assert names(tmp_path / "data") == ["covid/a.png", "normal/b.png"]
+    assert list_images(tmp_path / "data").left_out == {
+        "in a linked folder that is listed already": 2,
+        "not an image": 1,
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b.png", ".c", "d.dcm", "Thumbs.db"]), st.binary(max_size=20)), max_size=5)
+)
+def test_every_file_is_listed_or_counted(tmp_path_factory, files):
+    folder = tmp_path_factory.mktemp("listing")
+    for number, (name, data) in enumerate(files):
+        (folder / str(number)).mkdir()
+        (folder / str(number) / name).write_bytes(data)
+    listing = list_images(folder)
+    assert len(listing.images) + sum(listing.left_out.values()) == len(files)
+
+
+def test_what_is_in_place_of_a_file(tmp_path):
+    for data, said in (
+        (b"\xef\xbb\xbf  <!DOCTYPE html><html>", "is a web page, not the file itself; download the raw file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer"),
+        (b"PK\x03\x04xl/workbook.xml", "is a workbook or a ZIP archive"),
+    ):
+        assert said in instead(data)
+        (tmp_path / "a.png").write_bytes(data)
+        with refusal(f"a.png {said}"):
+            read(tmp_path / "a.png")
+    assert instead(b"file,patient\n") == ""
+    assert Counter() == list_images(tmp_path).left_out
