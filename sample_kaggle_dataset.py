@@ -67,12 +67,8 @@ def main(arguments: list[str] | None) -> int:
     complete = (lambda entry: rsna.with_header(options.kaggle, entry)) if collection is rsna else None
     sample = sampling.draw(
         entries,
-        options.sample,
-        options.seed,
-        one_per_patient=options.one_per_patient,
-        views=options.view or (),
-        adults=options.adults,
-        complete=complete,
+        sampling.Draw(options.sample, options.seed, options.one_per_patient, options.view or (), options.adults),
+        complete,
     )
     require_folder(options.output)
     images = sampling.paths(options.kaggle, sample.drawn)

@@ -397,7 +397,7 @@ def test_only_what_is_drawn_is_read(tmp_path, monkeypatch):
     for path in (tmp_path / "nih/images_001/images").iterdir():
         path.write_bytes(b"")
     found = nih.read(tmp_path / "nih", "normal")
-    assert len(sampling.draw(found, 4, 0, one_per_patient=True).drawn) == 4
+    assert len(sampling.draw(found, sampling.Draw(4, 0)).drawn) == 4
 
 
 def film(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:
@@ -599,7 +599,7 @@ def test_a_sample_is_the_same_in_any_order(number, seed, one_per_patient):
 
     def draw(listed):
         try:
-            return [one.filename for one in sampling.draw(listed, number, seed, one_per_patient=one_per_patient).drawn]
+            return [one.filename for one in sampling.draw(listed, sampling.Draw(number, seed, one_per_patient)).drawn]
         except InputError:
             assert number > (20 if one_per_patient else 40)
             return None

@@ -100,7 +100,7 @@ def entries(rows: Sequence[Row], table: Path, where: Mapping[str, str], finding:
 
 def locate(folder: Path) -> dict[str, str]:
     """Return where each image file lies, by name: in ``images*``, or ``images*/images`` as the archives unpack."""
-    where = {}
+    where: dict[str, str] = {}
     for outer in sorted(folder.iterdir()):
         for inner in (outer, outer / "images"):
             if (outer.name.startswith("images") or outer.name == "sample") and inner.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ MISSING = frozenset({"", "na", "n/a", "nan", "none", "unknown", "unclear"})
 MOST_CATEGORIES = 20
 MISSINGNESS_AUC = 0.6
 
-Column = dict[str, object]  # JSON-ready: name, and mean and deviation of numbers or the categories
+Column = dict[str, Any]  # JSON-ready: name, and mean and deviation of numbers or the categories
 
 
 def is_missing(value: str) -> bool:
@@ -51,11 +52,11 @@ def fit(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Column]
                 f"--clinical-columns {name} is no column of the manifests; they have {', '.join(known) or 'none'}"
             )
         values = [row[name].strip() for row in rows if not is_missing(row.get(name, ""))]
-        numbers = [number(value) for value in values]
+        numbers = [found for value in values if (found := number(value)) is not None]
         categories = sorted({value.lower() for value in values})
         if not values:
             raise InputError(f"--clinical-columns {name} has no value in any training image; leave it out")
-        if None not in numbers:
+        if len(numbers) == len(values):
             columns.append({"name": name, "mean": float(np.mean(numbers)), "deviation": float(np.std(numbers)) or 1.0})
         elif len(categories) <= MOST_CATEGORIES:
             columns.append({"name": name, "categories": categories})
@@ -99,8 +100,9 @@ def encode(columns: Sequence[Column], rows: Sequence[Mapping[str, str]]) -> np.n
             else:
                 found = None if is_missing(value) else number(value)
                 known = found is not None
-                # A typing error of thousands must not drown everything else.
-                encoded[i, at] = np.clip((found - column["mean"]) / column["deviation"], -5, 5) if known else 0.0
+                if found is not None:
+                    # A typing error of thousands must not drown everything else.
+                    encoded[i, at] = np.clip((found - column["mean"]) / column["deviation"], -5, 5)
             at += width(column)
             encoded[i, at - 1] = not known
     return encoded

@@ -256,7 +256,7 @@ def patients(
     ndarray of shape (n,), str
         Equal where the patient is the same.
     """
-    groups = {}
+    groups: dict[str, str] = {}
 
     def root(name: str) -> str:
         while groups.setdefault(name, name) != name:

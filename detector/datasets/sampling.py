@@ -27,26 +27,14 @@ class Sample:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def draw(
-    entries: Sequence[ImageRecord],
-    number: int,
-    seed: int,
-    *,
-    one_per_patient: bool,
-    views: Sequence[str] = (),
-    adults: bool = False,
-    complete: Callable[[ImageRecord], ImageRecord] | None = None,
-) -> Sample:
-    """Draw images at random.
+@dataclass(frozen=True)
+class Draw:
+    """What is drawn.
 
-    Each image is ranked by a hash of the seed and its name, so that neither the order in which a file system lists them
-    nor the version of a random generator has a say.
-
-    Parameters
+    Attributes
     ----------
-    entries : sequence of ImageRecord
     number : int
-        How many.
+        How many images.
     seed : int
     one_per_patient : bool
         Draw a single image of each patient.
@@ -54,6 +42,27 @@ def draw(
         Take these only, where any are given.
     adults : bool
         Take patients of 18 years and over only; those of unknown age are left out.
+    """
+
+    number: int
+    seed: int
+    one_per_patient: bool = True
+    views: Sequence[str] = ()
+    adults: bool = False
+
+
+def draw(
+    entries: Sequence[ImageRecord], wanted: Draw, complete: Callable[[ImageRecord], ImageRecord] | None = None
+) -> Sample:
+    """Draw images at random.
+
+    Each image is ranked by a hash of the seed and its name, so that the sample depends neither on the order in which a
+    file system lists them nor on the version of a random generator.
+
+    Parameters
+    ----------
+    entries : sequence of ImageRecord
+    wanted : Draw
     complete : callable, optional
         Adds what stands in the file's own header; called for no more entries than have to be looked at.
 
@@ -66,31 +75,32 @@ def draw(
     InputError
         If there are fewer.
     """
-    sample, patients = Sample(), set()
+    sample = Sample()
+    patients: set[str] = set()
     if complete is None:
-        reasons = [_unwanted(entry, views, adults) for entry in entries]
+        reasons = [_unwanted(entry, wanted.views, wanted.adults) for entry in entries]
         sample.left_out.update(filter(None, reasons))
         entries = [entry for entry, reason in zip(entries, reasons, strict=True) if not reason]
-    for entry in sorted(entries, key=lambda entry: rank(seed, entry.filename)):
-        if len(sample.drawn) == number:
+    for entry in sorted(entries, key=lambda entry: rank(wanted.seed, entry.filename)):
+        if len(sample.drawn) == wanted.number:
             break
-        if one_per_patient and entry.patient in patients:
+        if wanted.one_per_patient and entry.patient in patients:
             continue
         require_inside(entry)
         known = entry
         if complete:
             known = complete(entry)
-            if reason := _unwanted(known, views, adults):
+            if reason := _unwanted(known, wanted.views, wanted.adults):
                 sample.left_out[reason] += 1
                 continue
         patients.add(entry.patient)
         sample.drawn.append(known)
-    if len(sample.drawn) < number:
-        more = "; --no-one-per-patient draws several of a patient" if one_per_patient else ""
+    if len(sample.drawn) < wanted.number:
+        more = "; --no-one-per-patient draws several of a patient" if wanted.one_per_patient else ""
         why = "".join(f", {count} {reason}" for reason, count in sample.left_out.items())
-        there = counted(len(sample.drawn), "patient" if one_per_patient else "image")
+        there = counted(len(sample.drawn), "patient" if wanted.one_per_patient else "image")
         verb = "is" if len(sample.drawn) == 1 else "are"
-        raise InputError(f"--sample {number} asks for more than the {there} that {verb} there{why}{more}")
+        raise InputError(f"--sample {wanted.number} asks for more than the {there} that {verb} there{why}{more}")
     sample.drawn.sort(key=lambda entry: entry.filename)
     return sample
 

@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,22 @@ from PIL import Image
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from detector import InputError, printable
-from detector.collections import actualmed, cohen, csv_table, figure1, findings, hannover, kermany, nih, rsna, values
+from detector.collections import (
+    actualmed,
+    boxes,
+    cohen,
+    covidx,
+    csv_table,
+    dicom_header,
+    figure1,
+    findings,
+    hannover,
+    kermany,
+    nih,
+    rsna,
+    siim,
+    values,
+)
 from detector.collections import image_record as entry_module
 from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
 from detector.images import dicom as dicom_reader
@@ -82,7 +97,7 @@ def samples(data: bytes) -> None:
     ):
         try:
             found = yielding(csv_table.parse_table(data, NAME, module.NEEDED, module.SOURCE))
-            drawn = sampling.draw(found, min(3, len(found)), 0, one_per_patient=False, views=["frontal"], adults=True)
+            drawn = sampling.draw(found, sampling.Draw(min(3, len(found)), 0, False, ["frontal"], True))
         except InputError:
             refusals += 1
             continue
@@ -92,11 +107,51 @@ def samples(data: bytes) -> None:
         raise InputError("a table of neither")
 
 
+def challenge(data: bytes) -> None:
+    """The tables of SIIM-FISABIO-RSNA, the one behind the other: boxes lie within the image, paths in the folder."""
+    first, _, second = data.partition(b"\n\n")
+    labels = siim.labels(csv_table.parse_table(first, NAME, siim.NEEDED_STUDIES, siim.SOURCE), NAME)
+    rows = csv_table.parse_table(second, NAME, siim.NEEDED_IMAGES, siim.SOURCE)
+    for entry in siim.entries(rows, NAME, labels, {}):
+        inside, _ = boxes.in_fractions(entry.pixel_boxes, 100, 80)
+        assert all(0 <= box.x <= box.x + box.width <= 1.0001 for box in inside)
+        with suppress(InputError):
+            _inside(entry_module.require_inside(entry))
+
+
+def lists(data: bytes) -> None:
+    """A list of COVIDx."""
+    for entry in covidx.parse(data, NAME, lambda name: "", "train"):
+        assert entry.filename and entry.patient and entry.finding
+        with suppress(InputError):
+            _inside(entry_module.require_inside(entry))
+
+
+def drawn_boxes(data: bytes) -> None:
+    """Cells of boxes, as collections list them and as a manifest has them."""
+    text = data.decode("utf-8", "replace")
+    for parse in (boxes.parse_listed, boxes.from_cell):
+        try:
+            found = parse(text)
+        except ValueError as error:
+            assert printable(error)
+        else:
+            assert all(box.width > 0 and box.height > 0 for box in found)
+
+
+def rsna_boxes(data: bytes) -> None:
+    """The table of RSNA's boxes."""
+    rows = csv_table.parse_table(data, NAME, rsna.NEEDED_BOXES, rsna.SOURCE)
+    for found in rsna.boxes_of(rows, NAME).values():
+        assert all(box.width > 0 for box in found)
+
+
 def headers(data: bytes) -> None:
-    """The header of a DICOM film, and the age in it."""
-    found = dicom_reader.parse_header(data, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
-    assert all(text.isprintable() for text in found.values())
-    assert values.age_cell(found["PatientAge"]) == "" or 0 <= float(values.age_cell(found["PatientAge"])) <= 120
+    """The header of a DICOM radiograph: the age is a person's, the patient a hash."""
+    found = dicom_header.parse(data, NAME)
+    assert found.age == "" or 0 <= float(found.age) <= values.OLDEST
+    assert found.patient == "" or len(found.patient) == 16
+    assert (found.view + found.sex + found.modality).isprintable()
 
 
 def attributes(data: bytes) -> None:
@@ -257,8 +312,38 @@ def csv_seeds() -> list[bytes]:
         b"1.png,Pneumonia|Mass,1,058Y,F,PA\n2.png,No Finding,2,414,M,AP\n",
         b"patientId,class\n0a,Normal\n0b,Lung Opacity\n0b,Lung Opacity\n",
         b"file,patient\na.png,1\nb.png,2\n",
+        b"sep=;\nFile;Patient\nx\\a.png;1\n",
+        "file\tpatient\na.png\t1\n".encode("utf-16"),
+        b"<!DOCTYPE html>\n<html>",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
         b"images/NORMAL2-IM-1179-0001.jpeg",
         b"images/../person101_virus_187.jpeg",
+    ]
+
+
+def challenge_seeds() -> list[bytes]:
+    """Return pairs of tables such as the challenge's."""
+    studies = b"id," + ",".join(siim.LABELS).encode() + b"\ns1_study,0,1,0,0\ns2_study,1,0,0,0\n"
+    cell = b"\"[{'x': 10.5, 'y': -2, 'width': 30, 'height': 20}, {'x': 1e9, 'y': 0, 'width': 1, 'height': 1}]\""
+    images = b"id,boxes,label,StudyInstanceUID\ni1_image," + cell + b",opacity,s1\ni2_image,,none,s2\n"
+    return [studies + b"\n" + images, studies.replace(b",", b";") + b"\n" + images]
+
+
+def list_seeds() -> list[bytes]:
+    """Return lists such as COVIDx', old ones among them."""
+    return [
+        b"419639-003251 MIDRC-RICORD-1C-419639-003251-46647-0.png positive ricord\n1 ../b.png negative rsna\n",
+        b"COVID-19 (69) COVID-19 (69).png COVID-19 sirm\n3 SARS Fig 8a.jpeg pneumonia\n",
+    ]
+
+
+def box_seeds() -> list[bytes]:
+    """Return boxes in the three forms that are read."""
+    return [
+        b"[{'x': 789.28836, 'y': 582.43035, 'width': 1026.65662, 'height': 1917.30292}]",
+        b'[{"x": 1, "y": 2, "width": 3, "height": 4}, {"x": nan, "y": 2, "width": 3, "height": 4}]',
+        b"0.1 0.2 0.25 0.4; 0.6 0.25 0.3 0.5",
+        b"patientId,x,y,width,height,Target\na,264.0,152.0,213.0,379.0,1\nb,,,,,0\n",
     ]
 
 
@@ -383,13 +468,17 @@ def _model_files(description: Description) -> list[bytes]:
 
 # Reader → what it is given first, and its share of all inputs.
 READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]], float]] = {
-    "metadata rows": (metadata, csv_seeds, 0.12),
-    "sibling collections": (siblings, csv_seeds, 0.12),
-    "NIH and RSNA tables": (samples, csv_seeds, 0.12),
+    "metadata rows": (metadata, csv_seeds, 0.08),
+    "sibling collections": (siblings, csv_seeds, 0.08),
+    "NIH and RSNA tables": (samples, csv_seeds, 0.08),
+    "SIIM tables": (challenge, challenge_seeds, 0.06),
+    "COVIDx lists": (lists, list_seeds, 0.05),
+    "boxes": (drawn_boxes, box_seeds, 0.03),
+    "RSNA boxes": (rsna_boxes, box_seeds, 0.02),
     "patients": (patients, csv_seeds, 0.05),
     "manifests": (manifests, csv_seeds, 0.12),
     "clinical tables": (clinical, csv_seeds, 0.05),
-    "file names": (names, csv_seeds, 0.12),
+    "file names": (names, csv_seeds, 0.08),
     "DICOM headers": (headers, lambda: picture_seeds("DICOM"), 0.02),
     "DICOM attributes": (attributes, attribute_seeds, 0.03),
     **{
