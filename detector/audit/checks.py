@@ -13,7 +13,9 @@ from detector.training.extraction import FeatureExtractor
 from detector.training.recipes import Recipe
 
 Status = Literal["pass", "warn", "not_assessed"]
-PASS, WARN, NOT_ASSESSED = "pass", "warn", "not_assessed"
+PASS: Status = "pass"
+WARN: Status = "warn"
+NOT_ASSESSED: Status = "not_assessed"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Check:
         return self.status == WARN
 
     def __str__(self) -> str:
+        """Return status, title and message in a line."""
         status = "n/a" if self.status == NOT_ASSESSED else self.status
         return f"{status:<4}  {self.title:<18}  {self.message}"
 

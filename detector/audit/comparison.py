@@ -134,7 +134,7 @@ class Audit:
 
     def shares_sites(self) -> bool:
         """Say whether most images of each side are of sites that have images of both sides."""
-        sites = {True: [], False: []}
+        sites: dict[bool, list[str]] = {True: [], False: []}
         for image in self.own_images:
             sites[image.label == self.settings.positive].append(image.site)
         both = set(sites[True]) & set(sites[False]) - {""}
@@ -206,7 +206,8 @@ def compare(audit: Audit, rows: np.ndarray, positive: str | None = None, part: s
     -------
     Finding
     """
-    hide, notes = None, ()
+    hide: Occlusion | None = None
+    notes: tuple[str, ...] = ()
     if part is not None:
         rows, hide, notes = occlusion(audit, rows, part)
         if not audit.can_be_validated(rows):
@@ -245,7 +246,7 @@ def occlusion(audit: Audit, rows: np.ndarray, part: str) -> tuple[np.ndarray, Oc
         return masked, Occlusion(part, audit.masks), tuple(notes)
     if audit.masks:
         notes.append("lungs as they are found here, since one side has no masks, or too few")
-    found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)], bool)
+    found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)], np.bool_)
     if not found.all():
         names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
         notes.append(f"without {first_names(names)}, in which no lungs were found")

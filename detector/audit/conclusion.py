@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from detector.audit.evidence import Conclusion, Evidence, Reason
 from detector.audit.experiments import (
     AGE,
     ALIKE,
@@ -23,7 +23,6 @@ from detector.audit.experiments import (
     SAME_SITE_LUNGS,
     SEX,
     VIEW,
-    Result,
 )
 from detector.statistics.metric import Metric
 
@@ -51,79 +50,9 @@ LEAKAGE, NO_SIGNAL, SHORTCUT, MIXED = "leakage_suspected", "no_signal", "shortcu
 LUNGS, INCONCLUSIVE = "lungs", "inconclusive"
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a conclusion is drawn from.
-
-    Attributes
-    ----------
-    results : sequence of Result
-    controls_positive : Metric or None
-        Share of same-site controls that are predicted positive.
-    positive : str
-        The positive class.
-    shared_sites : bool
-        Whether both classes come from the same sites, so that controls of the same site would add nothing.
-    """
-
-    results: Sequence[Result]
-    controls_positive: Metric | None
-    positive: str
-    shared_sites: bool = False
-
-    def __getitem__(self, name: str) -> Metric | None:
-        """Return the metric of an experiment; None where it was not made or cannot be computed."""
-        return self.metrics.get(name)
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """The available metrics by the id of their experiment."""
-        return {one.id: one.metric for one in self.results if one.metric.available}
-
-    def title(self, name: str) -> str:
-        """Return the title of an experiment."""
-        return next(one.title for one in self.results if one.id == name)
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """What was learnt, in one sentence, and the findings that carry it.
-
-    Attributes
-    ----------
-    code : {"leakage_suspected", "no_signal", "shortcut", "mixed", "lungs", "inconclusive"}
-    message : str
-    reasons : list of str
-        Each with its metrics.
-    carried_by : list of str
-        Ids of the experiments that the reasons rest on.
-    """
-
-    code: str
-    message: str
-    reasons: list[str]
-    carried_by: list[str]
-
-    def __str__(self) -> str:
-        reasons = "; ".join(self.reasons)
-        return f"{self.message} {reasons[:1].upper()}{reasons[1:]}." if reasons else self.message
-
-    def as_json(self) -> dict[str, object]:
-        """Return the conclusion as it stands in a JSON file."""
-        return {name: getattr(self, name) for name in ("code", "message", "reasons", "carried_by")}
-
-
-@dataclass(frozen=True)
-class Reason:
-    """A finding, and the experiments that it rests on."""
-
-    text: str
-    ids: tuple[str, ...]
-
-
 def kept(part: Metric, whole: Metric) -> float:
     """Return the share of what lies above chance that is left."""
-    return (part.value - CHANCE) / (whole.value - CHANCE)
+    return (part.point - CHANCE) / (whole.point - CHANCE)
 
 
 def conclude(evidence: Evidence) -> Conclusion:
@@ -155,7 +84,7 @@ def conclude(evidence: Evidence) -> Conclusion:
     beside, only = _predicts_without_lungs(evidence), evidence[LUNGS_ALONE]
     if beside and only and only.low > CHANCE:
         first = Reason(
-            f"of ROC AUC {whole.value:.2f}, {only.value:.2f} is left in the lungs alone", (FULL, LUNGS_ALONE)
+            f"of ROC AUC {whole.point:.2f}, {only.point:.2f} is left in the lungs alone", (FULL, LUNGS_ALONE)
         )
         return _conclusion(
             MIXED,
@@ -185,7 +114,7 @@ def _without_signal(evidence: Evidence, whole: Metric | None) -> Conclusion:
     """Conclude where the model itself may be chance: baselines first, since more images would not mend these."""
     foreign = [name for name in (*FOREIGN, FILES) if (area := evidence[name]) and area.low > PREDICTS]
     reasons = [
-        Reason(f"{evidence.title(name)} predicts the class with ROC AUC {evidence[name].short}", (name,))
+        Reason(f"{evidence.title(name)} predicts the class with ROC AUC {evidence.metric(name).short}", (name,))
         for name in foreign
     ]
     if whole is None:
@@ -223,7 +152,7 @@ def _predicts_without_lungs(evidence: Evidence) -> list[Reason]:
     names = [name for name in FOREIGN if (area := evidence[name]) and area.low > PREDICTS]
     if predicts_around_the_lungs(evidence):
         names.insert(0, MASKED_OUT)
-    reasons = [Reason(f"{evidence.title(name)}: ROC AUC {evidence[name].short}", (name,)) for name in names]
+    reasons = [Reason(f"{evidence.title(name)}: ROC AUC {evidence.metric(name).short}", (name,)) for name in names]
     if reasons and (alike := evidence[ALIKE]):
         reasons.append(Reason(f"{evidence.title(ALIKE)}: ROC AUC {alike.short}", (ALIKE,)))
     return reasons
@@ -232,11 +161,11 @@ def _predicts_without_lungs(evidence: Evidence) -> list[Reason]:
 def _reasons_for_site(evidence: Evidence, whole: Metric) -> list[Reason]:
     without, called = evidence[MASKED_OUT], evidence.controls_positive
     reasons = []
-    if predicts_around_the_lungs(evidence) and kept(without, whole) >= KEPT:
-        text = f"of ROC AUC {whole.value:.2f}, {without.value:.2f} is left with the lungs masked out"
+    if without and predicts_around_the_lungs(evidence) and kept(without, whole) >= KEPT:
+        text = f"of ROC AUC {whole.point:.2f}, {without.point:.2f} is left with the lungs masked out"
         reasons.append(Reason(text, (FULL, MASKED_OUT)))
     if called and called.available and called.low > MOST:
-        hits = round(called.value * called.n_negative)
+        hits = round(called.point * called.n_negative)
         of = f"{hits} of {called.n_negative} radiographs of other findings from the same site"
         text = f"{of} are predicted {evidence.positive}"
         reasons.append(Reason(text, ()))
@@ -246,14 +175,15 @@ def _reasons_for_site(evidence: Evidence, whole: Metric) -> list[Reason]:
     if not reasons:
         return []
     if (files := evidence[FILES]) and files.low > EXCELLENT:
-        reasons.append(Reason(f"{evidence.title(FILES)} alone reach ROC AUC {files.value:.2f}", (FILES,)))
-    if (disease := evidence[SAME_SITE]) and whole.value - disease.value >= FALL:
+        reasons.append(Reason(f"{evidence.title(FILES)} alone reach ROC AUC {files.point:.2f}", (FILES,)))
+    if (disease := evidence[SAME_SITE]) and whole.point - disease.point >= FALL:
+        ids: tuple[str, ...]
         text, ids = f"against controls of the same site the ROC AUC falls to {disease.short}", (SAME_SITE,)
         if only := evidence[SAME_SITE_LUNGS]:
             text, ids = f"{text}, with the lungs alone to {only.short}", (SAME_SITE, SAME_SITE_LUNGS)
         reasons.append(Reason(text, ids))
     for one in evidence.results:
-        if one.group == EXTERNAL and one.metric.available and whole.value - one.metric.value >= FALL:
+        if one.group == EXTERNAL and one.metric.available and whole.point - one.metric.point >= FALL:
             reasons.append(Reason(f"on {one.title} the ROC AUC falls to {one.metric.short}", (one.id,)))
     return reasons
 
@@ -261,7 +191,7 @@ def _reasons_for_site(evidence: Evidence, whole: Metric) -> list[Reason]:
 def _known(evidence: Evidence) -> list[Reason]:
     """Return what is known, as one reason: the full image, the lungs alone, without them, and the baselines."""
     names = [name for name in (FULL, LUNGS_ALONE, MASKED_OUT, BORDER, FILES) if evidence[name]]
-    text = ", ".join(f"{evidence.title(name)} {evidence[name].value:.2f}" for name in names)
+    text = ", ".join(f"{evidence.title(name)} {evidence.metric(name).point:.2f}" for name in names)
     return [Reason(f"ROC AUC: {text}", tuple(names))]
 
 
@@ -272,7 +202,7 @@ def _missing(evidence: Evidence) -> str:
     missing = []
     if not evidence.shared_sites:
         missing.append("controls of the same site (--controls)")
-    wide = [evidence[name] for name in (FULL, MASKED_OUT, LUNGS_ALONE)]
+    wide = [evidence.metric(name) for name in (FULL, MASKED_OUT, LUNGS_ALONE)]
     if any(area.high - area.low > WIDE for area in wide):
         missing.append("more images")
     missing += ["images of a second hospital (--external)", "sharper lung masks (--masks)"]

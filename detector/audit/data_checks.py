@@ -22,7 +22,7 @@ def _baseline(name: str, area: Metric, without: str, recommendation: str) -> Che
     """Return the check of a baseline: it warns where it predicts the class and that is no chance."""
     if not area.available:
         return Check(name, NOT_ASSESSED, area.reason)
-    warns = area.value >= BASELINE and area.low > 0.5
+    warns = area.point >= BASELINE and area.low > 0.5
     return Check(name, WARN if warns else PASS, f"ROC AUC {area.short} {without}", recommendation if warns else "")
 
 

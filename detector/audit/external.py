@@ -122,6 +122,6 @@ def _warning(area: Metric, beside: dict[str, Metric]) -> str:
     suspects = [
         f"{TITLES[name]} {beside[name].short}"
         for name in (VIEW, BORDER)
-        if beside[name].available and beside[name].low > 0.5 and beside[name].high >= area.value
+        if beside[name].available and beside[name].low > 0.5 and beside[name].high >= area.point
     ]
     return f"{' and '.join(suspects)} could explain this ROC AUC without the disease" if suspects else ""

@@ -46,10 +46,10 @@ def border_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
     return np.array([image_properties.border for image_properties in properties], float)
 
 
-def indicators(values: Sequence[str]) -> np.ndarray:
+def indicators(values: Sequence[str] | np.ndarray) -> np.ndarray:
     """Return a column for each different value, 1 where an image has it, shape (n, values)."""
-    values = np.asarray(values)
-    return (values[:, None] == np.unique(values)).astype(float)
+    cells = np.asarray(values)
+    return (cells[:, None] == np.unique(cells)).astype(float)
 
 
 def site_matrix(images: Sequence[Image]) -> np.ndarray:

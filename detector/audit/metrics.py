@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.audit.linear_baseline import border_matrix, cross_validate, metadata_auc, property_matrix
-from detector.statistics import probabilities
+from detector.statistics.calibration import at_prevalence_of
 from detector.statistics.metric import Metric
+from detector.statistics.predictive_values import predictive_values
+from detector.statistics.probabilities import of_probabilities
 from detector.statistics.roc import roc_auc
 from detector.statistics.strata import crossed
 from detector.training.evaluation_result import Outcome
@@ -100,22 +102,20 @@ def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Sett
     )
     corrected = predictions.probabilities
     if setting.balanced:
-        corrected = probabilities.at_prevalence_of(corrected, predictions.labels)
+        corrected = at_prevalence_of(corrected, predictions.labels)
     found = {
         STRATIFIED: stratified(scored),
         METADATA: metadata_auc(images, truth, extractor.patients, setting.seed),
         BORDER: border.auc(truth, extractor.patients),
         FILES: files.auc(truth, extractor.patients),
         BORDER_ADJUSTED: border_adjusted(scored, border.deciles()[rows] if border.possible else None),
-        **probabilities.of_probabilities(
+        **of_probabilities(
             scored.scores, corrected[..., setting.positive], scored.is_positive, scored.patients, setting.seed
         ),
     }
     if setting.prevalence is not None:
         result = outcome.evaluation
-        found[PPV], found[NPV] = probabilities.predictive_values(
-            result.sensitivity, result.specificity, setting.prevalence
-        )
+        found[PPV], found[NPV] = predictive_values(result.sensitivity, result.specificity, setting.prevalence)
     return found
 
 

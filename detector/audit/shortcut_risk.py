@@ -9,17 +9,13 @@ Digital Medicine (2026).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from detector.audit.baselines import known_ages, known_sexes
 from detector.audit.comparison import Audit
-from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate, indicators
-from detector.datasets import clinical
-from detector.datasets.dataset import Image
-from detector.images.inspection import ImageProperties
+from detector.audit.linear_baseline import Baseline, cross_validate
+from detector.audit.properties import Property, properties
 from detector.statistics.intervals import percentiles, resampled
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.roc import roc_auc
@@ -31,31 +27,6 @@ ROC_AUC, R2 = "ROC AUC", "R²"
 USEFUL, DETECTABLE = 0.55, {ROC_AUC: 0.55, R2: 0.05}
 FOLDS = 5
 STRENGTHS = np.logspace(0, 6, 13)
-# Columns that DICOM headers or manifests may have: the device, and how the exposure was made.
-DEVICE = ("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation")
-EXPOSURE = ("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing", "bits_stored")
-SEVERAL_VALUES = 0.5  # of a column's cells, at most, may be different values for it to be a set of categories
-
-
-@dataclass(frozen=True)
-class Property:
-    """A property of some images.
-
-    Attributes
-    ----------
-    name : str
-    rows : ndarray of shape (known,), int
-        Of which images it is known.
-    columns : ndarray of shape (known, columns)
-        What the class is predicted from.
-    is_number : bool
-        Whether detectability is that of a number (R²), or of the most telling category (ROC AUC).
-    """
-
-    name: str
-    rows: np.ndarray
-    columns: np.ndarray
-    is_number: bool
 
 
 @dataclass(frozen=True)
@@ -64,7 +35,7 @@ class Risk:
 
     Attributes
     ----------
-    property : str
+    name : str
     utility : Metric
         ROC AUC of the class, predicted from the property.
     detectability : Metric
@@ -74,7 +45,7 @@ class Risk:
         Of the detectability.
     """
 
-    property: str
+    name: str
     utility: Metric
     detectability: Metric
     measure: str
@@ -88,7 +59,7 @@ class Risk:
     def as_json(self) -> dict[str, object]:
         """Return the property as it stands in a JSON file."""
         return {
-            "property": self.property,
+            "property": self.name,
             "utility": self.utility.as_json(),
             "detectability": self.detectability.as_json(),
             "measure": self.measure,
@@ -133,49 +104,7 @@ def _order(risk: Risk) -> tuple[bool, float]:
         return True, 1.0
     floor = 0.5 if risk.measure == ROC_AUC else 0.0
     scale = 0.5 if risk.measure == ROC_AUC else 1.0
-    return not risk.suspected, -min((risk.utility.value - 0.5) / 0.5, (risk.detectability.value - floor) / scale)
-
-
-def properties(images: Sequence[Image], files: Sequence[ImageProperties]) -> Iterator[Property]:
-    """Yield what manifests and files know of images: at least two different values of each."""
-    everything = np.arange(len(images))
-    rows, columns = known_ages(images)
-    if len(rows):
-        yield Property("age", rows, columns, True)
-    rows, columns = known_sexes(images)
-    if columns.shape[1] > 1:
-        yield Property("sex", rows, columns, False)
-    for name, values in (("site", [image.site for image in images]), ("view", [image.view for image in images])):
-        yield from _categories(name, values)
-    for name in (*DEVICE, *EXPOSURE):
-        yield from _of_column(name, [image.row.get(name, "") for image in images])
-    yield Property("border", everything, border_matrix(files), True)
-    sizes = np.array([[np.log(one.width), np.log(one.height)] for one in files])
-    for name, values in (
-        ("image size", sizes),
-        ("brightness", np.array([[one.mean] for one in files], float)),
-        ("contrast", np.array([[one.deviation] for one in files], float)),
-    ):
-        if values.std(axis=0).max() > WIDTH:
-            yield Property(name, everything, values, True)
-    yield from _categories("file format", [one.format for one in files])
-    yield from _categories("colour", ["colour" if one.colour else "grey" for one in files])
-
-
-def _of_column(name: str, cells: Sequence[str]) -> Iterator[Property]:
-    """Yield a manifest's column as numbers, where all that is known are numbers, or else as categories."""
-    known = np.array([row for row, cell in enumerate(cells) if not clinical.is_missing(cell)], int)
-    numbers = [clinical.number(cells[row]) for row in known]
-    if len(known) and all(number is not None for number in numbers) and len(set(numbers)) > 2:
-        yield Property(name.replace("_", " "), known, np.array(numbers, float)[:, None], True)
-    elif len({cells[row] for row in known}) <= SEVERAL_VALUES * len(known):
-        yield from _categories(name.replace("_", " "), ["" if clinical.is_missing(cell) else cell for cell in cells])
-
-
-def _categories(name: str, values: Sequence[str]) -> Iterator[Property]:
-    known = np.flatnonzero(np.array(values) != "")
-    if len(known) and len({values[row] for row in known}) > 1:
-        yield Property(name, known, indicators([values[row] for row in known]), False)
+    return not risk.suspected, -min((risk.utility.point - 0.5) / 0.5, (risk.detectability.point - floor) / scale)
 
 
 @dataclass(frozen=True)
@@ -202,11 +131,13 @@ class FeatureReader:
         """
         positive, people = self.is_positive[one.rows], self.patients[one.rows]
         if one.is_number:
-            target = one.columns[:, 0] if one.name == "age" or one.columns.shape[1] == 1 else _direction(one, positive)
+            single = one.name == "age" or one.columns.shape[1] == 1
+            target = one.columns[:, 0] if single else _direction(one, positive)
         else:
-            target = _most_telling(one.columns, positive)
-            if target is None:
+            telling = _most_telling(one.columns, positive)
+            if telling is None:
                 return Metric.unavailable(f"no category has {FEWEST} images and {FEWEST} others")
+            target = telling
         predicted, folds = self._out_of_fold(one.rows, target)
         if predicted is None:
             return Metric.unavailable("too few patients to cross-validate")

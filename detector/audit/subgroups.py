@@ -42,6 +42,7 @@ class Subgroup:
     roc_auc: Metric
 
     def __str__(self) -> str:
+        """Return the row as it is printed."""
         start = f"{self.property + ' ' + self.value:<24} {self.n_images} images, {self.n_patients} patients"
         if not self.sensitivity.available:
             return f"{start}: {self.sensitivity.reason}"

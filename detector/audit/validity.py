@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from detector.audit.checks import NOT_ASSESSED, WARN, Check, Run
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.audit.data_checks import (
     age_groups,
     border_adjusted,
@@ -42,4 +42,4 @@ def run_checks(run: Run) -> list[Check]:
 
 def worst_first(checks: Sequence[Check]) -> list[Check]:
     """Return checks that warn before those that were not assessed before those that pass."""
-    return sorted(checks, key=lambda check: [WARN, NOT_ASSESSED].index(check.status) if check.status != "pass" else 2)
+    return sorted(checks, key=lambda check: (WARN, NOT_ASSESSED, PASS).index(check.status))

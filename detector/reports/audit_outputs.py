@@ -89,7 +89,7 @@ def lines(found: AuditResult, positive: str) -> list[str]:
         printed.append("Properties that predict the class and can be read from the image")
         for risk in risks:
             printed += _wrapped(
-                f"{risk.property}: utility {risk.utility.value_text}, detectability {risk.detectability.value_text} "
+                f"{risk.name}: utility {risk.utility.value_text}, detectability {risk.detectability.value_text} "
                 f"({risk.measure})"
             )
     return printed

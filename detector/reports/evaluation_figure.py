@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.reports.drawing import BLUE, GREY, ORANGE, as_png, drawable, new_figure, plain_axes
+from detector.statistics.calibration import reliability_curve
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.intervals import patient_draws
 from detector.statistics.metric import Metric
-from detector.statistics.probabilities import PRECISION, SLOPE, reliability_curve
+from detector.statistics.probabilities import PRECISION, SLOPE
 from detector.statistics.roc import roc_band
 
 if TYPE_CHECKING:

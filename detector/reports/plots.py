@@ -200,9 +200,7 @@ def risk_plane(risks: Sequence[Risk]) -> bytes:
         axes.plot([x.low, x.high], [scale(y.value)] * 2, color=colour, linewidth=1.4)
         axes.plot([x.value] * 2, [scale(y.low), scale(y.high)], color=colour, linewidth=1.4)
         axes.plot(x.value, scale(y.value), "s" if risk.suspected else "o", color=colour, markeredgecolor="black")
-        axes.annotate(
-            drawable(risk.property), (x.value, scale(y.value)), (6, 6), textcoords="offset points", fontsize=9
-        )
+        axes.annotate(drawable(risk.name), (x.value, scale(y.value)), (6, 6), textcoords="offset points", fontsize=9)
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
     axes.set(xlim=(0.3, 1.02), ylim=(-0.03, 1.02))
     axes.set_xlabel("Utility: ROC AUC of the class (chance: 0.5)")

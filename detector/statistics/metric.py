@@ -62,6 +62,19 @@ class Metric:
         return self.value is not None
 
     @property
+    def point(self) -> float:
+        """The value of an available metric.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if self.value is None:
+            raise ValueError(f"not available: {self.reason}")
+        return self.value
+
+    @property
     def low(self) -> float:
         """The lower bound; minus infinity where there is none."""
         return -math.inf if self.ci_low is None else self.ci_low
@@ -82,6 +95,7 @@ class Metric:
         if self.ci_low is None or self.ci_high is None:
             bounds = [("above", self.ci_low), ("below", self.ci_high)]
             return next((f"{word} {_short(bound)}" for word, bound in bounds if bound is not None), "")
+        low = high = ""
         for decimals in range(2, 10):
             low, high = f"{self.ci_low:.{decimals}f}", f"{self.ci_high:.{decimals}f}"
             if low != high:
@@ -108,6 +122,7 @@ class Metric:
         }
 
     def __str__(self) -> str:
+        """Return value and interval, or why there is none."""
         if self.value is None:
             return f"not estimable ({self.reason})"
         return f"{self.value_text} (95 % CI {self.interval_text})" if self.interval_text else self.value_text

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.statistics.intervals import LEVEL, patient_draws, percentiles
-from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
+from detector.statistics.intervals import patient_draws, percentiles
+from detector.statistics.metric import FEWEST, Metric, too_few
+from detector.statistics.roc_interval import effective_interval
 from detector.statistics.strata import crossed, holding_two_classes
 
 BAND_DRAWS = 500  # of the ROC curve's band
-MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
@@ -146,69 +146,6 @@ def influence(
     return float(shares @ areas), found
 
 
-def newcombe_interval(
-    value: float, positives: float, negatives: float, quantile: float | None = None, refitted: bool = False
-) -> tuple[float, float]:
-    """Return a score interval of an area under the ROC curve, which is none of a point where no pair is ranked wrongly.
-
-    Reference: R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
-    part 2", Statistics in Medicine 25 (2006), method 5: the variance of Hanley and McNeil's exponential model at the
-    bound itself, with the mean of both sample sizes in place of each.
-
-    Parameters
-    ----------
-    value : float
-    positives, negatives : float
-        Independent ones: patients. They need not be whole: they may be effective sample sizes.
-    quantile : float, optional
-        By default the normal distribution's, 1.96.
-    refitted : bool
-        Whether the scores are out of fold: see `refit_inflation`.
-
-    Returns
-    -------
-    low, high : float
-    """
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + LEVEL) / 2)) if quantile is None else quantile
-
-    def too_far(bound: float) -> float:
-        inflation = refit_inflation(bound) if refitted else 1.0
-        return (value - bound) ** 2 - z**2 * inflation * exponential_variance(bound, positives, negatives)
-
-    # At the value itself nothing is too far; where that is 0 or 1 it would be taken for the bound.
-    low = 0.0 if value <= 0 else brentq(too_far, 0.0, value - 1e-9)
-    high = 1.0 if value >= 1 else brentq(too_far, value + 1e-9, 1.0)
-    return float(low), float(high)
-
-
-def refit_inflation(area: float) -> float:
-    """Return by how much the variance of a cross-validated area exceeds that of as many images scored by one model.
-
-    Every pair of folds counts twice: the one is trained on what the other is tested on. Where nothing is learnt but
-    what the sample happens to hold, both chances are the same one, and the variance is that of a sum in which each term
-    stands twice: doubled, whatever the folds and their number. The better a model, the less it hangs on single images.
-    In between this is a compromise: by simulation with linear models of 3 features 1.5 at 0.6, 1.1 at 0.75, 0.9 at
-    0.9; of 500 features 1.7 to 2.0 up to 0.85.
-
-    References: Y. Bengio, Y. Grandvalet, "No unbiased estimator of the variance of k-fold cross-validation", Journal of
-    Machine Learning Research 5 (2004); C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning
-    52 (2003), whose correction is 2.25 for five folds.
-    """
-    return 1.0 + 4.0 * area * (1.0 - area)
-
-
-def exponential_variance(area: float, positives: float, negatives: float) -> float:
-    """Return the variance of an area under the ROC curve, were the scores of both classes exponential.
-
-    Reference: J. A. Hanley, B. J. McNeil, Radiology 143 (1982), with Newcombe's mean sample size.
-    """
-    spread = 1 + ((positives + negatives) / 2 - 1) * ((1 - area) / (2 - area) + area / (1 + area))
-    return area * (1 - area) * spread / (positives * negatives)
-
-
 def roc_auc(
     scores: np.ndarray,
     is_positive: np.ndarray,
@@ -222,7 +159,7 @@ def roc_auc(
     images of both classes are accounted for. The interval is Newcombe's for as many independent patients as would have
     that variance, with Student's quantile; without any variance, as where no pair is ranked wrongly, for the patients
     that there are. By simulation it covers 0.90 to 0.98 for areas of 0.5 to 0.97, from 10 v 10 patients on. Of
-    out-of-fold scores it is wider: see `refit_inflation`.
+    out-of-fold scores it is wider: see `roc_interval.refit_inflation`.
 
     References: N. A. Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997); for folds
     as strata, A. Airola et al., Computational Statistics & Data Analysis 55 (2011), and G. Forman, M. Scholz, SIGKDD
@@ -244,8 +181,9 @@ def roc_auc(
         Unavailable with fewer than `FEWEST` comparable images of a class, or with one patient in a class.
     """
     patients = np.unique(np.asarray(patients), return_inverse=True)[1]
-    refitted = folds is not None and len(np.unique(folds)) > 1
-    if refitted:
+    refitted = False
+    if folds is not None and len(np.unique(folds)) > 1:
+        refitted = True
         strata = crossed(folds) if strata is None else crossed(strata, folds)
     counts: list[tuple[int, int]] = []
     values, moved, used = [], np.zeros(len(is_positive)), np.zeros(len(is_positive), bool)
@@ -263,7 +201,7 @@ def roc_auc(
         most_strata = max(most_strata, 1 if own is None else len(set(own[kept])))
     n_positive, n_negative = min(counts, key=min)
     sides = [used & side for side in (is_positive, ~is_positive)]
-    people = [len(set(patients[side])) for side in sides]
+    people = len(set(patients[sides[0]])), len(set(patients[sides[1]]))
     if min(people) < 2:
         return Metric.unavailable("all images of a class are of one patient", n_positive, n_negative)
     sums = [np.bincount(patients[side], moved[side], minlength=patients.max() + 1) for side in sides]
@@ -273,37 +211,8 @@ def roc_auc(
     # Of patients with images of both classes.
     covariance = max(2 * float(sums[0] @ sums[1]), -0.9 * sum(variances))
     value = round(float(np.mean(values)), 12)  # a constant has exactly 0.5
-    low, high = _effective_interval(value, [*variances, covariance], people, refitted)
+    low, high = effective_interval(value, [*variances, covariance], people, refitted)
     return Metric(value, low, high, n_positive, n_negative, n_patients=len(set(patients[used])))
-
-
-def _effective_interval(value: float, parts: list[float], people: list[int], refitted: bool) -> tuple[float, float]:
-    """Return Newcombe's interval for as many independent patients as have a variance."""
-    from scipy.optimize import brentq
-    from scipy.stats import t
-
-    variances, total = parts[:2], sum(parts)
-    if not WIDTH < value < 1 - WIDTH:
-        return newcombe_interval(float(round(value)), *people, refitted=refitted)
-    if total < WIDTH**2:
-        # Constant scores, which no fit can change.
-        return newcombe_interval(value, *people)
-    # Welch's degrees of freedom.
-    squares = sum(part**2 / (count - 1) for part, count in zip(variances, people, strict=True))
-    freedom = max(sum(variances) ** 2 / squares, 1.0)
-
-    def excess(log_share: float) -> float:
-        return exponential_variance(value, *(count * np.exp(log_share) for count in people)) - total
-
-    bounds = np.log([2 / min(people) / 10, MOST_EFFECTIVE])
-    if excess(bounds[0]) < 0:
-        share = float(np.exp(bounds[0]))
-    elif excess(bounds[1]) > 0:
-        share = MOST_EFFECTIVE
-    else:
-        share = float(np.exp(brentq(excess, *bounds)))
-    quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
-    return newcombe_interval(value, *(count * share for count in people), quantile, refitted)
 
 
 def roc_band(

@@ -39,6 +39,7 @@ class FoldPlan:
                 yield repeat, fold, train, held_out
 
     def __len__(self) -> int:
+        """Return the number of folds of all repeats."""
         return sum(len(sides) for sides in self.repeats)
 
     @property

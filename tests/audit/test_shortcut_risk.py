@@ -21,7 +21,7 @@ def risks_of(case, change=None):
     audit = audit_of(case)
     if change is not None:
         change(audit)
-    return {one.property: one for one in shortcut_risks(audit)}
+    return {one.name: one for one in shortcut_risks(audit)}
 
 
 def test_an_age_that_goes_with_the_class_is_useful_and_not_detectable():
