@@ -26,7 +26,8 @@ ROC_AUC, R2 = "ROC AUC", "R²"
 # From these lower bounds on, a property is suspected: it predicts the class, and features predict it.
 USEFUL, DETECTABLE = 0.55, {ROC_AUC: 0.55, R2: 0.05}
 FOLDS = 5
-STRENGTHS = np.logspace(0, 6, 13)
+STRENGTHS = np.logspace(1, 6, 11)
+LEAST_SPREAD, MOST_DEVIATIONS = 1e-3, 3.0  # of a feature, relative to its mean, and of its own deviations
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,12 @@ class FeatureReader:
     def detect(self, one: Property, baseline: Baseline) -> Metric:
         """Return how well the features predict a property among images of the same class.
 
-        A number is predicted itself; of several columns, such as the border's, the combination that predicts the class.
+        Of a number its rank is predicted; of several columns, such as the border's, of that which differs most between
+        the classes.
         """
         positive, people = self.is_positive[one.rows], self.patients[one.rows]
         if one.is_number:
-            single = one.name == "age" or one.columns.shape[1] == 1
-            target = one.columns[:, 0] if single else _direction(one, positive)
+            target = _ranked(one.columns[:, :1] if one.name == "age" else one.columns, positive)
         else:
             telling = _most_telling(one.columns, positive)
             if telling is None:
@@ -163,21 +164,22 @@ class FeatureReader:
             with one_thread():
                 for fold, (train, held_out) in enumerate(GroupKFold(count).split(own, groups=people)):
                     mean, scale = features[train].mean(axis=0), features[train].std(axis=0)
-                    scale[scale <= WIDTH] = np.inf
-                    model = RidgeCV(alphas=STRENGTHS).fit((features[train] - mean) / scale, wanted[train])
-                    predicted[own[held_out]] = model.predict((features[held_out] - mean) / scale)
+                    # What hardly varies among training images may vary by thousands of that elsewhere.
+                    scale[scale <= LEAST_SPREAD * np.abs(mean) + WIDTH] = np.inf
+                    standardised = np.clip((features - mean) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+                    model = RidgeCV(alphas=STRENGTHS).fit(standardised[train], wanted[train])
+                    predicted[own[held_out]] = model.predict(standardised[held_out])
                     folds[own[held_out]] = fold
         return predicted, folds
 
 
-def _direction(one: Property, positive: np.ndarray) -> np.ndarray:
-    """Return the combination of a property's columns that predicts the class best."""
-    from sklearn.linear_model import LogisticRegression
+def _ranked(columns: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Return the ranks, from -1 to 1, of the column that differs most between the classes."""
+    from scipy.stats import rankdata
 
-    mean, scale = one.columns.mean(axis=0), one.columns.std(axis=0)
-    scale[scale <= WIDTH] = np.inf
-    standardised = (one.columns - mean) / scale
-    return standardised @ LogisticRegression(max_iter=1000).fit(standardised, positive).coef_[0]
+    ranks = 2 * rankdata(columns, axis=0) / (len(columns) + 1) - 1
+    apart = np.abs(ranks[positive].mean(axis=0) - ranks[~positive].mean(axis=0))
+    return ranks[:, int(np.argmax(apart))]
 
 
 def _most_telling(columns: np.ndarray, positive: np.ndarray) -> np.ndarray | None:
