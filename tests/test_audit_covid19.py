@@ -102,6 +102,41 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     assert found[0] == found[1]
 
 
+def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
+    """Phantoms whose age, in the manifest, goes with the class, and of which nearly all of one class are blurred."""
+    import cv2
+    import numpy as np
+
+    from detector.audit.comparison import Audit, Settings
+    from detector.audit.image_sets import load_image_sets
+    from detector.audit.shortcut_risk import shortcut_risks
+    from detector.command_line import Log
+    from detector.training.extraction import open_dataset
+    from detector.training.recipes import ProbeRecipe
+
+    assert script("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=tmp_path).returncode == 0
+    generator = np.random.default_rng(0)
+    for label, age, share in (("covid", 60, 0.95), ("normal", 45, 0.05)):
+        path = tmp_path / "data" / label / "manifest.csv"
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*dict.fromkeys([*rows[0], "age"])])
+            writer.writeheader()
+            writer.writerows(row | {"age": f"{generator.normal(age, 8):.0f}"} for row in rows)
+        for image in sorted(path.parent.glob("*.png")):
+            if generator.random() < share:
+                cv2.imwrite(str(image), cv2.GaussianBlur(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), (0, 0), 1.5))
+    sets = load_image_sets(tmp_path / "data", None, [], "covid")
+    extractor = open_dataset(sets.dataset, Log(True), recipe=ProbeRecipe(), no_cache=True)
+    audit = Audit(extractor, sets, Settings("covid", ProbeRecipe(), "auto", 5, 1, 42), {})
+    found = {one.name: one for one in shortcut_risks(audit)}
+    assert found["age"].utility.ci_low > 0.6 and found["age"].detectability.value < 0.1
+    assert not found["age"].suspected
+    assert found["border"].utility.ci_low > 0.6 and found["border"].detectability.ci_low > 0.2
+    assert next(iter(found)) == "border" and found["border"].suspected
+
+
 def test_an_audit_of_what_is_no_chest_says_so(tmp_path):
     classes(tmp_path / "data", covid=6, normal=6)
     done = inside(
