@@ -68,7 +68,7 @@ $(VENV)/installed-tools: requirements/tools.lock | $(BIN)/python
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 demo: $(VENV)/installed
-	$(BIN)/python make_phantom_dataset.py --output demo/dataset --number 50
+	$(BIN)/python make_phantom_dataset.py -o demo/dataset -n 50
 	$(BIN)/python train_covid19.py --dataset demo/dataset --plot demo/plot.png --model demo/covid19.model.h5
 	@echo
 	@echo "Done. Open demo/report.html"

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from detector import printable
+from detector import InputError, printable
 from detector.command_line import DISCLAIMER, Log, Parser, add_common, progress, run, say
 
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
@@ -19,11 +19,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "files", type=Path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("masks"), metavar="DIR", help="where NAME_mask.png is written"
+        "-o", "--output-dir", type=Path, default=Path("masks"), metavar="DIR", help="where NAME_mask.png is written"
     )
     parser.add_argument("--overlay", action="store_true", help="also draw each image with its lungs, NAME_overlay.png")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write each lung's share of the film, and warnings"
+        "--json", type=Path, metavar="FILE", help="also write each lung's share of the image, and warnings"
     )
     add_common(parser, seed=False, tensorflow=True, precision=False)
     return parser.parse_args(arguments)
@@ -41,10 +41,12 @@ def main(arguments: list[str] | None) -> int:
     from detector.storage.cache import Cache, default_folder
     from detector.storage.files import require_folder, require_outputs, write_together
 
-    require_folder(options.output)
+    require_folder(options.output_dir)
     require_outputs({"--json": options.json} if options.json else {})
     left_out: Counter[str] = Counter()
-    paths = prediction.list_images(options.files, left_out)
+    done: list[lung_masks.FoundLungs] = []
+    failures: list[InputError] = []
+    paths = prediction.list_images(options.files, failures, left_out)
     if note := left_out_line(left_out):
         say(note)
     lung_masks.require_names(paths)
@@ -53,10 +55,9 @@ def main(arguments: list[str] | None) -> int:
     found, _ = weights.load(options.weights, home, log.info)
     backbone = Backbone(found, Cache(None if options.no_cache else home))
 
-    done, failures = [], []
-    each = lung_masks.find_all(backbone, paths, options.output, options.overlay, failures)
+    each = lung_masks.find_all(backbone, paths, options.output_dir, options.overlay)
     for one in progress(each, len(paths), "finding lungs", options.quiet):
-        done.append(one)
+        (failures if isinstance(one, InputError) else done).append(one)
     for one in done:
         say(lung_masks.line(one))
     for note in named_notes((one.path, one.note) for one in done):

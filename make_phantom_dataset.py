@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,13 @@ EXAMPLE = "python make_phantom_dataset.py -o demo/dataset -n 25"
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser("Draw synthetic chest radiographs of two classes, covid and normal.", EXAMPLE)
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("demo/dataset"), metavar="DIR", help="data set to make"
+        "-o", "--output-dir", type=Path, default=Path("demo/dataset"), metavar="DIR", help="data set to make"
     )
     parser.add_argument("-n", "--number", type=whole_number(1), default=25, metavar="N", help="phantoms of each class")
     parser.add_argument(
         "--shortcut",
         choices=[*shortcuts.KINDS],
-        help="plant this into the films of covid, as a scanner or an archive would",
+        help="add this to the images of covid, as a scanner or an archive would",
     )
     parser.add_argument(
         "--strength", type=int, choices=[1, 2, 3], default=2, help="of the shortcut: hardly seen, seen, plain"
@@ -44,48 +45,61 @@ def main(arguments: list[str] | None) -> int:
     from detector.storage.files import require_folder, write_together
 
     for label in phantom.CLASSES:
-        require_folder(options.output / label)
+        require_folder(options.output_dir / label)
     for index, label in enumerate(phantom.CLASSES):
         numbers = range(index * options.number, (index + 1) * options.number)
         drawn = {
-            f"phantom-{number:05d}.png": encode(film(label, number, options))
+            f"phantom-{number:05d}.png": encode(draw_image(label, number, options))
             for number in progress(numbers, options.number, f"drawing {label}", options.quiet)
         }
-        rows = manifest_rows(drawn, label)
+        boxes = [phantom.draw_boxes(seed_of(options.seed, number)) if label == "covid" else [] for number in numbers]
+        rows = manifest_rows(drawn, label, boxes)
         others = manifest.replace(
-            options.output / label,
+            options.output_dir / label,
             rows,
             phantom.SOURCE,
             lambda row, target, drawn=drawn: write_together({target: drawn[row["file"]]}),
+            [manifest.BOXES],
         )
-        log.info(f"{options.output / label}: {len(rows)} phantoms")
+        log.info(f"{options.output_dir / label}: {len(rows)} phantoms")
         if others:
             log.info(f"  left alone, since no build put it there: {', '.join(others)}")
     return 0
 
 
-def film(label: str, number: int, options: argparse.Namespace) -> np.ndarray:
-    """Draw the phantom of a number, with the shortcut that is asked for where it is ill."""
+def draw_image(label: str, number: int, options: argparse.Namespace) -> np.ndarray:
+    """Draw the phantom of a number, with the shortcut that is asked for where it has COVID-19."""
     from detector.images import phantom
 
-    seed = options.seed * 10**6 + number
+    seed = seed_of(options.seed, number)
     drawn = phantom.draw(label == "covid", seed)
     if options.shortcut and label == "covid":
         return shortcuts.plant(drawn, options.shortcut, options.strength, seed)
     return drawn
 
 
-def encode(film: np.ndarray) -> bytes:
+def seed_of(seed: int, number: int) -> int:
+    """Return the seed of the phantom of a number."""
+    return seed * 10**6 + number
+
+
+def encode(pixels: np.ndarray) -> bytes:
     """Return a phantom as the bytes of a PNG file, the same on every run."""
     from PIL import Image
 
     data = io.BytesIO()
-    Image.fromarray(film).save(data, "PNG")
+    Image.fromarray(pixels).save(data, "PNG")
     return data.getvalue()
 
 
-def manifest_rows(drawn: dict[str, bytes], label: str) -> list[dict[str, str]]:
-    """Return the manifest's rows of phantoms, given their files' bytes by name; each is a patient of its own."""
+def manifest_rows(
+    drawn: dict[str, bytes], label: str, boxes: Sequence[Sequence[tuple[float, float, float, float]]]
+) -> list[dict[str, str]]:
+    """Return the manifest's rows of phantoms, given their files' bytes by name and the boxes of their opacities.
+
+    Each phantom is a patient of its own.
+    """
+    from detector.collections.boxes import Box, as_cell
     from detector.images import phantom
 
     return [
@@ -100,8 +114,9 @@ def manifest_rows(drawn: dict[str, bytes], label: str) -> list[dict[str, str]]:
             "licence": "CC0 1.0",
             "url": "",
             "sha256": hashlib.sha256(data).hexdigest(),
+            "boxes": as_cell([Box(*box) for box in opacities]),
         }
-        for name, data in drawn.items()
+        for (name, data), opacities in zip(drawn.items(), boxes, strict=True)
     ]
 
 

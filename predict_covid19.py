@@ -1,86 +1,135 @@
-"""Ask a trained model about radiographs: a class and its probability for each, and where it looked."""
+"""Predict the class of chest radiographs with a trained model: class, probability, Grad-CAM."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from detector import printable
+from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
 from detector.command_line import DISCLAIMER, Parser, add_common, add_report, progress, run, say
+
+if TYPE_CHECKING:
+    from detector.cluster.connection import RayOptions
+    from detector.reports.prediction_outputs import PredictionOutputs
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
 
 
+@dataclass(frozen=True)
+class PredictionOptions:
+    """What is predicted, by which model, and how."""
+
+    files: list[Path]
+    model: Path
+    clinical_csv: Path | None
+    force: bool
+    quiet: bool
+    verbose: bool
+    ray: RayOptions | None
+
+
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser("Predict the class of chest radiographs with a model that train_covid19.py saved.", EXAMPLE)
-    parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them"
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them, patterns"
     )
-    parser.add_argument("-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="the model")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the predictions as CSV")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions as JSON")
-    parser.add_argument("--gradcam", type=Path, metavar="DIR", help="also draw where the model looked, an image each")
-    parser.add_argument(
-        "--clinical", type=Path, metavar="CSV", help="column file, and those the model was trained with"
+    data.add_argument(
+        "--clinical-csv", type=Path, metavar="FILE", help="CSV of column file and the columns of --clinical-columns"
     )
-    add_report(parser, "beside --json, --csv or --gradcam")
+    model = parser.add_argument_group("model")
+    model.add_argument("-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="the model")
+    model.add_argument(
+        "--force", action="store_true", help="predict a class for what is no frontal chest radiograph, too"
+    )
+    outputs = parser.add_argument_group("outputs")
+    outputs.add_argument(
+        "-o", "--output-dir", type=Path, metavar="DIR", help="folder of predictions.html, predictions.csv and .json"
+    )
+    outputs.add_argument("--csv", type=Path, metavar="FILE", help="also write the predictions as CSV")
+    outputs.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions as JSON")
+    outputs.add_argument("--gradcam", type=Path, metavar="DIR", help="also write a Grad-CAM overlay of each image")
+    add_report(parser, "predictions.html beside --json, --csv or --gradcam, else here")
     add_common(parser, seed=False)
     add_ray(parser)
-    options = parser.parse_args(arguments)
-    beside = [path.parent for path in (options.json, options.csv) if path] + [options.gradcam] * bool(options.gradcam)
-    if options.report is None and beside and not options.no_report:
-        options.report = beside[0] / "report.html"
-    return options
+    return parser.parse_args(arguments)
+
+
+def output_paths(given: argparse.Namespace) -> PredictionOutputs:
+    """Return where a run writes."""
+    from detector.reports.prediction_outputs import CSV, JSON, REPORT, PredictionOutputs
+
+    folder = given.output_dir
+    csv = given.csv or (folder / CSV if folder else None)
+    json = given.json or (folder / JSON if folder else None)
+    beside = [path.parent for path in (json, csv) if path] + [given.gradcam] * bool(given.gradcam)
+    report = None if given.no_report else given.report or (folder or (beside or [Path()])[0]) / REPORT
+    return PredictionOutputs(csv, json, report, given.gradcam)
 
 
 def main(arguments: list[str] | None) -> int:
-    options = parse_arguments(arguments)
+    given = parse_arguments(arguments)
+    options = PredictionOptions(
+        given.files, given.model, given.clinical_csv, given.force, given.quiet, given.verbose, ray_options(given)
+    )
+    return predict(options, output_paths(given))
 
-    from detector import InputError
+
+def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
+    """Predict, print and write; return the exit status."""
     from detector.cluster.connection import connect
     from detector.datasets import clinical_table
     from detector.images.inspection import named_notes
     from detector.images.listing import left_out_line
-    from detector.inference import prediction
+    from detector.inference.prediction import list_images, predict_all
+    from detector.inference.predictor import Prediction, PredictionRequest
     from detector.network import model_file, runtime
-    from detector.reports import html_report
-    from detector.reports.prediction_report import prediction_page
-    from detector.storage.files import require_folder, require_outputs
+    from detector.reports import prediction_outputs
+    from detector.storage.files import require_folder
 
-    if options.gradcam:
-        require_folder(options.gradcam)
-    outputs = {"--csv": options.csv, "--json": options.json, "--report": options.report}
-    require_outputs({flag: path for flag, path in outputs.items() if path})
     if not options.model.is_file():
         raise InputError(f"model {options.model} is not a file; train one with train_covid19.py, or give it with -m")
-    ray = ray_options(options)
-    cluster = connect(ray) if ray else None
+    left_out: Counter[str] = Counter()
+    failures: list[InputError] = []
+    paths = list_images(options.files, failures, left_out)
+    for folder in {path.parent for path in (outputs.csv, outputs.json, outputs.report) if path}:
+        require_folder(folder)
+    outputs.require_writable()
+    cluster = connect(options.ray) if options.ray else None
     runtime.start(options.verbose)
     saved = model_file.read(options.model)
-    values = clinical_table.read(options.clinical, saved.description.clinical)
-    left_out: Counter[str] = Counter()
-    paths = prediction.list_images(options.files, left_out)
+    values = clinical_table.read(options.clinical_csv, saved.description.clinical)
     if note := left_out_line(left_out):
         say(note)
-    done, failures = [], []
-    pictured = html_report.MOST if options.report else 0
-    batches = prediction.predict_all(saved, paths, values, failures, options.gradcam, pictured, cluster)
-    for one in progress(batches, len(paths), "predicting", options.quiet):
-        done.append(one)
-    for line in prediction.table(done, saved.description.classes):
+    requests = [
+        PredictionRequest(path, values.get(path.name, {}), outputs.wants_images(position))
+        for position, path in enumerate(paths)
+    ]
+    results = predict_all(saved, requests, cluster, options.force)
+    results = prediction_outputs.with_overlays(results, paths, outputs, saved.description.classes)
+    done: list[Prediction] = []
+    for result in progress(results, len(paths), "predicting", options.quiet):
+        if isinstance(result, Prediction):
+            done.append(result)
+        else:
+            failures.append(result)
+    found = prediction_outputs.PredictionRun(done, failures, saved.description, options.model.name)
+    for line in prediction_outputs.table(found):
         print(line)
     for note in named_notes((one.path, one.note) for one in done):
         say(note)
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
-    shown = {}
-    if options.report:
-        shown[options.report] = prediction_page(done, failures, saved.description, options.model.name)
-    prediction.write(done, failures, saved.description, options.csv, options.json, shown)
+    written = prediction_outputs.write(found, outputs)
+    say(prediction_outputs.summary(found))
     print(DISCLAIMER)
+    for name, path in written.items():
+        say(f"{name}: {path}")
     return 1 if failures else 0
 
 

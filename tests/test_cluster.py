@@ -180,7 +180,7 @@ def test_a_run_that_is_ended_goes_on_where_it_was_and_a_node_that_dies_costs_not
 def test_predictions_on_a_cluster_are_those_made_here(nodes, data, plain, tmp_path):
     films = sorted((data / "covid").glob("*.png"))[:3]
     (tmp_path / "broken.png").write_text("no image")
-    command = ("predict_covid19.py", "-m", plain[0] / "covid19.model.h5", *films, "broken.png", "none.png")
+    command = ("predict_covid19.py", "-m", plain[0] / "covid19.model.h5", *films, "broken.png", "none.png", "--force")
     outputs = ("--json", "p.json", "--gradcam", "cam", "--no-report")
     done = script(*command, *outputs, "--ray", nodes.address, cwd=tmp_path)
     assert done.returncode == 1
@@ -284,9 +284,9 @@ def test_what_a_worker_cannot_do_it_says(monkeypatch, weights):
     saved = SavedModel(weights, [], Description(["covid", "normal"], "covid", "tutorial"), None)
     monkeypatch.setattr(cluster_prediction, "node", lambda: "node 10.0.0.7")
     monkeypatch.setattr(ray, "get", lambda ref: tuple(saved))
-    item = {"index": 0, "path": "none.png", "given": "none.png", "values": "{}", "pictured": False, "overlaid": False}
-    (row,) = cluster_prediction.film_rows(item)
-    worker = cluster_prediction.PredictionWorker(None, "another", False, 1)
+    item = {"index": 0, "path": "none.png", "given": "none.png", "values": "{}", "with_images": False}
+    (row,) = cluster_prediction.image_rows(item)
+    worker = cluster_prediction.PredictionWorker(None, "another", False, False, 1)
     (error,) = worker({name: np.array([value], object) for name, value in row.items()})["error"]
     assert error == "node 10.0.0.7 cannot predict: InputError: the model's weights arrived damaged"
     SAID.append(("", error))

@@ -25,7 +25,7 @@ from test_radiographs import bomb
 
 from detector.datasets import download, manifest
 from detector.images.radiographs import MAX_PIXELS, from_bytes, read
-from detector.inference.prediction import overlay_names
+from detector.reports.prediction_outputs import overlay_names
 from detector.storage import temporary
 from detector.storage.files import write_together
 from tools.fuzzing.readers import dicom
@@ -175,7 +175,7 @@ def test_classes_and_files_with_names_of_every_sort(tmp_path):
     assert "\x1b" not in done.stdout
     for name in ("covid/covid-001.png", "covid/covid-002.png", f"{odd}/normal-001.png", f"{odd}/normal-002.png"):
         (data / name).unlink()
-    done = inside("predict_covid19.py", "data", "--csv", "p.csv", "--gradcam", "cam", cwd=tmp_path)
+    done = inside("predict_covid19.py", "data", "--force", "--csv", "p.csv", "--gradcam", "cam", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout + (tmp_path / "p.csv").read_text()
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 5

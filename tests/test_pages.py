@@ -22,9 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_radiographs import dicom
 
+from detector import InputError
 from detector.audit.checks import Check
 from detector.images import phantom
-from detector.inference import prediction
+from detector.inference.predictor import Prediction
+from detector.network.model import Description
 from detector.reports import html_report, prediction_report, training_report
 
 HOSTILE = (
@@ -69,10 +71,12 @@ def harmless(text: str) -> None:
 
 
 def predictions_page(names, note=""):
-    film = html_report.film_uri(np.zeros((224, 224, 3), np.uint8))
-    done = [prediction.Prediction(Path(name), name, [0.75, 0.25], note, film, film) for name in names]
-    description = prediction.Description([*names[:1], "other"] if len(names) < 2 else list(names), names[0], "tutorial")
-    return prediction_report.prediction_page(done, [], description, "m.h5").decode()
+    pixels, grad_cam = np.zeros((224, 224, 3), np.uint8), np.zeros((14, 14), np.float32)
+    done = [Prediction(Path(name), name, [0.75, 0.25], note, pixels, grad_cam) for name in names]
+    classes = [*names[:1], "other"] if len(names) < 2 else list(names)
+    description = Description(classes, names[0], "tutorial", "tutorial")
+    skipped = [InputError(f"{name}: {note}") for name in names]
+    return prediction_report.prediction_report(done, skipped, description, "m.h5").decode()
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -91,14 +95,14 @@ def test_any_name_is_text(name):
 
 def test_five_hundred_images_make_a_small_page():
     drawn = [phantom.draw(seed % 2 == 0, seed) for seed in range(8)]
-    films = [html_report.film_uri(np.repeat(cv2.resize(one, (224, 224))[..., None], 3, axis=2)) for one in drawn]
-    heat = html_report.heat_uri(np.random.default_rng(0).random((14, 14)))
+    images = [np.repeat(cv2.resize(one, (224, 224))[..., None], 3, axis=2) for one in drawn]
+    grad_cam = np.random.default_rng(0).random((14, 14))
     done = [
-        prediction.Prediction(Path(f"{number}.png"), "covid", [0.75, 0.25], "", films[number % 8], heat)
+        Prediction(Path(f"{number}.png"), "covid", [0.75, 0.25], "", images[number % 8], grad_cam)
         for number in range(html_report.MOST)
     ]
-    description = prediction.Description(["covid", "normal"], "covid", "tutorial")
-    data = prediction_report.prediction_page(done, [], description, "m.h5")
+    description = Description(["covid", "normal"], "covid", "tutorial", "tutorial")
+    data = prediction_report.prediction_report(done, [], description, "m.h5")
     assert data.count(b"<details>") == 500
     # Figures and their tables, which a training run adds, take half a MiB.
     assert len(data) < 4.5 * 2**20
@@ -155,7 +159,7 @@ def run(tmp_path_factory):
     return folder
 
 
-PAGES = ("report.html", "audit/report.html", "said/report.html")
+PAGES = ("report.html", "audit/report.html", "said/predictions.html")
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import re
 import shutil
 import sys
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import classes, inside, picture, refusal, refused, script, tree
@@ -19,6 +21,7 @@ from PIL import Image
 
 from detector import InputError
 from detector.datasets import clinical, manifest
+from detector.images.phantom import draw
 from detector.network import model_file
 
 
@@ -53,6 +56,7 @@ def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
             "-m",
             trained / "m.h5",
             trained / "data",
+            "--force",
             "--csv",
             "p.csv",
             "--json",
@@ -79,6 +83,7 @@ def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
         "-m",
         trained / "m.keras",
         trained / "data",
+        "--force",
         "--json",
         "k.json",
         "--no-report",
@@ -93,7 +98,7 @@ def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
 def test_a_bad_file_is_named_and_the_others_are_answered(trained, tmp_path):
     (tmp_path / "bad\nname.png").write_text("no image")
     picture(tmp_path / "good.png", 1)
-    done = script("predict_covid19.py", "-m", trained / "m.h5", ".", "missing.png", cwd=tmp_path)
+    done = script("predict_covid19.py", "-m", trained / "m.h5", "--force", ".", "missing.png", cwd=tmp_path)
     assert done.returncode == 1
     assert "good.png" in done.stdout
     assert done.stderr.count("\n") == 2
@@ -101,16 +106,59 @@ def test_a_bad_file_is_named_and_the_others_are_answered(trained, tmp_path):
     assert "missing.png: No such file" in done.stderr
 
 
+def test_no_class_is_predicted_for_what_is_no_chest_radiograph(trained, tmp_path):
+    picture(tmp_path / "noise.png", 1)
+    photograph = np.zeros((300, 300, 3), np.uint8)
+    photograph[..., 0], photograph[..., 2] = np.linspace(60, 255, 300), np.linspace(0, 90, 300)[:, None]
+    Image.fromarray(photograph).save(tmp_path / "photograph.jpg")
+    Image.new("L", (300, 300), 90).save(tmp_path / "grey.png")
+    phantom = cv2.cvtColor(draw(True, 3), cv2.COLOR_GRAY2RGB)
+    Image.fromarray(phantom).save(tmp_path / "radiograph.png")
+    arguments = ("predict_covid19.py", "-m", trained / "m.h5", "noise.png", "photograph.jpg", "grey.png")
+    done = inside(*arguments, "radiograph.png", "--json", "p.json", cwd=tmp_path)
+    assert done.returncode == 1
+    assert [one["file"] for one in json.loads((tmp_path / "p.json").read_text())["predictions"]] == ["radiograph.png"]
+    for words in ("noise.png: no lungs were found", "photograph.jpg: a colour image", "grey.png: shows nothing"):
+        assert words in done.stderr, done.stderr
+    assert re.search(r"^1 image: [01] covid, [01] normal; 3 files skipped$", done.stdout, re.MULTILINE)
+    assert done.stdout.endswith("JSON: p.json\nReport: predictions.html\n")
+    done = inside(*arguments, "--force", "--no-report", cwd=tmp_path)
+    assert "2 images: " in done.stdout and "; 1 file skipped" in done.stdout
+
+
+def test_a_bad_folder_a_pattern_and_an_address(trained, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / "some" / name, 1)
+    given = ("some/*.png", "empty", "https://example.org/x.png", "no*.png")
+    done = inside("predict_covid19.py", "-m", trained / "m.h5", *given, "--force", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["class", "p(covid)", "file"]
+    assert [line.split()[-1] for line in lines[1:3]] == ["some/a.png", "some/b.png"]
+    assert "; 3 files skipped" in lines[3]
+    assert "empty holds no images" in done.stderr
+    assert "https://example.org/x.png is a URL" in done.stderr
+    assert "no*.png: No such file" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "predictions.csv",
+        "predictions.html",
+        "predictions.json",
+    ]
+
+
 def test_overlays(trained, tmp_path):
     for name in ("a/x.png", "b/x.png"):
         picture(tmp_path / name, 5, (300, 200))
-    done = inside("predict_covid19.py", "-m", trained / "m.h5", "a", "b", "--gradcam", "cam", "--quiet", cwd=tmp_path)
+    done = inside(
+        "predict_covid19.py", "-m", trained / "m.h5", "a", "b", "--force", "--gradcam", "cam", "--quiet", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     overlays = sorted((tmp_path / "cam").glob("*.png"))
     assert [path.name for path in overlays] == ["a-x.png.gradcam.png", "b-x.png.gradcam.png"]
     with Image.open(overlays[0]) as figure:
         assert min(figure.size) > 400
-    assert (tmp_path / "cam" / "report.html").is_file()
+    assert (tmp_path / "cam" / "predictions.html").is_file()
 
 
 def test_grad_cam_finds_what_speaks_for_the_class(weights):
@@ -262,7 +310,7 @@ def test_bad_arguments(trained, tmp_path):
     (tmp_path / "empty").mkdir()
     refused(script("predict_covid19.py", "-m", trained / "m.h5", "empty", cwd=tmp_path), "empty holds no images")
     refused(script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")
-    done = script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--clinical", "c.csv", cwd=tmp_path)
+    done = script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--clinical-csv", "c.csv", cwd=tmp_path)
     refused(done, "trained without clinical values")
 
 
@@ -323,16 +371,27 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
     refused(script("predict_covid19.py", "-m", "m.h5", "data", cwd=tmp_path), "file, age, sex")
     (tmp_path / "values.csv").write_text("file,age\na.png,3\n")
     refused(
-        script("predict_covid19.py", "-m", "m.h5", "data", "--clinical", "values.csv", cwd=tmp_path), "no column sex"
+        script("predict_covid19.py", "-m", "m.h5", "data", "--clinical-csv", "values.csv", cwd=tmp_path),
+        "no column sex",
     )
     files = [f"{label}-{i:03d}.png,{30 + i},{'MF'[i % 2]}" for label in ("covid", "normal") for i in range(6)]
     (tmp_path / "values.csv").write_text("\n".join(["file,age,sex", *files, ""]))
     done = inside(
-        *("predict_covid19.py", "-m", "m.h5", "data", "--clinical", "values.csv", "--json", "p.json", "--no-report"),
+        *(
+            "predict_covid19.py",
+            "-m",
+            "m.h5",
+            "data",
+            "--clinical-csv",
+            "values.csv",
+            "--json",
+            "p.json",
+            "--no-report",
+        ),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    one = ("data/covid/covid-000.png", "--clinical", "values.csv", "--gradcam", "cam", "--no-report")
+    one = ("data/covid/covid-000.png", "--clinical-csv", "values.csv", "--force", "--gradcam", "cam", "--no-report")
     assert inside("predict_covid19.py", "-m", "m.h5", *one, cwd=tmp_path).returncode == 0
     assert len(list((tmp_path / "cam").iterdir())) == 1
     by_file = {

@@ -252,7 +252,7 @@ for name in ("m.h5", "k/m.keras"):
 def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     folder, _, _ = trained
     arguments = ("-m", folder / "m.h5", folder / "data", "--json", "p.json", "--no-report")
-    done = inside("predict_covid19.py", *arguments, cwd=tmp_path)
+    done = inside("predict_covid19.py", *arguments, "--force", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     reported = json.loads((folder / "covid19.json").read_text())["held_out"]
     found = json.loads((tmp_path / "p.json").read_text())["predictions"]
@@ -260,7 +260,7 @@ def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     for image in reported:
         assert by_file[image["file"].rpartition("/")[2]] == pytest.approx(image["probabilities"], abs=1e-5)
     one = next((folder / "data" / "covid").glob("*.png"))
-    done = inside("predict_covid19.py", "-m", folder / "k/m.keras", one, "--gradcam", "cam", cwd=tmp_path)
+    done = inside("predict_covid19.py", "-m", folder / "k/m.keras", one, "--force", "--gradcam", "cam", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "cam").glob("*.gradcam.png"))) == 1
 

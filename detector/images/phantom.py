@@ -14,6 +14,7 @@ import numpy as np
 SIDE = 512  # pixels
 SOURCE = "phantom"  # what marks synthetic radiographs in a manifest
 CLASSES = ("covid", "normal")
+SMALLEST_OPACITY = 0.002  # of the image's area, of an opacity that gets a box
 SHIFT = 4  # OpenCV draws with positions in 1/2**SHIFT of a pixel
 
 
@@ -68,6 +69,29 @@ def draw_lungs(seed: int) -> np.ndarray:
     habitus = _habitus(anatomy)
     lungs = np.maximum(*(_lung(habitus, side) for side in (-1, 1)))
     return cv2.warpAffine(lungs, _pose(habitus.tilt, exposure), (SIDE, SIDE)) > 0.5
+
+
+def draw_boxes(seed: int) -> list[tuple[float, float, float, float]]:
+    """Return the boxes of the opacities that `draw` adds to a phantom: x, y, width, height in fractions of the image.
+
+    A box holds a region in which the opacities absorb at least a fifth of what they do at their densest.
+    """
+    import cv2
+
+    anatomy, exposure, disease = _generators(seed)
+    habitus = _habitus(anatomy)
+    lungs = [_lung(habitus, side) for side in (-1, 1)]
+    layers = [_opacities(lung, disease) for lung in lungs]
+    pose = _pose(habitus.tilt, exposure)
+    boxes = []
+    for layer in layers:
+        turned = cv2.warpAffine(layer, pose, (SIDE, SIDE))
+        dense = (turned > 0.2 * turned.max()).astype(np.uint8)
+        _, _, statistics, _ = cv2.connectedComponentsWithStats(dense, connectivity=8)
+        for left, top, width, height, area in statistics[1:]:
+            if area >= SMALLEST_OPACITY * SIDE**2:
+                boxes.append((left / SIDE, top / SIDE, width / SIDE, height / SIDE))
+    return boxes
 
 
 def _generators(seed: int) -> list[np.random.Generator]:

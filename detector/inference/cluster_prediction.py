@@ -1,10 +1,9 @@
-"""Predictions on many machines: films are read where they lie, actors keep the model loaded."""
+"""Predictions on many machines: images are read on their node, actors keep the model loaded."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,17 @@ import numpy as np
 from detector import InputError
 from detector.cluster.stream import Cluster, Row, node, shared
 from detector.images.radiographs import SIZE, read
-from detector.inference.predictor import BATCH, Film, Prediction, Predictor, Question, answered
+from detector.inference.predictor import BATCH, InputImage, Prediction, PredictionRequest, Predictor, predict_batch
 from detector.network import runtime
+from detector.network.gradcam import CELLS
 from detector.network.model_file import SavedModel
 from detector.network.weights import digest
 
 
-def on_cluster(cluster: Cluster, saved: SavedModel, questions: Sequence[Question]) -> Iterator[Prediction | InputError]:
-    """Yield the answer to each question, in order, computed by actors that keep the model loaded.
+def on_cluster(
+    cluster: Cluster, saved: SavedModel, requests: Sequence[PredictionRequest], force: bool = False
+) -> Iterator[Prediction | InputError]:
+    """Yield the prediction of each image, in order, computed by actors that keep the model loaded.
 
     Raises
     ------
@@ -27,40 +29,48 @@ def on_cluster(cluster: Cluster, saved: SavedModel, questions: Sequence[Question
         If a node cannot compute; it is named.
     """
     items = [
-        asdict(one) | {"index": i, "path": str(one.path.absolute()), "given": str(one.path)}
-        for i, one in enumerate(replace(one, values=json.dumps(dict(one.values))) for one in questions)
+        {
+            "index": i,
+            "path": str(one.path.absolute()),
+            "given": str(one.path),
+            "values": json.dumps(dict(one.values)),
+            "with_images": one.with_images,
+        }
+        for i, one in enumerate(requests)
     ]
-    pictures = any(one.pictured or one.overlaid for one in questions)
-    arguments = shared(tuple(saved)), digest(saved.weights), pictures, max(1, int(cluster.cpus))
+    with_images = any(one.with_images for one in requests)
+    arguments = shared(tuple(saved)), digest(saved.weights), with_images, force, max(1, int(cluster.cpus))
     ready: dict[int, Prediction | InputError] = {}
     following = 0
-    for rows in cluster.map_batches(items, film_rows, PredictionWorker, arguments):
+    for rows in cluster.map_batches(items, image_rows, PredictionWorker, arguments):
         for row in rows:
             if row["error"]:
                 raise InputError(str(row["error"]))
-            ready[int(row["index"])] = _answer(row, questions[int(row["index"])].path)
+            ready[int(row["index"])] = _prediction(row, requests[int(row["index"])].path)
         while following in ready:
             yield ready.pop(following)
             following += 1
 
 
-def _answer(row: Row, path: Path) -> Prediction | InputError:
-    if row["refused"]:
-        return InputError(str(row["refused"]))
-    texts = (str(row[name]) for name in ("note", "film", "heat"))
-    return Prediction(path, str(row["label"]), json.loads(row["probabilities"]), *texts, bytes(row["overlay"]))
+def _prediction(row: Row, path: Path) -> Prediction | InputError:
+    if row["rejected"]:
+        return InputError(str(row["rejected"]))
+    image = np.frombuffer(row["image"], np.uint8).reshape(SIZE, SIZE, 3) if row["image"] else None
+    grad_cam = np.frombuffer(row["grad_cam"], np.float32).reshape(CELLS, CELLS) if row["grad_cam"] else None
+    probabilities = json.loads(row["probabilities"])
+    return Prediction(path, str(row["label"]), probabilities, str(row["note"]), image, grad_cam, float(row["seen"]))
 
 
-def film_rows(item: Row) -> list[Row]:
-    """Read a film where it lies."""
-    pixels, note, refused = np.zeros((SIZE, SIZE, 3), np.uint8), "", ""
+def image_rows(item: Row) -> list[Row]:
+    """Read an image on the node that sees it."""
+    pixels, note, rejected = np.zeros((SIZE, SIZE, 3), np.uint8), "", ""
     try:
-        film = read(Path(item["path"]))
-        pixels, note = film.pixels, film.note
+        radiograph = read(Path(item["path"]))
+        pixels, note = radiograph.pixels, radiograph.note
     except InputError as error:
-        refused = f"{str(error).replace(str(item['path']), str(item['given']))} (on {node()})"
-    kept = {name: item[name] for name in ("index", "given", "values", "pictured", "overlaid")}
-    return [kept | {"pixels": pixels, "note": note, "refused": refused}]
+        rejected = f"{str(error).replace(str(item['path']), str(item['given']))} (on {node()})"
+    kept = {name: item[name] for name in ("index", "given", "values", "with_images")}
+    return [kept | {"pixels": pixels, "note": note, "rejected": rejected}]
 
 
 class PredictionWorker:
@@ -72,37 +82,33 @@ class PredictionWorker:
         Stands for the model in Ray's object store.
     expected : str
         Digest of its base's weights.
-    pictures : bool
+    with_images : bool
+    force : bool
     threads : int
         Cores that this process has.
     """
 
-    def __init__(self, saved: object, expected: str, pictures: bool, threads: int) -> None:
+    def __init__(self, saved: object, expected: str, with_images: bool, force: bool, threads: int) -> None:
         runtime.limit_cores(threads)
-        self.shared, self.expected, self.pictures = saved, expected, pictures
+        self.shared, self.expected, self.with_images, self.force = saved, expected, with_images, force
         self.predictor: Predictor | None = None
 
     def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the answers to some questions, or one sentence that says why there are none."""
+        """Return the predictions of some images, or one sentence that says why there are none."""
         rows = [dict(zip(block, values, strict=True)) for values in zip(*block.values(), strict=True)]
-        answers: list[Prediction | InputError] = []
+        predictions: list[Prediction | InputError] = []
         error = ""
         try:
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
-                questions = [
-                    Question(
-                        Path(row["given"]), json.loads(row["values"]), bool(row["pictured"]), bool(row["overlaid"])
-                    )
-                    for row in some
-                ]
-                answers += answered(self._ready(), questions, [_film(row) for row in some])
+                requests = [_request(row) for row in some]
+                predictions += predict_batch(self._ready(), requests, [_image(row) for row in some])
         # A node can lack a package or memory: whatever it is, it has a name and a place.
         except Exception as reason:
             error = f"{node()} cannot predict: {type(reason).__name__}: {reason}".splitlines()[0][:300]
-            answers = [InputError(error)] * len(rows)
-        told = [_columns(one) for one in answers]
-        found = {name: np.array([row[name] for row in told], object) for name in told[0]}
+            predictions = [InputError(error)] * len(rows)
+        plain = [_columns(one) for one in predictions]
+        found = {name: np.array([row[name] for row in plain], object) for name in plain[0]}
         return found | {"index": block["index"], "error": np.array([error] * len(rows), object)}
 
     def _ready(self) -> Predictor:
@@ -112,24 +118,28 @@ class PredictionWorker:
             saved = SavedModel(*ray.get(self.shared))
             if digest(saved.weights) != self.expected:
                 raise InputError("the model's weights arrived damaged")
-            self.predictor = Predictor(saved, self.pictures)
+            self.predictor = Predictor(saved, self.with_images, self.force)
         return self.predictor
 
 
-def _film(row: Row) -> Film | InputError:
-    return InputError(str(row["refused"])) if row["refused"] else Film(np.asarray(row["pixels"]), str(row["note"]))
+def _image(row: Row) -> InputImage | InputError:
+    if row["rejected"]:
+        return InputError(str(row["rejected"]))
+    return InputImage(np.asarray(row["pixels"]), str(row["note"]))
 
 
-def _question(row: Row) -> Question:
-    return Question(Path(row["given"]), json.loads(row["values"]), bool(row["pictured"]), bool(row["overlaid"]))
+def _request(row: Row) -> PredictionRequest:
+    return PredictionRequest(Path(row["given"]), json.loads(row["values"]), bool(row["with_images"]))
 
 
-def _columns(answer: Prediction | InputError) -> Row:
-    """Return an answer as plain values; what a refusal has none of is empty."""
-    if isinstance(answer, InputError):
-        refused = str(answer)
-        answer = Prediction(Path(), "", [])
-    else:
-        refused = ""
-    kept = {name: getattr(answer, name) for name in ("label", "note", "film", "heat", "overlay")}
-    return kept | {"probabilities": json.dumps(answer.probabilities), "refused": refused}
+def _columns(prediction: Prediction | InputError) -> Row:
+    """Return a prediction as plain values; empty ones for a rejected image."""
+    rejected = ""
+    if isinstance(prediction, InputError):
+        rejected, prediction = str(prediction), Prediction(Path(), "", [])
+    arrays = {
+        "image": b"" if prediction.image is None else prediction.image.tobytes(),
+        "grad_cam": b"" if prediction.grad_cam is None else prediction.grad_cam.astype(np.float32).tobytes(),
+    }
+    kept = {name: getattr(prediction, name) for name in ("label", "note", "seen")}
+    return kept | arrays | {"probabilities": json.dumps(prediction.probabilities), "rejected": rejected}

@@ -12,12 +12,12 @@ import numpy as np
 
 from detector import InputError, printable
 from detector.command_line import DISCLAIMER
+from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import Lungs, describe, enlarged, refined
 from detector.images.network_input import NetworkInput
 from detector.images.occlusion import SUFFIX
 from detector.images.radiographs import Radiograph, decode, file_bytes, from_decoded
 from detector.network.backbone import BATCH, Backbone
-from detector.reports.drawing import BLUE, ORANGE, rgb
 from detector.storage.files import write_together
 
 OVERLAY = "_overlay"
@@ -26,8 +26,8 @@ TINT = 0.15
 
 
 @dataclass(frozen=True)
-class Found:
-    """The lungs of one image; `written` tells whether they were plausible enough to be written."""
+class FoundLungs:
+    """The lungs of one image; `written` says whether they were plausible enough to be written."""
 
     path: Path
     lungs: Lungs
@@ -46,13 +46,16 @@ def require_names(paths: Sequence[Path]) -> None:
     for path in paths:
         other = seen.setdefault(path.stem, path)
         if other != path:
-            raise InputError(f"{other} and {path} would have the same mask, {path.stem}{SUFFIX}.png; find them apart")
+            raise InputError(
+                f"{other} and {path} would have the same mask, {path.stem}{SUFFIX}.png; find their lungs in two runs, "
+                "each with its own -o"
+            )
 
 
 def find_all(
-    backbone: Backbone, paths: Sequence[Path], output: Path, overlay: bool, failures: list[InputError]
-) -> Iterator[Found]:
-    """Yield the lungs of each image that can be read, their masks written; the others' errors go to `failures`.
+    backbone: Backbone, paths: Sequence[Path], output: Path, overlay: bool
+) -> Iterator[FoundLungs | InputError]:
+    """Yield the lungs of each image that can be read, its mask written, or why it cannot be read.
 
     Parameters
     ----------
@@ -62,8 +65,6 @@ def find_all(
         Folder of the masks.
     overlay : bool
         Also draw each image with its lungs.
-    failures : list
-        Appended to.
     """
     for start in range(0, len(paths), BATCH):
         images: dict[NetworkInput, tuple[Radiograph, np.ndarray | None]] = {}
@@ -72,7 +73,7 @@ def find_all(
                 data = file_bytes(path)
                 decoded = decode(data, path)
             except InputError as error:
-                failures.append(error)
+                yield error
                 continue
             radiograph = from_decoded(decoded, hashlib.sha256(data).hexdigest())
             images[NetworkInput(path, radiograph.digest)] = radiograph, shrunk(decoded.pixels) if overlay else None
@@ -87,7 +88,7 @@ def find_all(
                 if picture is not None:
                     files[output / f"{one.path.stem}{OVERLAY}.png"] = as_png(drawn_over(picture, small))
                 write_together(files)
-            yield Found(one.path, lungs, lungs.found, radiograph.note)
+            yield FoundLungs(one.path, lungs, lungs.found, radiograph.note)
 
 
 def shrunk(pixels: np.ndarray) -> np.ndarray:
@@ -124,15 +125,15 @@ def as_png(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def line(found: Found) -> str:
+def line(found: FoundLungs) -> str:
     """Return what is printed of one image."""
     if not found.written:
         return f"{found.path}: {found.lungs.warning}; no mask is written"
-    text = f"{found.path}: right lung {found.lungs.right:.1%} of the film, left lung {found.lungs.left:.1%}"
+    text = f"{found.path}: right lung {found.lungs.right:.1%} of the image, left lung {found.lungs.left:.1%}"
     return f"{text}; {found.lungs.warning}" if found.lungs.warning else text
 
 
-def as_json(found: Sequence[Found], failures: Sequence[InputError]) -> bytes:
+def as_json(found: Sequence[FoundLungs], failures: Sequence[InputError]) -> bytes:
     """Return what was found, for programs."""
     record = {
         "notice": DISCLAIMER,

@@ -1,41 +1,44 @@
-"""A saved model made ready to answer: radiographs → predictions with pictures."""
+"""A saved model made ready to predict: radiographs → class, probabilities, Grad-CAM."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from detector import InputError
 from detector.datasets import clinical
-from detector.images.lungs import describe
+from detector.images.plausibility import why_implausible
 from detector.images.radiographs import read
-from detector.network import runtime
+from detector.network import lung_decoder, runtime
 from detector.network.gradcam import Maps
 from detector.network.lung_decoder import MASK
 from detector.network.model import join
 from detector.network.model_file import SavedModel
-from detector.reports.html_report import film_uri, heat_uri
+from detector.network.weights import CHANNELS_BY_BLOCK, DIGEST, digest
 from detector.statistics.evaluation import predict as classes_of
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 BATCH = 8
 
 
 @dataclass(frozen=True)
-class Question:
-    """An image file, its clinical values, whether a page shows it and whether an overlay is drawn of it."""
+class PredictionRequest:
+    """An image file, its clinical values, and whether its image and Grad-CAM are wanted beside the prediction."""
 
     path: Path
     values: Mapping[str, str]
-    pictured: bool
-    overlaid: bool
+    with_images: bool = False
 
 
-class Film(NamedTuple):
-    """What a model is shown of an image file, (224, 224, 3), uint8, and what a user should know of it."""
+class InputImage(NamedTuple):
+    """An image as the network reads it, (224, 224, 3), uint8, and what a user should know of how it was decoded."""
 
     pixels: np.ndarray
     note: str
@@ -43,19 +46,32 @@ class Film(NamedTuple):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one image; `probabilities` are in the order of the model's classes.
+    """The prediction of one image.
 
-    `note` is what a user should know of how it is shown; mostly empty. `film` and `heat` are what a page shows of it,
-    addresses that hold images; empty where there is no page. `overlay` is a PNG of where the model looked, or empty.
+    Attributes
+    ----------
+    path : Path
+    label : str
+        The predicted class.
+    probabilities : list of float
+        In the order of the model's classes.
+    note : str
+        What a user should know of how the image was decoded; mostly empty.
+    image : ndarray of shape (224, 224, 3), uint8, or None
+        What the network saw, where that was asked for.
+    grad_cam : ndarray of shape (14, 14), float32, or None
+        In [0, 1], where that was asked for.
+    seen : float
+        Share of width and height, from the upper left, that the head's pooling sees.
     """
 
     path: Path
     label: str
     probabilities: list[float]
     note: str = ""
-    film: str = ""
-    heat: str = ""
-    overlay: bytes = b""
+    image: np.ndarray | None = None
+    grad_cam: np.ndarray | None = None
+    seen: float = 1.0
 
 
 class Predictor:
@@ -64,89 +80,114 @@ class Predictor:
     Parameters
     ----------
     saved : SavedModel
-    pictures : bool
-        Whether it will be asked where it looks.
+    with_images : bool
+        Whether Grad-CAM will be asked for.
+    force : bool, default=False
+        Predict a class for images that are no frontal chest radiographs, too.
     """
 
-    def __init__(self, saved: SavedModel, pictures: bool) -> None:
+    def __init__(self, saved: SavedModel, with_images: bool, force: bool = False) -> None:
         runtime.ready()
-        self.saved = saved
+        self.saved, self.force = saved, force
         model = saved.joined()
-        self._run = _compiled(model, saved)
-        self._maps, self._seen = _looking(model, saved) if pictures else (None, 0.0)
+        self._run, self._finds_lungs = _compiled(model, saved)
+        self._maps, self._seen = _grad_cam(model, saved) if with_images else (None, 1.0)
 
-    def __call__(self, questions: Sequence[Question], films: Sequence[Film]) -> list[Prediction | InputError]:
-        """Return what the model says of a batch of films, or why it says nothing."""
+    def __call__(
+        self, requests: Sequence[PredictionRequest], images: Sequence[InputImage]
+    ) -> list[Prediction | InputError]:
+        """Return the prediction of each image of a batch, or why there is none."""
         description = self.saved.description
-        pixels = np.stack([film.pixels for film in films]).astype(np.float32) / 255.0
-        extra = clinical.encode(description.clinical, [one.values for one in questions])
+        pixels = np.stack([image.pixels for image in images]).astype(np.float32) / 255.0
+        extra = clinical.encode(description.clinical, [one.values for one in requests])
         inputs = [pixels, extra] if description.clinical else [pixels]
-        said, lungs = (found.numpy() for found in self._run(inputs))
+        probabilities, lungs = (found.numpy() for found in self._run(inputs))
         if description.input == "lungs":
             inputs[0] = pixels * lungs
-        chosen = classes_of(said, description.classes.index(description.positive), description.threshold)
-        wanted = any(one.pictured or one.overlaid for one in questions)
-        heats = self._maps(inputs, chosen) if wanted else [None] * len(films)
+        predicted = classes_of(probabilities, description.classes.index(description.positive), description.threshold)
+        maps = self._maps if any(one.with_images for one in requests) else None
+        grad_cams = maps(inputs, predicted) if maps else [None] * len(images)
         found: list[Prediction | InputError] = []
-        for one, film, row, index, heat, mask, shown in zip(
-            questions, films, said, chosen, heats, lungs, inputs[0], strict=True
-        ):
-            if self.saved.decoder is not None and not (seen := describe(mask[..., 0] > 0)).found:
-                found.append(InputError(f"{one.path}: {seen.warning}; this model uses only the lung region"))
+        for i, (one, image) in enumerate(zip(requests, images, strict=True)):
+            if reason := self._implausible(image.pixels, lungs[i, ..., 0] > 0):
+                found.append(InputError(f"{one.path}: {reason}"))
                 continue
-            answer = Prediction(one.path, description.classes[index], row.astype(float).tolist(), film.note)
-            if one.pictured:
-                answer = replace(answer, film=film_uri(np.rint(255 * shown).astype(np.uint8)), heat=heat_uri(heat))
-            if one.overlaid:
-                from detector.reports.plots import overlay
-
-                title = f"{answer.label}, probability {row[index]:.3f}"
-                answer = replace(answer, overlay=overlay(film.pixels, heat, self._seen, title))
-            found.append(answer)
+            label = description.classes[predicted[i]]
+            prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), image.note)
+            if one.with_images:
+                shown = np.rint(255 * inputs[0][i]).astype(np.uint8)
+                prediction = replace(prediction, image=shown, grad_cam=grad_cams[i], seen=self._seen)
+            found.append(prediction)
         return found
 
+    def _implausible(self, pixels: np.ndarray, lungs: np.ndarray) -> str:
+        """Return why no class is predicted; empty where one is."""
+        only_lungs = self.saved.description.input == "lungs"
+        if self.force and not only_lungs:
+            return ""
+        reason = why_implausible(pixels, lungs if self._finds_lungs else None)
+        if reason and only_lungs:
+            return f"{reason}; this model uses only the lung region"
+        return f"{reason}, so no class is predicted (--force predicts one)" if reason else ""
 
-def predict(saved: SavedModel, questions: Sequence[Question]) -> Iterator[Prediction | InputError]:
-    """Yield the answer to each question, in order: a prediction, or why there is none."""
-    predictor = Predictor(saved, any(one.pictured or one.overlaid for one in questions))
-    for start in range(0, len(questions), BATCH):
-        batch = questions[start : start + BATCH]
-        films = [_read(one.path) for one in batch]
-        yield from answered(predictor, batch, films)
+
+def predict(
+    saved: SavedModel, requests: Sequence[PredictionRequest], force: bool = False
+) -> Iterator[Prediction | InputError]:
+    """Yield the prediction of each image, in order, or why there is none."""
+    predictor = Predictor(saved, any(one.with_images for one in requests), force)
+    for start in range(0, len(requests), BATCH):
+        batch = requests[start : start + BATCH]
+        yield from predict_batch(predictor, batch, [_read(one.path) for one in batch])
 
 
-def _read(path: Path) -> Film | InputError:
+def _read(path: Path) -> InputImage | InputError:
     try:
         radiograph = read(path)
-        return Film(radiograph.pixels, radiograph.note)
+        return InputImage(radiograph.pixels, radiograph.note)
     except InputError as error:
         return error
 
 
-def answered(
-    predictor: Predictor, batch: Sequence[Question], films: Sequence[Film | InputError]
+def predict_batch(
+    predictor: Predictor, batch: Sequence[PredictionRequest], images: Sequence[InputImage | InputError]
 ) -> list[Prediction | InputError]:
-    """Return the answers to a batch of questions, of which some films could not be read."""
-    whole = [(one, film) for one, film in zip(batch, films, strict=True) if isinstance(film, Film)]
-    answers = iter(predictor(*zip(*whole, strict=True)) if whole else ())
-    return [next(answers) if isinstance(film, Film) else film for film in films]
+    """Return the predictions of a batch, of which some images could not be read."""
+    readable = [(one, image) for one, image in zip(batch, images, strict=True) if isinstance(image, InputImage)]
+    done = iter(predictor(*zip(*readable, strict=True)) if readable else ())
+    return [next(done) if isinstance(image, InputImage) else image for image in images]
 
 
-def _looking(model: object, saved: SavedModel) -> tuple[Maps, float]:
-    """Return what makes heat maps, and the share of width and height that the head's pooling sees."""
+def _grad_cam(model: keras.Model, saved: SavedModel) -> tuple[Maps, float]:
+    """Return what computes Grad-CAM, and the share of width and height that the head's pooling sees."""
     from detector.network.gradcam import CELLS, heat_maps, seen_cells
 
     if saved.description.input == "lungs":
-        # Of a model that looks at lungs only: what it does with what it is shown.
+        # Of a model whose input is the lungs: of the masked image that it sees.
         model = join(saved.weights, saved.head, replace(saved.description, input="image"))
     return heat_maps(model), seen_cells(model) / CELLS
 
 
-def _compiled(model: object, saved: SavedModel) -> Callable[[Sequence[np.ndarray]], tuple[object, object]]:
-    """Return a function from a model's inputs to probabilities and to where it looks, (n, 224, 224, 1), 1 or 0."""
+def _compiled(
+    model: keras.Model, saved: SavedModel
+) -> tuple[Callable[[Sequence[np.ndarray]], tuple[tf.Tensor, tf.Tensor]], bool]:
+    """Return a function from a model's inputs to probabilities and lung mask, and whether it finds lungs.
+
+    The mask is (n, 224, 224, 1), 1 or 0. A model without a lung decoder gets this project's, which was fitted to
+    ImageNet's weights: on another base no lungs are looked for, and the mask is 1.
+    """
     import keras
     import tensorflow as tf
 
-    lungs = keras.ops.ones_like(model.inputs[0][..., :1]) if saved.decoder is None else model.get_layer(MASK).output
+    finds_lungs = True
+    if saved.decoder is not None:
+        lungs = model.get_layer(MASK).output
+    elif digest(saved.weights) == DIGEST:
+        lungs = lung_decoder.mask([model.get_layer(name).output for name in CHANNELS_BY_BLOCK])
+    else:
+        finds_lungs, lungs = False, keras.ops.ones_like(model.inputs[0][..., :1])
     both = keras.Model(model.inputs, [model.output, lungs])
-    return tf.function(lambda inputs: both(inputs, training=False), reduce_retracing=True, autograph=False)
+    if finds_lungs and saved.decoder is None:
+        lung_decoder.put(both, lung_decoder.read())
+    run = tf.function(lambda inputs: both(inputs, training=False), reduce_retracing=True, autograph=False)
+    return run, finds_lungs

@@ -5,19 +5,13 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from detector.images.colours import GREY
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours (2008) are told apart by people with any common colour blindness; the line styles and the
-# difference in brightness carry the same in grey print.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
 CAPTION = "Educational software, not a diagnosis."
-
-
-def rgb(colour: str) -> tuple[int, int, int]:
-    """Return a colour such as `BLUE` as red, green and blue, 0…255."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.reports.drawing import BLUE, GREY, ORANGE, as_png, drawable, new_figure, plain_axes
+from detector.images.colours import BLUE, GREY, ORANGE
+from detector.reports.drawing import as_png, drawable, new_figure, plain_axes
 from detector.statistics.calibration import reliability_curve
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.intervals import patient_draws

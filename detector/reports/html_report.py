@@ -16,7 +16,7 @@ import numpy as np
 
 from detector import printable
 from detector.command_line import DISCLAIMER
-from detector.reports.drawing import ORANGE, rgb
+from detector.images.colours import ORANGE, rgb
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST = 500  # images on a page: with more it could not be opened everywhere

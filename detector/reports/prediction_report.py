@@ -1,59 +1,104 @@
-"""The page of predictions: images with answers, where the model looked, and what the model is not."""
+"""The HTML report of predictions: skipped files, a histogram, and every image by its probability."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timezone
 
-from detector import InputError
-from detector.inference.prediction import Prediction
+import numpy as np
+
+from detector import InputError, __version__
+from detector.datasets.selection import counted
+from detector.inference.predictor import Prediction
 from detector.network.model import Description
 from detector.reports import html_report
 
+BINS = 20  # of the histogram
+INPUT = {"lungs": "the lungs only (all else is masked out)", "image": "the whole image"}
 
-def prediction_page(
+
+def prediction_report(
     predictions: Sequence[Prediction], failures: Sequence[InputError], description: Description, model: str
 ) -> bytes:
-    """Return the page.
+    """Return the report.
 
     Parameters
     ----------
     predictions : sequence of Prediction
     failures : sequence of InputError
-        Of images without an answer.
+        Why files were skipped.
     description : Description
     model : str
         Name of the model's file.
     """
     classes = description.classes
-    cards = [
-        {
-            "file": str(one.path),
-            "predicted": one.label,
-            "label_index": classes.index(one.label),
-            "probability": one.probabilities[classes.index(one.label)],
-            "probabilities": list(zip(classes, one.probabilities, strict=True)),
-            "film": one.film,
-            "heat": one.heat,
-            "note": one.note,
-        }
-        for one in predictions
-        if one.film
-    ]
+    positive = classes.index(description.positive)
+    ordered = sorted(predictions, key=lambda one: -one.probabilities[positive])
+    cards = [_card(one, classes, positive) for one in ordered if one.image is not None]
     counts = ", ".join(f"{sum(one.label == name for one in predictions)} {name}" for name in classes)
+    title = f"Predictions: {counted(len(predictions), 'image')}"
     return html_report.render(
         "prediction.html.j2",
-        "What the model says of these images",
-        counted=f"{len(predictions)} images: {counts}.",
-        left_out=len(predictions) - len(cards),
+        f"{title} ({counts})" if predictions else title,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        version=__version__,
+        total=counted(len(predictions), "image"),
+        left_out=counted(len(predictions) - len(cards), "more image") if len(predictions) > len(cards) else "",
+        bars=histogram([one.probabilities[positive] for one in predictions]),
+        threshold=shown_threshold(description),
         cards=cards,
         classes=classes,
+        positive=description.positive,
+        skipped=counted(len(failures), "file"),
         failures=[str(failure) for failure in failures],
         command=html_report.command(),
-        settings=[
-            ("model", model),
-            ("recipe", description.recipe),
-            ("positive", description.positive),
-            ("threshold", description.threshold or "the likeliest class"),
-            ("looks at", "the lungs only" if description.input == "lungs" else "the whole image"),
-        ],
+        card=model_card(description, model),
     )
+
+
+def _card(one: Prediction, classes: Sequence[str], positive: int) -> dict[str, object]:
+    return {
+        "file": str(one.path),
+        "name": one.path.name,
+        "predicted": one.label,
+        "label_index": classes.index(one.label),
+        "probability": one.probabilities[positive],
+        "probabilities": list(zip(classes, one.probabilities, strict=True)),
+        "image": html_report.film_uri(one.image),
+        "heat": html_report.heat_uri(one.grad_cam) if one.grad_cam is not None else "",
+        "note": one.note,
+    }
+
+
+def shown_threshold(description: Description) -> float | None:
+    """Return the probability of the positive class from which it is predicted; None where there are more classes."""
+    if description.threshold is not None:
+        return description.threshold
+    return 0.5 if len(description.classes) == 2 else None
+
+
+def histogram(probabilities: Sequence[float]) -> list[dict[str, float]]:
+    """Return the bars of a histogram of probabilities: where each begins, its count, and its height, 0…1."""
+    counts, edges = np.histogram(np.asarray(probabilities, float), BINS, (0.0, 1.0))
+    most = max(1, int(counts.max()))
+    return [
+        {"start": float(start), "count": int(count), "height": count / most}
+        for start, count in zip(edges[:-1], counts, strict=True)
+    ]
+
+
+def model_card(description: Description, model: str) -> list[tuple[str, object]]:
+    """Return what the model's file says of it."""
+    threshold = shown_threshold(description)
+    clinical = ", ".join(str(column["name"]) for column in description.clinical)
+    return [
+        ("model", model),
+        ("classes", ", ".join(description.classes)),
+        ("positive class", description.positive),
+        ("recipe", description.recipe),
+        ("pooling", description.pooling),
+        ("input", INPUT[description.input]),
+        ("clinical values", clinical or "none"),
+        ("threshold", "the most probable class" if threshold is None else f"p({description.positive}) ≥ {threshold:g}"),
+        ("training data, ROC AUC and checks", "see the training run's report and JSON; the model's file has none"),
+    ]

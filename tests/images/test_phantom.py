@@ -1,0 +1,24 @@
+"""Synthetic radiographs know where their opacities are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detector.images import phantom
+
+
+@pytest.mark.parametrize("seed", [1, 42_000_000, 42_000_007])
+def test_boxes_hold_what_the_disease_changes(seed):
+    with_covid, without = (phantom.draw(covid, seed).astype(float) for covid in (True, False))
+    change = np.abs(with_covid - without)
+    inside = np.zeros(change.shape, bool)
+    boxes = phantom.draw_boxes(seed)
+    assert boxes
+    for x, y, width, height in boxes:
+        assert 0 <= x < x + width <= 1 and 0 <= y < y + height <= 1
+        left, top, right, bottom = (round(phantom.SIDE * value) for value in (x, y, x + width, y + height))
+        inside[top:bottom, left:right] = True
+    assert inside.mean() < 0.35
+    assert change[inside].mean() > 10 * change[~inside].mean()
+    assert change[inside].sum() > 0.8 * change.sum()
