@@ -102,7 +102,7 @@ def test_a_bad_file_is_named_and_the_others_are_answered(trained, tmp_path):
     assert done.returncode == 1
     assert "good.png" in done.stdout
     assert done.stderr.count("\n") == 2
-    assert "bad\\nname.png: not an image" in done.stderr
+    assert "bad\\nname.png: not a readable image" in done.stderr
     assert "missing.png: No such file" in done.stderr
 
 
@@ -384,6 +384,7 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
             "data",
             "--clinical-csv",
             "values.csv",
+            "--force",
             "--json",
             "p.json",
             "--no-report",
