@@ -93,8 +93,8 @@ def conclude(evidence: Evidence) -> Conclusion:
         )
     if beside:
         return _conclusion(SHORTCUT, "This model recognises something outside the lungs, not the disease.", beside)
-    without = evidence[MASKED_OUT]
-    if without and only and kept(without, whole) < KEPT and only.low > CHANCE and kept(only, whole) >= KEPT:
+    little = _little_left_without_lungs(evidence, whole)
+    if little and only and only.low > CHANCE and kept(only, whole) >= KEPT:
         return _conclusion(
             LUNGS, "The signal that this model uses is in the lungs; no shortcut was found.", _known(evidence)
         )
@@ -147,6 +147,19 @@ def predicts_around_the_lungs(evidence: Evidence) -> bool:
     return without is not None and without.low > max([PREDICTS, *shapes])
 
 
+def _little_left_without_lungs(evidence: Evidence, whole: Metric) -> bool:
+    """Say whether the masked-out image keeps less than half of the signal, or no more than its masked region's shape.
+
+    The shape of the masked region, without a pixel of the image, is that of the lungs. Where it surely predicts the
+    class, and as well as all that is left, there is no sign of anything else outside the lungs.
+    """
+    without, region = evidence[MASKED_OUT], evidence[MASKED_REGION]
+    if without is None:
+        return False
+    by_shape = region is not None and region.low > CHANCE and region.point >= without.point
+    return kept(without, whole) < KEPT or by_shape
+
+
 def _predicts_without_lungs(evidence: Evidence) -> list[Reason]:
     """Return what predicts the class by itself, though no pixel of the lungs goes into it."""
     names = [name for name in FOREIGN if (area := evidence[name]) and area.low > PREDICTS]
@@ -190,7 +203,7 @@ def _reasons_for_site(evidence: Evidence, whole: Metric) -> list[Reason]:
 
 def _known(evidence: Evidence) -> list[Reason]:
     """Return what is known, as one reason: the full image, the lungs alone, without them, and the baselines."""
-    names = [name for name in (FULL, LUNGS_ALONE, MASKED_OUT, BORDER, FILES) if evidence[name]]
+    names = [name for name in (FULL, LUNGS_ALONE, MASKED_OUT, MASKED_REGION, BORDER, FILES) if evidence[name]]
     text = ", ".join(f"{evidence.title(name)} {evidence.metric(name).point:.2f}" for name in names)
     return [Reason(f"ROC AUC: {text}", tuple(names))]
 
