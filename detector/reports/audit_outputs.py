@@ -14,7 +14,7 @@ from detector.audit.external import TITLES, External
 from detector.audit.shortcut_risk import Risk
 from detector.command_line import Log
 from detector.reports import run_record
-from detector.reports.audit_report import audit_page
+from detector.reports.audit_report import audit_report
 from detector.reports.plots import forest
 from detector.reports.training_outputs import NOTICE
 from detector.statistics.metric import Metric
@@ -144,6 +144,6 @@ def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[s
     }
     if outputs.report:
         shown = {**settings, **run_record.versions()}
-        contents[outputs.report] = audit_page(audit, found, plot, shown)
+        contents[outputs.report] = audit_report(audit, found, shown)
     write_together(contents)
     log.info(f"wrote {', '.join(map(str, contents))}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector import __version__
 from detector.audit.comparison import Audit
 from detector.audit.conclusion import LUNGS
-from detector.audit.experiments import BORDER, FULL, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
+from detector.audit.experiments import BORDER, FULL, GROUPS, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
 from detector.images.border import MARGIN
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
@@ -30,10 +32,10 @@ PARTS = {
 
 
 @dataclass(frozen=True)
-class Film:
-    """An example image, as an address, with its class and a text for those who do not see it."""
+class ExampleImage:
+    """An example image, as a data URI, with its class and a text for those who do not see it."""
 
-    film: str
+    uri: str
     label: str
     text: str
 
@@ -42,58 +44,56 @@ class Film:
 class Example:
     """What the network was shown in an experiment."""
 
-    name: str
     text: str
-    films: list[Film]
+    images: list[ExampleImage]
 
 
-def audit_page(audit: Audit, found: AuditResult, forest: bytes, settings: Mapping[str, object]) -> bytes:
+def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object]) -> bytes:
     """Return the HTML report.
 
     Parameters
     ----------
     audit : Audit
     found : AuditResult
-    forest : bytes
-        The forest plot, PNG.
     settings : mapping
     """
     drawn = [one for one in found.risks if one.utility.available and one.detectability.available]
     return html_report.render(
         "audit.html.j2",
-        "What the detector learns from this data set",
+        "Audit: what the detector learns from this data set",
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        version=__version__,
+        counts=", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items()),
         conclusion=found.conclusion,
         clean=found.conclusion.code == LUNGS,
-        results=found.results,
+        groups=[(name, rows) for name in GROUPS if (rows := [one for one in found.results if one.group == name])],
         called=found.controls_positive,
         positive=audit.settings.positive,
         risks=found.risks,
         plane=html_report.png_uri(risk_plane(drawn)) if drawn else "",
-        examples=examples(audit, [(one.id, one.title) for one in found.results]),
-        forest=html_report.png_uri(forest),
+        examples=examples(audit, [one.id for one in found.results]),
         command=html_report.command(),
         settings=[(name, value) for name, value in settings.items() if value is not None],
     )
 
 
-def examples(audit: Audit, made: Sequence[tuple[str, str]]) -> list[Example]:
-    """Return a few images as each experiment showed them, and those whose border is most typical of their class."""
+def examples(audit: Audit, ids: Sequence[str]) -> dict[str, Example]:
+    """Return, by experiment, a few images as it showed them, and those whose border is most typical of their class."""
     sides = audit.own_positives(), audit.own_others()
     chosen = [row for side in sides for row in _with_lungs(audit, side)[:EACH]]
-    found = []
-    for name, title in made:
+    found = {}
+    for name in ids:
         if name in PARTS:
             what, part = PARTS[name]
-            found.append(Example(title, f"Shown: {what}.", [_film(audit, row, part, what) for row in chosen]))
+            found[name] = Example(f"Shown: {what}.", [_shown(audit, row, part, what) for row in chosen])
     own = audit.sets.own
     truth, border = audit.is_positive(own), audit.border
-    if border.possible and BORDER in dict(made):
+    if border.possible and BORDER in ids:
         # The most confident of each side: if a shortcut is in the border, it is on these.
         scores = border.scores
         best = [own[truth][np.argsort(-scores[truth])[:EACH]], own[~truth][np.argsort(scores[~truth])[:EACH]]]
-        films = [_edge(audit, row) for rows in best for row in rows]
         text = "No network: properties of the outer 10 %. These images are predicted best; look for what they share."
-        found.append(Example(dict(made)[BORDER], text, films))
+        found[BORDER] = Example(text, [_edge(audit, row) for rows in best for row in rows])
     return found
 
 
@@ -103,15 +103,15 @@ def _with_lungs(audit: Audit, rows: np.ndarray) -> np.ndarray:
     return few[[describe(mask).found for mask in audit.extractor.lungs(few)]] if len(few) else few
 
 
-def _film(audit: Audit, row: int, part: str | None, what: str) -> Film:
+def _shown(audit: Audit, row: int, part: str | None, what: str) -> ExampleImage:
     image = audit.extractor.dataset.images[row]
     pixels = audit.extractor.pixels(row, Occlusion(part) if part else None)
-    return Film(html_report.film_uri(pixels), image.label, f"{image.label}: {image.file}, {what}")
+    return ExampleImage(html_report.film_uri(pixels), image.label, f"{image.label}: {image.file}, {what}")
 
 
-def _edge(audit: Audit, row: int) -> Film:
+def _edge(audit: Audit, row: int) -> ExampleImage:
     image = audit.extractor.dataset.images[row]
     pixels = audit.extractor.pixels(row).copy()
     margin = round(len(pixels) * MARGIN)
     pixels[margin:-margin, margin:-margin] = 0
-    return Film(html_report.film_uri(pixels), image.label, f"{image.label}: {image.file}, its border")
+    return ExampleImage(html_report.film_uri(pixels), image.label, f"{image.label}: {image.file}, its border")
