@@ -152,7 +152,7 @@ def run(tmp_path_factory):
     for command in (
         ("train_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2),
         ("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1),
-        ("predict_covid19.py", "data", "strangers", "--json", "said/p.json"),
+        ("predict_covid19.py", "data", "strangers", "--force", "--json", "said/p.json"),
     ):
         done = inside(*command, cwd=folder)
         assert done.returncode == 0, done.stderr
