@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from detector.cluster.flags import add_ray, ray_options
+from detector.cluster.flags import add_ray, compute_options
 from detector.command_line import (
     BAD,
     GOOD,
@@ -14,7 +14,6 @@ from detector.command_line import (
     Parser,
     add_common,
     add_report,
-    extractor_options,
     run,
     say,
     whole_number,
@@ -87,7 +86,7 @@ def main(arguments: list[str] | None) -> int:
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}
     saved = read_model(options.model, recipe) if options.external else None
 
-    extractor = open_dataset(sets.dataset, log, recipe=recipe, ray=ray_options(options), **extractor_options(options))
+    extractor = open_dataset(sets.dataset, log, recipe, compute_options(options))
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
     settings = Settings(positive, recipe, options.adjust, options.folds, options.repeats, options.seed, columns)

@@ -1,68 +1,69 @@
-"""Train a detector of COVID-19 on chest radiographs, on a frozen VGG16, and say what the result is worth."""
+"""Train a COVID-19 classifier on chest radiographs, on a frozen VGG16, and check what the result is worth."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from detector.cluster.flags import add_ray, ray_options
+from detector.cluster.flags import add_ray, compute_options
 from detector.command_line import (
     BAD,
     Log,
     Parser,
     add_common,
+    add_output_dir,
     add_report,
     between,
-    extractor_options,
+    column_names,
+    epoch_printer,
     run,
     say,
     whole_number,
 )
-from detector.training.flags import add_recipe
+from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
+SETTINGS = ("recipe", "pooling", "adjust", "class_weight", "epochs", "batch_size", "learning_rate", "rotations")
+SETTINGS += ("input", "test_size", "positive_class", "seed", "folds", "repeats", "threshold", "target_sensitivity")
+SETTINGS += ("prevalence", "clinical_columns", "allow_informative_missingness", "leave_one_site_out")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser("Train a COVID-19 detector on class folders of chest radiographs.", EXAMPLE)
-    parser.add_argument("-d", "--dataset", type=Path, default=Path("dataset"), metavar="DIR", help="a folder per class")
-    parser.add_argument("-p", "--plot", type=Path, default=Path("plot.png"), metavar="PNG", help="how training went")
-    parser.add_argument(
-        "-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="HDF5, or Keras' own .keras"
+    """Parse the command line."""
+    parser = Parser("Train a COVID-19 classifier on class folders of chest radiographs.", EXAMPLE)
+    data = parser.group("data")
+    data.add_argument("-d", "--dataset", type=Path, default=Path("dataset"), metavar="DIR", help="a folder per class")
+    data.add_argument("--positive-class", default="covid", metavar="CLASS", help="class whose sensitivity is reported")
+    data.add_argument("--input", choices=["image", "lungs"], default="image", help="lungs: mask out everything else")
+    data.add_argument("--clinical-columns", type=column_names, default=(), metavar="COLUMN,…", help="of manifest.csv")
+    data.add_argument(
+        "--allow-informative-missingness", action="store_true", help="train even if missing values predict the class"
     )
-    parser.add_argument("--evaluation", type=Path, metavar="PNG", help="default: evaluation.png beside the plot")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="default: covid19.json beside the model")
-    add_report(parser, "beside the plot")
     add_recipe(parser)
-    parser.add_argument("--lungs", choices=["all", "only"], default="all", help="only: the rest is blacked out")
-    parser.add_argument("--test-size", type=between(0, 1), default=0.2, metavar="X", help="share of images held out")
-    parser.add_argument("--split", choices=["patient", "image"], help="what is kept whole (default: patient, if known)")
-    parser.add_argument("--positive", default="covid", metavar="CLASS", help="class whose sensitivity is reported")
-    parser.add_argument("--folds", type=whole_number(2), metavar="K", help="cross-validate, then train on everything")
-    parser.add_argument("--repeats", type=whole_number(1), default=1, metavar="R", help="repeat it with other folds")
-    parser.add_argument(
-        "--leave-one-source-out", action="store_true", help="also hold out each site with both classes in turn"
-    )
-    point = parser.add_mutually_exclusive_group()
-    point.add_argument("--threshold", type=between(0, 1), metavar="X", help="call positive from this probability on")
-    point.add_argument("--sensitivity", type=between(0, 1), metavar="X", help="choose the threshold to reach this")
-    parser.add_argument(
-        "--prevalence", type=between(0, 1), metavar="X", help="share of the ill for which ppv and npv are printed"
-    )
-    parser.add_argument("--clinical", metavar="COLUMN,…", help="columns of manifest.csv that join the image")
-    parser.add_argument("--allow-missing-shortcut", action="store_true", help="even if absence of values tells classes")
-    parser.add_argument("--timings", action="store_true", help="say where the time went")
+    evaluation = parser.group("evaluation")
+    evaluation.add_argument("--test-size", type=between(0, 1), default=0.2, metavar="X", help="share of test images")
+    evaluation.add_argument("--split", choices=["patient", "image"], help="unit kept together (default: patient)")
+    evaluation.add_argument("--folds", type=whole_number(2), metavar="K", help="cross-validate, then train on all")
+    evaluation.add_argument("--repeats", type=whole_number(1), default=1, metavar="R", help="of the cross-validation")
+    evaluation.add_argument("--leave-one-site-out", action="store_true", help="also test on each site in turn")
+    point = evaluation.add_mutually_exclusive_group()
+    point.add_argument("--threshold", type=between(0, 1), metavar="X", help="predict positive from this probability on")
+    point.add_argument("--target-sensitivity", type=between(0, 1), metavar="X", help="choose the threshold for this")
+    evaluation.add_argument("--prevalence", type=between(0, 1), metavar="X", help="at which PPV and NPV are reported")
+    outputs = add_output_dir(parser, "all outputs (default: beside the model and the plot)")
+    outputs.add_argument("-p", "--plot", type=Path, metavar="FILE", help="learning curves (default: plot.png)")
+    outputs.add_argument("-m", "--model", type=Path, metavar="FILE", help="HDF5 or .keras (default: covid19.model.h5)")
+    outputs.add_argument("--evaluation-plot", type=Path, metavar="FILE", help="default: evaluation.png beside the plot")
+    outputs.add_argument("--json", type=Path, metavar="FILE", help="default: covid19.json beside the model")
+    outputs.add_argument("--timings", action="store_true", help="print the time that each stage took")
+    add_report(parser, "report.html beside the plot")
     add_common(parser, tensorflow=True)
     add_ray(parser)
-    options = parser.parse_args(arguments)
-    options.evaluation = options.evaluation or options.plot.parent / "evaluation.png"
-    options.json = options.json or options.model.parent / "covid19.json"
-    options.report = None if options.no_report else options.report or options.plot.parent / "report.html"
-    options.columns = [name.strip() for name in options.clinical.split(",")] if options.clinical else []
-    return options
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None) -> int:
+    """Run the script."""
     options = parse_arguments(arguments)
     log = Log(options.quiet)
 
@@ -71,36 +72,72 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.subgroups import subgroups
     from detector.audit.validity import run_checks
     from detector.datasets import overview
-    from detector.reports import training_outputs
-    from detector.training import pipeline
+    from detector.reports import html_report, training_outputs
+    from detector.reports.training_outputs import TrainingResult
+    from detector.storage.files import require_outputs, write_together
+    from detector.training import pipeline, trained_model
+    from detector.training.crossvalidation import OperatingPoint
+    from detector.training.evaluation_result import TrainingProtocol
     from detector.training.extraction import open_dataset
-    from detector.training.flags import recipe_from
+    from detector.training.options import DataOptions, EvaluationOptions, Given, output_paths
 
     recipe = recipe_from(options)
-    training_outputs.require_outputs(options)
-    images = pipeline.load_images(options)
-    positive = images.classes.index(options.positive)
-    extractor = open_dataset(images, log, recipe=recipe, ray=ray_options(options), **extractor_options(options))
+    data = DataOptions(
+        options.dataset,
+        options.positive_class,
+        options.input,
+        options.clinical_columns,
+        options.allow_informative_missingness,
+    )
+    point = OperatingPoint(options.threshold, options.target_sensitivity)
+    evaluation = EvaluationOptions(
+        options.seed, options.split, options.test_size, options.folds, options.repeats, point, options.prevalence
+    )
+    files = options.output_dir, options.plot, options.evaluation_plot, options.model, options.json, options.report
+    outputs = output_paths(Given(*files), not options.no_report)
+    outputs.require_suffixes()
+    require_outputs(outputs.by_flag())
+
+    images, positive_class = pipeline.load_images(data)
+    positive = images.classes.index(positive_class)
+    extractor = open_dataset(images, log, recipe, compute_options(options))
     overview.tell(log, overview.of_images(images.images))
-    pipeline.look_at_lungs_only(options, extractor, log)
-    split = pipeline.choose_split(options, extractor, log)
-    recipe = pipeline.decide_adjustment(options, recipe, extractor, split, log)
-    samples = pipeline.compute_features(options, recipe, extractor, split, log)
-    outcome = pipeline.fit_and_evaluate(options, recipe, extractor, samples, positive, split, log)
+    if data.input == "lungs":
+        extractor = pipeline.restricted_to_lungs(extractor)
+    split = pipeline.choose_split(evaluation, extractor)
+    recipe = pipeline.decide_adjustment(recipe, options.adjust, extractor, split)
+    samples = pipeline.compute_features(data, recipe, extractor, split, evaluation.seed)
+    if recipe.pooling == "lungs":
+        pipeline.name_images_without_lungs(extractor)
+    protocol = TrainingProtocol(recipe, positive, point, evaluation.seed)
+    printer = epoch_printer(options.epochs, options.quiet)
+    outcome = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
+    left_out = pipeline.leave_sites_out(data, protocol, extractor, options.adjust) if options.leave_one_site_out else []
     with log.timed("evaluate"):
-        setting = Setting(positive, options.seed, recipe.balanced, options.prevalence)
-        found = compute_metrics(extractor, outcome, setting)
-        table = subgroups(extractor, outcome, positive)
-        say("\n".join(training_outputs.lines(options, extractor, outcome, found, table)))
-        left_out = pipeline.leave_sources_out(options, recipe, extractor, positive, log)
-        for one in left_out:
-            say(one)
-        checks = run_checks(Run(extractor, outcome, found, recipe, positive, samples.groups, options.seed))
-        print("Validity checks")
-        for check in checks:
-            say(f"  {check}", BAD if check.warns else "")
-    training_outputs.save(options, split.kind, extractor, outcome, found, table, left_out, checks, log)
+        setting = Setting(positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
+        metrics = compute_metrics(extractor, outcome, setting)
+        checks = run_checks(Run(extractor, outcome, metrics, recipe, positive, samples.groups, evaluation.seed))
+    description = trained_model.describe(outcome, recipe, extractor)
+    order = trained_model.most_confident_errors_first(outcome)
+    with log.timed("Grad-CAM"):
+        shown = order[: html_report.MOST] if outputs.report else order[:0]
+        grad_cam = trained_model.grad_cam(outcome, description, extractor, shown)
+    settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
+    groups = subgroups(extractor, outcome, positive)
+    result = TrainingResult(
+        extractor, outcome, metrics, groups, left_out, checks, order, grad_cam, settings, log.seconds
+    )
+    say("\n".join(training_outputs.lines(result)))
+    say("\nValidity checks")
+    for line, warns in training_outputs.check_lines(checks):
+        say(line, BAD if warns else "")
+    with log.timed("save"):
+        model = trained_model.model_file(outcome, description, extractor, outputs.model.suffix)
+        write_together(training_outputs.contents(result, outputs, model))
     log.tell_times(options.timings)
+    log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")
+    if outputs.report:
+        say(f"\nReport: {outputs.report}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from detector import InputError, printable
+from detector import InputError, __version__, printable
 from detector.storage.temporary import remove_unfinished
 
 T = TypeVar("T")
@@ -41,6 +42,14 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_WithDefaults,
             allow_abbrev=False,
         )
+        self._by_title: dict[str, argparse._ArgumentGroup] = {}
+        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+
+    def group(self, title: str) -> argparse._ArgumentGroup:
+        """Return the group of flags of this title, which the help shows together; made when it is first asked for."""
+        if title not in self._by_title:
+            self._by_title[title] = self.add_argument_group(title)
+        return self._by_title[title]
 
     def error(self, message: str) -> NoReturn:
         """Print the message as one line and exit with status 2."""
@@ -86,7 +95,7 @@ def whole_number(least: int) -> Callable[[str], int]:
         except ValueError:
             value = least - 1
         if value < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer ≥ {least}")
         return value
 
     return parse
@@ -109,41 +118,58 @@ def between(low: float, high: float) -> Callable[[str], float]:
 
 def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False, precision: bool = True) -> None:
     """Add the flags that mean the same in every script."""
+    computing = parser.group("computing")
     if seed:
-        parser.add_argument("--seed", type=whole_number(0), default=42, metavar="N", help="seed of every random draw")
-    parser.add_argument("--quiet", action="store_true", help="print results only: no stages, no progress")
-    parser.add_argument("--verbose", action="store_true", help="TensorFlow's log, and where an unforeseen error arose")
+        computing.add_argument(
+            "--seed", type=whole_number(0), default=42, metavar="N", help="seed of every random draw"
+        )
+    computing.add_argument("--quiet", action="store_true", help="print results only: no stages, no progress")
+    computing.add_argument(
+        "--verbose", action="store_true", help="TensorFlow's log, and where an unforeseen error arose"
+    )
     if tensorflow:
-        parser.add_argument(
+        computing.add_argument(
             "--weights", type=Path, metavar="FILE", help="VGG16's ImageNet weights, Keras' notop HDF5 (default: found)"
         )
         if precision:
-            parser.add_argument(
+            computing.add_argument(
                 "--precision",
                 choices=["auto", "float32", "bfloat16"],
                 default="auto",
                 help="arithmetic for rotated training copies; auto measures which is faster here",
             )
-        parser.add_argument("--cache", type=Path, metavar="DIR", help="where features are kept (default: per user)")
-        parser.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
+        computing.add_argument("--cache", type=Path, metavar="DIR", help="where features are kept (default: per user)")
+        computing.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
 
 
-def add_report(parser: Parser, beside: str) -> None:
-    """Add the flags of the page that a run leaves."""
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--report", type=Path, metavar="FILE", help=f"page to look at (default: report.html {beside})")
-    choice.add_argument("--no-report", action="store_true", help="make no page")
+def add_report(parser: Parser, default: str) -> None:
+    """Add the flags of a run's HTML report."""
+    choice = parser.group("outputs").add_mutually_exclusive_group()
+    choice.add_argument("--report", type=Path, metavar="FILE", help=f"HTML report (default: {default})")
+    choice.add_argument("--no-report", action="store_true", help="make no HTML report")
 
 
-def extractor_options(options: argparse.Namespace) -> dict[str, object]:
-    """Return what the flags of `add_common` say of how features are computed and kept."""
-    return {
-        "weights_file": options.weights,
-        "precision": options.precision,
-        "cache_folder": options.cache,
-        "no_cache": options.no_cache,
-        "verbose": options.verbose,
-    }
+def add_output_dir(parser: Parser, what: str) -> argparse._ArgumentGroup:
+    """Add the flag of the folder of all outputs; return the group of the outputs' flags."""
+    outputs = parser.group("outputs")
+    outputs.add_argument("-o", "--output-dir", type=Path, metavar="DIR", help=f"folder of {what}")
+    return outputs
+
+
+def column_names(text: str) -> tuple[str, ...]:
+    """Parse names of columns, separated by commas, for `argparse`."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def epoch_printer(epochs: int | None, quiet: bool) -> Callable[[int, dict[str, float]], None]:
+    """Return a function that prints the metrics of an epoch, as Keras does."""
+
+    def show(epoch: int, metrics: dict[str, float]) -> None:
+        if not quiet:
+            text = " - ".join(f"{name}: {value:.4f}" for name, value in metrics.items())
+            print(f"Epoch {epoch}/{epochs} - {text}", flush=True)
+
+    return show
 
 
 def run(main: Callable[[list[str] | None], int]) -> NoReturn:
@@ -166,19 +192,50 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         leave(141)
     except MemoryError:
         fail(program, "out of memory; close other programs or use fewer images")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "detector"):
+            _internal(program, error)
+        fail(
+            program,
+            f"the Python package {package} is not installed. Run it with .venv/bin/python, into which `make demo` "
+            "installs everything, or install it: python -m pip install -r requirements.txt",
+        )
     except OSError as error:
+        if not _is_users(error):
+            _internal(program, error)
         what = f"{error.filename}: " if error.filename else ""
-        fail(program, f"{what}{(error.strerror or str(error)).lower()}; nothing was half-written")
-    # A fault of this program, not of its user: still one sentence, and a traceback for whoever wants to mend it.
+        fail(program, f"{what}{(error.strerror or str(error)).lower()}. No incomplete output was written")
     except Exception as error:
-        if "--verbose" in sys.argv:
-            raise
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        fail(program, f"unforeseen, {reason}; nothing was half-written. --verbose shows where; please report it", 70)
+        _internal(program, error)
     leave(status)
 
 
-def _stop(signum: int, border: object) -> NoReturn:
+# The disk is full, or does not answer: the system names no file.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE)
+
+
+def _is_users(error: OSError) -> bool:
+    """Tell an error of the user's files or disk from one of this program's own."""
+    if error.filename is None:
+        return error.errno in _DISK
+    path = Path(os.fsdecode(error.filename)).absolute()
+    return not any(path.is_relative_to(own) for own in (Path(__file__).parent, Path(sys.prefix)))
+
+
+def _internal(program: str, error: Exception) -> NoReturn:
+    """End with a fault of this program: one sentence, or with ``--verbose`` a traceback for whoever wants to fix it."""
+    if "--verbose" in sys.argv:
+        raise error
+    reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    fail(
+        program,
+        f"internal error: {reason}. No incomplete output was written. Run with --verbose and report it",
+        70,
+    )
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
     """End the run at once on Ctrl-C or when asked to terminate.
 
     Python's own way, an exception at whatever line happens to run, is lost where that line is a callback of the import
@@ -186,7 +243,7 @@ def _stop(signum: int, border: object) -> NoReturn:
     """
     remove_unfinished()
     # Nothing buffered is used here: the interrupted line may be in the middle of a print.
-    os.write(2, f"{Path(sys.argv[0]).name}: error: interrupted; nothing was half-written\n".encode())
+    os.write(2, f"{Path(sys.argv[0]).name}: error: interrupted. No incomplete output was written\n".encode())
     os._exit(128 + signum)
 
 

@@ -240,7 +240,7 @@ def test_data_sets_that_cannot_be_trained_on(tmp_path):
     classes(tmp_path / "data", covid=3)
     refused(run(), "one class only, covid")
     classes(tmp_path / "data", sick=2)
-    refused(run("--positive", "normal"), "--positive normal", "covid, sick")
+    refused(run("--positive-class", "normal"), "--positive normal", "covid, sick")
     picture(tmp_path / "data" / "stray.png", 1)
     refused(run(), "stray.png", "outside of its class folders")
     assert set(tree(tmp_path)) == {name for name in tree(tmp_path) if name.startswith("data/")}
@@ -283,7 +283,7 @@ def test_phantoms_and_real_radiographs_do_not_mix(tmp_path):
         ("--pooling", "middle"),
         ("--plot", "."),
         ("--model", "data/covid/covid-000.png/m.h5"),
-        ("--plot", "same.png", "--evaluation", "same.png"),
+        ("--plot", "same.png", "--evaluation-plot", "same.png"),
         ("--no-such-flag",),
     ],
 )

@@ -23,7 +23,7 @@ from detector.statistics.split import FoldPlan, draw_folds, folds
 from detector.statistics.strata import comparable
 from detector.training import crossvalidation
 from detector.training.extraction import FeatureExtractor
-from detector.training.feature_set import FeatureSet, extract
+from detector.training.feature_set import Comparison, FeatureSet, extract
 from detector.training.recipes import ProbeRecipe, Recipe
 
 
@@ -186,7 +186,8 @@ def feature_set(
     names = audit.labels(rows)
     classes = [positive, "others"] if binary else audit.extractor.dataset.classes
     labels = (names != positive).astype(int) if binary else np.array([classes.index(name) for name in names])
-    return extract(audit.extractor, audit.settings.recipe, classes, labels, rows, audit.settings.seed, hide=hide)
+    compared = Comparison(rows, labels, classes)
+    return extract(audit.extractor, audit.settings.recipe, compared, audit.settings.seed, occlusion=hide)
 
 
 def compare(audit: Audit, rows: np.ndarray, positive: str | None = None, part: str | None = None) -> Finding:

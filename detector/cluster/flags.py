@@ -3,10 +3,50 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from detector import InputError
 from detector.command_line import Parser, between
+
+
+@dataclass(frozen=True)
+class ComputeOptions:
+    """How features are computed and kept.
+
+    Attributes
+    ----------
+    weights : Path, optional
+        VGG16's ImageNet weights; by default they are located.
+    precision : {"auto", "float32", "bfloat16"}
+        Of rotated training copies.
+    cache : Path, optional
+        Folder of cached features; by default the user's.
+    no_cache : bool
+    verbose : bool
+    ray : RayOptions, optional
+        The cluster that computes; by default this machine does.
+    """
+
+    weights: Path | None = None
+    precision: str = "auto"
+    cache: Path | None = None
+    no_cache: bool = False
+    verbose: bool = False
+    ray: RayOptions | None = None
+
+
+def compute_options(options: argparse.Namespace) -> ComputeOptions:
+    """Return what the flags of `add_common` and `add_ray` say.
+
+    Raises
+    ------
+    InputError
+        If there are actors, and no cluster for them.
+    """
+    given = options.weights, options.precision, options.cache, options.no_cache, options.verbose
+    return ComputeOptions(*given, ray_options(options))
 
 
 class RayOptions(NamedTuple):
@@ -19,11 +59,14 @@ class RayOptions(NamedTuple):
 
 def add_ray(parser: Parser) -> None:
     """Add the flags of a cluster."""
-    parser.add_argument(
+    computing = parser.group("computing")
+    computing.add_argument(
         "--ray", metavar="ADDRESS", help="compute on this Ray cluster: host:port, auto, or local to start one here"
     )
-    parser.add_argument("--ray-cpus-per-actor", type=between(0, 1e6), metavar="X", help="cores of a process on it")
-    parser.add_argument("--ray-gpus-per-actor", type=between(-1e-9, 1e6), metavar="X", help="GPUs of a process on it")
+    computing.add_argument("--ray-cpus-per-actor", type=between(0, 1e6), metavar="X", help="cores of a process on it")
+    computing.add_argument(
+        "--ray-gpus-per-actor", type=between(-1e-9, 1e6), metavar="X", help="GPUs of a process on it"
+    )
 
 
 def ray_options(options: argparse.Namespace) -> RayOptions | None:

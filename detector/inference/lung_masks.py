@@ -84,9 +84,9 @@ def find_all(
             lungs, small = describe(mask), refined(mask)
             if lungs.found:
                 marked = enlarged(small, radiograph.height, radiograph.width)
-                files = {output / f"{one.path.stem}{SUFFIX}.png": as_png(np.where(marked, 255, 0).astype(np.uint8))}
+                files = {output / f"{one.path.stem}{SUFFIX}.png": as_file(np.where(marked, 255, 0).astype(np.uint8))}
                 if picture is not None:
-                    files[output / f"{one.path.stem}{OVERLAY}.png"] = as_png(drawn_over(picture, small))
+                    files[output / f"{one.path.stem}{OVERLAY}.png"] = as_file(drawn_over(picture, small))
                 write_together(files)
             yield FoundLungs(one.path, lungs, lungs.found, radiograph.note)
 
@@ -118,7 +118,7 @@ def drawn_over(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return tinted
 
 
-def as_png(pixels: np.ndarray) -> bytes:
+def as_file(pixels: np.ndarray) -> bytes:
     """Return pixels, grey or RGB, as the bytes of a PNG file."""
     import cv2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,30 @@ import numpy as np
 from detector.network.hyperparameters import Hyperparameters
 from detector.network.keras_head import trainer_for
 
+AfterEpoch = Callable[[int, dict[str, float]], object]  # called with the epoch, from 1, and its metrics
 Arrays = list[np.ndarray]  # kernel and bias of each dense layer, from the features to the classes
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a head is fitted to.
+
+    Attributes
+    ----------
+    features : ndarray of shape (n, copies, width), float32
+    labels : ndarray of shape (n,), int
+    classes : list of str
+    groups : ndarray of shape (n,)
+        Equal where the patient is the same.
+    strata : ndarray of shape (n,), str
+        Site and view; empty where the site is unknown.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    classes: Sequence[str]
+    groups: np.ndarray
+    strata: np.ndarray
 
 
 @dataclass
@@ -53,13 +76,11 @@ def class_weights(labels: np.ndarray, classes: int, balanced: bool) -> np.ndarra
 
 
 def fit(
-    features: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
+    data: TrainingSet,
     hyperparameters: Hyperparameters,
     seed: int,
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
-    after_epoch: Callable[[int, dict[str, float]], object] = lambda epoch, figures: None,
+    after_epoch: AfterEpoch = lambda epoch, metrics: None,
     balanced: bool = True,
 ) -> TrainedHead:
     """Train the tutorial's head.
@@ -70,16 +91,14 @@ def fit(
 
     Parameters
     ----------
-    features : ndarray of shape (n, copies, width), float32
-    labels : ndarray of shape (n,), int
-    classes : int
+    data : TrainingSet
     hyperparameters : Hyperparameters
     seed : int
         Of the initial weights, the order, the copies and the dropout.
     held_out : tuple of ndarray of shape (m, width) and ndarray of shape (m,), optional
-        Features and labels that are evaluated after each epoch, and never learnt from.
+        Features and labels that are evaluated after each epoch, and not trained on.
     after_epoch : callable
-        Called with the epoch, from 1, and its figures.
+        Called with the epoch, from 1, and its metrics.
     balanced : bool, default=True
         Weigh the loss so that the classes count equally (`class_weights` of the training images).
 
@@ -87,8 +106,9 @@ def fit(
     -------
     TrainedHead
     """
+    features, labels, classes = data.features, data.labels, len(data.classes)
     trainer = trainer_for(features.shape[-1], classes, hyperparameters.epochs, hyperparameters.learning_rate)
-    # Streams of their own: the order of the images must not hang on how many numbers the weights took.
+    # Streams of their own: the order of the images must not depend on how many numbers the weights took.
     streams = np.random.SeedSequence(seed).spawn(3)
     trainer.reset(streams[0], streams[1], class_weights(labels, classes, balanced))
     generator = np.random.default_rng(streams[2])
@@ -103,13 +123,13 @@ def fit(
             order = generator.permuted(np.tile(np.arange(copies), (n, 1)), axis=1)
         rows = generator.permutation(n)[: steps * size].reshape(steps, size)
         copy = order[:, epoch % copies]
-        figures = trainer.epoch(features[rows, copy[rows]], truth[rows])
+        metrics = trainer.epoch(features[rows, copy[rows]], truth[rows])
         if held_out is not None:
             validated = trainer.evaluate(held_out[0], np.eye(classes, dtype=np.float32)[held_out[1]])
-            figures |= {f"val_{name}": value for name, value in validated.items()}
-        for name, value in figures.items():
+            metrics |= {f"val_{name}": value for name, value in validated.items()}
+        for name, value in metrics.items():
             history.setdefault(name, []).append(value)
-        after_epoch(epoch + 1, figures)
+        after_epoch(epoch + 1, metrics)
     return TrainedHead(trainer.weights(), history)
 
 

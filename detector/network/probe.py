@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector import InputError
-from detector.network.head import TrainedHead, class_weights
+from detector.network.head import TrainedHead, TrainingSet, class_weights
 from detector.statistics import split
 from detector.statistics.strata import comparable, holding_two_classes
 from detector.statistics.threads import one_thread
@@ -62,31 +62,20 @@ class Design:
         return class_weights(self.labels[rows], self.classes, self.balanced)[self.labels[rows]].astype(float)
 
 
-def fit(
-    features: np.ndarray,
-    labels: np.ndarray,
-    classes: Sequence[str],
-    groups: np.ndarray,
-    seed: int,
-    strata: np.ndarray | None = None,
-    balanced: bool = True,
-) -> TrainedHead:
+def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = True) -> TrainedHead:
     """Fit a probe, its strength chosen by cross-validation on the same images.
 
     Parameters
     ----------
-    features : ndarray of shape (n, width), float32
-    labels : ndarray of shape (n,), int
-    classes : sequence of str
-    groups : ndarray of shape (n,)
-        What the folds keep whole: patients.
+    data : TrainingSet
+        Its first copy of each image.
     seed : int
         Of the folds.
-    strata : ndarray of shape (n,), str, optional
-        Origin and view of each image; one where it is unknown, empty, is left out. The intercept of a stratum with a
-        single class explains its images, so that they teach next to nothing.
+    adjusted : bool, default=False
+        Fit an intercept for each stratum; images of unknown stratum are left out. The intercept of a stratum with a
+        single class explains its images, which then add next to nothing.
     balanced : bool, default=True
-        Let the classes count equally.
+        Weigh the classes equally.
 
     Returns
     -------
@@ -101,6 +90,8 @@ def fit(
     """
     import sklearn
 
+    features, labels, classes, groups = data.features[:, 0], data.labels, data.classes, data.groups
+    strata = data.strata if adjusted else None
     if strata is not None:
         if not comparable(labels, strata, len(classes)):
             raise InputError(

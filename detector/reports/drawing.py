@@ -29,11 +29,19 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def as_png(figure: Figure) -> bytes:
-    """Return a figure as a PNG file's bytes."""
+# Without version and date in its metadata, the same figure is the same bytes.
+METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+}
+
+
+def as_file(figure: Figure, suffix: str = ".png") -> bytes:
+    """Return a figure's bytes in the format of a suffix: PNG, PDF, SVG or JPEG."""
     data = io.BytesIO()
-    # Without the version in its metadata, the same figure is the same bytes.
-    figure.savefig(data, format="png", dpi=150, metadata={"Software": None})
+    kind = suffix.lower().removeprefix(".")
+    figure.savefig(data, format=kind, dpi=150, metadata=METADATA.get(kind))
     return data.getvalue()
 
 

@@ -3,63 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.images.colours import BLUE, GREY, ORANGE
-from detector.reports.drawing import as_png, drawable, new_figure, plain_axes
+from detector.reports.drawing import as_file, drawable, new_figure, plain_axes
 from detector.statistics.calibration import reliability_curve
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.intervals import patient_draws
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import PRECISION, SLOPE
 from detector.statistics.roc import roc_band
+from detector.training.evaluation_result import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+SEED = 0  # of the bootstrap of the curves
+FEWEST = 20  # images of each class, below which a calibration curve says nothing
 DRAWS = 200  # of the reliability diagram's interval
 
 
-def evaluation_figure(
-    result: Evaluation,
-    metrics: Mapping[str, Metric],
-    scores: np.ndarray,
-    is_positive: np.ndarray,
-    patients: np.ndarray,
-    title: str,
-    seed: int,
-) -> bytes:
+@dataclass(frozen=True)
+class Scores:
+    """Predictions of the positive class on test images.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n,)
+        Probability of the positive class.
+    is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
+    """
+
+    values: np.ndarray
+    is_positive: np.ndarray
+    patients: np.ndarray
+
+
+def evaluation_figure(outcome: Outcome, metrics: Mapping[str, Metric], title: str, suffix: str = ".png") -> bytes:
     """Draw an evaluation.
 
     Parameters
     ----------
-    result : Evaluation
+    outcome : Outcome
     metrics : mapping of str to Metric
         As `detector.audit.metrics.compute_metrics` returns them.
-    scores : ndarray of shape (n,)
-        Probability of the positive class.
-    is_positive : ndarray of shape (n,), bool
-    patients : ndarray of shape (n,)
     title : str
-    seed : int
-        Of the bootstrap.
+    suffix : str
+        Of the format.
 
     Returns
     -------
     bytes
-        A PNG file.
     """
+    result, predictions = outcome.evaluation, outcome.predictions
+    positive = result.classes.index(result.positive)
+    values, truth = predictions.probabilities[0][:, positive], predictions.labels == positive
+    scores = Scores(values, truth, predictions.patients)
     figure = new_figure(11.0, 11.2)
     (upper_left, upper_right), (lower_left, lower_right) = figure.subplots(2, 2)
     figure.suptitle(title, fontsize=12)
     _confusion(upper_left, result.confusion, result.classes)
-    _roc(upper_right, result, scores, is_positive, patients, seed)
-    _precision_recall(lower_left, result.positive, metrics[PRECISION], scores, is_positive)
-    _reliability(lower_right, result.positive, metrics[SLOPE], scores, is_positive, patients, seed)
-    return as_png(figure)
+    _roc(upper_right, result, scores)
+    _precision_recall(lower_left, result.positive, metrics[PRECISION], values, truth)
+    _reliability(lower_right, result.positive, metrics[SLOPE], scores)
+    return as_file(figure, suffix)
 
 
 def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> None:
@@ -72,25 +84,24 @@ def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> Non
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
-    axes.set_xlabel("Predicted class")
-    axes.set_ylabel("True class")
+    axes.set_xlabel("Predicted label")
+    axes.set_ylabel("True label")
     axes.set_title("Confusion matrix (images)", fontsize=11)
 
 
-def _roc(
-    axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int
-) -> None:
+def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
+    scores, is_positive, patients = predicted.values, predicted.is_positive, predicted.patients
     from matplotlib.ticker import PercentFormatter
     from sklearn.metrics import roc_curve
 
     false_rate, true_rate, _ = roc_curve(is_positive, scores)
     area = result.roc_auc
     if area.available:
-        grid, low, high = roc_band(scores, is_positive, patients, seed)
+        grid, low, high = roc_band(scores, is_positive, patients, SEED)
         axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
     label = f"ROC AUC {area}"
     axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
-    axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance (AUC 0.5)")
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (AUC = 0.5)")
     point = 1.0 - result.specificity.value, result.sensitivity.value
     axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="operating point", clip_on=False, zorder=3)
     axes.set(xlim=(-0.015, 1.0), ylim=(0.0, 1.015), aspect="equal")
@@ -120,20 +131,13 @@ def _precision_recall(axes: Axes, positive: str, average: Metric, scores: np.nda
     _unit_square(axes)
 
 
-def _reliability(
-    axes: Axes,
-    positive: str,
-    slope: Metric,
-    scores: np.ndarray,
-    is_positive: np.ndarray,
-    patients: np.ndarray,
-    seed: int,
-) -> None:
-    draws = np.concatenate(list(islice(patient_draws(is_positive, patients, seed), DRAWS)))[:DRAWS]
+def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) -> None:
+    scores, is_positive = predicted.values, predicted.is_positive
+    draws = np.concatenate(list(islice(patient_draws(is_positive, predicted.patients, SEED), DRAWS)))[:DRAWS]
     grid, curve, low, high = reliability_curve(scores, is_positive, draws)
     axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
     axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="how often they are (isotonic)")
-    axes.plot([0, 1], [0, 1], ":", color=GREY, label="as often as said")
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="Perfectly calibrated")
     # Where the predictions lie: the positives above, the others below.
     axes.plot(scores[is_positive], np.full(is_positive.sum(), 1.0), "|", color=ORANGE, markersize=9)
     axes.plot(scores[~is_positive], np.full((~is_positive).sum(), 0.0), "|", color="black", markersize=9)

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.images.colours import BLUE, GREY, ORANGE
-from detector.reports.drawing import as_png, drawable, new_figure, plain_axes
+from detector.reports.drawing import as_file, drawable, new_figure, plain_axes
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from detector.audit.conclusion import Conclusion
     from detector.audit.experiments import Result
     from detector.audit.shortcut_risk import Risk
 
 
-def history(found: Mapping[str, object]) -> bytes:
-    """Draw how a head was trained: by epoch the tutorial's, by strength of the regularisation a probe."""
-    return _by_strength(found) if "strength" in found else _by_epoch(found, "Training the head, by epoch")
+def history(found: Mapping[str, object], suffix: str = ".png") -> bytes:
+    """Draw learning curves: by epoch of the tutorial's head, by regularisation strength of a probe."""
+    figure = _by_strength(found) if "strength" in found else _by_epoch(found, "Learning curves")
+    return as_file(figure, suffix)
 
 
-def _by_strength(found: Mapping[str, object]) -> bytes:
+def _by_strength(found: Mapping[str, object]) -> Figure:
     """Draw the loss of a probe against the strength of its regularisation, and the one chosen."""
     figure = new_figure(7.5, 5.0)
     axes = figure.subplots()
@@ -44,10 +47,10 @@ def _by_strength(found: Mapping[str, object]) -> bytes:
     if not found["strength"]:
         axes.text(0.5, 0.5, "too few patients to choose by cross-validation", ha="center", transform=axes.transAxes)
     plain_axes(axes)
-    return as_png(figure)
+    return figure
 
 
-def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> bytes:
+def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> Figure:
     """Draw training and validation loss and accuracy by epoch.
 
     Parameters
@@ -58,7 +61,7 @@ def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> bytes:
 
     Returns
     -------
-    bytes
+    Figure
         A PNG file.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -88,7 +91,7 @@ def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> bytes:
         [tick for tick in MaxNLocator(integer=True, nbins=12).tick_values(1, last) if 1 < tick <= last] + [1]
     )
     below.set_xlim(1 - 0.02 * last - 0.1, last + 0.02 * last + 0.1)
-    return as_png(figure)
+    return figure
 
 
 def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> bytes:
@@ -133,7 +136,7 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
         axes.set_axis_off()
     bar = figure.colorbar(colours, ax=right, fraction=0.046, pad=0.03)
     bar.set_label("Weight for this class (share of the highest)")
-    return as_png(figure)
+    return as_file(figure)
 
 
 def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
@@ -174,7 +177,7 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     axes.set_xlabel("Area under the ROC curve: 0.5 is a coin, 1 tells every pair right")
     plain_axes(axes)
     axes.grid(False, axis="y")
-    return as_png(figure)
+    return as_file(figure)
 
 
 def risk_plane(risks: Sequence[Risk]) -> bytes:
@@ -207,4 +210,4 @@ def risk_plane(risks: Sequence[Risk]) -> bytes:
     axes.set_xlabel("Utility: ROC AUC of the class (chance: 0.5)")
     axes.set_ylabel("Detectability: R², or 2 × ROC AUC − 1 (chance: 0)")
     plain_axes(axes)
-    return as_png(figure)
+    return as_file(figure)

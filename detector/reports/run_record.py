@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timezone
 
 import numpy as np
 
 from detector import printable
+from detector.collections.values import years
+from detector.datasets.dataset import Image
 from detector.network.weights import DIGEST
 from detector.reports import html_report
 from detector.statistics.evaluation import Evaluation
@@ -72,6 +75,65 @@ def operating_point(wanted: float | None, outcome: Outcome) -> list[str]:
         f"saved threshold: {threshold:.4f} (chosen on the out-of-fold predictions of all images; its own sensitivity "
         "is not estimated)",
     ]
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things, such as ``"1 image"`` or ``"20 patients"``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def short(patient: str) -> str:
+    """Return a patient's identifier, cut where it is long, as hashed ones are."""
+    return patient if len(patient) <= 16 else f"{patient[:12]}…"
+
+
+def characteristics(images: Sequence[Image], sides: Mapping[str, Sequence[int]]) -> list[list[str]]:
+    """Return the table of participants that TRIPOD+AI asks for (item 20b): by class, and by training and test set.
+
+    Parameters
+    ----------
+    images : sequence of Image
+    sides : mapping of str to sequence of int
+        The images of each side, by its name.
+
+    Returns
+    -------
+    list of list of str
+        A heading, and a row for each property.
+    """
+    columns: list[tuple[str, list[Image]]] = [
+        (f"{side}: {label}", [images[row] for row in rows if images[row].label == label])
+        for side, rows in sides.items()
+        for label in dict.fromkeys(image.label for image in images)
+    ]
+
+    def row(name: str, cell: Callable[[list[Image]], str]) -> list[str]:
+        return [name, *(cell(chosen) for _, chosen in columns)]
+
+    return [
+        ["", *(name for name, _ in columns)],
+        row("images", lambda chosen: str(len(chosen))),
+        row("patients (known)", lambda chosen: str(len({image.patient for image in chosen if image.patient}))),
+        row("age, median (range)", _ages),
+        row("sex", lambda chosen: _shares([image.row.get("sex", "") for image in chosen])),
+        row("view", lambda chosen: _shares([image.view for image in chosen])),
+        row("site", lambda chosen: _shares([image.site for image in chosen])),
+    ]
+
+
+def _ages(images: Sequence[Image]) -> str:
+    known = [age for image in images if (age := years(image.row.get("age", ""))) is not None]
+    missing = len(images) - len(known)
+    if not known:
+        return f"missing {missing}"
+    return f"{np.median(known):.0f} ({min(known):.0f}-{max(known):.0f}), missing {missing}"
+
+
+def _shares(values: Sequence[str]) -> str:
+    counts = Counter(values)
+    known = [f"{name} {number}" for name, number in counts.most_common() if name]
+    shown = known[:4] + ([f"{len(known) - 4} more"] if len(known) > 4 else [])
+    return ", ".join([*shown, *([f"missing {counts['']}"] if counts[""] else [])])
 
 
 def header() -> dict[str, object]:

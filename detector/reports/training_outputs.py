@@ -1,155 +1,218 @@
-"""What a training run prints and writes."""
+"""What a training run prints and writes, once everything is computed."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from detector import printable
 from detector.audit.checks import Check
+from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA, NPV, PPV, STRATIFIED
 from detector.audit.subgroups import Subgroup
-from detector.command_line import Log
-from detector.network import model
-from detector.network.gradcam import heat_maps
 from detector.reports import plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
-from detector.reports.training_report import training_page
+from detector.reports.training_report import training_report
 from detector.statistics.metric import Metric
-from detector.storage import files
+from detector.statistics.probabilities import BRIER, IN_THE_LARGE, PRECISION, SLOPE
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 from detector.training.leave_one_out import LeftOut
+from detector.training.options import OutputPaths
 
 NOTICE = "Educational software: never a diagnosis."
-SETTINGS = (
-    "recipe",
-    "adjust",
-    "class_weight",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "rotations",
-    "test_size",
-    "pooling",
-)
-SETTINGS += ("positive", "seed", "folds", "repeats", "threshold", "sensitivity", "prevalence", "clinical")
-SETTINGS += ("allow_missing_shortcut", "leave_one_source_out", "lungs")
+NAMES = {
+    "roc_auc": "ROC AUC",
+    STRATIFIED: "stratified ROC AUC",
+    BORDER_ADJUSTED: "border-adjusted AUC",
+    METADATA: "metadata baseline",
+    BORDER: "border baseline",
+    FILES: "file baseline",
+    PRECISION: "average precision",
+    BRIER: "Brier score",
+    IN_THE_LARGE: "calibration in the large",
+    SLOPE: "calibration slope",
+    PPV: "PPV",
+    NPV: "NPV",
+}
 
 
-def require_outputs(options: argparse.Namespace) -> None:
-    """Refuse outputs that could not be written later.
+@dataclass(frozen=True)
+class TrainingResult:
+    """Everything that a training run has computed.
 
-    Raises
-    ------
-    InputError
+    Attributes
+    ----------
+    extractor : FeatureExtractor
+    outcome : Outcome
+    metrics : dict of str to Metric
+    subgroups : sequence of Subgroup
+    left_out : sequence of LeftOut
+    checks : sequence of Check
+    order : ndarray of int
+        Test images as a report shows them.
+    grad_cam : list of ndarray of shape (14, 14)
+        Of the first of these; empty where no report is made.
+    settings : mapping of str to object
+    times : mapping of str to float
+        Seconds of each stage.
     """
-    files.require_outputs(
-        {
-            "--plot": options.plot,
-            "--evaluation": options.evaluation,
-            "--model": options.model,
-            "--json": options.json,
-            **({"--report": options.report} if options.report else {}),
-        }
-    )
+
+    extractor: FeatureExtractor
+    outcome: Outcome
+    metrics: dict[str, Metric]
+    subgroups: Sequence[Subgroup]
+    left_out: Sequence[LeftOut]
+    checks: Sequence[Check]
+    order: np.ndarray
+    grad_cam: list[np.ndarray]
+    settings: Mapping[str, object]
+    times: Mapping[str, float]
+
+    @property
+    def positive(self) -> int:
+        """Index of the positive class."""
+        return self.outcome.evaluation.classes.index(self.outcome.evaluation.positive)
+
+    @property
+    def n_patients(self) -> dict[str, int]:
+        """Patients of the training and of the test images."""
+        sides = (("train", self.outcome.train), ("test", self.outcome.held_out))
+        return {side: len(set(self.extractor.patients[rows])) for side, rows in sides}
+
+    @property
+    def sides(self) -> dict[str, np.ndarray]:
+        """Training and test images; all of both in a cross-validation."""
+        if self.settings["folds"]:
+            return {"all": self.outcome.held_out}
+        return {"training": self.outcome.train, "test": self.outcome.held_out}
+
+    @property
+    def title(self) -> str:
+        """The test set in words."""
+        images, patients = len(self.outcome.held_out), self.n_patients["test"]
+        counted = f"{run_record.counted(images, 'image')} from {run_record.counted(patients, 'patient')}"
+        folds = self.settings["folds"]
+        return f"{folds}-fold cross-validation: {counted}" if folds else f"Test set: {counted}"
 
 
-def lines(
-    options: argparse.Namespace,
-    extractor: FeatureExtractor,
-    outcome: Outcome,
-    metrics: dict[str, Metric],
-    table: Sequence[Subgroup],
-) -> list[str]:
-    """Return what is printed of a run's evaluation."""
-    found = run_record.lines(outcome.evaluation, outcome.predictions.labels, outcome.predicted[0])
-    at = f" at prevalence {options.prevalence}"
-    found += [f"roc_auc: {outcome.evaluation.roc_auc}"]
-    found += [f"{name}: {metric}{at if name in ('ppv', 'npv') else ''}" for name, metric in metrics.items()]
-    found += run_record.operating_point(options.sensitivity, outcome)
-    return [*found, "Subgroups", *(f"  {row}" for row in table)] if table else found
+def lines(result: TrainingResult) -> list[str]:
+    """Return what is printed of a run's evaluation: the tutorial's lines, then the metrics."""
+    outcome, evaluation = result.outcome, result.outcome.evaluation
+    found = run_record.lines(evaluation, outcome.predictions.labels, outcome.predicted[0])
+    found += run_record.operating_point(result.settings["target_sensitivity"], outcome)
+    found += ["", result.title, "", f"{'metric':<25}{'value':>6}   95 % CI"]
+    found += [
+        metric_line(name, metric, result) for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items()
+    ]
+    found += subgroup_lines(result.subgroups)
+    if result.left_out:
+        found += ["", "Leave one site out", *(f"  {one}" for one in result.left_out)]
+    return found
 
 
-def save(
-    options: argparse.Namespace,
-    split: str,
-    extractor: FeatureExtractor,
-    outcome: Outcome,
-    metrics: dict[str, Metric],
-    table: Sequence[Subgroup],
-    left_out: Sequence[LeftOut],
-    checks: Sequence[Check],
-    log: Log,
-) -> None:
-    """Write plot, evaluation, model and record: all of them, or none."""
-    log.info("saving...")
-    with log.timed("save"):
-        fitted, result = outcome.fitted, outcome.evaluation
-        classes = result.classes
-        positive = classes.index(result.positive)
-        description = model.Description(
-            classes,
-            result.positive,
-            options.recipe,
-            options.pooling,
-            outcome.threshold,
-            fitted.columns,
-            input="lungs" if options.lungs == "only" else "image",
-        )
-        joined = model.join(extractor.backbone.weights, fitted.trained.weights, description)
-        held_out, probabilities = outcome.held_out, outcome.probabilities[0]
-        patients = {
-            side: len(set(extractor.patients[rows]))
-            for side, rows in (("train", outcome.train), ("held_out", held_out))
-        }
-        record = {
-            "notice": NOTICE,
-            "versions": run_record.versions(),
-            "settings": {name: getattr(options, name) for name in SETTINGS} | {"split": split},
-            "base": run_record.base(extractor),
-            "classes": classes,
-            "train": run_record.images(extractor, outcome.train),
-            "held_out": run_record.predictions(extractor, held_out, probabilities, classes),
-            "patients": patients,
-            "threshold": outcome.threshold,
-            "metrics": run_record.fields_of(result) | metrics,
-            "subgroups": table,
-            "sources_left_out": left_out,
-            "checks": checks,
-            "history": fitted.trained.history,
-        }
-        truth = extractor.dataset.labels[held_out] == positive
-        title = f"Held-out images: {len(held_out)} of {patients['held_out']} patients"
-        if options.folds:
-            title = (
-                f"{options.folds} folds: each of {len(held_out)} images, {patients['held_out']} patients, judged unseen"
-            )
-        scores = probabilities[:, positive]
-        contents = {
-            options.plot: plots.history(fitted.trained.history),
-            options.evaluation: evaluation_figure(
-                result, metrics, scores, truth, extractor.patients[held_out], title, options.seed
-            ),
-            options.model: model.as_file(joined, description, options.model.suffix),
-            options.json: run_record.as_json(record | {"times": log.seconds}),
-        }
-        if options.report:
-            # Of a model that looks at lungs only: what it does with what it is shown.
-            looking = joined
-            if description.input == "lungs":
-                looking = model.join(
-                    extractor.backbone.weights, fitted.trained.weights, replace(description, input="image")
-                )
-            contents[options.report] = training_page(
-                extractor,
-                outcome,
-                metrics,
-                table,
-                checks,
-                heat_maps(looking),
-                record["settings"] | run_record.versions(),
-                (contents[options.plot], contents[options.evaluation]),
-                (options.plot.name, options.json.name),
-            )
-        files.write_together(contents)
-    log.info(f"wrote {', '.join(map(str, contents))}")
+def subgroup_lines(subgroups: Sequence[Subgroup]) -> list[str]:
+    """Return the table of subgroups, of those properties that have more than one value."""
+    counts = Counter(one.property for one in subgroups)
+    rows = [one for one in subgroups if counts[one.property] > 1]
+    if not rows:
+        return []
+    found = ["", f"{'Subgroups':<25} images  sensitivity  specificity  ROC AUC"]
+    for row in rows:
+        values = (row.sensitivity, row.specificity, row.roc_auc)
+        texts = [metric.value_text if metric.available else "n/a" for metric in values]
+        name = f"  {row.property} {row.value}"
+        found.append(f"{name:<25} {row.n_images:>6}  {texts[0]:>11}  {texts[1]:>11}  {texts[2]:>7}")
+    return found
+
+
+def metric_line(name: str, metric: Metric, result: TrainingResult) -> str:
+    """Return a metric as a line of at most 80 columns, where its reason allows it."""
+    start = f"{NAMES.get(name, name):<25}"
+    if not metric.available:
+        return f"{start}   n/a   {metric.reason}"
+    truth = result.outcome.predictions.labels == result.positive
+    prevalence = float(truth.mean())
+    glosses = {
+        STRATIFIED: "within site and view",
+        BORDER_ADJUSTED: "among alike borders",
+        METADATA: "site and view only",
+        BORDER: "image border only",
+        FILES: "file properties only",
+        PRECISION: f"no skill: {prevalence:.2f}",
+        BRIER: f"no skill: {prevalence * (1 - prevalence):.2f}",
+        IN_THE_LARGE: "ideal: 0",
+        SLOPE: "ideal: 1",
+        PPV: f"at prevalence {result.settings['prevalence']}",
+        NPV: f"at prevalence {result.settings['prevalence']}",
+    }
+    return f"{start}{metric.value_text:>6}   {metric.interval_text:<12}  {glosses.get(name, '')}".rstrip()
+
+
+def check_lines(checks: Sequence[Check]) -> list[tuple[str, bool]]:
+    """Return the validity checks as lines, and whether each warns."""
+    return [(f"  {check}", check.warns) for check in checks]
+
+
+def record(result: TrainingResult) -> dict[str, object]:
+    """Return the run as it stands in its JSON file."""
+    outcome, extractor = result.outcome, result.extractor
+    classes = outcome.evaluation.classes
+    return run_record.header() | {
+        "notice": NOTICE,
+        "versions": run_record.versions(),
+        "settings": result.settings,
+        "base": run_record.base(extractor),
+        "classes": classes,
+        "train": run_record.images(extractor, outcome.train),
+        "held_out": run_record.predictions(extractor, outcome.held_out, outcome.probabilities[0], classes),
+        "n_patients": result.n_patients,
+        "threshold": outcome.threshold,
+        "metrics": run_record.fields_of(outcome.evaluation) | result.metrics,
+        "subgroups": result.subgroups,
+        "sites_left_out": result.left_out,
+        "checks": result.checks,
+        "history": outcome.fitted.trained.history,
+        "times": result.times,
+    }
+
+
+def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict[Path, bytes]:
+    """Return every output's bytes; nothing is written, and no network runs.
+
+    Parameters
+    ----------
+    result : TrainingResult
+    outputs : OutputPaths
+    model : bytes
+        Of the model's file.
+
+    Returns
+    -------
+    dict of Path to bytes
+    """
+
+    def history(suffix: str) -> bytes:
+        return plots.history(result.outcome.fitted.trained.history, suffix)
+
+    def evaluation(suffix: str) -> bytes:
+        return evaluation_figure(result.outcome, result.metrics, result.title, suffix)
+
+    found = {
+        outputs.plot: history(outputs.plot.suffix),
+        outputs.evaluation_plot: evaluation(outputs.evaluation_plot.suffix),
+        outputs.model: model,
+        outputs.json: run_record.as_json(record(result)),
+    }
+    if outputs.report:
+        pictures = history(".png"), evaluation(".png")
+        found[outputs.report] = training_report(result, pictures, (outputs.plot.name, outputs.json.name))
+    return found
+
+
+def settings_of(values: Mapping[str, object]) -> dict[str, object]:
+    """Return settings as they are recorded: no text that a terminal would obey."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}

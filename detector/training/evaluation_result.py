@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.command_line import Log
+from detector.network.head import AfterEpoch
 from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
 from detector.statistics.split import FoldPlan
 from detector.training import crossvalidation
 from detector.training.crossvalidation import OperatingPoint
 from detector.training.feature_set import FeatureSet, FittedHead
-from detector.training.recipes import AfterEpoch, Recipe
+from detector.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -53,25 +54,39 @@ class Outcome:
         return self.predictions.predicted
 
 
+@dataclass(frozen=True)
+class TrainingProtocol:
+    """How a head is fitted and judged.
+
+    Attributes
+    ----------
+    recipe : TutorialRecipe or ProbeRecipe
+    positive : int
+        Index of the positive class.
+    point : OperatingPoint
+    seed : int
+    """
+
+    recipe: Recipe
+    positive: int
+    point: OperatingPoint
+    seed: int
+
+
 def cross_validate(
-    samples: FeatureSet,
-    positive: int,
-    recipe: Recipe,
-    plan: FoldPlan,
-    point: OperatingPoint,
-    log: Log,
-    after_epoch: AfterEpoch,
+    samples: FeatureSet, protocol: TrainingProtocol, plan: FoldPlan, log: Log, after_epoch: AfterEpoch
 ) -> Outcome:
-    """Evaluate on every image in turn, and fit the head that is kept to all of them.
+    """Evaluate on every image in turn, and fit the head that is saved to all of them.
 
     Returns
     -------
     Outcome
     """
     log.info(f"cross-validating: {len(plan.repeats[0])} folds, {len(plan.repeats)} times...")
+    positive, point = protocol.positive, protocol.point
     threshold = point.threshold
     with log.timed("cross-validate"):
-        found = crossvalidation.out_of_fold(samples, positive, recipe, plan, point, log.quiet)
+        found = crossvalidation.out_of_fold(samples, positive, protocol.recipe, plan, point, log.quiet)
         result = evaluate(found.predictions, samples.classes, positive)
         if point.sensitivity:
             scores = found.predictions.probabilities[0][:, positive]
@@ -79,18 +94,14 @@ def cross_validate(
     log.info("training the head on everything...")
     everything = np.arange(len(samples.labels))
     with log.timed("train the head"):
-        fitted = samples.fit(everything, recipe, plan.seed, None, after_epoch)
+        fitted = samples.fit(everything, protocol.recipe, protocol.seed, None, after_epoch)
     return Outcome(fitted, result, found.predictions, threshold, found.thresholds, everything, everything)
 
 
 def hold_out(
     samples: FeatureSet,
-    positive: int,
-    recipe: Recipe,
-    train: np.ndarray,
-    held_out: np.ndarray,
-    seed: int,
-    point: OperatingPoint,
+    protocol: TrainingProtocol,
+    sides: tuple[np.ndarray, np.ndarray],
     log: Log,
     after_epoch: AfterEpoch,
     inner_features: Callable[[], np.ndarray],
@@ -99,6 +110,12 @@ def hold_out(
 
     Parameters
     ----------
+    samples : FeatureSet
+    protocol : TrainingProtocol
+    sides : tuple of ndarray of int
+        Training images, held-out images.
+    log : Log
+    after_epoch : callable
     inner_features : callable
         Returns features of the training images as they are, should a threshold be chosen on them.
 
@@ -111,15 +128,18 @@ def hold_out(
     InputError
         If a threshold is to be chosen, and a class has too few patients for it.
     """
+    (train, held_out), positive, point = sides, protocol.positive, protocol.point
     threshold = point.threshold
     if point.sensitivity:
         log.info("choosing the threshold on training patients...")
         with log.timed("choose the threshold"):
             inside = replace(samples.subset(train), features=inner_features())
-            threshold = crossvalidation.inner_threshold(inside, positive, point.sensitivity, recipe, seed)
+            threshold = crossvalidation.inner_threshold(
+                inside, positive, point.sensitivity, protocol.recipe, protocol.seed
+            )
     log.info("training the head...")
     with log.timed("train the head"):
-        fitted = samples.fit(train, recipe, seed, held_out, after_epoch)
+        fitted = samples.fit(train, protocol.recipe, protocol.seed, held_out, after_epoch)
     probabilities = samples.predict_proba(fitted, held_out)
     predictions = Predictions.of_one_model(
         samples.labels[held_out], samples.groups[held_out], probabilities, predict(probabilities, positive, threshold)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from detector.cluster import features
 from detector.cluster.connection import connect
-from detector.cluster.flags import RayOptions
+from detector.cluster.flags import ComputeOptions
 from detector.command_line import Log, progress
 from detector.datasets.dataset import Dataset, patients, require_one_class
 from detector.images.duplicates import near_pairs
@@ -30,7 +29,7 @@ from detector.storage.files import sha256
 from detector.training.recipes import Recipe
 
 
-@dataclass
+@dataclass(frozen=True)
 class FeatureExtractor:
     """A data set that was read and checked, with what is needed to compute features of it.
 
@@ -53,8 +52,8 @@ class FeatureExtractor:
         Of training copies.
     pixel_store : PixelStore
     log : Log
-    hide : Occlusion, optional
-        Hides a part of every image, where nothing else is asked for.
+    occlusion : Occlusion, optional
+        Masks out a part of every image, where nothing else is asked for.
     """
 
     dataset: Dataset
@@ -68,7 +67,7 @@ class FeatureExtractor:
     precision: str
     pixel_store: PixelStore
     log: Log
-    hide: Occlusion | None = None
+    occlusion: Occlusion | None = None
 
     def features(self, rows: Sequence[int] | None = None, hide: Occlusion | None = None) -> np.ndarray:
         """Return features of images as they are, in float32: those that the saved model computes.
@@ -153,24 +152,16 @@ class FeatureExtractor:
     def _features(
         self, rows: Sequence[int], angles: Sequence[Sequence[float]], precision: str, what: str, hide: Occlusion | None
     ) -> np.ndarray:
-        inputs = list(self._inputs(rows, angles, hide or self.hide))
+        inputs = list(self._inputs(rows, angles, hide or self.occlusion))
         return self.backbone.features(
             inputs, precision, self._read, lambda missing: self._shown(missing, what), self.columns
         )
 
 
-def open_dataset(
-    dataset: Dataset,
-    log: Log,
-    *,
-    recipe: Recipe,
-    weights_file: Path | None = None,
-    precision: str = "auto",
-    cache_folder: Path | None = None,
-    no_cache: bool = False,
-    verbose: bool = False,
-    ray: RayOptions | None = None,
-) -> FeatureExtractor:
+HERE = ComputeOptions()
+
+
+def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOptions = HERE) -> FeatureExtractor:
     """Open a data set: read every image while TensorFlow is imported, find the weights, choose the precision.
 
     Parameters
@@ -178,15 +169,9 @@ def open_dataset(
     dataset : Dataset
     log : Log
     recipe : TutorialRecipe or ProbeRecipe
-    weights_file : Path, optional
-    precision : {"auto", "float32", "bfloat16"}
-        Of training copies. Where a recipe makes none, or pools inside the lungs, ``"auto"`` is float32: an
-        image is then trained on and evaluated with the same features, the same on every machine.
-    cache_folder : Path, optional
-    no_cache : bool
-    verbose : bool
-    ray : RayOptions, optional
-        The cluster that reads files and computes features; by default that is done here.
+        One without rotated copies, or that pools inside the lungs, is computed in float32 throughout: an image is then
+        trained on and evaluated with the same features, the same on every machine.
+    compute : ComputeOptions, optional
 
     Returns
     -------
@@ -197,24 +182,24 @@ def open_dataset(
     InputError
         If an image, the weights or the cluster cannot be used.
     """
-    cluster = connect(ray) if ray else None
-    if weights_file is not None:
-        weights.require_readable(weights_file)
+    cluster = connect(compute.ray) if compute.ray else None
+    if compute.weights is not None:
+        weights.require_readable(compute.weights)
     counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
     log.info(f"loading images: {counts}...")
-    runtime.start(verbose)
-    home = cache_folder or default_folder()
-    cache = Cache(None if no_cache else home)
+    runtime.start(compute.verbose)
+    home = compute.cache or default_folder()
+    cache = Cache(None if compute.no_cache else home)
     pixel_store = PixelStore()
     with log.timed("read"):
         inspected = functools.partial(features.properties, cluster) if cluster else None
         properties = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
-        found, origin = weights.load(weights_file, home, log.info)
+        found, origin = weights.load(compute.weights, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.ready()
     with log.timed("choose precision"):
-        exact = precision == "auto" and (recipe.rotations == 0 or recipe.pooling == "lungs")
-        chosen = "float32" if exact else choose_precision(precision, cache)
+        exact = compute.precision == "auto" and (recipe.rotations == 0 or recipe.pooling == "lungs")
+        chosen = "float32" if exact else choose_precision(compute.precision, cache)
     require_one_class(dataset.images, [image_properties.digest for image_properties in properties])
     for note in dataset.notes:
         log.info(note)

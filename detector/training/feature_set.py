@@ -10,8 +10,9 @@ import numpy as np
 from detector.datasets import clinical
 from detector.images.occlusion import Occlusion
 from detector.network import head
+from detector.network.head import AfterEpoch, TrainingSet
 from detector.training.extraction import FeatureExtractor
-from detector.training.recipes import AfterEpoch, Recipe
+from detector.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class FeatureSet:
         recipe: Recipe,
         seed: int,
         held_out: np.ndarray | None = None,
-        after_epoch: AfterEpoch = lambda epoch, figures: None,
+        after_epoch: AfterEpoch = lambda epoch, metrics: None,
     ) -> FittedHead:
         """Fit a head to some of the images; nothing of any other has a say in it.
 
@@ -108,84 +109,85 @@ class FeatureSet:
             beside = clinical.encode(columns, [self.table[row] for row in held_out])
             validation = _joined(self.features[held_out], beside), self.labels[held_out]
         augmented = self.augmented[rows]
-        trained = recipe.fit(
-            _joined(augmented, np.repeat(extra[:, None], augmented.shape[1], axis=1)),
-            self.labels[rows],
-            self.classes,
-            self.groups[rows],
-            self.strata[rows],
-            seed,
-            validation,
-            after_epoch,
-        )
-        return FittedHead(trained, columns)
+        joined = _joined(augmented, np.repeat(extra[:, None], augmented.shape[1], axis=1))
+        data = TrainingSet(joined, self.labels[rows], self.classes, self.groups[rows], self.strata[rows])
+        return FittedHead(recipe.fit(data, seed, validation, after_epoch), columns)
 
     def predict_proba(self, fitted: FittedHead, rows: np.ndarray) -> np.ndarray:
         """Return what a trained head says of some of the images, shape (n, classes)."""
         return fitted.predict_proba(self.features[rows], [self.table[row] for row in rows])
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Which images are compared, by which classes.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,), int
+        Among the run's images.
+    labels : ndarray of shape (n,), int
+    classes : list of str
+    groups : ndarray of shape (n,), optional
+        What splits keep on one side; by default patients.
+    clinical_columns : sequence of str
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    classes: Sequence[str]
+    groups: np.ndarray | None = None
+    clinical_columns: Sequence[str] = ()
+
+
 def extract(
     extractor: FeatureExtractor,
     recipe: Recipe,
-    classes: Sequence[str],
-    labels: np.ndarray,
-    images: Sequence[int],
+    compared: Comparison,
     seed: int,
-    *,
-    groups: np.ndarray | None = None,
-    train: np.ndarray | None = None,
-    held_out: np.ndarray | None = None,
-    hide: Occlusion | None = None,
-    clinical_columns: Sequence[str] = (),
+    sides: tuple[np.ndarray, np.ndarray] | None = None,
+    occlusion: Occlusion | None = None,
 ) -> FeatureSet:
-    """Compute the features that a recipe wants.
+    """Compute the features that a recipe needs.
 
     Parameters
     ----------
     extractor : FeatureExtractor
     recipe : TutorialRecipe or ProbeRecipe
-    classes : sequence of str
-    labels : ndarray of shape (n,), int
-        Of each of `images`.
-    images : sequence of int
-        Which of the extractor's images.
+    compared : Comparison
     seed : int
         Of the rotations.
-    groups : ndarray of shape (n,), optional
-        What splits keep whole; by default patients.
-    train, held_out : ndarray of int, optional
-        Which of `images` are ever trained on and evaluated; by default all.
-    hide : Occlusion, optional
-        Hides a part of each first.
-    clinical_columns : sequence of str
+    sides : tuple of ndarray of int, optional
+        Which of the compared images are ever trained on, and which evaluated; by default all.
+    occlusion : Occlusion, optional
+        Masks out a part of each first.
 
     Returns
     -------
     FeatureSet
     """
-    images = np.asarray(images)
+    images = np.asarray(compared.rows)
     everything = np.arange(len(images))
-    train = everything if train is None else train
-    held_out = everything if held_out is None else held_out
+    train, held_out = sides or (everything, everything)
     if recipe.rotations == 0 and extractor.precision == "float32":
         # Trained on and evaluated as they are: one array, from one pass.
         both = np.union1d(train, held_out)
-        features = _placed(extractor.features(images[both], hide), both, len(images))
+        features = _placed(extractor.features(images[both], occlusion), both, len(images))
         augmented = features[:, None]
     else:
-        augmented = _placed(extractor.augmented(images[train], recipe.rotations, seed, hide), train, len(images))
-        features = _placed(extractor.features(images[held_out], hide), held_out, len(images))
+        copies = extractor.augmented(images[train], recipe.rotations, seed, occlusion)
+        augmented = _placed(copies, train, len(images))
+        features = _placed(extractor.features(images[held_out], occlusion), held_out, len(images))
     chosen = [extractor.dataset.images[image] for image in images]
     return FeatureSet(
         augmented,
         features,
-        np.asarray(labels),
-        extractor.patients[images] if groups is None else groups,
+        np.asarray(compared.labels),
+        extractor.patients[images] if compared.groups is None else compared.groups,
         np.array([image.stratum for image in chosen]),
-        list(classes),
+        list(compared.classes),
         [image.row for image in chosen],
-        clinical_columns,
+        compared.clinical_columns,
     )
 
 

@@ -19,17 +19,18 @@ TUTORIAL = {field.name: field.default for field in fields(Hyperparameters)} | {"
 
 def add_recipe(parser: Parser) -> None:
     """Add the flags of both recipes. Those of the tutorial's are None where they are not given."""
-    parser.add_argument(
+    model = parser.group("model")
+    model.add_argument(
         "--recipe", choices=["tutorial", "probe"], default="tutorial", help="the tutorial's, or a linear probe"
     )
-    parser.add_argument(
+    model.add_argument(
         "--adjust",
         choices=["auto", "strata", "none"],
         default="auto",
         help="probe: fit within site and view (strata), or across; auto: within, where they hold two classes",
     )
-    parser.add_argument(
-        "--class-weight", choices=["balanced", "none"], default="balanced", help="let classes count equally, or images"
+    model.add_argument(
+        "--class-weight", choices=["balanced", "none"], default="balanced", help="weigh classes equally, or images"
     )
     for flag, kind, metavar, what in (
         ("--epochs", whole_number(1), "N", "passes over the images"),
@@ -38,8 +39,8 @@ def add_recipe(parser: Parser) -> None:
         ("--rotations", whole_number(0), "K", "rotated copies an image"),
     ):
         default = TUTORIAL[flag[2:].replace("-", "_")]
-        parser.add_argument(flag, type=kind, metavar=metavar, help=f"tutorial: {what} (default: {default})")
-    parser.add_argument(
+        model.add_argument(flag, type=kind, metavar=metavar, help=f"tutorial: {what} (default: {default})")
+    model.add_argument(
         "--pooling",
         choices=["tutorial", "global", "lungs"],
         help="features are means over the upper left (tutorial), the whole image, or the lungs "
@@ -64,9 +65,9 @@ def recipe_from(options: argparse.Namespace) -> Recipe:
     if options.recipe == "tutorial" and options.adjust == "strata":
         raise InputError("--adjust strata needs --recipe probe: the tutorial's recipe is never adjusted")
     balanced = options.class_weight == "balanced"
-    lungs_only = getattr(options, "lungs", "all") == "only"
+    lungs_only = getattr(options, "input", "image") == "lungs"
     if lungs_only and options.pooling == "lungs":
-        raise InputError("--pooling lungs needs the whole image; use --pooling global, or leave out --lungs only")
+        raise InputError("--pooling lungs needs the whole image; use --pooling global, or leave out --input lungs")
     if options.pooling is None:
         probe = "global" if lungs_only else "lungs"
         options.pooling = probe if options.recipe == "probe" else "tutorial"

@@ -15,8 +15,10 @@ from detector.datasets.dataset import Dataset
 from detector.statistics.evaluation import Predictions, evaluate, predict
 from detector.statistics.metric import Metric
 from detector.statistics.strata import comparable
+from detector.training.crossvalidation import inner_threshold
+from detector.training.evaluation_result import TrainingProtocol
 from detector.training.feature_set import FeatureSet
-from detector.training.recipes import ProbeRecipe, Recipe
+from detector.training.recipes import ProbeRecipe
 
 
 @dataclass(frozen=True)
@@ -50,33 +52,31 @@ def sources_of_both_classes(images: Dataset, positive: int) -> list[str]:
     sources = sorted(site for site, found in labels.items() if site and name in found and len(found) > 1)
     if not sources:
         raise InputError(
-            f"--leave-one-source-out: no site holds both {name} and another class; add controls of the same source"
+            f"--leave-one-site-out: no site holds both {name} and another class; add controls of the same source"
         )
     for source in sources:
         left = {label for site, found in labels.items() if site != source for label in found}
         if gone := sorted(set(images.classes) - left):
             raise InputError(
-                f"--leave-one-source-out: without {source} no {', '.join(gone)} is left to train on; add images of "
+                f"--leave-one-site-out: without {source} no {', '.join(gone)} is left to train on; add images of "
                 "another site"
             )
     return sources
 
 
 def evaluate_left_out(
-    samples: FeatureSet, sites: np.ndarray, source: str, positive: int, recipe: Recipe, adjust: str, seed: int
+    samples: FeatureSet, sites: np.ndarray, site: str, protocol: TrainingProtocol, adjust: str
 ) -> LeftOut:
-    """Train on all other sources, and test on this one; its patients' images elsewhere are not trained on.
+    """Train on all other sites, and test on this one; its patients' images elsewhere are not trained on.
 
     Parameters
     ----------
     samples : FeatureSet
     sites : ndarray of shape (n,), str
-    source : str
-    positive : int
-    recipe : TutorialRecipe or ProbeRecipe
+    site : str
+    protocol : TrainingProtocol
     adjust : {"auto", "strata", "none"}
         With ``"auto"``, a probe is fitted within strata where those that are left allow it.
-    seed : int
 
     Returns
     -------
@@ -87,20 +87,28 @@ def evaluate_left_out(
     InputError
         If one class is left to train on.
     """
-    held_out = np.flatnonzero(sites == source)
-    train = np.flatnonzero((sites != source) & ~np.isin(samples.groups, samples.groups[held_out]))
+    held_out = np.flatnonzero(sites == site)
+    train = np.flatnonzero((sites != site) & ~np.isin(samples.groups, samples.groups[held_out]))
     classes = len(samples.classes)
     if len(set(samples.labels[train])) < classes:
         raise InputError(
-            f"--leave-one-source-out: without the patients of {source} one class is left to train on; add images of "
+            f"--leave-one-site-out: without the patients of {site} one class is left to train on; add images of "
             "another site"
         )
+    recipe = protocol.recipe
     if isinstance(recipe, ProbeRecipe) and adjust == "auto":
         recipe = replace(recipe, adjusted=comparable(samples.labels[train], samples.strata[train], classes))
-    fitted = samples.fit(train, recipe, seed)
+    threshold = protocol.point.threshold
+    if protocol.point.sensitivity is not None:
+        inside = samples.subset(train)
+        threshold = inner_threshold(inside, protocol.positive, protocol.point.sensitivity, recipe, protocol.seed)
+    fitted = samples.fit(train, recipe, protocol.seed)
     probabilities = samples.predict_proba(fitted, held_out)
     predictions = Predictions.of_one_model(
-        samples.labels[held_out], samples.groups[held_out], probabilities, predict(probabilities, positive)
+        samples.labels[held_out],
+        samples.groups[held_out],
+        probabilities,
+        predict(probabilities, protocol.positive, threshold),
     )
-    result = evaluate(predictions, samples.classes, positive)
-    return LeftOut(source, result.roc_auc, result.sensitivity, result.specificity)
+    result = evaluate(predictions, samples.classes, protocol.positive)
+    return LeftOut(site, result.roc_auc, result.sensitivity, result.specificity)

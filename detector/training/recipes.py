@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from detector.network import head, probe
-from detector.network.head import Hyperparameters, TrainedHead
+from detector.network.head import AfterEpoch, Hyperparameters, TrainedHead, TrainingSet
 
-AfterEpoch = Callable[[int, dict[str, float]], object]
+Validation = tuple[np.ndarray, np.ndarray]  # features (m, width) and labels (m,) of held-out images
 
 
 @dataclass(frozen=True)
@@ -34,21 +33,9 @@ class TutorialRecipe:
     name = "tutorial"
     adjusted = False
 
-    def fit(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        classes: Sequence[str],
-        groups: np.ndarray,
-        strata: np.ndarray,
-        seed: int,
-        held_out: tuple[np.ndarray, np.ndarray] | None,
-        after_epoch: AfterEpoch,
-    ) -> TrainedHead:
-        """Train the tutorial's head on features (n, copies, width); neither groups nor strata have a say."""
-        return head.fit(
-            features, labels, len(classes), self.hyperparameters, seed, held_out, after_epoch, self.balanced
-        )
+    def fit(self, data: TrainingSet, seed: int, held_out: Validation | None, after_epoch: AfterEpoch) -> TrainedHead:
+        """Train the tutorial's head; groups and strata are not used."""
+        return head.fit(data, self.hyperparameters, seed, held_out, after_epoch, self.balanced)
 
 
 @dataclass(frozen=True)
@@ -70,21 +57,9 @@ class ProbeRecipe:
     name = "probe"
     rotations = 0
 
-    def fit(
-        self,
-        features: np.ndarray,
-        labels: np.ndarray,
-        classes: Sequence[str],
-        groups: np.ndarray,
-        strata: np.ndarray,
-        seed: int,
-        held_out: tuple[np.ndarray, np.ndarray] | None,
-        after_epoch: AfterEpoch,
-    ) -> TrainedHead:
-        """Fit the probe to features (n, 1, width); there are no epochs, and held-out images have no say."""
-        return probe.fit(
-            features[:, 0], labels, classes, groups, seed, strata if self.adjusted else None, self.balanced
-        )
+    def fit(self, data: TrainingSet, seed: int, held_out: Validation | None, after_epoch: AfterEpoch) -> TrainedHead:
+        """Fit the probe; there are no epochs, and held-out images are not used."""
+        return probe.fit(data, seed, self.adjusted, self.balanced)
 
 
 Recipe = TutorialRecipe | ProbeRecipe

@@ -127,6 +127,7 @@ def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which
     from detector.audit.comparison import Audit, Settings
     from detector.audit.experiments import run_experiments
     from detector.audit.image_sets import load_image_sets
+    from detector.cluster.flags import ComputeOptions
     from detector.command_line import Log
     from detector.training.extraction import open_dataset
     from detector.training.flags import add_recipe, recipe_from
@@ -142,7 +143,7 @@ def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which
                 folder = Path(name) / f"{n}-{start}"
                 write_set(folder, job, start, stop)
                 sets = load_image_sets(folder, None, [], "covid")
-                extractor = open_dataset(sets.dataset, Log(True), recipe=chosen, cache_folder=cache)
+                extractor = open_dataset(sets.dataset, Log(True), chosen, ComputeOptions(cache=cache))
                 study = Audit(extractor, sets, Settings("covid", chosen, "auto", 5, repeats, 42), {})
                 rows = run_experiments(study, AT_FIRST)
                 if job.kind == CLEAN or rows[0].metric.value - twins[job.pool, int(n), start] >= RAISED:

@@ -1,0 +1,149 @@
+"""What a training run was asked for: small frozen groups of settings, made once from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detector import InputError
+from detector.training.crossvalidation import OperatingPoint
+
+FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
+MODELS = (".h5", ".hdf5", ".keras", ".model")
+DEFAULT_NAME = "covid19"  # of the tutorial's model: its other outputs have no prefix
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which images are used, and how.
+
+    Attributes
+    ----------
+    dataset : Path
+        A folder per class.
+    positive_class : str
+    input : {"image", "lungs"}
+        With ``"lungs"`` everything else is masked out.
+    clinical_columns : tuple of str
+        Columns of the manifest that join the features.
+    allow_informative_missingness : bool
+        Train even if the absence of clinical values predicts the class.
+    """
+
+    dataset: Path
+    positive_class: str = "covid"
+    input: str = "image"
+    clinical_columns: tuple[str, ...] = ()
+    allow_informative_missingness: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a model is evaluated.
+
+    Attributes
+    ----------
+    seed : int
+    split : {"patient", "image"}, optional
+        What is kept on one side; by default patients, where any is known.
+    test_size : float
+        Share of the images held out, where there are no folds.
+    folds : int, optional
+        Cross-validate with so many.
+    repeats : int
+    point : OperatingPoint
+    prevalence : float, optional
+        At which predictive values are reported.
+    leave_one_site_out : bool
+    """
+
+    seed: int = 42
+    split: str | None = None
+    test_size: float = 0.2
+    folds: int | None = None
+    repeats: int = 1
+    point: OperatingPoint = field(default_factory=OperatingPoint)
+    prevalence: float | None = None
+    leave_one_site_out: bool = False
+
+
+@dataclass(frozen=True)
+class OutputPaths:
+    """What a training run writes."""
+
+    plot: Path
+    evaluation_plot: Path
+    model: Path
+    json: Path
+    report: Path | None
+
+    def by_flag(self) -> dict[str, Path]:
+        """Return the outputs by the flags that name them."""
+        found = {
+            "--plot": self.plot,
+            "--evaluation-plot": self.evaluation_plot,
+            "--model": self.model,
+            "--json": self.json,
+        }
+        return found | ({"--report": self.report} if self.report else {})
+
+    def require_suffixes(self) -> None:
+        """Refuse outputs whose suffix names a format that is not written.
+
+        Raises
+        ------
+        InputError
+        """
+        for flag, path in (("--plot", self.plot), ("--evaluation-plot", self.evaluation_plot)):
+            if path.suffix.lower() not in FIGURES:
+                raise InputError(f"{flag} {path}: a figure is written as one of {', '.join(FIGURES)}")
+        if self.model.suffix.lower() not in MODELS:
+            raise InputError(
+                f"--model {self.model}: a model is written as HDF5 (.h5, .hdf5, .model) or in Keras' format (.keras)"
+            )
+
+
+@dataclass(frozen=True)
+class Given:
+    """The outputs that were named on the command line; None for the others."""
+
+    output_dir: Path | None = None
+    plot: Path | None = None
+    evaluation_plot: Path | None = None
+    model: Path | None = None
+    json: Path | None = None
+    report: Path | None = None
+
+
+def output_paths(given: Given, report: bool) -> OutputPaths:
+    """Return all outputs of a run.
+
+    What is not named follows the model: beside ``NAME.h5`` lie ``NAME.json``, ``NAME.plot.png`` and so on, so that a
+    second model in the same folder leaves the first one's results alone. The tutorial's own names have no prefix.
+
+    Parameters
+    ----------
+    given : Given
+    report : bool
+        Whether an HTML report is made.
+
+    Returns
+    -------
+    OutputPaths
+    """
+    folder = given.output_dir or Path()
+    model = given.model or folder / f"{DEFAULT_NAME}.model.h5"
+    beside_model = folder if given.output_dir else model.parent
+    name = model.name
+    for suffix in (model.suffix, ".model"):
+        name = name.removesuffix(suffix)
+    prefix = "" if name == DEFAULT_NAME else f"{name}."
+    plot = given.plot or beside_model / f"{prefix}plot.png"
+    beside_plot = folder if given.output_dir else plot.parent
+    return OutputPaths(
+        plot,
+        given.evaluation_plot or beside_plot / f"{prefix}evaluation.png",
+        model,
+        given.json or beside_model / f"{name}.json",
+        (given.report or beside_plot / f"{prefix}report.html") if report else None,
+    )
