@@ -52,11 +52,11 @@ class FakeExtractor:
     precision: str = "float32"
     pooling: str = "blocks"
     alike: tuple = ()
-    hide: None = None
+    occlusion: None = None
 
-    def features(self, rows, hide=None):
+    def features(self, rows, occlusion=None):
         """Return features, of what is shown."""
-        part = hide.part if hide else ""
+        part = occlusion.part if occlusion else ""
         self.asked.append(part)
         return self.by_part.get(part, self.by_part[""])[np.asarray(rows)]
 
@@ -64,11 +64,11 @@ class FakeExtractor:
         """Yield the same lungs for every image."""
         return (self.mask for _ in rows)
 
-    def masks(self, rows, hide):
+    def masks(self, rows, occlusion):
         """Yield the same lungs for every image."""
         return self.lungs(rows)
 
-    def pixels(self, row, hide=None):
+    def pixels(self, row, occlusion=None):
         """Return a grey image."""
         return np.full((224, 224, 3), 90, np.uint8)
 

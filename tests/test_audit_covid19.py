@@ -81,6 +81,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     from detector.audit.comparison import Audit, Settings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
+    from detector.cluster.flags import ComputeOptions
     from detector.command_line import Log
     from detector.training.extraction import open_dataset
     from detector.training.recipes import ProbeRecipe
@@ -90,7 +91,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     found = []
     for passes in (4, 0):
         recipe = ProbeRecipe()
-        extractor = open_dataset(sets.dataset, Log(True), recipe=recipe, cache_folder=tmp_path / "cache")
+        extractor = open_dataset(sets.dataset, Log(True), recipe, ComputeOptions(cache=tmp_path / "cache"))
         audit = Audit(extractor, sets, Settings("covid", recipe, "auto", 2, 1, 42), {})
         found.append(experiments.run_experiments(audit))
         shortcut_risks(audit)

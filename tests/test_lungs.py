@@ -248,7 +248,7 @@ def test_a_model_of_lungs_only_does_to_a_new_film_what_it_was_trained_with(tmp_p
     done = inside(*train, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "all but these is blacked out" in done.stdout
-    told = json.loads((tmp_path / "covid19.json").read_text())
+    told = json.loads((tmp_path / "m.json").read_text())
     assert told["settings"]["lungs"] == "only"
     model = keras.models.load_model(tmp_path / f"m.{suffix}")
     for one in told["held_out"]:

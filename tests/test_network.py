@@ -151,9 +151,10 @@ def separable() -> tuple[np.ndarray, np.ndarray]:
 def test_the_head_learns_and_repeats_itself(separable):
     features, labels = separable
     hyperparameters = head.Hyperparameters(epochs=8)
-    first = head.fit(features, labels, 2, hyperparameters, 1, (features[:, 0], labels))
-    head.fit(features, labels, 2, hyperparameters, 2)
-    again = head.fit(features, labels, 2, hyperparameters, 1, (features[:, 0], labels))
+    data = head.TrainingSet(features, labels, ["a", "b"], labels, labels)
+    first = head.fit(data, hyperparameters, 1, (features[:, 0], labels))
+    head.fit(data, hyperparameters, 2)
+    again = head.fit(data, hyperparameters, 1, (features[:, 0], labels))
     assert all(np.array_equal(a, b) for a, b in zip(first.weights, again.weights, strict=True))
     assert first.history == again.history
     assert first.history["val_accuracy"][-1] > 0.95
@@ -192,7 +193,11 @@ def test_the_head_is_what_keras_fit_would_train(separable):
 def test_three_classes_and_fewer_images_than_a_batch():
     generator = np.random.default_rng(0)
     features = generator.normal(0, 1, (5, 1, 512)).astype(np.float32)
-    trained = head.fit(features, np.array([0, 1, 2, 0, 1]), 3, head.Hyperparameters(epochs=2), 0)
+    trained = head.fit(
+        head.TrainingSet(features, np.array([0, 1, 2, 0, 1]), list("abc"), None, None),
+        head.Hyperparameters(epochs=2),
+        0,
+    )
     said = head.predict_proba(features[:, 0], trained.weights)
     assert said.shape == (5, 3)
     assert np.allclose(said.sum(axis=1), 1)

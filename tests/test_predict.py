@@ -68,7 +68,7 @@ def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "never a diagnosis" in done.stdout
-    reported = json.loads((trained / "covid19.json").read_text())["held_out"]
+    reported = json.loads((trained / "m.json").read_text())["held_out"]
     found = json.loads((tmp_path / "p.json").read_text())
     assert len(found["predictions"]) == 12
     by_file = {Path(one["file"]).name: one["probabilities"] for one in found["predictions"]}
@@ -366,7 +366,7 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
         ]
         manifest.write(data / label, rows, ["age", "sex"])
     arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--quiet", "--no-report")
-    done = inside("train_covid19.py", *arguments, "--clinical", "age,sex", "-m", "m.h5", cwd=tmp_path)
+    done = inside("train_covid19.py", *arguments, "--clinical-columns", "age,sex", "-m", "m.h5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     refused(script("predict_covid19.py", "-m", "m.h5", "data", cwd=tmp_path), "file, age, sex")
     (tmp_path / "values.csv").write_text("file,age\na.png,3\n")
@@ -399,9 +399,9 @@ def test_training_and_predicting_with_clinical_values(tmp_path):
         Path(one["file"]).name: one["probabilities"]
         for one in json.loads((tmp_path / "p.json").read_text())["predictions"]
     }
-    for image in json.loads((tmp_path / "covid19.json").read_text())["held_out"]:
+    for image in json.loads((tmp_path / "m.json").read_text())["held_out"]:
         assert by_file[Path(image["file"]).name]["covid"] == pytest.approx(image["probabilities"]["covid"], abs=1e-5)
     manifest.write(
         data / "normal", [row | {"age": ""} for row in manifest.read(data / "normal").values()], ["age", "sex"]
     )
-    refused(script("train_covid19.py", *arguments, "--clinical", "age", cwd=tmp_path), "missing", "--controls")
+    refused(script("train_covid19.py", *arguments, "--clinical-columns", "age", cwd=tmp_path), "missing", "--controls")

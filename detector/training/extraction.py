@@ -69,14 +69,14 @@ class FeatureExtractor:
     log: Log
     occlusion: Occlusion | None = None
 
-    def features(self, rows: Sequence[int] | None = None, hide: Occlusion | None = None) -> np.ndarray:
+    def features(self, rows: Sequence[int] | None = None, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return features of images as they are, in float32: those that the saved model computes.
 
         Parameters
         ----------
         rows : sequence of int, optional
             Which images; all by default.
-        hide : Occlusion, optional
+        occlusion : Occlusion, optional
             Hides a part of each first.
 
         Returns
@@ -84,9 +84,9 @@ class FeatureExtractor:
         ndarray of shape (n, width), float32
         """
         rows = range(len(self.properties)) if rows is None else rows
-        return self._features(rows, [[0.0]] * len(rows), "float32", "images through VGG16", hide)
+        return self._features(rows, [[0.0]] * len(rows), "float32", "images through VGG16", occlusion)
 
-    def augmented(self, rows: Sequence[int], count: int, seed: int, hide: Occlusion | None = None) -> np.ndarray:
+    def augmented(self, rows: Sequence[int], count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return features of rotated training copies.
 
         Parameters
@@ -95,7 +95,7 @@ class FeatureExtractor:
         count : int
             Copies of each image; 0 for the images as they are.
         seed : int
-        hide : Occlusion, optional
+        occlusion : Occlusion, optional
             Hides a part of each before it is rotated.
 
         Returns
@@ -103,7 +103,7 @@ class FeatureExtractor:
         ndarray of shape (n, max(count, 1), width), float32
         """
         turned = [angles(self.properties[row].digest, count, seed) if count else [0.0] for row in rows]
-        features = self._features(rows, turned, self.precision, "training copies through VGG16", hide)
+        features = self._features(rows, turned, self.precision, "training copies through VGG16", occlusion)
         return features.reshape(len(rows), max(count, 1), -1)
 
     def groups(self, split: str) -> np.ndarray:
@@ -115,44 +115,49 @@ class FeatureExtractor:
         inputs = [self._input(row) for row in rows]
         return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "images through VGG16"))
 
-    def masks(self, rows: Sequence[int], hide: Occlusion) -> Iterator[np.ndarray]:
+    def masks(self, rows: Sequence[int], occlusion: Occlusion) -> Iterator[np.ndarray]:
         """Yield the lungs of images as an occlusion has them, from files or found, (224, 224), bool."""
-        if hide.files is None:
+        if occlusion.files is None:
             return self.lungs(rows)
-        return (read_mask(hide.files[self.dataset.images[row].path.stem]) for row in rows)
+        return (read_mask(occlusion.files[self.dataset.images[row].path.stem]) for row in rows)
 
-    def pixels(self, row: int, hide: Occlusion | None = None) -> np.ndarray:
+    def pixels(self, row: int, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return an image as the base sees it, (224, 224, 3), uint8, a part of it hidden or not."""
-        (one,) = self._inputs([row], [[0.0]], hide)
+        (one,) = self._inputs([row], [[0.0]], occlusion)
         return one.shown(self._read(one))
 
     def _read(self, one: NetworkInput) -> np.ndarray:
         return self.pixel_store.pixels(one.path, one.digest)
 
     def _inputs(
-        self, rows: Sequence[int], angles: Sequence[Sequence[float]], hide: Occlusion | None
+        self, rows: Sequence[int], angles: Sequence[Sequence[float]], occlusion: Occlusion | None
     ) -> Iterator[NetworkInput]:
-        masks = [None] * len(rows) if hide is None else self.masks(rows, hide)
+        masks = [None] * len(rows) if occlusion is None else self.masks(rows, occlusion)
         for row, turned, mask in zip(rows, angles, masks, strict=True):
             for angle in turned:
-                yield self._input(row, angle, hide, mask)
+                yield self._input(row, angle, occlusion, mask)
 
     def _input(
-        self, row: int, angle: float = 0.0, hide: Occlusion | None = None, mask: np.ndarray | None = None
+        self, row: int, angle: float = 0.0, occlusion: Occlusion | None = None, mask: np.ndarray | None = None
     ) -> NetworkInput:
         path, digest = self.dataset.images[row].path, self.properties[row].digest
-        if hide is None:
+        if occlusion is None:
             return NetworkInput(path, digest, angle)
-        origin = f"found by {lung_decoder.DIGEST}" if hide.files is None else sha256(hide.files[path.stem])
-        return NetworkInput(path, digest, angle, f"{hide.part}, {origin}", hide.part, packed(mask))
+        origin = f"found by {lung_decoder.DIGEST}" if occlusion.files is None else sha256(occlusion.files[path.stem])
+        return NetworkInput(path, digest, angle, f"{occlusion.part}, {origin}", occlusion.part, packed(mask))
 
     def _shown(self, missing: Sequence[NetworkInput], what: str) -> Iterator[NetworkInput]:
         return progress(missing, len(missing), what, self.log.quiet)
 
     def _features(
-        self, rows: Sequence[int], angles: Sequence[Sequence[float]], precision: str, what: str, hide: Occlusion | None
+        self,
+        rows: Sequence[int],
+        angles: Sequence[Sequence[float]],
+        precision: str,
+        what: str,
+        occlusion: Occlusion | None,
     ) -> np.ndarray:
-        inputs = list(self._inputs(rows, angles, hide or self.occlusion))
+        inputs = list(self._inputs(rows, angles, occlusion or self.occlusion))
         return self.backbone.features(
             inputs, precision, self._read, lambda missing: self._shown(missing, what), self.columns
         )

@@ -17,7 +17,7 @@ from detector.training.crossvalidation import OperatingPoint
 from detector.training.feature_set import FeatureSet
 from detector.training.recipes import TutorialRecipe
 
-TARGET = "--sensitivity"
+TARGET = "--target-sensitivity"
 
 
 def samples(shift: float, seed: int = 0, n: int = 60) -> FeatureSet:
