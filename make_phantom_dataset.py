@@ -21,7 +21,7 @@ EXAMPLE = "python make_phantom_dataset.py -o demo/dataset -n 25"
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser("Draw synthetic chest radiographs of two classes, covid and normal.", EXAMPLE)
     parser.add_argument(
-        "-o", "--output-dir", type=Path, default=Path("demo/dataset"), metavar="DIR", help="data set to make"
+        "-o", "--output", type=Path, default=Path("demo/dataset"), metavar="DIR", help="data set to make"
     )
     parser.add_argument("-n", "--number", type=whole_number(1), default=25, metavar="N", help="phantoms of each class")
     parser.add_argument(
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.storage.files import require_folder, write_together
 
     for label in phantom.CLASSES:
-        require_folder(options.output_dir / label)
+        require_folder(options.output / label)
     for index, label in enumerate(phantom.CLASSES):
         numbers = range(index * options.number, (index + 1) * options.number)
         drawn = {
@@ -55,13 +55,13 @@ def main(arguments: list[str] | None) -> int:
         boxes = [phantom.draw_boxes(seed_of(options.seed, number)) if label == "covid" else [] for number in numbers]
         rows = manifest_rows(drawn, label, boxes)
         others = manifest.replace(
-            options.output_dir / label,
+            options.output / label,
             rows,
             phantom.SOURCE,
             lambda row, target, drawn=drawn: write_together({target: drawn[row["file"]]}),
             [manifest.BOXES],
         )
-        log.info(f"{options.output_dir / label}: {len(rows)} phantoms")
+        log.info(f"{options.output / label}: {len(rows)} phantoms")
         if others:
             log.info(f"  left alone, since no build put it there: {', '.join(others)}")
     return 0

@@ -111,6 +111,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     from detector.audit.comparison import Audit, Settings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
+    from detector.cluster.flags import ComputeOptions
     from detector.command_line import Log
     from detector.training.extraction import open_dataset
     from detector.training.recipes import ProbeRecipe
@@ -129,7 +130,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
             if generator.random() < share:
                 cv2.imwrite(str(image), cv2.GaussianBlur(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), (0, 0), 1.5))
     sets = load_image_sets(tmp_path / "data", None, [], "covid")
-    extractor = open_dataset(sets.dataset, Log(True), recipe=ProbeRecipe(), no_cache=True)
+    extractor = open_dataset(sets.dataset, Log(True), ProbeRecipe(), ComputeOptions(no_cache=True))
     audit = Audit(extractor, sets, Settings("covid", ProbeRecipe(), "auto", 5, 1, 42), {})
     found = {one.name: one for one in shortcut_risks(audit)}
     assert found["age"].utility.ci_low > 0.6 and found["age"].detectability.value < 0.1

@@ -28,16 +28,19 @@ def training_set(features, labels, classes, groups=None, strata=None):
     return head.TrainingSet(features, labels, classes, groups, strata)
 
 
-def fit_probe(features, labels, classes, groups, seed, strata=None, balanced=True):
+def fit_probe(features, labels, classes, groups, seed, strata=None):
     data = training_set(features[:, None], labels, classes, groups, strata)
-    return probe.fit(data, seed, strata is not None, balanced)
+    return probe.fit(data, seed, strata is not None)
 
 
-def simulated(n=240, width=40, seed=0, disease=1.0, source=0.0, mixed=0.5):
+def simulated(n=240, width=40, seed=0, **chosen):
     """Return features with a disease in column 0 and a source in column 1, labels, patients and strata.
 
     `mixed` is the share of images of a source that holds both classes; the others' source goes with their class.
     """
+    disease, source, mixed = (
+        chosen.get(name, usual) for name, usual in (("disease", 1.0), ("source", 0.0), ("mixed", 0.5))
+    )
     generator = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     apart = generator.random(n) >= mixed
@@ -153,7 +156,7 @@ def test_balanced_classes_of_many_and_few_images(recipe):
 
     def fit(rows, balanced):
         if recipe == "probe":
-            return fit_probe(features[rows], labels[rows], CLASSES, rows, 0, balanced=balanced)
+            return probe.fit(training_set(features[rows, None], labels[rows], CLASSES, rows), 0, False, balanced)
         data = training_set(features[rows, None], labels[rows], CLASSES)
         return head.fit(data, head.Hyperparameters(epochs=12), 0, balanced=balanced)
 

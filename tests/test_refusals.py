@@ -142,7 +142,7 @@ def test_masks(tmp_path):
         occlusion.find_masks(tmp_path / "masks", [Path("a.png")])
 
 
-@pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (1e30, "which no radiograph has")])
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (np.inf, "not finite")])
 def test_pixel_values_that_cannot_be_scaled(value, said):
     values = np.linspace(0, 1, 81, dtype=np.float32).reshape(9, 9)
     values[3:] = value

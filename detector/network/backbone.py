@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +40,27 @@ CHUNK = 4096  # values that are read from the cache at a time
 Elsewhere = Callable[[Weights, Sequence[NetworkInput], str], Iterator[tuple[list[int], np.ndarray, list[bytes]]]]
 Read = Callable[[NetworkInput], np.ndarray]  # an image's pixels as they are in the file, (224, 224, 3), uint8
 Shown = Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]]  # wraps what must be computed, to show progress
+
+
+@dataclass(frozen=True)
+class Request:
+    """Images whose features are asked for.
+
+    Attributes
+    ----------
+    inputs : sequence of NetworkInput
+    precision : {"float32", "bfloat16"}
+    read : callable
+        Returns the pixels of an input's file.
+    """
+
+    inputs: Sequence[NetworkInput]
+    precision: str
+    read: Read
+
+    def part(self, start: int) -> Request:
+        """Return the request for one chunk of the images."""
+        return replace(self, inputs=self.inputs[start : start + CHUNK])
 
 
 class Backbone:
@@ -90,7 +112,7 @@ class Backbone:
         """
         found = np.empty((len(inputs), len(range(WIDTH)[columns])), np.float32)
         names = [self._key(one, precision) for one in inputs]
-        for position, value in enumerate(self._recall(names, _is_features, inputs, precision, read, shown)):
+        for position, value in enumerate(self._recall(names, _is_features, Request(inputs, precision, read), shown)):
             found[position] = np.frombuffer(value, "<f4")[columns]
         return found
 
@@ -109,29 +131,27 @@ class Backbone:
         ndarray of shape (224, 224), bool
         """
         names = [_lungs_key(one.digest) for one in inputs]
-        for value in self._recall(names, is_packed, inputs, "float32", read, shown):
+        for value in self._recall(names, is_packed, Request(inputs, "float32", read), shown):
             yield unpacked(value)
 
     def _recall(
         self,
         names: Sequence[bytes],
         whole: Callable[[bytes], bool],
-        inputs: Sequence[NetworkInput],
-        precision: str,
-        read: Read,
+        request: Request,
         shown: Shown,
     ) -> Iterator[bytes]:
         """Yield the value of each name, once all are there: from the cache if they are `whole`, or computed now.
 
         Some at a time: all features of a large data set at once take gigabytes.
         """
-        self._complete(names, whole, inputs, precision, read, shown)
+        self._complete(names, whole, request, shown)
         for start in range(0, len(names), CHUNK):
             chunk = names[start : start + CHUNK]
             held = self._held(chunk, whole)
             if any(name not in held for name in chunk):
                 # The cache has failed since, or another run has thrown it away.
-                self._complete(chunk, whole, inputs[start : start + CHUNK], precision, read, iter, keep=True)
+                self._complete(chunk, whole, request.part(start), iter, keep=True)
                 held = self._held(chunk, whole)
             yield from (held[name] for name in chunk)
 
@@ -144,9 +164,7 @@ class Backbone:
         self,
         names: Sequence[bytes],
         whole: Callable[[bytes], bool],
-        inputs: Sequence[NetworkInput],
-        precision: str,
-        read: Read,
+        request: Request,
         shown: Shown,
         keep: bool = False,
     ) -> None:
@@ -155,13 +173,13 @@ class Backbone:
         for start in range(0, len(names), CHUNK):
             chunk = names[start : start + CHUNK]
             held = self._held(chunk, whole)
-            pairs = zip(inputs[start : start + CHUNK], chunk, strict=True)
+            pairs = zip(request.part(start).inputs, chunk, strict=True)
             missing |= {name: one for one, name in pairs if name not in held and name not in missing}
         if not missing:
             return
-        todo = list(missing.values())
+        todo, precision = list(missing.values()), request.precision
         compute = self._computed_here if self.elsewhere is None else self._computed_elsewhere
-        for done, features, masks in compute(todo, precision, read, shown):
+        for done, features, masks in compute(todo, precision, request.read, shown):
             if not np.isfinite(features).all():
                 raise InputError(f"{precision} features that are not finite; try --precision float32")
             values = {
