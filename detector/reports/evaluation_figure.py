@@ -103,7 +103,7 @@ def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
     axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (AUC = 0.5)")
     point = 1.0 - result.specificity.value, result.sensitivity.value
-    axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="operating point", clip_on=False, zorder=3)
+    axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="Operating point", clip_on=False, zorder=3)
     axes.set(xlim=(-0.015, 1.0), ylim=(0.0, 1.015), aspect="equal")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -124,26 +124,30 @@ def _precision_recall(axes: Axes, positive: str, average: Metric, scores: np.nda
     share = float(is_positive.mean())
     label = f"average precision {average}"
     axes.plot(recall, precision, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
-    axes.plot([0, 1], [share, share], ":", color=GREY, label=f"calling everything {drawable(positive)} ({share:.2f})")
-    axes.set_xlabel("Recall = sensitivity (share of positives found)")
-    axes.set_ylabel("Precision (share of those called positive that are)")
+    axes.plot([0, 1], [share, share], ":", color=GREY, label=f"No skill ({share:.2f})")
+    axes.set_xlabel("Recall (sensitivity)")
+    axes.set_ylabel("Precision (positive predictive value)")
     axes.set_title(f"Precision and recall of {drawable(positive)}", fontsize=11)
     _unit_square(axes)
 
 
 def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) -> None:
     scores, is_positive = predicted.values, predicted.is_positive
-    draws = np.concatenate(list(islice(patient_draws(is_positive, predicted.patients, SEED), DRAWS)))[:DRAWS]
-    grid, curve, low, high = reliability_curve(scores, is_positive, draws)
-    axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
-    axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="how often they are (isotonic)")
+    if min(is_positive.sum(), (~is_positive).sum()) >= FEWEST:
+        draws = np.concatenate(list(islice(patient_draws(is_positive, predicted.patients, SEED), DRAWS)))[:DRAWS]
+        grid, curve, low, high = reliability_curve(scores, is_positive, draws)
+        axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
+        axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="Calibration curve (isotonic)")
+    else:
+        text = f"no curve below {FEWEST} images of a class"
+        axes.text(0.5, 0.3, text, ha="center", color=GREY, transform=axes.transAxes)
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Perfectly calibrated")
     # Where the predictions lie: the positives above, the others below.
     axes.plot(scores[is_positive], np.full(is_positive.sum(), 1.0), "|", color=ORANGE, markersize=9)
     axes.plot(scores[~is_positive], np.full((~is_positive).sum(), 0.0), "|", color="black", markersize=9)
-    axes.set_xlabel(f"Probability of {drawable(positive)}, as predicted (a tick each image)")
-    axes.set_ylabel("Share of images that are")
-    axes.set_title(f"Reliability (slope {slope})", fontsize=11)
+    axes.set_xlabel(f"Mean predicted probability of {drawable(positive)} (a tick for each image)")
+    axes.set_ylabel("Fraction of positives")
+    axes.set_title(f"Calibration (slope {slope})", fontsize=11)
     _unit_square(axes)
 
 
