@@ -198,8 +198,8 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
             _internal(program, error)
         fail(
             program,
-            f"the Python package {package} is not installed. Run it with .venv/bin/python, into which `make demo` "
-            "installs everything, or install it: python -m pip install -r requirements.txt",
+            f"the Python package {package} is not installed in {sys.executable}. Run it with .venv/bin/python, into "
+            "which `make demo` installs everything, or install it: python -m pip install -r requirements.txt",
         )
     except OSError as error:
         if not _is_users(error):
