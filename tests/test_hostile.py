@@ -42,7 +42,7 @@ def test_a_png_of_60000_by_60000_in_100_kb(tmp_path):
 
 def test_a_jpeg_that_goes_over_its_pixels_a_thousand_times():
     data = io.BytesIO()
-    Image.new("L", (5000, 5000), 90).save(data, "JPEG", progressive=True)
+    Image.linear_gradient("L").resize((5000, 5000)).save(data, "JPEG", progressive=True)
     whole = data.getvalue()
     scan = whole[whole.rindex(b"\xff\xda") : -2]
     assert from_bytes(whole, "a.jpg").width == 5000
@@ -75,7 +75,8 @@ def test_a_dicom_whose_picture_is_larger_than_it_says():
 def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
     side = int(MAX_PIXELS**0.5)
     path = tmp_path / {"RGBA": "a.png", "CMYK": "a.jpg", "F": "a.tif", "I;16": "b.png"}[mode]
-    image = Image.fromarray(np.zeros((side, side), np.uint16)) if mode == "I;16" else Image.new(mode, (side, side))
+    grey = Image.linear_gradient("L").resize((side, side))
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
     image.save(path, **({"compression": "tiff_adobe_deflate"} if mode == "F" else {}))
     # Not ru_maxrss where it can be had otherwise: a child begins with its parent's.
     code = (

@@ -116,8 +116,8 @@ def test_the_verdict_comes_first():
     predictions = Predictions.of_one_model(labels, patients, np.eye(2)[labels] * 0.8 + 0.1, labels)
     result = evaluate(predictions, ["covid", "normal"], 0)
     fine, doubt = (Check("views", status, "Found.") for status in ("pass", "warn"))
-    assert "None of 2 checks warns." in training_report.verdict(result, [fine, fine])
-    assert "1 of 2 checks warns: views." in training_report.verdict(result, [fine, doubt])
+    assert "None of 2 checks warns." in training_report.conclusion(result, [fine, fine])
+    assert "1 of 2 checks warns: views." in training_report.conclusion(result, [fine, doubt])
 
 
 @pytest.fixture(scope="module")

@@ -115,12 +115,13 @@ def _in_alpha_only(pixels: np.ndarray) -> np.ndarray | None:
 
     Black of varying opacity is meant for a white page, anything brighter for a black one.
     """
-    colours, alpha = pixels[..., :3].reshape(-1, 3), pixels[..., 3]
-    if (colours != colours[0]).any() or alpha.min() == alpha.max():
+    alpha, first = pixels[..., 3], pixels[0, 0, :3]
+    # A row at a time, and most images end at the first: a copy of a whole image would take too much memory.
+    if any((row[:, :3] != first).any() for row in pixels) or alpha.min() == alpha.max():
         return None
-    grey = float(colours[0].mean())
+    grey = float(first.mean())
     behind = 255.0 if grey < 128 else 0.0
-    return np.rint(behind + (grey - behind) * (alpha / 255.0)).astype(np.uint8)
+    return np.rint(behind + (grey - behind) * (alpha / np.float32(255))).astype(np.uint8)
 
 
 def _has_deep_colours(opened: ImageFile, data: bytes) -> bool:

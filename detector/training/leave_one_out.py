@@ -1,4 +1,4 @@
-"""Each source held out in turn: does what was learnt elsewhere hold there? (internal-external validation)
+"""Hold out each site in turn and test there (internal-external validation).
 
 Reference: T. P. A. Debray et al., "A new framework to enhance the interpretation of external validation studies of
 clinical prediction models", Journal of Clinical Epidemiology 68 (2015); TRIPOD+AI, item 12d.

@@ -1,0 +1,162 @@
+"""Stored DICOM values → 8-bit pixels: padding, modality and value-of-interest transformation (DICOM PS3.4, N.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detector import InputError
+from detector.images.grey_range import COMMON, ROWS, Range, is_flat, scaled, to_8_bits
+from detector.images.raster import joined
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
+FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+# No radiograph's values are outside of these, and sums of them stay finite.
+SMALLEST, LARGEST = 1e-6, 1e12
+NO_WINDOW = "a window that cannot be used; shown at the range of its values"
+BESIDE = "a window beside the values; shown at their range"
+LEAST_GREY = 0.1  # share of the pixels that a window must show as grey
+
+
+def padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
+    """Return where an image is padded (DICOM PS3.3, C.7.5.1.1.2), or None."""
+    value = _number(dataset, "PixelPaddingValue")
+    if value is None:
+        return None
+    limit = _number(dataset, "PixelPaddingRangeLimit")
+    low, high = sorted((value, value if limit is None else limit))
+    padding = (stored >= low) & (stored <= high)
+    return padding if padding.any() and not padding.all() else None
+
+
+def modality(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, Sequence[Range]]:
+    """Return values after the modality transformation, and the ranges that they may have been made for."""
+    item = _lookup_table(dataset, "ModalityLUTSequence")
+    if item is not None:
+        return apply_table(stored, item), (_table_range(item), *COMMON)
+    bits = int(dataset.BitsStored)
+    signed = bool(dataset.PixelRepresentation)
+    limits = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0) if signed else (0.0, 2.0**bits - 1.0)
+    slope, intercept = _number(dataset, "RescaleSlope", 1.0), _number(dataset, "RescaleIntercept", 0.0)
+    if slope is None or intercept is None or not SMALLEST <= abs(slope) < LARGEST or abs(intercept) >= LARGEST:
+        raise InputError(f"a DICOM rescale slope of {slope} and intercept of {intercept}")
+    if (slope, intercept) == (1.0, 0.0):
+        return stored, (limits, *COMMON)
+    # Values are in other units now; a range that was common before is one still.
+    moved = [sorted((one[0] * slope + intercept, one[1] * slope + intercept)) for one in (limits, *COMMON)]
+    return stored.astype(np.float64) * slope + intercept, [(low, high) for low, high in moved]
+
+
+def windowed(
+    values: np.ndarray, dataset: Dataset, padding: np.ndarray | None, common: Sequence[Range]
+) -> tuple[np.ndarray, str]:
+    """Return values after the value-of-interest transformation, 8 bits, and a note."""
+    item = _lookup_table(dataset, "VOILUTSequence")
+    if item is not None:
+        shown, note = to_8_bits(apply_table(values, item), padding, (_table_range(item), *COMMON))
+        if not is_flat(shown if padding is None else shown[~padding]):
+            return shown, note
+    if any(keyword in dataset for keyword in WINDOW):
+        window = _usable_window(dataset)
+        if window is None:
+            pixels, note = to_8_bits(values, padding, common)
+            return pixels, joined(NO_WINDOW, note)
+        shown = _window(values, *window)
+        # A window as wide as the values are far apart is a threshold; one beside them shows nothing.
+        if is_grey(shown if padding is None else shown[~padding]):
+            return shown, ""
+        pixels, note = to_8_bits(values, padding, common)
+        return pixels, joined(BESIDE, note)
+    return to_8_bits(values, padding, common)
+
+
+def is_grey(pixels: np.ndarray) -> bool:
+    """Tell whether 8-bit pixels show more than black and white: a tenth of them at least, over a tenth of the range."""
+    between = float(((pixels > 0) & (pixels < 255)).mean())
+    return between >= LEAST_GREY and not is_flat(pixels)
+
+
+def _window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
+    """Return values through a window, 0…255 (DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3)."""
+    if function == "LINEAR":
+        return scaled(values, centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2)
+    if function == "LINEAR_EXACT":
+        return scaled(values, centre - width / 2, centre + width / 2)
+    shown = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), ROWS):
+        with np.errstate(over="ignore"):
+            shown[start : start + ROWS] = np.rint(
+                255.0 / (1.0 + np.exp(-4.0 * (values[start : start + ROWS] - centre) / width))
+            )
+    return shown
+
+
+def _usable_window(dataset: Dataset) -> tuple[float, float, str] | None:
+    """Return the first window's centre, width and function, or None if it shows nothing (DICOM PS3.3, C.11.2.1.2)."""
+    centre, width = (_number(dataset, keyword) for keyword in WINDOW[:2])
+    try:
+        function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
+    # What is no text makes pydicom raise nearly anything.
+    except Exception:
+        return None
+    narrowest = 1.0 if function == "LINEAR" else SMALLEST
+    if centre is None or width is None or function not in FUNCTIONS:
+        return None
+    if not (abs(centre) < LARGEST and narrowest < width < LARGEST):
+        return None
+    return centre, width, function
+
+
+def _number(dataset: Dataset, keyword: str, missing: float | None = None) -> float | None:
+    """Return the first value of an attribute as a number; None where it is not one, `missing` where it is absent."""
+    try:
+        if keyword not in dataset or dataset[keyword].value in (None, "", []):
+            return missing
+        value = float(np.atleast_1d(dataset[keyword].value)[0])
+    # What is no number makes pydicom raise nearly anything.
+    except Exception:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _lookup_table(dataset: Dataset, keyword: str) -> Dataset | None:
+    """Return the first item of a sequence of lookup tables; None where there is none, or it holds none."""
+    sequence = dataset.get(keyword)
+    if not sequence or "LUTDescriptor" not in sequence[0] or "LUTData" not in sequence[0]:
+        return None
+    return sequence[0]
+
+
+def _table_range(item: Dataset) -> Range:
+    return 0.0, 2.0 ** int(np.atleast_1d(item.LUTDescriptor)[2]) - 1.0
+
+
+def apply_table(values: np.ndarray, item: Dataset) -> np.ndarray:
+    """Return values through a lookup table of any depth (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
+
+    pydicom's own functions take tables of 8 and 16 bits only.
+
+    Raises
+    ------
+    InputError
+        If the table has another length than it says.
+    """
+    descriptor = [int(number) for number in np.atleast_1d(item.LUTDescriptor)]
+    count = descriptor[0] or 65536
+    data = item.LUTData
+    if isinstance(data, bytes):
+        table = np.frombuffer(data, np.uint8 if len(data) == count else "<u2")
+    else:
+        table = np.atleast_1d(np.asarray(data, np.int64))
+    if len(descriptor) != 3 or not 0 < len(table) <= 65537 or len(table) < count:
+        raise InputError(f"a DICOM lookup table of {len(table)} entries that says it has {count}")
+    table = table[:count]
+    first = descriptor[1]
+    if values.min() < 0 and first > 32767:
+        first -= 65536
+    return table[np.clip(values.astype(np.int64) - first, 0, count - 1)]
