@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-ALL = (
-    ROOT / "tests" / "messages.md"
-)  # every message that a test met; docs/errors.md has those of the scripts, each once
+# Every message that a test met; docs/errors.md has those of the scripts, each once.
+ALL = ROOT / "tests" / "messages.md"
 
 # What the system may say of a file: a message that ends in it ends in one of these.
 SYSTEM = "|".join(re.escape(os.strerror(number)) for number in errno.errorcode)
+SOURCES = [*sorted(ROOT.glob("*.py")), *sorted(ROOT.glob("detector/**/*.py"))]
 VALUE = r"[^|]*"  # of a message's variable part, in a cell
 
 
@@ -30,49 +30,97 @@ class Message:
     passed_on: bool = False
 
     @property
-    def words(self) -> str:
-        """The letters of the pattern that are not variable."""
-        return re.sub(r"[^a-zA-Z]", "", self.pattern.replace(f"(?:{SYSTEM})", "system").replace(VALUE, ""))
+    def has_words(self) -> bool:
+        """Whether the pattern has letters of its own, so that not any message matches it."""
+        own = self.pattern.replace(f"(?:{SYSTEM})", "system").replace(VALUE, "")
+        return len(re.sub(r"[^a-zA-Z]", "", own)) >= 5
 
 
 def messages() -> Iterator[Message]:
     """Yield every `InputError` that the source makes."""
-    for path in [*sorted(ROOT.glob("*.py")), *sorted(ROOT.glob("detector/**/*.py"))]:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+    returned = {
+        node.name: _returned(node)
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    for path, tree in trees.items():
         functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-        handlers = [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)]
+        handlers = [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.type]
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InputError"):
                 continue
-            message = node.args[0]
-            names = [part.id for part in ast.walk(message) if isinstance(part, ast.Name) and part.id != "str"]
-            if not isinstance(message, ast.JoinedStr) and names:
-                message = assigned(names[0], node, functions) or message
-            caught = any(
-                ast.unparse(one.type) == "InputError" for one in handlers if one.type and node in ast.walk(one)
-            )
+            inside = [function for function in functions if node in ast.walk(function)]
+            scope = Scope(_assigned(inside), returned)
+            message = scope.resolve(node.args[0])
+            caught = any(ast.unparse(one.type) == "InputError" and node in ast.walk(one) for one in handlers)
             # On a cluster, another process has made the message; it is in a column of the row that came back.
             sent = bool(re.search(r"\brow\[", ast.unparse(message)))
-            yield Message(f"{path.name}:{node.lineno}", pattern(message), caught or sent)
+            yield Message(f"{path.name}:{node.lineno}", scope.pattern(message), caught or sent)
 
 
-def assigned(name: str, where: ast.AST, functions: list[ast.FunctionDef]) -> ast.expr | None:
-    """Return what a function assigns to a name before it makes a message of it: the text, if there is one."""
-    inside = [function for function in functions if where in ast.walk(function)]
-    nodes = [node for function in inside for node in ast.walk(function) if isinstance(node, ast.Assign)]
-    values = [node.value for node in nodes if ast.unparse(node.targets[0]) == name]
-    texts = [part for value in values for part in ast.walk(value) if isinstance(part, ast.JoinedStr)]
-    return next(iter([*texts, *values]), None)
+def _returned(function: ast.FunctionDef) -> list[ast.expr]:
+    """Return the texts that a function returns; none where it also returns what is computed."""
+    returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
+    values = [one for value in returned for one in _branches(value)]
+    texts = [value for value in values if not isinstance(value, ast.Constant) or value.value]
+    return texts if all(isinstance(text, ast.JoinedStr | ast.Constant) for text in texts) else []
 
 
-def pattern(message: ast.expr) -> str:
-    """Return a pattern that a message matches: its own words, and anything where it has a value."""
-    if isinstance(message, ast.Constant):
-        # As in the table: no bars, no backquotes.
-        return re.escape(str(message.value).replace("|", "¦").replace("`", "'"))
-    if isinstance(message, ast.JoinedStr):
-        return "".join(pattern(part) for part in message.values)
-    return f"(?:{SYSTEM})" if "strerror" in ast.unparse(message) else VALUE
+def _branches(value: ast.expr) -> list[ast.expr]:
+    return [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+
+
+def _assigned(functions: list[ast.FunctionDef]) -> dict[str, list[ast.expr]]:
+    """Return what functions assign to each name."""
+    found: dict[str, list[ast.expr]] = {}
+    for function in functions:
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assign):
+                found.setdefault(ast.unparse(node.targets[0]), []).append(node.value)
+            elif isinstance(node, ast.NamedExpr):
+                found.setdefault(node.target.id, []).append(node.value)
+    return found
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What names have as values where a message is made, and which texts functions return."""
+
+    assigned: dict[str, list[ast.expr]]
+    returned: dict[str, list[ast.expr]]
+
+    def resolve(self, message: ast.expr) -> ast.expr:
+        """Return the text that a name was given, or what else it was given; or the message as it is."""
+        names = [part.id for part in ast.walk(message) if isinstance(part, ast.Name) and part.id != "str"]
+        if isinstance(message, ast.JoinedStr | ast.Call) and not ast.unparse(message).startswith("str("):
+            return message
+        values = self.assigned.get(names[0], []) if names else []
+        texts = [part for value in values for part in ast.walk(value) if isinstance(part, ast.JoinedStr)]
+        return next(iter([*texts, *values]), message)
+
+    def pattern(self, message: ast.expr) -> str:
+        """Return a pattern that a message matches: its own words, and anything where it has a value."""
+        if isinstance(message, ast.Constant):
+            # As in the table: no bars, no backquotes.
+            return re.escape(str(message.value).replace("|", "¦").replace("`", "'"))
+        if isinstance(message, ast.JoinedStr):
+            return "".join(map(self.pattern, message.values))
+        if "strerror" in ast.unparse(message):
+            return f"(?:{SYSTEM})"
+        if texts := self._texts_of(message.value if isinstance(message, ast.FormattedValue) else message):
+            return f"(?:{'|'.join(map(Scope({}, {}).pattern, texts))})"
+        return VALUE
+
+    def _texts_of(self, value: ast.expr) -> list[ast.expr]:
+        """Return the texts that a called function of this project returns."""
+        for one in [value, *(self.assigned.get(value.id, []) if isinstance(value, ast.Name) else [])]:
+            if isinstance(one, ast.Call):
+                name = one.func.attr if isinstance(one.func, ast.Attribute) else ast.unparse(one.func)
+                if texts := self.returned.get(name):
+                    return texts
+        return []
 
 
 class Said(NamedTuple):
@@ -89,7 +137,7 @@ def write(rows: Iterable[Said], document: Path) -> None:
     lines = [f"| {_code(row.said)} | {_code(row.given)} | {row.test} |" for row in found]
     ALL.write_text("\n".join([HEADING_ALL, *lines, ""]), encoding="utf-8")
 
-    known = [message for message in messages() if not message.passed_on]
+    known = [message for message in messages() if message.has_words and not message.passed_on]
     scripts: dict[str, dict[str, Said]] = {}
     for row in found:
         script = row.given.partition(" ")[0]

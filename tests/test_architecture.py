@@ -68,7 +68,7 @@ def test_the_architecture_names_every_folder_and_no_path_that_is_not_there():
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_flag_is_described(name):
-    shown = script(name, "--help", cwd=ROOT).stdout
+    shown = script(name, "--help", cwd=ROOT, COLUMNS="400").stdout
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", shown)) - {"--help", "--version"}
     assert flags
     text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
@@ -85,7 +85,7 @@ def test_what_the_documents_link_to_is_there():
 def test_flags_of_the_documents_exist():
     known = set()
     for name in SCRIPTS:
-        known |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", script(name, "--help", cwd=ROOT).stdout))
+        known |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", script(name, "--help", cwd=ROOT, COLUMNS="400").stdout))
     for path in (
         ROOT / "README.md",
         ROOT / "docs" / "data.md",
