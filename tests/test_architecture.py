@@ -90,7 +90,8 @@ def test_flags_of_the_documents_exist():
         ROOT / "README.md",
         ROOT / "docs" / "data.md",
         ROOT / "docs" / "training.md",
-        ROOT / "docs" / "truth.md",
+        ROOT / "docs" / "interpretation.md",
+        ROOT / "docs" / "validation.md",
     ):
         for line in path.read_text(encoding="utf-8").splitlines():
             if any(word in line for word in ("git ", "pip ", "make ")):

@@ -12,7 +12,7 @@ from detector.images.radiographs import SIZE
 # On 123 radiographs with masks the lungs fill 14 to 49 % of the film: beyond half it is doubtful, far from it no lung.
 LEAST, DOUBTFUL, MOST = 0.04, 0.6, 0.75
 # A region below this share of the film is a speck, not a lung; one that is so much smaller than the largest is mostly
-# gas in the stomach, or something beside the body (docs/truth.md).
+# gas in the stomach, or something beside the body (docs/validation.md).
 SPECK, SMALLER = 0.005, 0.15
 # Lungs that touch do so over less than this share of a lung's height.
 WAIST = 0.5

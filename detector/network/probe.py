@@ -26,7 +26,7 @@ FOLDS = 5
 # Where there are too few patients to choose: the middle of what was chosen on real data (0.0003 to 0.01).
 DEFAULT_STRENGTH = 1e-3
 # Scikit-learn penalises every column; one that is this much larger needs weights so small that they are nearly free.
-# Truly free ones (300) did no better (docs/truth.md).
+# Truly free ones (300) did no better (docs/validation.md).
 FREE = 30.0
 # The choice of strength is repeated with other folds until about so many images have been held out, at most so often:
 # from one cross-validation of a hundred images it came out anywhere from 1e-4 to 1e-2.
