@@ -17,7 +17,7 @@ from PIL import Image
 
 from detector import InputError
 from detector.images import pixel_store
-from detector.images.dicom import NO_WINDOW
+from detector.images.dicom_values import NO_WINDOW
 from detector.images.inspection import named_notes
 from detector.images.pixel_store import PixelStore
 from detector.images.radiographs import decode, find, read
