@@ -26,6 +26,7 @@ from detector.images.inspection import inspect
 from detector.images.network_input import NetworkInput
 from detector.images.occlusion import LUNGS_ONLY
 from detector.images.pixel_store import PixelStore
+from detector.network.backbone import WIDTH
 from detector.storage.cache import FILE, Cache
 
 needs_ray = pytest.mark.skipif(
@@ -79,7 +80,7 @@ def held(cache: Path) -> dict[bytes, np.ndarray]:
     with closing(sqlite3.connect(cache / FILE, timeout=30)) as database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
             return {}  # the run has just created the file
-        rows = database.execute("SELECT key, value FROM entries WHERE length(value) = 7680")
+        rows = database.execute(f"SELECT key, value FROM entries WHERE length(value) = {4 * WIDTH}")
         return {name: np.frombuffer(value, "<f4") for name, value in rows}
 
 

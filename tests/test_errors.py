@@ -11,10 +11,17 @@ MESSAGES = list(messages())
 SAID = [line.partition(" | ")[0] for line in ALL.read_text(encoding="utf-8").splitlines()]
 
 
+# Patterns of messages that no test meets yet. The list may only become shorter.
+UNMET = set((ALL.parent / "messages_unmet.txt").read_text(encoding="utf-8").splitlines())
+
+
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.place)
 def test_every_message_is_met_by_a_test(message):
     found = [said for said in SAID if re.search(message.pattern, said, re.IGNORECASE)]
-    assert found, f"{message.place}: no test meets {message.pattern!r}; run make errors"
+    if message.pattern in UNMET:
+        assert not found, f"{message.place}: a test meets it now; take it out of messages_unmet.txt"
+    else:
+        assert found, f"{message.place}: no test meets {message.pattern!r}; run make errors"
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.place)

@@ -26,7 +26,7 @@ from tools.benchmarks.measure import ROOT, machine
 from tools.benchmarks.speed import row, seed_weights
 
 FEW, SOME, DRAWN = 24, 400, 40
-FEATURE_BYTES = 7680
+FEATURE_BYTES = 13312
 
 
 def write(task: tuple[Path, int]) -> None:
