@@ -28,9 +28,9 @@ class RidgeRecipe:
     adjusted = False
     balanced = True
 
-    def fit(self, features, labels, *others):
+    def fit(self, data, *others):
         """Fit features (n, 1, width) by ridge regression."""
-        x, y = features[:, 0].astype(float), np.where(labels == 0, 1.0, -1.0)
+        x, y = data.features[:, 0].astype(float), np.where(data.labels == 0, 1.0, -1.0)
         mean = x.mean(axis=0)
         kernel = np.linalg.solve((x - mean).T @ (x - mean) + len(x) * np.eye(x.shape[1]), (x - mean).T @ (y - y.mean()))
         bias = y.mean() - mean @ kernel
