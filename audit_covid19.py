@@ -65,7 +65,7 @@ def main(arguments: list[str] | None) -> int:
     columns = [name.strip() for name in (options.clinical_columns or "").split(",") if name.strip()]
     log = Log(options.quiet)
 
-    from detector.audit import image_sets
+    from detector.audit import image_sets, set_overlap
     from detector.audit.comparison import Audit, Settings
     from detector.audit.conclusion import LUNGS, Evidence, conclude
     from detector.audit.experiments import controls_predicted_positive, run_experiments
@@ -88,6 +88,10 @@ def main(arguments: list[str] | None) -> int:
 
     extractor = open_dataset(sets.dataset, log, recipe, compute_options(options))
     images = zip(sets.dataset.images, extractor.properties, strict=True)
+    trained = saved.description.training_images if saved else None
+    sets = set_overlap.without_overlap(sets, extractor.properties, trained)
+    for note in set_overlap.notes(sets):
+        say(f"WARNING: {note}", BAD)
     require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
     settings = Settings(positive, recipe, options.adjust, options.folds, options.repeats, options.seed, columns)
     # One progress bar for the whole audit: its forward passes show none.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,12 @@ from detector.command_line import DISCLAIMER, Parser, add_common, add_report, pr
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions
+    from detector.inference.predictor import Prediction
     from detector.reports.prediction_outputs import PredictionOutputs
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
+
+TRAINED_ON = "the model was trained on this very file, so its prediction says nothing of other images"
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,11 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     ]
     results = predict_all(saved, requests, cluster, options.force)
     results = prediction_outputs.with_overlays(results, paths, outputs, saved.description.classes)
+    known = set(saved.description.training_images.digests)
     done: list[Prediction] = []
     for result in progress(results, len(paths), "predicting", options.quiet):
         if isinstance(result, Prediction):
-            done.append(result)
+            done.append(with_training_note(result, known))
         else:
             failures.append(result)
     found = prediction_outputs.PredictionRun(done, failures, saved.description, options.model.name)
@@ -131,6 +135,16 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     for name, path in written.items():
         say(f"{name}: {path}")
     return 1 if failures else 0
+
+
+def with_training_note(prediction: Prediction, known: set[str]) -> Prediction:
+    """Return a prediction that says so if the model was trained on its image, given the digests of those."""
+    from detector.network.training_images import shortened
+    from detector.storage.files import sha256
+
+    if not known or shortened(sha256(prediction.path)) not in known:
+        return prediction
+    return replace(prediction, note="; ".join(filter(None, (prediction.note, TRAINED_ON))))
 
 
 def command() -> None:

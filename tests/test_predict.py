@@ -136,7 +136,9 @@ def test_a_bad_folder_a_pattern_and_an_address(trained, tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["class", "p(covid)", "file"]
     assert [line.split()[-1] for line in lines[1:3]] == ["some/a.png", "some/b.png"]
-    assert "; 3 files skipped" in lines[3]
+    # The pictures are those of the training set.
+    assert lines[3].startswith("some/a.png, some/b.png: the model was trained on this very file")
+    assert "; 3 files skipped" in lines[4]
     assert "empty holds no images" in done.stderr
     assert "https://example.org/x.png is a URL" in done.stderr
     assert "no*.png: No such file" in done.stderr

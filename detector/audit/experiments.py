@@ -116,24 +116,31 @@ def lung_mask(audit: Audit) -> Finding:
     return compare(audit, audit.sets.own, part=OUTLINE)
 
 
+def _without_controls(audit: Audit) -> Finding | None:
+    """Return nothing where no controls were given, and why nothing can be found where all of them were left out."""
+    if not audit.sets.controls_note:
+        return None
+    return Finding(Metric.unavailable("no control is left that is not in the data set, too"))
+
+
 def controls_v_others(audit: Audit) -> Finding | None:
     """Separate the positives' site from the others', without an image of the disease."""
     if not len(audit.sets.controls):
-        return None
+        return _without_controls(audit)
     return compare(audit, np.concatenate([audit.sets.controls, audit.own_others()]), CONTROLS)
 
 
 def same_site(audit: Audit) -> Finding | None:
     """Separate patients with and without the disease within its site."""
     if not len(audit.sets.controls):
-        return None
+        return _without_controls(audit)
     return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]))
 
 
 def same_site_lungs_only(audit: Audit) -> Finding | None:
     """Separate patients with and without the disease within its site by the lungs alone."""
     if not len(audit.sets.controls):
-        return None
+        return _without_controls(audit)
     return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
 
 
@@ -203,7 +210,11 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
         except TooFewPatientsError as error:
             found = Finding(Metric.unavailable(str(error)))
         if found is not None:
-            results.append(Result(one.id, one.title, one.group, one.question, found.metric, found.notes))
+            note = audit.sets.controls_note if one.group == SAME_SITES else ""
+            if one.group in {result.group for result in results}:
+                note = note.partition(": ")[2].partition(": ")[0]  # the names once are enough
+            notes = (*found.notes, note) if note else found.notes
+            results.append(Result(one.id, one.title, one.group, one.question, found.metric, notes))
     return results
 
 

@@ -16,7 +16,7 @@ from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network import head, model_file
 from detector.network.model import Description
 from detector.network.weights import DIGEST, digest
-from detector.statistics.metric import Metric
+from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.roc import roc_auc
 from detector.statistics.strata import crossed
 from detector.training.recipes import Recipe
@@ -94,12 +94,19 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
     External
     """
     description = model.description
+    truth, note = audit.labels(rows) == description.positive, audit.sets.external_notes.get(name, "")
+    line = (f"external:{name}", f"external {name}", EXTERNAL, "Does the saved model hold there?")
+    marked = (note,) if note else ()
+    n_positive, n_negative = int(truth.sum()), int((~truth).sum())
+    if note and min(n_positive, n_negative) < FEWEST:
+        nothing = too_few(n_positive, n_negative, "images that were not trained on")
+        return External(Result(*line, nothing, marked), dict.fromkeys(TITLES, nothing), "")
     images = [audit.extractor.dataset.images[row] for row in rows]
     extra = clinical.encode(description.clinical, [image.row for image in images])
     hide = Occlusion(LUNGS_ONLY) if description.input == "lungs" else None
     features = np.concatenate([audit.extractor.features(rows, hide), extra], axis=1)
     scores = head.predict_proba(features, model.weights)[:, description.classes.index(description.positive)]
-    truth, patients = audit.labels(rows) == description.positive, audit.extractor.patients[rows]
+    patients = audit.extractor.patients[rows]
     seed = audit.settings.seed
     area = roc_auc(scores[None], truth, patients)
     views = np.array([image.view for image in images])
@@ -111,8 +118,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
         VIEW: linear_auc(indicators(views), truth, patients, seed) if known else unknown,
         BORDER: linear_auc(properties, truth, patients, seed),
     }
-    result = Result(f"external:{name}", f"external {name}", EXTERNAL, "Does the saved model hold there?", area)
-    return External(result, beside, _warning(area, beside))
+    return External(Result(*line, area, marked), beside, _warning(area, beside))
 
 
 def _warning(area: Metric, beside: dict[str, Metric]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,6 +31,10 @@ class ImageSets:
         By the folder that was given.
     positive : str
         The positive class, as its folder spells it.
+    controls_note : str
+        What was left out of the controls since the data set holds it, too; mostly empty.
+    external_notes : dict of str to str
+        The same of external images, by folder.
     """
 
     dataset: Dataset
@@ -38,6 +42,8 @@ class ImageSets:
     controls: np.ndarray
     external: dict[str, np.ndarray]
     positive: str
+    controls_note: str = ""
+    external_notes: dict[str, str] = field(default_factory=dict)
 
 
 def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path], positive: str) -> ImageSets:

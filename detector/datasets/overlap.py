@@ -24,14 +24,14 @@ class Overlap:
 
     reasons: dict[int, str]
 
-    def describe(self, images: Sequence[Image]) -> str:
+    def describe(self, images: Sequence[Image], where: str = "the training set") -> str:
         """Return how many images are in the other data set and the first of them; empty where there are none."""
         if not self.reasons:
             return ""
         counts = {reason: sum(one == reason for one in self.reasons.values()) for reason in (EXACT, NEAR, PATIENT)}
         why = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
         names = first_names([images[row].file for row in sorted(self.reasons)], 10)
-        return f"{counted(len(self.reasons), 'image')} also in the training set ({why}): {names}"
+        return f"{counted(len(self.reasons), 'image')} also in {where} ({why}): {names}"
 
 
 def find_overlap(
@@ -60,7 +60,9 @@ def find_overlap(
     -------
     Overlap
     """
-    known, patients = set(other_digests), {image.patient for image in others if image.patient}
+    # A number without its collection ("/1") is given out by everyone anew.
+    patients = {image.patient for image in others if image.patient and not image.patient.startswith("/")}
+    known = set(other_digests)
     reasons = {}
     for row, (image, digest) in enumerate(zip(images, digests, strict=True)):
         if digest in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -34,6 +34,22 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     return np.packbits(imagehash.phash(Image.fromarray(pixels), hash_size=HASH_SIDE).hash).tobytes().hex()
 
 
+def near_any(hashes: Sequence[str], others: Sequence[str]) -> set[int]:
+    """Return the positions of hashes that differ from any of others by at most `NEAR_BITS`."""
+    if not hashes or not others:
+        return set()
+    import faiss
+
+    index = faiss.IndexBinaryFlat(HASH_SIDE**2)
+    index.add(_codes(others))
+    distances, _ = index.search(_codes(hashes), 1)
+    return set(np.flatnonzero(distances[:, 0] <= NEAR_BITS).tolist())
+
+
+def _codes(hashes: Iterable[str]) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(-1, HASH_SIDE**2 // 8)
+
+
 def near_pairs(hashes: Sequence[str]) -> list[tuple[int, int]]:
     """Return pairs of images whose hashes differ by at most `NEAR_BITS`.
 
@@ -56,7 +72,7 @@ def near_pairs(hashes: Sequence[str]) -> list[tuple[int, int]]:
     same = [(first.setdefault(text, position), position) for position, text in enumerate(hashes)]
     pairs = [pair for pair in same if pair[0] != pair[1]]
     different = np.array(list(first.values()), int)
-    codes = np.frombuffer(bytes.fromhex("".join(first)), np.uint8).reshape(-1, HASH_SIDE**2 // 8)
+    codes = _codes(first)
     index = faiss.IndexBinaryFlat(HASH_SIDE**2)
     index.add(codes)
     for start in range(0, len(codes), BLOCK):

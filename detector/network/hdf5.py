@@ -21,6 +21,29 @@ def group(parent: object, name: str) -> object:
     return parent[name]
 
 
+def raw(parent: object, name: str, most: int) -> bytes:
+    """Read a row of bytes of a group; none where there is no such data set.
+
+    Raises
+    ------
+    InputError
+        If it is anything else, longer than `most`, stored elsewhere or compressed.
+    """
+    import h5py
+
+    if name not in parent:
+        return b""
+    link = parent.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink) or not isinstance(parent[name], h5py.Dataset):
+        raise InputError(f"{name} is not in the file itself")
+    data = parent[name]
+    if data.ndim != 1 or data.dtype != np.uint8 or data.shape[0] > most:
+        raise InputError(f"{name} has shape {data.shape} and type {data.dtype}, not up to {most} bytes")
+    if data.external or data.is_virtual or data.chunks is not None:
+        raise InputError(f"{name} is stored outside of the file or compressed")
+    return data[()].tobytes()
+
+
 def array(parent: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Read an array of a group, as `values` does.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
 
 from detector.datasets.clinical import checked, width
 from detector.images.radiographs import SIZE
@@ -14,9 +16,11 @@ from detector.network.backbone import COLUMNS, POOLINGS
 from detector.network.forward import CORNER, STEEPNESS
 from detector.network.head import Arrays
 from detector.network.keras_head import layers
+from detector.network.training_images import TrainingImages
 from detector.network.weights import CHANNELS_BY_BLOCK, Weights
 
 ATTRIBUTE = "covid19_detector"  # of the HDF5 file, and stem of the member of a .keras file
+IMAGES = f"{ATTRIBUTE}.training_images"  # data set of the HDF5 file, member of a .keras file
 VERSION = 2
 INPUTS = ("image", "lungs")
 RECIPES = ("tutorial", "probe")
@@ -41,6 +45,8 @@ class Description:
     version : int
     input : {"image", "lungs"}
         Whether the model masks out all but the lungs that it finds.
+    training_images : TrainingImages
+        What tells them again; kept beside the JSON. Empty in files of earlier versions.
     """
 
     classes: list[str]
@@ -51,6 +57,7 @@ class Description:
     clinical: list[dict] = field(default_factory=list)
     version: int = VERSION
     input: str = "image"
+    training_images: TrainingImages = field(default_factory=TrainingImages)
 
     @property
     def finds_lungs(self) -> bool:
@@ -239,7 +246,10 @@ def as_file(model: object, description: Description, suffix: str) -> bytes:
     -------
     bytes
     """
-    text = json.dumps(asdict(description))
+    images = description.training_images.as_bytes()
+    values = asdict(replace(description, training_images=TrainingImages()))
+    del values["training_images"]
+    text = json.dumps(values)
     data = io.BytesIO()
     if suffix == ".keras":
         from keras.src.saving.saving_lib import save_model
@@ -247,6 +257,8 @@ def as_file(model: object, description: Description, suffix: str) -> bytes:
         save_model(model, data)
         with zipfile.ZipFile(data, "a") as archive:
             archive.writestr(f"{ATTRIBUTE}.json", text)
+            if images:
+                archive.writestr(IMAGES, images)
     else:
         import h5py
         from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
@@ -254,4 +266,6 @@ def as_file(model: object, description: Description, suffix: str) -> bytes:
         with h5py.File(data, "w") as file:
             save_model_to_hdf5(model, file)
             file.attrs[ATTRIBUTE] = text
+            if images:  # no attribute: these hold 64 KiB
+                file.create_dataset(IMAGES, data=np.frombuffer(images, np.uint8))
     return data.getvalue()

@@ -12,6 +12,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,8 @@ from detector import InputError
 from detector.network import hdf5, lung_decoder
 from detector.network.head import Arrays
 from detector.network.keras_head import HIDDEN
-from detector.network.model import ATTRIBUTE, Description, join, pooling_layers
+from detector.network.model import ATTRIBUTE, IMAGES, Description, join, pooling_layers
+from detector.network.training_images import MOST, RECORD, TrainingImages
 from detector.network.weights import CHANNELS, LAYERS, Weights
 
 MAX_BYTES = 256 * 2**20
@@ -103,7 +105,8 @@ def _open_hdf5(source: object) -> Iterator[object]:
 
 
 def _from_hdf5(file: object) -> SavedModel:
-    description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"))
+    images = hdf5.raw(file, IMAGES, MOST * RECORD)
+    description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"), images)
     _require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
     root = hdf5.group(file, "model_weights")
 
@@ -122,7 +125,10 @@ def _from_zip(source: io.BytesIO) -> SavedModel:
                 raise InputError(f"it has no {name}; was it saved by train_covid19.py?")
             if members[name].file_size > most:
                 raise InputError(f"{name} in it would be {members[name].file_size >> 20} MiB")
-        description = _description(archive.read(f"{ATTRIBUTE}.json").decode())
+        if IMAGES in members and members[IMAGES].file_size > MOST * RECORD:
+            raise InputError(f"{IMAGES} in it would be {members[IMAGES].file_size >> 20} MiB")
+        images = archive.read(IMAGES) if IMAGES in members else b""
+        description = _description(archive.read(f"{ATTRIBUTE}.json").decode(), images)
         layers = _require_architecture(archive.read("config.json").decode(), description)
         weights = io.BytesIO(archive.read("model.weights.h5"))
     with _open_hdf5(weights) as file:
@@ -167,9 +173,9 @@ def _text(value: object, what: str) -> str:
     return value
 
 
-def _description(text: str) -> Description:
+def _description(text: str, images: bytes) -> Description:
     try:
-        found = Description.from_json(json.loads(text))
+        found = replace(Description.from_json(json.loads(text)), training_images=TrainingImages.from_bytes(images))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"its description is not this project's ({error})") from None
     if found.positive not in found.classes:

@@ -243,7 +243,9 @@ def find_alike(dataset: Dataset, properties: Sequence[ImageProperties]) -> list[
     """
     if all(image.source == PHANTOM for image in dataset.images):
         return []
-    return near_pairs([image_properties.hash for image_properties in properties])
+    drawn = [image.source == PHANTOM for image in dataset.images]
+    pairs = near_pairs([image_properties.hash for image_properties in properties])
+    return [(i, j) for i, j in pairs if not (drawn[i] and drawn[j])]
 
 
 def of_different_patients(

@@ -14,6 +14,7 @@ from detector.network import model
 from detector.network.backbone import BATCH
 from detector.network.gradcam import CELLS, heat_maps
 from detector.network.model import Description
+from detector.network.training_images import TrainingImages
 from detector.storage.cache import key
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
@@ -25,8 +26,11 @@ def describe(outcome: Outcome, recipe: Recipe, extractor: FeatureExtractor) -> D
     result = outcome.evaluation
     columns, threshold = outcome.fitted.columns, outcome.threshold
     restricted = "lungs" if extractor.occlusion else "image"
+    seen = (extractor.properties[row] for row in outcome.train)
+    images = TrainingImages.of((one.digest, one.hash) for one in seen)
+    read = (recipe.name, recipe.pooling)
     return Description(
-        result.classes, result.positive, recipe.name, recipe.pooling, threshold, columns, input=restricted
+        result.classes, result.positive, *read, threshold, columns, input=restricted, training_images=images
     )
 
 

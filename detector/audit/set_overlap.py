@@ -1,0 +1,72 @@
+"""Which controls and external images a model has seen: they are named and left out, since they prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from detector.audit.image_sets import ImageSets
+from detector.datasets.overlap import find_overlap
+from detector.images.duplicates import near_any
+from detector.images.inspection import ImageProperties
+from detector.images.phantom import SOURCE as PHANTOM
+from detector.network.training_images import TrainingImages, shortened
+
+LEFT_OUT = "left out, since they would make this result invalid"
+
+
+def without_overlap(
+    sets: ImageSets, properties: Sequence[ImageProperties], trained: TrainingImages | None = None
+) -> ImageSets:
+    """Leave out controls that are in the data set, and external images that are there or were trained on.
+
+    Phantoms are more alike than people are: among them, nearly the same means nothing, and only the same file counts.
+
+    Parameters
+    ----------
+    sets : ImageSets
+    properties : sequence of ImageProperties
+        Of all images.
+    trained : TrainingImages, optional
+        Those of the saved model, which external images are compared with, too.
+
+    Returns
+    -------
+    ImageSets
+        With notes on what was left out.
+    """
+    trained = trained or TrainingImages()
+    images = sets.dataset.images
+    own = [images[row] for row in sets.own]
+    digests = {shortened(properties[row].digest) for row in sets.own}
+    hashes = [properties[row].hash for row in sets.own if properties[row].hash]
+
+    def kept(rows: np.ndarray, seen: TrainingImages, where: str) -> tuple[np.ndarray, str]:
+        given = [images[row] for row in rows]
+        looked = [i for i, row in enumerate(rows) if properties[row].hash and images[row].source != PHANTOM]
+        near = near_any([properties[rows[i]].hash for i in looked], [*hashes, *seen.known_hashes])
+        found = find_overlap(
+            given,
+            [shortened(properties[row].digest) for row in rows],
+            own,
+            digests | set(seen.digests),
+            {looked[position] for position in near},
+        )
+        left = np.array([row for i, row in enumerate(rows) if i not in found.reasons], int)
+        note = found.describe(given, where)
+        return left, f"{LEFT_OUT}: {note}" if note else ""
+
+    controls, note = kept(sets.controls, TrainingImages(), "the data set")
+    external, notes = {}, {}
+    for name, rows in sets.external.items():
+        external[name], notes[name] = kept(rows, trained, "the training set")
+    return replace(sets, controls=controls, external=external, controls_note=note, external_notes=notes)
+
+
+def notes(sets: ImageSets) -> list[str]:
+    """Return a sentence for each folder that holds images which were left out."""
+    told = [("--controls", sets.controls_note)]
+    told += [(f"--external {name}", note) for name, note in sets.external_notes.items()]
+    return [f"{name}: {note}" for name, note in told if note]

@@ -1,0 +1,128 @@
+"""Controls and external images that are in the data set, or were trained on, are named and left out."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.audit import experiments
+from detector.audit.external import SavedModel, evaluate_external
+from detector.audit.set_overlap import notes, without_overlap
+from detector.datasets.dataset import Image
+from detector.images.duplicates import near_any
+from detector.images.phantom import SOURCE as PHANTOM
+from detector.network.model import Description
+from detector.network.training_images import TrainingImages
+from tests.audit_helpers import Case, audit_of
+
+
+def digest(text: str) -> str:
+    """Return a SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def flipped(text: str, bits: int) -> str:
+    """Return a hash that differs in its last bits."""
+    return f"{int(text, 16) ^ (2**bits - 1):064x}"
+
+
+def near_to(number: int, bits: int) -> str:
+    """Return a hash that is so far from that of an image of the data set."""
+    return flipped(digest(f"hash {number}"), bits)
+
+
+@pytest.fixture
+def audit():
+    """Return an audit of 24 v 24 images with 24 controls and external images, none of them shared."""
+    made = audit_of(Case(counts=(24, 24)))
+    extractor = made.extractor
+    images, properties = list(extractor.dataset.images), list(extractor.properties)
+    extra = [
+        (f"{folder}/{label}/{i}.png", label)
+        for folder, label in (("c", "controls"), ("e", "covid"), ("e", "normal"))
+        for i in range(12)
+    ]
+    images += [Image(Path(name), name, label, f"else/{name}", "else", "b", {}) for name, label in extra]
+    properties += [replace(properties[0], digest=name) for name, _ in extra]
+    properties = [replace(one, digest=digest(one.digest), hash=digest(f"hash {i}")) for i, one in enumerate(properties)]
+    by_part = {part: np.concatenate([one, one[:36]]) for part, one in extractor.by_part.items()}
+    dataset = replace(extractor.dataset, images=images)
+    patients = np.array([image.patient for image in images])
+    opened = replace(extractor, dataset=dataset, properties=properties, patients=patients, by_part=by_part)
+    sets = replace(made.sets, dataset=dataset, controls=np.arange(48, 60), external={"e": np.arange(60, 84)})
+    return replace(made, extractor=opened, sets=sets)
+
+
+def test_what_is_not_shared_is_kept(audit):
+    sets = without_overlap(audit.sets, audit.extractor.properties, TrainingImages.of([(digest("?"), digest("!"))]))
+    assert sets.controls.tolist() == audit.sets.controls.tolist()
+    assert sets.external["e"].tolist() == audit.sets.external["e"].tolist()
+    assert notes(sets) == []
+
+
+def test_exact_near_and_by_patient(audit):
+    properties, images = audit.extractor.properties, audit.extractor.dataset.images
+    properties[48] = replace(properties[48], digest=properties[3].digest)
+    properties[60] = replace(properties[60], hash=near_to(5, 40))
+    properties[61] = replace(properties[61], hash=near_to(5, 41))
+    images[62] = replace(images[62], patient=images[0].patient)
+    images[0] = replace(images[0], patient="set/one")
+    images[62] = replace(images[62], patient="set/one")
+    images[1], images[63] = replace(images[1], patient="/1"), replace(images[63], patient="/1")
+    trained = TrainingImages.of([(properties[64].digest, ""), (digest("?"), flipped(properties[65].hash, 8))])
+    sets = without_overlap(audit.sets, properties, trained)
+    assert sorted(set(range(48, 84)) - {*sets.controls, *sets.external["e"]}) == [48, 60, 62, 64, 65]
+    control, external = notes(sets)
+    assert control.startswith("--controls: left out, ") and "1 image also in the data set (1 the same file)" in control
+    assert control.endswith(": c/controls/0.png")
+    assert external.startswith("--external e: left out, ")
+    assert "4 images also in the training set (1 the same file, 2 a near duplicate, 1 the same patient)" in external
+    assert external.endswith("e/covid/0.png, e/covid/2.png, e/covid/4.png, e/covid/5.png")
+
+
+def test_phantoms_are_alike_without_being_the_same(audit):
+    properties, images = audit.extractor.properties, audit.extractor.dataset.images
+    properties[60] = replace(properties[60], hash=properties[5].hash)
+    images[60] = replace(images[60], source=PHANTOM)
+    assert not notes(without_overlap(audit.sets, properties))
+
+
+@pytest.mark.parametrize(("shared", "available"), [(2, True), (3, False)])
+def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared, available):
+    properties = audit.extractor.properties
+    for row in range(shared):
+        properties[60 + row] = replace(properties[60 + row], digest=properties[row].digest)
+    sets = without_overlap(audit.sets, properties)
+    marked = replace(audit, sets=sets)
+    kernel = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    model = SavedModel([kernel, np.zeros(2, np.float32)], Description(["covid", "normal"], "covid", "probe", "global"))
+    found = evaluate_external(marked, "e", sets.external["e"], model)
+    assert found.result.metric.available == available
+    assert found.result.as_json()["notes"] == (sets.external_notes["e"],)
+    if not available:
+        assert found.result.metric.reason == "9 v 12 images that were not trained on; 10 v 10 are needed"
+        assert not any(one.available for one in found.beside.values())
+
+
+def test_without_a_control_left_there_is_a_reason(audit):
+    properties = audit.extractor.properties
+    for row in audit.sets.controls:
+        properties[row] = replace(properties[row], digest=properties[0].digest)
+    sets = without_overlap(audit.sets, properties)
+    assert not len(sets.controls)
+    asked = [one for one in experiments.EXPERIMENTS if one.group == experiments.SAME_SITES]
+    found = experiments.run_experiments(replace(audit, sets=sets), asked)
+    assert len(found) == 3
+    for one in found:
+        assert one.metric.reason == "no control is left that is not in the data set, too"
+        assert "12 images also in the data set (12 the same file)" in one.notes[0]
+    assert ["c/controls/0.png" in one.notes[0] for one in found] == [True, False, False]
+    assert not experiments.run_experiments(replace(audit, sets=replace(sets, controls_note="")), asked)
+
+
+def test_near_any():
+    first = digest("x")
+    assert near_any([flipped(first, 41), flipped(first, 40), first], [digest("y"), first]) == {1, 2}
+    assert near_any([], [first]) == near_any([first], []) == set()
