@@ -57,7 +57,9 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     """
     given = [*map(str, arguments)]
     out, err, status = io.StringIO(), io.StringIO(), 0
-    before = Path.cwd()
+    before, arguments_before = Path.cwd(), sys.argv
+    # Reports name the command that made them: the script's, not that of pytest's process.
+    sys.argv = [str(ROOT / name), *given]
     os.chdir(cwd)
     try:
         with redirect_stdout(out), redirect_stderr(err):
@@ -67,6 +69,7 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
                 status = 2
                 print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
     finally:
+        sys.argv = arguments_before
         os.chdir(before)
     return subprocess.CompletedProcess([sys.executable, ROOT / name, *given], status, out.getvalue(), err.getvalue())
 
