@@ -49,7 +49,7 @@ def test_two_lungs_have_a_share_each():
 
 
 def test_lungs_that_touch_are_two():
-    found = lungs.describe(ellipses(0.38, 0.62))
+    found = lungs.describe(ellipses(0.37, 0.63, width=0.133))
     assert found.warning == ""
     assert found.left == pytest.approx(found.right, rel=0.05)
 
@@ -61,6 +61,10 @@ def test_lungs_that_touch_are_two():
         (np.ones((224, 224), bool), False, "more than lungs mostly are"),
         (ellipses(0.3), True, "one lung only"),
         (ellipses(0.7, height=0.1, width=0.05), False, "no lungs were found"),
+        (ellipses(0.14, height=0.18, width=0.11), False, "no lungs were found"),
+        (ellipses(0.5, height=0.4, width=0.3), False, "no lungs were found"),
+        (ellipses(0.38, 0.62), False, "no lungs were found"),
+        (ellipses(0.4, height=0.3, width=0.15), True, "one lung only"),
         (ellipses(0.25, 0.75, height=0.4, width=0.25), True, "more than lungs mostly are"),
     ],
 )
