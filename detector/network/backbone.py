@@ -32,7 +32,7 @@ COLUMNS = {
 }
 WIDTH = 3328
 # Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
-FEATURES_VERSION = 3
+FEATURES_VERSION = 4
 CHUNK = 4096  # values that are read from the cache at a time
 
 # From weights, inputs and precision to what comes out of them, some at a time and in any order: positions among the

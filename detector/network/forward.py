@@ -10,7 +10,7 @@ from detector.images.radiographs import SIZE
 from detector.network import lung_decoder
 from detector.network.weights import CHANNELS_BY_BLOCK, LAYERS, Weights
 
-STEEPNESS = 8.0  # of the softmax over lung shares: a cell that is half lung counts e^-4 of one that is all lung
+STEEPNESS = 30.0  # of the saved model's softmax over pixels: one outside the lungs weighs e^-30 of one inside
 CORNER = 4  # the tutorial's 4 × 4 pooling fits into the 7 × 7 map of block5_pool once: into the upper left
 
 
@@ -80,22 +80,29 @@ def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray, n
         else:
             masks = lungs(blocks)[..., 0] > 0
             inside = tf.where(regions < 0, masks, regions > 0)
-        inside = tf.cast(inside, tf.float32)[..., None]
+        pixel_weights = _pixel_weights(tf.cast(inside, tf.float32)[..., None])
         means = [tf.reduce_mean(x, (1, 2)) for x in blocks]
-        return tf.concat([corner, *means, *(_mean_inside(x, inside) for x in blocks)], axis=1), masks
+        return tf.concat([corner, *means, *(_mean_inside(x, pixel_weights) for x in blocks)], axis=1), masks
 
     return forward
 
 
-def _mean_inside(x, inside):  # noqa: ANN001, ANN202
-    """Return the mean of a map (n, cells, cells, channels) inside a region (n, 224, 224, 1), as the saved model has it.
+def _pixel_weights(inside):  # noqa: ANN001, ANN202
+    """Return each pixel's weight (n, 224, 224, 1), given a region (n, 224, 224, 1) of 0 and 1; they add up to 1.
 
-    Each cell's weight is a softmax of the share of it that lies inside. Where nothing does, all weights are equal: the
-    result is the mean of the whole map. Unlike a sharp border, it changes by little where the region does.
+    Equal inside the region, and everywhere where it is empty. The saved model's own softmax, so that both round alike.
     """
     import tensorflow as tf
 
+    weights = tf.nn.softmax(STEEPNESS * tf.reshape(inside, (-1, SIZE * SIZE)), axis=1)
+    return tf.reshape(weights, (-1, SIZE, SIZE, 1))
+
+
+def _mean_inside(x, weights):  # noqa: ANN001, ANN202
+    """Return the mean of a map (n, cells, cells, channels), its cells weighted by the pixels that they cover."""
+    import tensorflow as tf
+
     cells, channels = x.shape[1], x.shape[3]
-    shares = tf.nn.avg_pool2d(inside, SIZE // cells, SIZE // cells, "VALID")
-    weights = tf.nn.softmax(tf.reshape(STEEPNESS * shares, (-1, cells * cells)), axis=1)
-    return tf.einsum("nk,nkc->nc", weights, tf.reshape(x, (-1, cells * cells, channels)))
+    side = SIZE // cells
+    shares = tf.reshape(side**2 * tf.nn.avg_pool2d(weights, side, side, "VALID"), (-1, cells * cells))
+    return tf.einsum("nk,nkc->nc", shares, tf.reshape(x, (-1, cells * cells, channels)))

@@ -186,7 +186,8 @@ def _pooled(outputs: dict[str, object], lungs: object | None, description: Descr
     import keras
 
     if description.pooling == "lungs":
-        means = [_mean_inside(outputs[name], lungs, name) for name in blocks_of(description.recipe)]
+        weights = _pixel_weights(lungs)
+        means = [_mean_inside(outputs[name], weights, name) for name in blocks_of(description.recipe)]
     elif (description.recipe, description.pooling) == ("probe", "global"):
         means = [
             keras.layers.GlobalAveragePooling2D(name=name.replace("pool", "mean"))(outputs[name])
@@ -200,28 +201,38 @@ def _pooled(outputs: dict[str, object], lungs: object | None, description: Descr
     return keras.layers.Concatenate(name="blocks")(means) if len(means) > 1 else means[0]
 
 
-def _mean_inside(x: object, lungs: object, block: str) -> object:
+def _pixel_weights(lungs: object) -> object:
+    """Return each pixel's weight, (n, 224, 224, 1), adding up to 1: equal inside the lungs, or everywhere without any.
+
+    A softmax over the pixels of a mask is a weighted average made of ordinary layers.
+    """
+    from keras import layers
+
+    logits = layers.Rescaling(STEEPNESS, name="lung_logits")(layers.Reshape((SIZE * SIZE,), name="lung_pixels")(lungs))
+    return layers.Reshape((SIZE, SIZE, 1), name="lung_map")(layers.Softmax(name="lung_weights")(logits))
+
+
+def _mean_inside(x: object, weights: object, block: str) -> object:
     """Return the mean of a map inside the lungs: `detector.network.forward` in layers that every Keras knows."""
     from keras import layers
 
     cells, channels, name = x.shape[1], x.shape[3], block.partition("_")[0]
-    share = layers.AveragePooling2D(SIZE // cells, name=f"{name}_lung_share")(lungs)
-    logits = layers.Rescaling(STEEPNESS, name=f"{name}_lung_logits")(share)
-    weights = layers.Softmax(name=f"{name}_lung_weights")(
-        layers.Reshape((cells * cells,), name=f"{name}_lung_cells")(logits)
-    )
+    side = SIZE // cells
+    mean = layers.AveragePooling2D(side, name=f"{name}_lung_share")(weights)
+    total = layers.Rescaling(float(side * side), name=f"{name}_lung_sum")(mean)
+    cell_weights = layers.Reshape((cells * cells,), name=f"{name}_lung_weights")(total)
     flat = layers.Reshape((cells * cells, channels), name=f"{name}_cells")(x)
-    return layers.Dot(axes=(1, 1), name=f"{name}_lung_mean")([weights, flat])
+    return layers.Dot(axes=(1, 1), name=f"{name}_lung_mean")([cell_weights, flat])
 
 
 def pooling_layers(recipe: str, pooling: str) -> list[tuple[str, str]]:
     """Return the kind and the name of every layer between the base and the head."""
     if pooling == "lungs":
-        found = []
+        found = [("Reshape", "lung_pixels"), ("Rescaling", "lung_logits")]
+        found += [("Softmax", "lung_weights"), ("Reshape", "lung_map")]
         for name in (block.partition("_")[0] for block in blocks_of(recipe)):
-            found += [("AveragePooling2D", f"{name}_lung_share"), ("Rescaling", f"{name}_lung_logits")]
-            found += [("Reshape", f"{name}_lung_cells"), ("Softmax", f"{name}_lung_weights")]
-            found += [("Reshape", f"{name}_cells"), ("Dot", f"{name}_lung_mean")]
+            found += [("AveragePooling2D", f"{name}_lung_share"), ("Rescaling", f"{name}_lung_sum")]
+            found += [("Reshape", f"{name}_lung_weights"), ("Reshape", f"{name}_cells"), ("Dot", f"{name}_lung_mean")]
     elif (recipe, pooling) == ("probe", "global"):
         found = [("GlobalAveragePooling2D", name.replace("pool", "mean")) for name in CHANNELS_BY_BLOCK]
     else:
