@@ -127,8 +127,8 @@ def test_models_that_contradict_themselves():
         "version": 2,
     }
     with refusal("contradicts itself"):
-        model_file._description(json.dumps(values))
-    description = model_file._description(json.dumps(values | {"positive": "a"}))
+        model_file._description(json.dumps(values), b"")
+    description = model_file._description(json.dumps(values | {"positive": "a"}), b"")
     config = [{"class_name": "Dense", "config": {"name": "hidden"}}]
     with refusal("its layers are not those"):
         model_file._require_architecture(json.dumps({"config": {"layers": config}}), description)
