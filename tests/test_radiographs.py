@@ -19,8 +19,9 @@ from detector import InputError
 from detector.images import pixel_store
 from detector.images.dicom_values import NO_WINDOW
 from detector.images.inspection import named_notes
+from detector.images.listing import list_images
 from detector.images.pixel_store import PixelStore
-from detector.images.radiographs import decode, find, read
+from detector.images.radiographs import decode, read
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def close(path: Path, expected: np.ndarray, tolerance: float) -> None:
     assert np.abs(pixels.astype(float) - expected).max() <= tolerance
 
 
-def test_shape_type_and_traits(tmp_path, grey):
+def test_shape_type_and_properties(tmp_path, grey):
     Image.fromarray(grey).save(tmp_path / "a.png")
     radiograph = read(tmp_path / "a.png")
     assert radiograph.pixels.shape == (224, 224, 3)
@@ -231,7 +232,7 @@ def test_find_is_sorted_and_leaves_out_what_is_no_image(tmp_path, grey):
         path.write_bytes(b"x")
     dicom(tmp_path / "IM7", grey.astype(int), 8, "MONOCHROME2")
     (tmp_path / "f.png").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in find(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path).images]
     assert found == ["IM7", "a.JPG", "b.png", "f.png", "sub/c.webp"]
 
 
@@ -285,7 +286,8 @@ def test_pixels_that_have_no_room_are_decoded_again(tmp_path, monkeypatch):
 
 @needs(SHARED)
 def test_every_real_image_is_read():
-    images = find(SHARED / "seed-dataset") + find(SHARED / "covid-chestxray-dataset" / "images")
+    folders = SHARED / "seed-dataset", SHARED / "covid-chestxray-dataset" / "images"
+    images = [path for folder in folders for path in list_images(folder).images]
     assert len(images) == 50 + 124
     for path in images[::6]:
         assert read(path).pixels.std() > 10

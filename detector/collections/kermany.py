@@ -11,7 +11,7 @@ from pathlib import Path
 
 from detector import InputError
 from detector.collections.image_record import ImageRecord
-from detector.images.radiographs import find
+from detector.images.listing import list_images
 
 SOURCE = "chest-xray-pneumonia"
 HANDLE = "paultimothymooney/chest-xray-pneumonia"
@@ -79,7 +79,7 @@ def read(folder: Path, finding: str, split: str = "train") -> list[ImageRecord]:
     kind = next((name for name in KINDS if name == finding.lower()), None)
     label = "PNEUMONIA" if kind else next((name for name in CLASSES if name == finding.upper()), finding)
     root = locate(folder, split, label)
-    images = [path for path in find(root) if kind is None or f"_{kind}_" in path.name]
+    images = [path for path in list_images(root).images if kind is None or f"_{kind}_" in path.name]
     return [
         ImageRecord(
             path.name,

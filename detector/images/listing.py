@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -182,11 +181,3 @@ def _head(path: Path) -> bytes:
             return file.read(HEAD_BYTES)
     except OSError:
         return b""
-
-
-def joined(listings: Iterable[Listing]) -> Counter[str]:
-    """Return what several listings left out."""
-    total: Counter[str] = Counter()
-    for one in listings:
-        total += one.left_out
-    return total

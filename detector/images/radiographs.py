@@ -1,9 +1,8 @@
-"""Find, read, check and resize image files."""
+"""Read, check and resize image files."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import stat
 from collections.abc import Sequence
@@ -65,49 +64,6 @@ class Decoded(NamedTuple):
     kind: str
     colour: bool
     note: str = ""
-
-
-def find(folder: Path) -> list[Path]:
-    """List the image files below `folder`, sorted, whatever order the file system has them in.
-
-    An image is told by its suffix, a DICOM file by its mark as well. Hidden files and macOS' ``__MACOSX`` twins are
-    left out. A folder that is named like an image is listed, so that `read` can refuse it by name.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    list of Path
-    """
-    from imutils.paths import list_files
-
-    found = []
-    for name in list_files(str(folder)):
-        path = Path(name)
-        inner = path.relative_to(folder).parts
-        if any(part.startswith(".") or part == "__MACOSX" for part in inner):
-            continue
-        if any(part.lower().endswith(SUFFIXES) for part in inner[:-1]):
-            continue
-        if path.suffix.lower() in SUFFIXES or _has_dicom_mark(path):
-            found.append(path)
-    for root, folders, _ in os.walk(folder):
-        found += [Path(root, name) for name in folders if name.lower().endswith(SUFFIXES)]
-    return sorted(found, key=lambda path: path.as_posix())
-
-
-def _has_dicom_mark(path: Path) -> bool:
-    from detector.images.dicom import is_dicom
-
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with open(path, "rb") as file:
-            return is_dicom(file.read(132))
-    except OSError:
-        return False
 
 
 def read(path: Path, size: int = SIZE) -> Radiograph:
