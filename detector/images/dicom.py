@@ -11,8 +11,8 @@ import numpy as np
 
 from detector import InputError
 from detector.images import dicom_values
-from detector.images.grey_range import is_flat, to_8_bits
-from detector.images.raster import MOST_FRAMES, SCAN, joined, quieten
+from detector.images.grey_range import to_8_bits
+from detector.images.raster import SCAN, Shown, first_shown, joined, quieten
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -165,16 +165,7 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
         raise InputError(f"a JPEG of {scans} scans, a decompression bomb")
     require_decoder(str(dataset.file_meta.TransferSyntaxUID))
     frames = max(1, int(dataset.get("NumberOfFrames") or 1))
-    shown, colour, note = _shown(dataset, 0)
-    frame = 0
-    while is_flat(shown) and frame + 1 < min(frames, MOST_FRAMES):
-        frame += 1
-        another = _shown(dataset, frame)
-        if not is_flat(another[0]):
-            shown, colour, note = another
-            break
-    else:
-        frame = 0
+    (shown, colour, note), frame = first_shown(frames, lambda position: _shown(dataset, position))
     if frames > 1:
         note = joined(note, f"{frames} frames, of which frame {frame + 1} is used")
     return shown, colour, note
@@ -218,7 +209,7 @@ def needs_decoder(syntax: str) -> str:
     )
 
 
-def _shown(dataset: Dataset, frame: int) -> tuple[np.ndarray, bool, str]:
+def _shown(dataset: Dataset, frame: int) -> Shown:
     """Return a frame's 8-bit pixels, whether they are colour, and a note."""
     from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 

@@ -6,6 +6,7 @@ import ctypes
 import io
 import logging
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from detector.images.grey_range import is_flat, to_8_bits
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
+
+Shown = tuple[np.ndarray, bool, str]  # pixels as they are shown, whether the file stores colour, and a note
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 MOST_FRAMES = 64  # that are looked at for one that shows something
@@ -60,20 +63,41 @@ def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool, str]:
             raise InputError(
                 f"{data.count(SCAN)} scans of {opened.width} x {opened.height} pixels, a decompression bomb"
             )
-        pixels, colour, note = _shown(opened, data)
-        pages, page = getattr(opened, "n_frames", 1), 0
-        while is_flat(pixels) and page + 1 < min(pages, MOST_FRAMES):
-            page += 1
-            opened.seek(page)
-            another = _shown(opened, data)
-            if not is_flat(another[0]):
-                pixels, colour, note = another
-                break
-        else:
-            page = 0
+        pages = getattr(opened, "n_frames", 1)
+
+        def page_at(position: int) -> Shown:
+            if position:
+                opened.seek(position)
+            return _shown(opened, data)
+
+        (pixels, colour, note), page = first_shown(pages, page_at)
         if pages > 1:
             note = joined(note, f"{pages} pages, of which page {page + 1} is used")
         return pixels, str(kind), colour, note
+
+
+def first_shown(count: int, shown_at: Callable[[int], Shown]) -> tuple[Shown, int]:
+    """Return the first of several frames or pages that shows something, and which it is; the first where none does.
+
+    Parameters
+    ----------
+    count : int
+        Frames or pages of the file, of which at most `MOST_FRAMES` are looked at.
+    shown_at : callable
+        From a position to what `Shown` says.
+
+    Returns
+    -------
+    shown : (pixels, colour, note)
+    position : int
+    """
+    first = shown_at(0)
+    if is_flat(first[0]):
+        for position in range(1, min(count, MOST_FRAMES)):
+            another = shown_at(position)
+            if not is_flat(another[0]):
+                return another, position
+    return first, 0
 
 
 def joined(*notes: str) -> str:
@@ -81,7 +105,7 @@ def joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def _shown(opened: ImageFile, data: bytes) -> tuple[np.ndarray, bool, str]:
+def _shown(opened: ImageFile, data: bytes) -> Shown:
     """Return the pixels of the page that is open, upright, whether it stores colour, and a note."""
     from PIL import ImageOps
 

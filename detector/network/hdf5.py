@@ -29,19 +29,12 @@ def raw(parent: object, name: str, most: int) -> bytes:
     InputError
         If it is anything else, longer than `most`, stored elsewhere or compressed.
     """
-    import h5py
-
     if name not in parent:
         return b""
-    link = parent.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink) or not isinstance(parent[name], h5py.Dataset):
-        raise InputError(f"{name} is not in the file itself")
-    data = parent[name]
+    data = _own(parent, name, name)
     if data.ndim != 1 or data.dtype != np.uint8 or data.shape[0] > most:
         raise InputError(f"{name} has shape {data.shape} and type {data.dtype}, not up to {most} bytes")
-    if data.external or data.is_virtual or data.chunks is not None:
-        raise InputError(f"{name} is stored outside of the file or compressed")
-    return data[()].tobytes()
+    return _stored(data, name).tobytes()
 
 
 def array(parent: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -51,12 +44,7 @@ def array(parent: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
     ------
     InputError
     """
-    import h5py
-
-    link = parent.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink) or not isinstance(parent[name], h5py.Dataset):
-        raise InputError(f"{parent.name}/{name} is not in the file itself")
-    return values(parent[name], shape)
+    return values(_own(parent, name, f"{parent.name}/{name}"), shape)
 
 
 def values(data: object, shape: tuple[int, ...]) -> np.ndarray:
@@ -78,9 +66,23 @@ def values(data: object, shape: tuple[int, ...]) -> np.ndarray:
     """
     if data.shape != shape or data.dtype != np.float32:
         raise InputError(f"{data.name} has shape {data.shape} and type {data.dtype}, not {shape} and float32")
-    if data.external or data.is_virtual or data.chunks is not None:
-        raise InputError(f"{data.name} is stored outside of the file or compressed")
-    found = data[()]
+    found = _stored(data, data.name)
     if not np.isfinite(found).all():
         raise InputError(f"{data.name} has values that are not finite")
     return found
+
+
+def _own(parent: object, name: str, shown: str) -> object:
+    """Return a data set that lies in the file itself; errors call it `shown`."""
+    import h5py
+
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Dataset):
+        raise InputError(f"{shown} is not in the file itself")
+    return parent[name]
+
+
+def _stored(data: object, shown: str) -> np.ndarray:
+    """Read a data set whose values lie in the file as they are, and nowhere else."""
+    if data.external or data.is_virtual or data.chunks is not None:
+        raise InputError(f"{shown} is stored outside of the file or compressed")
+    return data[()]
