@@ -14,6 +14,7 @@ from detector.command_line import (
     Parser,
     add_common,
     add_report,
+    column_names,
     run,
     say,
     whole_number,
@@ -62,7 +63,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
-    columns = [name.strip() for name in (options.clinical_columns or "").split(",") if name.strip()]
+    columns = list(column_names(options.clinical_columns or ""))
     log = Log(options.quiet)
 
     from detector.audit import image_sets, set_overlap

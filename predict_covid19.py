@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
-from detector.command_line import DISCLAIMER, Parser, add_common, add_report, progress, run, say
+from detector.command_line import DISCLAIMER, Parser, add_common, add_output_dir, add_report, progress, run, say
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from detector.reports.prediction_outputs import PredictionOutputs
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
-
-TRAINED_ON = "the model was trained on this very file, so its prediction says nothing of other images"
 
 
 @dataclass(frozen=True)
@@ -38,22 +36,19 @@ class PredictionOptions:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser("Predict the class of chest radiographs with a model that train_covid19.py saved.", EXAMPLE)
-    data = parser.add_argument_group("data")
+    data = parser.group("data")
     data.add_argument(
         "files", type=Path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them, patterns"
     )
     data.add_argument(
         "--clinical-csv", type=Path, metavar="FILE", help="CSV of column file and the columns of --clinical-columns"
     )
-    model = parser.add_argument_group("model")
+    model = parser.group("model")
     model.add_argument("-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="the model")
     model.add_argument(
         "--force", action="store_true", help="predict a class for what is no frontal chest radiograph, too"
     )
-    outputs = parser.add_argument_group("outputs")
-    outputs.add_argument(
-        "-o", "--output-dir", type=Path, metavar="DIR", help="folder of predictions.html, predictions.csv and .json"
-    )
+    outputs = add_output_dir(parser, "predictions.html, predictions.csv and .json")
     outputs.add_argument("--csv", type=Path, metavar="FILE", help="also write the predictions as CSV")
     outputs.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions as JSON")
     outputs.add_argument("--gradcam", type=Path, metavar="DIR", help="also write a Grad-CAM overlay of each image")
@@ -115,11 +110,10 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     ]
     results = predict_all(saved, requests, cluster, options.force)
     results = prediction_outputs.with_overlays(results, paths, outputs, saved.description.classes)
-    known = set(saved.description.training_images.digests)
     done: list[Prediction] = []
     for result in progress(results, len(paths), "predicting", options.quiet):
         if isinstance(result, Prediction):
-            done.append(with_training_note(result, known))
+            done.append(result)
         else:
             failures.append(result)
     found = prediction_outputs.PredictionRun(done, failures, saved.description, options.model.name)
@@ -135,16 +129,6 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     for name, path in written.items():
         say(f"{name}: {path}")
     return 1 if failures else 0
-
-
-def with_training_note(prediction: Prediction, known: set[str]) -> Prediction:
-    """Return a prediction that says so if the model was trained on its image, given the digests of those."""
-    from detector.network.training_images import shortened
-    from detector.storage.files import sha256
-
-    if not known or shortened(sha256(prediction.path)) not in known:
-        return prediction
-    return replace(prediction, note="; ".join(filter(None, (prediction.note, TRAINED_ON))))
 
 
 def command() -> None:

@@ -46,12 +46,11 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     log = Log(options.quiet)
 
-    from detector import InputError
+    from detector import InputError, counted
     from detector.collections import kermany, rsna
     from detector.collections.catalogue import SAMPLED, recognise
     from detector.collections.image_record import manifest_row
     from detector.datasets import manifest, overview, sampling
-    from detector.datasets.selection import counted
     from detector.images.radiographs import name_all, read
     from detector.storage.files import copy_whole, require_folder
 

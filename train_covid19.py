@@ -72,6 +72,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.subgroups import subgroups
     from detector.audit.validity import run_checks
     from detector.datasets import overview
+    from detector.network.model import as_file
     from detector.reports import html_report, training_outputs
     from detector.reports.training_outputs import TrainingResult
     from detector.storage.files import require_outputs, write_together
@@ -109,7 +110,7 @@ def main(arguments: list[str] | None) -> int:
     samples = pipeline.compute_features(data, recipe, extractor, split, evaluation.seed)
     if recipe.pooling == "lungs":
         pipeline.name_images_without_lungs(extractor)
-    protocol = TrainingProtocol(recipe, positive, point, evaluation.seed)
+    protocol = TrainingProtocol(recipe, positive, evaluation.point, evaluation.seed)
     printer = epoch_printer(options.epochs, options.quiet)
     outcome = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
     left_out = pipeline.leave_sites_out(data, protocol, extractor, options.adjust) if options.leave_one_site_out else []
@@ -121,7 +122,8 @@ def main(arguments: list[str] | None) -> int:
     order = trained_model.most_confident_errors_first(outcome)
     with log.timed("Grad-CAM"):
         shown = order[: html_report.MOST] if outputs.report else order[:0]
-        grad_cam = trained_model.grad_cam(outcome, description, extractor, shown)
+        joined = trained_model.keras_model(outcome, description, extractor)
+        grad_cam = trained_model.grad_cam(outcome, description, extractor, joined, shown)
     settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
     groups = subgroups(extractor, outcome, positive)
     result = TrainingResult(
@@ -132,7 +134,7 @@ def main(arguments: list[str] | None) -> int:
     for line, warns in training_outputs.check_lines(checks):
         say(line, BAD if warns else "")
     with log.timed("save"):
-        model = trained_model.model_file(outcome, description, extractor, outputs.model.suffix)
+        model = as_file(joined, description, outputs.model.suffix)
         write_together(training_outputs.contents(result, outputs, model))
     log.tell_times(options.timings)
     log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")

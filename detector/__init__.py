@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 __version__ = "0.3.0"  # the only place: pyproject.toml reads it from here
 
@@ -35,3 +36,14 @@ def printable(text: object) -> str:
     str
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, such as ``"1 image"`` or ``"20 patients"``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def first_names(names: Sequence[str], most: int = 3) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

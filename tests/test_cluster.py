@@ -206,7 +206,7 @@ def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
         monkeypatch.setattr(module, "node", lambda: "node 10.0.0.7")
     path = tmp_path / "none.png"
     wanted = f"{path}: No such file or directory (on node 10.0.0.7)"
-    (row,) = features._traits_rows({"index": 3, "path": str(path)})
+    (row,) = features._properties_rows({"index": 3, "path": str(path)})
     assert row == {"index": 3, "properties": "", "error": wanted}
     one = {"path": str(path), "digest": "0" * 64, "occlusion": "", "part": "", "mask": b"", "indices": [3, 4]}
     (row,) = features._pixel_rows(one | {"angles": [0.0, 1.0]})

@@ -103,6 +103,15 @@ def test_an_overlay_never_leaves_its_folder(parts):
         assert all(PurePosixPath(name).name == name for name in overlay_names(paths))
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["x", "../x", "x-y", "x/y", "y"]), min_size=1, unique=True), st.data())
+def test_no_overlay_is_written_over_another(folders, data):
+    names = [f"{data.draw(st.sampled_from(['', 'y-', 'x-y-']))}a.png" for _ in folders]
+    paths = [Path(folder, name) for folder, name in zip(folders, names, strict=True)]
+    paths = list(dict.fromkeys([*paths, Path("x-a.png"), Path("a.png")]))
+    assert len(set(overlay_names(paths))) == len(paths)
+
+
 def test_a_manifest_that_names_a_file_elsewhere(tmp_path):
     row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "../secret.png"}
     (tmp_path / "secret.png").write_text("secret")

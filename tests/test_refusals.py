@@ -206,7 +206,7 @@ def test_patients_that_cannot_be_read(tmp_path, unreadable):
 
 
 def sites(*pairs):
-    """Return a data set of images with a label and an site each."""
+    """Return a data set of images with a label and a site each."""
     from detector.datasets.dataset import Dataset, Image
 
     images = [Image(Path(f"{i}"), f"{label}/{i}", label, f"p{i}", o, o, {}) for i, (label, o) in enumerate(pairs)]
@@ -240,5 +240,5 @@ def test_strata_that_hold_one_class():
     labels, strata, sides = np.array([0, 1]), np.array(["a, PA", "b, PA"]), [np.arange(2)]
     assert not is_adjusted("auto", labels, strata, ["covid", "normal"], sides, Log(True))
     assert not is_adjusted("none", labels, strata, ["covid", "normal"], sides, Log(True))
-    with refusal("--adjust strata: not every class shares an site and view"):
+    with refusal("--adjust strata: not every class shares a site and view"):
         is_adjusted("strata", labels, strata, ["covid", "normal"], sides, Log(True))

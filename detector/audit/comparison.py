@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, first_names
 from detector.audit.image_sets import ImageSets
 from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate
 from detector.audit.metrics import Scored
 from detector.datasets.dataset import Image
-from detector.images.inspection import ImageProperties, first_names
+from detector.images.inspection import ImageProperties
 from detector.images.lungs import describe
 from detector.images.occlusion import Occlusion
 from detector.statistics.metric import Metric

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, first_names
 from detector.datasets.dataset import Dataset, Image, load, load_folder
 from detector.datasets.folders import MOST_NAMES, class_named
-from detector.images.inspection import first_names
 
 CONTROLS = "controls"  # their class; no class of the data set may have this name
 

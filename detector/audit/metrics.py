@@ -19,7 +19,6 @@ from detector.training.extraction import FeatureExtractor
 STRATIFIED, BORDER_ADJUSTED = "roc_auc_stratified", "roc_auc_border_adjusted"
 METADATA, BORDER, FILES = "metadata_baseline", "border_baseline", "file_baseline"
 PPV, NPV = "ppv", "npv"
-DECILES = 10
 
 
 @dataclass(frozen=True)

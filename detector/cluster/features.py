@@ -25,7 +25,7 @@ from detector.storage.cache import Cache
 def properties(cluster: Cluster, paths: Sequence[Path]) -> Iterator[tuple[int, ImageProperties | InputError]]:
     """Yield the position of each image file with its properties, or why it cannot be used, as nodes read them."""
     items = [{"index": i, "path": str(path.absolute())} for i, path in enumerate(paths)]
-    for rows in cluster.flat_map(items, _traits_rows):
+    for rows in cluster.flat_map(items, _properties_rows):
         for row in rows:
             yield (
                 int(row["index"]),
@@ -33,7 +33,7 @@ def properties(cluster: Cluster, paths: Sequence[Path]) -> Iterator[tuple[int, I
             )
 
 
-def _traits_rows(row: Row) -> list[Row]:
+def _properties_rows(row: Row) -> list[Row]:
     found, error = "", ""
     try:
         found = as_text(inspect_file(Path(row["path"]))[0])

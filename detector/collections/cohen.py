@@ -76,9 +76,9 @@ def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
 
 
 def site(url: str) -> str:
-    """Return where a film was published: the host of its address without ``www.``, or the collection itself.
+    """Return where an image was published: the host of its address without ``www.``, or the collection itself.
 
-    The films of the Hannover Medical School are told by their repository.
+    The images of the Hannover Medical School are recognised by their repository.
 
     Parameters
     ----------

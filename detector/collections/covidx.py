@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from detector import InputError
+from detector import InputError, counted, first_names
 from detector.collections.convention import Convention
 from detector.collections.csv_table import MAX_BYTES, decode
 from detector.collections.findings import COVID
@@ -197,10 +197,9 @@ def notes(folder: Path, listed: Sequence[ImageRecord]) -> list[str]:
     said = []
     for one, other in combinations(who, 2):
         both = sorted(patient for _, patient in who[one] & who[other])
-        count = f"{len(both)} patient{'' if len(both) == 1 else 's'}"
         if both:
-            shown = ", ".join(both[:10]) + (f" and {len(both) - 10} more" if len(both) > 10 else "")
-            said.append(f"{count} in both {one} and {other}: {shown}; the parts are not independent")
+            who_both = f"{counted(len(both), 'patient')} in both {one} and {other}: {first_names(both, 10)}"
+            said.append(f"{who_both}; the parts are not independent")
         else:
             said.append(f"no patient is in both {one} and {other}")
     return said

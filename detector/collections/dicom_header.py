@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from detector import InputError
 from detector.collections.values import age_cell
 from detector.images.dicom import header, parse_header
 
@@ -58,6 +59,14 @@ def read(path: Path) -> DicomHeader:
         If the file is missing or no DICOM file.
     """
     return _of(header(path, ATTRIBUTES))
+
+
+def read_if_readable(path: Path) -> DicomHeader:
+    """Return what the header of a file says, and nothing of a file that has none: whoever reads its image names it."""
+    try:
+        return read(path)
+    except InputError:
+        return DicomHeader()
 
 
 def parse(head: bytes, name: object) -> DicomHeader:

@@ -67,5 +67,5 @@ def is_plain(name: str) -> bool:
 
 
 def person(patient: str) -> str:
-    """Return who a patient number means: ``COVID-00003a``, ``COVID-00003b`` … are films of one person."""
+    """Return who a patient number means: ``COVID-00003a``, ``COVID-00003b`` … are images of one person."""
     return re.sub(r"(?<=\d)[a-z]\Z", "", patient)

@@ -1,4 +1,4 @@
-"""What a collection says that a film shows: names at any level of a path, controls, and what nobody knows."""
+"""What a collection says that an image shows: names at any level of a path, controls, and what nobody knows."""
 
 from __future__ import annotations
 

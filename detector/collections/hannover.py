@@ -22,7 +22,7 @@ LOOKED_FOR = f"{METADATA} with the columns image_id and admission_offset"
 NEEDED = ("patient_id", "image_id", "projection", "admission_offset")
 LICENCE = "CC BY 3.0"
 URL = "https://github.com/ml-workgroup/covid-19-image-repository"
-# Its authors' rule (their issue 4), in days from the film to the patient's admission.
+# Its authors' rule (their issue 4), in days from the image to the patient's admission.
 NOT_YET, SURELY = 14.0, 7.0
 NOT_YET_ILL = "No COVID-19 yet"
 
@@ -64,12 +64,12 @@ def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
 
 
 def finding_of(admission_offset: str) -> tuple[str, str]:
-    """Return whether a film shows COVID-19, by its authors' rule, and why nobody knows, where nobody does.
+    """Return whether an image shows COVID-19, by its authors' rule, and why nobody knows, where nobody does.
 
     Parameters
     ----------
     admission_offset : str
-        Days from the film to the admission: positive where the film came first.
+        Days from the image to the admission: positive where the image came first.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def clinical_values(row: Row) -> dict[str, str]:
     """Return what is known under the names of J. P. Cohen's collection, in its units.
 
     Cell counts are thousands per microlitre in both; the partial pressure of oxygen is no saturation and is left out. A
-    count is that of the day of the film or none; ``inf`` and ``-inf`` are beyond what could be measured, and no number.
+    count is that of the image's day or none; ``inf`` and ``-inf`` are beyond what could be measured, and no number.
     """
     days = number(row["admission_offset"])
     return {

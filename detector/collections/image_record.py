@@ -44,7 +44,7 @@ class ImageRecord:
     source : str
         The collection.
     site : str
-        Where the film was made or published.
+        Where the image was made or published.
     licence, url : str
     modality : str
         ``"X-ray"`` where the collection holds nothing else.

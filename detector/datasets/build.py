@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from detector import InputError
+from detector import InputError, first_names
 from detector.collections import cohen
 from detector.collections.convention import Convention
 from detector.collections.csv_table import simple
@@ -17,7 +17,6 @@ from detector.command_line import Log, progress
 from detector.datasets import download, manifest, selection
 from detector.datasets.sampling import rank
 from detector.datasets.selection import Completer, Reader, Selection, account
-from detector.images.inspection import first_names
 from detector.images.radiographs import from_bytes
 from detector.storage.files import copy_whole, sha256
 

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError
-from detector.collections import dicom_header
-from detector.collections.dicom_header import DicomHeader
+from detector import InputError, first_names
+from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.collections.views import view_group
 from detector.datasets import manifest, manifest_match
 from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
 from detector.datasets.manifest import Row
 from detector.images import phantom
-from detector.images.inspection import first_names
 from detector.images.listing import Listing, is_dicom_file, list_images
 from detector.images.radiographs import SUFFIXES
 
@@ -168,7 +166,7 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
     for path in listing.images:
         row, header = rows.get(path.parent, {}).get(path.name, {}), DicomHeader()
         if not row.get("patient") and _may_be_dicom(path):
-            header = _header(path)
+            header = read_if_readable(path)
         if header.is_radiograph:
             images.append(_image(folder, path, row, header))
         else:
@@ -181,13 +179,6 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
 def _may_be_dicom(path: Path) -> bool:
     suffix = path.suffix.lower()
     return path.is_file() and (suffix in (".dcm", ".dicom") or (suffix not in SUFFIXES and is_dicom_file(path)))
-
-
-def _header(path: Path) -> DicomHeader:
-    try:
-        return dicom_header.read(path)
-    except InputError:
-        return DicomHeader()  # whoever reads the image names what is wrong with the file
 
 
 def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
@@ -249,7 +240,7 @@ def patients(
     digests : sequence of str
         SHA-256 of each.
     near_duplicates : sequence of (int, int)
-        Pairs of images that show the same film.
+        Pairs of images that show the same radiograph.
 
     Returns
     -------

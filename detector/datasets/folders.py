@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector import InputError
+from detector import InputError, first_names
 from detector.collections import kermany, nih
-from detector.images.inspection import first_names
 
 PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
 # Folders within a class folder that are no classes: of files, of patients, of studies.

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from detector import counted, first_names
 from detector.datasets.manifest import Row
-from detector.datasets.selection import counted
-from detector.images.inspection import first_names
 
 MOST_NAMES = 10
 

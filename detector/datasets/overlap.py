@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from detector import counted, first_names
 from detector.datasets.dataset import Image
-from detector.datasets.selection import counted
-from detector.images.inspection import first_names
 
 EXACT, NEAR, PATIENT = "the same file", "a near duplicate", "the same patient"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from detector import counted
 from detector.collections.views import view_group
 from detector.command_line import Log
 from detector.datasets import manifest
 from detector.datasets.dataset import Image
-from detector.datasets.selection import counted
 from detector.statistics.strata import holding_two_classes
 
 MOST_ROWS = 40  # of the table: the rest is counted in one

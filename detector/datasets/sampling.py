@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detector import InputError
+from detector import InputError, counted
 from detector.collections.image_record import ImageRecord, require_inside
 from detector.collections.values import is_adult
 from detector.collections.views import is_wanted
-from detector.datasets.selection import counted
 
 
 @dataclass

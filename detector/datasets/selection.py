@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from detector import InputError
+from detector import InputError, counted
 from detector.collections.csv_table import simple
 from detector.collections.image_record import ImageRecord, require_inside
 from detector.collections.views import is_wanted
@@ -220,15 +220,14 @@ def file_names(entries: Sequence[ImageRecord]) -> list[str]:
     the patient in its name; that two patients who share an image are one person is for the split to see.
     """
     names: list[str] = []
+    taken: set[str] = set()
     for entry in entries:
         name = entry.filename
-        names.append(name if name not in names else f"{Path(name).stem}-patient{entry.patient}{Path(name).suffix}")
+        if name in taken:
+            name = f"{Path(name).stem}-patient{entry.patient}{Path(name).suffix}"
+        taken.add(name)
+        names.append(name)
     return names
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun, in the plural where there is not one."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def account(selection: Selection, total: int) -> str:

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector import InputError
-from detector.collections import dicom_header
+from detector import InputError, first_names
 from detector.collections.catalogue import SOURCES
 from detector.collections.csv_table import read_cells, simple
-from detector.collections.dicom_header import DicomHeader
+from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import manifest
 from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
-from detector.images.inspection import first_names
 from detector.images.listing import is_dicom_file, list_images
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.storage.files import sha256
@@ -91,7 +89,7 @@ class Written:
 
 def _row(path: Path, folders: Sequence[str], patient: str, source: str, view: str) -> manifest.Row:
     """Return the row of an image: what the user says comes before the DICOM header, and that before the path."""
-    header = _header(path)
+    header = read_if_readable(path) if is_dicom_file(path) else DicomHeader()
     label = class_of(folders)
     told = patient_of(path, folders)[0].partition("/")[2]
     row = {
@@ -107,13 +105,6 @@ def _row(path: Path, folders: Sequence[str], patient: str, source: str, view: st
         "sha256": sha256(path),
     }
     return row | {name: value for name, value in (("age", header.age), ("sex", header.sex)) if value}
-
-
-def _header(path: Path) -> DicomHeader:
-    try:
-        return dicom_header.read(path) if is_dicom_file(path) else DicomHeader()
-    except InputError:
-        return DicomHeader()  # whoever reads the image names what is wrong with the file
 
 
 def read_patients(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Near duplicates: films that differ in size, format or compression only, found by their perceptual hashes."""
+"""Near duplicates: images that differ in size, format or compression only, found by their perceptual hashes."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, first_names
 from detector.command_line import progress
-from detector.images.border import frame_traits
+from detector.images.border import border_properties
 from detector.images.duplicates import perceptual_hash
 from detector.images.pixel_store import PixelStore
 from detector.images.radiographs import (
@@ -28,8 +28,8 @@ from detector.images.radiographs import (
 )
 from detector.storage.cache import Cache, key
 
-# Raise when a image_properties changes for the same file: cached ones of the old kind must never be met again.
-TRAITS_VERSION = 3
+# Raise when what is read of the same file changes: cached properties of the old kind must never be met again.
+PROPERTIES_VERSION = 3
 AT_A_TIME = 256  # files whose properties are looked up, and kept, in one go
 
 
@@ -49,7 +49,7 @@ class ImageProperties:
     mean, deviation : float
         Of the intensity at 224 × 224, in 0…255.
     border : list of float
-        What the outer tenth of the film gives away, as `border.frame_traits` returns it.
+        What the outer tenth of the image gives away, as `border.border_properties` returns it.
     hash : str
         As `duplicates.perceptual_hash` returns it.
     note : str
@@ -150,7 +150,7 @@ def _file_name(path: Path) -> bytes:
         what = str(path.resolve()), status.st_size, status.st_mtime_ns
     except OSError:
         what = str(path), 0, 0  # a node may see it, or say that it does not
-    return key(kind="file", file=what, version=(READER_VERSION, TRAITS_VERSION))
+    return key(kind="file", file=what, version=(READER_VERSION, PROPERTIES_VERSION))
 
 
 def _inspected(
@@ -202,7 +202,7 @@ def inspect_file(path: Path) -> tuple[ImageProperties, Radiograph]:
     data = file_bytes(path)
     decoded = decode(data, path)
     radiograph = require_contrast(from_decoded(decoded, hashlib.sha256(data).hexdigest()), path)
-    return traits_of(radiograph, decoded.pixels), radiograph
+    return properties_of(radiograph, decoded.pixels), radiograph
 
 
 def as_text(properties: ImageProperties) -> str:
@@ -210,20 +210,20 @@ def as_text(properties: ImageProperties) -> str:
     return json.dumps(asdict(properties))
 
 
-def traits_of(radiograph: Radiograph, decoded: np.ndarray) -> ImageProperties:
+def properties_of(radiograph: Radiograph, decoded: np.ndarray) -> ImageProperties:
     """Return the properties of an image, given it as the network sees it and as it was decoded."""
     names = ("digest", "width", "height", "format", "colour", "note")
     return ImageProperties(
         **{name: getattr(radiograph, name) for name in names},
         mean=round(float(radiograph.pixels.mean()), 4),
         deviation=round(float(radiograph.pixels.std()), 4),
-        border=frame_traits(decoded),
+        border=border_properties(decoded),
         hash=perceptual_hash(radiograph.pixels),
     )
 
 
 def _name(digest: str) -> bytes:
-    return key(kind="properties", image=digest, version=(READER_VERSION, TRAITS_VERSION))
+    return key(kind="properties", image=digest, version=(READER_VERSION, PROPERTIES_VERSION))
 
 
 def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]:
@@ -245,9 +245,3 @@ def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]
         if note:
             names.setdefault(note, []).append(str(name))
     return [f"{first_names(about, most)}: {note}" for note, about in names.items()]
-
-
-def first_names(names: Sequence[str], most: int = 3) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"

@@ -1,4 +1,4 @@
-"""Shortcuts to plant into radiographs: what scanners, hospitals and archives leave on a film, and no disease does.
+"""Shortcuts to plant into radiographs: what scanners, hospitals and archives leave on an image, and no disease does.
 
 For tests and lessons: a data set whose one class carries such a thing is told apart for the wrong reason.
 """
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 STRENGTHS = (1, 2, 3)  # hardly seen, seen by who looks for it, plain
 
 
-def plant(film: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
-    """Return a film with a shortcut planted.
+def plant(image: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
+    """Return an image with a shortcut planted.
 
     Parameters
     ----------
-    film : ndarray of shape (height, width), uint8
+    image : ndarray of shape (height, width), uint8
     kind : str
         A key of `KINDS`.
     strength : {1, 2, 3}
     seed : int
-        Of what varies from film to film.
+        Of what varies from image to image.
 
     Returns
     -------
@@ -34,86 +34,86 @@ def plant(film: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
     import numpy as np
 
     change, values = KINDS[kind]
-    changed = change(film, values[STRENGTHS.index(strength)], np.random.default_rng(seed))
+    changed = change(image, values[STRENGTHS.index(strength)], np.random.default_rng(seed))
     return np.rint(np.clip(changed, 0, 255)).astype(np.uint8)
 
 
-def _blur(film: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
+def _blur(image: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
     import cv2
 
-    return cv2.GaussianBlur(film, (0, 0), sigma)
+    return cv2.GaussianBlur(image, (0, 0), sigma)
 
 
-def _sharpen(film: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
-    film = film.astype("float32")
-    return film + amount * (film - _blur(film, 2.0, generator))
+def _sharpen(image: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
+    image = image.astype("float32")
+    return image + amount * (image - _blur(image, 2.0, generator))
 
 
-def _gamma(film: np.ndarray, exponent: float, generator: np.random.Generator) -> np.ndarray:
-    return 255 * (film / 255) ** exponent
+def _gamma(image: np.ndarray, exponent: float, generator: np.random.Generator) -> np.ndarray:
+    return 255 * (image / 255) ** exponent
 
 
-def _brighten(film: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
-    return film + 255 * amount
+def _brighten(image: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
+    return image + 255 * amount
 
 
-def _noise(film: np.ndarray, deviation: float, generator: np.random.Generator) -> np.ndarray:
-    return film + generator.normal(0, deviation, film.shape)
+def _noise(image: np.ndarray, deviation: float, generator: np.random.Generator) -> np.ndarray:
+    return image + generator.normal(0, deviation, image.shape)
 
 
-def _jpeg(film: np.ndarray, quality: float, generator: np.random.Generator) -> np.ndarray:
+def _jpeg(image: np.ndarray, quality: float, generator: np.random.Generator) -> np.ndarray:
     import cv2
 
-    data = cv2.imencode(".jpg", film, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
 
 
-def _mark(film: np.ndarray, side: float, generator: np.random.Generator) -> np.ndarray:
-    """A lead letter beside a shoulder, a little elsewhere on each film."""
+def _mark(image: np.ndarray, side: float, generator: np.random.Generator) -> np.ndarray:
+    """A lead letter beside a shoulder, a little elsewhere on each image."""
     import cv2
 
-    height, width = film.shape
+    height, width = image.shape
     row, column = int(generator.uniform(0.12, 0.2) * height), int(generator.uniform(0.03, 0.08) * width)
-    marked = film.copy()
+    marked = image.copy()
     scale, thickness = side * height / 22, max(1, round(side * height / 9))
     cv2.putText(marked, "R", (column, row), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)
     return marked
 
 
-def _border(film: np.ndarray, width: float, generator: np.random.Generator) -> np.ndarray:
+def _border(image: np.ndarray, width: float, generator: np.random.Generator) -> np.ndarray:
     """A black border, as collimators and page scanners leave it."""
     import numpy as np
 
-    edge = max(1, round(width * min(film.shape)))
-    bordered = np.zeros_like(film)
-    bordered[edge:-edge, edge:-edge] = film[edge:-edge, edge:-edge]
+    edge = max(1, round(width * min(image.shape)))
+    bordered = np.zeros_like(image)
+    bordered[edge:-edge, edge:-edge] = image[edge:-edge, edge:-edge]
     return bordered
 
 
-def _crop(film: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    """The film's middle, brought back to its size."""
+def _crop(image: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    """The image's middle, brought back to its size."""
     import cv2
 
-    height, width = film.shape
+    height, width = image.shape
     top, left = round(share * height), round(share * width)
-    return cv2.resize(film[top : height - top, left : width - left], (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(image[top : height - top, left : width - left], (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _vignette(film: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+def _vignette(image: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
     import numpy as np
 
-    height, width = film.shape
+    height, width = image.shape
     y, x = np.mgrid[:height, :width]
     distance = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / 0.5
-    return film * (1 - share * distance)
+    return image * (1 - share * distance)
 
 
-def _rotate(film: np.ndarray, degrees: float, generator: np.random.Generator) -> np.ndarray:
+def _rotate(image: np.ndarray, degrees: float, generator: np.random.Generator) -> np.ndarray:
     import cv2
 
-    height, width = film.shape
+    height, width = image.shape
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
-    return cv2.warpAffine(film, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
 
 
 # What each does, and how much of it at the three strengths: pixels of 512, exponents, shares of white, grey levels,

@@ -10,8 +10,16 @@ import numpy as np
 
 from detector import InputError
 from detector.cluster.stream import Cluster, Row, node, shared
-from detector.images.radiographs import SIZE, read
-from detector.inference.predictor import BATCH, InputImage, Prediction, PredictionRequest, Predictor, predict_batch
+from detector.images.radiographs import SIZE
+from detector.inference.predictor import (
+    BATCH,
+    InputImage,
+    Prediction,
+    PredictionRequest,
+    Predictor,
+    input_image,
+    predict_batch,
+)
 from detector.network import runtime
 from detector.network.gradcam import CELLS
 from detector.network.model_file import SavedModel
@@ -63,14 +71,13 @@ def _prediction(row: Row, path: Path) -> Prediction | InputError:
 
 def image_rows(item: Row) -> list[Row]:
     """Read an image on the node that sees it."""
-    pixels, note, rejected = np.zeros((SIZE, SIZE, 3), np.uint8), "", ""
+    image, rejected = InputImage(np.zeros((SIZE, SIZE, 3), np.uint8), "", ""), ""
     try:
-        radiograph = read(Path(item["path"]))
-        pixels, note = radiograph.pixels, radiograph.note
+        image = input_image(Path(item["path"]))
     except InputError as error:
         rejected = f"{str(error).replace(str(item['path']), str(item['given']))} (on {node()})"
     kept = {name: item[name] for name in ("index", "given", "values", "with_images")}
-    return [kept | {"pixels": pixels, "note": note, "rejected": rejected}]
+    return [kept | image._asdict() | {"rejected": rejected}]
 
 
 class PredictionWorker:
@@ -125,7 +132,7 @@ class PredictionWorker:
 def _image(row: Row) -> InputImage | InputError:
     if row["rejected"]:
         return InputError(str(row["rejected"]))
-    return InputImage(np.asarray(row["pixels"]), str(row["note"]))
+    return InputImage(np.asarray(row["pixels"]), str(row["digest"]), str(row["note"]))
 
 
 def _request(row: Row) -> PredictionRequest:

@@ -13,11 +13,13 @@ from detector import InputError
 from detector.datasets import clinical
 from detector.images.plausibility import why_implausible
 from detector.images.radiographs import read
+from detector.images.raster import joined
 from detector.network import lung_decoder, runtime
 from detector.network.gradcam import Maps
 from detector.network.lung_decoder import MASK
-from detector.network.model import join
+from detector.network.model import join_masked
 from detector.network.model_file import SavedModel
+from detector.network.training_images import shortened
 from detector.network.weights import CHANNELS_BY_BLOCK, DIGEST, digest
 from detector.statistics.evaluation import predict as classes_of
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 BATCH = 8
+TRAINED_ON = "the model was trained on this very file, so its prediction says nothing of other images"
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,10 @@ class PredictionRequest:
 
 
 class InputImage(NamedTuple):
-    """An image as the network reads it, (224, 224, 3), uint8, and what a user should know of how it was decoded."""
+    """An image as the network reads it, (224, 224, 3), uint8, its file's SHA-256, and a note on how it was decoded."""
 
     pixels: np.ndarray
+    digest: str
     note: str
 
 
@@ -56,7 +60,7 @@ class Prediction:
     probabilities : list of float
         In the order of the model's classes.
     note : str
-        What a user should know of how the image was decoded; mostly empty.
+        What a user should know of the image: how it was decoded, or that the model was trained on it; mostly empty.
     image : ndarray of shape (224, 224, 3), uint8, or None
         What the network saw, where that was asked for.
     grad_cam : ndarray of shape (14, 14), float32, or None
@@ -89,6 +93,7 @@ class Predictor:
     def __init__(self, saved: SavedModel, with_images: bool, force: bool = False) -> None:
         runtime.ready()
         self.saved, self.force = saved, force
+        self._trained_on = frozenset(saved.description.training_images.digests)
         model = saved.joined()
         self._run, self._finds_lungs = _compiled(model, saved)
         self._maps, self._seen = _grad_cam(model, saved) if with_images else (None, 1.0)
@@ -113,7 +118,9 @@ class Predictor:
                 found.append(InputError(f"{one.path}: {reason}"))
                 continue
             label = description.classes[predicted[i]]
-            prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), image.note)
+            known = shortened(image.digest) in self._trained_on
+            note = joined(image.note, TRAINED_ON if known else "")
+            prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note)
             if one.with_images:
                 shown = np.rint(255 * inputs[0][i]).astype(np.uint8)
                 prediction = replace(prediction, image=shown, grad_cam=grad_cams[i], seen=self._seen)
@@ -143,10 +150,21 @@ def predict(
 
 def _read(path: Path) -> InputImage | InputError:
     try:
-        radiograph = read(path)
-        return InputImage(radiograph.pixels, radiograph.note)
+        return input_image(path)
     except InputError as error:
         return error
+
+
+def input_image(path: Path) -> InputImage:
+    """Read an image file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    radiograph = read(path)
+    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note)
 
 
 def predict_batch(
@@ -163,8 +181,7 @@ def _grad_cam(model: keras.Model, saved: SavedModel) -> tuple[Maps, float]:
     from detector.network.gradcam import CELLS, heat_maps, seen_cells
 
     if saved.description.input == "lungs":
-        # Of a model whose input is the lungs: of the masked image that it sees.
-        model = join(saved.weights, saved.head, replace(saved.description, input="image"))
+        model = join_masked(saved.weights, saved.head, saved.description)
     return heat_maps(model), seen_cells(model) / CELLS
 
 

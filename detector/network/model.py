@@ -162,6 +162,14 @@ def join(weights: Weights, head: Arrays, description: Description, decoder: Arra
     return model
 
 
+def join_masked(weights: Weights, head: Arrays, description: Description) -> object:
+    """Join a model of input ``"lungs"`` for images of which all but the lungs is masked out already.
+
+    Grad-CAM is of what the network sees, and so it is computed on these.
+    """
+    return join(weights, head, replace(description, input="image"))
+
+
 def width_of(recipe: str, pooling: str) -> int:
     """Return how many features a head reads beside clinical values."""
     columns = COLUMNS[recipe, pooling]

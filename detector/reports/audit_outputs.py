@@ -12,11 +12,10 @@ from detector.audit.conclusion import Conclusion
 from detector.audit.experiments import GROUPS, SAME_SITES, Result
 from detector.audit.external import TITLES, External
 from detector.audit.shortcut_risk import Risk
-from detector.command_line import Log
+from detector.command_line import DISCLAIMER, Log
 from detector.reports import run_record
 from detector.reports.audit_report import audit_report
 from detector.reports.plots import forest
-from detector.reports.training_outputs import NOTICE
 from detector.statistics.metric import Metric
 from detector.storage.files import require_folder, require_writable, write_together
 
@@ -126,7 +125,7 @@ def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[s
     extractor = audit.extractor
     record = {
         **run_record.header(),
-        "notice": NOTICE,
+        "notice": DISCLAIMER,
         "versions": run_record.versions(),
         "settings": settings,
         "base": run_record.base(extractor),

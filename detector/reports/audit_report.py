@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector import __version__
 from detector.audit.comparison import Audit
 from detector.audit.conclusion import LUNGS
 from detector.audit.experiments import BORDER, FULL, GROUPS, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
@@ -61,8 +59,6 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
     return html_report.render(
         "audit.html.j2",
         "Audit: what the detector learns from this data set",
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        version=__version__,
         counts=", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items()),
         conclusion=found.conclusion,
         clean=found.conclusion.code == LUNGS,
@@ -72,7 +68,6 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         risks=found.risks,
         plane=html_report.png_uri(risk_plane(drawn)) if drawn else "",
         examples=examples(audit, [one.id for one in found.results]),
-        command=html_report.command(),
         settings=[(name, value) for name, value in settings.items() if value is not None],
     )
 
@@ -106,7 +101,7 @@ def _with_lungs(audit: Audit, rows: np.ndarray) -> np.ndarray:
 def _shown(audit: Audit, row: int, part: str | None, what: str) -> ExampleImage:
     image = audit.extractor.dataset.images[row]
     pixels = audit.extractor.pixels(row, Occlusion(part) if part else None)
-    return ExampleImage(html_report.film_uri(pixels), image.label, f"{image.label}: {image.file}, {what}")
+    return ExampleImage(html_report.image_uri(pixels), image.label, f"{image.label}: {image.file}, {what}")
 
 
 def _edge(audit: Audit, row: int) -> ExampleImage:
@@ -114,4 +109,4 @@ def _edge(audit: Audit, row: int) -> ExampleImage:
     pixels = audit.extractor.pixels(row).copy()
     margin = round(len(pixels) * MARGIN)
     pixels[margin:-margin, margin:-margin] = 0
-    return ExampleImage(html_report.film_uri(pixels), image.label, f"{image.label}: {image.file}, its border")
+    return ExampleImage(html_report.image_uri(pixels), image.label, f"{image.label}: {image.file}, its border")

@@ -140,7 +140,8 @@ def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) ->
         axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="Calibration curve (isotonic)")
     else:
         text = f"no curve below {FEWEST} images of a class"
-        axes.text(0.5, 0.3, text, ha="center", color=GREY, transform=axes.transAxes)
+        # Below the diagonal, which would run through it elsewhere.
+        axes.text(0.97, 0.1, text, ha="right", color=GREY, transform=axes.transAxes)
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Perfectly calibrated")
     # Where the predictions lie: the positives above, the others below.
     axes.plot(scores[is_positive], np.full(is_positive.sum(), 1.0), "|", color=ORANGE, markersize=9)

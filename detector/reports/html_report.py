@@ -10,11 +10,12 @@ import base64
 import hashlib
 import shlex
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
-from detector import printable
+from detector import __version__, printable
 from detector.command_line import DISCLAIMER
 from detector.images.colours import ORANGE, rgb
 
@@ -25,7 +26,7 @@ QUALITY = 70  # of its JPEG
 
 
 def render(template: str, title: str, **values: object) -> bytes:
-    """Return a page.
+    """Return a page, which says when, by which version and by which command it was made.
 
     Parameters
     ----------
@@ -55,7 +56,15 @@ def render(template: str, title: str, **values: object) -> bytes:
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     )
     page = environment.get_template(template).render(
-        title=title, notice=DISCLAIMER, policy=policy, style=Markup(style), script=Markup(script), **values
+        title=title,
+        notice=DISCLAIMER,
+        created=created(),
+        version=__version__,
+        command=command(),
+        policy=policy,
+        style=Markup(style),
+        script=Markup(script),
+        **values,
     )
     return page.encode()
 
@@ -69,7 +78,7 @@ def png_uri(data: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
-def film_uri(pixels: np.ndarray) -> str:
+def image_uri(pixels: np.ndarray) -> str:
     """Return an image of the network's, (224, 224, 3), uint8, as an address that holds it, smaller."""
     import cv2
 
@@ -86,6 +95,11 @@ def heat_uri(heat: np.ndarray) -> str:
     pixels[..., :3] = rgb(ORANGE)[::-1]
     pixels[..., 3] = np.rint(255 * np.clip(heat, 0, 1))
     return png_uri(cv2.imencode(".png", pixels)[1].tobytes())
+
+
+def created() -> str:
+    """Return the time, in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def command() -> str:

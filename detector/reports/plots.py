@@ -124,7 +124,7 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
     left.imshow(pixels)
     left.set_title("What the network saw (224 × 224)", fontsize=10)
     right.imshow(pixels)
-    # inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, film shows.
+    # inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, the image shows.
     colours = ScalarMappable(Normalize(0.0, 1.0), "inferno")
     right.imshow(np.dstack([colours.to_rgba(smooth)[..., :3], 0.7 * smooth]))
     right.set_title("Where it looked (Grad-CAM)", fontsize=10)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detector import InputError, printable
+from detector import InputError, counted, printable
 from detector.command_line import DISCLAIMER
-from detector.datasets.selection import counted
 from detector.inference.predictor import Prediction
 from detector.network.model import Description
 from detector.reports import html_report, run_record
@@ -97,14 +95,23 @@ def with_overlays(
 
 
 def overlay_names(paths: Sequence[Path]) -> list[str]:
-    """Return the overlays' file names: each image's, and its folder's where another image has the same name."""
+    """Return the overlays' file names: each image's, and its folder's where another image has the same name.
+
+    Folders that still read alike, such as ``../a`` and ``a``, or ``a/b`` and ``a-b``, are numbered: no overlay is
+    written over another's.
+    """
     counts = Counter(path.name for path in paths)
-    found = []
+    found: list[str] = []
+    taken: set[str] = set()
     for path in paths:
-        folder = (
-            "-".join(part for part in path.parent.parts if part not in ("/", "..")) if counts[path.name] > 1 else ""
-        )
-        found.append(f"{folder}-{path.name}.gradcam.png" if folder else f"{path.name}.gradcam.png")
+        folder = "-".join(part for part in path.parent.parts if part not in ("/", ".."))
+        name = free = f"{folder}-{path.name}" if folder and counts[path.name] > 1 else path.name
+        number = 1
+        while free in taken:
+            number += 1
+            free = f"{number}-{name}"
+        taken.add(free)
+        found.append(f"{free}.gradcam.png")
     return found
 
 
@@ -141,7 +148,7 @@ def write(run: PredictionRun, outputs: PredictionOutputs) -> dict[str, Path]:
     if outputs.csv:
         contents[outputs.csv] = _as_csv(run).encode()
     if outputs.json:
-        contents[outputs.json] = _as_json(run)
+        contents[outputs.json] = run_record.as_json(_record(run))
     if outputs.report:
         contents[outputs.report] = prediction_report(run.predictions, run.failures, run.description, run.model)
     write_together(contents)
@@ -149,9 +156,10 @@ def write(run: PredictionRun, outputs: PredictionOutputs) -> dict[str, Path]:
     return {name: path for name, path in named.items() if path}
 
 
-def _as_json(run: PredictionRun) -> bytes:
+def _record(run: PredictionRun) -> dict[str, object]:
+    """Return the run as it stands in its JSON file."""
     classes = run.description.classes
-    record = {
+    return {
         **run_record.header(),
         "notice": DISCLAIMER,
         "model": run.model,
@@ -168,7 +176,6 @@ def _as_json(run: PredictionRun) -> bytes:
         ],
         "failures": [printable(failure) for failure in run.failures],
     }
-    return (json.dumps(record, indent=1) + "\n").encode()
 
 
 def _as_csv(run: PredictionRun) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 import numpy as np
 
-from detector import InputError, __version__
-from detector.datasets.selection import counted
+from detector import InputError, counted
 from detector.inference.predictor import Prediction
 from detector.network.model import Description
 from detector.reports import html_report
@@ -40,8 +38,6 @@ def prediction_report(
     return html_report.render(
         "prediction.html.j2",
         f"{title} ({counts})" if predictions else title,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        version=__version__,
         total=counted(len(predictions), "image"),
         left_out=counted(len(predictions) - len(cards), "more image") if len(predictions) > len(cards) else "",
         bars=histogram([one.probabilities[positive] for one in predictions]),
@@ -51,7 +47,6 @@ def prediction_report(
         positive=description.positive,
         skipped=counted(len(failures), "file"),
         failures=[str(failure) for failure in failures],
-        command=html_report.command(),
         card=model_card(description, model),
     )
 
@@ -64,7 +59,7 @@ def _card(one: Prediction, classes: Sequence[str], positive: int) -> dict[str, o
         "label_index": classes.index(one.label),
         "probability": one.probabilities[positive],
         "probabilities": list(zip(classes, one.probabilities, strict=True)),
-        "image": html_report.film_uri(one.image),
+        "image": html_report.image_uri(one.image),
         "heat": html_report.heat_uri(one.grad_cam) if one.grad_cam is not None else "",
         "note": one.note,
     }

@@ -7,7 +7,6 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import datetime, timezone
 
 import numpy as np
 
@@ -77,11 +76,6 @@ def operating_point(wanted: float | None, outcome: Outcome) -> list[str]:
     ]
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number of things, such as ``"1 image"`` or ``"20 patients"``."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def short(patient: str) -> str:
     """Return a patient's identifier, cut where it is long, as hashed ones are."""
     return patient if len(patient) <= 16 else f"{patient[:12]}…"
@@ -138,8 +132,7 @@ def _shares(values: Sequence[str]) -> str:
 
 def header() -> dict[str, object]:
     """Return what stands at the top of a record: the version of its layout, when it was made, and by which command."""
-    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return {"schema_version": SCHEMA, "created": created, "command": html_report.command()}
+    return {"schema_version": SCHEMA, "created": html_report.created(), "command": html_report.command()}
 
 
 def versions() -> dict[str, str]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from detector import printable
+from detector import counted
 from detector.audit.checks import Check
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA, NPV, PPV, STRATIFIED
 from detector.audit.subgroups import Subgroup
+from detector.command_line import DISCLAIMER
 from detector.reports import plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
 from detector.reports.training_report import training_report
@@ -23,7 +25,6 @@ from detector.training.extraction import FeatureExtractor
 from detector.training.leave_one_out import LeftOut
 from detector.training.options import OutputPaths
 
-NOTICE = "Educational software: never a diagnosis."
 NAMES = {
     "roc_auc": "ROC AUC",
     STRATIFIED: "stratified ROC AUC",
@@ -94,9 +95,9 @@ class TrainingResult:
     def title(self) -> str:
         """The test set in words."""
         images, patients = len(self.outcome.held_out), self.n_patients["test"]
-        counted = f"{run_record.counted(images, 'image')} from {run_record.counted(patients, 'patient')}"
+        both = f"{counted(images, 'image')} from {counted(patients, 'patient')}"
         folds = self.settings["folds"]
-        return f"{folds}-fold cross-validation: {counted}" if folds else f"Test set: {counted}"
+        return f"{folds}-fold cross-validation: {both}" if folds else f"Test set: {both}"
 
 
 def lines(result: TrainingResult) -> list[str]:
@@ -162,7 +163,7 @@ def record(result: TrainingResult) -> dict[str, object]:
     outcome, extractor = result.outcome, result.extractor
     classes = outcome.evaluation.classes
     return run_record.header() | {
-        "notice": NOTICE,
+        "notice": DISCLAIMER,
         "versions": run_record.versions(),
         "settings": result.settings,
         "base": run_record.base(extractor),
@@ -195,9 +196,12 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
     dict of Path to bytes
     """
 
+    # A report shows both as PNG, which mostly are the files themselves: each is drawn once.
+    @cache
     def history(suffix: str) -> bytes:
         return plots.history(result.outcome.fitted.trained.history, suffix)
 
+    @cache
     def evaluation(suffix: str) -> bytes:
         return evaluation_figure(result.outcome, result.metrics, result.title, suffix)
 
@@ -211,8 +215,3 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
         pictures = history(".png"), evaluation(".png")
         found[outputs.report] = training_report(result, pictures, (outputs.plot.name, outputs.json.name))
     return found
-
-
-def settings_of(values: Mapping[str, object]) -> dict[str, object]:
-    """Return settings as they are recorded: no text that a terminal would obey."""
-    return {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}

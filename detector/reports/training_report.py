@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector import __version__
+from detector import counted
 from detector.audit.checks import Check
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA, NPV, PPV, STRATIFIED
 from detector.audit.validity import worst_first
@@ -79,12 +79,10 @@ def training_report(result: TrainingResult, pictures: tuple[bytes, bytes], names
     wrong = int((outcome.predicted[0] != outcome.predictions.labels).sum())
     entries = overview.of_images(result.extractor.dataset.images)
     counts = ", ".join(f"{count} {name}" for name, count in result.extractor.dataset.counts().items())
-    header, settings = run_record.header(), dict(result.settings) | run_record.versions()
+    settings = dict(result.settings) | run_record.versions()
     return html_report.render(
         "training.html.j2",
         f"Training report: {counts}",
-        created=header["created"],
-        version=__version__,
         conclusion=conclusion(evaluation, result.checks),
         warns=any(check.warns for check in result.checks),
         tiles=tiles(result),
@@ -107,7 +105,6 @@ def training_report(result: TrainingResult, pictures: tuple[bytes, bytes], names
         meaning=overview.meaning(entries),
         overview=overview.rows(entries),
         characteristics=run_record.characteristics(result.extractor.dataset.images, result.sides),
-        command=header["command"],
         settings=[(name, value) for name, value in settings.items() if value is not None],
     )
 
@@ -135,7 +132,7 @@ def tiles(result: TrainingResult) -> list[tuple[str, str, str]]:
         for name, metric in named
     ]
     images, patients = len(result.outcome.held_out), result.n_patients["test"]
-    return [*found, ("Test images", str(images), run_record.counted(patients, "patient"))]
+    return [*found, ("Test images", str(images), counted(patients, "patient"))]
 
 
 def metric_groups(result: TrainingResult) -> list[tuple[str, list[dict[str, object]]]]:
@@ -184,7 +181,7 @@ def cards(result: TrainingResult) -> list[Card]:
                 correct=predicted == image.label,
                 probability=float(outcome.probabilities[0][position, positive]),
                 patient=run_record.short(str(extractor.patients[row])),
-                image=html_report.film_uri(extractor.pixels(row, extractor.occlusion)),
+                image=html_report.image_uri(extractor.pixels(row, extractor.occlusion)),
                 heat=html_report.heat_uri(heat),
                 row={"file": image.file, "class": image.label, **image.row},
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, counted
 
 ATTEMPTS = 20  # at folds that all have every class; uneven patients can leave one without
 Split = tuple[np.ndarray, np.ndarray]  # indices of training and of held-out images, sorted
@@ -197,7 +197,7 @@ def folds(
         known = len(set(patients[labels == index]))
         if known < count:
             raise TooFewPatientsError(
-                f"class {name} has {known} patient{'' if known == 1 else 's'}, too few for {count} folds; use fewer "
+                f"class {name} has {counted(known, 'patient')}, too few for {count} folds; use fewer "
                 "folds or add patients"
             )
     everyone = set(labels)

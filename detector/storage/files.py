@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from detector import InputError
+from detector import InputError, first_names
 from detector.storage.locks import locked_folders
 from detector.storage.temporary import make_folder, remove_leftovers, temporary_file
 
@@ -148,8 +148,7 @@ def _changed(new: Sequence[Path]) -> str:
     """Say which files are new after a failure."""
     if not new:
         return "nothing was changed"
-    more = f" and {len(new) - 3} more" if len(new) > 3 else ""
-    return f"new: {', '.join(map(str, new[:3]))}{more}; the other outputs are unchanged"
+    return f"new: {first_names([str(path) for path in new])}; the other outputs are unchanged"
 
 
 def _flush(file: BinaryIO) -> None:

@@ -40,7 +40,7 @@ def is_adjusted(
     if not all(comparable(labels[rows], strata[rows], len(classes)) for rows in sides):
         if choice == "strata":
             raise InputError(
-                "--adjust strata: not every class shares an site and view with another among the training images, so "
+                "--adjust strata: not every class shares a site and view with another among the training images, so "
                 "nothing about the disease can be compared within a source; add controls of the same source, or use "
                 "--adjust none"
             )

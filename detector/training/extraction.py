@@ -46,8 +46,6 @@ class FeatureExtractor:
     backbone : Backbone
     columns : slice
         Which of the backbone's features are wanted.
-    weights_origin : str
-        Where the weights came from.
     precision : str
         Of training copies.
     pixel_store : PixelStore
@@ -63,7 +61,6 @@ class FeatureExtractor:
     duplicates: list[tuple[int, int]]
     backbone: Backbone
     columns: slice
-    weights_origin: str
     precision: str
     pixel_store: PixelStore
     log: Log
@@ -199,7 +196,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     with log.timed("read"):
         inspected = functools.partial(features.properties, cluster) if cluster else None
         properties = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
-        found, origin = weights.load(compute.weights, home, log.info)
+        found, _ = weights.load(compute.weights, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.ready()
     with log.timed("choose precision"):
@@ -229,7 +226,6 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         twins,
         backbone,
         COLUMNS[recipe.name, recipe.pooling],
-        origin,
         chosen,
         pixel_store,
         log,

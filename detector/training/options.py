@@ -54,7 +54,6 @@ class EvaluationOptions:
     point : OperatingPoint
     prevalence : float, optional
         At which predictive values are reported.
-    leave_one_site_out : bool
     """
 
     seed: int = 42
@@ -64,7 +63,6 @@ class EvaluationOptions:
     repeats: int = 1
     point: OperatingPoint = field(default_factory=OperatingPoint)
     prevalence: float | None = None
-    leave_one_site_out: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detector import first_names
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset
 from detector.datasets.folders import class_named
-from detector.images.inspection import first_names, named_notes
+from detector.images.inspection import named_notes
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network.head import AfterEpoch

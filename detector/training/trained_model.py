@@ -1,10 +1,9 @@
-"""The model of a training run: its description, the Keras model that is saved, and its Grad-CAM on test images."""
+"""The model of a training run: its description, the Keras model, and its Grad-CAM on test images."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -34,10 +33,9 @@ def describe(outcome: Outcome, recipe: Recipe, extractor: FeatureExtractor) -> D
     )
 
 
-def model_file(outcome: Outcome, description: Description, extractor: FeatureExtractor, suffix: str) -> bytes:
-    """Return the bytes of the model's file, HDF5 or (suffix ``".keras"``) Keras' own format."""
-    joined = model.join(extractor.backbone.weights, outcome.fitted.trained.weights, description)
-    return model.as_file(joined, description, suffix)
+def keras_model(outcome: Outcome, description: Description, extractor: FeatureExtractor) -> object:
+    """Return the Keras model, base and trained head: what is saved, and what Grad-CAM is computed with."""
+    return model.join(extractor.backbone.weights, outcome.fitted.trained.weights, description)
 
 
 def most_confident_errors_first(outcome: Outcome) -> np.ndarray:
@@ -49,7 +47,7 @@ def most_confident_errors_first(outcome: Outcome) -> np.ndarray:
 
 
 def grad_cam(
-    outcome: Outcome, description: Description, extractor: FeatureExtractor, positions: np.ndarray
+    outcome: Outcome, description: Description, extractor: FeatureExtractor, joined: object, positions: np.ndarray
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of test images for their predicted classes; cached, since a second run needs them again.
 
@@ -58,6 +56,8 @@ def grad_cam(
     outcome : Outcome
     description : Description
     extractor : FeatureExtractor
+    joined : keras.Model
+        As `keras_model` returns it.
     positions : ndarray of int
         Among the test images.
 
@@ -76,11 +76,9 @@ def grad_cam(
     }
     missing = np.array([i for i, name in enumerate(names) if name not in held], int)
     if len(missing):
-        # Of a model that finds lungs and masks out all else: on images that are masked already.
-        seen = model.join(
-            extractor.backbone.weights, outcome.fitted.trained.weights, replace(description, input="image")
-        )
-        maps = heat_maps(seen)
+        if description.input == "lungs":
+            joined = model.join_masked(extractor.backbone.weights, outcome.fitted.trained.weights, description)
+        maps = heat_maps(joined)
         starts = range(0, len(missing), BATCH)
         for start in progress(starts, len(starts), "Grad-CAM", extractor.log.quiet, "batch"):
             batch = missing[start : start + BATCH]

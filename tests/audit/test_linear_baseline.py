@@ -11,7 +11,7 @@ from statistics_helpers import SETS, at_least, of_patients
 
 from detector.audit.linear_baseline import cross_validate, linear_auc, property_matrix
 from detector.images import phantom
-from detector.images.border import frame_traits
+from detector.images.border import border_properties
 from detector.images.inspection import ImageProperties
 
 drawn = functools.cache(phantom.draw)
@@ -76,7 +76,7 @@ def planted(change, n=24, seed=0):
     truth = np.arange(2 * n) < n
     images = [drawn(bool(ill), seed * 1000 + i) for i, ill in enumerate(truth)]
     changed = [change(image) if ill else image for image, ill in zip(images, truth, strict=True)]
-    return np.array([frame_traits(image) for image in changed]), truth
+    return np.array([border_properties(image) for image in changed]), truth
 
 
 def marked(image):
