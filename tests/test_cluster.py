@@ -153,7 +153,7 @@ def test_a_run_that_is_ended_goes_on_where_it_was_and_a_node_that_dies_costs_not
             running.send_signal(signal.SIGINT)
             said = running.stderr.read()
             assert running.wait(60) == 130, said
-        assert said == "train_covid19.py: error: interrupted; nothing was half-written\n"
+        assert said == "train_covid19.py: error: interrupted. No incomplete output was written\n"
         until = time.monotonic() + 60
         while (left := running_in(Path(name))) and time.monotonic() < until:
             time.sleep(0.2)
@@ -186,7 +186,7 @@ def test_predictions_on_a_cluster_are_those_made_here(nodes, data, plain, tmp_pa
     done = script(*command, *outputs, "--ray", nodes.address, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 2
-    assert "broken.png: not an image" in done.stderr
+    assert "broken.png: not a readable image (supported: DICOM, PNG, JPEG, BMP, TIFF, WEBP) (on node " in done.stderr
     assert "none.png: No such file or directory (on node " in done.stderr
     assert len(list((tmp_path / "cam").iterdir())) == 3
     there = json.loads((tmp_path / "p.json").read_text())["predictions"]
@@ -276,13 +276,14 @@ def test_what_a_worker_cannot_do_it_says(monkeypatch, weights):
 
     monkeypatch.setattr(features, "node", lambda: "node 10.0.0.7")
     monkeypatch.setattr(ray, "get", lambda ref: {name: (k + 1, b) for name, (k, b) in weights.items()})
-    block = {"index": np.arange(2), "pixels": np.zeros((2, 224, 224, 3), np.uint8), "error": np.array(["", ""], object)}
+    pixels, region = np.zeros((2, 224, 224, 3), np.uint8), np.full((2, 224, 224), -1, np.int8)
+    block = {"index": np.arange(2), "pixels": pixels, "region": region, "error": np.array(["", ""], object)}
     said = features.FeatureWorker(None, "float32", 1)(block)
     assert set(said["error"]) == {
         "node 10.0.0.7 cannot compute float32 features: InputError: VGG16's weights arrived damaged"
     }
     SAID.append(("", said["error"][0]))
-    saved = SavedModel(weights, [], Description(["covid", "normal"], "covid", "tutorial"), None)
+    saved = SavedModel(weights, [], Description(["covid", "normal"], "covid", "tutorial", "tutorial"), None)
     monkeypatch.setattr(cluster_prediction, "node", lambda: "node 10.0.0.7")
     monkeypatch.setattr(ray, "get", lambda ref: tuple(saved))
     item = {"index": 0, "path": "none.png", "given": "none.png", "values": "{}", "with_images": False}

@@ -41,12 +41,11 @@ def is_adjusted(
         if choice == "strata":
             raise InputError(
                 "--adjust strata: not every class shares a site and view with another among the training images, so "
-                "nothing about the disease can be compared within a source; add controls of the same source, or use "
-                "--adjust none"
+                "the disease cannot be compared within a site; add controls from the same site, or use --adjust none"
             )
         log.info(
-            "nothing about the disease can be compared within a source: no site and view holds enough of both "
-            "classes. What tells the sources apart is learnt as well, and no figure here can tell it from the disease"
+            "not adjusted for site and view: none contains enough images of both classes, so the model may learn the "
+            "site instead of the disease, and no metric here can show which"
         )
         return False
     kept = holding_two_classes(labels, strata)
