@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None) -> int:
 
     from detector.datasets import manifest
     from detector.images import phantom
-    from detector.storage.files import require_folder, write_together
+    from detector.storage.files import require_folder
 
     for label in phantom.CLASSES:
         require_folder(options.output / label)
@@ -58,13 +58,23 @@ def main(arguments: list[str] | None) -> int:
             options.output / label,
             rows,
             phantom.SOURCE,
-            lambda row, target, drawn=drawn: write_together({target: drawn[row["file"]]}),
+            writer_of(drawn),
             [manifest.BOXES],
         )
         log.info(f"{options.output / label}: {len(rows)} phantoms")
         if others:
             log.info(f"  left alone, since no build put it there: {', '.join(others)}")
     return 0
+
+
+def writer_of(drawn: dict[str, bytes]) -> Callable[[dict[str, str], Path], None]:
+    """Return a function that writes the file of a manifest's row to a path, given the files' bytes by name."""
+    from detector.storage.files import write_together
+
+    def write(row: dict[str, str], target: Path) -> None:
+        write_together({target: drawn[row["file"]]})
+
+    return write
 
 
 def draw_image(label: str, number: int, options: argparse.Namespace) -> np.ndarray:

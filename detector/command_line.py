@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import signal
 import sys
@@ -177,8 +178,9 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
     program = Path(sys.argv[0]).name
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold what the terminal's encoding cannot: show its escape rather than fail.
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(ValueError):
+                stream.reconfigure(errors="backslashreplace")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:

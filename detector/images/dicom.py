@@ -48,8 +48,15 @@ def is_bare(head: bytes) -> bool:
     return head.startswith(GROUPS[3]) and ((head[4:6].isalpha() and head[4:6].isupper()) or head[6:8] == b"\x00\x00")
 
 
-def read_dataset(data: bytes, **options: object) -> Dataset:
+def read_dataset(data: bytes, header_of: Sequence[str] = ()) -> Dataset:
     """Parse a DICOM file, with or without a preamble and transfer syntax, as pydicom's ``force`` does.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file, or its beginning where only attributes of the header are read.
+    header_of : sequence of str, optional
+        Read these attributes, and stop before the pixels; by default everything is read.
 
     Raises
     ------
@@ -64,7 +71,8 @@ def read_dataset(data: bytes, **options: object) -> Dataset:
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     if DEFLATED in data[:1024]:
         raise InputError("deflated DICOM; store it uncompressed")
-    dataset = pydicom.dcmread(io.BytesIO(data), force=True, **options)
+    names = list(header_of) or None
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=bool(names), specific_tags=names)
     if not hasattr(dataset, "file_meta"):
         dataset.file_meta = FileMetaDataset()
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -111,7 +119,7 @@ def parse_header(head: bytes, name: object, attributes: Sequence[str]) -> dict[s
     if not is_dicom(head):
         raise InputError(f"{name}: not a DICOM file")
     try:
-        dataset = read_dataset(head, stop_before_pixels=True, specific_tags=list(attributes))
+        dataset = read_dataset(head, attributes)
         return {keyword: _as_text(dataset.get(keyword)) for keyword in attributes}
     except InputError as error:
         raise InputError(f"{name}: {error}") from None

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def _usable(found: list[ImageProperties | InputError]) -> list[ImageProperties]:
     failures = [result for result in found if isinstance(result, InputError)]
     if failures:
         raise name_all(failures, len(found))
-    return found
+    return [result for result in found if isinstance(result, ImageProperties)]
 
 
 def _inspected_elsewhere(
@@ -128,7 +129,9 @@ def _inspected_elsewhere(
 ) -> list[ImageProperties | InputError]:
     names = [_file_name(path) for path in paths]
     held = cache.get(names)
-    found = {i: ImageProperties(**json.loads(held[name])) for i, name in enumerate(names) if name in held}
+    found: dict[int, ImageProperties | InputError] = {
+        i: ImageProperties(**json.loads(held[name])) for i, name in enumerate(names) if name in held
+    }
     missing = [i for i in range(len(paths)) if i not in found]
     if missing:
         told = progress(elsewhere([paths[i] for i in missing]), len(missing), "reading images", quiet)
@@ -162,7 +165,7 @@ def _inspected(
         digests = list(pool.map(_digest, some))
         held = cache.get(_name(digest) for digest in digests if isinstance(digest, str))
         known = [held.get(_name(digest)) if isinstance(digest, str) else digest for digest in digests]
-        found = pool.map(lambda pair: _one(*pair, pixel_store), zip(some, known, strict=True))
+        found = pool.map(partial(_one, pixel_store=pixel_store), some, known)
         new: dict[bytes, bytes] = {}
         for before, one in zip(known, found, strict=True):
             if before is None and isinstance(one, ImageProperties):

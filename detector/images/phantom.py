@@ -116,13 +116,13 @@ def _pose(tilt: float, generator: np.random.Generator) -> np.ndarray:
     import cv2
 
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), tilt, generator.uniform(0.94, 1.06))
-    matrix[:, 2] += generator.normal(0.0, 0.012, 2) * SIDE
-    return matrix
+    return matrix + np.array([[0.0, 0.0, shift * SIDE] for shift in generator.normal(0.0, 0.012, 2)])
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
     axis = (np.arange(SIDE) + 0.5) / SIDE
-    return np.meshgrid(axis, axis)
+    x, y = np.meshgrid(axis, axis)
+    return x, y
 
 
 def _blur(layer: np.ndarray, sigma: float) -> np.ndarray:
@@ -235,7 +235,7 @@ def _vessels(lung: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     hilum = np.array([0.5 + side * 0.085, 0.44])
     for _ in range(20):
         angle = generator.uniform(-1.25, 1.35)
-        steps = generator.integers(10, 24)
+        steps = int(generator.integers(10, 24))
         turn = np.cumsum(generator.normal(0.0, 0.10, steps))
         walk = 0.016 * np.stack([side * np.cos(angle + turn), np.sin(angle + turn)], axis=1)
         path = hilum + np.cumsum(walk, axis=0)

@@ -28,7 +28,8 @@ class PixelStore:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._file = SpooledTemporaryFile(max_size=64 * 2**20, dir=folder)  # noqa: SIM115 (lives as long as the object)
+        where = None if folder is None else str(folder)
+        self._file = SpooledTemporaryFile(max_size=64 * 2**20, dir=where)  # noqa: SIM115 (lives as long as the object)
         self._offsets: dict[str, int] = {}
         self._lock = threading.Lock()
 

@@ -200,7 +200,8 @@ def decode(data: bytes, name: object) -> Decoded:
             raise InputError(f"{name} {what}") from None
         raise InputError(f"{name}: not a readable image (supported: DICOM, {', '.join(raster.FORMATS)})") from None
     except Image.DecompressionBombError as error:
-        raise InputError(f"{name}: {re.search(r'[0-9]+', str(error))[0]} pixels, more than {MAX_PIXELS}") from None
+        count = re.search(r"[0-9]+", str(error))
+        raise InputError(f"{name}: {count[0] if count else 'too many'} pixels, more than {MAX_PIXELS}") from None
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     # A damaged file makes the decoders raise nearly anything (SyntaxError, struct.error, zlib.error, KeyError, …).

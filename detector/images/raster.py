@@ -114,7 +114,7 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
         turned = {3: 2, 6: 3, 8: 1}.get(opened.getexif().get(0x0112, 1), 0)
         pixels, note = to_8_bits(np.rot90(values, turned))
         return pixels, pixels.ndim == 3, note
-    inverted = opened.format == "TIFF" and opened.tag_v2.get(PHOTOMETRIC) == 0 and opened.mode.startswith(("I", "F"))
+    inverted = _tiff_tag(opened, PHOTOMETRIC) == 0 and opened.mode.startswith(("I", "F"))
     # In place: a copy of an image that lies right already would be half of the memory.
     ImageOps.exif_transpose(opened, in_place=True)
     if opened.mode.startswith(("I", "F")):
@@ -153,10 +153,15 @@ def _has_deep_colours(opened: ImageFile, data: bytes) -> bool:
     if opened.format == "PNG":
         depth, colour_type = data[24], data[25]
         return depth == 16 and colour_type != 0
-    if opened.format == "TIFF":
-        bits = opened.tag_v2.get(BITS_PER_SAMPLE, (8,))
-        return len(bits) > 1 and max(bits) > 8
-    return False
+    bits = _tiff_tag(opened, BITS_PER_SAMPLE)
+    return isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
+
+
+def _tiff_tag(opened: ImageFile, number: int) -> object:
+    """Return a tag's value as Pillow reads it; None in other formats, and where the file has no such tag."""
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    return opened.tag_v2.get(number) if isinstance(opened, TiffImageFile) else None
 
 
 def _decoded_by_opencv(data: bytes) -> np.ndarray:

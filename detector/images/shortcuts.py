@@ -65,7 +65,9 @@ def _jpeg(image: np.ndarray, quality: float, generator: np.random.Generator) -> 
     import cv2
 
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
-    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None  # it has just been encoded
+    return decoded
 
 
 def _mark(image: np.ndarray, side: float, generator: np.random.Generator) -> np.ndarray:
