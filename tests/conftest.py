@@ -163,6 +163,24 @@ def weights(cache: Path):
     return load(None, cache)[0]
 
 
+@pytest.fixture
+def grey() -> np.ndarray:
+    """Return a grey image with structure, as uint8 of shape (280, 320)."""
+    generator = np.random.default_rng(1)
+    small = Image.fromarray(generator.integers(0, 256, (8, 8), dtype=np.uint8))
+    return np.asarray(small.resize((320, 280), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every file unreadable, as permissions would for anyone but root."""
+
+    def read_bytes(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+
+
 def picture(path: Path, seed: int = 0, size: tuple[int, int] = (300, 260), mode: str = "L") -> np.ndarray:
     """Write a picture with structure and return its pixels."""
     generator = np.random.default_rng(seed)

@@ -20,7 +20,7 @@ from conftest import ROOT, SAID, classes, inside, picture, refusal, refused, scr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_builders import HEADER, rows, write_clone
+from builder_helpers import HEADER, rows, write_clone
 from test_radiographs import bomb
 
 from detector.datasets import download, manifest

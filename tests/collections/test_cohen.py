@@ -1,0 +1,106 @@
+"""Cohen's collection: tables of every era, and none that leads out of its folder."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from builder_helpers import HEADER, rows, write_clone
+from conftest import SHARED, digest, needs, picture, refused, script, tree
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector import InputError
+from detector.collections import cohen, findings
+from detector.datasets import selection
+
+CLONE = SHARED / "covid-chestxray-dataset"
+
+
+@needs(CLONE)
+def test_the_counts_of_cohens_collection_are_those_made_by_hand(tmp_path):
+    done = script("build_covid_dataset.py", "-c", CLONE, "-o", "covid", "--controls-output", "other", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "146 rows read, 72 images of 46 patients kept" in done.stdout
+    assert "38 images of 20 patients kept" in done.stdout
+    assert "another finding 53, another view 18, image missing 3" in done.stdout
+    covid, other = rows(tmp_path / "covid"), rows(tmp_path / "other")
+    assert (len(covid), len({row["patient"] for row in covid})) == (72, 46)
+    assert (len(other), len({row["patient"] for row in other})) == (38, 20)
+    for folder, listed in (("covid", covid), ("other", other)):
+        for row in listed:
+            assert digest(tmp_path / folder / row["file"]) == row["sha256"]
+            assert ("COVID-19" in row["finding"]) == (folder == "covid")
+            assert row["view"] == "PA"
+    assert len(list((tmp_path / "covid").iterdir())) == 73
+    source = CLONE / "images" / covid[0]["file"]
+    assert (tmp_path / "covid" / covid[0]["file"]).read_bytes() == source.read_bytes()
+
+
+@needs(SHARED / "metadata-eras")
+@pytest.mark.parametrize(("era", "kept"), [("a", 76), ("b", 104), ("c", 140)])
+def test_metadata_of_every_era_are_read(era, kept):
+    """The counts are those of a filter by hand: finding has COVID-19, view is PA."""
+    path = SHARED / "metadata-eras" / f"2020-04-{era}.csv"
+    entries = cohen.parse_metadata(path.read_bytes(), path)
+    chosen = selection.select(entries, lambda finding: findings.names_finding(finding, "COVID-19"), ["PA"])
+    with open(path, newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    by_hand = [row for row in table if "COVID-19" in row["finding"] and row["view"] == "PA"]
+    assert len(entries) == len(table)
+    assert len(chosen.kept) == len(by_hand) == kept
+    assert all(entry.patient for entry in chosen.kept)
+    assert sum(chosen.dropped.values()) == len(entries) - kept
+
+
+def test_columns_of_any_era_with_quotes_newlines_and_encodings_are_read(tmp_path):
+    picture(tmp_path / "clone" / "images" / "a.png", 1)
+    picture(tmp_path / "clone" / "images" / "b.png", 2)
+    header = "Patientid, Finding ,VIEW,Modality,filename,doi, url,clinical notes,"
+    quoted = '7,COVID-19,PA,X-ray,a.png,,http://x,"Müller said ""hm"",\nand COVID-19, twice",'
+    mentioned = '8,Streptococcus,PA,X-ray,b.png,,http://y,"not COVID-19",'
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
+        write_clone(tmp_path / "clone", header, quoted, mentioned, encoding=encoding)
+        done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert [row["patient"] for row in rows(tmp_path / "out")] == ["7"]
+        assert rows(tmp_path / "out")[0]["url"] == "http://x"
+
+
+def test_a_table_without_modality_is_read(tmp_path):
+    picture(tmp_path / "clone" / "images" / "a.png", 1)
+    write_clone(tmp_path / "clone", "Patientid,finding,view,filename", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png")
+    done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
+    assert "1 image of 1 patient kept" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/passwd", "..\\secret.png", "a/../../b.png", "", ".hidden.png"]
+)
+def test_a_file_name_outside_of_the_folder_is_rejected_by_name(tmp_path, name):
+    write_clone(tmp_path / "clone", HEADER, f"1,COVID-19,PA,X-ray,images,{name},,,")
+    done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
+    refused(done, "line 2", name.replace("\\", "\\\\"))
+    assert tree(tmp_path / "out") == {}
+
+
+def test_a_folder_or_link_outside_of_the_local_copy_is_rejected(tmp_path):
+    picture(tmp_path / "outside.png", 1)
+    clone = write_clone(tmp_path / "clone", HEADER, "1,COVID-19,PA,X-ray,../..,outside.png,,,")
+    refused(script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "outside.png")
+    write_clone(clone, HEADER, "1,COVID-19,PA,X-ray,images,link.png,,,")
+    (clone / "images").mkdir()
+    (clone / "images" / "link.png").symlink_to(tmp_path / "outside.png")
+    refused(script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "link.png", "leaves the clone")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_as_metadata_or_rejected(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("metadata") / "metadata.csv"
+    path.write_bytes(b"patientid,finding,view,filename\n" + data)
+    try:
+        entries = cohen.read(path.parent)
+        selection.select(entries, lambda finding: True, ["PA", ""])
+    except InputError:
+        pass

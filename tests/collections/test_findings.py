@@ -1,0 +1,32 @@
+"""Which finding a row names, and which images are controls."""
+
+from __future__ import annotations
+
+import pytest
+
+from detector.collections import findings
+
+
+@pytest.mark.parametrize(
+    ("finding", "names", "control"),
+    [
+        ("COVID-19", True, False),
+        ("COVID-19, ARDS", True, False),
+        ("Pneumonia/Viral/COVID-19", True, False),
+        ("covid 19", True, False),
+        ("Pneumonia/Viral/SARS", False, True),
+        ("Pneumonia/Fungal/Pneumocystis", False, True),
+        ("No Finding", False, True),
+        ("todo", False, False),
+        ("", False, False),
+        ("Unknown", False, False),
+    ],
+)
+def test_a_finding_is_covid_a_control_or_neither(finding, names, control):
+    assert findings.names_finding(finding, "COVID-19") == names
+    assert findings.is_control(finding, "COVID-19") == control
+
+
+def test_a_level_of_a_finding_can_be_selected():
+    assert findings.names_finding("Pneumonia/Viral/COVID-19", "Pneumonia/Viral")
+    assert not findings.names_finding("Pneumonia/Bacterial", "Pneumonia/Viral")

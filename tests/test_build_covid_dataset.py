@@ -1,0 +1,79 @@
+"""build_covid_dataset.py as a user runs it."""
+
+from __future__ import annotations
+
+from builder_helpers import HEADER, rows, write_clone
+from conftest import picture, refused, script, tree
+
+from detector.datasets import sampling
+
+
+def test_views_one_per_patient_and_limit_choose_images_and_reasons_are_counted(tmp_path):
+    clone = tmp_path / "clone"
+    for i, name in enumerate("abcdef"):
+        picture(clone / "images" / f"{name}.png", i)
+    (clone / "images" / "broken.png").write_bytes(b"no image")
+    write_clone(
+        clone,
+        HEADER,
+        "1,COVID-19,PA,X-ray,images,a.png,CC BY,,",
+        "1,COVID-19,PA,X-ray,images,b.png,,,",
+        "2,COVID-19,AP,X-ray,images,c.png,,,",
+        "3,COVID-19,PA,CT,images,d.png,,,",
+        "4,SARS,PA,X-ray,images,e.png,,,",
+        "5,COVID-19,PA,X-ray,images,broken.png,,,",
+        "6,COVID-19,PA,X-ray,images,missing.png,,,",
+        "7,COVID-19,PA,X-ray,images,f.png,,,",
+    )
+
+    def build(*arguments):
+        done = script("build_covid_dataset.py", "-c", clone, "-o", "out", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, sorted(row["file"] for row in rows(tmp_path / "out"))
+
+    said, kept = build()
+    assert kept == ["a.png", "b.png", "f.png"]
+    for reason in ("another finding 1", "another view 1", "another modality 1", "image missing 1", "unreadable 1"):
+        assert reason in said
+    assert "broken.png" in said
+    assert build("--view", "PA", "--view", "AP")[1] == ["a.png", "b.png", "c.png", "f.png"]
+    assert build("--one-per-patient")[1] == ["a.png", "f.png"]
+    drawn = min("abf", key=lambda name: sampling.rank(42, f"images/{name}.png"))
+    assert build("--limit", "1")[1] == build("-n", "1")[1] == [f"{drawn}.png"]
+    assert build("--finding", "sars")[1] == ["e.png"]
+
+
+def test_bad_metadata_is_rejected(tmp_path):
+    run = lambda: script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)  # noqa: E731
+    refused(run(), "clone does not exist", "--download", "git clone")
+    (tmp_path / "clone").mkdir()
+    refused(run(), "no known collection found", "metadata.csv with the columns patientid and filename")
+    write_clone(tmp_path / "clone", "patientid,filename", "1,a.png")
+    refused(run(), "no column finding, view")
+    write_clone(tmp_path / "clone", HEADER)
+    refused(run(), "no rows")
+    write_clone(tmp_path / "clone", HEADER, "1,SARS,PA,X-ray,images,a.png,,,")
+    refused(run(), "no image is left", "another finding 1")
+
+
+def test_files_of_the_user_are_not_changed(tmp_path):
+    clone, out = tmp_path / "clone", tmp_path / "out"
+    for i, name in enumerate(("a", "b")):
+        picture(clone / "images" / f"{name}.png", i)
+    write_clone(clone, HEADER, "1,COVID-19,PA,X-ray,images,a.png,,,", "2,COVID-19,PA,X-ray,images,b.png,,,")
+    assert script("build_covid_dataset.py", "-c", clone, "-o", out, cwd=tmp_path).returncode == 0
+    picture(out / "mine.png", 9)
+    (out / "notes.txt").write_text("mine")
+    mine = {name: value for name, value in tree(out).items() if name in ("mine.png", "notes.txt")}
+
+    write_clone(clone, HEADER, "2,COVID-19,PA,X-ray,images,b.png,,,")
+    done = script("build_covid_dataset.py", "-c", clone, "-o", out, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "mine.png, notes.txt" in done.stdout
+    assert set(tree(out)) == {"b.png", "manifest.csv", *mine}
+    assert mine.items() <= tree(out).items()
+
+    picture(out / "b.png", 77)  # a person has changed an image that the builder wrote
+    before = tree(out)
+    refused(script("build_covid_dataset.py", "-c", clone, "-o", out, cwd=tmp_path), "b.png", "in the place of")
+    assert tree(out) == before

@@ -1,0 +1,19 @@
+"""make_phantom_dataset.py as a user runs it."""
+
+from __future__ import annotations
+
+from builder_helpers import rows
+from conftest import script, tree
+
+
+def test_the_same_seed_draws_the_same_phantoms(tmp_path):
+    first = script("make_phantom_dataset.py", "-o", "a", "-n", "3", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    script("make_phantom_dataset.py", "-o", "b", "-n", "3", cwd=tmp_path)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    for label in ("covid", "normal"):
+        listed = rows(tmp_path / "a" / label)
+        assert len(listed) == 3
+        assert {row["source"] for row in listed} == {"phantom"}
+    script("make_phantom_dataset.py", "-o", "b", "-n", "3", "--seed", "1", cwd=tmp_path)
+    assert not set(tree(tmp_path / "a").values()) & set(tree(tmp_path / "b").values())
