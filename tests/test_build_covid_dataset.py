@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from builder_helpers import HEADER, rows, write_clone
-from conftest import picture, refused, script, tree
+from builder_helpers import HEADER, actualmed_clone, build, cohen_clone, rows, rows_by_file, write_clone
+from conftest import SHARED, digest, picture, refused, script, tree
 
+from detector.collections import (
+    actualmed,
+)
 from detector.datasets import sampling
 
 
@@ -77,3 +80,55 @@ def test_files_of_the_user_are_not_changed(tmp_path):
     before = tree(out)
     refused(script("build_covid_dataset.py", "-c", clone, "-o", out, cwd=tmp_path), "b.png", "in the place of")
     assert tree(out) == before
+
+
+def test_only_sites_of_both_classes_are_kept_if_asked_for(tmp_path):
+    cohen_clone(
+        tmp_path / "clone",
+        *(f"{i},COVID-19,PA,X-ray,images,c{i}.png,,https://www.a.org/{i}" for i in range(2)),
+        "5,COVID-19,PA,X-ray,images,c5.png,,https://b.org/5",
+        "6,SARS,PA,X-ray,images,s6.png,,http://a.org/6",
+        "7,SARS,PA,X-ray,images,s7.png,,https://c.org/7",
+        images=tuple(f"images/{name}.png" for name in ("c0", "c1", "c5", "s6", "s7")),
+    )
+    said = build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other", "--shared-sites-only")
+    assert (set(rows_by_file(tmp_path / "covid")), set(rows_by_file(tmp_path / "other"))) == (
+        {"c0.png", "c1.png"},
+        {"s6.png"},
+    )
+    assert said.count("site without the other class 1") == 2
+    refused(
+        script("build_covid_dataset.py", "--shared-sites-only", cwd=tmp_path),
+        "--shared-sites-only",
+        "needs --controls-output",
+    )
+
+
+def test_a_build_replaces_images_of_its_own_collection_only(tmp_path):
+    actualmed_clone(tmp_path / "a")
+    cohen_clone(
+        tmp_path / "c",
+        "1,COVID-19,PA,X-ray,images,a.png,,https://x.org",
+        "2,COVID-19,PA,X-ray,images,z.png,,https://x.org",
+        images=("images/a.png", "images/z.png"),
+    )
+    build(tmp_path, "-c", "c", "-o", "covid")
+    (tmp_path / "covid" / "own.png").write_bytes((tmp_path / "c/images/a.png").read_bytes())
+    before = tree(tmp_path / "covid")
+    said = build(tmp_path, "-c", "a", "-o", "covid", "--view", "frontal")
+    listed = rows_by_file(tmp_path / "covid")
+    renamed = f"a-{actualmed.SOURCE}.png"
+    assert set(listed) == {"a.png", "z.png", renamed, "e.png"}
+    assert "own.png" in said
+    assert digest(tmp_path / "covid" / renamed) == digest(tmp_path / "a/images/a.png")
+    after = tree(tmp_path / "covid")
+    assert {name: after[name] for name in ("a.png", "z.png", "own.png")} == {
+        name: before[name] for name in ("a.png", "z.png", "own.png")
+    }
+    build(tmp_path, "-c", "c", "-o", "covid", "--limit", 1)
+    assert set(rows_by_file(tmp_path / "covid")) == {"a.png", renamed, "e.png"}
+    assert set(tree(tmp_path / "covid")) == {"a.png", renamed, "e.png", "own.png", "manifest.csv"}
+    build(tmp_path, "-c", "a", "-o", "covid", "--view", "AP")
+    assert set(tree(tmp_path / "covid")) == {"a.png", "e.png", "own.png", "manifest.csv"}
+
+

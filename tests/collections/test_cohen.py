@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import InputError
-from detector.collections import cohen, findings
+from detector.collections import (
+    cohen,
+    findings,
+)
 from detector.datasets import selection
 
 CLONE = SHARED / "covid-chestxray-dataset"
@@ -104,3 +107,17 @@ def test_any_bytes_are_read_as_metadata_or_rejected(tmp_path_factory, data):
         selection.select(entries, lambda finding: True, ["PA", ""])
     except InputError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("https://www.radiopaedia.org/cases/1", "radiopaedia.org"),
+        ("http://SIRM.org/x", "sirm.org"),
+        ("https://github.com/ml-workgroup/covid-19-image-repository/tree/master/png", "hannover"),
+        ("", cohen.SOURCE),
+        ("no address", cohen.SOURCE),
+    ],
+)
+def test_the_site_is_the_host_of_the_address(url, site):
+    assert cohen.site(url) == site

@@ -1,0 +1,52 @@
+"""Figure 1's collection: the whole table, and what a builder makes of it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+
+from builder_helpers import build, figure1_clone, rows_by_file
+from conftest import SHARED, needs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.collections import csv_table as tables
+from detector.collections import (
+    figure1,
+)
+
+ERAS = SHARED / "metadata-eras"
+
+
+@needs(ERAS)
+def test_the_counts_of_figure1_are_those_made_by_hand():
+    found = list(
+        figure1.entries(tables.read_table(ERAS / "figure1.csv", figure1.NEEDED, figure1.SOURCE), lambda name: True)
+    )
+    with open(ERAS / "figure1.csv", newline="", encoding="cp1252") as file:
+        by_hand = list(csv.DictReader(file))
+    assert len(found) == len(by_hand) == 55
+    assert {one.filename for one in found} == {f"{row['patientid']}.jpg" for row in by_hand}
+    assert Counter(one.finding for one in found) == Counter(row["finding"] for row in by_hand)
+    assert len({one.patient for one in found}) == len({re.sub(r"[a-z]$", "", row["patientid"]) for row in by_hand})
+
+
+def test_figure1_has_files_of_any_suffix_and_patients_by_number(tmp_path):
+    figure1_clone(tmp_path / "clone")
+    build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other")
+    listed = rows_by_file(tmp_path / "covid")
+    assert {name: row["patient"] for name, row in listed.items()} == {
+        "COVID-00001.jpg": "COVID-00001",
+        "COVID-00003a.png": "COVID-00003",
+        "COVID-00003b.jpeg": "COVID-00003",
+    }
+    assert (listed["COVID-00001.jpg"]["age"], listed["COVID-00001.jpg"]["sex"]) == ("50", "F")
+    assert set(rows_by_file(tmp_path / "other")) == {"NORMAL-00004.jpg"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 99999), st.sampled_from("abc"))
+def test_the_patient_is_the_number_without_a_letter(number, letter):
+    assert figure1.person(f"COVID-{number:05d}{letter}") == f"COVID-{number:05d}"
+    assert figure1.person(f"COVID-{number:05d}") == f"COVID-{number:05d}"

@@ -1,0 +1,77 @@
+"""NIH ChestX-ray14: tables and folders as they unpack, and samples of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from builder_helpers import clone, rows_by_file
+from conftest import SHARED, digest, needs, refused, script
+
+from detector.collections import (
+    nih,
+)
+from detector.datasets import sampling
+
+NIH = SHARED / "nih-chest-xrays"
+
+
+@needs(NIH)
+def test_the_real_sample_of_nih_is_read(tmp_path):
+    for label, finding in (("normal", "normal"), ("ill", "pneumonia")):
+        arguments = ("-k", NIH, "-o", f"data/{label}", "-s", 40, "--finding", finding)
+        done = script("sample_kaggle_dataset.py", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    listed = rows_by_file(tmp_path / "data" / "ill")
+    assert len({row["patient"] for row in listed.values()}) == 40
+    assert all("Pneumonia" in row["finding"].split("|") for row in listed.values())
+    assert all(digest(NIH / "images" / name) == row["sha256"] for name, row in listed.items())
+    assert "1 stratum (site and view) contains both classes, 80 images" in done.stdout
+
+
+def nih_folder(folder: Path, table: str = "Data_Entry_2017.csv", where: str = "images_001/images") -> Path:
+    lines = ["Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"]
+    for i in range(12):
+        label = "No Finding" if i < 6 else "Mass|Pneumonia" if i < 9 else "Mass"
+        age = ("058Y", "7", "414", "", "018Y", "30")[i % 6]
+        lines.append(f"{i:08d}_000.png,{label},0,{i},{age},{'F' if i % 2 else 'M'},{'AP' if i % 3 else 'PA'}")
+    return clone(folder, table, "\n".join([*lines, ""]), *(f"{where}/{i:08d}_000.png" for i in range(12)))
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        ("Data_Entry_2017.csv", "images_001/images"),
+        ("sample_labels.csv", "sample/images"),
+        ("sample_labels.csv", "images"),
+    ],
+)
+def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, where):
+    nih_folder(tmp_path / "nih", table, where)
+
+    def draw(*arguments):
+        return script("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", *arguments, cwd=tmp_path)
+
+    done = draw("-s", 6)
+    assert done.returncode == 0, done.stderr
+    listed = rows_by_file(tmp_path / "d/normal")
+    assert len(listed) == 6
+    assert [listed[f"{i:08d}_000.png"]["age"] for i in range(6)] == ["58", "7", "", "", "18", "30"]
+    assert listed["00000001_000.png"]["sex"] == "F" and listed["00000001_000.png"]["view"] == "AP"
+    assert {row["site"] for row in listed.values()} == {nih.SOURCE}
+    done = draw("-s", 3, "--adults")
+    assert set(rows_by_file(tmp_path / "d/normal")) == {f"{i:08d}_000.png" for i in (0, 4, 5)}
+    assert "left out: 2 of unknown age" in done.stdout and "left out: 1 of children" in done.stdout
+    assert draw("-s", 3, "--finding", "pneumonia").returncode == 0
+    assert {row["finding"] for row in rows_by_file(tmp_path / "d/normal").values()} == {"Mass|Pneumonia"}
+    assert draw("-s", 4, "--view", "ap").returncode == 0
+    refused(draw("-s", 3, "--view", "PA"), "--sample 3 asks for more than the 2 patients", "4 of another view")
+    refused(draw("--finding", "Covid"), "--finding Covid is no label", "it has Mass, No Finding, Pneumonia")
+
+
+def test_a_sample_is_drawn_without_reading_images(tmp_path, monkeypatch):
+    nih_folder(tmp_path / "nih")
+    for path in (tmp_path / "nih/images_001/images").iterdir():
+        path.write_bytes(b"")
+    found = nih.read(tmp_path / "nih", "normal")
+    assert len(sampling.draw(found, sampling.Draw(4, 0)).drawn) == 4

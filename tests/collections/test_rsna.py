@@ -1,0 +1,72 @@
+"""The RSNA pneumonia challenge: DICOM files and their classes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from builder_helpers import rows_by_file
+from conftest import refused, script
+from PIL import Image
+
+from tools.fuzzing.readers import dicom
+
+
+def dicom_film(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:
+    """Write a DICOM film such as the challenge's."""
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
+
+    grey = np.random.default_rng(len(path.name)).integers(0, 255, (64, 64), dtype=np.uint8)
+    dataset = dicom(JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian, 64, 64, 8)
+    dataset.BitsStored, dataset.HighBit, dataset.PhotometricInterpretation = 8, 7, "MONOCHROME2"
+    data = io.BytesIO()
+    Image.fromarray(grey).save(data, "JPEG")
+    dataset.PixelData = encapsulate([data.getvalue()]) if jpeg else grey.tobytes()
+    dataset.PatientAge, dataset.PatientSex = age, "F"
+    if view:
+        dataset.ViewPosition = view
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def rsna_folder(folder: Path) -> Path:
+    lines = ["patientId,class"]
+    for i in range(8):
+        kind = ("Normal", "Normal", "Lung Opacity", "No Lung Opacity / Not Normal")[i % 4]
+        lines += [f"film{i},{kind}"] * (2 if kind == "Lung Opacity" else 1)
+        age = "010Y" if i == 1 else "" if i == 4 else "045Y"
+        dicom_film(
+            folder / "stage_2_train_images" / f"film{i}.dcm",
+            "AP" if i == 5 else "" if i == 0 else "PA",
+            age,
+            i % 2 == 0,
+        )
+    (folder / "stage_2_detailed_class_info.csv").write_text("\n".join([*lines, ""]))
+    return folder
+
+
+def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
+    rsna_folder(tmp_path / "rsna")
+
+    def draw(*arguments):
+        return script("sample_kaggle_dataset.py", "-k", "rsna", "-o", "d/normal", *arguments, cwd=tmp_path)
+
+    done = draw("-s", 4)
+    assert done.returncode == 0, done.stderr
+    listed = rows_by_file(tmp_path / "d/normal")
+    assert set(listed) == {f"film{i}.dcm" for i in (0, 1, 4, 5)}
+    assert (listed["film1.dcm"]["age"], listed["film1.dcm"]["sex"], listed["film1.dcm"]["view"]) == ("10", "F", "PA")
+    assert draw("-s", 2, "--finding", "lung opacity").returncode == 0
+    assert set(rows_by_file(tmp_path / "d/normal")) == {"film2.dcm", "film6.dcm"}
+    done = draw("-s", 2, "--adults", "--view", "frontal")
+    refused(
+        done, "--sample 2 asks for more than the 1 patient", "1 without a view", "1 of unknown age", "1 of children"
+    )
+    refused(draw("--finding", "Covid"), "is no class of", "Lung Opacity, No Lung Opacity / Not Normal, Normal")
+    (tmp_path / "rsna/stage_2_train_images/film2.dcm").unlink()
+    refused(draw("-s", 2, "--finding", "Lung Opacity"), "film2.dcm", "No such file")
+    with open(tmp_path / "rsna/stage_2_detailed_class_info.csv", "a") as file:
+        file.write("film0,Lung Opacity\n")
+    refused(draw(), "film0 has two classes")

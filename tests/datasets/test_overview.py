@@ -1,0 +1,28 @@
+"""The overview states what a comparison of the classes can show."""
+
+from __future__ import annotations
+
+from detector.datasets import overview
+
+
+def test_the_overview_says_what_a_comparison_can_show():
+    film = overview.Entry
+    apart = [film("covid", "a", "PA", "1"), film("normal", "b", "PA", "2")]
+    assert overview.meaning(apart).startswith("No site and view contains both classes")
+    assert overview.meaning(apart[:1]).startswith("One class so far (covid)")
+    assert overview.meaning([film("covid", "", "", "1"), film("normal", "", "", "2")]).startswith(
+        "The site of the images is not known"
+    )
+    fair = [*apart, film("normal", "a", "PA", "3"), film("normal", "a", "AP", "3")]
+    assert overview.meaning(fair).startswith("1 stratum (site and view) contains both classes, 2 images")
+    assert "the other 2 images can show the source only" in overview.meaning(fair)
+    lines = overview.table([*fair, film("normal", "a", "PA", "3")])
+    assert [line.split() for line in lines] == [
+        ["class", "site", "view", "images", "patients"],
+        ["covid", "a", "PA", "1", "1"],
+        ["normal", "a", "AP", "1", "1"],
+        ["normal", "a", "PA", "2", "1"],
+        ["normal", "b", "PA", "1", "1"],
+    ]
+    many = [film(f"c{i:03d}", "o", "PA", str(i)) for i in range(100)]
+    assert overview.table(many)[-1] == "and 60 rows more"

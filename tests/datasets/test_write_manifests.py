@@ -1,0 +1,55 @@
+"""Manifests for folders of images as they are."""
+
+from __future__ import annotations
+
+from builder_helpers import build, rows_by_file
+from conftest import classes, picture, refused, script, tree
+
+from detector.collections import (
+    nih,
+)
+
+
+def test_manifests_are_written_for_folders_as_they_are(tmp_path):
+    classes(tmp_path / "data", P=3, N=2)
+    before = tree(tmp_path / "data")
+    (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP/P-001.png,7\n")
+    arguments = ("--write-manifests", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
+    said = build(tmp_path, *arguments)
+    assert "the images are unchanged" in said and "1 stratum (site and view) contains both classes, 5 images" in said
+    listed = rows_by_file(tmp_path / "data" / "P")
+    assert {name: row["patient"] for name, row in listed.items()} == {
+        "P-000.png": "7",
+        "P-001.png": "7",
+        "P-002.png": "",
+    }
+    assert {(row["source"], row["site"], row["view"]) for row in listed.values()} == {("covidgr", "covidgr", "PA")}
+    after = tree(tmp_path / "data")
+    assert {name for name in after if name not in before} == {"P/manifest.csv", "N/manifest.csv"}
+    assert {name: after[name] for name in before} == before
+    build(tmp_path, *arguments)
+    assert tree(tmp_path / "data") == after
+
+
+def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
+    classes(tmp_path / "data", P=1, N=1)
+    picture(tmp_path / "flat" / "a.png", 1)
+
+    def adopt(*arguments):
+        return script("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path)
+
+    refused(adopt("data"), "needs --source")
+    refused(adopt("data", "--source", nih.SOURCE), "is a collection with a builder of its own")
+    refused(adopt("nowhere", "--source", "x"), "nowhere is not a folder")
+    refused(adopt("flat", "--source", "x"), "must lie in folders named after their classes")
+    refused(adopt("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
+    refused(adopt("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv is not a file")
+    for text, said in (
+        ("file,patient\nelsewhere.png,1\n", "--patients names elsewhere.png, which data does not hold"),
+        ("name,patient\na,1\n", "must have the columns file and patient"),
+        ("file,patient\nP-000.png,1\nP-000.png,2\n", "line 3: P-000.png has two patients"),
+        ('file,patient\n"P-000.png,1\n', "not CSV"),
+    ):
+        (tmp_path / "who.csv").write_text(text)
+        refused(adopt("data", "--source", "x", "--patients", "who.csv"), said)
+    assert not list(tmp_path.rglob("manifest.csv"))
