@@ -130,5 +130,3 @@ def test_a_build_replaces_images_of_its_own_collection_only(tmp_path):
     assert set(tree(tmp_path / "covid")) == {"a.png", renamed, "e.png", "own.png", "manifest.csv"}
     build(tmp_path, "-c", "a", "-o", "covid", "--view", "AP")
     assert set(tree(tmp_path / "covid")) == {"a.png", "e.png", "own.png", "manifest.csv"}
-
-
