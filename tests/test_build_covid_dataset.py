@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder_helpers import HEADER, actualmed_clone, build, cohen_clone, rows, rows_by_file, write_clone
-from conftest import SHARED, digest, picture, refused, script, tree
+from conftest import digest, picture, refused, script, tree
 
 from detector.collections import (
     actualmed,

@@ -16,11 +16,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
+from builder_helpers import HEADER, rows, write_clone
 from conftest import ROOT, SAID, classes, inside, picture, refusal, refused, script, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from builder_helpers import HEADER, rows, write_clone
 from test_radiographs import bomb
 
 from detector.datasets import download, manifest
