@@ -20,8 +20,8 @@ from builder_helpers import HEADER, rows, write_clone
 from conftest import ROOT, SAID, classes, inside, picture, refusal, refused, script, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_helpers import bomb
 from PIL import Image
-from test_radiographs import bomb
 
 from detector.datasets import download, manifest
 from detector.images.radiographs import MAX_PIXELS, from_bytes, read

@@ -20,7 +20,7 @@ import pytest
 from conftest import ROOT, inside, refused, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_radiographs import dicom
+from image_helpers import write_dicom
 
 from detector import InputError
 from detector.audit.checks import Check
@@ -142,7 +142,7 @@ def run(tmp_path_factory):
     (folder / "strangers").mkdir()
     for name in HOSTILE:
         shutil.copy(film, folder / "strangers" / f"{name.replace('/', '')}.png")
-    dicom(
+    write_dicom(
         folder / "strangers" / "film.dcm",
         np.arange(4096, dtype=np.uint16).reshape(64, 64),
         12,

@@ -254,7 +254,7 @@ def test_too_few_images_for_a_split(tmp_path):
 
 
 def test_all_bad_files_are_named_at_once(tmp_path):
-    from test_radiographs import bad_files
+    from image_helpers import bad_files
 
     classes(tmp_path / "data", covid=3, normal=3)
     names = bad_files(tmp_path / "data" / "covid")

@@ -10,6 +10,7 @@ import pytest
 from conftest import picture, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_helpers import write_dicom
 from PIL import Image
 
 from detector.images.listing import list_images
@@ -109,3 +110,14 @@ def test_what_is_in_place_of_a_file(tmp_path):
             read(tmp_path / "a.png")
     assert instead(b"file,patient\n") == ""
     assert Counter() == list_images(tmp_path).left_out
+
+
+def test_the_list_is_sorted_and_leaves_out_what_is_no_image(tmp_path, grey):
+    for name in ("b.png", "a.JPG", "sub/c.webp", "._a.jpg", "__MACOSX/d.png", "notes.txt", "manifest.csv", "e"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    write_dicom(tmp_path / "IM7", grey.astype(int), 8, "MONOCHROME2")
+    (tmp_path / "f.png").mkdir()
+    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path).images]
+    assert found == ["IM7", "a.JPG", "b.png", "f.png", "sub/c.webp"]

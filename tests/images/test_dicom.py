@@ -6,10 +6,11 @@ import numpy as np
 import pydicom.data
 import pytest
 from conftest import refusal
+from image_helpers import require_near, write_dicom
 from pydicom.pixels import get_decoder
 
 from detector.images import dicom
-from detector.images.radiographs import decode, file_bytes
+from detector.images.radiographs import decode, file_bytes, read
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
 # The compressed file, and the same image uncompressed.
@@ -52,3 +53,22 @@ def test_reports_and_directories_are_no_images():
     for name in ("test-SR.dcm", "rtplan.dcm"):
         with refusal("a DICOM file without an image"):
             decode(file_bytes(FILES / name), name)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_every_depth_and_both_photometric_interpretations_are_read(tmp_path, grey, bits, photometric):
+    shown = 255 - grey if photometric == "MONOCHROME1" else grey
+    write_dicom(tmp_path / "IM0001", np.rint(shown / 255 * (2**bits - 1)).astype(int), bits, photometric)
+    require_near(tmp_path / "IM0001", grey, 1)
+    assert read(tmp_path / "IM0001").format == "DICOM"
+
+
+def test_a_dicom_without_an_image_or_too_large_is_rejected(tmp_path, grey):
+    write_dicom(tmp_path / "a.dcm", grey.astype(int), 8, "MONOCHROME2", Rows=60000, Columns=60000)
+    with refusal("60000 x 60000"):
+        read(tmp_path / "a.dcm")
+    path = tmp_path / "b.dcm"
+    path.write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 20)
+    with refusal(r"b\.dcm"):
+        read(path)

@@ -1,0 +1,79 @@
+"""Image files of every kind, and masks, written for a test."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from detector.images.radiographs import decode
+
+
+def write_dicom(path: Path, values: np.ndarray, bits: int, photometric: str, **elements: object) -> None:
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.Rows, dataset.Columns = values.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, photometric
+    dataset.BitsAllocated = 8 if bits == 8 else 16
+    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    dataset.PixelRepresentation = int(values.min() < 0)
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    signed = "i" if values.min() < 0 else "u"
+    dataset.PixelData = values.astype(f"<{signed}{dataset.BitsAllocated // 8}").tobytes()
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """Return a tiny PNG whose header claims a huge picture."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = zlib.compress(b"\0" * 100_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def bad_files(folder: Path) -> dict[str, str]:
+    """Write one file of every bad kind; return name → a word of what is said of it."""
+    whole = io.BytesIO()
+    generator = np.random.default_rng(3)
+    Image.fromarray(generator.integers(0, 256, (300, 300), dtype=np.uint8)).save(whole, "JPEG")
+    png = io.BytesIO()
+    Image.fromarray(generator.integers(0, 256, (300, 300), dtype=np.uint8)).save(png, "PNG")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "truncated.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    (folder / "truncated.png").write_bytes(png.getvalue()[: len(png.getvalue()) // 2])
+    (folder / "text.png").write_text("not an image\n")
+    (folder / "empty.jpeg").write_bytes(b"")
+    (folder / "folder.jpg").mkdir()
+    (folder / "bomb.png").write_bytes(bomb(60000, 60000))
+    (folder / "dangling.jpg").symlink_to(folder / "nowhere.jpg")
+    return {
+        "truncated.jpg": "truncated",
+        "truncated.png": "truncated",
+        "text.png": "not a readable image",
+        "empty.jpeg": "empty",
+        "folder.jpg": "folder",
+        "bomb.png": "3600000000 pixels",
+        "dangling.jpg": "No such file",
+    }
+
+
+def require_near(path: Path, expected: np.ndarray, tolerance: float) -> None:
+    pixels = decode(path.read_bytes(), path).pixels
+    if pixels.ndim == 3:
+        pixels = pixels.mean(axis=2)
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels.astype(float) - expected).max() <= tolerance
