@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from detector.images import phantom
 from detector.images.radiographs import decode
 
 
@@ -77,3 +78,19 @@ def require_near(path: Path, expected: np.ndarray, tolerance: float) -> None:
         pixels = pixels.mean(axis=2)
     assert pixels.shape == expected.shape
     assert np.abs(pixels.astype(float) - expected).max() <= tolerance
+
+
+def phantom_pixels(seed: int, covid: bool) -> np.ndarray:
+    import cv2
+
+    small = cv2.resize(phantom.draw(covid, seed), (224, 224), interpolation=cv2.INTER_AREA)
+    return np.repeat(small[..., None], 3, axis=2)
+
+
+def dice(found: np.ndarray, truth: np.ndarray) -> float:
+    return 2 * (found & truth).sum() / (found.sum() + truth.sum())
+
+
+def ellipses(*centres: float, height: float = 0.3, width: float = 0.13) -> np.ndarray:
+    y, x = np.mgrid[:224, :224] / 224
+    return np.any([((x - c) / width) ** 2 + ((y - 0.5) / height) ** 2 < 1 for c in centres], axis=0)

@@ -1,4 +1,4 @@
-"""Compressed DICOM, on pydicom's own test files, and the sentences where no decoder is installed."""
+"""DICOM: every depth, compressed files of pydicom, and errors where there is no image or no decoder."""
 
 from pathlib import Path
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import refusal
+from image_helpers import ellipses, phantom_pixels
 from PIL import Image
 
-from detector.images import occlusion
+from detector.images import lungs, occlusion
+from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 
 
 def test_masks_are_matched_by_stem(tmp_path):
@@ -24,3 +26,14 @@ def test_masks_are_matched_by_stem(tmp_path):
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
     with refusal("marks no lungs"):
         occlusion.read_mask(found["a"])
+
+
+def test_parts_of_an_image_are_shown():
+    pixels, mask = phantom_pixels(1, True), ellipses(0.3, 0.7)
+    without, only, outline = (Occlusion(part).apply(pixels, mask) for part in (WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE))
+    hidden = lungs.surroundings(mask)
+    assert hidden[mask].all() and 1.5 * mask.mean() < hidden.mean() < 0.8
+    assert not without[hidden].any() and (without[~hidden] == pixels[~hidden]).all()
+    assert not only[~mask].any() and (only[mask] == pixels[mask]).all()
+    assert set(np.unique(outline)) == {0, 255}
+    assert np.array_equal(outline[..., 0] > 0, mask)

@@ -1,39 +1,24 @@
-"""Rotation, the frozen base and the head."""
+"""VGG16's features: those of the saved model, from anywhere and in any order."""
 
 from __future__ import annotations
 
+import zlib
 from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
 from conftest import picture
+from image_helpers import dice, phantom_pixels
 
-from detector.images import phantom
+from detector.images import lungs, phantom
 from detector.images.network_input import NetworkInput
-from detector.images.rotation import angles, rotate
-from detector.network import head, keras_head
-from detector.network.backbone import COLUMNS, WIDTH, Backbone
+from detector.images.rotation import rotate
+from detector.network.backbone import COLUMNS, WIDTH, Backbone, _lungs_key
 from detector.network.forward import compile_forward
 from detector.storage.cache import Cache
 
 # Rotation
-
-
-def test_more_copies_keep_those_that_are_there():
-    digest = "ab" * 32
-    assert angles(digest, 7, 1)[:3] == angles(digest, 3, 1)
-    assert angles(digest, 3, 1) != angles(digest, 3, 2) != angles("cd" * 32, 3, 2)
-    assert all(-15 <= angle <= 15 for angle in angles(digest, 200, 0))
-
-
-def test_rotation_turns_about_the_centre_and_repeats_the_border():
-    pixels = np.full((224, 224, 3), 77, np.uint8)
-    assert (rotate(pixels, 13.0) == 77).all()
-    pixels[100:124, 20:40] = 255
-    assert np.array_equal(rotate(pixels, 0.0), pixels)
-    quarter = rotate(pixels, 90.0)
-    assert quarter[190, 111, 0] == 255
 
 
 # Backbone
@@ -129,7 +114,7 @@ def test_features_depend_on_neither_cache_nor_batch_nor_order_nor_threads(weight
         assert np.allclose(other, reference, rtol=1e-5, atol=1e-5)
 
 
-def test_bfloat16_is_near_and_kept_apart(weights, views, tmp_path):
+def test_bfloat16_features_are_near_and_cached_apart(weights, views, tmp_path):
     backbone = Backbone(weights, Cache(tmp_path))
     exact = backbone.features(list(views), "float32", views.__getitem__)
     rough = backbone.features(list(views), "bfloat16", views.__getitem__)
@@ -140,63 +125,29 @@ def test_bfloat16_is_near_and_kept_apart(weights, views, tmp_path):
 # Head
 
 
-@pytest.fixture(scope="module")
-def separable() -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(0)
-    labels = generator.integers(0, 2, 80)
-    return (generator.normal(0, 1, (80, 3, 512)) + 0.5 * labels[:, None, None]).astype(np.float32), labels
+def test_lungs_are_computed_with_the_features_and_cached(weights, tmp_path):
+    films = {
+        NetworkInput(tmp_path / f"{seed}.png", f"{seed:064x}"): phantom_pixels(seed, seed % 2 == 0) for seed in range(3)
+    }
+    backbone = Backbone(weights, Cache(tmp_path / "cache"))
+    features = backbone.features(list(films), "float32", films.__getitem__)
+    found = list(backbone.lungs(list(films), films.__getitem__))
+    assert backbone.computed == len(films)
+    later = Backbone(weights, Cache(tmp_path / "cache"))
+    assert np.array_equal(list(later.lungs(list(films), films.__getitem__)), found)
+    assert np.array_equal(later.features(list(films), "float32", films.__getitem__), features)
+    assert later.computed == 0
+    for seed, mask in enumerate(found):
+        truth = phantom.draw_lungs(seed)[::2, ::2]
+        assert dice(lungs.enlarged(mask, 256, 256), truth) > 0.85
+        assert lungs.describe(mask).warning == ""
 
 
-def test_the_head_learns_and_repeats_itself(separable):
-    features, labels = separable
-    hyperparameters = head.Hyperparameters(epochs=8)
-    data = head.TrainingSet(features, labels, ["a", "b"], labels, labels)
-    first = head.fit(data, hyperparameters, 1, (features[:, 0], labels))
-    head.fit(data, hyperparameters, 2)
-    again = head.fit(data, hyperparameters, 1, (features[:, 0], labels))
-    assert all(np.array_equal(a, b) for a, b in zip(first.weights, again.weights, strict=True))
-    assert first.history == again.history
-    assert first.history["val_accuracy"][-1] > 0.95
-    assert first.history["loss"][0] > first.history["loss"][-1]
-    assert [len(values) for values in first.history.values()] == [8] * 4
-
-
-def test_the_head_is_what_keras_fit_would_train(separable):
-    """Without dropout and shuffling, the compiled epoch takes the very steps that Keras' own `fit` takes."""
-    import keras
-
-    features, labels = separable
-    trainer = keras_head.Trainer(512, 2, 3, 1e-3)
-    streams, equal = np.random.SeedSequence(5).spawn(2), np.ones(2, np.float32)
-    trainer.reset(*streams, equal)
-    trainer._dropout.rate = 0.0
-    x, y = features[:, 0].reshape(10, 8, 512), np.eye(2, dtype=np.float32)[labels].reshape(10, 8, 2)
-    model = keras.Sequential(
-        [keras.Input((512,)), *[layer for layer in keras_head.layers(2) if "dropout" not in layer.name]]
-    )
-    model.set_weights(trainer.weights())
-    schedule = keras.optimizers.schedules.InverseTimeDecay(1e-3, 1, 1e-3 / 3)
-    model.compile(loss="binary_crossentropy", optimizer=keras.optimizers.Adam(schedule))
-    fresh = keras_head.Trainer(512, 2, 3, 1e-3)
-    for layer in fresh._head.layers:
-        if layer.name == "dropout":
-            layer.rate = 0.0
-    fresh.reset(*streams, equal)
-    for _ in range(3):
-        fresh.epoch(x, y)
-        model.fit(x.reshape(80, 512), y.reshape(80, 2), batch_size=8, shuffle=False, verbose=0)
-    for ours, theirs in zip(fresh.weights(), model.get_weights(), strict=True):
-        assert np.abs(ours - theirs).max() < 1e-5
-
-
-def test_three_classes_and_fewer_images_than_a_batch():
-    generator = np.random.default_rng(0)
-    features = generator.normal(0, 1, (5, 1, 512)).astype(np.float32)
-    trained = head.fit(
-        head.TrainingSet(features, np.array([0, 1, 2, 0, 1]), list("abc"), None, None),
-        head.Hyperparameters(epochs=2),
-        0,
-    )
-    said = head.predict_proba(features[:, 0], trained.weights)
-    assert said.shape == (5, 3)
-    assert np.allclose(said.sum(axis=1), 1)
+@pytest.mark.parametrize("damage", [b"", b"no mask", zlib.compress(bytes(10)), zlib.compress(bytes(10**7))])
+def test_a_damaged_mask_of_the_cache_is_computed_again(weights, tmp_path, damage):
+    one = NetworkInput(tmp_path / "0.png", f"{0:064x}")
+    Cache(tmp_path / "cache").put({_lungs_key(one.digest): damage})
+    backbone = Backbone(weights, Cache(tmp_path / "cache"))
+    (mask,) = backbone.lungs([one], lambda _: phantom_pixels(0, True))
+    assert backbone.computed == 1
+    assert lungs.describe(mask).found

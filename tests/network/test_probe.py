@@ -1,0 +1,133 @@
+"""The probe: what it learns within strata, and what not."""
+
+from __future__ import annotations
+
+import numpy as np
+from conftest import refusal
+
+from detector.network import head, probe
+
+CLASSES = ["covid", "normal"]
+
+
+def training_set(features, labels, classes, groups=None, strata=None):
+    """Return what a head is fitted to, features of shape (n, copies, width)."""
+    groups = np.arange(len(labels)) if groups is None else groups
+    strata = np.full(len(labels), "") if strata is None else strata
+    return head.TrainingSet(features, labels, classes, groups, strata)
+
+
+def fit_probe(features, labels, classes, groups, seed, strata=None):
+    data = training_set(features[:, None], labels, classes, groups, strata)
+    return probe.fit(data, seed, strata is not None)
+
+
+def simulated(n=240, width=40, seed=0, **chosen):
+    """Return features with a disease in column 0 and a source in column 1, labels, patients and strata.
+
+    `mixed` is the share of images of a source that holds both classes; the others' source goes with their class.
+    """
+    disease, source, mixed = (
+        chosen.get(name, usual) for name, usual in (("disease", 1.0), ("source", 0.0), ("mixed", 0.5))
+    )
+    generator = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    apart = generator.random(n) >= mixed
+    strata = np.where(apart, np.where(labels == 0, "a, PA", "b, PA"), "c, PA")
+    features = generator.normal(0, 1, (n, width)).astype(np.float32)
+    features[:, 0] += disease * labels
+    features[:, 1] += source * np.where(apart, labels, 0.5)
+    return features, labels, np.arange(n).astype(str), strata
+
+
+def weight(fitted, features, column):
+    """Return how much a deviation of a column speaks for class 1 against class 0."""
+    return float(np.diff(fitted.weights[0][column])[0] * features[:, column].std())
+
+
+def test_a_difference_between_sites_is_not_learned_within_strata():
+    features, labels, patients, strata = simulated(source=4.0)
+    across = fit_probe(features, labels, CLASSES, patients, 0)
+    within = fit_probe(features, labels, CLASSES, patients, 0, strata)
+    assert weight(across, features, 1) > weight(across, features, 0)
+    assert abs(weight(within, features, 1)) < 0.1 * weight(across, features, 1)
+    assert weight(within, features, 0) > 4 * abs(weight(within, features, 1))
+
+
+def test_strata_of_one_class_do_little_harm():
+    features, labels, patients, strata = simulated(source=4.0, mixed=0.5)
+    kept = strata == "c, PA"
+    alone = fit_probe(features[kept], labels[kept], CLASSES, patients[kept], 0, strata[kept])
+    both = fit_probe(features, labels, CLASSES, patients, 0, strata)
+    fresh, truth, _, _ = simulated(400, seed=9, mixed=1.1)
+    scores = [np.corrcoef(fresh @ (f.weights[0][:, 1] - f.weights[0][:, 0]), truth)[0, 1] for f in (alone, both)]
+    assert scores[1] > scores[0] - 0.05
+
+
+def test_the_intercept_holds_at_another_site():
+    """A rare class of the mixed stratum is called as often as the common one: the classes count equally."""
+    features, labels, patients, strata = simulated(600, disease=3.0, mixed=0.7)
+    rare = (strata == "c, PA") & (labels == 0) & (np.arange(600) % 5 > 0)
+    keep = ~rare
+    fitted = fit_probe(features[keep], labels[keep], CLASSES, patients[keep], 0, strata[keep])
+    fresh, truth, _, _ = simulated(600, seed=3, disease=3.0, mixed=1.1)
+    called = head.predict_proba(fresh, fitted.weights).argmax(axis=1)
+    assert (called[truth == 0] == 0).mean() > 0.8
+    assert (called[truth == 1] == 1).mean() > 0.7
+
+
+def test_the_probe_is_scikit_learns_logistic_regression():
+    from sklearn.linear_model import LogisticRegression
+
+    for n, width in ((60, 100), (200, 30)):
+        features, labels, patients, _ = simulated(n, width)
+        features = features * np.linspace(0.1, 50, width, dtype=np.float32) + 7
+        fitted = fit_probe(features, labels, CLASSES, patients, 0)
+        standardised = (features - features.mean(axis=0)) / features.std(axis=0)
+        theirs = LogisticRegression(C=fitted.history["chosen"], class_weight="balanced", tol=1e-8, max_iter=5000)
+        expected = theirs.fit(standardised, labels).predict_proba(standardised)
+        assert np.abs(head.predict_proba(features, fitted.weights) - expected).max() < 2e-3
+
+
+def test_enough_held_out_images_end_the_choice_of_strength(monkeypatch):
+    features, labels, patients, _ = simulated(n=300)
+    design = probe.Design(features.astype(float), labels, 2, None, True)
+    held_out = [len(rows) for _, rows in probe._folds(design, CLASSES, patients, 0)]
+    assert held_out == [60] * 20
+    monkeypatch.setattr(probe, "ENOUGH", 100)
+    assert [len(rows) for _, rows in probe._folds(design, CLASSES, patients, 0)] == [60] * 2
+
+
+def test_only_the_folds_know_the_seed_and_history_shows_the_choice():
+    features, labels, patients, strata = simulated()
+    first, again = (fit_probe(features, labels, CLASSES, patients, 1, strata) for _ in range(2))
+    assert all(np.array_equal(one, other) for one, other in zip(first.weights, again.weights, strict=True))
+    history = first.history
+    assert history["strength"] == list(probe.STRENGTHS) and len(history["loss"]) == len(history["cv_loss"]) == 9
+    assert history["chosen"] == history["strength"][int(np.argmin(history["cv_loss"]))]
+    assert history["loss"] == sorted(history["loss"], reverse=True)
+    seeds = [fit_probe(features, labels, CLASSES, patients, seed, strata) for seed in range(4)]
+    same = [one.weights[0] for one in seeds if one.history["chosen"] == seeds[0].history["chosen"]]
+    assert all(np.array_equal(one, same[0]) for one in same)
+
+
+def test_three_classes_constant_columns_and_few_patients():
+    generator = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    features = generator.normal(0, 1, (90, 20)).astype(np.float32) + np.eye(3, 20, dtype=np.float32)[labels] * 3
+    features[:, 7] = 5.0
+    fitted = fit_probe(features, labels, ["a", "b", "c"], np.arange(90), 0)
+    assert [array.shape for array in fitted.weights] == [(20, 3), (3,)]
+    assert (head.predict_proba(features, fitted.weights).argmax(axis=1) == labels).mean() > 0.9
+    assert not fitted.weights[0][7].any()
+    few = fit_probe(features[:6], labels[:6], ["a", "b", "c"], np.array(list("aabbcc"))[[0, 2, 4, 1, 3, 5]], 0)
+    assert few.history == {"strength": [], "loss": [], "cv_loss": [], "chosen": probe.DEFAULT_STRENGTH}
+
+
+def test_classes_that_share_no_stratum_are_rejected():
+    features, labels, patients, strata = simulated(40, mixed=0.0)
+    with refusal("a class shares no site and view with another"):
+        fit_probe(features, labels, CLASSES, patients, 0, strata)
+
+
+# The scripts

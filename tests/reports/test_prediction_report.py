@@ -1,0 +1,56 @@
+"""The report of predictions: any name is text, and many images stay small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_helpers import HOSTILE, harmless
+
+from detector import InputError
+from detector.images import phantom
+from detector.inference.predictor import Prediction
+from detector.network.model import Description
+from detector.reports import html_report, prediction_report
+
+
+def predictions_page(names, note=""):
+    pixels, grad_cam = np.zeros((224, 224, 3), np.uint8), np.zeros((14, 14), np.float32)
+    done = [Prediction(Path(name), name, [0.75, 0.25], note, pixels, grad_cam) for name in names]
+    classes = [*names[:1], "other"] if len(names) < 2 else list(names)
+    description = Description(classes, names[0], "tutorial", "tutorial")
+    skipped = [InputError(f"{name}: {note}") for name in names]
+    return prediction_report.prediction_report(done, skipped, description, "m.h5").decode()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text(name):
+    text = predictions_page([name], note=name)
+    harmless(text)
+    # Without a mark of HTML's or of direction it is harmless as it stands.
+    assert name.startswith("javascript:") or name not in text
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(blacklist_characters="\0/"), min_size=1, max_size=60).filter(lambda name: name != "other"))
+def test_any_name_is_text(name):
+    harmless(predictions_page([name], note=name))
+
+
+def test_five_hundred_images_make_a_small_report():
+    drawn = [phantom.draw(seed % 2 == 0, seed) for seed in range(8)]
+    images = [np.repeat(cv2.resize(one, (224, 224))[..., None], 3, axis=2) for one in drawn]
+    grad_cam = np.random.default_rng(0).random((14, 14))
+    done = [
+        Prediction(Path(f"{number}.png"), "covid", [0.75, 0.25], "", images[number % 8], grad_cam)
+        for number in range(html_report.MOST)
+    ]
+    description = Description(["covid", "normal"], "covid", "tutorial", "tutorial")
+    data = prediction_report.prediction_report(done, [], description, "m.h5")
+    assert data.count(b"<details>") == 500
+    # Figures and their tables, which a training run adds, take half a MiB.
+    assert len(data) < 4.5 * 2**20

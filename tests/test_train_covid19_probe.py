@@ -1,0 +1,101 @@
+"""train_covid19.py with --recipe probe, and predictions of its model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import inside, refused, script
+
+PRINTED = ("acc: ", "ROC AUC", "stratified ROC AUC", "metadata baseline", "border baseline", "average precision", "PPV")
+
+
+NAMES = ("accuracy", "roc_auc", "roc_auc_stratified", "metadata_baseline", "border_baseline", "brier_score", "ppv")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return phantoms, and what a probe's training on them said and wrote, in both formats."""
+    folder = tmp_path_factory.mktemp("probe")
+    assert script("make_phantom_dataset.py", "-o", "data", "-n", 12, "--quiet", cwd=folder).returncode == 0
+    common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01, "--no-report")
+    first = script(*common, "-m", "m.h5", cwd=folder)
+    second = inside(*common, "-m", "k/m.keras", "-p", "k/plot.png", cwd=folder)
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    return folder, first, second
+
+
+def test_metrics_are_printed_in_order(trained):
+    folder, first, second = trained
+    assert first.stderr == second.stderr == ""
+    assert "fitted within site and view: 1 of them hold two classes, 20 images" not in first.stdout
+    assert "fitted within site and view: 1 of them hold two classes, 24 images" in first.stdout
+    lines = first.stdout.splitlines()
+    starts = [next(i for i, line in enumerate(lines) if line.startswith(name)) for name in PRINTED]
+    assert starts == sorted(starts)
+    assert "at prevalence 0.01" in first.stdout and "Validity checks" in lines
+    assert all(len(line) <= 80 for line in lines[starts[0] :] if "n/a" not in line and not line.startswith("  "))
+    written = json.loads((folder / "m.json").read_text())
+    assert set(NAMES) <= set(written["metrics"])
+    assert written["settings"]["recipe"] == "probe"
+    assert set(written["history"]) == {"strength", "loss", "cv_loss", "chosen"}
+    assert "Epoch" not in first.stdout
+
+
+def test_a_probes_model_is_plain_keras(trained):
+    folder, _, _ = trained
+    code = f"""
+import json, keras, numpy as np, cv2
+held_out = json.load(open({str(folder / "m.json")!r}))["held_out"]
+files = [{str(folder / "data")!r} + "/" + image["file"] for image in held_out]
+pixels = [cv2.resize(cv2.imread(file)[..., ::-1], (224, 224), interpolation=cv2.INTER_AREA) for file in files]
+reported = np.array([list(image["probabilities"].values()) for image in held_out])
+for name in ("m.h5", "k/m.keras"):
+    model = keras.models.load_model({str(folder)!r} + "/" + name)
+    kinds = {{type(layer).__name__ for layer in model.layers}}
+    assert {{"Softmax", "Reshape", "Dot", "Concatenate"}} < kinds and "Lambda" not in kinds, kinds
+    assert all(layer.dtype == "float32" for layer in model.layers)
+    assert np.abs(model.predict(np.stack(pixels) / 255.0, verbose=0) - reported).max() < 1e-5
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
+    folder, _, _ = trained
+    arguments = ("-m", folder / "m.h5", folder / "data", "--json", "p.json", "--no-report")
+    done = inside("predict_covid19.py", *arguments, "--force", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    reported = json.loads((folder / "m.json").read_text())["held_out"]
+    found = json.loads((tmp_path / "p.json").read_text())["predictions"]
+    by_file = {one["file"].rpartition("/")[2]: one["probabilities"] for one in found}
+    for image in reported:
+        assert by_file[image["file"].rpartition("/")[2]] == pytest.approx(image["probabilities"], abs=1e-5)
+    one = next((folder / "data" / "covid").glob("*.png"))
+    done = inside("predict_covid19.py", "-m", folder / "k/m.keras", one, "--force", "--gradcam", "cam", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "cam").glob("*.gradcam.png"))) == 1
+
+
+def test_flags_without_meaning_are_rejected(trained, tmp_path):
+    folder, _, _ = trained
+    for arguments, words in (
+        (("--recipe", "forest"), ("--recipe", "invalid choice", "probe")),
+        (("--recipe", "probe", "--epochs", 3), ("--epochs has no meaning with --recipe probe",)),
+        (("--recipe", "probe", "--rotations", 1), ("--rotations has no meaning",)),
+        (("--adjust", "strata"), ("--adjust strata needs --recipe probe",)),
+        (("--prevalence", 0), ("--prevalence", "between 0 and 1")),
+        (("--prevalence", 1.5), ("--prevalence", "between 0 and 1")),
+    ):
+        refused(script("train_covid19.py", "-d", folder / "data", *arguments, cwd=tmp_path), *words)
+    audit = ("audit_covid19.py", "-d", folder / "data", "--external", folder / "data", "-m", folder / "m.h5")
+    refused(script(*audit, cwd=tmp_path), "was trained with --recipe probe; audit with the same")
+    refused(script(*audit, "--recipe", "probe", "--external", folder / "data", cwd=tmp_path), "is given twice")
+    shutil.copytree(folder / "data" / "covid", tmp_path / "ill" / "sick")
+    shutil.copytree(folder / "data" / "normal", tmp_path / "ill" / "normal")
+    ill = ("audit_covid19.py", "-d", folder / "data", "--external", "ill", "-m", folder / "m.h5", "--recipe", "probe")
+    refused(script(*ill, cwd=tmp_path), "--external ill has the classes normal, sick", "covid")
+    assert {path.name for path in tmp_path.iterdir()} == {"ill"}
