@@ -13,7 +13,7 @@ from detector.images.lungs import is_packed, packed, unpacked
 from detector.images.network_input import NetworkInput
 from detector.images.radiographs import READER_VERSION
 from detector.network import lung_decoder, runtime
-from detector.network.forward import compile_forward
+from detector.network.forward import Forward, compile_forward
 from detector.network.weights import DIGEST, Weights
 from detector.storage.cache import Cache, key
 
@@ -81,7 +81,7 @@ class Backbone:
         self.computed = 0  # images that went through the network
         self.seconds = 0.0  # that they took in it, here
         self._had: dict[bytes, bytes] = {}  # what the cache does not keep
-        self._forward: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+        self._forward: dict[str, Forward] = {}
 
     def features(
         self,
@@ -177,9 +177,12 @@ class Backbone:
             missing |= {name: one for one, name in pairs if name not in held and name not in missing}
         if not missing:
             return
-        todo, precision = list(missing.values()), request.precision
-        compute = self._computed_here if self.elsewhere is None else self._computed_elsewhere
-        for done, features, masks in compute(todo, precision, request.read, shown):
+        todo, precision = replace(request, inputs=list(missing.values())), request.precision
+        if self.elsewhere is None:
+            batches = self._computed_here(todo, shown)
+        else:
+            batches = self._computed_elsewhere(self.elsewhere, todo, shown)
+        for done, features, masks in batches:
             if not np.isfinite(features).all():
                 raise InputError(f"{precision} features that are not finite; try --precision float32")
             values = {
@@ -194,29 +197,29 @@ class Backbone:
                 self._had |= values
 
     def _computed_here(
-        self, inputs: Sequence[NetworkInput], precision: str, read: Read, shown: Shown
+        self, request: Request, shown: Shown
     ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
         """Yield each batch with its features and packed masks, empty ones where the precision finds no lungs."""
         batch: list[np.ndarray] = []
         regions: list[np.ndarray | None] = []
-        for position, one in enumerate(shown(inputs), 1):
-            batch.append(one.shown(read(one)))
+        for position, one in enumerate(shown(request.inputs), 1):
+            batch.append(one.shown(request.read(one)))
             regions.append(one.region())
-            if len(batch) == BATCH or position == len(inputs):
-                features, masks = self.forward(np.stack(batch).astype(np.float32) / 255.0, precision, regions)
-                done = inputs[position - len(batch) : position]
+            if len(batch) == BATCH or position == len(request.inputs):
+                features, masks = self.forward(np.stack(batch).astype(np.float32) / 255.0, request.precision, regions)
+                done = request.inputs[position - len(batch) : position]
                 yield done, features, [packed(mask) if mask.size else b"" for mask in masks]
                 batch, regions = [], []
 
     def _computed_elsewhere(
-        self, inputs: Sequence[NetworkInput], precision: str, read: Read, shown: Shown
+        self, elsewhere: Elsewhere, request: Request, shown: Shown
     ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
         """Yield what other machines have computed, as it comes."""
-        told = iter(shown(inputs))
-        for positions, features, masks in self.elsewhere(self.weights, inputs, precision):
+        told = iter(shown(request.inputs))
+        for positions, features, masks in elsewhere(self.weights, request.inputs, request.precision):
             for _ in positions:
                 next(told)
-            yield [inputs[position] for position in positions], features, masks
+            yield [request.inputs[position] for position in positions], features, masks
 
     def forward(
         self, pixels: np.ndarray, precision: str, regions: Sequence[np.ndarray | None] = ()

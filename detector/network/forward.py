@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,11 +11,16 @@ from detector.images.radiographs import SIZE
 from detector.network import lung_decoder
 from detector.network.weights import CHANNELS_BY_BLOCK, LAYERS, Weights
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Forward = Callable[[np.ndarray, np.ndarray], tuple["tf.Tensor", "tf.Tensor"]]
+
 STEEPNESS = 30.0  # of the saved model's softmax over pixels: one outside the lungs weighs e^-30 of one inside
 CORNER = 4  # the tutorial's 4 × 4 pooling fits into the 7 × 7 map of block5_pool once: into the upper left
 
 
-def pooled_maps(weights: Weights, precision: str) -> Callable[[object], list[object]]:
+def pooled_maps(weights: Weights, precision: str) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     """Return a function from pixels to the outputs of block2_pool … block5_pool, for use in a compiled one.
 
     The layers are written out rather than taken from Keras' model: weights that are constants are cast, and brought
@@ -34,7 +40,7 @@ def pooled_maps(weights: Weights, precision: str) -> Callable[[object], list[obj
 
     constants = {name: [tf.constant(array, precision) for array in pair] for name, pair in weights.items()}
 
-    def maps(pixels):  # noqa: ANN001, ANN202
+    def maps(pixels: tf.Tensor) -> list[tf.Tensor]:
         x, found = tf.cast(pixels, precision), []
         for i, layer in enumerate(LAYERS):
             kernel, bias = constants[layer]
@@ -48,7 +54,7 @@ def pooled_maps(weights: Weights, precision: str) -> Callable[[object], list[obj
     return maps
 
 
-def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray, np.ndarray], tuple[object, object]]:
+def compile_forward(weights: Weights, precision: str) -> Forward:
     """Return a compiled function from pixels to pooled features, and to lung masks where the precision is float32.
 
     Parameters
@@ -71,7 +77,7 @@ def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray, n
     signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32), tf.TensorSpec((None, SIZE, SIZE), tf.int8)]
 
     @tf.function(input_signature=signature, autograph=False)
-    def forward(pixels, regions):  # noqa: ANN001, ANN202
+    def forward(pixels: tf.Tensor, regions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         blocks = maps(pixels)
         corner = tf.reduce_mean(blocks[-1][:, :CORNER, :CORNER], (1, 2))
         if lungs is None:
@@ -87,7 +93,7 @@ def compile_forward(weights: Weights, precision: str) -> Callable[[np.ndarray, n
     return forward
 
 
-def _pixel_weights(inside):  # noqa: ANN001, ANN202
+def _pixel_weights(inside: tf.Tensor) -> tf.Tensor:
     """Return each pixel's weight (n, 224, 224, 1), given a region (n, 224, 224, 1) of 0 and 1; they add up to 1.
 
     Equal inside the region, and everywhere where it is empty. The saved model's own softmax, so that both round alike.
@@ -98,7 +104,7 @@ def _pixel_weights(inside):  # noqa: ANN001, ANN202
     return tf.reshape(weights, (-1, SIZE, SIZE, 1))
 
 
-def _mean_inside(x, weights):  # noqa: ANN001, ANN202
+def _mean_inside(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Return the mean of a map (n, cells, cells, channels), its cells weighted by the pixels that they cover."""
     import tensorflow as tf
 

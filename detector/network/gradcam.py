@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.network.weights import CHANNELS_BY_BLOCK
 
+if TYPE_CHECKING:
+    import keras
+
 LAST_CONVOLUTION = "block5_conv3"
 CELLS = 14  # rows and columns of a heat map: those of the last convolution
 
-Maps = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Inputs = np.ndarray | list[np.ndarray]  # of a model: pixels, or pixels and encoded clinical values
+Maps = Callable[[Inputs, np.ndarray], np.ndarray]
 
 
-def heat_maps(model: object) -> Maps:
+def heat_maps(model: keras.Model) -> Maps:
     """Return a function that maps a model's inputs and classes to heat maps.
 
     Parameters
@@ -36,16 +41,16 @@ def heat_maps(model: object) -> Maps:
     return _of_the_tutorial(model) if _has(model, "hidden") else _of_the_probe(model)
 
 
-def seen_cells(model: object) -> int:
+def seen_cells(model: keras.Model) -> int:
     """Return how many rows and columns of a heat map, from the upper left, the head's pooling sees."""
     return 2 * int(model.get_layer("pool").pool_size[0]) if _has(model, "pool") else CELLS
 
 
-def _has(model: object, name: str) -> bool:
+def _has(model: keras.Model, name: str) -> bool:
     return any(layer.name == name for layer in model.layers)
 
 
-def _of_the_tutorial(model: object) -> Maps:
+def _of_the_tutorial(model: keras.Model) -> Maps:
     """Grad-CAM of the tutorial's model.
 
     Each channel of the last convolution is weighted by the mean gradient of the class's logit, and the weighted sum is
@@ -63,7 +68,7 @@ def _of_the_tutorial(model: object) -> Maps:
     before = keras.Model(model.inputs[0], [convolution, *lungs])
     after = keras.Model([convolution, *lungs, *model.inputs[1:]], model.get_layer("dropout").output)
 
-    def maps(inputs: np.ndarray | list[np.ndarray], classes: np.ndarray) -> np.ndarray:
+    def maps(inputs: Inputs, classes: np.ndarray) -> np.ndarray:
         pixels, *others = inputs if isinstance(inputs, list) else [inputs]
         convolved, *weighted = _as_list(before(pixels, training=False))
         with tf.GradientTape() as tape:
@@ -80,7 +85,7 @@ def _of_the_tutorial(model: object) -> Maps:
     return maps
 
 
-def _of_the_probe(model: object) -> Maps:
+def _of_the_probe(model: keras.Model) -> Maps:
     """Grad-CAM of the probe, at every map that it reads.
 
     The logit is a sum over the maps' cells, and the gradient at a map is the head's own weight (times the cell's weight
@@ -100,7 +105,7 @@ def _of_the_probe(model: object) -> Maps:
     # What separates the classes is a logit's distance from their mean; softmax knows nothing else of it.
     kernel, bias = kernel - kernel.mean(axis=1, keepdims=True), bias - bias.mean()
 
-    def maps(inputs: np.ndarray | list[np.ndarray], classes: np.ndarray) -> np.ndarray:
+    def maps(inputs: Inputs, classes: np.ndarray) -> np.ndarray:
         pixels, *others = inputs if isinstance(inputs, list) else [inputs]
         outputs = _as_list(before(pixels, training=False))
         heat = np.zeros((len(pixels), CELLS, CELLS), np.float32)
@@ -123,7 +128,7 @@ def _of_the_probe(model: object) -> Maps:
     return maps
 
 
-def _as_list(found: object) -> list:
+def _as_list(found: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
     """Return a model's outputs as a list: Keras gives a single one by itself."""
     return list(found) if isinstance(found, (list, tuple)) else [found]
 

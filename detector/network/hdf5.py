@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from detector import InputError
 
+if TYPE_CHECKING:
+    import h5py
 
-def group(parent: object, name: str) -> object:
+
+def group(parent: h5py.Group, name: str) -> h5py.Group:
     """Return a group that lies in the file itself.
 
     Raises
@@ -21,7 +26,7 @@ def group(parent: object, name: str) -> object:
     return parent[name]
 
 
-def raw(parent: object, name: str, most: int) -> bytes:
+def raw(parent: h5py.Group, name: str, most: int) -> bytes:
     """Read a row of bytes of a group; none where there is no such data set.
 
     Raises
@@ -37,7 +42,7 @@ def raw(parent: object, name: str, most: int) -> bytes:
     return _stored(data, name).tobytes()
 
 
-def array(parent: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def array(parent: h5py.Group, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Read an array of a group, as `values` does.
 
     Raises
@@ -47,7 +52,7 @@ def array(parent: object, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return values(_own(parent, name, f"{parent.name}/{name}"), shape)
 
 
-def values(data: object, shape: tuple[int, ...]) -> np.ndarray:
+def values(data: h5py.Dataset, shape: tuple[int, ...]) -> np.ndarray:
     """Read an array whose shape is known beforehand.
 
     Parameters
@@ -72,7 +77,7 @@ def values(data: object, shape: tuple[int, ...]) -> np.ndarray:
     return found
 
 
-def _own(parent: object, name: str, shown: str) -> object:
+def _own(parent: h5py.Group, name: str, shown: str) -> h5py.Dataset:
     """Return a data set that lies in the file itself; errors call it `shown`."""
     import h5py
 
@@ -81,7 +86,7 @@ def _own(parent: object, name: str, shown: str) -> object:
     return parent[name]
 
 
-def _stored(data: object, shown: str) -> np.ndarray:
+def _stored(data: h5py.Dataset, shown: str) -> np.ndarray:
     """Read a data set whose values lie in the file as they are, and nowhere else."""
     if data.external or data.is_virtual or data.chunks is not None:
         raise InputError(f"{shown} is stored outside of the file or compressed")

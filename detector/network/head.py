@@ -46,11 +46,14 @@ class TrainedHead:
         Kernel and bias of each dense layer, float32. The tutorial's: (512, 64), (64,), (64, classes), (classes,).
     history : dict of str to list of float
         How it was trained. The tutorial's: ``loss``, ``accuracy`` and, where held-out images were given, ``val_loss``,
-        ``val_accuracy``, by epoch.
+        ``val_accuracy``, by epoch. A probe's: ``strength``, ``loss``, ``cv_loss``, by regularisation strength.
+    strength : float or None
+        The regularisation strength that was chosen for a probe: scikit-learn's C.
     """
 
     weights: Arrays
     history: dict[str, list[float]] = field(default_factory=dict)
+    strength: float | None = None
 
 
 def class_weights(labels: np.ndarray, classes: int, balanced: bool) -> np.ndarray:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.network import runtime
 
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
 HIDDEN = 64
 DROPOUT = 0.5
 
 
-def layers(classes: int) -> list:
+def layers(classes: int) -> list[keras.Layer]:
     """Return the head's trainable part as Keras layers, the very ones of the saved model."""
     import keras
 
@@ -46,20 +51,20 @@ class Trainer:
         self._class_weights = class_weights = tf.Variable(tf.ones(classes), trainable=False)
         head, loss_of = self._head, keras.losses.get(loss_name(classes))
 
-        def weighted_loss(truth, said):  # noqa: ANN001, ANN202
+        def weighted_loss(truth: tf.Tensor, said: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(loss_of(truth, said) * tf.linalg.matvec(truth, class_weights))
 
-        def hits(truth, said):  # noqa: ANN001, ANN202
+        def hits(truth: tf.Tensor, said: tf.Tensor) -> tf.Tensor:
             return tf.cast(tf.equal(tf.argmax(truth, 1), tf.argmax(said, 1)), tf.float32)
 
         batches = tf.TensorSpec((None, None, width)), tf.TensorSpec((None, None, classes))
 
         # Without AutoGraph: it writes the code that it makes to temporary files, which stay behind.
         @tf.function(input_signature=batches, autograph=False)
-        def run_epoch(features, truths):  # noqa: ANN001, ANN202
+        def run_epoch(features: tf.Tensor, truths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             steps = tf.shape(features)[0]
 
-            def run_step(step, loss, accuracy):  # noqa: ANN001, ANN202
+            def run_step(step: tf.Tensor, loss: tf.Tensor, accuracy: tf.Tensor) -> tuple[tf.Tensor, ...]:
                 with tf.GradientTape() as tape:
                     said = head(features[step], training=True)
                     batch_loss = weighted_loss(truths[step], said)
@@ -72,7 +77,7 @@ class Trainer:
             return loss / tf.cast(steps, tf.float32), accuracy / tf.cast(steps, tf.float32)
 
         @tf.function(input_signature=(tf.TensorSpec((None, width)), tf.TensorSpec((None, classes))), autograph=False)
-        def run_evaluation(features, truth):  # noqa: ANN001, ANN202
+        def run_evaluation(features: tf.Tensor, truth: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             said = head(features, training=False)
             return weighted_loss(truth, said), tf.reduce_mean(hits(truth, said))
 

@@ -10,12 +10,16 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector import InputError
 from detector.images.radiographs import SIZE
 from detector.network.weights import CHANNELS_BY_BLOCK
+
+if TYPE_CHECKING:
+    import keras
 
 FILE = Path(__file__).with_suffix(".npy")
 # SHA-256 of that file; `make lungs` prints the one of a new file.
@@ -82,7 +86,7 @@ def read(path: Path = FILE, digest: str = DIGEST) -> Arrays:
     return arrays
 
 
-def connect(maps: Sequence[object]) -> object:
+def connect(maps: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
     """Return the logits of being lung, given the outputs of block2_pool … block5_pool, as tensors of Keras.
 
     Parameters
@@ -111,7 +115,7 @@ def connect(maps: Sequence[object]) -> object:
     return layers.UpSampling2D(SIZE // CELLS, interpolation="bilinear", name="lungs_logits")(x)
 
 
-def mask(maps: Sequence[object]) -> object:
+def mask(maps: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
     """Return the lung mask of an image, given its four maps, as a tensor of Keras, (n, 224, 224, 1), 0 or 1."""
     from keras import layers
 
@@ -119,14 +123,14 @@ def mask(maps: Sequence[object]) -> object:
     return layers.ReLU(max_value=1.0, name=MASK)(steep)
 
 
-def lungs_only(pixels: object, lungs: object) -> object:
+def lungs_only(pixels: keras.KerasTensor, lungs: keras.KerasTensor) -> keras.KerasTensor:
     """Return the pixels of an image with all but its lungs black, as tensors of Keras."""
     from keras import layers
 
     return layers.Multiply(name=SHOWN)([pixels, lungs])
 
 
-def decoder(weights: Arrays | None = None) -> object:
+def decoder(weights: Arrays | None = None) -> keras.Model:
     """Return the decoder as a Keras model of its own, from four maps to logits; its weights are fresh by default."""
     import keras
 
@@ -140,12 +144,12 @@ def decoder(weights: Arrays | None = None) -> object:
     return model
 
 
-def put(model: object, weights: Arrays) -> None:
+def put(model: keras.Model, weights: Arrays) -> None:
     """Set the weights of the decoder that is a part of a Keras model."""
     for (name, _), kernel, bias in zip(shapes(), weights[::2], weights[1::2], strict=True):
         model.get_layer(name).set_weights([kernel, bias])
 
 
-def take(model: object) -> Arrays:
+def take(model: keras.Model) -> Arrays:
     """Return the weights of the decoder that is a part of a Keras model."""
     return [array for name, _ in shapes() for array in model.get_layer(name).get_weights()]

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from detector.network.head import Arrays
 from detector.network.keras_head import layers
 from detector.network.training_images import TrainingImages
 from detector.network.weights import CHANNELS_BY_BLOCK, Weights
+
+if TYPE_CHECKING:
+    import keras
 
 ATTRIBUTE = "covid19_detector"  # of the HDF5 file, and stem of the member of a .keras file
 IMAGES = f"{ATTRIBUTE}.training_images"  # data set of the HDF5 file, member of a .keras file
@@ -113,7 +117,7 @@ def text(value: object) -> str:
     return value
 
 
-def join(weights: Weights, head: Arrays, description: Description, decoder: Arrays | None = None) -> object:
+def join(weights: Weights, head: Arrays, description: Description, decoder: Arrays | None = None) -> keras.Model:
     """Join the base and a trained head into one Keras model.
 
     Parameters
@@ -154,15 +158,15 @@ def join(weights: Weights, head: Arrays, description: Description, decoder: Arra
     model = keras.Model(inputs if extra else pixels, x, name="covid19_detector")
     for name, pair in weights.items():
         model.get_layer(name).set_weights(list(pair))
-    for name, pair in zip(("probabilities", "hidden"), (head[-2:], head[:-2]), strict=True):
-        if pair:
-            model.get_layer(name).set_weights(pair)
+    for name, arrays in zip(("probabilities", "hidden"), (head[-2:], head[:-2]), strict=True):
+        if arrays:
+            model.get_layer(name).set_weights(arrays)
     if lungs is not None:
         lung_decoder.put(model, lung_decoder.read() if decoder is None else decoder)
     return model
 
 
-def join_masked(weights: Weights, head: Arrays, description: Description) -> object:
+def join_masked(weights: Weights, head: Arrays, description: Description) -> keras.Model:
     """Join a model of input ``"lungs"`` for images of which all but the lungs is masked out already.
 
     Grad-CAM is of what the network sees, and so it is computed on these.
@@ -181,7 +185,7 @@ def blocks_of(recipe: str) -> list[str]:
     return list(CHANNELS_BY_BLOCK) if recipe == "probe" else ["block5_pool"]
 
 
-def _again(base: object, x: object) -> dict[str, object]:
+def _again(base: keras.Model, x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     """Return the outputs of a base's layers, by name, for another image."""
     outputs = {}
     for layer in base.layers[1:]:
@@ -189,7 +193,9 @@ def _again(base: object, x: object) -> dict[str, object]:
     return outputs
 
 
-def _pooled(outputs: dict[str, object], lungs: object | None, description: Description) -> object:
+def _pooled(
+    outputs: dict[str, keras.KerasTensor], lungs: keras.KerasTensor | None, description: Description
+) -> keras.KerasTensor:
     """Return the features that a head reads, as a tensor of Keras, given the outputs of a base's layers by name."""
     import keras
 
@@ -209,7 +215,7 @@ def _pooled(outputs: dict[str, object], lungs: object | None, description: Descr
     return keras.layers.Concatenate(name="blocks")(means) if len(means) > 1 else means[0]
 
 
-def _pixel_weights(lungs: object) -> object:
+def _pixel_weights(lungs: keras.KerasTensor) -> keras.KerasTensor:
     """Return each pixel's weight, (n, 224, 224, 1), adding up to 1: equal inside the lungs, or everywhere without any.
 
     A softmax over the pixels of a mask is a weighted average made of ordinary layers.
@@ -220,7 +226,7 @@ def _pixel_weights(lungs: object) -> object:
     return layers.Reshape((SIZE, SIZE, 1), name="lung_map")(layers.Softmax(name="lung_weights")(logits))
 
 
-def _mean_inside(x: object, weights: object, block: str) -> object:
+def _mean_inside(x: keras.KerasTensor, weights: keras.KerasTensor, block: str) -> keras.KerasTensor:
     """Return the mean of a map inside the lungs: `detector.network.forward` in layers that every Keras knows."""
     from keras import layers
 
@@ -248,7 +254,7 @@ def pooling_layers(recipe: str, pooling: str) -> list[tuple[str, str]]:
     return [*found, ("Concatenate", "blocks")] if recipe == "probe" else found
 
 
-def as_file(model: object, description: Description, suffix: str) -> bytes:
+def as_file(model: keras.Model, description: Description, suffix: str) -> bytes:
     """Return the bytes of a model's file.
 
     Keras' public `save` writes to names only, and HDF5 under two suffixes only; the tutorial's covid19.model has

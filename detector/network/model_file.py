@@ -10,12 +10,12 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,10 +27,17 @@ from detector.network.model import ATTRIBUTE, IMAGES, Description, join, pooling
 from detector.network.training_images import MOST, RECORD, TrainingImages
 from detector.network.weights import CHANNELS, LAYERS, Weights
 
+if TYPE_CHECKING:
+    import h5py
+    import keras
+
 MAX_BYTES = 256 * 2**20
 MAX_TEXT = 2**20
 HDF5_MARK = b"\x89HDF\r\n\x1a\n"
 ZIP_MARK = b"PK\x03\x04"
+
+# From a layer's name and its kernel's shape to its kernel and bias.
+Pair = Callable[[str, tuple[int, ...]], tuple[np.ndarray, np.ndarray]]
 
 
 class SavedModel(NamedTuple):
@@ -41,7 +48,7 @@ class SavedModel(NamedTuple):
     description: Description
     decoder: Arrays | None
 
-    def joined(self) -> object:
+    def joined(self) -> keras.Model:
         """Return it as a Keras model."""
         return join(self.weights, self.head, self.description, self.decoder)
 
@@ -97,14 +104,14 @@ def parse(data: bytes) -> SavedModel:
 
 
 @contextmanager
-def _open_hdf5(source: object) -> Iterator[object]:
+def _open_hdf5(source: io.BytesIO) -> Iterator[h5py.File]:
     import h5py
 
     with h5py.File(source, "r") as file:
         yield file
 
 
-def _from_hdf5(file: object) -> SavedModel:
+def _from_hdf5(file: h5py.File) -> SavedModel:
     images = hdf5.raw(file, IMAGES, MOST * RECORD)
     description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"), images)
     _require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
@@ -152,7 +159,7 @@ def _numbered_by_kind(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
     return groups
 
 
-def _collect(pair: object, description: Description) -> SavedModel:
+def _collect(pair: Pair, description: Description) -> SavedModel:
     weights = {layer: pair(layer, (3, 3, CHANNELS[i], CHANNELS[i + 1])) for i, layer in enumerate(LAYERS)}
     sizes = [description.feature_width + description.clinical_width, len(description.classes)]
     names = dense_layers(description)

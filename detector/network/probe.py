@@ -80,8 +80,7 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
     Returns
     -------
     TrainedHead
-        Kernel (width, classes) and bias (classes,), the standardisation folded in; its history has ``strength``,
-        ``loss``, ``cv_loss`` and ``chosen``.
+        Kernel (width, classes) and bias (classes,), the standardisation folded in; with its history and strength.
 
     Raises
     ------
@@ -109,8 +108,8 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
     with one_thread(), sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         columns, basis = _rotated(standardised)
         design = Design(columns, labels, len(classes), strata, balanced)
-        history = choose_strength(design, classes, groups, seed)
-        coefficients, intercepts = _fit_path(design, np.arange(len(labels)), [history["chosen"]])[0]
+        history, strength = choose_strength(design, classes, groups, seed)
+        coefficients, intercepts = _fit_path(design, np.arange(len(labels)), [strength])[0]
     coefficients = coefficients[:, : columns.shape[1]]
     if strata is not None:
         kept = holding_two_classes(labels, strata)
@@ -118,10 +117,12 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
         intercepts = _own_intercepts(columns[kept] @ coefficients.T, labels[kept], weights)
     kernel = (coefficients @ basis) / scale
     bias = intercepts - kernel @ mean
-    return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history)
+    return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history, strength)
 
 
-def choose_strength(design: Design, classes: Sequence[str], groups: np.ndarray, seed: int) -> dict[str, object]:
+def choose_strength(
+    design: Design, classes: Sequence[str], groups: np.ndarray, seed: int
+) -> tuple[dict[str, list[float]], float]:
     """Return the loss at every strength, on the images fitted to and on held-out ones, and the strength chosen.
 
     The loss is the class-weighted cross-entropy of images that a fold holds out, with the intercepts of their strata;
@@ -136,9 +137,10 @@ def choose_strength(design: Design, classes: Sequence[str], groups: np.ndarray, 
 
     Returns
     -------
-    dict
-        ``strength``, ``loss``, ``cv_loss``: lists; ``chosen``: the strength of the smallest ``cv_loss``. The lists are
-        empty where a class has a single patient.
+    history : dict of str to list of float
+        ``strength``, ``loss``, ``cv_loss``; empty lists where a class has a single patient.
+    strength : float
+        That of the smallest ``cv_loss``.
     """
     by_class = class_weights(design.labels, design.classes, design.balanced)
     inner, outer, total = np.zeros(len(STRENGTHS)), np.zeros(len(STRENGTHS)), np.zeros(2)
@@ -150,14 +152,10 @@ def choose_strength(design: Design, classes: Sequence[str], groups: np.ndarray, 
             for i, (coefficients, intercepts) in enumerate(path):
                 losses[i] += weights @ _cross_entropy(columns @ coefficients.T + intercepts, design.labels[rows])
     if not total[1]:
-        return {"strength": [], "loss": [], "cv_loss": [], "chosen": DEFAULT_STRENGTH}
+        return {"strength": [], "loss": [], "cv_loss": []}, DEFAULT_STRENGTH
     inner, outer = inner / total[0], outer / total[1]
-    return {
-        "strength": list(STRENGTHS),
-        "loss": inner.tolist(),
-        "cv_loss": outer.tolist(),
-        "chosen": STRENGTHS[int(outer.argmin())],
-    }
+    history = {"strength": list(STRENGTHS), "loss": inner.tolist(), "cv_loss": outer.tolist()}
+    return history, STRENGTHS[int(outer.argmin())]
 
 
 def _folds(

@@ -9,7 +9,7 @@ from contextlib import suppress
 _importing: threading.Thread | None = None
 
 
-def start(verbose: bool = False) -> None:
+def start(verbose: bool = False) -> threading.Thread:
     """Begin to import TensorFlow in the background; call it once, before anything else imports it.
 
     Until `ready` has returned, nothing may be imported that TensorFlow imports too: two threads that meet in a circle
@@ -19,6 +19,11 @@ def start(verbose: bool = False) -> None:
     ----------
     verbose : bool
         Let TensorFlow write its log to stderr.
+
+    Returns
+    -------
+    Thread
+        Ends when TensorFlow is imported.
     """
     global _importing
     # Its log level can only be set before the import; 3 lets fatal messages through.
@@ -34,6 +39,7 @@ def start(verbose: bool = False) -> None:
     Image.init()
     _importing = threading.Thread(target=_import, name="import tensorflow", daemon=True)
     _importing.start()
+    return _importing
 
 
 def limit_cores(count: int) -> None:
@@ -43,9 +49,7 @@ def limit_cores(count: int) -> None:
 
 def ready() -> None:
     """Wait until TensorFlow can be used; import it now where `start` was not called."""
-    if _importing is None:
-        start()
-    _importing.join()
+    (_importing or start()).join()
     # A failure in the background shows where it can be handled.
     import keras
     import tensorflow as tf

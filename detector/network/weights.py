@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from detector import InputError
 from detector.network import hdf5, runtime, wheel
 from detector.storage.files import require_folder, whole
 from detector.storage.temporary import temporary_folder
+
+if TYPE_CHECKING:
+    import h5py
 
 LAYERS = tuple(f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
 CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
@@ -164,13 +168,13 @@ def read(file: Path) -> Weights:
         raise InputError(f"{file} is no HDF5 file of VGG16's weights ({_first_line(error)})") from None
 
 
-def _read_layer(opened: object, index: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_layer(opened: h5py.File, index: int) -> tuple[np.ndarray, np.ndarray]:
     import h5py
 
     wanted = shapes(index)
     found: dict[tuple[int, ...], h5py.Dataset] = {}
 
-    def visit(name: str, item: object) -> None:
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
         # The shape is looked at before a byte of it is read: a header may claim terabytes.
         if isinstance(item, h5py.Dataset) and item.shape in wanted:
             found[item.shape] = item
@@ -195,16 +199,18 @@ def read_kept(file: Path) -> Weights:
     InputError
         If there are more or fewer numbers.
     """
-    numbers, at, found = np.fromfile(file, "<f4"), 0, {}
+    numbers, at = np.fromfile(file, "<f4"), 0
+    found: Weights = {}
     for i, layer in enumerate(LAYERS):
-        pair = []
+        arrays = []
         for shape in shapes(i):
             size = math.prod(shape)
             if at + size > len(numbers):
                 raise InputError(f"{file} is too short")
-            pair.append(numbers[at : at + size].reshape(shape))
+            arrays.append(numbers[at : at + size].reshape(shape))
             at += size
-        found[layer] = tuple(pair)
+        kernel, bias = arrays
+        found[layer] = kernel, bias
     if at != len(numbers):
         raise InputError(f"{file} is too long")
     return found

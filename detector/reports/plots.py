@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from detector.audit.conclusion import Conclusion
     from detector.audit.experiments import Result
     from detector.audit.shortcut_risk import Risk
+    from detector.network.head import TrainedHead
 
 
-def history(found: Mapping[str, object], suffix: str = ".png") -> bytes:
+def history(trained: TrainedHead, suffix: str = ".png") -> bytes:
     """Draw learning curves: by epoch of the tutorial's head, by regularisation strength of a probe."""
-    figure = _by_strength(found) if "strength" in found else _by_epoch(found, "Learning curves")
+    if trained.strength is None:
+        figure = _by_epoch(trained.history, "Learning curves")
+    else:
+        figure = _by_strength(trained.history, trained.strength)
     return as_file(figure, suffix)
 
 
-def _by_strength(found: Mapping[str, object]) -> Figure:
+def _by_strength(found: Mapping[str, Sequence[float]], chosen: float) -> Figure:
     """Draw the loss of a probe against the strength of its regularisation, and the one chosen."""
     figure = new_figure(7.5, 5.0)
     axes = figure.subplots()
@@ -34,7 +38,7 @@ def _by_strength(found: Mapping[str, object]) -> Figure:
         ("cv_loss", "images that a fold held out", ORANGE, "--", "s"),
     ):
         axes.plot(found["strength"], found[name], style, color=colour, label=text, marker=marker, markersize=5)
-    axes.axvline(found["chosen"], color=GREY, linestyle=":", linewidth=1.6, label=f"chosen: C = {found['chosen']:g}")
+    axes.axvline(chosen, color=GREY, linestyle=":", linewidth=1.6, label=f"chosen: C = {chosen:g}")
     axes.set_xscale("log")
     # Plain numbers: powers would be mathematical text, which is switched off for the sake of class names.
     decades = found["strength"][::2]

@@ -13,6 +13,7 @@ import numpy as np
 from detector import printable
 from detector.collections.values import years
 from detector.datasets.dataset import Image
+from detector.network.head import TrainedHead
 from detector.network.weights import DIGEST
 from detector.reports import html_report
 from detector.statistics.evaluation import Evaluation
@@ -176,6 +177,11 @@ def base(extractor: FeatureExtractor) -> dict[str, object]:
 def fields_of(result: Evaluation) -> dict[str, object]:
     """Return an evaluation's metrics by name, and its confusion matrix."""
     return {"confusion": result.confusion, **result.metrics()}
+
+
+def history(trained: TrainedHead) -> dict[str, object]:
+    """Return how a head was trained; a probe's with the regularisation strength chosen."""
+    return trained.history | ({} if trained.strength is None else {"chosen": trained.strength})
 
 
 def as_json(report: Mapping[str, object]) -> bytes:

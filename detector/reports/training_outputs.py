@@ -176,7 +176,7 @@ def record(result: TrainingResult) -> dict[str, object]:
         "subgroups": result.subgroups,
         "sites_left_out": result.left_out,
         "checks": result.checks,
-        "history": outcome.fitted.trained.history,
+        "history": run_record.history(outcome.fitted.trained),
         "times": result.times,
     }
 
@@ -199,7 +199,7 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
     # A report shows both as PNG, which mostly are the files themselves: each is drawn once.
     @cache
     def history(suffix: str) -> bytes:
-        return plots.history(result.outcome.fitted.trained.history, suffix)
+        return plots.history(result.outcome.fitted.trained, suffix)
 
     @cache
     def evaluation(suffix: str) -> bytes:

@@ -84,7 +84,7 @@ def test_the_probe_is_scikit_learns_logistic_regression():
         features = features * np.linspace(0.1, 50, width, dtype=np.float32) + 7
         fitted = fit_probe(features, labels, CLASSES, patients, 0)
         standardised = (features - features.mean(axis=0)) / features.std(axis=0)
-        theirs = LogisticRegression(C=fitted.history["chosen"], class_weight="balanced", tol=1e-8, max_iter=5000)
+        theirs = LogisticRegression(C=fitted.strength, class_weight="balanced", tol=1e-8, max_iter=5000)
         expected = theirs.fit(standardised, labels).predict_proba(standardised)
         assert np.abs(head.predict_proba(features, fitted.weights) - expected).max() < 2e-3
 
@@ -104,10 +104,10 @@ def test_only_the_folds_know_the_seed_and_history_shows_the_choice():
     assert all(np.array_equal(one, other) for one, other in zip(first.weights, again.weights, strict=True))
     history = first.history
     assert history["strength"] == list(probe.STRENGTHS) and len(history["loss"]) == len(history["cv_loss"]) == 9
-    assert history["chosen"] == history["strength"][int(np.argmin(history["cv_loss"]))]
+    assert first.strength == history["strength"][int(np.argmin(history["cv_loss"]))]
     assert history["loss"] == sorted(history["loss"], reverse=True)
     seeds = [fit_probe(features, labels, CLASSES, patients, seed, strata) for seed in range(4)]
-    same = [one.weights[0] for one in seeds if one.history["chosen"] == seeds[0].history["chosen"]]
+    same = [one.weights[0] for one in seeds if one.strength == seeds[0].strength]
     assert all(np.array_equal(one, same[0]) for one in same)
 
 
@@ -121,7 +121,7 @@ def test_three_classes_constant_columns_and_few_patients():
     assert (head.predict_proba(features, fitted.weights).argmax(axis=1) == labels).mean() > 0.9
     assert not fitted.weights[0][7].any()
     few = fit_probe(features[:6], labels[:6], ["a", "b", "c"], np.array(list("aabbcc"))[[0, 2, 4, 1, 3, 5]], 0)
-    assert few.history == {"strength": [], "loss": [], "cv_loss": [], "chosen": probe.DEFAULT_STRENGTH}
+    assert few.history == {"strength": [], "loss": [], "cv_loss": []} and few.strength == probe.DEFAULT_STRENGTH
 
 
 def test_classes_that_share_no_stratum_are_rejected():
