@@ -57,7 +57,10 @@ def main(arguments: list[str] | None) -> int:
 
     each = lung_masks.find_all(backbone, paths, options.output_dir, options.overlay)
     for one in progress(each, len(paths), "finding lungs", options.quiet):
-        (failures if isinstance(one, InputError) else done).append(one)
+        if isinstance(one, InputError):
+            failures.append(one)
+        else:
+            done.append(one)
     for one in done:
         say(lung_masks.line(one))
     for note in named_notes((one.path, one.note) for one in done):

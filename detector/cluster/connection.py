@@ -75,7 +75,8 @@ def _start(address: str) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # Nodes get this very code, whatever they have of it; a local cluster finds it as we did.
     code = {"py_modules": [str(Path(detector.__file__).parent)]} if address != "local" else None
-    here = {"include_dashboard": False} if address == "local" else {}
+    # Ray rejects the argument where the cluster is running already.
+    dashboard = False if address == "local" else None
     try:
         with warnings.catch_warnings(), _hushed():
             warnings.simplefilter("ignore")
@@ -86,7 +87,8 @@ def _start(address: str) -> None:
                 # A cluster that ended badly has left its address behind: Ray would ask there for minutes.
                 address = ray._private.services.get_ray_address_from_environment(address, None)
                 _require_answer(address, f"auto ({address})")
-            ray.init(address, runtime_env=code, log_to_driver=False, logging_level=logging.FATAL, **here)
+            quiet = logging.FATAL
+            ray.init(address, include_dashboard=dashboard, runtime_env=code, log_to_driver=False, logging_level=quiet)
     except InputError:
         raise
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from detector.network import runtime
 from detector.network.backbone import BATCH, Backbone
 from detector.network.weights import DIGEST, Weights, digest
 from detector.storage.cache import Cache
+
+if TYPE_CHECKING:
+    import ray
 
 
 def properties(cluster: Cluster, paths: Sequence[Path]) -> Iterator[tuple[int, ImageProperties | InputError]]:
@@ -120,14 +124,14 @@ class FeatureWorker:
 
     Parameters
     ----------
-    weights : object
+    weights : ray.ObjectRef
         Stands for the weights in Ray's object store.
     precision : {"float32", "bfloat16"}
     threads : int
         Cores that this process has.
     """
 
-    def __init__(self, weights: object, precision: str, threads: int) -> None:
+    def __init__(self, weights: ray.ObjectRef, precision: str, threads: int) -> None:
         runtime.limit_cores(threads)
         self.shared, self.precision = weights, precision
         self.backbone: Backbone | None = None
@@ -139,7 +143,7 @@ class FeatureWorker:
         features, masks = [], []
         try:
             for start in [] if any(errors) else range(0, count, BATCH):
-                pixels = np.stack(block["pixels"][start : start + BATCH]).astype(np.float32) / 255
+                pixels = np.stack(list(block["pixels"][start : start + BATCH])).astype(np.float32) / 255
                 regions = [None if one.min() < 0 else one for one in block["region"][start : start + BATCH]]
                 found, lungs = self._base().forward(pixels, self.precision, regions)
                 features += [row.astype("<f4").tobytes() for row in found]

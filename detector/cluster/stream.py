@@ -6,14 +6,19 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from detector import InputError
+
+if TYPE_CHECKING:
+    import ray
+    import ray.data
 
 # Items that go from stage to stage together. Few: what a node that dies, or a run that is ended, had in hand is lost.
 # More where there are many: each block costs Ray some milliseconds.
 LEAST_ITEMS, MOST_ITEMS, BLOCKS = 8, 64, 1000
 
-Row = dict[str, object]
+Row = dict[str, Any]  # Ray takes any value that can be pickled, and arrays
 
 
 @dataclass(frozen=True)
@@ -62,21 +67,24 @@ class Cluster:
         list of dict
             Rows, in any order.
         """
-        each = {"num_cpus": self.cpus, "num_gpus": self.gpus}
         # What asks for the same, Ray Data joins: an actor then reads what it computes, and nothing goes from process to
         # process. A GPU must not wait for that.
-        rows = self._read(items, read) if self.gpus else _dataset(items).flat_map(read, **each)
+        if self.gpus:
+            rows = self._read(items, read)
+        else:
+            rows = _dataset(items).flat_map(read, num_cpus=self.cpus, num_gpus=self.gpus)
         computed = rows.map_batches(
             worker,
             fn_constructor_args=arguments,
             batch_size=None,
             batch_format="numpy",
             compute=_pool(self.actors, items),
-            **each,
+            num_cpus=self.cpus,
+            num_gpus=self.gpus,
         )
         yield from _streamed(computed)
 
-    def _read(self, items: Sequence[Row], read: Callable[[Row], list[Row]]) -> object:
+    def _read(self, items: Sequence[Row], read: Callable[[Row], list[Row]]) -> ray.data.Dataset:
         """Return a stream of what processes that only read make of items.
 
         They take no core of their own, or a worker that has all of them would never be fed. They are actors: where no
@@ -102,7 +110,7 @@ class Reader:
         return self.read(item)
 
 
-def _dataset(items: Sequence[Row]) -> object:
+def _dataset(items: Sequence[Row]) -> ray.data.Dataset:
     import ray.data
 
     return ray.data.from_items(list(items), override_num_blocks=_count_blocks(items))
@@ -112,14 +120,14 @@ def _count_blocks(items: Sequence[Row]) -> int:
     return -(-len(items) // min(MOST_ITEMS, max(LEAST_ITEMS, len(items) // BLOCKS)))
 
 
-def _pool(most: int, items: Sequence[Row]) -> object:
+def _pool(most: int, items: Sequence[Row]) -> ray.data.ActorPoolStrategy:
     """Return a pool of so many actors, or fewer where there is not a block for each."""
     from ray.data import ActorPoolStrategy
 
     return ActorPoolStrategy(size=min(most, _count_blocks(items)))
 
 
-def shared(value: object) -> object:
+def shared(value: object) -> ray.ObjectRef:
     """Put a value into Ray's object store, from which each node takes it once; returns what stands for it."""
     import ray
 
@@ -148,7 +156,7 @@ def _sentences() -> Iterator[None]:
         raise InputError(f"--ray: {where} could not do it: {named[-1][:200]}") from None
 
 
-def _streamed(rows: object) -> Iterator[list[Row]]:
+def _streamed(rows: ray.data.Dataset) -> Iterator[list[Row]]:
     with _sentences():
         for batch in rows.iter_batches(batch_size=None, prefetch_batches=0, batch_format="numpy"):
             names = list(batch)

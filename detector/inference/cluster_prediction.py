@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from detector.network import runtime
 from detector.network.gradcam import CELLS
 from detector.network.model_file import SavedModel
 from detector.network.weights import digest
+
+if TYPE_CHECKING:
+    import ray
 
 
 def on_cluster(
@@ -85,7 +89,7 @@ class PredictionWorker:
 
     Parameters
     ----------
-    saved : object
+    saved : ray.ObjectRef
         Stands for the model in Ray's object store.
     expected : str
         Digest of its base's weights.
@@ -95,7 +99,7 @@ class PredictionWorker:
         Cores that this process has.
     """
 
-    def __init__(self, saved: object, expected: str, with_images: bool, force: bool, threads: int) -> None:
+    def __init__(self, saved: ray.ObjectRef, expected: str, with_images: bool, force: bool, threads: int) -> None:
         runtime.limit_cores(threads)
         self.shared, self.expected, self.with_images, self.force = saved, expected, with_images, force
         self.predictor: Predictor | None = None

@@ -79,7 +79,8 @@ def find_all(
             images[NetworkInput(path, radiograph.digest)] = radiograph, shrunk(decoded.pixels) if overlay else None
         if not images:
             continue
-        masks = backbone.lungs(list(images), lambda one, images=images: images[one][0].pixels)
+        decoded_pixels = {one: radiograph.pixels for one, (radiograph, _) in images.items()}
+        masks = backbone.lungs(list(images), decoded_pixels.__getitem__)
         for (one, (radiograph, picture)), mask in zip(images.items(), masks, strict=True):
             lungs, small = describe(mask), refined(mask)
             if lungs.found:

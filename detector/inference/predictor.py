@@ -96,7 +96,10 @@ class Predictor:
         self._trained_on = frozenset(saved.description.training_images.digests)
         model = saved.joined()
         self._run, self._finds_lungs = _compiled(model, saved)
-        self._maps, self._seen = _grad_cam(model, saved) if with_images else (None, 1.0)
+        self._maps: Maps | None = None
+        self._seen = 1.0
+        if with_images:
+            self._maps, self._seen = _grad_cam(model, saved)
 
     def __call__(
         self, requests: Sequence[PredictionRequest], images: Sequence[InputImage]
@@ -111,7 +114,7 @@ class Predictor:
             inputs[0] = pixels * lungs
         predicted = classes_of(probabilities, description.classes.index(description.positive), description.threshold)
         maps = self._maps if any(one.with_images for one in requests) else None
-        grad_cams = maps(inputs, predicted) if maps else [None] * len(images)
+        grad_cams = list(maps(inputs, predicted)) if maps else []
         found: list[Prediction | InputError] = []
         for i, (one, image) in enumerate(zip(requests, images, strict=True)):
             if reason := self._implausible(image.pixels, lungs[i, ..., 0] > 0):
@@ -121,7 +124,7 @@ class Predictor:
             known = shortened(image.digest) in self._trained_on
             note = joined(image.note, TRAINED_ON if known else "")
             prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note)
-            if one.with_images:
+            if one.with_images and maps:
                 shown = np.rint(255 * inputs[0][i]).astype(np.uint8)
                 prediction = replace(prediction, image=shown, grad_cam=grad_cams[i], seen=self._seen)
             found.append(prediction)
