@@ -22,8 +22,8 @@ from detector.command_line import (
 from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
-SETTINGS = ("recipe", "adjust", "class_weight", "epochs", "batch_size", "learning_rate", "rotations", "folds")
-SETTINGS += ("repeats", "pooling", "positive_class", "clinical_columns", "seed")
+SETTINGS: tuple[str, ...] = ("recipe", "adjust", "class_weight", "epochs", "batch_size", "learning_rate", "rotations")
+SETTINGS += ("folds", "repeats", "pooling", "positive_class", "clinical_columns", "seed")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -101,7 +101,9 @@ def main(arguments: list[str] | None) -> int:
         audit.plan(audit.samples)  # says which class has too few patients
     with log.timed("experiments"):
         results = run_experiments(audit, quiet=options.quiet)
-        external = [evaluate_external(audit, name, rows, saved) for name, rows in sets.external.items()]
+        external = (
+            [evaluate_external(audit, name, rows, saved) for name, rows in sets.external.items()] if saved else []
+        )
         results += [one.result for one in external]
         called = controls_predicted_positive(audit)
         risks = shortcut_risks(audit)

@@ -23,9 +23,10 @@ from detector.command_line import (
 from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
-SETTINGS = ("recipe", "pooling", "adjust", "class_weight", "epochs", "batch_size", "learning_rate", "rotations")
-SETTINGS += ("input", "test_size", "positive_class", "seed", "folds", "repeats", "threshold", "target_sensitivity")
-SETTINGS += ("prevalence", "clinical_columns", "allow_informative_missingness", "leave_one_site_out")
+SETTINGS: tuple[str, ...] = ("recipe", "pooling", "adjust", "class_weight", "epochs", "batch_size", "learning_rate")
+SETTINGS += ("rotations", "input", "test_size", "positive_class", "seed", "folds", "repeats", "threshold")
+SETTINGS += ("target_sensitivity", "prevalence", "clinical_columns", "allow_informative_missingness")
+SETTINGS += ("leave_one_site_out",)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -127,7 +128,7 @@ def main(arguments: list[str] | None) -> int:
     settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
     groups = subgroups(extractor, outcome, positive)
     result = TrainingResult(
-        extractor, outcome, metrics, groups, left_out, checks, order, grad_cam, settings, log.seconds
+        extractor, outcome, metrics, groups, left_out, checks, order, grad_cam, evaluation, settings, log.seconds
     )
     say("\n".join(training_outputs.lines(result)))
     say("\nValidity checks")

@@ -203,7 +203,7 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
     list of Result
         With the reason in place of the metric, where it cannot be computed.
     """
-    results = []
+    results: list[Result] = []
     for one in progress(experiments, len(experiments), "experiments", quiet, "experiment"):
         try:
             found = one.run(audit)

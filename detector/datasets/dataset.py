@@ -19,6 +19,8 @@ from detector.images import phantom
 from detector.images.listing import Listing, is_dicom_file, list_images
 from detector.images.radiographs import SUFFIXES
 
+Rows = Sequence[int] | np.ndarray  # positions of images in a data set
+
 
 @dataclass(frozen=True)
 class Image:

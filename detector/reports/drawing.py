@@ -20,12 +20,12 @@ def new_figure(width: float, height: float) -> Figure:
 
     # Not pyplot: it would pick a window system, and keep every figure alive.
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     # A class may be called "$x^2$"; that is its name, no formula.
     matplotlib.rcParams["text.parse_math"] = False
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=(0, 0.03, 1, 0.97)))
     figure.text(0.995, 0.006, CAPTION, ha="right", va="bottom", fontsize=8, color=GREY)
-    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
     return figure
 
 

@@ -102,7 +102,7 @@ def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
     label = f"ROC AUC {area}"
     axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (AUC = 0.5)")
-    point = 1.0 - result.specificity.value, result.sensitivity.value
+    point = 1.0 - result.specificity.point, result.sensitivity.point
     axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="Operating point", clip_on=False, zorder=3)
     axes.set(xlim=(-0.015, 1.0), ylim=(0.0, 1.015), aspect="equal")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))

@@ -165,7 +165,7 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     for line, experiment in enumerate(experiments):
         area = experiment.metric
         axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
-        axes.plot(area.value, line, "s", color=ORANGE, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
+        axes.plot(area.point, line, "s", color=ORANGE, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
         text = f"{area.value_text} ({area.interval_text})   {area.n_positive} v {area.n_negative}"
         axes.text(1.03, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
     axes.text(
@@ -205,10 +205,10 @@ def risk_plane(risks: Sequence[Risk]) -> bytes:
         colour = ORANGE if risk.suspected else BLUE
         # An R² below 0 is no better than the mean; both measures then begin at their chance level.
         scale = (lambda v: max(v, 0.0)) if risk.measure == "R²" else (lambda v: max(2 * v - 1, 0.0))
-        axes.plot([x.low, x.high], [scale(y.value)] * 2, color=colour, linewidth=1.4)
-        axes.plot([x.value] * 2, [scale(y.low), scale(y.high)], color=colour, linewidth=1.4)
-        axes.plot(x.value, scale(y.value), "s" if risk.suspected else "o", color=colour, markeredgecolor="black")
-        axes.annotate(drawable(risk.name), (x.value, scale(y.value)), (6, 6), textcoords="offset points", fontsize=9)
+        axes.plot([x.low, x.high], [scale(y.point)] * 2, color=colour, linewidth=1.4)
+        axes.plot([x.point] * 2, [scale(y.low), scale(y.high)], color=colour, linewidth=1.4)
+        axes.plot(x.point, scale(y.point), "s" if risk.suspected else "o", color=colour, markeredgecolor="black")
+        axes.annotate(drawable(risk.name), (x.point, scale(y.point)), (6, 6), textcoords="offset points", fontsize=9)
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
     axes.set(xlim=(0.3, 1.02), ylim=(-0.03, 1.02))
     axes.set_xlabel("Utility: ROC AUC of the class (chance: 0.5)")

@@ -84,7 +84,10 @@ def with_overlays(
     """Write each prediction's overlay as it comes; keep only the images that the report shows."""
     names = overlay_names(paths) if outputs.gradcam else []
     for position, result in enumerate(results):
-        if outputs.gradcam and isinstance(result, Prediction) and result.image is not None:
+        if not isinstance(result, Prediction) or result.image is None or result.grad_cam is None:
+            yield result
+            continue
+        if outputs.gradcam:
             title = f"{result.label}, probability {result.probabilities[classes.index(result.label)]:.3f}"
             drawn = overlay(result.image, result.grad_cam, result.seen, title)
             write_together({outputs.gradcam / names[position]: drawn})

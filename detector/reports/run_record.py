@@ -12,7 +12,7 @@ import numpy as np
 
 from detector import printable
 from detector.collections.values import years
-from detector.datasets.dataset import Image
+from detector.datasets.dataset import Image, Rows
 from detector.network.head import TrainedHead
 from detector.network.weights import DIGEST
 from detector.reports import html_report
@@ -82,7 +82,7 @@ def short(patient: str) -> str:
     return patient if len(patient) <= 16 else f"{patient[:12]}…"
 
 
-def characteristics(images: Sequence[Image], sides: Mapping[str, Sequence[int]]) -> list[list[str]]:
+def characteristics(images: Sequence[Image], sides: Mapping[str, Rows]) -> list[list[str]]:
     """Return the table of participants that TRIPOD+AI asks for (item 20b): by class, and by training and test set.
 
     Parameters
@@ -143,7 +143,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def images(extractor: FeatureExtractor, rows: Sequence[int]) -> list[dict[str, str]]:
+def images(extractor: FeatureExtractor, rows: Rows) -> list[dict[str, str]]:
     """Return what identifies each image of `rows`."""
     return [
         {
@@ -160,7 +160,7 @@ def images(extractor: FeatureExtractor, rows: Sequence[int]) -> list[dict[str, s
 
 
 def predictions(
-    extractor: FeatureExtractor, rows: Sequence[int], probabilities: np.ndarray, classes: Sequence[str]
+    extractor: FeatureExtractor, rows: Rows, probabilities: np.ndarray, classes: Sequence[str]
 ) -> list[dict[str, object]]:
     """Return each image of `rows` with its predicted probabilities."""
     return [

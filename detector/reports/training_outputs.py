@@ -23,7 +23,7 @@ from detector.statistics.probabilities import BRIER, IN_THE_LARGE, PRECISION, SL
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 from detector.training.leave_one_out import LeftOut
-from detector.training.options import OutputPaths
+from detector.training.options import EvaluationOptions, OutputPaths
 
 NAMES = {
     "roc_auc": "ROC AUC",
@@ -57,6 +57,7 @@ class TrainingResult:
         Test images as a report shows them.
     grad_cam : list of ndarray of shape (14, 14)
         Of the first of these; empty where no report is made.
+    evaluation : EvaluationOptions
     settings : mapping of str to object
     times : mapping of str to float
         Seconds of each stage.
@@ -70,6 +71,7 @@ class TrainingResult:
     checks: Sequence[Check]
     order: np.ndarray
     grad_cam: list[np.ndarray]
+    evaluation: EvaluationOptions
     settings: Mapping[str, object]
     times: Mapping[str, float]
 
@@ -87,7 +89,7 @@ class TrainingResult:
     @property
     def sides(self) -> dict[str, np.ndarray]:
         """Training and test images; all of both in a cross-validation."""
-        if self.settings["folds"]:
+        if self.evaluation.folds:
             return {"all": self.outcome.held_out}
         return {"training": self.outcome.train, "test": self.outcome.held_out}
 
@@ -96,7 +98,7 @@ class TrainingResult:
         """The test set in words."""
         images, patients = len(self.outcome.held_out), self.n_patients["test"]
         both = f"{counted(images, 'image')} from {counted(patients, 'patient')}"
-        folds = self.settings["folds"]
+        folds = self.evaluation.folds
         return f"{folds}-fold cross-validation: {both}" if folds else f"Test set: {both}"
 
 
@@ -104,7 +106,7 @@ def lines(result: TrainingResult) -> list[str]:
     """Return what is printed of a run's evaluation: the tutorial's lines, then the metrics."""
     outcome, evaluation = result.outcome, result.outcome.evaluation
     found = run_record.lines(evaluation, outcome.predictions.labels, outcome.predicted[0])
-    found += run_record.operating_point(result.settings["target_sensitivity"], outcome)
+    found += run_record.operating_point(result.evaluation.point.sensitivity, outcome)
     found += ["", result.title, "", f"{'metric':<25}{'value':>6}   95 % CI"]
     found += [
         metric_line(name, metric, result) for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items()
@@ -147,8 +149,8 @@ def metric_line(name: str, metric: Metric, result: TrainingResult) -> str:
         BRIER: f"no skill: {prevalence * (1 - prevalence):.2f}",
         IN_THE_LARGE: "ideal: 0",
         SLOPE: "ideal: 1",
-        PPV: f"at prevalence {result.settings['prevalence']}",
-        NPV: f"at prevalence {result.settings['prevalence']}",
+        PPV: f"at prevalence {result.evaluation.prevalence}",
+        NPV: f"at prevalence {result.evaluation.prevalence}",
     }
     return f"{start}{metric.value_text:>6}   {metric.interval_text:<12}  {glosses.get(name, '')}".rstrip()
 

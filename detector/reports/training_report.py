@@ -96,7 +96,7 @@ def training_report(result: TrainingResult, pictures: tuple[bytes, bytes], names
         classes=evaluation.classes,
         positive=evaluation.positive,
         threshold=outcome.threshold or 0.5,
-        folds=result.settings["folds"],
+        folds=result.evaluation.folds,
         plot=html_report.png_uri(pictures[0]),
         evaluation=html_report.png_uri(pictures[1]),
         plot_name=names[0],
@@ -145,7 +145,7 @@ def metric_groups(result: TrainingResult) -> list[tuple[str, list[dict[str, obje
         "prevalence": prevalence,
         "no_skill": prevalence * (1 - prevalence),
         "majority": float(max((labels == label).mean() for label in set(labels.tolist()))),
-        "at": result.settings["prevalence"],
+        "at": result.evaluation.prevalence,
     }
     found = []
     for title, members in GROUPS:

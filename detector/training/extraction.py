@@ -12,7 +12,7 @@ from detector.cluster import features
 from detector.cluster.connection import connect
 from detector.cluster.flags import ComputeOptions
 from detector.command_line import Log, progress
-from detector.datasets.dataset import Dataset, patients, require_one_class
+from detector.datasets.dataset import Dataset, Rows, patients, require_one_class
 from detector.images.duplicates import near_pairs
 from detector.images.inspection import ImageProperties, inspect, named_notes
 from detector.images.lungs import packed
@@ -66,7 +66,7 @@ class FeatureExtractor:
     log: Log
     occlusion: Occlusion | None = None
 
-    def features(self, rows: Sequence[int] | None = None, occlusion: Occlusion | None = None) -> np.ndarray:
+    def features(self, rows: Rows | None = None, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return features of images as they are, in float32: those that the saved model computes.
 
         Parameters
@@ -83,7 +83,7 @@ class FeatureExtractor:
         rows = range(len(self.properties)) if rows is None else rows
         return self._features(rows, [[0.0]] * len(rows), "float32", "images through VGG16", occlusion)
 
-    def augmented(self, rows: Sequence[int], count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
+    def augmented(self, rows: Rows, count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return features of rotated training copies.
 
         Parameters
@@ -107,12 +107,12 @@ class FeatureExtractor:
         """Return what a split of this kind keeps whole: each patient, or each image."""
         return self.patients if split == "patient" else np.arange(len(self.properties)).astype(str)
 
-    def lungs(self, rows: Sequence[int]) -> Iterator[np.ndarray]:
+    def lungs(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield where the lungs of images are, as the lung decoder finds them, (224, 224), bool."""
         inputs = [self._input(row) for row in rows]
         return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "images through VGG16"))
 
-    def masks(self, rows: Sequence[int], occlusion: Occlusion) -> Iterator[np.ndarray]:
+    def masks(self, rows: Rows, occlusion: Occlusion) -> Iterator[np.ndarray]:
         """Yield the lungs of images as an occlusion has them, from files or found, (224, 224), bool."""
         if occlusion.files is None:
             return self.lungs(rows)
@@ -127,7 +127,7 @@ class FeatureExtractor:
         return self.pixel_store.pixels(one.path, one.digest)
 
     def _inputs(
-        self, rows: Sequence[int], angles: Sequence[Sequence[float]], occlusion: Occlusion | None
+        self, rows: Rows, angles: Sequence[Sequence[float]], occlusion: Occlusion | None
     ) -> Iterator[NetworkInput]:
         masks = [None] * len(rows) if occlusion is None else self.masks(rows, occlusion)
         for row, turned, mask in zip(rows, angles, masks, strict=True):
@@ -138,7 +138,7 @@ class FeatureExtractor:
         self, row: int, angle: float = 0.0, occlusion: Occlusion | None = None, mask: np.ndarray | None = None
     ) -> NetworkInput:
         path, digest = self.dataset.images[row].path, self.properties[row].digest
-        if occlusion is None:
+        if occlusion is None or mask is None:
             return NetworkInput(path, digest, angle)
         origin = f"found by {lung_decoder.DIGEST}" if occlusion.files is None else sha256(occlusion.files[path.stem])
         return NetworkInput(path, digest, angle, f"{occlusion.part}, {origin}", occlusion.part, packed(mask))
@@ -148,7 +148,7 @@ class FeatureExtractor:
 
     def _features(
         self,
-        rows: Sequence[int],
+        rows: Rows,
         angles: Sequence[Sequence[float]],
         precision: str,
         what: str,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
 
 from detector.command_line import progress
 from detector.datasets import clinical
+from detector.datasets.dataset import Rows
 from detector.network import model
 from detector.network.backbone import BATCH
 from detector.network.gradcam import CELLS, heat_maps
@@ -94,7 +94,7 @@ def grad_cam(
 def _names(
     outcome: Outcome,
     extractor: FeatureExtractor,
-    rows: Sequence[int],
+    rows: Rows,
     predicted: np.ndarray,
     extra: np.ndarray,
 ) -> list[bytes]:
