@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 
+import numpy as np
 from conftest import SHARED, classes, inside, needs, picture, refused, script, tree
 from PIL import Image
 
@@ -106,7 +107,6 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
 def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     """Phantoms whose age, in the manifest, goes with the class, and of which nearly all of one class are blurred."""
     import cv2
-    import numpy as np
 
     from detector.audit.comparison import Audit, Settings
     from detector.audit.image_sets import load_image_sets
@@ -208,3 +208,10 @@ def test_bad_arguments(tmp_path):
     refused(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
     refused(run("--masks", "data/covid"), "too few for 5 folds", "class covid")
     assert {name for name in tree(tmp_path) if not name.startswith(("other/", "sick/"))} == before
+
+
+def test_a_class_named_like_the_controls_is_rejected(tmp_path):
+    from detector.audit.image_sets import CONTROLS
+
+    classes(tmp_path / "data", covid=1, **{CONTROLS: 1})
+    refused(script("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")

@@ -8,7 +8,7 @@ from conftest import digest, picture, refused, script, tree
 from detector.collections import (
     actualmed,
 )
-from detector.datasets import sampling
+from detector.datasets import manifest, sampling
 
 
 def test_views_one_per_patient_and_limit_choose_images_and_reasons_are_counted(tmp_path):
@@ -130,3 +130,36 @@ def test_a_build_replaces_images_of_its_own_collection_only(tmp_path):
     assert set(tree(tmp_path / "covid")) == {"a.png", renamed, "e.png", "own.png", "manifest.csv"}
     build(tmp_path, "-c", "a", "-o", "covid", "--view", "AP")
     assert set(tree(tmp_path / "covid")) == {"a.png", "e.png", "own.png", "manifest.csv"}
+
+
+def test_an_image_that_links_to_itself_is_left_out(tmp_path):
+    write_clone(tmp_path / "clone", HEADER, "1,COVID-19,PA,X-ray,images,a.png,,,")
+    (tmp_path / "clone" / "images").mkdir()
+    (tmp_path / "clone" / "images" / "a.png").symlink_to("a.png")
+    refused(script("build_covid_dataset.py", "-c", "clone", "-o", "covid", cwd=tmp_path), "no image is left")
+
+
+def test_formulas_escape_codes_and_markup_of_metadata_do_nothing(tmp_path):
+    clone = tmp_path / "clone"
+    for i, name in enumerate(("a.png", "=cmd()!A1.png", "c.png")):
+        picture(clone / "images" / name, i)
+    notes = (
+        '<?xml version=""1.0""?><!DOCTYPE x [<!ENTITY e SYSTEM ""file:///etc/passwd"">]><script>alert(1)</script>&e;'
+    )
+    write_clone(
+        clone,
+        HEADER,
+        f'=1+1,COVID-19,PA,X-ray,images,a.png,=HYPERLINK("http://evil"),@SUM(A1),"{notes}"',
+        '-2,"COVID-19, \x1b[2J",PA,X-ray,images,=cmd()!A1.png,CC0,,',
+        '3,"COVID-19,\nfoo",PA,X-ray,images,c.png,CC0,"+cmd|x",',
+    )
+    done = script("build_covid_dataset.py", "-c", clone, "-o", "covid", "--verbose", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    built = rows(tmp_path / "covid")
+    assert len(built) == 3
+    for row in built:
+        assert not any(cell.startswith(("=", "@", "+")) for cell in row.values())
+        assert not any("<" in cell or "passwd" in cell for cell in row.values())
+    assert {row["patient"] for row in manifest.read(tmp_path / "covid").values()} == {"=1+1", "-2", "3"}
+    assert "=cmd()!A1.png" in manifest.read(tmp_path / "covid")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder_helpers import rows
-from conftest import script, tree
+from conftest import refused, script, tree
 
 
 def test_the_same_seed_draws_the_same_phantoms(tmp_path):
@@ -17,3 +17,8 @@ def test_the_same_seed_draws_the_same_phantoms(tmp_path):
         assert {row["source"] for row in listed} == {"phantom"}
     script("make_phantom_dataset.py", "-o", "b", "-n", "3", "--seed", "1", cwd=tmp_path)
     assert not set(tree(tmp_path / "a").values()) & set(tree(tmp_path / "b").values())
+
+
+def test_an_output_folder_that_links_to_itself_is_rejected(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    refused(script("make_phantom_dataset.py", "-o", "loop", cwd=tmp_path), "loop")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from detector.datasets import manifest
 from detector.images.phantom import draw
+from detector.images.radiographs import read
 from detector.network import lung_decoder
 
 
@@ -245,8 +246,6 @@ def test_clinical_values_are_used_in_training_and_prediction(tmp_path):
 def test_a_model_of_lungs_treats_a_new_image_as_those_of_training(tmp_path, recipe, suffix):
     import keras
 
-    from detector.images.radiographs import read
-
     assert inside("make_phantom_dataset.py", "-o", "data", "-n", 5, "--quiet", cwd=tmp_path).returncode == 0
     few = ("--epochs", 2, "--rotations", 0) if recipe == "tutorial" else ()
     train = (
@@ -292,3 +291,8 @@ def test_a_model_of_lungs_treats_a_new_image_as_those_of_training(tmp_path, reci
     said = model(read(film).pixels[None].astype(np.float32) / 255, training=False).numpy()[0]
     assert list(answer[0]["probabilities"].values()) == pytest.approx(said.tolist(), abs=1e-5)
     assert (tmp_path / "maps" / "film.png.gradcam.png").is_file()
+
+
+def test_a_model_that_links_to_itself_is_rejected(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    refused(script("predict_covid19.py", "-m", "loop", "a.png", cwd=tmp_path), "loop is not a file")

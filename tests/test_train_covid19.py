@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, SHARED, classes, digest, needs, picture, refused, script, tree
+from conftest import ROOT, SHARED, classes, digest, inside, needs, picture, refused, script, tree
 from PIL import Image
 
 SEED = SHARED / "seed-dataset"
@@ -336,3 +336,21 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, after):
     assert said.count("\n") == 1
     assert (tmp_path / "plot.png").read_text() == "the old plot"
     assert {name for name in tree(tmp_path) if not name.startswith("data/")} == {"plot.png"}
+
+
+def test_names_of_classes_and_files_may_hold_any_character(tmp_path):
+    odd = "$\\frac{1}{0}$ \x1b[31m🫁\n=1+1"
+    data = classes(tmp_path / "data", covid=4, normal=4)
+    (data / "normal").rename(data / odd)
+    (data / "covid" / "covid-000.png").rename(data / "covid" / "=HYPERLINK(1)\n\x1b[2J.png")
+    arguments = ("--epochs", 1, "--rotations", 0, "--no-report")
+    done = inside("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    for name in ("covid/covid-001.png", "covid/covid-002.png", f"{odd}/normal-001.png", f"{odd}/normal-002.png"):
+        (data / name).unlink()
+    done = inside("predict_covid19.py", "data", "--force", "--csv", "p.csv", "--gradcam", "cam", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout + (tmp_path / "p.csv").read_text()
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 5
+    assert len(list((tmp_path / "cam").iterdir())) == 4

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 from builder_helpers import HEADER, rows, write_clone
-from conftest import SHARED, digest, needs, picture, refused, script, tree
+from conftest import SHARED, digest, needs, picture, refusal, refused, script, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import InputError
 from detector.collections import (
     cohen,
+    csv_table,
     findings,
 )
 from detector.datasets import selection
@@ -121,3 +123,28 @@ def test_any_bytes_are_read_as_metadata_or_rejected(tmp_path_factory, data):
 )
 def test_the_site_is_the_host_of_the_address(url, site):
     assert cohen.site(url) == site
+
+
+def test_metadata_without_permission_are_named(tmp_path, unreadable):
+    (tmp_path / "metadata.csv").write_text("x")
+    with refusal("(?i)metadata.csv.*permission denied"):
+        cohen.read(tmp_path)
+
+
+def test_metadata_that_are_a_folder_are_rejected(tmp_path):
+    (tmp_path / "metadata.csv").mkdir()
+    with refusal("no regular file"):
+        cohen.read(tmp_path)
+
+
+def test_damaged_large_and_missing_metadata_are_rejected(tmp_path, monkeypatch):
+    with refusal("line 2: not CSV"):
+        cohen.parse_metadata(b'patientid,finding\n"1', Path("metadata.csv"))
+    (tmp_path / "metadata.csv").write_text("x" * 100)
+    monkeypatch.setattr(csv_table, "MAX_BYTES", 10)
+    with refusal("that of covid-chestxray-dataset is smaller"):
+        cohen.read(tmp_path)
+    with refusal("metadata.csv is missing"):
+        cohen.read(Path("/"))
+    with refusal("is not a folder"):
+        cohen.read(tmp_path / "nowhere")

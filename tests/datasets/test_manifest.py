@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import pytest
-from conftest import tree
+from conftest import refusal, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.datasets import manifest
+from detector.storage import temporary
 
 cells = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=20)
 
@@ -48,3 +52,90 @@ def test_a_killed_build_of_one_collection_does_not_affect_another(tmp_path, monk
     assert set(manifest.read(folder)) == {"a"}
     assert make("two", "d") == []
     assert set(tree(folder)) == {"a", "d", "manifest.csv"}
+
+
+HEADING = ",".join(manifest.COLUMNS).encode()
+
+
+def test_a_manifest_without_permission_is_named(tmp_path, unreadable):
+    (tmp_path / "manifest.csv").write_text("x")
+    with refusal("(?i)manifest.csv.*permission denied"):
+        manifest.read(tmp_path)
+
+
+def test_a_manifest_that_is_a_folder_is_rejected(tmp_path):
+    (tmp_path / "manifest.csv").mkdir()
+    with refusal("no regular file"):
+        manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"file,label\n", "has no column patient"),
+        (HEADING + b",view\n", "has the column view twice"),
+        (HEADING + b"\na.png,covid\n", "2 cells under 10 headings"),
+        (HEADING + b'\n"a', "line 2: not CSV"),
+    ],
+)
+def test_a_damaged_manifest_is_rejected(data, said):
+    with refusal(said):
+        manifest.parse(data, Path("manifest.csv"))
+
+
+def test_a_build_without_space_says_what_the_folder_holds(tmp_path, monkeypatch):
+    monkeypatch.setenv("COVID19_CACHE", str(tmp_path / "cache"))
+
+    def full(row, target):
+        raise OSError(28, "No space left on device")
+
+    row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "a.png"}
+    with refusal("covid cannot be built: no space left on device; it holds images of the last build"):
+        manifest.replace(tmp_path / "covid", [row], "somewhere", full)
+
+
+def test_a_manifest_that_names_a_file_elsewhere_is_rejected(tmp_path):
+    row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "../secret.png"}
+    (tmp_path / "secret.png").write_text("secret")
+    (tmp_path / "covid").mkdir()
+    (tmp_path / "covid" / "manifest.csv").write_bytes(manifest.as_file([row]))
+    with refusal("not a valid file name"):
+        manifest.replace(tmp_path / "covid", [], "elsewhere", lambda row, target: None)
+    assert (tmp_path / "secret.png").exists()
+
+
+def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path, monkeypatch):
+    monkeypatch.setenv("COVID19_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "covid"
+
+    def listed(*names):
+        return [
+            dict.fromkeys(manifest.COLUMNS, "")
+            | {"file": name, "source": "somewhere", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+            for name, text in (name.split(":") for name in names)
+        ]
+
+    def build(*names, dies_at=None):
+        texts = dict(name.split(":") for name in names)
+
+        def copy(row, target):
+            if row["file"] == dies_at:
+                raise SystemExit
+            target.write_text(texts[row["file"]])
+
+        return manifest.replace(folder, listed(*names), "somewhere", copy)
+
+    build("a:1", "b:1", "c:1")
+    before = (folder / "manifest.csv").read_bytes()
+    with pytest.raises(SystemExit):
+        build("a:2", "d:2", "e:2", dies_at="e")
+    assert (folder / "manifest.csv").read_bytes() == before
+    with pytest.raises(SystemExit):
+        build("a:3", "f:3", "g:3", dies_at="g")
+    (folder / "person").write_text("x")
+    assert build("a:4", "b:4") == ["person"]
+    assert set(tree(folder)) == {"a", "b", "person", "manifest.csv"}
+    # What a person puts there under such a name later is a person's.
+    (folder / "d").write_text("2")
+    assert build("a:5") == ["d", "person"]
+    assert not temporary._unfinished

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder_helpers import build, rows_by_file
-from conftest import classes, picture, refused, script, tree
+from conftest import classes, picture, refusal, refused, script, tree
 
 from detector.collections import (
     nih,
@@ -53,3 +53,11 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
         (tmp_path / "who.csv").write_text(text)
         refused(adopt("data", "--source", "x", "--patients", "who.csv"), said)
     assert not list(tmp_path.rglob("manifest.csv"))
+
+
+def test_a_table_of_patients_without_permission_is_named(tmp_path, unreadable):
+    from detector.datasets import write_manifests
+
+    (tmp_path / "who.csv").write_text("file,patient\n")
+    with refusal("--patients .* cannot be read"):
+        write_manifests.read_patients(tmp_path / "who.csv")

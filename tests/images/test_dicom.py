@@ -1,5 +1,7 @@
 """DICOM: every depth, compressed files of pydicom, and errors where there is no image or no decoder."""
 
+import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,12 @@ import pydicom.data
 import pytest
 from conftest import refusal
 from image_helpers import require_near, write_dicom
+from PIL import Image
 from pydicom.pixels import get_decoder
 
 from detector.images import dicom
-from detector.images.radiographs import decode, file_bytes, read
+from detector.images.radiographs import decode, file_bytes, from_bytes, read
+from tools.fuzzing.readers import dicom as made_dicom
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
 # The compressed file, and the same image uncompressed.
@@ -72,3 +76,36 @@ def test_a_dicom_without_an_image_or_too_large_is_rejected(tmp_path, grey):
     path.write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 20)
     with refusal(r"b\.dcm"):
         read(path)
+
+
+def test_damaged_headers_are_rejected(tmp_path):
+    from detector.images import dicom
+
+    with refusal("not a DICOM file"):
+        dicom.parse_header(b"no mark", "a.dcm", ("PatientAge",))
+    head = b"\0" * 128 + b"DICM"
+    with refusal("deflated DICOM"):
+        dicom.parse_header(head + dicom.DEFLATED, "a.dcm", ("PatientAge",))
+    with refusal("a DICOM header that cannot be read|not a DICOM"):
+        dicom.parse_header(head + b"\2\0\0\0UL\4\0" + b"\xff" * 3, "a.dcm", ("PatientAge",))
+
+
+def test_a_dicom_whose_image_is_larger_than_its_header_says_is_rejected():
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEGBaseline8Bit
+
+    inner = io.BytesIO()
+    Image.new("L", (8, 8)).save(inner, "JPEG")
+    data = bytearray(inner.getvalue())
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = b"\xea\x60\xea\x60"
+    dataset = made_dicom(JPEGBaseline8Bit, 8, 8, bits=8)
+    dataset.PixelData = encapsulate([bytes(data)])
+    outer = io.BytesIO()
+    dataset.save_as(outer, enforce_file_format=True)
+    with refusal(r"a\.dcm: "):
+        from_bytes(outer.getvalue(), "a.dcm")
+    # The same, deflated a thousandfold.
+    head = outer.getvalue()[:132] + b"\x02\x00\x10\x00UI\x16\x001.2.840.10008.1.2.1.99"
+    with refusal("deflated DICOM"):
+        from_bytes(head + zlib.compress(bytes(10**6)), "b.dcm")

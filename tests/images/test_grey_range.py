@@ -6,6 +6,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from conftest import refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,7 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from detector import InputError
-from detector.images import grey_range, phantom
+from detector.images import grey_range, phantom, radiographs
 from detector.images.radiographs import decode, from_bytes
 
 GREY = phantom.draw(True, 0)
@@ -195,3 +196,13 @@ def test_colour_palettes():
     image.save(data, "PNG")
     shown = decode(data.getvalue(), "image").pixels
     assert np.abs(shown[..., 0].astype(int) - GREY).max() <= 1
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (np.inf, "not finite")])
+def test_pixel_values_that_are_not_finite_are_rejected(value, said):
+    values = np.linspace(0, 1, 81, dtype=np.float32).reshape(9, 9)
+    values[3:] = value
+    data = io.BytesIO()
+    Image.fromarray(values).save(data, "TIFF")
+    with refusal(said):
+        radiographs.from_bytes(data.getvalue(), "a.tif")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from conftest import refusal
+from conftest import picture, refusal
 from image_helpers import ellipses, phantom_pixels
 from PIL import Image
 
@@ -37,3 +39,11 @@ def test_parts_of_an_image_are_shown():
     assert not only[~mask].any() and (only[mask] == pixels[mask]).all()
     assert set(np.unique(outline)) == {0, 255}
     assert np.array_equal(outline[..., 0] > 0, mask)
+
+
+def test_masks_without_an_image_are_rejected(tmp_path):
+    picture(tmp_path / "masks" / "another.png", 1)
+    with refusal("not a folder"):
+        occlusion.find_masks(tmp_path / "nowhere", [])
+    with refusal("holds no mask of any image"):
+        occlusion.find_masks(tmp_path / "masks", [Path("a.png")])

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from conftest import SHARED, needs, refusal
+from conftest import ROOT, SHARED, needs, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_helpers import bad_files, require_near
+from image_helpers import bad_files, bomb, require_near
 from PIL import Image
 
 from detector import InputError
+from detector.images import radiographs
 from detector.images.listing import list_images
-from detector.images.radiographs import decode, read
+from detector.images.radiographs import MAX_PIXELS, decode, from_bytes, read
 
 
 def test_pixels_have_the_networks_shape_and_properties_are_those_of_the_file(tmp_path, grey):
@@ -110,3 +113,54 @@ def test_every_real_image_is_read():
     assert len(images) == 50 + 124
     for path in images[::6]:
         assert read(path).pixels.std() > 10
+
+
+def test_an_image_without_permission_is_named(tmp_path, unreadable):
+    (tmp_path / "a.png").write_text("x")
+    with refusal("(?i)a.png.*permission denied"):
+        radiographs.read(tmp_path / "a.png")
+
+
+def test_an_image_file_that_is_too_large_is_rejected(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("x" * 100)
+    monkeypatch.setattr(radiographs, "MAX_BYTES", 10)
+    with refusal("MiB, more than"):
+        radiographs.read(tmp_path / "a")
+
+
+def test_a_png_of_60000_by_60000_in_100_kb_is_rejected(tmp_path):
+    data = bomb(60000, 60000)
+    (tmp_path / "a.png").write_bytes(data + bytes(100_000 - len(data)))
+    with refusal("a.png: 3600000000 pixels, more than 30000000"):
+        read(tmp_path / "a.png")
+
+
+def test_a_jpeg_of_a_thousand_scans_is_rejected():
+    data = io.BytesIO()
+    Image.linear_gradient("L").resize((5000, 5000)).save(data, "JPEG", progressive=True)
+    whole = data.getvalue()
+    scan = whole[whole.rindex(b"\xff\xda") : -2]
+    assert from_bytes(whole, "a.jpg").width == 5000
+    with refusal("scans of 5000 x 5000"):
+        from_bytes(whole[:-2] + 1000 * scan + whole[-2:], "a.jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "CMYK", "F", "I;16"])
+def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
+    side = int(MAX_PIXELS**0.5)
+    path = tmp_path / {"RGBA": "a.png", "CMYK": "a.jpg", "F": "a.tif", "I;16": "b.png"}[mode]
+    grey = Image.linear_gradient("L").resize((side, side))
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    image.save(path, **({"compression": "tiff_adobe_deflate"} if mode == "F" else {}))
+    # Not ru_maxrss where it can be had otherwise: a child begins with its parent's.
+    code = (
+        "import resource, sys; from pathlib import Path; from detector.images.radiographs import read;"
+        "read(Path(sys.argv[1])); status = Path('/proc/self/status');"
+        "lines = status.read_text().splitlines() if status.exists() else [];"
+        "peaks = [int(line.split()[1]) >> 10 for line in lines if line.startswith('VmHWM')];"
+        "unit = 2**20 if sys.platform == 'darwin' else 2**10;"
+        "peaks += [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit];"
+        "print(peaks[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1000

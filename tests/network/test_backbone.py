@@ -8,12 +8,13 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from conftest import picture
+from conftest import picture, refusal
 from image_helpers import dice, phantom_pixels
 
 from detector.images import lungs, phantom
 from detector.images.network_input import NetworkInput
 from detector.images.rotation import rotate
+from detector.network import backbone
 from detector.network.backbone import COLUMNS, WIDTH, Backbone, _lungs_key
 from detector.network.forward import compile_forward
 from detector.storage.cache import Cache
@@ -151,3 +152,13 @@ def test_a_damaged_mask_of_the_cache_is_computed_again(weights, tmp_path, damage
     (mask,) = backbone.lungs([one], lambda _: phantom_pixels(0, True))
     assert backbone.computed == 1
     assert lungs.describe(mask).found
+
+
+def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weights):
+
+    base = backbone.Backbone(weights, Cache(None))
+    nothing = np.full((1, backbone.WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool)
+    monkeypatch.setattr(base, "forward", lambda *ignored: nothing)
+    view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
+    with refusal("bfloat16 features that are not finite"):
+        base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)

@@ -135,3 +135,35 @@ def test_mutated_models_are_read_or_rejected(saved, tmp_path_factory, data):
         model_file.read(path)
     except InputError as error:
         assert path.name in str(error)
+
+
+def test_a_model_without_permission_is_named(tmp_path, unreadable):
+    (tmp_path / "m.h5").write_text("x")
+    with refusal("(?i)m.h5.*permission denied"):
+        model_file.read(tmp_path / "m.h5")
+
+
+def test_a_model_file_that_is_too_large_is_rejected(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("x" * 100)
+    monkeypatch.setattr(model_file, "MAX_BYTES", 10)
+    with refusal("more than a model of this project has"):
+        model_file.read(tmp_path / "a")
+
+
+def test_a_model_whose_description_and_layers_disagree_is_rejected():
+    values = {
+        "classes": ["a", "b"],
+        "positive": "c",
+        "recipe": "tutorial",
+        "pooling": "tutorial",
+        "input": "image",
+        "threshold": None,
+        "clinical": [],
+        "version": 2,
+    }
+    with refusal("contradicts itself"):
+        model_file._description(json.dumps(values), b"")
+    description = model_file._description(json.dumps(values | {"positive": "a"}), b"")
+    config = [{"class_name": "Dense", "config": {"name": "hidden"}}]
+    with refusal("its layers are not those"):
+        model_file._require_architecture(json.dumps({"config": {"layers": config}}), description)

@@ -79,3 +79,12 @@ def test_splits_that_cannot_be():
         split.by_image(np.array([0, 1, 1, 1, 1]), ["covid", "normal"], 0.2, 0)
     with refusal("class covid has 1 patient, too few for 5 folds"):
         split.folds(np.array([0, 1, 1]), np.array(["a", "b", "c"]), ["covid", "normal"], 5, 0)
+
+
+def test_a_split_without_a_class_is_rejected(monkeypatch):
+    labels = np.array([0, 0, 1, 1])
+    with refusal("leaves no covid among the held-out images"):
+        split._require_all_classes(labels, np.array([0, 1]), np.array([2, 3]), ["covid", "normal"])
+    monkeypatch.setattr(split, "ATTEMPTS", 0)
+    with refusal("no 2 folds could be drawn"):
+        split.folds(labels, np.arange(4).astype(str), ["covid", "normal"], 2, 0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from conftest import refusal, tree
+from conftest import refusal, script, tree
 
 from detector.storage import files, temporary
+from detector.storage.files import write_together
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
@@ -82,3 +83,16 @@ def test_places_that_cannot_be_written(tmp_path):
         files.require_folder(tmp_path / "file")
     with refusal("--plot"):
         files.require_outputs({"--plot": tmp_path / "a", "--model": tmp_path / "a"})
+
+
+def test_an_output_that_is_a_link_is_replaced_and_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "out" / "covid").mkdir(parents=True)
+    (tmp_path / "out" / "covid" / "manifest.csv").symlink_to(tmp_path / "nowhere")
+    for name in ("plot.png", "p.csv"):
+        (tmp_path / name).symlink_to(tmp_path / "precious")
+    assert script("make_phantom_dataset.py", "-o", "out", "-n", 1, "--quiet", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "nowhere").exists()
+    write_together({tmp_path / "plot.png": b"new", tmp_path / "p.csv": b"new"})
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert not (tmp_path / "plot.png").is_symlink()

