@@ -133,7 +133,16 @@ class Errors:
 
 
 # Files whose tests run scripts for a minute and more, the longest first: begun last, one would keep a core waiting.
-LONG = ("cluster", "train", "audit", "pages", "predict", "probe", "lungs", "hostile")
+LONG = (
+    "train_covid19_on_ray",
+    "train_covid19",
+    "audit_covid19",
+    "html_report",
+    "predict_covid19",
+    "train_covid19_probe",
+    "find_lungs",
+    "model_file",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

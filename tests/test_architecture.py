@@ -14,6 +14,16 @@ SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 DETECTOR = ROOT / "detector"
 MODULES = sorted(path for path in DETECTOR.rglob("*.py") if path.name != "__init__.py")
 FOLDERS = sorted(path for path in DETECTOR.iterdir() if (path / "__init__.py").is_file())
+TESTS = ROOT / "tests"
+# Test files that test no single module or script, and what they test instead.
+OTHER_TESTS = {
+    "architecture": "folders, modules and documents",
+    "corpus": "inputs that once broke a reader (tests/corpus), by tools/fuzzing",
+    "detector": "detector/__init__.py",
+    "errors": "messages of all modules and scripts",
+    "package": "the wheel and pyproject.toml",
+    "supply_chain": "all source files, and the locked dependencies",
+}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -59,6 +69,16 @@ def test_a_module_says_in_its_first_line_what_it_does():
         assert first.endswith((".", "?")) and len(first) > 20, path
 
 
+def test_a_test_file_stands_where_its_module_or_script_says():
+    for path in sorted(TESTS.rglob("test_*.py")):
+        folder, subject = path.parent.relative_to(TESTS), path.stem.removeprefix("test_")
+        if (DETECTOR / folder / f"{subject}.py").is_file():
+            continue
+        of_a_script = any(subject.startswith(name.removesuffix(".py")) for name in SCRIPTS)
+        assert folder == Path() and (of_a_script or subject in OTHER_TESTS), path
+    assert {name for name in OTHER_TESTS if not (TESTS / f"test_{name}.py").is_file()} == set()
+
+
 def test_the_architecture_names_every_folder_and_no_path_that_is_not_there():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:detector|tools|tests|requirements)/[a-z0-9_/.]*)`", text))
@@ -78,6 +98,8 @@ def test_every_flag_is_described(name):
 def test_what_the_documents_link_to_is_there():
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"`((?:detector|tests)/[a-z0-9_/]+\.py)`", text):
+            assert (ROOT / name).is_file(), (path.name, name)
         for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text):
             assert (path.parent / target).exists(), (path.name, target)
 

@@ -1,8 +1,7 @@
-"""The same command on a Ray cluster on this machine: the same numbers, whatever dies."""
+"""The scripts on a Ray cluster on this machine: the same numbers, even if a node dies."""
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import json
 import os
@@ -13,21 +12,14 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, SAID, inside, picture, refusal, refused, script, tree
+from conftest import ROOT, inside, refused, script, tree
 
-from detector.cluster import connection, stream
-from detector.cluster.flags import RayOptions
-from detector.images.inspection import inspect
-from detector.images.network_input import NetworkInput
-from detector.images.occlusion import LUNGS_ONLY
-from detector.images.pixel_store import PixelStore
 from detector.network.backbone import WIDTH
-from detector.storage.cache import FILE, Cache
+from detector.storage.cache import FILE
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"
@@ -118,7 +110,7 @@ def running_in(folder: Path) -> list[str]:
 
 
 @needs_ray
-def test_a_cluster_that_is_not_there(data, tmp_path):
+def test_a_cluster_out_of_reach_is_named(data, tmp_path):
     for address, word in (
         ("127.0.0.1:1", "no Ray cluster there (connection refused)"),
         ("nowhere", "no Ray cluster there (not host:port)"),
@@ -139,7 +131,7 @@ def test_a_cluster_that_is_not_there(data, tmp_path):
 
 
 @needs_ray
-def test_a_run_that_is_ended_goes_on_where_it_was_and_a_node_that_dies_costs_nothing(data, plain, tmp_path, request):
+def test_an_interrupted_run_continues_and_a_dead_node_changes_nothing(data, plain, tmp_path, request):
     """Ended on a cluster of its own, of which nothing is left running; gone on with on one of which a node dies."""
     cache = tmp_path / "cache"
     command = [sys.executable, ROOT / "train_covid19.py", *arguments(data, cache)]
@@ -178,7 +170,7 @@ def test_a_run_that_is_ended_goes_on_where_it_was_and_a_node_that_dies_costs_not
 
 
 @needs_ray
-def test_predictions_on_a_cluster_are_those_made_here(nodes, data, plain, tmp_path):
+def test_predictions_on_a_cluster_are_those_of_one_machine(nodes, data, plain, tmp_path):
     films = sorted((data / "covid").glob("*.png"))[:3]
     (tmp_path / "broken.png").write_text("no image")
     command = ("predict_covid19.py", "-m", plain[0] / "covid19.model.h5", *films, "broken.png", "none.png", "--force")
@@ -197,42 +189,7 @@ def test_predictions_on_a_cluster_are_those_made_here(nodes, data, plain, tmp_pa
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
 
 
-@needs_ray
-def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
-    from detector.cluster import features
-    from detector.inference import cluster_prediction
-
-    for module in (features, cluster_prediction):
-        monkeypatch.setattr(module, "node", lambda: "node 10.0.0.7")
-    path = tmp_path / "none.png"
-    wanted = f"{path}: No such file or directory (on node 10.0.0.7)"
-    (row,) = features._properties_rows({"index": 3, "path": str(path)})
-    assert row == {"index": 3, "properties": "", "error": wanted}
-    one = {"path": str(path), "digest": "0" * 64, "occlusion": "", "part": "", "mask": b"", "indices": [3, 4]}
-    (row,) = features._pixel_rows(one | {"angles": [0.0, 1.0]})
-    assert (row["index"], row["error"]) == (3, wanted)
-    picture(path, 1)
-    (row,) = features._pixel_rows(one | {"angles": [0.0, 1.0]})
-    assert row["error"] == f"{path} is not the file that was read before (on node 10.0.0.7)"
-
-    class Elsewhere:
-        cpus = 1.0
-
-        def map_batches(self, *arguments):
-            yield [row | {"features": b"", "mask": b""}]
-
-        def flat_map(self, items, read):
-            yield [row for item in items for row in read(item)]
-
-    monkeypatch.setattr(features, "shared", lambda value: value)
-    with refusal("is not the file that was read before"):
-        list(features.compute(Elsewhere(), {}, [NetworkInput(path, "0" * 64)], "float32"))
-    path.unlink()
-    with refusal("1 of 1 images cannot be used: .*none.png: No such file or directory .on node 10.0.0.7"):
-        inspect([path], Cache(None), PixelStore(), True, functools.partial(features.properties, Elsewhere()))
-
-
-def test_actors_without_a_cluster(data, tmp_path):
+def test_flags_of_actors_need_a_cluster(data, tmp_path):
     for script_name in ("train_covid19.py", "audit_covid19.py"):
         for flag in ("--ray-cpus-per-actor", "--ray-gpus-per-actor"):
             done = script(script_name, "-d", data, flag, 1, cwd=tmp_path)
@@ -240,84 +197,3 @@ def test_actors_without_a_cluster(data, tmp_path):
     refused(
         script("train_covid19.py", "--ray", "auto", "--ray-cpus-per-actor", -1, cwd=tmp_path), "--ray-cpus-per-actor"
     )
-
-
-def test_without_ray_the_flag_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with refusal("--ray needs Ray, which is not installed: .* requirements/ray.lock"):
-        connection.connect(RayOptions("local", None, None))
-
-
-@needs_ray
-def test_a_group_of_cores_that_no_node_has(monkeypatch):
-    import ray
-
-    def of(*sizes: tuple[float, float], **wanted: float):
-        found = [{"Alive": True, "Resources": {"CPU": cpus, "GPU": gpus}} for cpus, gpus in sizes]
-        monkeypatch.setattr(ray, "nodes", lambda: [*found, {"Alive": False, "Resources": {"CPU": 99.0}}])
-        return connection._shape(RayOptions("auto", wanted.get("cpus"), wanted.get("gpus")))
-
-    assert of((1, 0), (1, 0)) == stream.Cluster(2, 1, 0, 2)
-    assert of((64, 0)).actors == 64 // connection.CORES
-    assert of((0, 0), (64, 8), cpus=4) == stream.Cluster(8, 4, 1, 64)
-    assert of((64, 8), cpus=4, gpus=0.5).actors == 16
-    with refusal("no node has 4 cores and 0 GPUs for an actor; the largest have 2 and 0"):
-        of((2, 0), (1, 0), cpus=4)
-
-
-@needs_ray
-def test_what_a_worker_cannot_do_it_says(monkeypatch, weights):
-    import ray
-
-    from detector.cluster import features
-    from detector.inference import cluster_prediction
-    from detector.network.model import Description
-    from detector.network.model_file import SavedModel
-
-    monkeypatch.setattr(features, "node", lambda: "node 10.0.0.7")
-    monkeypatch.setattr(ray, "get", lambda ref: {name: (k + 1, b) for name, (k, b) in weights.items()})
-    pixels, region = np.zeros((2, 224, 224, 3), np.uint8), np.full((2, 224, 224), -1, np.int8)
-    block = {"index": np.arange(2), "pixels": pixels, "region": region, "error": np.array(["", ""], object)}
-    said = features.FeatureWorker(None, "float32", 1)(block)
-    assert set(said["error"]) == {
-        "node 10.0.0.7 cannot compute float32 features: InputError: VGG16's weights arrived damaged"
-    }
-    SAID.append(("", said["error"][0]))
-    saved = SavedModel(weights, [], Description(["covid", "normal"], "covid", "tutorial", "tutorial"), None)
-    monkeypatch.setattr(cluster_prediction, "node", lambda: "node 10.0.0.7")
-    monkeypatch.setattr(ray, "get", lambda ref: tuple(saved))
-    item = {"index": 0, "path": "none.png", "given": "none.png", "values": "{}", "with_images": False}
-    (row,) = cluster_prediction.image_rows(item)
-    worker = cluster_prediction.PredictionWorker(None, "another", False, False, 1)
-    (error,) = worker({name: np.array([value], object) for name, value in row.items()})["error"]
-    assert error == "node 10.0.0.7 cannot predict: InputError: the model's weights arrived damaged"
-    SAID.append(("", error))
-
-
-@needs_ray
-def test_what_ray_raises_is_a_sentence():
-    from ray.exceptions import ActorDiedError, RayTaskError
-
-    text = "Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named 'cv2'"
-    with (
-        refusal("--ray: node 10.0.0.3 could not do it: ModuleNotFoundError: No module named 'cv2'"),
-        stream._sentences(),
-    ):
-        raise RayTaskError("Map", text, ValueError(), ip="10.0.0.3")
-    with refusal("--ray: the cluster could not do it: "), stream._sentences():
-        raise ActorDiedError()
-
-
-def test_an_input_is_made_the_same_anywhere(tmp_path):
-    from detector.images.lungs import packed
-    from detector.images.occlusion import Occlusion
-    from detector.images.rotation import rotate
-
-    generator = np.random.default_rng(0)
-    mask = np.zeros((224, 224), bool)
-    mask[60:160, 30:90] = mask[60:160, 130:190] = True
-    pixels = generator.integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    one = NetworkInput(tmp_path / "a.png", "0" * 64, 5.0, "lungs only, found", LUNGS_ONLY, packed(mask))
-    wanted = rotate(Occlusion(LUNGS_ONLY).apply(pixels, mask), 5.0)
-    assert np.array_equal(NetworkInput(**asdict(one)).shown(pixels), wanted)
-    assert not one.whole and NetworkInput(tmp_path / "a.png", "0" * 64).whole
