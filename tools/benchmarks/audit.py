@@ -32,13 +32,19 @@ from detector.audit.conclusion import FOREIGN, PREDICTS
 from detector.audit.experiments import EXPERIMENTS, FULL, PERMUTED
 from detector.images import shortcuts
 from detector.images.phantom import draw
-from tools.benchmarks.conclusion_counts import CLEAN, KINDS, RAISED, Which, show, trained_areas
+from detector.training.recipes import ProbeRecipe, Recipe, TutorialRecipe
+from tools.benchmarks.conclusion_counts import CLEAN, KINDS, RAISED, Which, show, trained_areas, value_of
 
 COLUMNS = ("file", "label", "patient", "view", "sex", "age", "finding", "source", "site", "licence", "url", "sha256")
 POOL = 60  # phantoms of each class in a pool
 SUBSETS = {"25": [(0, 25), (25, 50)], "60": [(0, 60)]}
 FAINT = 0.8  # of the opacities' strength, at most
 PLAIN = 6  # the first pool with plain opacities: the border of such a lung is harder to find, which is no shortcut
+RECIPES: dict[str, Recipe] = {
+    "tutorial": TutorialRecipe(),
+    "probe:global": ProbeRecipe(pooling="global"),
+    "probe:lungs": ProbeRecipe(pooling="lungs"),
+}
 AT_FIRST = [one for one in EXPERIMENTS if one.id == FULL]
 FREE = [one for one in EXPERIMENTS if one.id in FOREIGN]  # of passes
 AFTERWARDS = [one for one in EXPERIMENTS if one.id not in (FULL, *FOREIGN, PERMUTED)]
@@ -118,7 +124,7 @@ def write_set(folder: Path, job: Job, start: int, stop: int) -> None:
                 writer.writerow(row | known | {"sha256": hashlib.sha256(data).hexdigest()})
 
 
-def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which, float]) -> list[dict]:
+def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Which, float]) -> list[dict]:
     """Audit every set of a job as `audit_covid19.py` does, and return the rows of each.
 
     A planted set that no more is made of than of its clean twin, whose AUC `twins` has, gets its first row only, and
@@ -130,11 +136,7 @@ def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which
     from detector.cluster.flags import ComputeOptions
     from detector.command_line import Log
     from detector.training.extraction import open_dataset
-    from detector.training.flags import add_recipe, recipe_from
 
-    parser = argparse.ArgumentParser()
-    add_recipe(parser)
-    chosen = recipe_from(parser.parse_args(["--recipe", recipe]))
     found = []
     with tempfile.TemporaryDirectory() as name:
         for n, parts in SUBSETS.items():
@@ -143,10 +145,10 @@ def audit(job: Job, cache: Path, recipe: str, repeats: int, twins: Mapping[Which
                 folder = Path(name) / f"{n}-{start}"
                 write_set(folder, job, start, stop)
                 sets = load_image_sets(folder, None, [], "covid")
-                extractor = open_dataset(sets.dataset, Log(True), chosen, ComputeOptions(cache=cache))
-                study = Audit(extractor, sets, Settings("covid", chosen, "auto", 5, repeats, 42), {})
+                extractor = open_dataset(sets.dataset, Log(True), recipe, ComputeOptions(cache=cache))
+                study = Audit(extractor, sets, Settings("covid", recipe, "auto", 5, repeats, 42), {})
                 rows = run_experiments(study, AT_FIRST)
-                if job.kind == CLEAN or rows[0].metric.value - twins[job.pool, int(n), start] >= RAISED:
+                if job.kind == CLEAN or value_of(rows[0]) - twins[job.pool, int(n), start] >= RAISED:
                     rows += run_experiments(study, FREE)
                     if job.kind == CLEAN or not any(
                         row.metric.available and row.metric.low > PREDICTS for row in rows[1:]
@@ -162,7 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the planted and of the clean sets")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="to plant (default: all)")
-    parser.add_argument("--recipe", choices=["tutorial", "probe"], default="probe")
+    parser.add_argument("--recipe", choices=RECIPES, default="probe:lungs")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="where features are kept (default: nowhere, afterwards)")
     parser.add_argument("--rows", type=Path, default=Path("audit-rows.json"), help="where every audit's rows are kept")
@@ -180,7 +182,9 @@ def main() -> None:
             where = options.cache or Path(cache)
             for phase in ([one for one in todo if (one.kind == CLEAN) == clean] for clean in (True, False)):
                 twins = trained_areas(sets)
-                running = [pool.submit(audit, job, where, options.recipe, options.repeats, twins) for job in phase]
+                running = [
+                    pool.submit(audit, job, where, RECIPES[options.recipe], options.repeats, twins) for job in phase
+                ]
                 for one in running:
                     sets += one.result()
                     options.rows.write_text(json.dumps(sets))
