@@ -101,12 +101,16 @@ def _raised(sets: Sequence[dict]) -> list[dict]:
     return [one for one in sets if one["raised"] >= RAISED]
 
 
-def _share(sets: Sequence[dict]) -> str:
-    """Return the share that is detected, with its 95 % interval."""
-    if not sets:
+def share_text(detected: Sequence[bool]) -> str:
+    """Return the share of data sets that are detected, with its 95 % interval."""
+    if not detected:
         return "none raised"
-    found = proportion(np.array([one["detected"] for one in sets]), np.arange(len(sets)))
+    found = proportion(np.array(detected), np.arange(len(detected)))
     return f"{found.value_text} ({found.interval_text})"
+
+
+def _share(sets: Sequence[dict]) -> str:
+    return share_text([one["detected"] for one in sets])
 
 
 def _cell(sets: Sequence[dict]) -> str:
