@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,8 +61,8 @@ class Run:
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
             [
-                *(sys.executable, ROOT / "train_covid19.py", "-d", data, "--recipe", "probe", "--no-report", "--quiet"),
-                *("--cache", self.cache, "--timings", *where),
+                *(sys.executable, str(ROOT / "train_covid19.py"), "-d", str(data), "--recipe", "probe"),
+                *("--no-report", "--quiet", "--cache", str(self.cache), "--timings", *where),
             ],
             cwd=self.folder,
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -93,7 +94,7 @@ class Run:
         """Wait until its cache holds so many features; return how many it then holds."""
         while not (self.cache / FILE).exists() or (held := len(self.features())) < count:
             if self.process.poll() is not None:
-                raise SystemExit(f"the run in {self.folder.name} ended early:\n{self.process.stdout.read()}")
+                raise SystemExit(f"the run in {self.folder.name} ended early:\n{self.process.communicate()[0]}")
             time.sleep(0.5)
         return held
 
@@ -139,7 +140,7 @@ def main() -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    size = {"num_cpus": 1, "object_store_memory": 300 * 2**20}
+    size: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 300 * 2**20}
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
         few, some, many = (

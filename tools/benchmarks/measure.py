@@ -38,6 +38,7 @@ def run(*command: object, **environment: str) -> Run:
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
     ) as process:
+        assert process.stdout is not None  # it is a pipe
         output = process.stdout.read()
         # wait4 alone tells the memory of this very child.
         _, status, usage = os.wait4(process.pid, 0)

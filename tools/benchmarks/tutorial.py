@@ -25,7 +25,7 @@ EPOCHS, BATCH, LEARNING_RATE = 25, 8, 1e-3
 def read_images(folder: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return pixels (n, 224, 224, 3) in [0, 1], class indices and class names."""
     files = sorted(paths.list_images(folder))
-    pixels = [cv2.resize(cv2.cvtColor(cv2.imread(file), cv2.COLOR_BGR2RGB), (224, 224)) for file in files]
+    pixels = [cv2.resize(cv2.cvtColor(np.asarray(cv2.imread(file)), cv2.COLOR_BGR2RGB), (224, 224)) for file in files]
     names = [Path(file).parent.name for file in files]
     classes = sorted(set(names))
     return np.array(pixels) / 255.0, np.array([classes.index(name) for name in names]), classes

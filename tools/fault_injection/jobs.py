@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,7 +132,9 @@ class Place:
         """The environment variables of a script here."""
         return os.environ | {"COVID19_CACHE": str(self.cache), "TMPDIR": str(self.temporary), "COLUMNS": "100"}
 
-    def start(self, script: str, arguments: list[str], **more: object) -> subprocess.Popen:
+    def start(
+        self, script: str, arguments: list[str], preexec_fn: Callable[[], None] | None = None
+    ) -> subprocess.Popen[str]:
         """Start a script here."""
         return subprocess.Popen(
             self.command(script, arguments),
@@ -140,7 +143,7 @@ class Place:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            **more,
+            preexec_fn=preexec_fn,  # noqa: PLW1509 - setrlimit and prctl alone, which take no lock
         )
 
     def state(self) -> State:

@@ -6,8 +6,9 @@ import argparse
 import hashlib
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def cost(weights: Weights) -> float:
     plain = tf.function(lambda x, _: [tf.reduce_mean(one, (1, 2)) for one in maps(x)], autograph=False)
     pixels = np.random.default_rng(SEED).random((BATCH, SIZE, SIZE, 3), np.float32)
     as_found = np.full((BATCH, SIZE, SIZE), -1, np.int8)
-    seconds: dict[object, list[float]] = {plain: [], compile_forward(weights, "float32"): []}
+    seconds: dict[Callable[..., Any], list[float]] = {plain: [], compile_forward(weights, "float32"): []}
     for _ in range(TIMES + 1):
         for forward, taken in seconds.items():
             start = time.perf_counter()

@@ -65,7 +65,7 @@ def _moved(pixels: np.ndarray, lungs: np.ndarray, generator: np.random.Generator
     matrix = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), generator.normal(0, 5), generator.uniform(0.8, 1.2))
     stretch = generator.uniform(0.85, 1.15)
     matrix[0] = stretch * matrix[0] + [0, 0, (1 - stretch) * SIZE / 2]
-    matrix[:, 2] += generator.normal(0, 0.04, 2) * SIZE
+    matrix[:, 2] = matrix[:, 2] + generator.normal(0, 0.04, 2) * SIZE
     border = cv2.BORDER_CONSTANT if generator.random() < 0.5 else cv2.BORDER_REPLICATE
     moved = cv2.warpAffine(pixels, matrix, (SIZE, SIZE), borderMode=border)
     return moved, cv2.warpAffine(lungs, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_CONSTANT)
@@ -82,7 +82,7 @@ def _exposed(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _even(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    return np.full_like(pixels, generator.choice([0, 255, generator.integers(256)]))
+    return np.full_like(pixels, generator.choice(np.array([0, 255, generator.integers(256)])))
 
 
 def _noise(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -101,8 +101,8 @@ def _shuffled(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     cells = int(generator.choice([4, 7, 8]))
     side = SIZE // cells
     blocks = pixels.reshape(cells, side, cells, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
-    blocks = blocks[generator.permutation(len(blocks))]
-    return blocks.reshape(cells, cells, side, side, 3).swapaxes(1, 2).reshape(SIZE, SIZE, 3)
+    moved = blocks[generator.permutation(len(blocks))]
+    return moved.reshape(cells, cells, side, side, 3).swapaxes(1, 2).reshape(SIZE, SIZE, 3)
 
 
 def _ellipses(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
