@@ -6,8 +6,10 @@ import ast
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,25 +17,97 @@ ROOT = Path(__file__).resolve().parents[1]
 # Every message that a test met; docs/errors.md has those of the scripts, each once.
 ALL = ROOT / "tests" / "messages.md"
 
-# What the system may say of a file: a message that ends in it ends in one of these.
-SYSTEM = "|".join(re.escape(os.strerror(number)) for number in errno.errorcode)
 SOURCES = [*sorted(ROOT.glob("*.py")), *sorted(ROOT.glob("detector/**/*.py"))]
-VALUE = r"[^|]*"  # of a message's variable part, in a cell
+VALUE = "…"  # of a message's variable part
+REASON = "‹reason of the system›"
+INNER = "‹another message›"
+SENT = "‹message of a node›"
+
+# What the system may say of a file.
+SYSTEM = "|".join(sorted({re.escape(os.strerror(number)) for number in errno.errorcode}))
+# A value in a cell of the table, what the system says, and what another process of a cluster has said.
+PATTERNS = {
+    VALUE: r"[^|]*",
+    REASON: f"({SYSTEM})",
+    INNER: r"[^|]*",
+    SENT: r"(?:[^|]* \(on node [^|]*\)|node [^|]* cannot [^|]*)",
+}
 
 
 @dataclass(frozen=True)
 class Message:
-    """Where an `InputError` is made, a pattern of its message, and whether that is another error's message."""
+    """Where an `InputError` is made, and its text as a template: a list of texts, one for each way to say it.
+
+    In a text, `VALUE` stands for anything, and `INNER` for another error's message that is passed on.
+    """
 
     place: str
-    pattern: str
-    passed_on: bool = False
+    texts: tuple[str, ...]
 
     @property
-    def has_words(self) -> bool:
-        """Whether the pattern has letters of its own, so that not any message matches it."""
-        own = self.pattern.replace(f"(?:{SYSTEM})", "system").replace(VALUE, "")
-        return len(re.sub(r"[^a-zA-Z]", "", own)) >= 5
+    def template(self) -> str:
+        """Return the text as one line, alternatives in braces."""
+        return self.texts[0] if len(self.texts) == 1 else "{" + " | ".join(self.texts) + "}"
+
+    @property
+    def letters(self) -> int:
+        """Return how many letters of its own the shortest text has, or what the system says."""
+        own = ("".join("system" if part == REASON else part for part in _parts(text)) for text in self.texts)
+        return min(len(re.sub(r"[^a-zA-Z]", "", text)) for text in own)
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether the message is another one, with or without words before it."""
+        return INNER in self.template or SENT in self.template
+
+    @cached_property
+    def patterns(self) -> list[tuple[list[str], re.Pattern[str]]]:
+        """Return the parts of each text that are words of its own, and a pattern with a group for each."""
+        return [
+            ([part.lower() for part in _parts(text) if part not in PATTERNS], re.compile(_pattern(text), re.IGNORECASE))
+            for text in self.texts
+        ]
+
+    def covered(self, said: str) -> set[int]:
+        """Return which characters of what was said are words of this message; none if it is another one."""
+        for words, pattern in self.patterns:
+            # Most lines lack a word: this is asked first because a pattern takes a hundred times as long.
+            if all(word in said.lower() for word in words) and (found := pattern.search(said)):
+                return {at for start, end in found.regs[1:] for at in range(start, end) if said[at].isalpha()}
+        return set()
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in re.split(f"({'|'.join(map(re.escape, PATTERNS))})", text) if part]
+
+
+def _pattern(text: str) -> str:
+    return "".join(PATTERNS.get(part, f"({re.escape(part)})") for part in _parts(text))
+
+
+def short(text: str) -> str:
+    """Return a message of the table as it was said: without the table's marks, and without a script's name."""
+    said = text.partition(" | ")[0].removeprefix("| ").strip("`")
+    return said.partition(": error: ")[2] or said
+
+
+def met(known: Sequence[Message], lines: Iterable[str]) -> set[str]:
+    """Return the places of the messages that some lines are.
+
+    A line is a message unless all words that they have in common are words of a longer message as well:
+    "--kaggle x is not a folder" does not meet "… is not a folder". A message that passes on another is met by a line
+    that is, as a whole, its words and a message of another place.
+    """
+    own = [message for message in known if not message.passes_on]
+    found = set()
+    for said in dict.fromkeys(lines):
+        covered = {message: some for message in own if (some := message.covered(said))}
+        found |= {one.place for one, some in covered.items() if not any(some < other for other in covered.values())}
+        for message in set(known) - set(own):
+            whole = {text.replace(INNER, other) for text in message.texts for one in covered for other in one.texts}
+            if any(re.fullmatch(_pattern(text), said, re.IGNORECASE) for text in whole):
+                found.add(message.place)
+    return found
 
 
 def messages() -> Iterator[Message]:
@@ -51,21 +125,22 @@ def messages() -> Iterator[Message]:
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InputError"):
                 continue
-            inside = [function for function in functions if node in ast.walk(function)]
-            scope = Scope(_assigned(inside), returned)
-            message = scope.resolve(node.args[0])
-            caught = any(ast.unparse(one.type) == "InputError" and node in ast.walk(one) for one in handlers)
-            # On a cluster, another process has made the message; it is in a column of the row that came back.
-            sent = bool(re.search(r"\brow\[", ast.unparse(message)))
-            yield Message(f"{path.name}:{node.lineno}", scope.pattern(message), caught or sent)
+            inside = [one for one in functions if one.lineno <= node.lineno <= one.end_lineno]
+            within = [one for one in handlers if one.lineno <= node.lineno <= one.end_lineno]
+            caught = {one.name for one in within if ast.unparse(one.type) == "InputError"}
+            scope = Scope(_assigned(inside), returned, frozenset(name for name in caught if name))
+            yield Message(f"{path.name}:{node.lineno}", tuple(scope.texts(scope.resolve(node.args[0]))))
 
 
 def _returned(function: ast.FunctionDef) -> list[ast.expr]:
     """Return the texts that a function returns; none where it also returns what is computed."""
     returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
     values = [one for value in returned for one in _branches(value)]
-    texts = [value for value in values if not isinstance(value, ast.Constant) or value.value]
-    return texts if all(isinstance(text, ast.JoinedStr | ast.Constant) for text in texts) else []
+    return values if all(isinstance(one, ast.JoinedStr) or _is_text(one) for one in values) else []
+
+
+def _is_text(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def _branches(value: ast.expr) -> list[ast.expr]:
@@ -86,10 +161,11 @@ def _assigned(functions: list[ast.FunctionDef]) -> dict[str, list[ast.expr]]:
 
 @dataclass(frozen=True)
 class Scope:
-    """What names have as values where a message is made, and which texts functions return."""
+    """What names have as values where a message is made, which texts functions return, and which errors were caught."""
 
     assigned: dict[str, list[ast.expr]]
     returned: dict[str, list[ast.expr]]
+    caught: frozenset[str] = frozenset()
 
     def resolve(self, message: ast.expr) -> ast.expr:
         """Return the text that a name was given, or what else it was given; or the message as it is."""
@@ -100,26 +176,33 @@ class Scope:
         texts = [part for value in values for part in ast.walk(value) if isinstance(part, ast.JoinedStr)]
         return next(iter([*texts, *values]), message)
 
-    def pattern(self, message: ast.expr) -> str:
-        """Return a pattern that a message matches: its own words, and anything where it has a value."""
+    def texts(self, message: ast.expr) -> list[str]:
+        """Return the texts of a message: its own words, and marks where it has a value."""
         if isinstance(message, ast.Constant):
             # As in the table: no bars, no backquotes.
-            return re.escape(str(message.value).replace("|", "¦").replace("`", "'"))
+            return [str(message.value).replace("|", "¦").replace("`", "'")]
         if isinstance(message, ast.JoinedStr):
-            return "".join(map(self.pattern, message.values))
-        if "strerror" in ast.unparse(message):
-            return f"(?:{SYSTEM})"
-        if texts := self._texts_of(message.value if isinstance(message, ast.FormattedValue) else message):
-            return f"(?:{'|'.join(map(Scope({}, {}).pattern, texts))})"
-        return VALUE
+            return ["".join(parts) for parts in product(*map(self.texts, message.values))]
+        source = ast.unparse(message)
+        if "strerror" in source:
+            return [REASON]
+        if self.caught & {part.id for part in ast.walk(message) if isinstance(part, ast.Name)}:
+            return [INNER]
+        # On a cluster, another process has made the message; it is in a column of the row that came back.
+        if re.search(r"row\['(error|rejected)'\]", source):
+            return [SENT]
+        inner = message.value if isinstance(message, ast.FormattedValue) else message
+        return [text for one in self._texts_of(inner) for text in Scope({}, {}).texts(one)] or [VALUE]
 
     def _texts_of(self, value: ast.expr) -> list[ast.expr]:
-        """Return the texts that a called function of this project returns."""
-        for one in [value, *(self.assigned.get(value.id, []) if isinstance(value, ast.Name) else [])]:
+        """Return the texts that a called function of this project returns; without "" where it was looked at first."""
+        named = self.assigned.get(value.id, []) if isinstance(value, ast.Name) else []
+        for one in [value, *named]:
             if isinstance(one, ast.Call):
                 name = one.func.attr if isinstance(one.func, ast.Attribute) else ast.unparse(one.func)
-                if texts := self.returned.get(name):
-                    return texts
+                texts = self.returned.get(name, [])
+                if found := [text for text in texts if not named or not _is_text(text) or text.value]:
+                    return found
         return []
 
 
@@ -137,12 +220,13 @@ def write(rows: Iterable[Said], document: Path) -> None:
     lines = [f"| {_code(row.said)} | {_code(row.given)} | {row.test} |" for row in found]
     ALL.write_text("\n".join([HEADING_ALL, *lines, ""]), encoding="utf-8")
 
-    known = [message for message in messages() if message.has_words and not message.passed_on]
+    known = [message for message in messages() if not message.passes_on]
     scripts: dict[str, dict[str, Said]] = {}
     for row in found:
         script = row.given.partition(" ")[0]
         if script.endswith(".py"):
-            place = next((one.place for one in known if re.search(one.pattern, row.said, re.IGNORECASE)), _text(row))
+            best = max(known, key=lambda message: len(message.covered(row.said)))
+            place = best.place if best.covered(row.said) else _text(row)
             scripts.setdefault(script, {}).setdefault(place, row)
     lines = [HEADING]
     for script, once in sorted(scripts.items()):
