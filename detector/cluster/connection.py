@@ -14,6 +14,7 @@ from pathlib import Path
 
 import detector
 from detector import InputError
+from detector.cluster import ray_internals
 from detector.cluster.flags import RayOptions
 from detector.cluster.stream import Cluster
 
@@ -84,8 +85,7 @@ def _start(address: str) -> None:
             import ray.data
 
             if address == "auto":
-                # A cluster that ended badly has left its address behind: Ray would ask there for minutes.
-                address = ray._private.services.get_ray_address_from_environment(address, None)
+                address = ray_internals.running_address()
                 _require_answer(address, f"auto ({address})")
             quiet = logging.FATAL
             ray.init(address, include_dashboard=dashboard, runtime_env=code, log_to_driver=False, logging_level=quiet)
@@ -94,8 +94,7 @@ def _start(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"--ray {address}: no Ray cluster can be used there ({reason})") from None
-    # The one switch for what raylets have to say when a node dies: it would be printed among results.
-    ray._private.worker._worker_logs_enabled = False
+    ray_internals.silence_messages()
     for number, handler in handlers.items():
         signal.signal(number, handler)
     # Of its advice on the size of pools and stores none is for our users.
