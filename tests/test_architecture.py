@@ -12,6 +12,15 @@ from conftest import ROOT, script
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 DETECTOR = ROOT / "detector"
+# Names that are a library's own affair and may move with any version: the test beside each module says when.
+PRIVATE = {
+    "detector/cluster/ray_internals.py": {
+        "ray._private.services.get_ray_address_from_environment",
+        "ray._private.worker",
+        "worker._worker_logs_enabled",
+    },
+    "detector/images/raster.py": {"PIL._imaging"},
+}
 MODULES = sorted(path for path in DETECTOR.rglob("*.py") if path.name != "__init__.py")
 FOLDERS = sorted(path for path in DETECTOR.iterdir() if (path / "__init__.py").is_file())
 TESTS = ROOT / "tests"
@@ -67,6 +76,53 @@ def test_a_module_says_in_its_first_line_what_it_does():
     for path in MODULES:
         first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
         assert first.endswith((".", "?")) and len(first) > 20, path
+
+
+def test_below_the_scripts_nothing_sees_an_argparse_namespace():
+    for path in MODULES:
+        if path.name == "flags.py":  # declares flags that several scripts share, and turns them into dataclasses
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        seen = [node.lineno for node in ast.walk(tree) if "Namespace" in (name_of(node), getattr(node, "attr", ""))]
+        assert seen == [], (path, seen)
+
+
+def name_of(node):
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def private_names(path):
+    """Return the names beginning with an underscore that a file takes from another module, and those of `keras.src`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported: set[str] = set()
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            imported |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            imported |= {alias.asname or alias.name for alias in node.names}
+        else:
+            continue
+        found |= {name for name in names if re.search(r"\b_(?!_)|^keras\.src\b", name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr):
+            start = node.value
+            while isinstance(start, ast.Attribute):
+                start = start.value
+            if name_of(start) in imported:
+                found.add(ast.unparse(node))
+    return found
+
+
+def test_private_names_of_libraries_are_used_in_one_place_each_with_a_test():
+    used = {
+        str(path.relative_to(ROOT).as_posix()): names - {"os._exit"}
+        for path in [*MODULES, *ROOT.glob("*.py"), *(ROOT / "tools").rglob("*.py")]
+        if (names := private_names(path) - {"os._exit"})
+    }
+    assert used == PRIVATE
 
 
 def test_a_test_file_stands_where_its_module_or_script_says():

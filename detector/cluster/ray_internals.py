@@ -6,8 +6,8 @@ from __future__ import annotations
 def running_address() -> str:
     """Return the address of the cluster of this machine, as ``ray.init("auto")`` finds it, without connecting.
 
-    A cluster that ended badly has left its address behind, at which `ray.init` would ask for minutes. No public function
-    says which address it will take.
+    A cluster that ended badly has left its address behind, at which `ray.init` would ask for minutes. No public
+    function says which address it will take.
 
     Raises
     ------

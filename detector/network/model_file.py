@@ -140,7 +140,7 @@ def _from_zip(source: io.BytesIO) -> SavedModel:
         weights = io.BytesIO(archive.read("model.weights.h5"))
     with _open_hdf5(weights) as file:
         root = hdf5.group(file, "layers")
-        groups = _numbered_by_kind(layers)
+        groups = numbered_by_kind(layers)
 
         def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
             group = hdf5.group(hdf5.group(root, groups[layer]), "vars")
@@ -149,7 +149,7 @@ def _from_zip(source: io.BytesIO) -> SavedModel:
         return _collect(pair, description)
 
 
-def _numbered_by_kind(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
+def numbered_by_kind(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return what Keras calls the weights of each layer in its own format: the kind, numbered from the second on."""
     counts: dict[str, int] = {}
     groups = {}

@@ -10,7 +10,7 @@ from builder_helpers import rows_by_file
 from conftest import refused, script
 from PIL import Image
 
-from tools.fuzzing.readers import dicom
+from tools.fuzzing.dicom_seeds import dicom
 
 
 def dicom_film(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from detector.collections import boxes, dicom_header, siim
 from detector.collections.csv_table import parse_table
-from tools.fuzzing.readers import dicom
+from tools.fuzzing.dicom_seeds import dicom
 
 STUDIES = "id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance\n"
 IMAGES = "id,boxes,label,StudyInstanceUID\n"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detector.collections import dicom_header, kermany, nih
 from detector.datasets import dataset, folders, manifest, manifest_match, overlap
-from tools.fuzzing.readers import dicom
+from tools.fuzzing.dicom_seeds import dicom
 
 
 def radiograph(path: Path, **elements: str) -> None:

@@ -14,7 +14,7 @@ from pydicom.pixels import get_decoder
 
 from detector.images import dicom
 from detector.images.radiographs import decode, file_bytes, from_bytes, read
-from tools.fuzzing.readers import dicom as made_dicom
+from tools.fuzzing.dicom_seeds import dicom as made_dicom
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
 # The compressed file, and the same image uncompressed.

@@ -16,7 +16,7 @@ from PIL import Image
 from detector.images.listing import list_images
 from detector.images.radiographs import read
 from detector.storage.recognise import instead
-from tools.fuzzing.readers import dicom
+from tools.fuzzing.dicom_seeds import dicom
 
 
 def names(folder: Path) -> list[str]:

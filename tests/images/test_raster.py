@@ -33,7 +33,7 @@ def test_libtiff_does_not_write_to_stderr_by_itself():
     for how in ("as it is", "quietly"):
         command = [sys.executable, "-c", LOAD, how]
         said[how] = subprocess.run(command, input=bytes(damaged), cwd=ROOT, capture_output=True, check=True).stderr
-    assert said["as it is"], "libtiff no longer writes to stderr: remove _quieten_libtiff from detector/images/raster.py"
+    assert said["as it is"], "libtiff no longer writes to stderr: remove _quieten_libtiff of detector/images/raster.py"
     assert said["quietly"] == b"", (
         "libtiff writes to stderr again: this version of Pillow has moved PIL._imaging or its libtiff; change "
         "_quieten_libtiff in detector/images/raster.py"
