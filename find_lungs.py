@@ -36,7 +36,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.images.inspection import named_notes
     from detector.images.listing import left_out_line
     from detector.inference import lung_masks, prediction
-    from detector.network import runtime, weights
+    from detector.network import runtime, weight_sources
     from detector.network.backbone import Backbone
     from detector.storage.cache import Cache, default_folder
     from detector.storage.files import require_folder, require_outputs, write_together
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None) -> int:
     lung_masks.require_names(paths)
     runtime.start(options.verbose)
     home = options.cache or default_folder()
-    found, _ = weights.load(options.weights, home, log.info)
+    found, _ = weight_sources.load(options.weights, home, log.info)
     backbone = Backbone(found, Cache(None if options.no_cache else home))
 
     each = lung_masks.find_all(backbone, paths, options.output_dir, options.overlay)

@@ -16,7 +16,7 @@ from detector.statistics.evaluation import Evaluation
 from detector.statistics.intervals import patient_draws
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import PRECISION, SLOPE
-from detector.statistics.roc import roc_band
+from detector.statistics.roc_band import roc_band
 from detector.training.evaluation_result import Outcome
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from detector.cluster import features
 from detector.cluster.connection import connect
 from detector.cluster.flags import ComputeOptions
 from detector.command_line import Log, progress
-from detector.datasets.dataset import Dataset, Rows, patients, require_one_class
+from detector.datasets.dataset import Dataset, Rows
+from detector.datasets.identity import patients, require_one_class
 from detector.images.duplicates import near_pairs
 from detector.images.inspection import ImageProperties, inspect, named_notes
 from detector.images.lungs import packed
@@ -21,7 +22,7 @@ from detector.images.occlusion import Occlusion, read_mask
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_store import PixelStore
 from detector.images.rotation import angles
-from detector.network import lung_decoder, runtime, weights
+from detector.network import lung_decoder, runtime, weight_sources
 from detector.network.backbone import COLUMNS, Backbone
 from detector.network.precision import choose_precision
 from detector.storage.cache import Cache, default_folder
@@ -186,7 +187,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     """
     cluster = connect(compute.ray) if compute.ray else None
     if compute.weights is not None:
-        weights.require_readable(compute.weights)
+        weight_sources.require_readable(compute.weights)
     counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
     log.info(f"loading images: {counts}...")
     runtime.start(compute.verbose)
@@ -196,7 +197,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     with log.timed("read"):
         inspected = functools.partial(features.properties, cluster) if cluster else None
         properties = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
-        found, _ = weights.load(compute.weights, home, log.info)
+        found, _ = weight_sources.load(compute.weights, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.ready()
     with log.timed("choose precision"):

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import classes, picture, refusal, refused, script
+from conftest import classes, picture, refusal, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,16 +36,6 @@ def test_labels_are_folders_and_manifests_tell_patients_and_sources(tmp_path):
     assert [image.patient for image in found.images] == ["cohen/7", None, f"{'chest-xray-pneumonia'}/0033", None, None]
     assert [image.source for image in found.images] == ["cohen", "", "chest-xray-pneumonia", "", ""]
     assert [image.label for image in found.images] == ["covid"] * 2 + ["normal"] * 3
-
-
-def test_two_patients_who_share_an_image_are_one():
-    images = [
-        dataset.Image(None, f"{i}.png", "covid", patient, "", "", {})
-        for i, patient in enumerate(["c/1", "c/2", "c/2", None, "c/3"])
-    ]
-    same = dataset.patients(images, ["a", "a", "b", "d", "e"])
-    assert same[0] == same[1] == same[2]
-    assert len(set(same)) == 3
 
 
 def test_a_class_folder_may_be_a_link(tmp_path):
@@ -211,15 +201,6 @@ def test_what_is_no_manifest(data, said):
 
 
 # The same file twice
-
-
-def test_the_same_file_in_two_classes(tmp_path):
-    classes(tmp_path / "d", covid=3, normal=3)
-    shutil.copy(tmp_path / "d/covid/covid-000.png", tmp_path / "d/normal/same.png")
-    done = script("train_covid19.py", "-d", "d", cwd=tmp_path)
-    refused(done, "d/covid/covid-000.png and d/normal/same.png are the same file in two classes")
-    images = dataset.load(tmp_path / "d").images
-    dataset.require_one_class(images, [str(number) for number in range(len(images))])
 
 
 def test_overlap(tmp_path):

@@ -115,17 +115,3 @@ def test_intervals_are_over_patients(images, area):
         found = roc.roc_auc((noise + shift * truth)[None], truth, who)
         covered += found.ci_low <= area <= found.ci_high
     assert at_least(SETS) - 0.01 <= covered / SETS <= 0.995
-
-
-def test_the_roc_band_surrounds_the_curve_and_is_over_patients():
-    from sklearn.metrics import roc_curve
-
-    noise, who = of_patients(np.random.default_rng(0), 60, 5)
-    truth = who < 30
-    scores = noise + 1.0 * truth
-    grid, low, high = roc.roc_band(scores, truth, who, 0)
-    false_rate, true_rate, _ = roc_curve(truth, scores)
-    inside = true_rate[np.searchsorted(false_rate, grid, side="right") - 1]
-    assert (low <= high).all() and ((low <= inside + 0.01) & (inside <= high + 0.01)).mean() > 0.95
-    _, narrow, wide = roc.roc_band(scores, truth, np.arange(len(who)), 0)
-    assert np.mean(wide - narrow) < 0.7 * np.mean(high - low)

@@ -16,7 +16,7 @@ from imutils import paths
 from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.model_selection import train_test_split
 
-from detector.network.weights import load
+from detector.network.weight_sources import load
 from detector.storage.cache import default_folder
 
 EPOCHS, BATCH, LEARNING_RATE = 25, 8, 1e-3

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from detector.network import weights
+from detector.network import weight_sources
 from detector.storage.cache import FILE
 from tools.fault_injection.jobs import Job, Place
 
@@ -125,7 +125,7 @@ def bits_flipped(job: Job, place: Place, chance: random.Random, name: str) -> li
     return _refusal(place.start(job.script, job.new), may_refuse=False)
 
 
-CACHED = (FILE, weights.KEPT)
+CACHED = (FILE, weight_sources.KEPT)
 
 
 def _refusal(running: subprocess.Popen, may_refuse: bool = True) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detector.network import weights
+from detector.network import weight_sources
 from detector.storage.cache import FILE, default_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,9 +115,9 @@ class Place:
         """Make the folders; `warm` is a cache to begin with. The weights are the user's own, linked or copied."""
         for folder in (self.out, self.cache, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
-        kept = default_folder() / weights.KEPT
+        kept = default_folder() / weight_sources.KEPT
         if kept.exists():
-            (os.symlink if link_weights else shutil.copyfile)(kept, self.cache / weights.KEPT)
+            (os.symlink if link_weights else shutil.copyfile)(kept, self.cache / weight_sources.KEPT)
         if warm:
             shutil.copyfile(warm, self.cache / FILE)
 
@@ -153,7 +153,7 @@ class Place:
 
     def left_behind(self) -> list[str]:
         """Return what lies in the cache and the folder for temporary files and does not belong there."""
-        belongs = {FILE, weights.KEPT}
+        belongs = {FILE, weight_sources.KEPT}
         found = [path.name for path in self.cache.iterdir() if path.name not in belongs]
         return found + [path.name for path in self.temporary.iterdir()]
 

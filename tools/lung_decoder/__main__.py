@@ -16,7 +16,8 @@ from detector import InputError
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder, runtime
 from detector.network.backbone import BATCH
-from detector.network.weights import Weights, load
+from detector.network.weight_sources import load
+from detector.network.weights import Weights
 from detector.storage.cache import default_folder
 from detector.storage.files import write_together
 from tools.lung_decoder.masked_radiographs import MaskedRadiograph, phantoms, read_folder

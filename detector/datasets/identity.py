@@ -1,0 +1,80 @@
+"""One file in two classes, and one patient under several numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from detector import InputError
+from detector.datasets.dataset import Image
+from detector.datasets.folders import class_of
+
+
+def require_one_class(images: Sequence[Image], digests: Sequence[str]) -> None:
+    """Refuse a data set in which two classes hold the same file.
+
+    Parameters
+    ----------
+    images : sequence of Image
+    digests : sequence of str
+        SHA-256 of each.
+
+    Raises
+    ------
+    InputError
+        The sentence names both files.
+    """
+    first: dict[tuple[str, str], Image] = {}
+    for image, digest in zip(images, digests, strict=True):
+        if class_of(Path(image.file).parts[:-1]) != image.label:
+            continue  # of a folder that is no class of this data set, such as controls
+        root = image.path.as_posix().removesuffix(image.file)
+        other = first.setdefault((root, digest), image)
+        if other.label != image.label:
+            raise InputError(
+                f"{other.path} and {image.path} are the same file in two classes; remove it from the class where it "
+                "is wrong"
+            )
+
+
+def patients(
+    images: Sequence[Image], digests: Sequence[str], near_duplicates: Sequence[tuple[int, int]] = ()
+) -> np.ndarray:
+    """Return which patient each image is of, as far as can be told.
+
+    An image whose patient nothing tells counts as a patient of its own. Patients that share an image, byte for byte or
+    nearly, are one person under two numbers.
+
+    Parameters
+    ----------
+    images : sequence of Image
+    digests : sequence of str
+        SHA-256 of each.
+    near_duplicates : sequence of (int, int)
+        Pairs of images that show the same radiograph.
+
+    Returns
+    -------
+    ndarray of shape (n,), str
+        Equal where the patient is the same.
+    """
+    groups: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while groups.setdefault(name, name) != name:
+            name = groups[name]
+        return name
+
+    def join(one: str, other: str) -> None:
+        first, second = sorted((root(one), root(other)))
+        groups[second] = first
+
+    names = [image.patient or f"unknown/{image.file}" for image in images]
+    by_digest: dict[str, str] = {}
+    for name, digest in zip(names, digests, strict=True):
+        join(name, by_digest.setdefault(digest, name))
+    for first, second in near_duplicates:
+        join(names[first], names[second])
+    return np.array([root(name) for name in names])

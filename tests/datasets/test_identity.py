@@ -1,0 +1,28 @@
+"""One patient under two numbers, one file in two classes."""
+
+from __future__ import annotations
+
+import shutil
+
+from conftest import classes, refused, script
+
+from detector.datasets import dataset, identity
+
+
+def test_two_patients_who_share_an_image_are_one():
+    images = [
+        dataset.Image(None, f"{i}.png", "covid", patient, "", "", {})
+        for i, patient in enumerate(["c/1", "c/2", "c/2", None, "c/3"])
+    ]
+    same = identity.patients(images, ["a", "a", "b", "d", "e"])
+    assert same[0] == same[1] == same[2]
+    assert len(set(same)) == 3
+
+
+def test_the_same_file_in_two_classes(tmp_path):
+    classes(tmp_path / "d", covid=3, normal=3)
+    shutil.copy(tmp_path / "d/covid/covid-000.png", tmp_path / "d/normal/same.png")
+    done = script("train_covid19.py", "-d", "d", cwd=tmp_path)
+    refused(done, "d/covid/covid-000.png and d/normal/same.png are the same file in two classes")
+    images = dataset.load(tmp_path / "d").images
+    identity.require_one_class(images, [str(number) for number in range(len(images))])
