@@ -106,7 +106,7 @@ def private_names(path):
             imported |= {alias.asname or alias.name for alias in node.names}
         else:
             continue
-        found |= {name for name in names if re.search(r"\b_(?!_)|^keras\.src\b", name)}
+        found |= {name for name in names if re.search(r"\b_(?!_)", name)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr):
             start = node.value
