@@ -36,7 +36,7 @@ class TrainingSet:
     strata: np.ndarray
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainedHead:
     """A trained head.
 
