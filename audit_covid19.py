@@ -7,18 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from detector.cluster.flags import add_ray, compute_options
-from detector.command_line import (
-    BAD,
-    GOOD,
-    Log,
-    Parser,
-    add_common,
-    add_report,
-    column_names,
-    run,
-    say,
-    whole_number,
-)
+from detector.command_line.arguments import Parser, add_common, add_report, column_names, whole_number
+from detector.command_line.exit_status import run
+from detector.command_line.printing import BAD, GOOD, Log, say
 from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"

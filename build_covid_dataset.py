@@ -10,7 +10,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from detector import InputError
-from detector.command_line import Log, Parser, add_common, run, whole_number
+from detector.command_line.arguments import Parser, add_common, whole_number
+from detector.command_line.exit_status import run
+from detector.command_line.printing import Log
 
 if TYPE_CHECKING:
     from detector.collections.image_record import ImageRecord

@@ -8,7 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 from detector import InputError, printable
-from detector.command_line import DISCLAIMER, Log, Parser, add_common, progress, run, say
+from detector.command_line.arguments import Parser, add_common
+from detector.command_line.exit_status import run
+from detector.command_line.printing import DISCLAIMER, Log, progress, say
 
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.command_line import Log, Parser, add_common, progress, run, whole_number
+from detector.command_line.arguments import Parser, add_common, whole_number
+from detector.command_line.exit_status import run
+from detector.command_line.printing import Log, progress
 from detector.images import shortcuts
 
 if TYPE_CHECKING:

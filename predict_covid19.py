@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
-from detector.command_line import DISCLAIMER, Parser, add_common, add_output_dir, add_report, progress, run, say
+from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report
+from detector.command_line.exit_status import run
+from detector.command_line.printing import DISCLAIMER, progress, say
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detector.command_line import Log, Parser, add_common, progress, run, whole_number
+from detector.command_line.arguments import Parser, add_common, whole_number
+from detector.command_line.exit_status import run
+from detector.command_line.printing import Log, progress
 
 EXAMPLE = "python sample_kaggle_dataset.py -k chest_xray -o dataset/normal -s 25"
 

@@ -6,20 +6,17 @@ import argparse
 from pathlib import Path
 
 from detector.cluster.flags import add_ray, compute_options
-from detector.command_line import (
-    BAD,
-    Log,
+from detector.command_line.arguments import (
     Parser,
     add_common,
     add_output_dir,
     add_report,
     between,
     column_names,
-    epoch_printer,
-    run,
-    say,
     whole_number,
 )
+from detector.command_line.exit_status import run
+from detector.command_line.printing import BAD, Log, epoch_printer, say
 from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"

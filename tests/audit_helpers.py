@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.audit.comparison import Audit, Settings
 from detector.audit.image_sets import ImageSets
-from detector.command_line import Log
+from detector.command_line.printing import Log
 from detector.datasets.dataset import Dataset, Image
 from detector.images.inspection import ImageProperties
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS

@@ -83,7 +83,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.cluster.flags import ComputeOptions
-    from detector.command_line import Log
+    from detector.command_line.printing import Log
     from detector.training.extraction import open_dataset
     from detector.training.recipes import ProbeRecipe
 
@@ -112,7 +112,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.cluster.flags import ComputeOptions
-    from detector.command_line import Log
+    from detector.command_line.printing import Log
     from detector.training.extraction import open_dataset
     from detector.training.recipes import ProbeRecipe
 

@@ -17,7 +17,7 @@ from detector.audit.comparison import Audit, Finding, compare, cross_validated, 
 from detector.audit.image_sets import CONTROLS
 from detector.audit.linear_baseline import linear_auc
 from detector.audit.metrics import border_adjusted, stratified
-from detector.command_line import progress
+from detector.command_line.printing import progress
 from detector.images.lungs import coarse, surroundings
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.statistics.evaluation import predict

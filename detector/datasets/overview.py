@@ -11,7 +11,7 @@ import numpy as np
 
 from detector import counted
 from detector.collections.views import view_group
-from detector.command_line import Log
+from detector.command_line.printing import Log
 from detector.datasets import manifest
 from detector.datasets.dataset import Image
 from detector.statistics.strata import holding_two_classes

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, printable
-from detector.command_line import DISCLAIMER
+from detector.command_line.printing import DISCLAIMER
 from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import Lungs, describe, enlarged, refined
 from detector.images.network_input import NetworkInput

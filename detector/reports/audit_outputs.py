@@ -12,7 +12,7 @@ from detector.audit.conclusion import Conclusion
 from detector.audit.experiments import GROUPS, SAME_SITES, Result
 from detector.audit.external import TITLES, External
 from detector.audit.shortcut_risk import Risk
-from detector.command_line import DISCLAIMER, Log
+from detector.command_line.printing import DISCLAIMER, Log
 from detector.reports import run_record
 from detector.reports.audit_report import audit_report
 from detector.reports.plots import forest

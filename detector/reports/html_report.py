@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import __version__, printable
-from detector.command_line import DISCLAIMER
+from detector.command_line.printing import DISCLAIMER
 from detector.images.colours import ORANGE, rgb
 
 TEMPLATES = Path(__file__).with_name("templates")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detector import InputError, counted, printable
-from detector.command_line import DISCLAIMER
+from detector.command_line.printing import DISCLAIMER
 from detector.inference.predictor import Prediction
 from detector.network.model import Description
 from detector.reports import html_report, run_record

@@ -14,7 +14,7 @@ from detector import counted
 from detector.audit.checks import Check
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA, NPV, PPV, STRATIFIED
 from detector.audit.subgroups import Subgroup
-from detector.command_line import DISCLAIMER
+from detector.command_line.printing import DISCLAIMER
 from detector.reports import plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
 from detector.reports.training_report import training_report

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detector import InputError
-from detector.command_line import Log
+from detector.command_line.printing import Log
 from detector.statistics.strata import comparable, holding_two_classes
 
 

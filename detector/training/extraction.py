@@ -11,7 +11,7 @@ import numpy as np
 from detector.cluster import features
 from detector.cluster.connection import connect
 from detector.cluster.flags import ComputeOptions
-from detector.command_line import Log, progress
+from detector.command_line.printing import Log, progress
 from detector.datasets.dataset import Dataset, Rows
 from detector.datasets.identity import patients, require_one_class
 from detector.images.duplicates import near_pairs

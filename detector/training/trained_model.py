@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from detector.command_line import progress
+from detector.command_line.printing import progress
 from detector.datasets import clinical
 from detector.datasets.dataset import Rows
 from detector.network import model

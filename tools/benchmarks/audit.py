@@ -134,7 +134,7 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
     from detector.audit.experiments import run_experiments
     from detector.audit.image_sets import load_image_sets
     from detector.cluster.flags import ComputeOptions
-    from detector.command_line import Log
+    from detector.command_line.printing import Log
     from detector.training.extraction import open_dataset
 
     found = []

@@ -1,0 +1,118 @@
+"""Arguments: a parser with an example and one-line errors, and the flags that several scripts share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from detector import __version__
+from detector.command_line.exit_status import fail
+from detector.command_line.printing import DISCLAIMER
+
+
+class _WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Show defaults, where there is a value to show: not of switches, nor of what is empty where it is not given."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
+
+
+class Parser(argparse.ArgumentParser):
+    """`argparse` with an example in the help and an error of a single line."""
+
+    def __init__(self, description: str, example: str) -> None:
+        super().__init__(
+            description=f"{description} {DISCLAIMER}",
+            epilog=f"example: {example}",
+            formatter_class=_WithDefaults,
+            allow_abbrev=False,
+        )
+        self._by_title: dict[str, argparse._ArgumentGroup] = {}
+        self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+
+    def group(self, title: str) -> argparse._ArgumentGroup:
+        """Return the group of flags of this title, which the help shows together; made when it is first asked for."""
+        if title not in self._by_title:
+            self._by_title[title] = self.add_argument_group(title)
+        return self._by_title[title]
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message as one line and exit with status 2."""
+        fail(self.prog, f"{message} (see {self.prog} --help)")
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `least` up, for `argparse`."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer ≥ {least}")
+        return value
+
+    return parse
+
+
+def between(low: float, high: float) -> Callable[[str], float]:
+    """Return a parser of numbers strictly between `low` and `high`, for `argparse`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low < value < high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number between {low:g} and {high:g}")
+        return value
+
+    return parse
+
+
+def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False, precision: bool = True) -> None:
+    """Add the flags that mean the same in every script."""
+    computing = parser.group("computing")
+    if seed:
+        computing.add_argument(
+            "--seed", type=whole_number(0), default=42, metavar="N", help="seed of every random draw"
+        )
+    computing.add_argument("--quiet", action="store_true", help="print results only: no stages, no progress")
+    computing.add_argument(
+        "--verbose", action="store_true", help="TensorFlow's log, and where an unforeseen error arose"
+    )
+    if tensorflow:
+        computing.add_argument(
+            "--weights", type=Path, metavar="FILE", help="VGG16's ImageNet weights, Keras' notop HDF5 (default: found)"
+        )
+        if precision:
+            computing.add_argument(
+                "--precision",
+                choices=["auto", "float32", "bfloat16"],
+                default="auto",
+                help="arithmetic for rotated training copies; auto measures which is faster here",
+            )
+        computing.add_argument("--cache", type=Path, metavar="DIR", help="where features are kept (default: per user)")
+        computing.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
+
+
+def add_report(parser: Parser, default: str) -> None:
+    """Add the flags of a run's HTML report."""
+    choice = parser.group("outputs").add_mutually_exclusive_group()
+    choice.add_argument("--report", type=Path, metavar="FILE", help=f"HTML report (default: {default})")
+    choice.add_argument("--no-report", action="store_true", help="make no HTML report")
+
+
+def add_output_dir(parser: Parser, what: str) -> argparse._ArgumentGroup:
+    """Add the flag of the folder of all outputs; return the group of the outputs' flags."""
+    outputs = parser.group("outputs")
+    outputs.add_argument("-o", "--output-dir", type=Path, metavar="DIR", help=f"folder of {what}")
+    return outputs
+
+
+def column_names(text: str) -> tuple[str, ...]:
+    """Parse names of columns, separated by commas, for `argparse`."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,85 @@
+"""What a script prints: results, `[INFO]` lines, progress, and how long each stage took."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from detector import printable
+
+T = TypeVar("T")
+
+# Bold blue and bold yellow: told apart by every eye, readable on black and on white.
+GOOD, BAD, PLAIN = "\x1b[1;34m", "\x1b[1;33m", "\x1b[0m"
+
+DISCLAIMER = "Educational software: what it prints is never a diagnosis."
+
+
+def say(text: object, colour: str = "") -> None:
+    """Print a result; what strangers named has no say over the terminal.
+
+    Parameters
+    ----------
+    text : object
+    colour : str, optional
+        `GOOD` or `BAD`: shown where stdout is a terminal and NO_COLOR (no-color.org) is not set.
+    """
+    coloured = colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for line in str(text).split("\n"):
+        print(f"{colour}{printable(line)}{PLAIN}" if coloured else printable(line))
+
+
+def epoch_printer(epochs: int | None, quiet: bool) -> Callable[[int, dict[str, float]], None]:
+    """Return a function that prints the metrics of an epoch, as Keras does."""
+
+    def show(epoch: int, metrics: dict[str, float]) -> None:
+        if not quiet:
+            text = " - ".join(f"{name}: {value:.4f}" for name, value in metrics.items())
+            print(f"Epoch {epoch}/{epochs} - {text}", flush=True)
+
+    return show
+
+
+def progress(items: Iterable[T], total: int, what: str, quiet: bool = False, unit: str = "image") -> Iterator[T]:
+    """Yield `items`; show a bar with an estimate on stderr where that is a terminal."""
+    from tqdm import tqdm
+
+    # None makes tqdm ask the stream: a log file gets no bar.
+    yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit=unit, disable=True if quiet else None)
+
+
+class Log:
+    """The `[INFO]` lines of a run, and how long each stage of it took.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.seconds: dict[str, float] = {}
+
+    def info(self, message: str) -> None:
+        """Print one stage or finding."""
+        if not self.quiet:
+            print(f"[INFO] {printable(message)}", flush=True)
+
+    def tell_times(self, wanted: bool) -> None:
+        """Print how long each stage took, if that is wanted."""
+        for stage, seconds in self.seconds.items() if wanted else ():
+            print(f"{stage}: {seconds:.2f} s")
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the block's wall time to `stage`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

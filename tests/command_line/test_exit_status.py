@@ -1,0 +1,52 @@
+"""How a script ends: status and line for the user's errors, and for this program's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+import detector
+
+RUN = """
+import errno, sys
+from detector import InputError
+from detector.command_line.exit_status import run
+def main(arguments):
+    raise {error}
+sys.argv = ["script.py", *sys.argv[1:]]
+run(main)
+"""
+OWN = f"{detector.__path__[0]}/network/lung_decoder.npy"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        ("InputError('--folds 9 is too many')", 2, "error: --folds 9 is too many"),
+        ("FileNotFoundError(2, 'No such file', '/data/a.png')", 2, "error: /data/a.png: no such file. No incomplete"),
+        ("OSError(errno.ENOSPC, 'No space left on device')", 2, "error: no space left on device. No incomplete"),
+        (f"FileNotFoundError(2, 'No such file', {OWN!r})", 70, "error: internal error: FileNotFoundError"),
+        ("OSError('unknown')", 70, "error: internal error: OSError: unknown"),
+        ("MemoryError()", 2, "error: out of memory"),
+        ("ModuleNotFoundError('none', name='cv2.gapi')", 2, "error: the Python package cv2 is not installed in"),
+        ("ModuleNotFoundError('none', name='detector.x')", 70, "error: internal error: ModuleNotFoundError"),
+        ("ZeroDivisionError('by zero')", 70, "error: internal error: ZeroDivisionError: by zero"),
+    ],
+)
+def test_an_error_is_one_line_and_its_status_says_whose_it_is(error, status, said):
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.format(error=error)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert done.stderr.startswith(f"script.py: {said}") and done.stderr.count("\n") == 1
+
+
+def test_verbose_shows_where_an_internal_error_arose():
+    code = RUN.format(error="ZeroDivisionError('by zero')")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--verbose"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" in done.stderr and "ZeroDivisionError: by zero" in done.stderr
