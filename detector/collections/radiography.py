@@ -107,7 +107,7 @@ def sites_of(root: Path, label: str) -> dict[str, str]:
 
 
 def _from_workbook(path: Path) -> dict[str, str]:
-    import openpyxl  # type: ignore[import-untyped]
+    import openpyxl
 
     try:
         sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]

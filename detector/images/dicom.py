@@ -51,12 +51,7 @@ def is_bare(head: bytes) -> bool:
 def read_dataset(data: bytes, header_of: Sequence[str] = ()) -> Dataset:
     """Parse a DICOM file, with or without a preamble and transfer syntax, as pydicom's ``force`` does.
 
-    Parameters
-    ----------
-    data : bytes
-        The whole file, or its beginning where only attributes of the header are read.
-    header_of : sequence of str, optional
-        Read these attributes, and stop before the pixels; by default everything is read.
+    Where `header_of` names attributes, only these are read, and `data` may end before the pixels.
 
     Raises
     ------

@@ -13,6 +13,6 @@ def one_thread() -> AbstractContextManager:
     """
     # What is limited has to be loaded.
     import sklearn.linear_model  # noqa: F401
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1)
