@@ -117,3 +117,9 @@ def test_any_list_is_read_or_refused(data):
         assert str(error)
     else:
         assert all(entry.filename and entry.patient for entry in found)
+
+
+def test_a_list_that_is_too_large_is_rejected(published, monkeypatch):
+    monkeypatch.setattr(covidx, "MAX_BYTES", 10)
+    with refusal("train.txt has more than 0 MiB"):
+        covidx.read(published, "train")

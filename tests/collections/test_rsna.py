@@ -6,10 +6,13 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from builder_helpers import rows_by_file
-from conftest import refused, script
+from conftest import refusal, refused, script
 from PIL import Image
 
+from detector.collections import rsna
+from detector.collections.csv_table import parse_table
 from tools.fuzzing.dicom_seeds import dicom
 
 
@@ -70,3 +73,14 @@ def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
     with open(tmp_path / "rsna/stage_2_detailed_class_info.csv", "a") as file:
         file.write("film0,Lung Opacity\n")
     refused(draw(), "film0 has two classes")
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [("1,a,3,4", "has a box whose y is not a number"), ("1,2,0,4", "has a box without width or height")],
+)
+def test_a_box_that_is_none_is_named(cells, said):
+    table = Path("boxes.csv")
+    text = f"patientId,x,y,width,height,Target\np0,,,,,0\np1,{cells},1\n"
+    with refusal(f"boxes.csv, line 3: p1 {said}.*; correct it"):
+        rsna.boxes_of(parse_table(text.encode(), table, rsna.NEEDED_BOXES, rsna.SOURCE), table)

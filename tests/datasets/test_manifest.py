@@ -139,3 +139,9 @@ def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path, monkeypat
     (folder / "d").write_text("2")
     assert build("a:5") == ["d", "person"]
     assert not temporary._unfinished
+
+
+def test_a_file_that_is_listed_twice_is_rejected():
+    line = b"\na.png" + b"," * (len(manifest.COLUMNS) - 1)
+    with refusal("manifest.csv, line 3: 'a.png' is listed twice; remove one line"):
+        manifest.parse(HEADING + line + line, Path("manifest.csv"))

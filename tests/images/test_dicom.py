@@ -109,3 +109,59 @@ def test_a_dicom_whose_image_is_larger_than_its_header_says_is_rejected():
     head = outer.getvalue()[:132] + b"\x02\x00\x10\x00UI\x16\x001.2.840.10008.1.2.1.99"
     with refusal("deflated DICOM"):
         from_bytes(head + zlib.compress(bytes(10**6)), "b.dcm")
+
+
+def stored(dataset) -> bytes:
+    data = io.BytesIO()
+    dataset.save_as(data, enforce_file_format=True)
+    return data.getvalue()
+
+
+def compressed(side: int, jpeg: bytes) -> bytes:
+    """Return a DICOM file of a JPEG."""
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEGBaseline8Bit
+
+    dataset = made_dicom(JPEGBaseline8Bit, side, side, 8)
+    dataset.PixelData = encapsulate([jpeg])
+    return stored(dataset)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "samples", "said"),
+    [
+        ("HSV", 1, "a.dcm: DICOM colours of kind HSV"),
+        ("MONOCHROME2", 3, r"a.dcm: DICOM grey values of shape \(8, 8, 3\)"),
+    ],
+)
+def test_pixels_that_are_neither_grey_nor_colours_are_rejected(photometric, samples, said):
+    dataset = made_dicom("1.2.840.10008.1.2.1", 8, 8, 8)
+    dataset.PhotometricInterpretation, dataset.SamplesPerPixel, dataset.PlanarConfiguration = photometric, samples, 0
+    dataset.PixelData = bytes(range(64)) * samples
+    with refusal(said):
+        from_bytes(stored(dataset), "a.dcm")
+
+
+def test_a_jpeg_of_many_scans_inside_of_a_dicom_is_rejected():
+    data = io.BytesIO()
+    Image.linear_gradient("L").resize((5000, 5000)).save(data, "JPEG", progressive=True)
+    whole = data.getvalue()
+    scan = whole[whole.rindex(b"\xff\xda") : -2]
+    with refusal(r"a.dcm: a JPEG of [0-9]+ scans, a decompression bomb"):
+        from_bytes(compressed(5000, whole[:-2] + 1000 * scan + whole[-2:]), "a.dcm")
+
+
+def test_damaged_pixels_are_rejected_if_every_decoder_is_installed(monkeypatch):
+    monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.missing_dependencies", property(lambda decoder: []))
+    with refusal("a.dcm: its compressed pixels are damaged, or of a kind that no decoder here reads"):
+        from_bytes(compressed(8, b"\xff\xd8" + bytes(100)), "a.dcm")
+
+
+def test_a_transfer_syntax_without_any_decoder_is_rejected():
+    with refusal("the DICOM transfer syntax MPEG2 Main Profile / Main Level is not supported; store it uncompressed"):
+        dicom.require_decoder("1.2.840.10008.1.2.4.100")
+
+
+def test_a_header_of_a_missing_file_is_named(tmp_path):
+    with refusal(r"none\.dcm: No such file or directory"):
+        dicom.header(tmp_path / "none.dcm", ("PatientAge",))

@@ -7,6 +7,7 @@ import pytest
 from conftest import refusal
 from image_helpers import require_near, write_dicom
 
+from detector.images import dicom_values
 from detector.images.dicom_values import NO_WINDOW
 from detector.images.radiographs import read
 
@@ -49,3 +50,12 @@ def test_rescaling_that_cannot_be_shown_is_rejected_without_a_warning(tmp_path, 
     with refusal("a DICOM rescale slope of"):
         read(tmp_path / "w.dcm")
     assert capfd.readouterr().err == ""
+
+
+def test_a_lookup_table_shorter_than_it_says_is_rejected():
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.LUTDescriptor, item.LUTData = [256, 0, 16], list(range(5))
+    with refusal("a DICOM lookup table of 5 entries that says it has 256"):
+        dicom_values.apply_table(np.zeros((2, 2), np.uint16), item)

@@ -16,6 +16,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from detector import InputError
 from detector.images import grey_range, phantom, radiographs
+from detector.images.grey_range import to_8_bits
 from detector.images.radiographs import decode, from_bytes
 
 GREY = phantom.draw(True, 0)
@@ -206,3 +207,8 @@ def test_pixel_values_that_are_not_finite_are_rejected(value, said):
     Image.fromarray(values).save(data, "TIFF")
     with refusal(said):
         radiographs.from_bytes(data.getvalue(), "a.tif")
+
+
+def test_values_that_no_radiograph_has_are_rejected():
+    with refusal(r"pixel values from .* to 4.995e\+29, which no radiograph has"):
+        to_8_bits(np.array([[0.0, 1e30], [5e29, 1e30]]))

@@ -164,3 +164,10 @@ def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
     )
     done = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1000
+
+
+def test_an_image_that_shows_nothing_is_rejected():
+    data = io.BytesIO()
+    Image.new("L", (300, 300), 90).save(data, "PNG")
+    with refusal("a.png: shows nothing: its grey values lie between 90 and 90 of 255"):
+        from_bytes(data.getvalue(), "a.png")

@@ -1,4 +1,4 @@
-"""What Pillow does only by private names still works."""
+"""Images that Pillow and OpenCV decode: which page is shown, what cannot be decoded, and no line on stderr."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, refusal
 from PIL import Image, features
+
+from detector.images import raster
+from detector.images.radiographs import from_bytes
 
 LOAD = """
 import io, sys
@@ -38,3 +41,36 @@ def test_libtiff_does_not_write_to_stderr_by_itself():
         "libtiff writes to stderr again: this version of Pillow has moved PIL._imaging or its libtiff; change "
         "_quieten_libtiff in detector/images/raster.py"
     )
+
+
+def deep_colours() -> bytes:
+    """Return a PNG of three different channels of 16 bits."""
+    import cv2
+
+    values = np.random.default_rng(0).integers(0, 2**16, (64, 64, 3), dtype=np.uint16)
+    return cv2.imencode(".png", values)[1].tobytes()
+
+
+def test_colours_of_16_bits_that_are_damaged_are_rejected(capfd):
+    whole = deep_colours()
+    assert from_bytes(whole, "a.png").colour
+    with refusal("a.png: 16-bit colours that cannot be decoded; store it as 16-bit grey or 8-bit colour"):
+        from_bytes(whole[: len(whole) // 2], "a.png")
+    capfd.readouterr()  # libpng's own lines
+
+
+def test_the_first_frame_that_shows_something_is_used():
+    flat, image = np.full((9, 9), 7, np.uint8), np.arange(81, dtype=np.uint8).reshape(9, 9) * 3
+
+    def frames(*pixels):
+        return raster.first_shown(len(pixels), lambda position: (pixels[position], False, str(position)))
+
+    assert frames(flat, flat, image, image)[1] == 2
+    assert frames(image, flat)[1] == 0
+    shown, position = frames(flat, flat)
+    assert position == 0 and shown[0] is flat
+
+
+def test_notes_are_joined():
+    assert raster.joined("a", "", "b") == "a; b"
+    assert raster.joined("", "") == ""

@@ -1,0 +1,48 @@
+"""Arrays of HDF5 files from strangers."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from conftest import refusal
+
+from detector.network import hdf5
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Return an open HDF5 file with bytes, numbers, a link to elsewhere and a compressed array."""
+    with h5py.File(tmp_path / "a.h5", "w") as opened:
+        opened["bytes"] = np.arange(10, dtype=np.uint8)
+        opened["numbers"] = np.arange(6, dtype=np.float32).reshape(2, 3)
+        opened["elsewhere"] = h5py.ExternalLink("/etc/hostname", "x")
+        opened.create_dataset("compressed", data=np.zeros(9, np.uint8), compression="gzip")
+        opened.create_group("inner")["bias"] = np.array([1.0, np.nan], np.float32)
+        yield opened
+
+
+def test_bytes_are_read_up_to_a_length(file):
+    assert hdf5.raw(file, "bytes", 10) == bytes(range(10))
+    assert hdf5.raw(file, "none", 10) == b""
+    with refusal(r"bytes has shape \(10,\) and type uint8, not up to 9 bytes"):
+        hdf5.raw(file, "bytes", 9)
+    with refusal(r"numbers has shape \(2, 3\) and type float32, not up to 99 bytes"):
+        hdf5.raw(file, "numbers", 99)
+
+
+def test_an_array_has_the_shape_that_is_expected(file):
+    assert hdf5.array(file, "numbers", (2, 3)).tolist() == [[0, 1, 2], [3, 4, 5]]
+    with refusal(r"shape \(2, 3\)"):
+        hdf5.array(file, "numbers", (3, 2))
+    with refusal("not finite"):
+        hdf5.array(hdf5.group(file, "inner"), "bias", (2,))
+
+
+def test_links_and_compressed_arrays_are_rejected(file):
+    with refusal("it has no group 'elsewhere' of its own"):
+        hdf5.group(file, "elsewhere")
+    with refusal("elsewhere"):
+        hdf5.raw(file, "elsewhere", 99)
+    with refusal("compressed"):
+        hdf5.raw(file, "compressed", 99)
