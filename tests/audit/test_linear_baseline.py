@@ -39,6 +39,7 @@ def test_noise_is_covered(patients, images):
         found = linear_auc(columns, who < patients // 2, who, 0)
         covered += found.ci_low <= 0.5 <= found.ci_high
         values.append(found.value)
+    # Wider than 95 % needs, for refitted models of few features: see `refit_inflation`.
     assert at_least(SETS) <= covered / SETS <= 0.995
     assert np.mean(values) == pytest.approx(0.5, abs=4 * np.std(values) / np.sqrt(SETS))
 

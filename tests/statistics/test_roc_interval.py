@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from detector.statistics import roc_interval
 
@@ -11,6 +12,26 @@ from detector.statistics import roc_interval
 def test_the_variance_is_that_published_for_hanleys_and_mcneils_images():
     """Radiology 143 (1982), page 32: area 0.893, 51 abnormal and 58 normal images, standard error 0.032."""
     assert np.sqrt(roc_interval.exponential_variance(0.893, 51, 58)) == pytest.approx(0.032, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("area", "sizes", "level", "low", "high"),
+    [
+        (38.5 / 42, (7, 6), 0.95, 0.5973406, 0.9860176),
+        (38.5 / 42, (7, 6), 0.99, 0.4875014, 0.9907377),
+        (38.5 / 42, (7, 6), 0.90, 0.6591091, 0.9822249),
+        (3.5 / 42, (7, 6), 0.95, 0.01398242, 0.4026594),
+        (19.5 / 25, (5, 5), 0.95, 0.4115567, 0.9423658),
+    ],
+)
+def test_newcombes_interval_is_that_of_method_5_as_published(area, sizes, level, low, high):
+    """As printed for `NAP`, an area under the ROC curve with Newcombe's method 5.
+
+    Source: D. M. Swan, J. E. Pustejovsky, P. Grekov, R package SingleCaseES, vignette "Basic effect sizes calculations
+    using SingleCaseES" (2024), sections 1.1 to 1.3. R's root finder, which it calls, stops 1e-4 from a root at most.
+    """
+    quantile = float(norm.ppf((1 + level) / 2))
+    assert roc_interval.newcombe_interval(area, *sizes, quantile) == pytest.approx((low, high), abs=1e-4)
 
 
 @pytest.mark.parametrize(("value", "positives", "negatives"), [(1.0, 10, 10), (0.5, 20, 20), (0.8, 30, 7)])
