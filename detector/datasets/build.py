@@ -106,7 +106,7 @@ def finding_named(entries: Sequence[ImageRecord], finding: str) -> str:
     near = [level for level in levels if simple(level).startswith(simple(finding))] if simple(finding) else []
     if len(near) == 1 and near[0] != COVID:
         return near[0]
-    suggestion = f"; did you mean {near[0]}?" if near else ""
+    suggestion = f"; did you mean {near[0]}?" if near else "."
     raise InputError(f"--finding {finding}: no image has it{suggestion} Findings here: {first_names(levels, 20)}")
 
 
