@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from detector.audit import metrics, validity
+from detector.audit.checks import Run
 from detector.audit.comparison import Audit, Settings
 from detector.audit.image_sets import ImageSets
 from detector.command_line.printing import Log
@@ -14,6 +16,8 @@ from detector.datasets.dataset import Dataset, Image
 from detector.images.inspection import ImageProperties
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.network.head import TrainedHead
+from detector.statistics.evaluation import Predictions, evaluate, predict
+from detector.training.evaluation_result import Outcome
 
 CLASSES = ["covid", "normal"]
 
@@ -52,7 +56,12 @@ class FakeExtractor:
     precision: str = "float32"
     pooling: str = "blocks"
     alike: tuple = ()
+    duplicates: tuple = ()
     occlusion: None = None
+
+    def groups(self, split):
+        """Return what a split keeps whole."""
+        return self.patients if split == "patient" else np.arange(len(self.properties)).astype(str)
 
     def features(self, rows, occlusion=None):
         """Return features, of what is shown."""
@@ -140,3 +149,27 @@ def audit_of(case: Case, folds: int = 5) -> Audit:
     everything = np.arange(len(extractor.properties))
     sets = ImageSets(extractor.dataset, everything, everything[:0], {}, "covid")
     return Audit(extractor, sets, Settings("covid", RidgeRecipe(), "auto", folds, 1, 42), {})
+
+
+def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> Outcome:
+    """Return an outcome of a single model, judged on all images; `positive` are probabilities of the positive class."""
+    labels, everything = extractor.dataset.labels, np.arange(len(extractor.properties))
+    said = np.stack([positive, 1 - positive], axis=1)
+    predictions = Predictions.of_one_model(labels, extractor.patients, said, predict(said, 0))
+    return Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything[:0], everything)
+
+
+def checked(case: Case, scores=None, recipe=None):
+    """Run every check on all images of a case, with scores of a single model."""
+    extractor = extractor_of(case)
+    labels = extractor.dataset.labels
+    noise = np.random.default_rng(0).normal(size=len(labels))
+    outcome = outcome_of(extractor, 1 / (1 + np.exp(-(2 * noise if scores is None else scores(labels == 0, noise)))))
+    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0))
+    run = Run(extractor, outcome, found, recipe or RidgeRecipe(), 0, extractor.patients, 0)
+    return {one.id: one for one in validity.run_checks(run)}
+
+
+def known(**values):
+    """Return rows whose cells depend on class and number."""
+    return lambda positive, number: {name: value(positive, number) for name, value in values.items()}

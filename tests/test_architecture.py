@@ -136,6 +136,29 @@ def test_a_test_file_stands_where_its_module_or_script_says():
     assert {name for name in OTHER_TESTS if not (TESTS / f"test_{name}.py").is_file()} == set()
 
 
+def imported_by_tests() -> set[str]:
+    """Return the dotted names of modules that a test file imports."""
+    found = set()
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+            elif isinstance(node, ast.Import):
+                found |= {one.name for one in node.names}
+    return found
+
+
+def test_every_module_has_a_test_file_or_is_imported_by_one():
+    met = imported_by_tests()
+    missing = set()
+    for path in MODULES:
+        module = path.relative_to(ROOT).with_suffix("")
+        own = TESTS / path.relative_to(DETECTOR).parent / f"test_{path.name}"
+        if not own.is_file() and ".".join(module.parts) not in met:
+            missing.add(module.as_posix())
+    assert missing == set()
+
+
 def test_the_architecture_names_every_folder_and_no_path_that_is_not_there():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:detector|tools|tests|requirements)/[a-z0-9_/.]*)`", text))

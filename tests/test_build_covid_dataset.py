@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder_helpers import HEADER, actualmed_clone, build, cohen_clone, rows, rows_by_file, write_clone
-from conftest import digest, picture, refused, script, tree
+from conftest import digest, inside, picture, refused, script, tree
 
 from detector.collections import (
     actualmed,
@@ -163,3 +163,9 @@ def test_formulas_escape_codes_and_markup_of_metadata_do_nothing(tmp_path):
         assert not any("<" in cell or "passwd" in cell for cell in row.values())
     assert {row["patient"] for row in manifest.read(tmp_path / "covid").values()} == {"=1+1", "-2", "3"}
     assert "=cmd()!A1.png" in manifest.read(tmp_path / "covid")
+
+
+def test_a_part_of_a_collection_that_is_not_split_is_rejected(tmp_path):
+    actualmed_clone(tmp_path / "clone")
+    done = inside("build_covid_dataset.py", "-c", "clone", "-o", "out", "--split", "train", cwd=tmp_path)
+    refused(done, "--split: clone (Actualmed-COVID-chestxray-dataset) is not published in parts; leave it out")

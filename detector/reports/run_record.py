@@ -43,7 +43,7 @@ def lines(result: Evaluation, labels: np.ndarray, predicted: np.ndarray) -> list
     text = classification_report(labels, predicted, labels=range(len(names)), target_names=names, zero_division=0)
     return [
         *text.rstrip().splitlines(),
-        f"confusion matrix (rows: true {', '.join(names)}; columns: predicted, in the same order)",
+        f"confusion matrix (rows: true {', '.join(names)}; columns: predicted, same order)",
         *str(result.confusion).splitlines(),
         f"acc: {_tutorial(result.accuracy)}",
         f"sensitivity: {_tutorial(result.sensitivity)}",

@@ -1,0 +1,38 @@
+"""Checks of the data: a warning if something else than the disease predicts the class."""
+
+from __future__ import annotations
+
+from audit_helpers import Case, checked, known
+
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN
+
+
+def test_what_is_not_known_is_not_assessed():
+    found = checked(Case(site=lambda positive, number: ""))
+    for name in ("site_and_view", "views", "age_groups", "border_adjusted"):
+        assert found[name].status == NOT_ASSESSED, found[name]
+    half = Case(row=known(view=lambda positive, number: "PA" if positive else "", age=lambda positive, number: "nan"))
+    assert checked(half)["views"].status == checked(half)["age_groups"].status == NOT_ASSESSED
+
+
+def test_what_is_known_is_assessed():
+    fine = Case(row=known(view=lambda positive, number: "PA", age=lambda positive, number: "50"))
+    found = checked(fine)
+    assert {found[name].status for name in ("views", "age_groups", "site_and_view", "duplicates")} == {PASS}
+    assert "0.50 (" in found["site_and_view"].message
+    bad = Case(
+        row=known(
+            view=lambda positive, number: "AP" if positive else "PA",
+            age=lambda positive, number: "5" if positive else "50",
+        ),
+        site=lambda positive, number: "ab"[positive],
+    )
+    found = checked(bad)
+    assert {found[name].status for name in ("views", "age_groups", "site_and_view")} == {WARN}
+    assert all(found[name].recommendation for name in ("views", "age_groups", "site_and_view"))
+
+
+def test_the_border_warns_where_it_predicts_the_class():
+    assert checked(Case((40, 40)))["image_border"].status == PASS
+    marked = Case((40, 40), border=lambda positive, number, noise: noise + 4 * positive)
+    assert checked(marked)["image_border"].status == WARN

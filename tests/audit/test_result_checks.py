@@ -1,0 +1,52 @@
+"""Checks of the result: what a metric of so many images can show."""
+
+from __future__ import annotations
+
+import pytest
+from audit_helpers import Case, checked
+
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN
+from detector.training.recipes import TutorialRecipe
+
+
+@pytest.mark.parametrize(
+    ("scores", "status", "words"),
+    [
+        (lambda truth, noise: noise, WARN, "not better than chance"),
+        (lambda truth, noise: noise - 3 * truth, WARN, "worse than chance"),
+        (lambda truth, noise: noise + 3 * truth, PASS, "ROC AUC 0.9"),
+    ],
+)
+def test_chance_warns_if_the_classes_are_not_separated(scores, status, words):
+    found = checked(Case((60, 60)), scores)["chance"]
+    assert found.status == status and words in found.message
+    assert ("swapped" in found.recommendation) == ("worse" in words)
+    assert checked(Case((9, 60)), scores)["chance"].status == NOT_ASSESSED
+
+
+@pytest.mark.parametrize(
+    ("scores", "status", "words"),
+    [
+        (lambda truth, noise: -1.5 * (noise + 1.5 * truth), WARN, "reversed"),
+        (lambda truth, noise: 8 * (noise + truth - 0.5), WARN, "overconfident"),
+        (lambda truth, noise: 0.2 * (noise + 3 * truth - 1.5), WARN, "underconfident"),
+        (lambda truth, noise: noise + truth - 3.5, WARN, "too low on average"),
+        (lambda truth, noise: noise + truth + 2.5, WARN, "too high on average"),
+        (lambda truth, noise: 1.0 * (noise + truth - 0.5), PASS, "slope"),
+        (lambda truth, noise: 9 * truth - 4.5 + 0.01 * noise, NOT_ASSESSED, "no image is ranked wrongly"),
+    ],
+)
+def test_calibration_warns_if_probabilities_are_wrong(scores, status, words):
+    found = checked(Case((150, 150)), scores)["calibration"]
+    assert found.status == status and words in found.message
+
+
+def test_the_tutorials_pooling_sees_a_part_only():
+    assert checked(Case(), recipe=TutorialRecipe())["pooled_area"].status == WARN
+    assert checked(Case())["pooled_area"].status == PASS
+
+
+def test_an_accuracy_that_predicting_the_larger_class_reaches_warns():
+    found = checked(Case((10, 90)), lambda truth, noise: noise - 4)["class_balance"]
+    assert found.status == WARN and "predicting normal always is right in 0.90" in found.message
+    assert checked(Case())["class_balance"].status == PASS

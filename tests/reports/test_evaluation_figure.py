@@ -1,0 +1,26 @@
+"""The figure of an evaluation: drawn for few and many images, with any class name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from audit_helpers import Case, extractor_of, outcome_of
+
+from detector.audit import metrics
+from detector.reports.evaluation_figure import evaluation_figure
+
+
+@pytest.mark.parametrize(("counts", "name"), [((5, 5), "covid"), ((25, 25), "$x^2$ <b>🫁\n")])
+def test_an_evaluation_is_drawn_without_a_warning(counts, name, capfd):
+    """A warning is an error in a test; a font without a character would give one, and a title that is a formula."""
+    extractor = extractor_of(Case(counts))
+    truth = extractor.dataset.labels == 0
+    noise = np.random.default_rng(0).normal(size=len(truth))
+    outcome = outcome_of(extractor, 1 / (1 + np.exp(-noise - truth)))
+    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0))
+    named = replace(outcome.evaluation, classes=[name, "normal"], positive=name)
+    data = evaluation_figure(replace(outcome, evaluation=named), found, "Test set")
+    assert data.startswith(b"\x89PNG") and len(data) > 50_000
+    assert capfd.readouterr().err == ""

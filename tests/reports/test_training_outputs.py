@@ -1,0 +1,67 @@
+"""What a training run prints of its evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+from audit_helpers import Case, extractor_of, outcome_of
+
+from detector.audit import subgroups
+from detector.audit.checks import PASS, WARN, Check
+from detector.reports import training_outputs
+from detector.reports.training_outputs import TrainingResult
+from detector.statistics.metric import Metric
+from detector.training.options import EvaluationOptions
+
+
+def result(case: Case, **options: object) -> TrainingResult:
+    """Return the result of a run whose probabilities are noise."""
+    extractor = extractor_of(case)
+    outcome = outcome_of(extractor, np.random.default_rng(0).random(len(extractor.properties)))
+    found = {
+        "average_precision": Metric(0.6, 0.41, 0.77, 24, 24),
+        "border_baseline": Metric.unavailable("9 v 30 images; 10 v 10 are needed", 9, 30),
+    }
+    table = subgroups.subgroups(extractor, outcome, 0)
+    order, evaluation = np.arange(3), EvaluationOptions(**options)
+    return TrainingResult(extractor, outcome, found, table, [], [], order, [], evaluation, {}, {})
+
+
+def test_a_metric_is_a_line_with_its_interval_or_its_reason():
+    run = result(Case())
+    assert training_outputs.metric_line("average_precision", run.metrics["average_precision"], run) == (
+        "average precision          0.60   0.41-0.77     no skill: 0.50"
+    )
+    assert training_outputs.metric_line("border_baseline", run.metrics["border_baseline"], run) == (
+        "border baseline             n/a   9 v 30 images; 10 v 10 are needed"
+    )
+
+
+def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
+    lines = training_outputs.lines(result(Case()))
+    start = next(at for at, line in enumerate(lines) if line.startswith("metric  "))
+    assert next(at for at, line in enumerate(lines) if line.startswith("acc: ")) < start
+    assert [line[:25].strip() for line in lines[start + 1 : start + 4]] == [
+        *("ROC AUC", "average precision", "border baseline")
+    ]
+    assert all(len(line) <= 80 for text in lines for line in text.splitlines())
+
+
+def test_the_test_set_is_named_with_its_images_and_patients():
+    assert result(Case((4, 4), images=2)).title == "Test set: 8 images from 4 patients"
+    assert result(Case((4, 4)), folds=5).title == "5-fold cross-validation: 8 images from 8 patients"
+    assert list(result(Case((4, 4)), folds=5).sides) == ["all"]
+    assert list(result(Case((4, 4))).sides) == ["training", "test"]
+
+
+def test_subgroups_are_a_table_if_there_are_several():
+    row = lambda positive, number: {"sex": "MF"[number % 2]}  # noqa: E731
+    table = training_outputs.subgroup_lines(result(Case((24, 24), row=row)).subgroups)
+    assert table[1].split()[:2] == ["Subgroups", "images"]
+    assert {line.split()[0] for line in table[2:]} == {"sex"} and len(table) == 4
+    assert training_outputs.subgroup_lines(result(Case()).subgroups) == []
+
+
+def test_checks_are_lines_and_tell_warnings():
+    found = training_outputs.check_lines([Check("chance", PASS, "fine"), Check("views", WARN, "apart", "Fix.")])
+    assert [warns for _, warns in found] == [False, True]
+    assert found[0][0].split() == ["pass", "chance", "fine"]

@@ -1,0 +1,63 @@
+"""Steps of a training run: images that can be trained on, the split, the adjustment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from audit_helpers import Case, extractor_of
+from conftest import classes, refusal
+
+from detector.datasets import manifest
+from detector.training import pipeline
+from detector.training.options import DataOptions, EvaluationOptions
+from detector.training.recipes import ProbeRecipe, TutorialRecipe
+
+
+def test_images_of_one_patient_stay_on_one_side():
+    extractor = extractor_of(Case((12, 12), images=3))
+    chosen = pipeline.choose_split(EvaluationOptions(test_size=0.25), extractor)
+    assert chosen.kind == "patient" and chosen.plan is None
+    train, held_out = (set(extractor.patients[side]) for side in chosen.sides)
+    assert not train & held_out and len(train | held_out) == 8
+    by_image = pipeline.choose_split(EvaluationOptions(split="image", test_size=0.25), extractor)
+    assert by_image.kind == "image" and len(by_image.held_out) == 6
+
+
+def test_images_without_patients_are_split_at_random():
+    extractor = extractor_of(Case((12, 12)))
+    for image in extractor.dataset.images:
+        object.__setattr__(image, "patient", None)
+    assert pipeline.choose_split(EvaluationOptions(), extractor).kind == "image"
+
+
+def test_in_a_cross_validation_all_images_are_on_both_sides():
+    chosen = pipeline.choose_split(EvaluationOptions(folds=3, repeats=2), extractor_of(Case((12, 12))))
+    assert len(chosen.train) == len(chosen.held_out) == 24
+    assert len(list(chosen.plan.training_sides)) == 6
+
+
+def test_only_a_probe_is_adjusted_and_only_where_strata_hold_two_classes():
+    mixed, apart = extractor_of(Case()), extractor_of(Case(site=lambda positive, number: "ab"[positive]))
+    chosen = pipeline.choose_split(EvaluationOptions(), mixed)
+    tutorial = TutorialRecipe()
+    assert pipeline.decide_adjustment(tutorial, "auto", mixed, chosen) is tutorial
+    assert pipeline.decide_adjustment(ProbeRecipe(), "auto", mixed, chosen) == replace(ProbeRecipe(), adjusted=True)
+    assert not pipeline.decide_adjustment(ProbeRecipe(), "none", mixed, chosen).adjusted
+    assert not pipeline.decide_adjustment(ProbeRecipe(), "auto", apart, chosen).adjusted
+    with refusal("--adjust strata: not every class shares a site and view"):
+        pipeline.decide_adjustment(ProbeRecipe(), "strata", apart, chosen)
+
+
+def test_images_are_listed_and_clinical_columns_checked(tmp_path):
+    data = classes(tmp_path / "data", covid=2, normal=2)
+    found, positive = pipeline.load_images(DataOptions(data, positive_class="COVID"))
+    assert (len(found.images), positive) == (4, "covid")
+    with refusal("--clinical-columns age is no column"):
+        pipeline.load_images(DataOptions(data, clinical_columns=("age",)))
+    for label in ("covid", "normal"):
+        rows = [{"file": f"{label}-00{i}.png", "age": "50" if label == "covid" else ""} for i in range(2)]
+        manifest.write(data / label, rows, ["age"])
+    with refusal("--clinical-columns age: whether the value is missing predicts the class"):
+        pipeline.load_images(DataOptions(data, clinical_columns=("age",)))
+    allowed = DataOptions(data, clinical_columns=("age",), allow_informative_missingness=True)
+    assert pipeline.load_images(allowed)[1] == "covid"
