@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import refusal
 
-from detector.command_line import Parser
+from detector.command_line.arguments import Parser
 from detector.network.hyperparameters import Hyperparameters
 from detector.training import flags
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
