@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audit_helpers import Case, audit_of
 
 from detector.audit import experiments
 from detector.audit.external import SavedModel, evaluate_external
@@ -15,7 +16,6 @@ from detector.images.duplicates import near_any
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.network.model import Description
 from detector.network.training_images import TrainingImages
-from tests.audit_helpers import Case, audit_of
 
 
 def digest(text: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
+from builder_helpers import rows_by_file
 from conftest import picture, refusal, refused, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,11 +33,6 @@ def published(tmp_path) -> Path:
     return folder
 
 
-def rows(folder: Path) -> dict[str, dict[str, str]]:
-    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
-
-
 def build(folder: Path, part: str, *arguments: object) -> str:
     given = ("-c", folder, "-o", f"{part}/covid", "--controls-output", f"{part}/normal", *arguments)
     done = script("build_covid_dataset.py", *given, cwd=folder.parent)
@@ -49,13 +44,14 @@ def test_the_published_split(published):
     said = build(published, "train", "--split", "train")
     build(published, "test", "--split", "test")
     home = published.parent
-    assert {name: row["site"] for name, row in rows(home / "train/covid").items()} == {
+    assert {name: row["site"] for name, row in rows_by_file(home / "train/covid").items()} == {
         "a.png": "cohen",
         "c.png": "cohen",
         "MIDRC-RICORD-1C-SITE2-000265-99793-1.png": "ricord",
     }
-    assert set(rows(home / "train/normal")) == {"b.png"}
-    assert set(rows(home / "test/covid")) == {"d.png"} and set(rows(home / "test/normal")) == {"e.png", "f.png"}
+    assert set(rows_by_file(home / "train/normal")) == {"b.png"}
+    assert set(rows_by_file(home / "test/covid")) == {"d.png"}
+    assert set(rows_by_file(home / "test/normal")) == {"e.png", "f.png"}
     # Patient 3 of cohen is in both; 3 of rsna is another person.
     assert "1 patient in both train and test: 3; the parts are not independent" in said
     assert "No site and view contains both classes" in said
@@ -63,7 +59,7 @@ def test_the_published_split(published):
 
 def test_all_parts_and_one_that_is_not_there(published):
     build(published, "all")
-    assert len(rows(published.parent / "all/covid")) == 4
+    assert len(rows_by_file(published.parent / "all/covid")) == 4
     done = script("build_covid_dataset.py", "-c", published, "-o", "x", "--split", "val", cwd=published.parent)
     refused(done, "--split val", "has no list of it; it has train.txt, test.txt")
 

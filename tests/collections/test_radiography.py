@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from builder_helpers import rows_by_file
 from conftest import picture, script
 
 from detector.collections import radiography
@@ -18,11 +18,6 @@ def unpacked(root: Path) -> None:
                 picture(root / label / inner / f"{label}-{number}.png", number + len(label))
 
 
-def rows(folder: Path) -> dict[str, dict[str, str]]:
-    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
-
-
 def test_classes_sites_and_masks(tmp_path):
     root = tmp_path / "kaggle" / "COVID-19_Radiography_Dataset"
     unpacked(root)
@@ -34,7 +29,7 @@ def test_classes_sites_and_masks(tmp_path):
         "build_covid_dataset.py", "-c", "kaggle", "-o", "d/covid", "--controls-output", "d/other", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    covid, other = rows(tmp_path / "d/covid"), rows(tmp_path / "d/other")
+    covid, other = rows_by_file(tmp_path / "d/covid"), rows_by_file(tmp_path / "d/other")
     assert {name: row["site"] for name, row in covid.items()} == {
         "COVID-1.png": "sirm.org",
         "COVID-2.png": "github.com/armiro/COVID-CXNet",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builder_helpers import rows_by_file
 from conftest import picture, refusal, refused, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,11 +19,6 @@ from tools.fuzzing.dicom_seeds import dicom
 STUDIES = "id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance\n"
 IMAGES = "id,boxes,label,StudyInstanceUID\n"
 BOX = "\"[{'x': 10.5, 'y': 20, 'width': 30, 'height': 20}]\""
-
-
-def rows(folder: Path) -> dict[str, dict[str, str]]:
-    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
 
 
 def tables(folder: Path, studies: str, images: str) -> Path:
@@ -68,7 +63,7 @@ def build(folder: Path, *arguments: object) -> str:
 
 def test_dicom_folders(challenge):
     said = build(challenge)
-    covid, negative = rows(challenge.parent / "d/covid"), rows(challenge.parent / "d/negative")
+    covid, negative = rows_by_file(challenge.parent / "d/covid"), rows_by_file(challenge.parent / "d/negative")
     assert set(covid) == {"i1.dcm"} and set(negative) == {"i4.dcm"}
     row = covid["i1.dcm"]
     assert (row["patient"], row["view"], row["sex"]) == (dicom_header.hashed("p1"), "AP", "F")
@@ -82,7 +77,7 @@ def test_dicom_folders(challenge):
 
 def test_all_images_of_a_patient_and_other_findings(challenge):
     build(challenge, "--no-one-per-patient")
-    assert set(rows(challenge.parent / "d/covid")) == {"i1.dcm", "i2.dcm", "i3.dcm"}
+    assert set(rows_by_file(challenge.parent / "d/covid")) == {"i1.dcm", "i2.dcm", "i3.dcm"}
     done = script("build_covid_dataset.py", "-c", challenge, "-o", "x", "--finding", "atypical", cwd=challenge.parent)
     refused(done, "--finding atypical: no image has it", "Findings here: Negative for Pneumonia, Typical Appearance")
 
@@ -111,13 +106,13 @@ def test_copies_beside_the_tables(tmp_path):
     said = build(folder)
     assert "4 images are copies without a DICOM header: the study stands for the patient" in said
     assert "the boxes of 1 images are not written" in said
-    covid = rows(tmp_path / "d/covid")
+    covid = rows_by_file(tmp_path / "d/covid")
     assert {name: row["patient"] for name, row in covid.items()} == {"i1.png": "s1", "i3.jpg": "s2"}
-    assert set(rows(tmp_path / "d/negative")) == {"i4.jpeg"}
+    assert set(rows_by_file(tmp_path / "d/negative")) == {"i4.jpeg"}
     (folder / "meta.csv").write_text("image_id,dim0,dim1,split\ni1,80,100,train\n")
     (tmp_path / "who.csv").write_text("file,patient\ns1,a\ni3,a\ni4.jpeg,b\n")
     assert "no image" not in build(folder, "--patients", tmp_path / "who.csv")
-    covid = rows(tmp_path / "d/covid")
+    covid = rows_by_file(tmp_path / "d/covid")
     assert {name: row["patient"] for name, row in covid.items()} == {"i1.png": "a"}
     assert covid["i1.png"]["boxes"] == "0.10500 0.25000 0.30000 0.25000"
 
