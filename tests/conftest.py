@@ -127,7 +127,7 @@ class Errors:
             self.rows |= {tuple(row) for name, row in report.user_properties if name == "said"}
 
     def pytest_sessionfinish(self) -> None:
-        from message_table import Said, write
+        from message_report import Said, write
 
         write([Said(*map(printable, row)) for row in self.rows], self.path)
 
@@ -137,6 +137,7 @@ LONG = (
     "train_covid19_on_ray",
     "train_covid19",
     "audit_covid19",
+    "train_covid19_errors",
     "html_report",
     "predict_covid19",
     "train_covid19_probe",

@@ -67,13 +67,13 @@ def test_folders_and_modules_stay_small():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 170
 
 
-def test_a_folder_says_in_a_sentence_what_it_knows_and_may_import():
+def test_a_folder_has_a_sentence_on_what_it_holds_and_may_import():
     for folder in FOLDERS:
         text = (folder / "__init__.py").read_text(encoding="utf-8").strip()
         assert re.fullmatch(r'"""[^"]+may import[^"]+\."""', text), folder
 
 
-def test_a_module_says_in_its_first_line_what_it_does():
+def test_the_first_line_of_a_module_describes_it():
     for path in MODULES:
         first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
         assert first.endswith((".", "?")) and len(first) > 20, path

@@ -139,7 +139,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     assert next(iter(found)) == "border" and found["border"].suspected
 
 
-def test_an_audit_of_what_is_no_chest_says_so(tmp_path):
+def test_images_without_lungs_are_named(tmp_path):
     classes(tmp_path / "data", covid=6, normal=6)
     done = inside(
         *("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1, "--no-report"),

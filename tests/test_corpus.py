@@ -23,7 +23,7 @@ def test_what_once_broke_a_reader(path, capfd):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_seeds_are_answered(name, capfd):
+def test_seeds_are_read_or_rejected(name, capfd):
     reader, seeds, _ = READERS[name]
     answers = [answer(reader, seed) for seed in seeds()]
     assert None in answers, "no seed is read: the fuzzer would never come past the door"
@@ -31,7 +31,7 @@ def test_seeds_are_answered(name, capfd):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_mutated_seeds_are_read_or_refused(name):
+def test_mutated_seeds_are_read_or_rejected(name):
     reader, seeds, _ = READERS[name]
     given_first = seeds()
 
@@ -53,7 +53,7 @@ cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.samp
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(cells, min_size=8, max_size=8), max_size=4))
-def test_metadata_of_any_cells_is_read_or_refused(table):
+def test_metadata_of_any_cells_are_read_or_rejected(table):
     import csv
     import io
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from message_table import ALL, INNER, SENT, Message, Said, messages, met, short, write
+from message_report import Said, write
+from message_table import ALL, INNER, SENT, Message, messages, met, short
 
 MESSAGES = list(messages())
 MET = met(MESSAGES, map(short, ALL.read_text(encoding="utf-8").splitlines()))
@@ -42,7 +43,7 @@ def test_a_line_meets_the_longest_message_and_what_it_passes_on():
 
 
 def test_a_message_of_a_script_is_documented_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("message_table.ALL", tmp_path / "all.md")
+    monkeypatch.setattr("message_report.ALL", tmp_path / "all.md")
     rows = [
         Said(
             "one test",

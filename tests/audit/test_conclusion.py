@@ -133,7 +133,7 @@ def test_inconclusive_says_what_is_known_and_what_is_missing():
         {name: st.floats(0.3, 1.0) for name in ("trained", "without", "only", "border", "metadata", "age", "view")}
     )
 )
-def test_where_something_without_lungs_predicts_neither_the_lungs_nor_more_images_are_the_answer(values):
+def test_if_something_without_lungs_predicts_the_class_the_conclusion_is_neither_lungs_nor_more_images(values):
     judged = conclude(evidence(**values, permuted=0.5))
     foreign = ("border", "metadata", "age", "view")
     predicts = max(values[name] for name in foreign) - 0.05 > conclusion.PREDICTS

@@ -80,7 +80,7 @@ def test_whether_classes_share_their_sites(site, shared):
     assert audit_of(Case(site=site)).shares_sites() == shared
 
 
-def test_noise_is_rarely_accused():
+def test_noise_is_rarely_a_false_alarm():
     """Of twenty audits of noise none is said to see the lungs, and few are accused."""
     chosen = [one for one in experiments.EXPERIMENTS if one.id in (experiments.FULL, *conclusion.FOREIGN)]
     codes = []

@@ -56,7 +56,7 @@ def test_a_border_that_goes_with_the_class_and_the_features_is_both():
     assert not risks_of(case)["border"].suspected, "useful, and not in the features"
 
 
-def test_categories_are_told_by_their_roc_auc():
+def test_categories_are_detected_by_their_roc_auc():
     case = Case((60, 60), site=lambda positive, number: "ab"[(number % 5 < 4) == positive])
 
     def shown(audit: Audit) -> None:

@@ -13,7 +13,7 @@ def test_bands_and_missing_values():
     assert subgroups.known("unknown") == subgroups.known("") == "" and subgroups.known(" F ") == "F"
 
 
-def test_a_small_group_says_why_it_has_no_metric():
+def test_a_small_group_has_a_reason_instead_of_a_metric():
     row = subgroups.Subgroup("sex", "F", 7, 6, *[too_few(3, 4, "images")] * 3)
     assert str(row).split() == [
         "sex",

@@ -106,7 +106,7 @@ def test_bad_lists(tmp_path):
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_list_is_read_or_refused(data):
+def test_any_list_is_read_or_rejected(data):
     try:
         found = covidx.parse(data, Path("train.txt"), lambda name: "", "train")
     except InputError as error:

@@ -169,7 +169,7 @@ def test_boxes_are_read_as_they_were_listed_and_lie_within_the_image(drawn):
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60))
-def test_any_text_is_boxes_or_refused(text):
+def test_any_text_is_read_as_boxes_or_rejected(text):
     for read in (boxes.parse_listed, boxes.from_cell):
         try:
             assert all(one.width > 0 for one in read(text))
@@ -179,7 +179,7 @@ def test_any_text_is_boxes_or_refused(text):
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=200))
-def test_any_tables_are_read_or_refused(studies, images):
+def test_any_tables_are_read_or_rejected(studies, images):
     from detector import InputError
 
     try:

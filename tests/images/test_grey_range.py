@@ -131,7 +131,7 @@ def test_it_is_shown_as_its_8_bit_original(data):
     assert np.abs(grey.astype(int) - GREY)[unmarked].max() <= 1
 
 
-def test_what_was_assumed_is_said():
+def test_an_assumption_about_grey_values_is_a_note():
     for name, word in (("window beside the values", "beside"), ("window of width 0", "cannot be used")):
         assert word in decode(SHOWN_ALIKE[name], "image").note
     assert "frame 2 is used" in decode(SHOWN_ALIKE["first frame black"], "image").note
@@ -176,7 +176,7 @@ def test_an_8_bit_image_stays_as_it_is_unless_it_shows_nothing():
 
 
 @pytest.mark.parametrize("values", [GREY * 0, GREY * 0 + 255, DEEP * 0 + 3000])
-def test_what_shows_nothing_is_refused(values):
+def test_values_that_show_nothing_are_rejected(values):
     with pytest.raises(InputError, match="shows nothing"):
         from_bytes(png(values), "black.png")
 

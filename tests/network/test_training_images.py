@@ -28,7 +28,7 @@ def test_bytes_and_back():
     assert one.hashes == (UNKNOWN,) and one.known_hashes == []
 
 
-def test_damaged_and_unbounded_ones_are_refused():
+def test_damaged_and_unbounded_records_are_rejected():
     for data in (b"x", bytes(RECORD + 1), bytes((MOST + 1) * RECORD)):
         with pytest.raises(ValueError, match="training images"):
             TrainingImages.from_bytes(data)
@@ -59,7 +59,7 @@ def test_a_model_file_keeps_a_hundred_thousand(files, suffix):
     assert model_file.parse(contents[suffix]).description == description
 
 
-def test_a_file_without_them_is_read_and_a_foreign_one_refused(files):
+def test_a_file_without_training_images_is_read_and_a_foreign_record_rejected(files):
     import h5py
     import numpy as np
 

@@ -71,7 +71,7 @@ def test_weights_that_let_classes_count_equally_are_undone():
     assert (np.argsort(corrected[:, 0]) == np.argsort(said[:, 0])).mean() > 0.99, "ranks stay"
 
 
-def test_reliability_of_honest_probabilities_is_the_diagonal():
+def test_reliability_of_calibrated_probabilities_is_the_diagonal():
     generator = np.random.default_rng(3)
     said = generator.random(3000)
     draws = generator.multinomial(3000, np.full(3000, 1 / 3000), 100).astype(float)

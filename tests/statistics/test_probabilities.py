@@ -29,7 +29,7 @@ def test_probabilities_as_scikit_learn_counts_them():
     assert found == pytest.approx(average_precision_score(truth, scores))
 
 
-def test_what_cannot_be_estimated_says_why():
+def test_a_metric_that_is_not_available_has_a_reason():
     truth = np.arange(40) < 20
     apart = of(np.where(truth, 2.0, -2.0) + np.linspace(0, 1, 40), truth)
     assert apart["calibration_slope"].reason == "no image is ranked wrongly: the slope has no bound"

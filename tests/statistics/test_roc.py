@@ -94,7 +94,7 @@ def test_a_perfect_area_is_not_certain():
     assert (pairs.n_patients, area.n_patients) == (20, 40)
 
 
-def test_what_cannot_be_estimated_says_why():
+def test_a_metric_that_is_not_available_has_a_reason():
     scores, truth = np.arange(40.0)[None], np.arange(40) > 30
     assert roc.roc_auc(scores, truth, np.arange(40)).reason == "9 v 31 images; 10 v 10 are needed"
     one = roc.roc_auc(scores, np.arange(40) > 19, np.where(np.arange(40) > 19, 0, np.arange(40) + 1))

@@ -30,7 +30,7 @@ def test_the_cache_is_bounded_and_drops_the_least_recently_used(tmp_path):
     assert cache.get([b"kept", b"0-0", b"99-0"]).keys() == {b"kept", b"99-0"}
 
 
-def test_the_cache_keeps_what_the_run_still_needs_whatever_its_bound(tmp_path):
+def test_the_cache_keeps_what_the_run_needs_whatever_its_bound(tmp_path):
     Cache(tmp_path).put({b"old": bytes(2048), b"wanted": bytes(2048)})
     cache = Cache(tmp_path, max_bytes=100_000)
     names = [b"wanted", *(f"{i}".encode() for i in range(200))]
@@ -57,7 +57,7 @@ def test_flipped_bits_are_never_returned(tmp_path):
         assert damaged.trouble or damaged.get(values) == values
 
 
-def test_a_cache_that_cannot_be_used_says_so_and_holds_nothing(tmp_path):
+def test_a_cache_that_cannot_be_used_has_a_reason_and_holds_nothing(tmp_path):
     (tmp_path / "file").write_text("x")
     cache = Cache(tmp_path / "file")
     cache.put({b"a": b"1"})
