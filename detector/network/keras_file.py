@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import InputError
-from detector.storage.temporary import temporary_folder
+from detector.storage.temporary import remove_leftovers, temporary_folder
 
 if TYPE_CHECKING:
     import keras
 
 
-def written(model: keras.Model, suffix: str, folder: Path) -> bytes:
+def written(model: keras.Model, suffix: str) -> bytes:
     """Return the bytes of the file that Keras writes of a model.
 
     Parameters
@@ -24,8 +25,6 @@ def written(model: keras.Model, suffix: str, folder: Path) -> bytes:
     model : keras.Model
     suffix : {".keras", ".h5"}
         Keras chooses the format by it.
-    folder : Path
-        Holds the file for as long as Keras writes it.
 
     Returns
     -------
@@ -34,8 +33,10 @@ def written(model: keras.Model, suffix: str, folder: Path) -> bytes:
     Raises
     ------
     InputError
-        If the disk is full.
+        If the disk of the system's temporary files is full.
     """
+    folder = Path(tempfile.gettempdir())
+    remove_leftovers(folder)
     with temporary_folder(folder) as temporary:
         file = temporary / f"model{suffix}"
         try:
@@ -45,7 +46,9 @@ def written(model: keras.Model, suffix: str, folder: Path) -> bytes:
         except (OSError, RuntimeError) as error:
             if not (reason := _reason(error)):
                 raise
-            raise InputError(f"no model can be written to {folder}: {reason.lower()}; nothing was changed") from None
+            raise InputError(
+                f"{folder} cannot hold the model while Keras writes it: {reason.lower()}; set TMPDIR to another folder"
+            ) from None
 
 
 @contextmanager

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import resource
+import tempfile
 
 import numpy as np
 import pytest
 from conftest import refusal
 
 from detector.network import keras_file, runtime
+
+
+@pytest.fixture(autouse=True)
+def temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +29,7 @@ def model():
 def test_keras_reads_what_it_wrote_and_nothing_is_printed_or_left(model, suffix, tmp_path, capfd):
     import keras
 
-    data = keras_file.written(model, suffix, tmp_path)
+    data = keras_file.written(model, suffix)
     assert list(tmp_path.iterdir()) == [] and capfd.readouterr() == ("", "")
     (tmp_path / f"again{suffix}").write_bytes(data)
     again = keras.models.load_model(tmp_path / f"again{suffix}", compile=False)
@@ -35,8 +41,9 @@ def test_a_full_disk_is_an_error_of_one_line(model, suffix, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
     try:
-        with refusal("no model can be written to .*: file too large; nothing was changed"):
-            keras_file.written(model, suffix, tmp_path)
+        with refusal("cannot hold the model while Keras writes it: file too large; set TMPDIR"):
+            keras_file.written(model, suffix)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(tmp_path.iterdir()) == []
+    # Keras itself may leave an empty folder of its own.
+    assert [path for path in tmp_path.rglob("*") if path.is_file() or path.name.startswith(".covid19")] == []
