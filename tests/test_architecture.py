@@ -22,6 +22,13 @@ PRIVATE = {
     "detector/images/raster.py": {"PIL._imaging"},
     "detector/command_line/arguments.py": {"argparse._ArgumentGroup"},  # in annotations alone: its only name
 }
+# Cut on other branches; the list must become empty.
+LONG = {
+    "detector/audit/comparison.py",
+    "detector/network/backbone.py",
+    "detector/network/model.py",
+    "detector/training/extraction.py",
+}
 MODULES = sorted(path for path in DETECTOR.rglob("*.py") if path.name != "__init__.py")
 FOLDERS = sorted(path for path in DETECTOR.iterdir() if (path / "__init__.py").is_file())
 TESTS = ROOT / "tests"
@@ -62,8 +69,9 @@ def test_folders_and_modules_stay_small():
     assert len(entries) <= 13
     for folder in FOLDERS:
         assert len([path for path in MODULES if path.parent == folder]) <= 20, folder
-    for path in MODULES:
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+    for path in [*MODULES, *ROOT.glob("*.py"), *(ROOT / "tools").rglob("*.py")]:
+        most = 300 if path.relative_to(ROOT).as_posix() in LONG else 250
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= most, path
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 170
 
 
@@ -106,7 +114,7 @@ def private_names(path):
             imported |= {alias.asname or alias.name for alias in node.names}
         else:
             continue
-        found |= {name for name in names if re.search(r"\b_(?!_)", name)}
+        found |= {name for name in names if re.search(r"\b_(?!_)|^keras\.src\b", name)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr):
             start = node.value

@@ -12,7 +12,7 @@ import numpy as np
 
 from detector.datasets.clinical import checked, width
 from detector.images.radiographs import SIZE
-from detector.network import lung_decoder, runtime
+from detector.network import keras_file, lung_decoder, runtime
 from detector.network.backbone import COLUMNS, POOLINGS
 from detector.network.forward import CORNER, STEEPNESS
 from detector.network.head import Arrays
@@ -257,9 +257,6 @@ def pooling_layers(recipe: str, pooling: str) -> list[tuple[str, str]]:
 def as_file(model: keras.Model, description: Description, suffix: str) -> bytes:
     """Return the bytes of a model's file.
 
-    Keras' public `save` writes to names only, and HDF5 under two suffixes only; the tutorial's covid19.model has
-    neither. What it calls is therefore called here.
-
     Parameters
     ----------
     model : keras.Model
@@ -275,21 +272,16 @@ def as_file(model: keras.Model, description: Description, suffix: str) -> bytes:
     values = asdict(replace(description, training_images=TrainingImages()))
     del values["training_images"]
     text = json.dumps(values)
-    data = io.BytesIO()
+    data = io.BytesIO(keras_file.written(model, ".keras" if suffix == ".keras" else ".h5"))
     if suffix == ".keras":
-        from keras.src.saving.saving_lib import save_model
-
-        save_model(model, data)
         with zipfile.ZipFile(data, "a") as archive:
             archive.writestr(f"{ATTRIBUTE}.json", text)
             if images:
                 archive.writestr(IMAGES, images)
     else:
         import h5py
-        from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
-        with h5py.File(data, "w") as file:
-            save_model_to_hdf5(model, file)
+        with h5py.File(data, "r+") as file:
             file.attrs[ATTRIBUTE] = text
             if images:  # no attribute: these hold 64 KiB
                 file.create_dataset(IMAGES, data=np.frombuffer(images, np.uint8))
