@@ -14,7 +14,7 @@ help:
 	@echo "make browser   install what the tests of the pages need beside Chromium and npm; without it they are skipped"
 	@echo "make ray   install what --ray needs (docs/cluster.md); without it the tests of it are skipped"
 	@echo "make dicom   install the decoders of compressed DICOM"
-	@echo "make notebook   install, run tutorial.ipynb from top to bottom and leave lesson/tutorial.html (about three minutes)"
+	@echo "make notebook   install, run tutorial.ipynb from top to bottom and write docs/tutorial.html (about five minutes)"
 	@echo "make pictures   run the demo and the notebook, take the README's pictures of their pages with chromium"
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
@@ -87,9 +87,11 @@ ray: $(VENV)/installed-ray
 
 dicom: $(VENV)/installed-dicom
 
+# The template leaves out the scripts that nbconvert's own would fetch.
 notebook: $(VENV)/installed-notebook
-	$(BIN)/jupyter nbconvert --to html --execute tutorial.ipynb --output-dir lesson --output tutorial
-	@echo "Made: lesson/tutorial.html (the notebook, run), lesson/clean.html, lesson/planted.html and lesson/audit/report.html (its pages)"
+	$(BIN)/jupyter nbconvert --to html --execute tutorial.ipynb --output-dir docs --output tutorial \
+		--template notebook_template --TemplateExporter.extra_template_basedirs=tools
+	@echo "Done. Open docs/tutorial.html; what the notebook wrote is in lesson/"
 
 SHOT := chromium --headless --no-sandbox --disable-gpu --hide-scrollbars
 

@@ -19,13 +19,17 @@ SETTINGS += ("folds", "repeats", "pooling", "positive_class", "clinical_columns"
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser("Test what a COVID-19 detector learns from a data set.", EXAMPLE)
-    parser.add_argument("-d", "--dataset", type=Path, default=Path("dataset"), metavar="DIR", help="a folder per class")
-    parser.add_argument(
-        "-o", "--output-dir", type=Path, default=Path("audit"), metavar="DIR", help="audit.json, audit.png, report.html"
-    )
-    parser.add_argument("--controls", type=Path, metavar="DIR", help="other findings from the positives' site")
-    parser.add_argument("--masks", type=Path, metavar="DIR", help="lung masks by the images' names (default: found)")
-    parser.add_argument(
+    data = parser.group("data")
+    data.add_argument("-d", "--dataset", type=Path, default=Path("dataset"), metavar="DIR", help="a folder per class")
+    data.add_argument("--positive-class", default="covid", metavar="CLASS", help="class that is separated from others")
+    data.add_argument("--controls", type=Path, metavar="DIR", help="other findings from the positives' site")
+    data.add_argument("--masks", type=Path, metavar="DIR", help="lung masks by the images' names (default: found)")
+    data.add_argument("--clinical-columns", metavar="COLUMN,…", help="columns of manifest.csv to evaluate alone")
+    add_recipe(parser)
+    evaluation = parser.group("evaluation")
+    evaluation.add_argument("--folds", type=whole_number(2), default=5, metavar="K", help="folds of each experiment")
+    evaluation.add_argument("--repeats", type=whole_number(1), default=3, metavar="R", help="repeats with other folds")
+    evaluation.add_argument(
         "--external",
         type=Path,
         action="append",
@@ -33,18 +37,15 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="DIR",
         help="external test set for --model: a folder per class; repeatable",
     )
-    parser.add_argument(
-        "-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="saved model"
+    evaluation.add_argument(
+        "-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="saved model for --external"
     )
+    outputs = parser.group("outputs")
+    outputs.add_argument(
+        "-o", "--output-dir", type=Path, default=Path("audit"), metavar="DIR", help="audit.json, audit.png, report.html"
+    )
+    outputs.add_argument("--timings", action="store_true", help="print the time that each stage took")
     add_report(parser, "in the output folder")
-    add_recipe(parser)
-    parser.add_argument("--folds", type=whole_number(2), default=5, metavar="K", help="folds of each experiment")
-    parser.add_argument("--repeats", type=whole_number(1), default=3, metavar="R", help="repeats with other folds")
-    parser.add_argument(
-        "--positive-class", default="covid", metavar="CLASS", help="class that is separated from the others"
-    )
-    parser.add_argument("--clinical-columns", metavar="COLUMN,…", help="columns of manifest.csv to evaluate alone")
-    parser.add_argument("--timings", action="store_true", help="print the time that each stage took")
     add_common(parser, tensorflow=True)
     add_ray(parser)
     options = parser.parse_args(arguments)

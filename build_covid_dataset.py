@@ -27,11 +27,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--covid",
         type=Path,
         default=Path("covid-chestxray-dataset"),
-        metavar="CLONE",
+        metavar="DIR",
         help="collection to read: Cohen's, Actualmed, Figure 1, Hannover, SIIM, COVIDx, Radiography Database",
     )
     parser.add_argument(
-        "--download", action="store_true", help="fetch into CLONE what of Cohen's collection is missing there"
+        "--download", action="store_true", help="fetch what is missing of Cohen's collection into the folder of --covid"
     )
     parser.add_argument("--base-url", metavar="URL", help="where --download fetches from (default: a pinned commit)")
     parser.add_argument("-o", "--output", type=Path, default=Path("dataset/covid"), metavar="DIR", help="class folder")
@@ -57,7 +57,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="keep one image of each patient (default: as the collection needs)",
     )
     parser.add_argument(
-        "-n", "--limit", type=whole_number(1), metavar="N", help="keep at most N images of each folder, drawn at random"
+        "-n",
+        "--limit",
+        type=whole_number(1),
+        metavar="N",
+        help="keep at most N images of each folder, sampled at random",
     )
     parser.add_argument(
         "--write-manifests", type=Path, metavar="DIR", help="only write manifests for your own class folders"

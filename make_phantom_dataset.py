@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "-o", "--output", type=Path, default=Path("demo/dataset"), metavar="DIR", help="data set to make"
     )
     parser.add_argument("-n", "--number", type=whole_number(1), default=25, metavar="N", help="phantoms of each class")
+    parser.add_argument(
+        "--images-per-patient",
+        type=whole_number(1),
+        default=1,
+        metavar="K",
+        help="radiographs of the same patient, with another position, exposure and noise",
+    )
     parser.add_argument(
         "--shortcut",
         choices=[*shortcuts.KINDS],
@@ -49,13 +57,19 @@ def main(arguments: list[str] | None) -> int:
     for label in phantom.CLASSES:
         require_folder(options.output / label)
     for index, label in enumerate(phantom.CLASSES):
-        numbers = range(index * options.number, (index + 1) * options.number)
+        start = index * options.number
+        numbers = range(start, start + options.number)
+        visits = [visit_of(number, start, options.images_per_patient) for number in numbers]
+        images = zip(numbers, visits, strict=True)
         drawn = {
-            f"phantom-{number:05d}.png": encode(draw_image(label, number, options))
-            for number in progress(numbers, options.number, f"drawing {label}", options.quiet)
+            name_of(number): encode(draw_image(label, visit, options))
+            for number, visit in progress(images, options.number, f"drawing {label}", options.quiet)
         }
-        boxes = [phantom.draw_boxes(seed_of(options.seed, number)) if label == "covid" else [] for number in numbers]
-        rows = manifest_rows(drawn, label, boxes)
+        boxes = [
+            phantom.draw_boxes(seed_of(options.seed, one.patient), one.visit) if label == "covid" else []
+            for one in visits
+        ]
+        rows = manifest_rows(drawn, label, [one.patient for one in visits], boxes)
         others = manifest.replace(
             options.output / label,
             rows,
@@ -79,12 +93,31 @@ def writer_of(drawn: dict[str, bytes]) -> Callable[[dict[str, str], Path], None]
     return write
 
 
-def draw_image(label: str, number: int, options: argparse.Namespace) -> np.ndarray:
-    """Draw the phantom of a number, with the shortcut that is asked for where it has COVID-19."""
+@dataclass(frozen=True)
+class Visit:
+    """A radiograph of a patient: the number of the patient's first phantom, and which of the patient's it is."""
+
+    patient: int
+    visit: int
+
+
+def visit_of(number: int, start: int, images_per_patient: int) -> Visit:
+    """Return whose phantom has a number, where those of a class begin at `start`."""
+    visit = (number - start) % images_per_patient
+    return Visit(number - visit, visit)
+
+
+def name_of(number: int) -> str:
+    """Return the file name of the phantom of a number."""
+    return f"phantom-{number:05d}.png"
+
+
+def draw_image(label: str, one: Visit, options: argparse.Namespace) -> np.ndarray:
+    """Draw a phantom, with the shortcut that is asked for where it has COVID-19."""
     from detector.images import phantom
 
-    seed = seed_of(options.seed, number)
-    drawn = phantom.draw(label == "covid", seed)
+    seed = seed_of(options.seed, one.patient)
+    drawn = phantom.draw(label == "covid", seed, one.visit)
     if options.shortcut and label == "covid":
         return shortcuts.plant(drawn, options.shortcut, options.strength, seed)
     return drawn
@@ -105,11 +138,22 @@ def encode(pixels: np.ndarray) -> bytes:
 
 
 def manifest_rows(
-    drawn: dict[str, bytes], label: str, boxes: Sequence[Sequence[tuple[float, float, float, float]]]
+    drawn: dict[str, bytes],
+    label: str,
+    patients: Sequence[int],
+    boxes: Sequence[Sequence[tuple[float, float, float, float]]],
 ) -> list[dict[str, str]]:
-    """Return the manifest's rows of phantoms, given their files' bytes by name and the boxes of their opacities.
+    """Return the manifest's rows of phantoms.
 
-    Each phantom is a patient of its own.
+    Parameters
+    ----------
+    drawn : dict of str to bytes
+        Files by name.
+    label : str
+    patients : sequence of int
+        Of each phantom, the number of its patient's first one.
+    boxes : sequence of sequence of (float, float, float, float)
+        Of the opacities of each.
     """
     from detector.collections.boxes import Box, as_cell
     from detector.images import phantom
@@ -118,7 +162,7 @@ def manifest_rows(
         {
             "file": name,
             "label": label,
-            "patient": name.partition(".")[0],
+            "patient": Path(name_of(patient)).stem,
             "view": "PA",
             "finding": "COVID-19" if label == "covid" else "No Finding",
             "source": phantom.SOURCE,
@@ -128,7 +172,7 @@ def manifest_rows(
             "sha256": hashlib.sha256(data).hexdigest(),
             "boxes": as_cell([Box(*box) for box in opacities]),
         }
-        for (name, data), opacities in zip(drawn.items(), boxes, strict=True)
+        for (name, data), patient, opacities in zip(drawn.items(), patients, boxes, strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ EXAMPLE = "python sample_kaggle_dataset.py -k chest_xray -o dataset/normal -s 25
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser("Draw normal radiographs, or of another finding, into dataset/normal.", EXAMPLE)
+    parser = Parser("Sample normal radiographs, or those of another finding, into dataset/normal.", EXAMPLE)
     parser.add_argument(
         "-k",
         "--kaggle",
@@ -23,22 +23,24 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "(default: Kermany's, by kagglehub)",
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("dataset/normal"), metavar="DIR", help="class folder")
-    parser.add_argument("-s", "-n", "--sample", type=whole_number(1), default=25, metavar="N", help="images to draw")
+    parser.add_argument(
+        "-s", "-n", "--sample", type=whole_number(1), default=25, metavar="N", help="number of images to sample"
+    )
     parser.add_argument(
         "--finding",
         "--class",
         default="normal",
         metavar="NAME",
-        help="finding to draw: a label or class of the data set; virus or bacteria in Kermany's",
+        help="finding to sample: a label or class of the data set; virus or bacteria in Kermany's",
     )
-    parser.add_argument("--split", default="train", metavar="NAME", help="split to draw from, in Kermany's")
-    parser.add_argument("--view", action="append", metavar="VIEW", help="view to draw, repeatable: PA, AP, frontal")
-    parser.add_argument("--adults", action="store_true", help="draw patients of 18 years and over only")
+    parser.add_argument("--split", default="train", metavar="NAME", help="split to sample from, in Kermany's")
+    parser.add_argument("--view", action="append", metavar="VIEW", help="view to sample, repeatable: PA, AP, frontal")
+    parser.add_argument("--adults", action="store_true", help="sample patients of 18 years and over only")
     parser.add_argument(
         "--one-per-patient",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="draw one image of each patient",
+        help="sample one image of each patient",
     )
     add_common(parser)
     return parser.parse_args(arguments)
@@ -73,7 +75,7 @@ def main(arguments: list[str] | None) -> int:
     )
     require_folder(options.output)
     images = sampling.paths(options.kaggle, sample.drawn)
-    log.info(f"{len(images)} images of {len(entries)} drawn from {options.kaggle} with seed {options.seed}")
+    log.info(f"{len(images)} images of {len(entries)} sampled from {options.kaggle} with seed {options.seed}")
     for reason, count in sample.left_out.items():
         log.info(f"  left out: {count} {reason}{', of those looked at' if complete else ''}")
 

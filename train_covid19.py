@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from detector.cluster.flags import add_ray, compute_options
@@ -132,7 +133,8 @@ def main(arguments: list[str] | None) -> int:
     for line, warns in training_outputs.check_lines(checks):
         say(line, BAD if warns else "")
     with log.timed("save"):
-        model = as_file(joined, description, outputs.model.suffix)
+        described = replace(description, summary=training_outputs.summary(result, data.dataset.resolve().name))
+        model = as_file(joined, described, outputs.model.suffix)
         write_together(training_outputs.contents(result, outputs, model))
     log.tell_times(options.timings)
     log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")

@@ -203,7 +203,7 @@ def test_bad_arguments(tmp_path):
     refused(run("--folds", "1"), "--folds")
     refused(run("-o", "data/covid/covid-000.png"), "is a file")
     classes(tmp_path / "other", covid=1, tuberculosis=1)
-    refused(run("--external", "other", "-m", "data/covid/covid-000.png"), "model data/covid/covid-000.png is refused")
+    refused(run("--external", "other", "-m", "data/covid/covid-000.png"), "model data/covid/covid-000.png is rejected")
     classes(tmp_path / "sick", sick=1, tuberculosis=1)
     refused(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
     refused(run("--masks", "data/covid"), "too few for 5 folds", "class covid")

@@ -22,3 +22,15 @@ def test_the_same_seed_draws_the_same_phantoms(tmp_path):
 def test_an_output_folder_that_links_to_itself_is_rejected(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     refused(script("make_phantom_dataset.py", "-o", "loop", cwd=tmp_path), "loop")
+
+
+def test_several_images_of_a_patient(tmp_path):
+    done = script("make_phantom_dataset.py", "-o", "a", "-n", "5", "--images-per-patient", "3", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for label, first in (("covid", 0), ("normal", 5)):
+        patients = [row["patient"] for row in rows(tmp_path / "a" / label)]
+        assert patients == [f"phantom-{first + number:05d}" for number in (0, 0, 0, 3, 3)]
+    script("make_phantom_dataset.py", "-o", "b", "-n", "1", "--quiet", cwd=tmp_path)
+    one, other = tree(tmp_path / "a"), tree(tmp_path / "b")
+    assert one["covid/phantom-00000.png"] == other["covid/phantom-00000.png"]
+    assert len(set(one.values())) == len(one)

@@ -10,7 +10,15 @@ import sys
 import pytest
 from conftest import inside, refused, script
 
-PRINTED = ("acc: ", "ROC AUC", "stratified ROC AUC", "metadata baseline", "border baseline", "average precision", "PPV")
+PRINTED = (
+    "acc: ",
+    "ROC AUC",
+    "stratified ROC AUC",
+    "metadata-only baseline",
+    "border-only baseline",
+    "average precision",
+    "PPV",
+)
 
 
 NAMES = ("accuracy", "roc_auc", "roc_auc_stratified", "metadata_baseline", "border_baseline", "brier_score", "ppv")

@@ -100,7 +100,7 @@ def conclude(evidence: Evidence) -> Conclusion:
         )
     return _conclusion(
         INCONCLUSIVE,
-        f"These experiments do not show what this model learnt. {_missing(evidence)}",
+        f"These experiments do not show what this model learned. {_missing(evidence)}",
         _known(evidence),
     )
 
@@ -133,7 +133,7 @@ def _without_signal(evidence: Evidence, whole: Metric | None) -> Conclusion:
         return _conclusion(INCONCLUSIVE, "Too few images to conclude anything; add images of other patients.", [own])
     if whole.high < CHANCE:
         return _conclusion(NO_SIGNAL, "This model is worse than chance: check whether the labels are swapped.", [own])
-    return _conclusion(NO_SIGNAL, "This model is not shown to have learnt anything; it needs more images.", [own])
+    return _conclusion(NO_SIGNAL, "This model is not shown to have learned anything; it needs more images.", [own])
 
 
 def predicts_around_the_lungs(evidence: Evidence) -> bool:

@@ -90,11 +90,11 @@ def border_adjusted(run: Run) -> Check:
     if not area.available:
         return Check("border_adjusted", NOT_ASSESSED, area.reason)
     if area.low > 0.5:
-        return Check("border_adjusted", PASS, f"ROC AUC {area.short} among images with alike borders")
+        return Check("border_adjusted", PASS, f"ROC AUC {area.short} among images with similar borders")
     return Check(
         "border_adjusted",
         WARN,
-        f"ROC AUC {area.short} among images with alike borders: may be chance",
+        f"ROC AUC {area.short} among images with similar borders: may be chance",
         f"Run {AUDIT}.",
     )
 

@@ -14,7 +14,7 @@ from detector.audit.linear_baseline import border_matrix, indicators, linear_auc
 from detector.datasets import clinical
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network import head, model_file
-from detector.network.model import Description
+from detector.network.description import Description
 from detector.network.weights import DIGEST, digest
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.roc import roc_auc

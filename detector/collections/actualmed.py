@@ -21,7 +21,7 @@ URL = "https://github.com/agchung/Actualmed-COVID-chestxray-dataset"
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is a clone of this collection."""
+    """Tell whether a folder is a copy of this collection."""
     return "imagename" in columns_of(folder / METADATA)
 
 

@@ -27,7 +27,7 @@ NEEDED = ("patientid", "finding", "view", "filename")
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is a clone of this collection."""
+    """Tell whether a folder is a copy of this collection."""
     return "filename" in columns_of(folder / METADATA)
 
 

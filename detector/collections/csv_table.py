@@ -55,15 +55,15 @@ def read_table(path: Path, needed: Sequence[str], what: str) -> list[Row]:
         If the file is missing, is no CSV, has no rows, or lacks a column that is needed.
     """
     if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is not a folder; clone {what} there")
+        raise InputError(f"{path.parent} is not a folder; get {what} with git clone")
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"{path} is no regular file; is {path.parent} a clone of {what}?")
+            raise InputError(f"{path} is no regular file; is {path.parent} a copy of {what}?")
         if path.exists() and path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path} has more than {MAX_BYTES >> 20} MiB; that of {what} is smaller")
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; is {path.parent} a clone of {what}?") from None
+        raise InputError(f"{path} is missing; is {path.parent} a copy of {what}?") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     return parse_table(data, path, needed, what)

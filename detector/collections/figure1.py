@@ -23,7 +23,7 @@ URL = "https://github.com/agchung/Figure1-COVID-chestxray-dataset"
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is a clone of this collection."""
+    """Tell whether a folder is a copy of this collection."""
     columns = columns_of(folder / METADATA)
     return "patientid" in columns and not columns & {"filename", "imagename"}
 

@@ -105,7 +105,7 @@ def require_inside(entry: ImageRecord) -> PurePosixPath:
         or windows.drive
         or not text.isprintable()
     ):
-        raise InputError(f"{entry.listed}: {text!r} is no file inside of the clone; correct or remove it")
+        raise InputError(f"{entry.listed}: {text!r} is no file inside the collection's folder; correct or remove it")
     return entry.path
 
 

@@ -34,7 +34,7 @@ LICENCE = "see the sources"
 URL = "https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database"
 CONVENTION = Convention(
     views=(),
-    remark="The classes come from different sources, and no patient is told: see the column site.",
+    remark="The classes come from different sources, and no patient is given: see the column site.",
 )
 
 

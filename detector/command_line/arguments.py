@@ -78,12 +78,10 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False, p
     computing = parser.group("computing")
     if seed:
         computing.add_argument(
-            "--seed", type=whole_number(0), default=42, metavar="N", help="seed of every random draw"
+            "--seed", type=whole_number(0), default=42, metavar="N", help="seed of all random numbers"
         )
     computing.add_argument("--quiet", action="store_true", help="print results only: no stages, no progress")
-    computing.add_argument(
-        "--verbose", action="store_true", help="TensorFlow's log, and where an unforeseen error arose"
-    )
+    computing.add_argument("--verbose", action="store_true", help="TensorFlow's log, and where an internal error arose")
     if tensorflow:
         computing.add_argument(
             "--weights", type=Path, metavar="FILE", help="VGG16's ImageNet weights, Keras' notop HDF5 (default: found)"

@@ -35,7 +35,9 @@ def fetch_metadata(base: str, clone: Path, log: Log) -> None:
     log.info(f"fetching {cohen.METADATA} from {base}...")
     failures = download.fetch_all(base, [cohen.METADATA_PATH], clone, cohen.parse_metadata, log.quiet)
     for reason in failures.values():
-        raise InputError(f"{base}/{cohen.METADATA} cannot be fetched: {reason}; clone the collection and use --covid")
+        raise InputError(
+            f"{base}/{cohen.METADATA} cannot be fetched: {reason}; get the collection with git clone and use --covid"
+        )
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str
             area = float(auc(flags[labels == label, i], flags[labels != label, i]))
             if max(area, 1.0 - area) > MISSINGNESS_AUC:
                 raise InputError(
-                    f"--clinical-columns {name}: whether the value is missing predicts the class by itself (AUC "
+                    f"--clinical-columns {name}: whether the value is missing predicts the class by itself (ROC AUC "
                     f"{max(area, 1.0 - area):.2f}), so the model would learn the source; use controls of the same site "
                     "(build_covid_dataset.py --controls-output), or --allow-informative-missingness"
                 )

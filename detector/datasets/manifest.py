@@ -195,7 +195,7 @@ def _replace(
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise InputError(
             f"{folder} cannot be built: {reason}; it holds images of the last build and of this one, each of them "
-            "whole: mend that and build again"
+            "whole: fix that and build again"
         ) from None
     return sorted(present - ours - wanted.keys())
 

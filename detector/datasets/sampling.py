@@ -95,7 +95,7 @@ def draw(
         patients.add(entry.patient)
         sample.drawn.append(known)
     if len(sample.drawn) < wanted.number:
-        more = "; --no-one-per-patient draws several of a patient" if wanted.one_per_patient else ""
+        more = "; --no-one-per-patient samples several of a patient" if wanted.one_per_patient else ""
         why = "".join(f", {count} {reason}" for reason, count in sample.left_out.items())
         there = counted(len(sample.drawn), "patient" if wanted.one_per_patient else "image")
         verb = "is" if len(sample.drawn) == 1 else "are"

@@ -150,7 +150,7 @@ class Reader:
         """Return an entry with what its header says, if its image is wanted and can be read; else count why not."""
         path = self.clone / entry.path
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.clone)):
-            raise InputError(f"{path} ({entry.listed}) is a link that leaves the clone; remove it")
+            raise InputError(f"{path} ({entry.listed}) is a link that leaves the collection's folder; remove it")
         if entry.path in self.failures:
             result.drop("image not fetched", f"{entry.path}: {self.failures[entry.path]}")
             return None

@@ -27,7 +27,7 @@ CLASSES = ("covid", "normal")
 SMALLEST_OPACITY = 0.002  # of the image's area, of an opacity that gets a box
 
 
-def draw(covid: bool, seed: int) -> np.ndarray:
+def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
     """Draw one phantom.
 
     Parameters
@@ -37,12 +37,15 @@ def draw(covid: bool, seed: int) -> np.ndarray:
         (H. Y. F. Wong et al., Radiology 296, 2020), of a strength that varies down to hardly visible.
     seed : int
         The same seed draws the same phantom; that of a healthy one is also that of the same patient's ill one.
+    visit : int, default=0
+        Which radiograph of this patient: another has the same anatomy and opacities, with another position, exposure
+        and noise.
 
     Returns
     -------
     ndarray of shape (512, 512), uint8
     """
-    anatomy, exposure, disease = _generators(seed)
+    anatomy, exposure, disease = _generators(seed, visit)
     habitus = _habitus(anatomy)
     lungs = [lung(habitus, side) for side in (-1, 1)]
     attenuation = soft_tissue(habitus, anatomy)
@@ -67,14 +70,14 @@ def draw_lungs(seed: int) -> np.ndarray:
     return cv2.warpAffine(lungs, _pose(habitus.tilt, exposure), (SIDE, SIDE)) > 0.5
 
 
-def draw_boxes(seed: int) -> list[tuple[float, float, float, float]]:
+def draw_boxes(seed: int, visit: int = 0) -> list[tuple[float, float, float, float]]:
     """Return the boxes of the opacities that `draw` adds to a phantom: x, y, width, height in fractions of the image.
 
     A box holds a region in which the opacities absorb at least a fifth of what they do at their densest.
     """
     import cv2
 
-    anatomy, exposure, disease = _generators(seed)
+    anatomy, exposure, disease = _generators(seed, visit)
     habitus = _habitus(anatomy)
     lungs = [lung(habitus, side) for side in (-1, 1)]
     layers = [opacities(field, disease) for field in lungs]
@@ -90,9 +93,12 @@ def draw_boxes(seed: int) -> list[tuple[float, float, float, float]]:
     return boxes
 
 
-def _generators(seed: int) -> list[np.random.Generator]:
-    """Return what decides on the anatomy, on the exposure and on the disease."""
-    return [np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(3)]
+def _generators(seed: int, visit: int = 0) -> list[np.random.Generator]:
+    """Return what decides on the anatomy, on the exposure of a visit and on the disease."""
+    anatomy, exposure, disease = np.random.SeedSequence(seed).spawn(3)
+    if visit:
+        exposure = exposure.spawn(visit)[-1]
+    return [np.random.default_rng(part) for part in (anatomy, exposure, disease)]
 
 
 def _habitus(anatomy: np.random.Generator) -> Habitus:

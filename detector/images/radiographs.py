@@ -213,4 +213,4 @@ def decode(data: bytes, name: object) -> Decoded:
 def name_all(failures: Sequence[InputError], total: int) -> InputError:
     """Return one error that names every file that could not be read."""
     listing = "; ".join(str(failure) for failure in failures)
-    return InputError(f"{len(failures)} of {total} images cannot be used: {listing}. Mend or remove them")
+    return InputError(f"{len(failures)} of {total} images cannot be used: {listing}. Fix or remove them")

@@ -1,19 +1,18 @@
-"""The whole model: base and head joined, saved, and rebuilt from a file that may come from a stranger."""
+"""The whole model: base and head joined, and saved."""
 
 from __future__ import annotations
 
 import io
 import json
 import zipfile
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.datasets.clinical import checked, width
 from detector.images.radiographs import SIZE
 from detector.network import keras_file, lung_decoder, runtime
-from detector.network.backbone import COLUMNS, POOLINGS
+from detector.network.description import Description
 from detector.network.forward import CORNER, STEEPNESS
 from detector.network.head import Arrays
 from detector.network.keras_head import layers
@@ -25,96 +24,6 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "covid19_detector"  # of the HDF5 file, and stem of the member of a .keras file
 IMAGES = f"{ATTRIBUTE}.training_images"  # data set of the HDF5 file, member of a .keras file
-VERSION = 2
-INPUTS = ("image", "lungs")
-RECIPES = ("tutorial", "probe")
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a model file says of itself beyond its weights.
-
-    Attributes
-    ----------
-    classes : list of str
-        In the order of the outputs.
-    positive : str
-    recipe : {"tutorial", "probe"}
-    pooling : {"tutorial", "global", "lungs"}
-        What of the base's maps the head reads, with `recipe`.
-    threshold : float or None
-        Of the positive class's probability; None takes the likeliest class.
-    clinical : list of dict
-        How clinical values are encoded, as `detector.datasets.clinical` does it; empty where there are none.
-    version : int
-    input : {"image", "lungs"}
-        Whether the model masks out all but the lungs that it finds.
-    training_images : TrainingImages
-        What tells them again; kept beside the JSON. Empty in files of earlier versions.
-    """
-
-    classes: list[str]
-    positive: str
-    recipe: str
-    pooling: str
-    threshold: float | None = None
-    clinical: list[dict] = field(default_factory=list)
-    version: int = VERSION
-    input: str = "image"
-    training_images: TrainingImages = field(default_factory=TrainingImages)
-
-    @property
-    def finds_lungs(self) -> bool:
-        """Whether the lung decoder is a part of the model."""
-        return self.pooling == "lungs" or self.input == "lungs"
-
-    @property
-    def feature_width(self) -> int:
-        """Number of features that the head reads beside clinical values."""
-        return width_of(self.recipe, self.pooling)
-
-    @property
-    def clinical_width(self) -> int:
-        """Number of clinical inputs."""
-        return sum(width(column) for column in self.clinical)
-
-    @classmethod
-    def from_json(cls, values: dict) -> Description:
-        """Return a description from what `save` wrote.
-
-        Raises
-        ------
-        TypeError, ValueError, KeyError
-            If it is not what `save` writes.
-        """
-        if values.get("version") != VERSION:
-            raise ValueError(f"version {values.get('version')!r}")
-        classes = [text(name) for name in values["classes"]]
-        if not 2 <= len(classes) <= 1000 or len(set(classes)) != len(classes):
-            raise ValueError("classes")
-        threshold = values["threshold"]
-        if threshold is not None and not 0.0 <= float(threshold) <= 1.0:
-            raise ValueError("threshold")
-        columns = [checked(column) for column in values["clinical"]]
-        for name, known in (("recipe", RECIPES), ("pooling", POOLINGS), ("input", INPUTS)):
-            if text(values[name]) not in known:
-                raise ValueError(name)
-        read = (values["recipe"], values["pooling"])
-        if (values["input"], values["pooling"]) == ("lungs", "lungs"):
-            raise ValueError("both the input and the pooling are the lungs")
-        return cls(classes, text(values["positive"]), *read, threshold, columns, VERSION, values["input"])
-
-
-def text(value: object) -> str:
-    """Return `value` if it is a string.
-
-    Raises
-    ------
-    TypeError
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} instead of text")
-    return value
 
 
 def join(weights: Weights, head: Arrays, description: Description, decoder: Arrays | None = None) -> keras.Model:
@@ -172,12 +81,6 @@ def join_masked(weights: Weights, head: Arrays, description: Description) -> ker
     Grad-CAM is of what the network sees, and so it is computed on these.
     """
     return join(weights, head, replace(description, input="image"))
-
-
-def width_of(recipe: str, pooling: str) -> int:
-    """Return how many features a head reads beside clinical values."""
-    columns = COLUMNS[recipe, pooling]
-    return columns.stop - columns.start
 
 
 def blocks_of(recipe: str) -> list[str]:

@@ -21,9 +21,10 @@ import numpy as np
 
 from detector import InputError
 from detector.network import hdf5, lung_decoder
+from detector.network.description import Description
 from detector.network.head import Arrays
 from detector.network.keras_head import HIDDEN
-from detector.network.model import ATTRIBUTE, IMAGES, Description, join, pooling_layers
+from detector.network.model import ATTRIBUTE, IMAGES, join, pooling_layers
 from detector.network.training_images import MOST, RECORD, TrainingImages
 from detector.network.weights import CHANNELS, LAYERS, Weights
 
@@ -76,7 +77,7 @@ def read(path: Path) -> SavedModel:
             raise InputError(f"{size >> 20} MiB, more than a model of this project has")
         return parse(path.read_bytes())
     except InputError as error:
-        raise InputError(f"model {path} is refused: {error}") from None
+        raise InputError(f"model {path} is rejected: {error}") from None
     except OSError as error:
         raise InputError(f"model {path} cannot be read: {(error.strerror or str(error)).lower()}") from None
 

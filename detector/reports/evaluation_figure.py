@@ -101,7 +101,7 @@ def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
         axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
     label = f"ROC AUC {area}"
     axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
-    axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (AUC = 0.5)")
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (ROC AUC = 0.50)")
     point = 1.0 - result.specificity.point, result.sensitivity.point
     axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="Operating point", clip_on=False, zorder=3)
     axes.set(xlim=(-0.015, 1.0), ylim=(0.0, 1.015), aspect="equal")

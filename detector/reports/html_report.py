@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +22,12 @@ from detector import __version__, printable
 from detector.command_line.printing import DISCLAIMER
 from detector.images.colours import ORANGE, rgb
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 TEMPLATES = Path(__file__).with_name("templates")
 MOST = 500  # images on a page: with more it could not be opened everywhere
+UNBROKEN = re.compile(r"--[a-z-]{1,40}|\(?-?\d[\d.]{0,8}(?:-| to -?)\d[\d.]{0,8}\)?")  # flags and intervals, not names
 SIDE = 160  # pixels of an image on a page; enlarged, it shows what the network saw well enough
 QUALITY = 70  # of its JPEG
 
@@ -50,6 +57,7 @@ def render(template: str, title: str, **values: object) -> bytes:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True
     )
+    environment.filters["unbroken"] = unbroken
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "filter.js"))
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -67,6 +75,16 @@ def render(template: str, title: str, **values: object) -> bytes:
         **values,
     )
     return page.encode()
+
+
+def unbroken(text: str) -> Markup:
+    """Return text as HTML in which no flag, such as ``--folds``, and no interval is broken at the end of a line.
+
+    Browsers break lines after a hyphen.
+    """
+    from markupsafe import Markup, escape
+
+    return Markup(UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(printable(text)))))
 
 
 def _digest(text: str) -> str:
@@ -95,6 +113,25 @@ def heat_uri(heat: np.ndarray) -> str:
     pixels[..., :3] = rgb(ORANGE)[::-1]
     pixels[..., 3] = np.rint(255 * np.clip(heat, 0, 1))
     return png_uri(cv2.imencode(".png", pixels)[1].tobytes())
+
+
+def shown_threshold(threshold: float | None, classes: Sequence[str]) -> float | None:
+    """Return the probability of the positive class from which it is predicted.
+
+    Parameters
+    ----------
+    threshold : float or None
+        As it was given or chosen; 0 is one. None: the most probable class is predicted.
+    classes : sequence of str
+
+    Returns
+    -------
+    float or None
+        None where the most probable of more than two classes is predicted.
+    """
+    if threshold is not None:
+        return threshold
+    return 0.5 if len(classes) == 2 else None
 
 
 def created() -> str:

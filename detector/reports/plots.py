@@ -29,10 +29,10 @@ def history(trained: TrainedHead, suffix: str = ".png") -> bytes:
 
 
 def _by_strength(found: Mapping[str, Sequence[float]], chosen: float) -> Figure:
-    """Draw the loss of a probe against the strength of its regularisation, and the one chosen."""
+    """Draw the loss of a probe against its regularisation strength, and the one chosen."""
     figure = new_figure(7.5, 5.0)
     axes = figure.subplots()
-    figure.suptitle("Choosing the strength of the regularisation", fontsize=12)
+    figure.suptitle("Choosing the regularisation strength", fontsize=12)
     for name, text, colour, style, marker in (
         ("loss", "training images", BLUE, "-", "o"),
         ("cv_loss", "images that a fold held out", ORANGE, "--", "s"),
@@ -131,11 +131,11 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
     # inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, the image shows.
     colours = ScalarMappable(Normalize(0.0, 1.0), "inferno")
     right.imshow(np.dstack([colours.to_rgba(smooth)[..., :3], 0.7 * smooth]))
-    right.set_title("Where it looked (Grad-CAM)", fontsize=10)
+    right.set_title("Grad-CAM", fontsize=10)
     if seen < 1.0:
         edge = side * seen - 0.5
         right.plot([edge, edge, -0.5], [-0.5, edge, edge], "--", color="white", linewidth=1.2)
-        right.set_title("Where it looked (Grad-CAM; pooling sees the dashed part)", fontsize=10)
+        right.set_title("Grad-CAM (pooling reads the dashed part only)", fontsize=10)
     for axes in (left, right):
         axes.set_axis_off()
     bar = figure.colorbar(colours, ax=right, fraction=0.046, pad=0.03)

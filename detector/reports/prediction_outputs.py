@@ -12,7 +12,7 @@ from pathlib import Path
 from detector import InputError, counted, printable
 from detector.command_line.printing import DISCLAIMER
 from detector.inference.predictor import Prediction
-from detector.network.model import Description
+from detector.network.description import Description
 from detector.reports import html_report, run_record
 from detector.reports.plots import overlay
 from detector.reports.prediction_report import prediction_report

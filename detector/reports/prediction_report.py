@@ -8,7 +8,8 @@ import numpy as np
 
 from detector import InputError, counted
 from detector.inference.predictor import Prediction
-from detector.network.model import Description
+from detector.network.description import Description
+from detector.network.training_summary import TrainingSummary
 from detector.reports import html_report
 
 BINS = 20  # of the histogram
@@ -41,7 +42,7 @@ def prediction_report(
         total=counted(len(predictions), "image"),
         left_out=counted(len(predictions) - len(cards), "more image") if len(predictions) > len(cards) else "",
         bars=histogram([one.probabilities[positive] for one in predictions]),
-        threshold=shown_threshold(description),
+        threshold=html_report.shown_threshold(description.threshold, classes),
         cards=cards,
         classes=classes,
         positive=description.positive,
@@ -65,13 +66,6 @@ def _card(one: Prediction, classes: Sequence[str], positive: int) -> dict[str, o
     }
 
 
-def shown_threshold(description: Description) -> float | None:
-    """Return the probability of the positive class from which it is predicted; None where there are more classes."""
-    if description.threshold is not None:
-        return description.threshold
-    return 0.5 if len(description.classes) == 2 else None
-
-
 def histogram(probabilities: Sequence[float]) -> list[dict[str, float]]:
     """Return the bars of a histogram of probabilities: where each begins, its count, and its height, 0…1."""
     counts, edges = np.histogram(np.asarray(probabilities, float), BINS, (0.0, 1.0))
@@ -84,7 +78,7 @@ def histogram(probabilities: Sequence[float]) -> list[dict[str, float]]:
 
 def model_card(description: Description, model: str) -> list[tuple[str, object]]:
     """Return what the model's file says of it."""
-    threshold = shown_threshold(description)
+    threshold = html_report.shown_threshold(description.threshold, description.classes)
     clinical = ", ".join(str(column["name"]) for column in description.clinical)
     return [
         ("model", model),
@@ -95,5 +89,21 @@ def model_card(description: Description, model: str) -> list[tuple[str, object]]
         ("input", INPUT[description.input]),
         ("clinical values", clinical or "none"),
         ("threshold", "the most probable class" if threshold is None else f"p({description.positive}) ≥ {threshold:g}"),
-        ("training data, ROC AUC and checks", "see the training run's report and JSON; the model's file has none"),
+        *training_rows(description.summary),
+    ]
+
+
+def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
+    """Return what the model's file says of its training run."""
+    if summary is None:
+        return [("training run", "not recorded in this model file, which an earlier version saved")]
+    counts = "; ".join(
+        f"{one.name}: {counted(one.images, 'image')} from {counted(one.patients, 'patient')}" for one in summary.classes
+    )
+    return [
+        ("trained", summary.created),
+        ("training data", f"{summary.data_set} ({counts})"),
+        ("evaluation", summary.evaluation),
+        ("ROC AUC", summary.roc_auc),
+        ("checks that warned", "; ".join(summary.warned) or "none"),
     ]

@@ -159,13 +159,19 @@ def images(extractor: FeatureExtractor, rows: Rows) -> list[dict[str, str]]:
     ]
 
 
-def predictions(
-    extractor: FeatureExtractor, rows: Rows, probabilities: np.ndarray, classes: Sequence[str]
-) -> list[dict[str, object]]:
-    """Return each image of `rows` with its predicted probabilities."""
+def predictions(extractor: FeatureExtractor, outcome: Outcome) -> list[dict[str, object]]:
+    """Return each test image with its predicted probabilities, and the fold that held it out, from 0 (first repeat).
+
+    Without a cross-validation the fold is None.
+    """
+    rows, classes = outcome.held_out, outcome.evaluation.classes
+    folds = outcome.predictions.folds[0].tolist()
+    crossed = len(set(folds)) > 1
     return [
-        record | {"probabilities": dict(zip(classes, row, strict=True))}
-        for record, row in zip(images(extractor, rows), probabilities.astype(float).tolist(), strict=True)
+        record | {"probabilities": dict(zip(classes, row, strict=True)), "fold": fold if crossed else None}
+        for record, row, fold in zip(
+            images(extractor, rows), outcome.probabilities[0].astype(float).tolist(), folds, strict=True
+        )
     ]
 
 

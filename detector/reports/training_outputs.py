@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,34 +12,22 @@ from pathlib import Path
 import numpy as np
 
 from detector import counted
-from detector.audit.checks import Check
-from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA, NPV, PPV, STRATIFIED
+from detector.audit.checks import PASS, Check
 from detector.audit.subgroups import Subgroup
 from detector.command_line.printing import DISCLAIMER
+from detector.network.training_summary import ClassCount, TrainingSummary
 from detector.reports import plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
+from detector.reports.html_report import created
+from detector.reports.metric_names import NAMES, references
 from detector.reports.training_report import training_report
 from detector.statistics.metric import Metric
-from detector.statistics.probabilities import BRIER, IN_THE_LARGE, PRECISION, SLOPE
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 from detector.training.leave_one_out import LeftOut
 from detector.training.options import EvaluationOptions, OutputPaths
 
-NAMES = {
-    "roc_auc": "ROC AUC",
-    STRATIFIED: "stratified ROC AUC",
-    BORDER_ADJUSTED: "border-adjusted AUC",
-    METADATA: "metadata baseline",
-    BORDER: "border baseline",
-    FILES: "file baseline",
-    PRECISION: "average precision",
-    BRIER: "Brier score",
-    IN_THE_LARGE: "calibration in the large",
-    SLOPE: "calibration slope",
-    PPV: "PPV",
-    NPV: "NPV",
-}
+WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -94,6 +83,14 @@ class TrainingResult:
         return {"training": self.outcome.train, "test": self.outcome.held_out}
 
     @property
+    def references(self) -> dict[str, object]:
+        """What the metrics' references are filled in with."""
+        labels = self.outcome.predictions.labels
+        share = float((labels == self.positive).mean())
+        majority = float(max((labels == label).mean() for label in set(labels.tolist())))
+        return references(share, majority, self.evaluation.prevalence)
+
+    @property
     def title(self) -> str:
         """The test set in words."""
         images, patients = len(self.outcome.held_out), self.n_patients["test"]
@@ -134,30 +131,21 @@ def subgroup_lines(subgroups: Sequence[Subgroup]) -> list[str]:
 
 def metric_line(name: str, metric: Metric, result: TrainingResult) -> str:
     """Return a metric as a line of at most 80 columns, where its reason allows it."""
-    start = f"{NAMES.get(name, name):<25}"
+    start = f"{NAMES[name].name:<25}"
     if not metric.available:
         return f"{start}   n/a   {metric.reason}"
-    truth = result.outcome.predictions.labels == result.positive
-    prevalence = float(truth.mean())
-    glosses = {
-        STRATIFIED: "within site and view",
-        BORDER_ADJUSTED: "among alike borders",
-        METADATA: "site and view only",
-        BORDER: "image border only",
-        FILES: "file properties only",
-        PRECISION: f"no skill: {prevalence:.2f}",
-        BRIER: f"no skill: {prevalence * (1 - prevalence):.2f}",
-        IN_THE_LARGE: "ideal: 0",
-        SLOPE: "ideal: 1",
-        PPV: f"at prevalence {result.evaluation.prevalence}",
-        NPV: f"at prevalence {result.evaluation.prevalence}",
-    }
-    return f"{start}{metric.value_text:>6}   {metric.interval_text:<12}  {glosses.get(name, '')}".rstrip()
+    beside = NAMES[name].beside(result.references)
+    return f"{start}{metric.value_text:>6}   {metric.interval_text:<12}  {beside}".rstrip()
 
 
 def check_lines(checks: Sequence[Check]) -> list[tuple[str, bool]]:
-    """Return the validity checks as lines, and whether each warns."""
-    return [(f"  {check}", check.warns) for check in checks]
+    """Return the validity checks as lines, and whether each warns; a long finding goes on below its beginning."""
+    hanging = " " * (2 + len(str(Check("", PASS, ""))))
+    return [
+        (line, check.warns)
+        for check in checks
+        for line in textwrap.wrap(f"  {check}", WIDTH, subsequent_indent=hanging, break_on_hyphens=False)
+    ]
 
 
 def record(result: TrainingResult) -> dict[str, object]:
@@ -171,7 +159,7 @@ def record(result: TrainingResult) -> dict[str, object]:
         "base": run_record.base(extractor),
         "classes": classes,
         "train": run_record.images(extractor, outcome.train),
-        "held_out": run_record.predictions(extractor, outcome.held_out, outcome.probabilities[0], classes),
+        "held_out": run_record.predictions(extractor, outcome),
         "n_patients": result.n_patients,
         "threshold": outcome.threshold,
         "metrics": run_record.fields_of(outcome.evaluation) | result.metrics,
@@ -181,6 +169,18 @@ def record(result: TrainingResult) -> dict[str, object]:
         "history": run_record.history(outcome.fitted.trained),
         "times": result.times,
     }
+
+
+def summary(result: TrainingResult, data_set: str) -> TrainingSummary:
+    """Return what the model's file keeps of the run on a data set of this name."""
+    dataset, patients = result.extractor.dataset, result.extractor.patients
+    counts = []
+    for index, name in enumerate(dataset.classes):
+        own = dataset.labels == index
+        counts.append(ClassCount(name, int(own.sum()), len(set(patients[own]))))
+    warned = tuple(check.title for check in result.checks if check.warns)
+    roc_auc = str(result.outcome.evaluation.roc_auc)
+    return TrainingSummary(data_set, created(), tuple(counts), result.title, roc_auc, warned)
 
 
 def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict[Path, bytes]:

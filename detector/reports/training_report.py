@@ -8,44 +8,16 @@ from typing import TYPE_CHECKING
 
 from detector import counted
 from detector.audit.checks import Check
-from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA, NPV, PPV, STRATIFIED
 from detector.audit.validity import worst_first
 from detector.datasets import overview
 from detector.reports import html_report, run_record
+from detector.reports.metric_names import GROUPS
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
-from detector.statistics.probabilities import BRIER, IN_THE_LARGE, PRECISION, SLOPE
+from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
 
 if TYPE_CHECKING:
     from detector.reports.training_outputs import TrainingResult
-
-# Each metric with its name, what it says, and where 0.5 would be chance.
-DISCRIMINATION = {
-    "roc_auc": ("ROC AUC", "probability that a positive image scores above a negative one", "chance: 0.50"),
-    STRATIFIED: ("stratified ROC AUC", "the same within one site and view", "chance: 0.50"),
-    BORDER_ADJUSTED: ("border-adjusted ROC AUC", "the same among images with alike borders", "chance: 0.50"),
-    PRECISION: ("average precision", "area under the precision-recall curve", "no skill: {prevalence:.2f}"),
-    "accuracy": ("accuracy", "share of images correctly classified", "majority class: {majority:.2f}"),
-    "sensitivity": ("sensitivity", "share of positive images predicted positive", ""),
-    "specificity": ("specificity", "share of negative images predicted negative", ""),
-    PPV: ("PPV", "share of positive predictions that are true", "at prevalence {at}"),
-    NPV: ("NPV", "share of negative predictions that are true", "at prevalence {at}"),
-}
-BASELINES = {
-    METADATA: ("metadata-only baseline", "ROC AUC of site and view, without the image", "chance: 0.50"),
-    BORDER: ("border-only baseline", "ROC AUC of the outer 10 % of the image", "chance: 0.50"),
-    FILES: ("file-property baseline", "ROC AUC of size, format, colour and brightness", "chance: 0.50"),
-}
-CALIBRATION = {
-    BRIER: ("Brier score", "mean squared error of the probabilities", "no skill: {no_skill:.2f}"),
-    IN_THE_LARGE: (
-        "calibration in the large",
-        "above 0: probabilities are too low on average",
-        "ideal: 0",
-    ),
-    SLOPE: ("calibration slope", "below 1: overconfident; above 1: underconfident", "ideal: 1"),
-}
-GROUPS = (("Discrimination", DISCRIMINATION), ("Shortcut baselines", BASELINES), ("Calibration", CALIBRATION))
 
 
 @dataclass(frozen=True)
@@ -95,7 +67,7 @@ def training_report(result: TrainingResult, pictures: tuple[bytes, bytes], names
         cards=cards(result),
         classes=evaluation.classes,
         positive=evaluation.positive,
-        threshold=outcome.threshold or 0.5,
+        threshold=html_report.shown_threshold(outcome.threshold, evaluation.classes),
         folds=result.evaluation.folds,
         plot=html_report.png_uri(pictures[0]),
         evaluation=html_report.png_uri(pictures[1]),
@@ -139,25 +111,17 @@ def metric_groups(result: TrainingResult) -> list[tuple[str, list[dict[str, obje
     """Return the metrics in groups, each with what it says and its own reference."""
     evaluation = result.outcome.evaluation
     metrics: dict[str, Metric] = {**evaluation.metrics(), **result.metrics}
-    labels = result.outcome.predictions.labels
-    prevalence = float((labels == result.positive).mean())
-    values = {
-        "prevalence": prevalence,
-        "no_skill": prevalence * (1 - prevalence),
-        "majority": float(max((labels == label).mean() for label in set(labels.tolist()))),
-        "at": result.evaluation.prevalence,
-    }
     found = []
     for title, members in GROUPS:
         rows = [
             {
-                "name": name,
-                "gloss": gloss,
-                "reference": reference.format(**values),
+                "name": words.name,
+                "gloss": words.gloss,
+                "reference": words.reference.format(**result.references),
                 "metric": metrics[key],
                 "drawn": key not in (IN_THE_LARGE, SLOPE) and metrics[key].ci_low is not None,
             }
-            for key, (name, gloss, reference) in members.items()
+            for key, words in members.items()
             if key in metrics
         ]
         found.append((title, rows))

@@ -11,8 +11,8 @@ from detector.datasets import clinical
 from detector.datasets.dataset import Rows
 from detector.network import model
 from detector.network.backbone import BATCH
+from detector.network.description import Description
 from detector.network.gradcam import CELLS, heat_maps
-from detector.network.model import Description
 from detector.network.training_images import TrainingImages
 from detector.storage.cache import key
 from detector.training.evaluation_result import Outcome

@@ -14,7 +14,7 @@ from detector.audit.set_overlap import notes, without_overlap
 from detector.datasets.dataset import Image
 from detector.images.duplicates import near_any
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.network.model import Description
+from detector.network.description import Description
 from detector.network.training_images import TrainingImages
 
 

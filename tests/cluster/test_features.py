@@ -60,7 +60,7 @@ def test_an_error_of_a_worker_names_its_node(monkeypatch, weights):
 
     from detector.cluster import features
     from detector.inference import cluster_prediction
-    from detector.network.model import Description
+    from detector.network.description import Description
     from detector.network.model_file import SavedModel
 
     monkeypatch.setattr(features, "node", lambda: "node 10.0.0.7")

@@ -96,7 +96,9 @@ def test_a_folder_or_link_outside_of_the_local_copy_is_rejected(tmp_path):
     write_clone(clone, HEADER, "1,COVID-19,PA,X-ray,images,link.png,,,")
     (clone / "images").mkdir()
     (clone / "images" / "link.png").symlink_to(tmp_path / "outside.png")
-    refused(script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "link.png", "leaves the clone")
+    refused(
+        script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "link.png", "leaves the collection"
+    )
 
 
 @settings(max_examples=150, deadline=None)

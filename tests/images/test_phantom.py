@@ -32,3 +32,12 @@ def test_brightness_alone_does_not_separate_phantoms():
     well = np.array([draw(False, 20_000 + i).mean() for i in range(25)])
     assert 0.25 < auc(ill, well) < 0.75
     assert draw(True, 1).shape == (512, 512)
+
+
+def test_another_visit_has_the_same_anatomy_and_disease():
+    states = [[one.bit_generator.state for one in phantom._generators(7, visit)] for visit in (0, 1, 2)]
+    anatomy, exposure, disease = zip(*states, strict=True)
+    assert anatomy[0] == anatomy[1] == anatomy[2] and disease[0] == disease[1] == disease[2]
+    assert exposure[0] != exposure[1] != exposure[2] != exposure[0]
+    assert (phantom.draw(True, 7) != phantom.draw(True, 7, visit=1)).mean() > 0.5
+    assert (phantom.draw(True, 7) == phantom.draw(True, 7, visit=0)).all()

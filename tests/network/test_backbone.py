@@ -47,7 +47,8 @@ def zeros(recipe: str, pooling: str) -> list[np.ndarray]:
 def test_features_are_those_of_the_saved_model(weights, chests, recipe, pooling):
     import keras
 
-    from detector.network.model import Description, join
+    from detector.network.description import Description
+    from detector.network.model import join
 
     backbone = Backbone(weights, Cache(None))
     features = backbone.features(list(chests), "float32", chests.__getitem__)[:, COLUMNS[recipe, pooling]]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from detector.images import phantom
-from detector.network.model import Description, join
+from detector.network.description import Description
+from detector.network.model import join
 
 
 @pytest.mark.parametrize("pooling", ["global", "lungs"])
@@ -56,8 +57,9 @@ def _cells(model, pixels, kernel, pooling):
 
 def test_grad_cam_marks_the_cells_that_raise_the_class(weights):
     """A head that reads one channel of the upper left cells has its heat where that channel is."""
+    from detector.network.description import Description
     from detector.network.gradcam import heat_maps, seen_cells
-    from detector.network.model import Description, join
+    from detector.network.model import join
 
     hidden, output = np.zeros((512, 64), np.float32), np.zeros((64, 2), np.float32)
     pixels = np.zeros((1, 224, 224, 3), np.float32)

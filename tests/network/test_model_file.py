@@ -22,7 +22,8 @@ from detector.network import model_file
 @pytest.fixture(scope="module")
 def saved(weights, tmp_path_factory):
     """Return a folder with a model as training saves it, with a head of zeros."""
-    from detector.network.model import Description, as_file, join
+    from detector.network.description import Description
+    from detector.network.model import as_file, join
 
     folder = tmp_path_factory.mktemp("model")
     arrays = [np.zeros(shape, np.float32) for shape in ((512, 64), (64,), (64, 2), (2,))]

@@ -8,7 +8,7 @@ import pytest
 
 from detector import InputError
 from detector.network import model, model_file
-from detector.network.model import Description
+from detector.network.description import Description
 from detector.network.training_images import MOST, RECORD, UNKNOWN, TrainingImages, shortened
 
 

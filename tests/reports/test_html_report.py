@@ -13,6 +13,8 @@ from conftest import ROOT, inside, refused, script
 from image_helpers import write_dicom
 from report_helpers import HOSTILE, harmless
 
+from detector.reports import html_report
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -150,3 +152,20 @@ def test_everything_is_shown_without_javascript(run, browser):
     assert tab.locator(".more").first.is_visible()
     assert tab.locator("img.heat").first.is_visible()
     context.close()
+
+
+@pytest.mark.parametrize(
+    ("threshold", "classes", "shown"),
+    [(0.0, "ab", 0.0), (0.3, "abc", 0.3), (None, "ab", 0.5), (None, "abc", None)],
+)
+def test_a_threshold_of_zero_is_one(threshold, classes, shown):
+    assert html_report.shown_threshold(threshold, list(classes)) == shown
+
+
+def test_flags_and_intervals_are_not_broken_at_a_hyphen():
+    found = str(html_report.unbroken("ROC AUC 0.98 (0.91-1.00): use --target-sensitivity, <b> -2.2 to 4.6"))
+    assert '<span class="unbroken">(0.91-1.00)</span>' in found
+    assert '<span class="unbroken">--target-sensitivity</span>' in found
+    assert '<span class="unbroken">-2.2 to 4.6</span>' in found
+    assert "&lt;b&gt;" in found and "<b>" not in found
+    assert "unbroken" not in html_report.unbroken("2" * 40)

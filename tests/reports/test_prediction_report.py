@@ -14,7 +14,7 @@ from report_helpers import HOSTILE, harmless
 from detector import InputError
 from detector.images import phantom
 from detector.inference.predictor import Prediction
-from detector.network.model import Description
+from detector.network.description import Description
 from detector.reports import html_report, prediction_report
 
 

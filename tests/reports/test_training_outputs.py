@@ -1,4 +1,4 @@
-"""What a training run prints of its evaluation."""
+"""What a training run prints: names, references and lines of at most 80 columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import subgroups
 from detector.audit.checks import PASS, WARN, Check
-from detector.reports import training_outputs
+from detector.reports import metric_names, training_outputs
 from detector.reports.training_outputs import TrainingResult
 from detector.statistics.metric import Metric
 from detector.training.options import EvaluationOptions
@@ -32,7 +32,7 @@ def test_a_metric_is_a_line_with_its_interval_or_its_reason():
         "average precision          0.60   0.41-0.77     no skill: 0.50"
     )
     assert training_outputs.metric_line("border_baseline", run.metrics["border_baseline"], run) == (
-        "border baseline             n/a   9 v 30 images; 10 v 10 are needed"
+        "border-only baseline        n/a   9 v 30 images; 10 v 10 are needed"
     )
 
 
@@ -41,7 +41,7 @@ def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
     start = next(at for at, line in enumerate(lines) if line.startswith("metric  "))
     assert next(at for at, line in enumerate(lines) if line.startswith("acc: ")) < start
     assert [line[:25].strip() for line in lines[start + 1 : start + 4]] == [
-        *("ROC AUC", "average precision", "border baseline")
+        *("ROC AUC", "average precision", "border-only baseline")
     ]
     assert all(len(line) <= 80 for text in lines for line in text.splitlines())
 
@@ -65,3 +65,29 @@ def test_checks_are_lines_and_tell_warnings():
     found = training_outputs.check_lines([Check("chance", PASS, "fine"), Check("views", WARN, "apart", "Fix.")])
     assert [warns for _, warns in found] == [False, True]
     assert found[0][0].split() == ["pass", "chance", "fine"]
+
+
+LONG = "slope 1.48 (1.13-2.07), in the large 0.47 (0.25-0.72): probabilities are underconfident and too low on average"
+
+
+def test_a_long_finding_goes_on_below_its_beginning():
+    checks = [Check("calibration", WARN, LONG), Check("views", PASS, "covid 60 PA; normal 60 PA")]
+    found = training_outputs.check_lines(checks)
+    lines = [line for line, _ in found]
+    assert len(lines) == 4 and max(map(len, lines)) <= 80
+    start = lines[0].index("slope")
+    assert [line[:start].strip() for line in lines[1:3]] == ["", ""]
+    assert " ".join(line[start:].strip() for line in lines[:3]) == LONG
+    assert [warns for _, warns in found] == [True, True, True, False]
+
+
+def test_every_metric_has_one_name_that_fits_the_terminal():
+    groups = [words for _, members in metric_names.GROUPS for words in members.values()]
+    assert groups == list(metric_names.NAMES.values())
+    assert len({words.name for words in groups}) == len(groups)
+    values = metric_names.references(0.25, 0.75, 0.02)
+    for words in groups:
+        assert len(words.name) <= 24
+        assert len(f"{words.name:<25}{'':>6}   {'-2.23 to 4.62':<12}  {words.beside(values)}") <= 80
+    assert metric_names.NAMES["brier_score"].beside(values) == "no skill: 0.19"
+    assert metric_names.NAMES["accuracy"].beside(values) == "majority class: 0.75"

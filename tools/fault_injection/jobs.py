@@ -67,7 +67,7 @@ def jobs() -> list[Job]:
 
 
 def make_inputs(folder: Path) -> None:
-    """Draw phantoms, and lay them out as a data set, a clone of Cohen's collection and Kaggle's folders."""
+    """Draw phantoms, and lay them out as a data set, a copy of Cohen's collection and Kaggle's folders."""
     run = [sys.executable, ROOT / "make_phantom_dataset.py", "--quiet", "-o", folder / "data", "-n", "8"]
     subprocess.run(list(map(str, run)), check=True)
     pictures = sorted(folder.glob("data/*/*.png"))

@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 
 from detector.network import lung_decoder, model, model_file
-from detector.network.model import ATTRIBUTE, Description
+from detector.network.description import Description
+from detector.network.model import ATTRIBUTE
 
 # A network of the same make, but small: its arrays are numbers that no reader looks into.
 LAYERS, CHANNELS, HIDDEN, WIDTH = ("block1_conv1", "block2_conv1"), (3, 2, 4), 3, 4

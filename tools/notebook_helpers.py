@@ -1,0 +1,348 @@
+"""Plumbing of tutorial.ipynb: stop at a failed command, read what a run wrote, show images, compare two runs.
+
+Everything that the lesson teaches stands in the notebook; nothing here trains or evaluates a model.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from detector.datasets import manifest
+from detector.reports.metric_names import NAMES
+from detector.statistics.intervals import LEVEL
+from detector.statistics.metric import Metric
+from detector.statistics.predictive_values import predictive_values
+from detector.statistics.roc import influence
+from detector.statistics.roc_interval import refit_inflation
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import HTML, Markdown
+
+CHANCE = 0.5  # of an area under the ROC curve
+SIDE = 224  # pixels of an image in the page: what the network sees
+
+
+class FailedCommandError(RuntimeError):
+    """A command of the notebook ended with an error."""
+
+
+def set_up(shell: InteractiveShell) -> None:
+    """Let ``!python`` run the notebook's own Python, and a command that fails stop the notebook.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        What ``get_ipython()`` returns.
+    """
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    shell.system = checked(shell.system, shell.user_ns)
+
+
+def checked(system: Callable[[str], None], names: dict[str, Any]) -> Callable[[str], None]:
+    """Return a function that runs a command as IPython does, and raises `FailedCommandError` if that fails.
+
+    Parameters
+    ----------
+    system : callable
+        IPython's own: it leaves the exit status in `names`.
+    names : dict
+        The notebook's variables.
+    """
+
+    def run(command: str) -> None:
+        system(command)
+        status = names.get("_exit_code", 0)
+        if status:
+            raise FailedCommandError(f"exit status {status}: {command}")
+
+    return run
+
+
+def read_run(folder: str) -> dict[str, Any]:
+    """Return what a training run in a folder of the lesson recorded."""
+    return json.loads((Path(folder) / "covid19.json").read_text(encoding="utf-8"))
+
+
+def metric(folder: str, name: str) -> Metric:
+    """Return a metric of a training run.
+
+    Parameters
+    ----------
+    folder : str
+    name : str
+        As in covid19.json, such as ``"roc_auc"`` or ``"border_baseline"``.
+    """
+    found = read_run(folder)["metrics"][name]
+    if found["value"] is None:
+        return Metric.unavailable(found["reason"])
+    return Metric(**found)
+
+
+def markdown(*lines: str) -> Markdown:
+    """Return lines of Markdown for the page."""
+    from IPython.display import Markdown
+
+    return Markdown("\n".join(lines))
+
+
+def metric_table(folders: Sequence[str], names: Sequence[str]) -> Markdown:
+    """Return a table of metrics with their intervals, a row for each run."""
+    rows = [f"| run | {' | '.join(NAMES[name].name for name in names)} |", "| --- " * (len(names) + 1) + "|"]
+    rows += [f"| {folder} | {' | '.join(metric(folder, name).short for name in names)} |" for folder in folders]
+    return markdown(*rows)
+
+
+# Comparison of two runs
+
+
+@dataclass(frozen=True)
+class AucChange:
+    """The difference of the ROC AUCs of two runs on the same patients.
+
+    Attributes
+    ----------
+    value, low, high : float
+        The difference and its 95 % interval.
+    p : float
+        Of the paired test that there is no difference.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def verb(self) -> str:
+        """What happened, as far as the interval shows it."""
+        if self.low > 0:
+            return "rose"
+        return "fell" if self.high < 0 else "did not change detectably,"
+
+    def __str__(self) -> str:
+        """Return difference, interval and p value."""
+        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
+        return f"difference {self.value:+.2f} (95 % CI {self.low:+.2f} to {self.high:+.2f}), paired test {p}"
+
+
+def auc_change(before: str, after: str) -> AucChange:
+    """Compare the ROC AUCs of two runs by a paired test.
+
+    Each image's influence on the one area is subtracted from that on the other, and the differences are added up by
+    patient, so that what a patient adds to both areas cancels. Only images of one fold are compared with each other.
+    The standard error is widened because each fold's model was fitted to the sample too (`refit_inflation`).
+
+    References: E. R. DeLong et al., Biometrics 44 (1988); N. A. Obuchowski, Biometrics 53 (1997).
+
+    Parameters
+    ----------
+    before, after : str
+        Folders of two runs on the same files.
+
+    Raises
+    ------
+    ValueError
+        If they were not evaluated on the same files, or if no patient's influence changed, so that there is nothing to
+        test.
+    """
+    from scipy.stats import t
+
+    first, second = Scores.of(before), Scores.of(after)
+    if first.files != second.files:
+        raise ValueError(f"{before} and {after} were not evaluated on the same files")
+    (area, moved), (other, moved_after) = (influence(one.scores, one.is_positive, one.folds) for one in (first, second))
+    strata = max(len(set(one.folds.tolist())) for one in (first, second))
+    variance, freedom = 0.0, len(first.files)
+    for side in (first.is_positive, ~first.is_positive):
+        people = np.unique(first.patients[side], return_inverse=True)[1]
+        sums = np.bincount(people, (moved_after - moved)[side])
+        # The mean of each fold takes one patient's freedom.
+        variance += len(sums) / (len(sums) - strata) * float((sums**2).sum())
+        freedom = min(freedom, len(sums) - strata)
+    if variance <= 0:
+        raise ValueError(f"the ranks of {before} and {after} do not differ: there is nothing to test")
+    error = np.sqrt(variance * (np.mean([refit_inflation(area), refit_inflation(other)]) if strata > 1 else 1.0))
+    value, half = other - area, float(t.ppf((1 + LEVEL) / 2, freedom) * error)
+    p = float(2 * t.sf(abs(value) / error, freedom))
+    return AucChange(value, max(value - half, -1.0), min(value + half, 1.0), p)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The test images of a run, in order of their files."""
+
+    files: list[str]
+    scores: np.ndarray
+    is_positive: np.ndarray
+    patients: np.ndarray
+    folds: np.ndarray
+
+    @classmethod
+    def of(cls, folder: str) -> Scores:
+        """Return the test images of a run in a folder."""
+        run = read_run(folder)
+        images = sorted(run["held_out"], key=lambda image: image["file"])
+        positive = run["settings"]["positive_class"]
+        return cls(
+            [image["file"] for image in images],
+            np.array([image["probabilities"][positive] for image in images]),
+            np.array([image["label"] == positive for image in images]),
+            np.array([image["patient"] for image in images]),
+            np.array([image["fold"] or 0 for image in images]),
+        )
+
+
+def change_sentence(before: str, after: str) -> Markdown:
+    """Say how the ROC AUC differs between two runs, with intervals and a paired test."""
+    first, second, change = metric(before, "roc_auc"), metric(after, "roc_auc"), auc_change(before, after)
+    return markdown(f"**The ROC AUC {change.verb} from {first} to {second}**; {change}.")
+
+
+# Data without disease
+
+
+def relabel_patients(source: str, target: str, seed: int = 42) -> Markdown:
+    """Copy the images of a class folder into two classes, patients drawn at random: no image shows why.
+
+    Parameters
+    ----------
+    source : str
+        Class folder with a manifest.
+    target : str
+        Data set to make, of the classes covid and normal with as many patients each.
+    seed : int
+        Of the draw.
+    """
+    rows = manifest.read(Path(source))
+    patients = sorted({row["patient"] for row in rows.values()})
+    chosen = set(np.random.default_rng(seed).permutation(patients)[: len(patients) // 2].tolist())
+    counts = dict.fromkeys(("covid", "normal"), 0)
+    for label in counts:
+        own = [row | {"label": label} for row in rows.values() if (row["patient"] in chosen) == (label == "covid")]
+        counts[label] = len(own)
+        folder = Path(target) / label
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, own[0])
+            writer.writeheader()
+            writer.writerows(own)
+        for row in own:
+            shutil.copy(Path(source) / row["file"], folder)
+    said = ", ".join(f"{count} images {label}" for label, count in counts.items())
+    return markdown(f"`{target}`: {said}, of {len(patients)} patients without disease.")
+
+
+# Errors, images and prevalence
+
+
+def test_errors(folder: str, most: int = 4) -> list[dict[str, Any]]:
+    """Return the test images that a run misclassified, the most confident errors first."""
+    run = read_run(folder)
+    found = []
+    for image in run["held_out"]:
+        predicted = max(image["probabilities"], key=image["probabilities"].__getitem__)
+        if predicted != image["label"]:
+            found.append(image | {"predicted": predicted, "confidence": image["probabilities"][predicted]})
+    return sorted(found, key=lambda image: -image["confidence"])[:most]
+
+
+def as_arguments(paths: Iterable[Path | str]) -> str:
+    """Return paths as they stand on a command line."""
+    return shlex.join(map(str, paths))
+
+
+def picture(path: Path, width: int = SIDE) -> str:
+    """Return an image file as a small data URI."""
+    from PIL import Image
+
+    data = io.BytesIO()
+    with Image.open(path) as image:
+        image.thumbnail((width, width))
+        image.convert("RGB").save(data, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def gallery(pictures: Iterable[tuple[Path, str]], width: int = SIDE) -> HTML:
+    """Show images side by side, each with its caption."""
+    from html import escape
+
+    from IPython.display import HTML
+
+    shown = "".join(
+        f'<figure style="margin:0"><img width="{width}" alt="{escape(text)}" src="{picture(path, 2 * width)}">'
+        f"<figcaption>{escape(text)}</figcaption></figure>"
+        for path, text in pictures
+    )
+    return HTML(f'<div style="display:flex;flex-wrap:wrap;gap:0.8em">{shown}</div>')
+
+
+def first_images(folder: str, count: int = 3) -> list[tuple[Path, str]]:
+    """Return the first images of each class of a data set, with their class."""
+    return [
+        (path, label.name) for label in sorted(Path(folder).iterdir()) for path in sorted(label.glob("*.png"))[:count]
+    ]
+
+
+def predictive_value_table(folder: str, prevalences: Sequence[float]) -> Markdown:
+    """Return PPV and NPV of a run at several prevalences, with false positives among 1,000 tested."""
+    sensitivity, specificity = metric(folder, "sensitivity"), metric(folder, "specificity")
+    rows = ["| prevalence | PPV | NPV | of 1,000 tested: true positives | false positives |", "| --- " * 5 + "|"]
+    for prevalence in prevalences:
+        ppv, npv = predictive_values(sensitivity, specificity, prevalence)
+        true = 1000 * prevalence * sensitivity.point
+        false = 1000 * (1 - prevalence) * (1 - specificity.point)
+        rows.append(f"| {prevalence:.1%} | {ppv.short} | {npv.short} | {true:.0f} | {false:.0f} |")
+    return markdown(f"Sensitivity {sensitivity}, specificity {specificity}.", "", *rows)
+
+
+def audit_summary(folder: str) -> Markdown:
+    """Return an audit's conclusion and the experiments that carry it."""
+    audit = json.loads((Path(folder) / "audit.json").read_text(encoding="utf-8"))
+    conclusion = audit["conclusion"]
+    rows = [f"**Conclusion: {conclusion['message']}**", ""]
+    rows += [f"- {reason}" for reason in conclusion["reasons"]]
+    return markdown(*rows)
+
+
+def baseline_sentence(folder: str, names: Sequence[str]) -> Markdown:
+    """Say which baselines predict the class: those whose interval is above 0.5."""
+    found = {NAMES[name].name: metric(folder, name) for name in names}
+    above = [f"{name} {one.short}" for name, one in found.items() if one.available and one.low > CHANCE]
+    rest = [f"{name} {one.short}" for name, one in found.items() if one.available and one.low <= CHANCE]
+    said = []
+    if above:
+        said.append(f"**Without the lungs, the class is predicted** by {', '.join(above)}.")
+    if rest:
+        said.append(f"Not shown to predict the class (interval includes or is below 0.5): {', '.join(rest)}.")
+    return markdown(" ".join(said))
+
+
+def leakage_sentence(*folders: str) -> Markdown:
+    """Say, for each run, how many patients have images in more than one fold."""
+    said = []
+    for folder in folders:
+        folds: dict[str, set[int]] = {}
+        for image in read_run(folder)["held_out"]:
+            folds.setdefault(image["patient"], set()).add(image["fold"])
+        both = sum(len(one) > 1 for one in folds.values())
+        said.append(f"- `{folder}`: {both} of {len(folds)} patients have images in more than one fold.")
+    return markdown(*said)
+
+
+def images_in(folder: str, pattern: str = "*.png") -> list[Path]:
+    """Return the images of a folder, in order of their names."""
+    return sorted(Path(folder).glob(pattern))
