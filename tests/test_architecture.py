@@ -26,7 +26,6 @@ PRIVATE = {
 LONG = {
     "detector/audit/comparison.py",
     "detector/network/backbone.py",
-    "detector/network/model.py",
     "detector/training/extraction.py",
 }
 MODULES = sorted(path for path in DETECTOR.rglob("*.py") if path.name != "__init__.py")

@@ -13,6 +13,7 @@ from conftest import ROOT
 
 from detector.statistics.roc import auc
 from tools import notebook_helpers as helpers
+from tools import paired_auc
 
 NOTEBOOK = ROOT / "tutorial.ipynb"
 
@@ -77,11 +78,11 @@ def test_the_paired_test_is_delongs(tmp_path):
     first = np.where(truth, 0.6, 0.4) + generator.normal(0, 0.3, 80)
     second = first + np.where(truth, 0.15, 0.0) + generator.normal(0, 0.1, 80)
     folders = [record(tmp_path / str(k), one, truth, np.arange(80)) for k, one in enumerate((first, second))]
-    found, (difference, error) = helpers.auc_change(*folders), delong(first, second, truth)
+    found, (difference, error) = paired_auc.auc_change(*folders), delong(first, second, truth)
     assert found.value == pytest.approx(difference)
     assert (found.high - found.low) / 2 == pytest.approx(error * 2.032, rel=2e-3)  # Student's, 34 degrees of freedom
     assert found.verb == "rose" and found.p < 0.05
-    back = helpers.auc_change(*reversed(folders))
+    back = paired_auc.auc_change(*reversed(folders))
     assert back.verb == "fell" and back.p == pytest.approx(found.p)
 
 
@@ -93,7 +94,7 @@ def test_without_a_difference_none_is_claimed_too_often(tmp_path):
             record(tmp_path / f"{draw}-{k}", shared + generator.normal(0, 0.2, 80), truth, np.arange(80))
             for k in (0, 1)
         ]
-        claimed += "did not change" not in helpers.auc_change(*folders).verb
+        claimed += "did not change" not in paired_auc.auc_change(*folders).verb
     assert claimed <= 15
 
 
@@ -102,9 +103,9 @@ def test_runs_on_other_files_or_with_equal_ranks_are_not_compared(tmp_path):
     one = record(tmp_path / "one", scores, truth, np.arange(40))
     fewer = record(tmp_path / "fewer", scores[:30], truth[:30], np.arange(30))
     with pytest.raises(ValueError, match="same files"):
-        helpers.auc_change(one, fewer)
+        paired_auc.auc_change(one, fewer)
     with pytest.raises(ValueError, match="nothing to test"):
-        helpers.auc_change(one, one)
+        paired_auc.auc_change(one, one)
 
 
 def test_errors_are_listed_most_confident_first(tmp_path):
