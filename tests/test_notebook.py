@@ -16,6 +16,7 @@ from tools import notebook_helpers as helpers
 from tools import paired_auc
 
 NOTEBOOK = ROOT / "tutorial.ipynb"
+RENDERED = ROOT / "docs" / "tutorial.html"
 
 
 def cells(kind):
@@ -112,3 +113,19 @@ def test_errors_are_listed_most_confident_first(tmp_path):
     truth = np.array([True, True, False, False])
     folder = record(tmp_path / "run", np.array([0.9, 0.1, 0.7, 0.2]), truth, np.arange(4))
     assert [image["file"] for image in helpers.test_errors(folder)] == ["001.png", "002.png"]
+
+
+def test_the_rendered_copy_is_of_this_notebook_and_fetches_nothing():
+    text = RENDERED.read_text(encoding="utf-8")
+    assert RENDERED.stat().st_size < 3e6
+    shown = re.sub(r"<[^>]*>", "", text)
+    for heading in re.findall(r"^#+ (.+)$", "\n".join(cells("markdown")), re.MULTILINE):
+        assert heading.replace("'", "&#39;") in shown or heading in shown, heading
+    for name, *_ in commands():
+        assert name in shown
+    assert "Traceback" not in shown and "FailedCommandError" not in shown
+    assert "Conclusion:" in shown and "paired test p" in shown
+    assert (
+        re.findall(r'(?:src|href)="(?!data:|#|docs/)[^"]*"', re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL))
+        == []
+    )
