@@ -18,13 +18,13 @@ from detector.command_line.arguments import (
 )
 from detector.command_line.exit_status import run
 from detector.command_line.printing import BAD, Log, epoch_printer, say
-from detector.training.flags import add_recipe, recipe_from
+from detector.training.flags import add_compare, add_recipe, compared_recipe_from, recipe_from
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
 SETTINGS: tuple[str, ...] = ("recipe", "pooling", "adjust", "class_weight", "epochs", "batch_size", "learning_rate")
 SETTINGS += ("rotations", "input", "test_size", "positive_class", "seed", "folds", "repeats", "threshold")
 SETTINGS += ("target_sensitivity", "prevalence", "clinical_columns", "allow_informative_missingness")
-SETTINGS += ("leave_one_site_out",)
+SETTINGS += ("leave_one_site_out", "compare")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -45,6 +45,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     evaluation.add_argument("--folds", type=whole_number(2), metavar="K", help="cross-validate, then train on all")
     evaluation.add_argument("--repeats", type=whole_number(1), default=1, metavar="R", help="of the cross-validation")
     evaluation.add_argument("--leave-one-site-out", action="store_true", help="also test on each site in turn")
+    add_compare(evaluation)
     point = evaluation.add_mutually_exclusive_group()
     point.add_argument("--threshold", type=between(0, 1), metavar="X", help="predict positive from this probability on")
     point.add_argument("--target-sensitivity", type=between(0, 1), metavar="X", help="choose the threshold for this")
@@ -75,13 +76,14 @@ def main(arguments: list[str] | None) -> int:
     from detector.reports import html_report, training_outputs
     from detector.reports.training_outputs import TrainingResult
     from detector.storage.files import require_outputs, write_together
-    from detector.training import pipeline, trained_model
+    from detector.training import pipeline, recipe_comparison, trained_model
     from detector.training.crossvalidation import OperatingPoint
     from detector.training.evaluation_result import TrainingProtocol
     from detector.training.extraction import open_dataset
     from detector.training.options import DataOptions, EvaluationOptions, Given, output_paths
 
     recipe = recipe_from(options)
+    other = compared_recipe_from(options)
     data = DataOptions(
         options.dataset,
         options.positive_class,
@@ -106,12 +108,15 @@ def main(arguments: list[str] | None) -> int:
         extractor = pipeline.restricted_to_lungs(extractor)
     split = pipeline.choose_split(evaluation, extractor)
     recipe = pipeline.decide_adjustment(recipe, options.adjust, extractor, split)
+    shared = options.adjust, options.precision
+    second = recipe_comparison.prepare(other, recipe, extractor, split, shared) if other else None
     samples = pipeline.compute_features(data, recipe, extractor, split, evaluation.seed)
     if recipe.pooling == "lungs":
         pipeline.name_images_without_lungs(extractor)
     protocol = TrainingProtocol(recipe, positive, evaluation.point, evaluation.seed)
     printer = epoch_printer(options.epochs, options.quiet)
     outcome = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
+    comparison = recipe_comparison.compare(second, samples, protocol, split, outcome) if second else None
     left_out = pipeline.leave_sites_out(data, protocol, extractor, options.adjust) if options.leave_one_site_out else []
     with log.timed("evaluate"):
         setting = Setting(positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
@@ -126,7 +131,8 @@ def main(arguments: list[str] | None) -> int:
     settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
     groups = subgroups(extractor, outcome, positive)
     result = TrainingResult(
-        extractor, outcome, metrics, groups, left_out, checks, order, grad_cam, evaluation, settings, log.seconds
+        *(extractor, outcome, metrics, groups, left_out, checks, order, grad_cam),
+        *(evaluation, settings, log.seconds, comparison),
     )
     say("\n".join(training_outputs.lines(result)))
     say("\nValidity checks")

@@ -16,7 +16,7 @@ from detector.audit.checks import PASS, Check
 from detector.audit.subgroups import Subgroup
 from detector.command_line.printing import DISCLAIMER
 from detector.network.training_summary import ClassCount, TrainingSummary
-from detector.reports import plots, run_record
+from detector.reports import comparison_table, plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
 from detector.reports.html_report import created
 from detector.reports.metric_names import NAMES, references
@@ -26,6 +26,7 @@ from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 from detector.training.leave_one_out import LeftOut
 from detector.training.options import EvaluationOptions, OutputPaths
+from detector.training.recipe_comparison import RecipeComparison
 
 WIDTH = 80
 
@@ -50,6 +51,8 @@ class TrainingResult:
     settings : mapping of str to object
     times : mapping of str to float
         Seconds of each stage.
+    comparison : RecipeComparison, optional
+        With a second recipe.
     """
 
     extractor: FeatureExtractor
@@ -63,6 +66,7 @@ class TrainingResult:
     evaluation: EvaluationOptions
     settings: Mapping[str, object]
     times: Mapping[str, float]
+    comparison: RecipeComparison | None = None
 
     @property
     def positive(self) -> int:
@@ -108,6 +112,8 @@ def lines(result: TrainingResult) -> list[str]:
     found += [
         metric_line(name, metric, result) for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items()
     ]
+    if result.comparison:
+        found += ["", *comparison_table.lines(result.comparison)]
     found += subgroup_lines(result.subgroups)
     if result.left_out:
         found += ["", "Leave one site out", *(f"  {one}" for one in result.left_out)]
@@ -163,6 +169,7 @@ def record(result: TrainingResult) -> dict[str, object]:
         "n_patients": result.n_patients,
         "threshold": outcome.threshold,
         "metrics": run_record.fields_of(outcome.evaluation) | result.metrics,
+        "comparison": result.comparison,
         "subgroups": result.subgroups,
         "sites_left_out": result.left_out,
         "checks": result.checks,

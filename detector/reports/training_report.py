@@ -10,7 +10,7 @@ from detector import counted
 from detector.audit.checks import Check
 from detector.audit.validity import worst_first
 from detector.datasets import overview
-from detector.reports import html_report, run_record
+from detector.reports import comparison_table, html_report, run_record
 from detector.reports.metric_names import GROUPS
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
@@ -61,6 +61,7 @@ def training_report(result: TrainingResult, pictures: tuple[bytes, bytes], names
         confusion=evaluation.confusion.tolist(),
         checks=worst_first(result.checks),
         groups=metric_groups(result),
+        comparison=result.comparison and comparison_table.table(result.comparison),
         test_set=result.title,
         counted=f"{wrong} of {len(result.order)} test images were misclassified.",
         left_out=max(0, len(result.order) - html_report.MOST),

@@ -24,10 +24,9 @@ from detector.images.pixel_store import PixelStore
 from detector.images.rotation import angles
 from detector.network import lung_decoder, runtime, weight_sources
 from detector.network.backbone import COLUMNS, Backbone
-from detector.network.precision import choose_precision
 from detector.storage.cache import Cache, default_folder
 from detector.storage.files import sha256
-from detector.training.recipes import Recipe
+from detector.training.recipes import Recipe, precision_for
 
 
 @dataclass(frozen=True)
@@ -172,8 +171,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     dataset : Dataset
     log : Log
     recipe : TutorialRecipe or ProbeRecipe
-        One without rotated copies, or that pools inside the lungs, is computed in float32 throughout: an image is then
-        trained on and evaluated with the same features, the same on every machine.
+        Decides which features are read, and in which precision (`precision_for`).
     compute : ComputeOptions, optional
 
     Returns
@@ -201,8 +199,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.ready()
     with log.timed("choose precision"):
-        exact = compute.precision == "auto" and (recipe.rotations == 0 or recipe.pooling == "lungs")
-        chosen = "float32" if exact else choose_precision(compute.precision, cache)
+        precision = precision_for(recipe, compute.precision, cache)
     require_one_class(dataset.images, [image_properties.digest for image_properties in properties])
     for note in dataset.notes:
         log.info(note)
@@ -227,7 +224,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         twins,
         backbone,
         COLUMNS[recipe.name, recipe.pooling],
-        chosen,
+        precision,
         pixel_store,
         log,
     )

@@ -1,0 +1,157 @@
+"""A second recipe, evaluated on the same images as the one that is trained, and the difference between both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detector.network.backbone import COLUMNS
+from detector.statistics.auc_difference import auc_difference
+from detector.statistics.metric import Metric
+from detector.statistics.roc import roc_auc
+from detector.training import crossvalidation, pipeline
+from detector.training.evaluation_result import Outcome, TrainingProtocol
+from detector.training.extraction import FeatureExtractor
+from detector.training.feature_set import Comparison, FeatureSet, extract
+from detector.training.pipeline import DataSplit
+from detector.training.recipes import ProbeRecipe, Recipe, precision_for
+
+
+@dataclass(frozen=True)
+class SecondRecipe:
+    """A recipe that is compared with the one that is trained.
+
+    Attributes
+    ----------
+    recipe : TutorialRecipe or ProbeRecipe
+    extractor : FeatureExtractor
+        Of the same images and the same cache; reads what this recipe reads.
+    """
+
+    recipe: Recipe
+    extractor: FeatureExtractor
+
+
+@dataclass(frozen=True)
+class RecipeComparison:
+    """The ROC AUC of two recipes on the same images, and the difference.
+
+    Attributes
+    ----------
+    recipe, compared_with : str
+        Recipe and pooling, such as ``"probe:lungs"``: the trained one, and the other.
+    roc_auc, compared_roc_auc : Metric
+        Of each.
+    difference : Metric
+        The first minus the second.
+    """
+
+    recipe: str
+    compared_with: str
+    roc_auc: Metric
+    compared_roc_auc: Metric
+    difference: Metric
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval of the difference leaves out 0."""
+        return self.difference.available and not self.difference.low <= 0 <= self.difference.high
+
+
+def prepare(
+    recipe: Recipe, trained: Recipe, extractor: FeatureExtractor, chosen: DataSplit, shared: tuple[str, str]
+) -> SecondRecipe:
+    """Decide how a second recipe is fitted, before anything is computed.
+
+    Parameters
+    ----------
+    recipe : TutorialRecipe or ProbeRecipe
+    trained : TutorialRecipe or ProbeRecipe
+        The run's own, adjusted or not; two probes of one run are adjusted alike.
+    extractor : FeatureExtractor
+        Of the run's own recipe.
+    chosen : DataSplit
+    shared : (str, str)
+        The flags ``--adjust`` and ``--precision``, which hold for both.
+
+    Returns
+    -------
+    SecondRecipe
+
+    Raises
+    ------
+    InputError
+        If strata are asked for that do not hold two classes.
+    """
+    adjust, precision = shared
+    if isinstance(recipe, ProbeRecipe) and isinstance(trained, ProbeRecipe):
+        recipe = replace(recipe, adjusted=trained.adjusted)
+    else:
+        recipe = pipeline.decide_adjustment(recipe, adjust, extractor, chosen)
+    columns = COLUMNS[recipe.name, recipe.pooling]
+    precision = precision_for(recipe, precision, extractor.backbone.cache)
+    return SecondRecipe(recipe, replace(extractor, columns=columns, precision=precision))
+
+
+def compare(
+    second: SecondRecipe, samples: FeatureSet, protocol: TrainingProtocol, chosen: DataSplit, outcome: Outcome
+) -> RecipeComparison:
+    """Evaluate a second recipe on the images, split, folds and repeats of a training run.
+
+    Features are read from the cache where the run's own recipe has put them: one forward pass gives those of every
+    pooling. Only a recipe that is trained on rotated copies, compared with one that is not, needs passes of its own.
+
+    Parameters
+    ----------
+    second : SecondRecipe
+    samples : FeatureSet
+        Of the run's own recipe.
+    protocol : TrainingProtocol
+    chosen : DataSplit
+    outcome : Outcome
+        Of the run's own recipe.
+
+    Returns
+    -------
+    RecipeComparison
+
+    Raises
+    ------
+    InputError
+        If the second recipe cannot be fitted to a training side.
+    """
+    log, own, other = second.extractor.log, protocol.recipe, second.recipe
+    log.info(f"comparing with {name_of(other)}...")
+    if "lungs" == other.pooling != own.pooling:
+        pipeline.name_images_without_lungs(second.extractor)
+    rows = np.arange(len(samples.labels))
+    compared = Comparison(rows, samples.labels, samples.classes, samples.groups, samples.clinical)
+    with log.timed("forward"):
+        read = extract(second.extractor, other, compared, protocol.seed, chosen.sides)
+    with log.timed("compare recipes"):
+        scores = outcome.probabilities[..., protocol.positive]
+        other_scores = _probabilities(read, other, protocol, chosen)[..., protocol.positive]
+        is_positive = outcome.predictions.labels == protocol.positive
+        patients, folds = outcome.predictions.patients, outcome.predictions.folds
+        return RecipeComparison(
+            name_of(own),
+            name_of(other),
+            outcome.evaluation.roc_auc,
+            roc_auc(other_scores, is_positive, patients, folds=folds),
+            auc_difference((scores, other_scores), is_positive, patients, protocol.seed, folds),
+        )
+
+
+def name_of(recipe: Recipe) -> str:
+    """Return a recipe as ``--compare`` names it, such as ``"probe:global"``."""
+    return f"{recipe.name}:{recipe.pooling}"
+
+
+def _probabilities(samples: FeatureSet, recipe: Recipe, protocol: TrainingProtocol, chosen: DataSplit) -> np.ndarray:
+    """Return the probabilities of held-out images by heads that had not seen them, (repeats, n, classes)."""
+    if chosen.plan:
+        found = crossvalidation.out_of_fold(samples, protocol.positive, recipe, chosen.plan)
+        return found.predictions.probabilities
+    fitted = samples.fit(chosen.train, recipe, protocol.seed)
+    return samples.predict_proba(fitted, chosen.held_out)[None]
