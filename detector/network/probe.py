@@ -16,6 +16,7 @@ import numpy as np
 
 from detector import InputError
 from detector.network.head import TrainedHead, TrainingSet, class_weights
+from detector.network.standardisation import spread
 from detector.statistics import split
 from detector.statistics.strata import comparable, holding_two_classes
 from detector.statistics.threads import one_thread
@@ -99,9 +100,7 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
             )
         known = strata != ""
         features, labels, groups, strata = features[known], labels[known], groups[known], strata[known]
-    mean, scale = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float)
-    # A constant feature tells nothing; neither does what differs by rounding only.
-    scale[scale <= 1e-6 * np.abs(mean)] = np.inf
+    mean, scale = features.mean(axis=0, dtype=float), spread(features)
     standardised = features - mean
     standardised /= scale
     # Hundreds of small fits: checking each one's columns and arguments anew would take a quarter of their time.

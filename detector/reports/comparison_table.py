@@ -8,8 +8,8 @@ from detector.statistics.metric import Metric
 from detector.training.recipe_comparison import RecipeComparison
 
 GLOSS = (
-    "ROC AUC of both recipes on the same images, split, folds and repeats. The difference has an interval of its own: a "
-    "bootstrap over patients, in which both recipes see the same draws."
+    "ROC AUC of both recipes on the same images, split, folds and repeats. The difference has an interval of its own: "
+    "a bootstrap over patients, in which both recipes see the same draws."
 )
 UNCLEAR = "The interval contains 0: no difference is shown."
 WORDS = {"tutorial": "tutorial", "probe": "linear probe"}

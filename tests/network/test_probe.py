@@ -131,3 +131,18 @@ def test_classes_that_share_no_stratum_are_rejected():
 
 
 # The scripts
+
+
+def test_a_channel_that_is_silent_in_training_decides_nothing():
+    """Inside the lungs such a channel has a mean of about 1e-14; another image may lie 1e13 deviations away."""
+    features, labels, patients, _ = simulated()
+    train, held_out = np.arange(200), np.arange(200, 240)
+    silent = features.copy()
+    silent[train, 5] = 1e-14 * np.abs(features[train, 5])
+    silent[train, 6] = 0.0
+    silent[held_out, 5:7] = 0.01
+    fitted = fit_probe(silent[train], labels[train], CLASSES, patients[train], 0)
+    without = np.delete(silent, [5, 6], axis=1)
+    expected = fit_probe(without[train], labels[train], CLASSES, patients[train], 0)
+    found = head.predict_proba(silent[held_out], fitted.weights)
+    assert np.abs(found - head.predict_proba(without[held_out], expected.weights)).max() < 0.02
