@@ -131,8 +131,18 @@ def main(arguments: list[str] | None) -> int:
     settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
     groups = subgroups(extractor, outcome, positive)
     result = TrainingResult(
-        *(extractor, outcome, metrics, groups, left_out, checks, order, grad_cam),
-        *(evaluation, settings, log.seconds, comparison),
+        extractor,
+        outcome,
+        metrics,
+        groups,
+        left_out,
+        checks,
+        order,
+        grad_cam,
+        evaluation,
+        settings,
+        log.seconds,
+        comparison,
     )
     say("\n".join(training_outputs.lines(result)))
     say("\nValidity checks")

@@ -10,6 +10,8 @@ import sys
 import pytest
 from conftest import inside, refused, script
 
+from detector.network.backbone import Backbone
+
 PRINTED = (
     "acc: ",
     "ROC AUC",
@@ -107,3 +109,69 @@ def test_flags_without_meaning_are_rejected(trained, tmp_path):
     ill = ("audit_covid19.py", "-d", folder / "data", "--external", "ill", "-m", folder / "m.h5", "--recipe", "probe")
     refused(script(*ill, cwd=tmp_path), "--external ill has the classes normal, sick", "covid")
     assert {path.name for path in tmp_path.iterdir()} == {"ill"}
+
+
+# A second recipe
+
+
+@pytest.fixture
+def no_forward_pass(monkeypatch):
+    """Fail if the network runs."""
+
+    def forward(*arguments):
+        raise AssertionError("features are computed")
+
+    monkeypatch.setattr(Backbone, "forward", forward)
+
+
+def test_a_comparison_of_poolings_computes_no_features(trained, no_forward_pass):
+    folder, _, _ = trained
+    flags = ("-d", "data", "--recipe", "probe", "--folds", 2, "--compare", "probe:global", "--no-report", "-o", "both")
+    done = inside("train_covid19.py", *flags, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((folder / "both" / "covid19.json").read_text())
+    found = record["comparison"]
+    assert (found["recipe"], found["compared_with"]) == ("probe:lungs", "probe:global")
+    assert found["roc_auc"] == record["metrics"]["roc_auc"]
+    areas = [found[name]["value"] for name in ("roc_auc", "compared_roc_auc")]
+    assert found["difference"]["value"] == pytest.approx(areas[0] - areas[1])
+    assert found["difference"]["n_positive"] == found["difference"]["n_negative"] == 12
+    assert record["settings"]["compare"] == "probe:global"
+    lines = done.stdout.splitlines()
+    start = lines.index(next(line for line in lines if line.startswith("Comparison on the same images")))
+    assert lines[start + 1].startswith("  linear probe (lungs)  ")
+    assert lines[start + 2].startswith("  linear probe (global)  ")
+    assert lines[start + 3].startswith("  linear probe (lungs) minus linear probe (global): ")
+    assert max(map(len, lines[start : start + 5])) <= 80
+
+
+def test_a_comparison_changes_nothing_about_the_trained_recipe(trained):
+    """On a test set of 2 v 2 images; the tutorial's flags hold for the compared recipe."""
+    folder, _, _ = trained
+    flags = ("-d", "data", "--recipe", "probe", "--compare", "tutorial", "--epochs", 2, "--rotations", 0, "-o", "test")
+    done = inside("train_covid19.py", *flags, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    record, alone = (json.loads((folder / name).read_text()) for name in ("test/covid19.json", "m.json"))
+    assert record["held_out"] == alone["held_out"]
+    assert alone["comparison"] is None
+    reason = "2 v 2 images; 10 v 10 are needed"
+    assert record["comparison"]["difference"] == {"value": None, "reason": reason}
+    assert record["settings"]["epochs"] == 2
+    sentence = f"linear probe (lungs) minus tutorial: not estimable ({reason})"
+    assert f"  {sentence}" in done.stdout.splitlines()
+    page = (folder / "test" / "report.html").read_text(encoding="utf-8")
+    assert "Comparison of recipes" in page and sentence in page
+
+
+def test_what_cannot_be_compared_is_rejected(trained, tmp_path):
+    folder, _, _ = trained
+    common = ("train_covid19.py", "-d", folder / "data", "--recipe", "probe", "--compare")
+    for flags, word in ((("forest",), "'forest' is no recipe"), (("probe:corner",), "'probe:corner' is no recipe")):
+        refused(script(*common, *flags, cwd=tmp_path), "--compare", word, "probe:global")
+    for flags, word in (
+        (("probe",), "--compare probe:lungs is the recipe that is trained"),
+        (("probe:lungs", "--input", "lungs"), "--compare with lung pooling needs the whole image"),
+        (("probe:global", "--epochs", 3), "--epochs has no meaning"),
+    ):
+        refused(inside(*common, *flags, cwd=tmp_path), word)
+    assert not list(tmp_path.iterdir())
