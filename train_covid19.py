@@ -117,7 +117,7 @@ def main(arguments: list[str] | None) -> int:
     printer = epoch_printer(options.epochs, options.quiet)
     outcome = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
     comparison = recipe_comparison.compare(second, samples, protocol, split, outcome) if second else None
-    left_out = pipeline.leave_sites_out(data, protocol, extractor, options.adjust) if options.leave_one_site_out else []
+    sites = pipeline.leave_sites_out(data, protocol, extractor, options.adjust) if options.leave_one_site_out else []
     with log.timed("evaluate"):
         setting = Setting(positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
         metrics = compute_metrics(extractor, outcome, setting)
@@ -127,22 +127,11 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("Grad-CAM"):
         shown = order[: html_report.MOST] if outputs.report else order[:0]
         joined = trained_model.keras_model(outcome, description, extractor)
-        grad_cam = trained_model.grad_cam(outcome, description, extractor, joined, shown)
+        maps = trained_model.grad_cam(outcome, description, extractor, joined, shown)
     settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
     groups = subgroups(extractor, outcome, positive)
     result = TrainingResult(
-        extractor,
-        outcome,
-        metrics,
-        groups,
-        left_out,
-        checks,
-        order,
-        grad_cam,
-        evaluation,
-        settings,
-        log.seconds,
-        comparison,
+        extractor, outcome, metrics, groups, sites, checks, order, maps, evaluation, settings, log.seconds, comparison
     )
     say("\n".join(training_outputs.lines(result)))
     say("\nValidity checks")
