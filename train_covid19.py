@@ -45,7 +45,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     evaluation.add_argument("--folds", type=whole_number(2), metavar="K", help="cross-validate, then train on all")
     evaluation.add_argument("--repeats", type=whole_number(1), default=1, metavar="R", help="of the cross-validation")
     evaluation.add_argument("--leave-one-site-out", action="store_true", help="also test on each site in turn")
-    add_compare(evaluation)
+    add_compare(parser)
     point = evaluation.add_mutually_exclusive_group()
     point.add_argument("--threshold", type=between(0, 1), metavar="X", help="predict positive from this probability on")
     point.add_argument("--target-sensitivity", type=between(0, 1), metavar="X", help="choose the threshold for this")

@@ -48,9 +48,9 @@ def add_recipe(parser: Parser) -> None:
     )
 
 
-def add_compare(evaluation: argparse._ArgumentGroup) -> None:
+def add_compare(parser: Parser) -> None:
     """Add the flag that names a second recipe."""
-    evaluation.add_argument(
+    parser.group("evaluation").add_argument(
         "--compare",
         type=recipe_name,
         metavar="RECIPE[:POOLING]",

@@ -81,7 +81,7 @@ def test_the_probe_is_scikit_learns_logistic_regression():
 
     for n, width in ((60, 100), (200, 30)):
         features, labels, patients, _ = simulated(n, width)
-        features = features * np.linspace(0.1, 50, width, dtype=np.float32) + 7
+        features = features * np.linspace(5, 50, width, dtype=np.float32) + 7
         fitted = fit_probe(features, labels, CLASSES, patients, 0)
         standardised = (features - features.mean(axis=0)) / features.std(axis=0)
         theirs = LogisticRegression(C=fitted.strength, class_weight="balanced", tol=1e-8, max_iter=5000)
