@@ -16,8 +16,8 @@ import numpy as np
 
 from detector import InputError
 from detector.network.head import TrainedHead, TrainingSet, class_weights
-from detector.network.standardisation import spread
 from detector.statistics import split
+from detector.statistics.standardisation import spread
 from detector.statistics.strata import comparable, holding_two_classes
 from detector.statistics.threads import one_thread
 

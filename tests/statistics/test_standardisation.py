@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.network import standardisation
+from detector.statistics import standardisation
 
 
 def test_spread_is_the_standard_deviation_of_what_is_not_nearly_constant():
