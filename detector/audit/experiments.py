@@ -171,7 +171,7 @@ EXPERIMENTS: Sequence[Experiment] = (
     Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Does it from the lungs alone?", lungs_only),
     Experiment(LUNG_MASK, "shape of the lung mask", SIGNAL, "Does their shape predict?", lung_mask),
     Experiment(WITHIN, "within site and view", SIGNAL, "Does it within one site and view?", within_site_and_view),
-    Experiment(ALIKE, "border-adjusted", SIGNAL, "And among images with alike borders?", alike_borders),
+    Experiment(ALIKE, "border-adjusted", SIGNAL, "And among images with similar borders?", alike_borders),
     Experiment(BORDER, "image border", BASELINES, "Does the outer 10 % predict the class?", baselines.border),
     Experiment(FILES, "file properties", BASELINES, "Do size, format, brightness?", baselines.file_properties),
     Experiment(METADATA, "site and view", BASELINES, "Do site and view, without the image?", baselines.metadata),

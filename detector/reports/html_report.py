@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST = 500  # images on a page: with more it could not be opened everywhere
-UNBROKEN = re.compile(r"--[a-z-]{1,40}|\(?-?\d[\d.]{0,8}(?:-| to -?)\d[\d.]{0,8}\)?")  # flags and intervals, not names
+UNBROKEN = re.compile(r"--[a-z-]{1,32}|\(?-?\d[\d.]{0,8}(?:-| to -?)\d[\d.]{0,8}\)?")  # flags and intervals, not names
 SIDE = 160  # pixels of an image on a page; enlarged, it shows what the network saw well enough
 QUALITY = 70  # of its JPEG
 
