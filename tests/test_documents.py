@@ -32,7 +32,7 @@ GLOSSARY = {
     r"frames?": "border",
     r"origins?": "site",
     r"(?<!ROC )AUCs?": "ROC AUC",
-    r"tenths?": "deciles",
+    r"tenths": "deciles",
     r"blacked out|holes?|outlines?": "masked out, masked region, lung mask",
     r"shuffled": "permuted",
     r"unsound": "leakage suspected",
