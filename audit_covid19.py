@@ -58,7 +58,7 @@ def main(arguments: list[str] | None) -> int:
     columns = list(column_names(options.clinical_columns or ""))
     log = Log(options.quiet)
 
-    from detector.audit import image_sets, set_overlap
+    from detector.audit import image_sets, set_content, set_overlap
     from detector.audit.comparison import Audit, Settings
     from detector.audit.conclusion import LUNGS, Evidence, conclude
     from detector.audit.experiments import controls_predicted_positive, run_experiments
@@ -68,7 +68,8 @@ def main(arguments: list[str] | None) -> int:
     from detector.images.occlusion import find_masks, require_same_shape
     from detector.reports import audit_outputs
     from detector.reports.audit_outputs import AuditResult, Outputs
-    from detector.training.extraction import open_dataset
+    from detector.training.implausible_images import line as implausible_line
+    from detector.training.opening import open_dataset
 
     recipe = recipe_from(options)
     outputs = Outputs(options.output_dir, options.report)
@@ -79,12 +80,20 @@ def main(arguments: list[str] | None) -> int:
     masks = find_masks(options.masks, [image.path for image in sets.dataset.images]) if options.masks else {}
     saved = read_model(options.model, recipe) if options.external else None
 
+    if saved and saved.note:
+        say(f"WARNING: model {options.model} was {saved.note}", BAD)
     extractor = open_dataset(sets.dataset, log, recipe, compute_options(options))
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     trained = saved.description.training_images if saved else None
     sets = set_overlap.without_overlap(sets, extractor.properties, trained)
     for note in set_overlap.notes(sets):
         say(f"WARNING: {note}", BAD)
+    with log.timed("find lungs"):
+        total = sets.count
+        sets, implausible = set_content.without_implausible(sets, extractor, recipe)
+    content = implausible_line(implausible, total) if implausible else ""
+    if content:
+        say(f"WARNING: {content}", BAD)
     require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
     settings = Settings(positive, recipe, options.adjust, options.folds, options.repeats, options.seed, columns)
     # One progress bar for the whole audit: its forward passes show none.
@@ -100,7 +109,7 @@ def main(arguments: list[str] | None) -> int:
         called = controls_predicted_positive(audit)
         risks = shortcut_risks(audit)
     conclusion = conclude(Evidence(results, called, positive, audit.shares_sites()))
-    found = AuditResult(results, external, called, risks, conclusion)
+    found = AuditResult(results, external, called, risks, conclusion, implausible, content)
     for line in audit_outputs.lines(found, positive):
         say(line)
     for line in audit_outputs.conclusion_lines(conclusion):

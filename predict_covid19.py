@@ -92,6 +92,11 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     from detector.reports import prediction_outputs
     from detector.storage.files import require_folder
 
+    if (options.model / "saved_model.pb").is_file():
+        raise InputError(
+            f"model {options.model} is a folder of TensorFlow's SavedModel format, which is not read; save it as HDF5: "
+            "model.save('covid19.h5', save_format='h5')"
+        )
     if not options.model.is_file():
         raise InputError(f"model {options.model} is not a file; train one with train_covid19.py, or give it with -m")
     left_out: Counter[str] = Counter()
@@ -103,6 +108,8 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     cluster = connect(options.ray) if options.ray else None
     runtime.start(options.verbose)
     saved = model_file.read(options.model)
+    if saved.note:
+        print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)
     values = clinical_table.read(options.clinical_csv, saved.description.clinical)
     if note := left_out_line(left_out):
         say(note)
@@ -118,7 +125,7 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
             done.append(result)
         else:
             failures.append(result)
-    found = prediction_outputs.PredictionRun(done, failures, saved.description, options.model.name)
+    found = prediction_outputs.PredictionRun(done, failures, saved.description, options.model.name, saved.note)
     for line in prediction_outputs.table(found):
         print(line)
     for note in named_notes((one.path, one.note) for one in done):

@@ -79,7 +79,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.training import pipeline, recipe_comparison, trained_model
     from detector.training.crossvalidation import OperatingPoint
     from detector.training.evaluation_result import TrainingProtocol
-    from detector.training.extraction import open_dataset
+    from detector.training.opening import open_dataset
     from detector.training.options import DataOptions, EvaluationOptions, Given, output_paths
 
     recipe = recipe_from(options)
@@ -103,16 +103,16 @@ def main(arguments: list[str] | None) -> int:
     images, positive_class = pipeline.load_images(data)
     positive = images.classes.index(positive_class)
     extractor = open_dataset(images, log, recipe, compute_options(options))
-    overview.tell(log, overview.of_images(images.images))
-    if data.input == "lungs":
-        extractor = pipeline.restricted_to_lungs(extractor)
+    strictest = other if other and other.pooling == "lungs" else recipe  # both are evaluated on the same images
+    extractor, implausible = pipeline.leave_out_implausible(data, strictest, extractor)
+    overview.tell(log, overview.of_images(extractor.dataset.images))
     split = pipeline.choose_split(evaluation, extractor)
     recipe = pipeline.decide_adjustment(recipe, options.adjust, extractor, split)
     shared = options.adjust, options.precision
     second = recipe_comparison.prepare(other, recipe, extractor, split, shared) if other else None
     samples = pipeline.compute_features(data, recipe, extractor, split, evaluation.seed)
-    if recipe.pooling == "lungs":
-        pipeline.name_images_without_lungs(extractor)
+    if not pipeline.reads_lungs_only(data, strictest):
+        implausible = pipeline.name_implausible(extractor, recipe, split, evaluation.seed)
     protocol = TrainingProtocol(recipe, positive, evaluation.point, evaluation.seed)
     printer = epoch_printer(options.epochs, options.quiet)
     outcome = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
@@ -121,7 +121,8 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("evaluate"):
         setting = Setting(positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
         metrics = compute_metrics(extractor, outcome, setting)
-        checks = run_checks(Run(extractor, outcome, metrics, recipe, positive, samples.groups, evaluation.seed))
+        seen = extractor, outcome, metrics, recipe, positive, samples.groups, evaluation.seed
+        checks = run_checks(Run(*seen, implausible))
     description = trained_model.describe(outcome, recipe, extractor)
     order = trained_model.most_confident_errors_first(outcome)
     with log.timed("Grad-CAM"):
@@ -130,9 +131,8 @@ def main(arguments: list[str] | None) -> int:
         maps = trained_model.grad_cam(outcome, description, extractor, joined, shown)
     settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
     groups = subgroups(extractor, outcome, positive)
-    result = TrainingResult(
-        extractor, outcome, metrics, groups, sites, checks, order, maps, evaluation, settings, log.seconds, comparison
-    )
+    beside = order, maps, evaluation, settings, log.seconds, comparison, implausible
+    result = TrainingResult(extractor, outcome, metrics, groups, sites, checks, *beside)
     say("\n".join(training_outputs.lines(result)))
     say("\nValidity checks")
     for line, warns in training_outputs.check_lines(checks):

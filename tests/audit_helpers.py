@@ -159,14 +159,14 @@ def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> Outcome:
     return Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything[:0], everything)
 
 
-def checked(case: Case, scores=None, recipe=None):
+def checked(case: Case, scores=None, recipe=None, implausible=()):
     """Run every check on all images of a case, with scores of a single model."""
     extractor = extractor_of(case)
     labels = extractor.dataset.labels
     noise = np.random.default_rng(0).normal(size=len(labels))
     outcome = outcome_of(extractor, 1 / (1 + np.exp(-(2 * noise if scores is None else scores(labels == 0, noise)))))
     found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0))
-    run = Run(extractor, outcome, found, recipe or RidgeRecipe(), 0, extractor.patients, 0)
+    run = Run(extractor, outcome, found, recipe or RidgeRecipe(), 0, extractor.patients, 0, implausible)
     return {one.id: one for one in validity.run_checks(run)}
 
 

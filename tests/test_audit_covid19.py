@@ -84,7 +84,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.cluster.flags import ComputeOptions
     from detector.command_line.printing import Log
-    from detector.training.extraction import open_dataset
+    from detector.training.opening import open_dataset
     from detector.training.recipes import ProbeRecipe
 
     assert script("make_phantom_dataset.py", "-o", "data", "-n", 4, "--quiet", cwd=tmp_path).returncode == 0
@@ -113,7 +113,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.cluster.flags import ComputeOptions
     from detector.command_line.printing import Log
-    from detector.training.extraction import open_dataset
+    from detector.training.opening import open_dataset
     from detector.training.recipes import ProbeRecipe
 
     assert script("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=tmp_path).returncode == 0
@@ -141,11 +141,11 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
 
 def test_images_without_lungs_are_named(tmp_path):
     classes(tmp_path / "data", covid=6, normal=6)
-    done = inside(
-        *("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1, "--no-report"),
-        cwd=tmp_path,
-    )
+    audit = ("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1, "--no-report")
+    refused(inside(*audit, cwd=tmp_path), "lungs were found in none of 6 images of class covid")
+    done = inside(*audit, "--pooling", "global", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "WARNING: 12 of 12 images may not be frontal chest radiographs; kept: 12 without lungs" in done.stdout
     assert "lungs were found in" in done.stdout
     code = json.loads((tmp_path / "audit" / "audit.json").read_text())["conclusion"]["code"]
     assert code == conclusion.INCONCLUSIVE

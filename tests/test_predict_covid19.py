@@ -108,14 +108,17 @@ def test_no_class_is_predicted_for_an_image_that_is_no_chest_radiograph(trained,
     Image.fromarray(photograph).save(tmp_path / "photograph.jpg")
     Image.new("L", (300, 300), 90).save(tmp_path / "grey.png")
     phantom = cv2.cvtColor(draw(True, 3), cv2.COLOR_GRAY2RGB)
-    Image.fromarray(phantom).save(tmp_path / "radiograph.png")
+    for name in ("radiograph.png", "view2_lateral.png"):
+        Image.fromarray(phantom).save(tmp_path / name)
     arguments = ("predict_covid19.py", "-m", trained / "m.h5", "noise.png", "photograph.jpg", "grey.png")
-    done = inside(*arguments, "radiograph.png", "--json", "p.json", cwd=tmp_path)
+    done = inside(*arguments, "radiograph.png", "view2_lateral.png", "--json", "p.json", cwd=tmp_path)
     assert done.returncode == 1
-    assert [one["file"] for one in json.loads((tmp_path / "p.json").read_text())["predictions"]] == ["radiograph.png"]
+    predicted = {one["file"]: one["note"] for one in json.loads((tmp_path / "p.json").read_text())["predictions"]}
+    assert predicted == {"radiograph.png": "", "view2_lateral.png": "a lateral view"}
+    assert "view2_lateral.png: a lateral view" in done.stdout.splitlines()
     for words in ("noise.png: no lungs were found", "photograph.jpg: a colour image", "grey.png: shows nothing"):
         assert words in done.stderr, done.stderr
-    assert re.search(r"^1 image: [01] covid, [01] normal; 3 files skipped$", done.stdout, re.MULTILINE)
+    assert re.search(r"^2 images: [02] covid, [02] normal; 3 files skipped$", done.stdout, re.MULTILINE)
     assert done.stdout.endswith("JSON: p.json\nReport: predictions.html\n")
     done = inside(*arguments, "--force", "--no-report", cwd=tmp_path)
     assert "2 images: " in done.stdout and "; 1 file skipped" in done.stdout
@@ -132,7 +135,8 @@ def test_a_bad_folder_a_pattern_and_a_url_are_named(trained, tmp_path):
     assert lines[0].split() == ["class", "p(covid)", "file"]
     assert [line.split()[-1] for line in lines[1:3]] == ["some/a.png", "some/b.png"]
     # The pictures are those of the training set.
-    assert lines[3].startswith("some/a.png, some/b.png: the model was trained on this very file")
+    known = "some/a.png, some/b.png: no lungs were found; the model was trained on this very file"
+    assert lines[3].startswith(known)
     assert "; 3 files skipped" in lines[4]
     assert "empty holds no images" in done.stderr
     assert "https://example.org/x.png is a URL" in done.stderr
@@ -176,6 +180,9 @@ def test_bad_arguments_are_rejected(trained, tmp_path):
     picture(tmp_path / "a.png", 1)
     refused(script("predict_covid19.py", "a.png", cwd=tmp_path), "covid19.model.h5 is not a file")
     refused(script("predict_covid19.py", "-m", trained / "m.h5", cwd=tmp_path), "FILE_OR_DIR")
+    (tmp_path / "covid19.model").mkdir()
+    (tmp_path / "covid19.model" / "saved_model.pb").write_bytes(b"")
+    refused(inside("predict_covid19.py", "-m", "covid19.model", "a.png", cwd=tmp_path), "SavedModel", "save it as HDF5")
     (tmp_path / "empty").mkdir()
     refused(script("predict_covid19.py", "-m", trained / "m.h5", "empty", cwd=tmp_path), "empty holds no images")
     refused(script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 from detector.statistics.metric import Metric
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
+from detector.training.implausible_images import ImplausibleImage
 from detector.training.recipes import Recipe
 
 Status = Literal["pass", "warn", "not_assessed"]
@@ -71,6 +73,8 @@ class Run:
     groups : ndarray of shape (n,)
         What the split kept whole.
     seed : int
+    implausible : sequence of ImplausibleImage
+        Those that may be no frontal chest radiographs.
     """
 
     extractor: FeatureExtractor
@@ -80,3 +84,4 @@ class Run:
     positive: int
     groups: np.ndarray
     seed: int
+    implausible: Sequence[ImplausibleImage]

@@ -11,6 +11,7 @@ from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.collections import kermany
 from detector.collections.values import ADULT, years
 from detector.statistics.metric import Metric
+from detector.training import implausible_images
 
 BASELINE = 0.75  # area of a baseline from which it warns, if it is above chance
 CHILDREN_APART = 0.5  # difference between the classes' shares of children
@@ -44,6 +45,16 @@ def site_and_view(run: Run) -> Check:
     if all(not one & other for i, one in enumerate(labels) for other in labels[:i]):
         return Check("site_and_view", WARN, "no site has images of two classes: the site gives the class away", AUDIT)
     return _baseline("site_and_view", run.metrics[METADATA], "without the image", AUDIT)
+
+
+def image_content(run: Run) -> Check:
+    """Check whether the images can be frontal chest radiographs, by their lungs, colour and view."""
+    found = run.implausible
+    total = len(run.extractor.properties) + sum(one.left_out for one in found)
+    if not found:
+        return Check("image_content", PASS, f"{total} images with two lungs, none in colour")
+    advice = "" if all(one.left_out for one in found) else "Look at them; remove what is no frontal chest radiograph."
+    return Check("image_content", WARN, implausible_images.line(found, total), advice)
 
 
 def views(run: Run) -> Check:

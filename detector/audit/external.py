@@ -27,10 +27,11 @@ TITLES = {ONE_VIEW: "within one view", VIEW: "view alone", BORDER: "image border
 
 @dataclass(frozen=True)
 class SavedModel:
-    """The head of a saved model, and its description."""
+    """The head of a saved model, its description, and what was assumed of a model without one."""
 
     weights: head.Arrays
     description: Description
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,15 @@ def read_model(path: Path, recipe: Recipe) -> SavedModel:
     """
     if not path.is_file():
         raise InputError(f"--external needs a saved model, and --model {path} is not a file; train one first")
-    weights, arrays, description, _ = model_file.read(path)
-    if digest(weights) != DIGEST:
+    found = model_file.read(path)
+    description = found.description
+    if digest(found.weights) != DIGEST:
         raise InputError(f"--model {path} has another base than ImageNet's; it was not saved by train_covid19.py")
     if description.recipe != recipe.name:
         raise InputError(f"--model {path} was trained with --recipe {description.recipe}; audit with the same")
     if description.pooling != recipe.pooling:
         raise InputError(f"--model {path} was trained with --pooling {description.pooling}; audit with the same")
-    return SavedModel(arrays, description)
+    return SavedModel(found.head, description, found.note)
 
 
 def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedModel) -> External:
@@ -99,7 +101,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
     marked = (note,) if note else ()
     n_positive, n_negative = int(truth.sum()), int((~truth).sum())
     if note and min(n_positive, n_negative) < FEWEST:
-        nothing = too_few(n_positive, n_negative, "images that were not trained on")
+        nothing = too_few(n_positive, n_negative, "images that are left")
         return External(Result(*line, nothing, marked), dict.fromkeys(TITLES, nothing), "")
     images = [audit.extractor.dataset.images[row] for row in rows]
     extra = clinical.encode(description.clinical, [image.row for image in images])

@@ -31,7 +31,7 @@ class ImageSets:
     positive : str
         The positive class, as its folder spells it.
     controls_note : str
-        What was left out of the controls since the data set holds it, too; mostly empty.
+        What was left out of the controls, and why; mostly empty.
     external_notes : dict of str to str
         The same of external images, by folder.
     """
@@ -43,6 +43,11 @@ class ImageSets:
     positive: str
     controls_note: str = ""
     external_notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Number of images in all sets."""
+        return len(self.own) + len(self.controls) + sum(map(len, self.external.values()))
 
 
 def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path], positive: str) -> ImageSets:

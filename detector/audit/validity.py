@@ -14,6 +14,7 @@ from detector.audit.data_checks import (
     duplicates,
     file_properties,
     image_border,
+    image_content,
     site_and_view,
     views,
 )
@@ -22,6 +23,7 @@ from detector.audit.result_checks import calibration, chance, class_balance, poo
 CHECKS: Sequence[Callable[[Run], Check]] = (
     test_set_size,
     chance,
+    image_content,
     site_and_view,
     views,
     file_properties,

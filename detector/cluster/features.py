@@ -65,7 +65,7 @@ def compute(
         Among the inputs.
     features : ndarray of shape (n, 3328), float32
     masks : list of bytes
-        Packed ones, empty in bfloat16.
+        Packed ones.
 
     Raises
     ------
@@ -147,7 +147,7 @@ class FeatureWorker:
                 regions = [None if one.min() < 0 else one for one in block["region"][start : start + BATCH]]
                 found, lungs = self._base().forward(pixels, self.precision, regions)
                 features += [row.astype("<f4").tobytes() for row in found]
-                masks += [packed(mask) if mask.size else b"" for mask in lungs]
+                masks += [packed(mask) for mask in lungs]
         # A node can lack a package, memory, or an arithmetic: whatever it is, it has a name and a place.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]

@@ -18,6 +18,7 @@ from detector.command_line.printing import progress
 from detector.images.border import border_properties
 from detector.images.duplicates import perceptual_hash
 from detector.images.pixel_store import PixelStore
+from detector.images.plausibility import colourfulness
 from detector.images.radiographs import (
     READER_VERSION,
     Radiograph,
@@ -30,7 +31,7 @@ from detector.images.radiographs import (
 from detector.storage.cache import Cache, key
 
 # Raise when what is read of the same file changes: cached properties of the old kind must never be met again.
-PROPERTIES_VERSION = 3
+PROPERTIES_VERSION = 4
 AT_A_TIME = 256  # files whose properties are looked up, and kept, in one go
 
 
@@ -55,6 +56,8 @@ class ImageProperties:
         As `duplicates.perceptual_hash` returns it.
     note : str
         What a user should know of how it is shown; mostly empty.
+    colourfulness : float
+        As `plausibility.colourfulness` returns it.
     """
 
     digest: str
@@ -67,6 +70,7 @@ class ImageProperties:
     border: list[float] = field(default_factory=list)
     hash: str = ""
     note: str = ""
+    colourfulness: float = 0.0
 
 
 # From paths to the position of each with its properties, or why it cannot be used, in any order.
@@ -222,6 +226,7 @@ def properties_of(radiograph: Radiograph, decoded: np.ndarray) -> ImagePropertie
         deviation=round(float(radiograph.pixels.std()), 4),
         border=border_properties(decoded),
         hash=perceptual_hash(radiograph.pixels),
+        colourfulness=round(colourfulness(radiograph.pixels), 4),
     )
 
 

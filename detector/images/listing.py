@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detector.images.dicom import is_dicom
 from detector.images.radiographs import SUFFIXES
+from detector.storage.recognise import not_read
 
 HEAD_BYTES = 1024
 IMAGES, MASKS = "images", frozenset({"mask", "masks", "lung masks", "lung_masks", "lungs_mask", "segmentation"})
@@ -24,19 +25,8 @@ WITHOUT_IMAGE = (
     b"1.2.840.10008.5.1.4.1.1.104.",  # documents
     b"1.2.840.10008.5.1.4.1.1.9.",  # waveforms
 )
-# The first bytes of formats that are read, and of some that are not.
+# The first bytes of formats that are read.
 READ = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
-NOT_READ = {
-    b"GIF8": "GIF",
-    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"P5": "PGM",
-    b"P6": "PPM",
-    b"P2": "PGM",
-    b"P3": "PPM",
-    b"8BPS": "PSD",
-    b"%PDF": "PDF",
-}
 NIFTI = (".nii", ".nii.gz", ".mhd", ".mha", ".nrrd")
 
 
@@ -160,9 +150,8 @@ def why_no_image(path: Path) -> str:
         return "DICOM without an image" if any(uid in head for uid in WITHOUT_IMAGE) else ""
     if by_name:
         return ""
-    for mark, kind in NOT_READ.items():
-        if head.startswith(mark):
-            return f"{kind} (a format that is not read)"
+    if kind := not_read(head):
+        return f"{kind} (a format that is not read)"
     if path.name.lower().endswith(NIFTI):
         return "NIfTI or the like (a format that is not read)"
     return "not an image"

@@ -22,6 +22,7 @@ WAIST = 0.25
 # its other side; the regions marked in lateral views reach 24 % or more to both sides.
 ACROSS = 0.2
 MARGIN = 0.08  # of the side: scatter carries what is in the lungs some centimetres beyond them
+NO_LUNGS, ONE_LUNG = "no lungs were found", "one lung only was found"
 CELLS = 7  # rows and columns of the coarse shape: as many as VGG16's last map has
 SMOOTH = 1.0  # pixels: deviation of the Gaussian that takes the steps from an enlarged border
 
@@ -64,12 +65,12 @@ def describe(mask: np.ndarray) -> Lungs:
         warning = f"{total:.0%} of the image is marked as lung, more than lungs mostly are"
         return Lungs(right, left, warning, total <= MOST)
     if right + left < LEAST:
-        return Lungs(right, left, "no lungs were found", False)
+        return Lungs(right, left, NO_LUNGS, False)
     smaller, larger = sorted((right, left))
     if smaller < SMALLER * larger:
         if _lies_across(mask):
-            return Lungs(right, left, "no lungs were found", False)
-        return Lungs(right, left, "one lung only was found", True)
+            return Lungs(right, left, NO_LUNGS, False)
+        return Lungs(right, left, ONE_LUNG, True)
     return Lungs(right, left, "", True)
 
 

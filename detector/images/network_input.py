@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.images.lungs import unpacked
 from detector.images.occlusion import Occlusion
-from detector.images.rotation import rotate
+from detector.images.rotation import rotate, rotate_mask
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,6 @@ class NetworkInput:
     part: str = ""
     mask: bytes = b""
 
-    @property
-    def whole(self) -> bool:
-        """Whether the image is seen as it is, neither rotated nor with a part hidden."""
-        return not (self.angle or self.occlusion)
-
     def shown(self, pixels: np.ndarray) -> np.ndarray:
         """Return what the base sees of the file's pixels, (224, 224, 3), uint8: a part of it black, then rotated."""
         if self.part:
@@ -57,5 +52,4 @@ class NetworkInput:
         """
         if not self.part:
             return None
-        visible = Occlusion(self.part).visible(unpacked(self.mask))
-        return rotate(np.repeat(255 * visible[..., None].astype(np.uint8), 3, axis=2), self.angle)[..., 0] > 127
+        return rotate_mask(Occlusion(self.part).visible(unpacked(self.mask)), self.angle)

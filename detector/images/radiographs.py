@@ -14,7 +14,7 @@ import numpy as np
 
 from detector import InputError
 from detector.images.grey_range import is_flat
-from detector.storage.recognise import instead
+from detector.storage.recognise import instead, not_read
 
 SIZE = 224  # what VGG16 was trained on, in pixels
 # Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded; a decompression
@@ -23,6 +23,9 @@ MAX_PIXELS = 30_000_000
 MAX_BYTES = 128 * 2**20
 # A progressive JPEG goes over all its pixels with every scan, of which a few bytes are enough: usual are about ten.
 MAX_SCANNED = 1_000_000_000
+TIFF = (b"II*\0", b"MM\0*")  # first bytes
+# A radiograph has more pixels and another shape: such an image is a thumbnail, a strip or a crop.
+FEWEST_PIXELS, LONGEST = 64, 4.0  # of the shorter side; the longer side over the shorter
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 # Raise when a decoded image changes: cached features of the old one must never be met again.
 READER_VERSION = 2
@@ -129,13 +132,24 @@ def from_decoded(decoded: Decoded, digest: str, size: int = SIZE) -> Radiograph:
     """
     import cv2
 
+    from detector.images import raster
+
     height, width = decoded.pixels.shape[:2]
     # Averaging keeps what a plain bilinear pick would alias; it does nothing good when enlarging.
     interpolation = cv2.INTER_AREA if min(width, height) >= size else cv2.INTER_LINEAR
     resized = cv2.resize(decoded.pixels, (size, size), interpolation=interpolation)
     if resized.ndim == 2:
         resized = np.repeat(resized[..., None], 3, axis=2)
-    return Radiograph(resized, digest, width, height, *decoded[1:])
+    note = raster.joined(decoded.note, unusual_size(width, height))
+    return Radiograph(resized, digest, width, height, decoded.kind, decoded.colour, note)
+
+
+def unusual_size(width: int, height: int) -> str:
+    """Return what is unusual about an image's size in pixels; empty for that of a radiograph."""
+    shorter, longer = sorted((width, height))
+    if shorter < FEWEST_PIXELS:
+        return f"only {width} x {height} pixels"
+    return f"{width} x {height} pixels, an unusual shape" if longer > LONGEST * shorter else ""
 
 
 def file_bytes(path: Path) -> bytes:
@@ -198,7 +212,13 @@ def decode(data: bytes, name: object) -> Decoded:
     except UnidentifiedImageError:
         if what := instead(data):
             raise InputError(f"{name} {what}") from None
-        raise InputError(f"{name}: not a readable image (supported: DICOM, {', '.join(raster.FORMATS)})") from None
+        if data.startswith(TIFF):
+            raise InputError(
+                f"{name}: a TIFF with pixels of a type that is not read; store it as 16-bit grey"
+            ) from None
+        kind = not_read(data)
+        kind = f"{kind}, which is not read" if kind else "not a readable image"
+        raise InputError(f"{name}: {kind} (supported: DICOM, {', '.join(raster.FORMATS)})") from None
     except Image.DecompressionBombError as error:
         count = re.search(r"[0-9]+", str(error))
         raise InputError(f"{name}: {count[0] if count else 'too many'} pixels, more than {MAX_PIXELS}") from None

@@ -32,6 +32,11 @@ def angles(digest: str, copies: int, seed: int, degrees: float = DEGREES) -> lis
     return [float(angle) for angle in generator.uniform(-degrees, degrees, copies)]
 
 
+def rotate_mask(mask: np.ndarray, angle: float) -> np.ndarray:
+    """Rotate a mask as `rotate` does an image, shape (height, width), bool."""
+    return rotate(np.repeat(255 * mask[..., None].astype(np.uint8), 3, axis=2), angle)[..., 0] > 127
+
+
 def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
     """Rotate an image about its centre; what comes in from outside repeats the border.
 

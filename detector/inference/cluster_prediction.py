@@ -136,7 +136,7 @@ class PredictionWorker:
 def _image(row: Row) -> InputImage | InputError:
     if row["rejected"]:
         return InputError(str(row["rejected"]))
-    return InputImage(np.asarray(row["pixels"]), str(row["digest"]), str(row["note"]))
+    return InputImage(np.asarray(row["pixels"]), str(row["digest"]), str(row["note"]), str(row["view"]))
 
 
 def _request(row: Row) -> PredictionRequest:

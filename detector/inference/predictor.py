@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from detector import InputError
+from detector.collections.dicom_header import read_if_readable
+from detector.collections.views import view_group
 from detector.datasets import clinical
-from detector.images.plausibility import why_implausible
+from detector.datasets.folders import view_of
+from detector.images.lungs import describe
+from detector.images.plausibility import Doubt, colourfulness, doubt
 from detector.images.radiographs import read
 from detector.images.raster import joined
 from detector.network import lung_decoder, runtime
@@ -41,11 +45,23 @@ class PredictionRequest:
 
 
 class InputImage(NamedTuple):
-    """An image as the network reads it, (224, 224, 3), uint8, its file's SHA-256, and a note on how it was decoded."""
+    """An image as the network reads it, (224, 224, 3), uint8, and what its file says of it.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (224, 224, 3), uint8
+    digest : str
+        SHA-256 of the file.
+    note : str
+        On how it was decoded.
+    view : str
+        Its projection by header or file name, such as ``"lateral"``; mostly empty.
+    """
 
     pixels: np.ndarray
     digest: str
     note: str
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,8 @@ class Prediction:
     probabilities : list of float
         In the order of the model's classes.
     note : str
-        What a user should know of the image: how it was decoded, or that the model was trained on it; mostly empty.
+        What a user should know of the image: how it was decoded, that it may be no frontal chest radiograph, or that
+        the model was trained on it; mostly empty.
     image : ndarray of shape (224, 224, 3), uint8, or None
         What the network saw, where that was asked for.
     grad_cam : ndarray of shape (14, 14), float32, or None
@@ -117,12 +134,13 @@ class Predictor:
         grad_cams = list(maps(inputs, predicted)) if maps else []
         found: list[Prediction | InputError] = []
         for i, (one, image) in enumerate(zip(requests, images, strict=True)):
-            if reason := self._implausible(image.pixels, lungs[i, ..., 0] > 0):
+            doubted = self._doubt(image, lungs[i, ..., 0] > 0)
+            if doubted and (reason := self._why_rejected(doubted)):
                 found.append(InputError(f"{one.path}: {reason}"))
                 continue
             label = description.classes[predicted[i]]
             known = shortened(image.digest) in self._trained_on
-            note = joined(image.note, TRAINED_ON if known else "")
+            note = joined(image.note, doubted.reason if doubted else "", TRAINED_ON if known else "")
             prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note)
             if one.with_images and maps:
                 shown = np.rint(255 * inputs[0][i]).astype(np.uint8)
@@ -130,15 +148,17 @@ class Predictor:
             found.append(prediction)
         return found
 
-    def _implausible(self, pixels: np.ndarray, lungs: np.ndarray) -> str:
+    def _doubt(self, image: InputImage, lungs: np.ndarray) -> Doubt | None:
+        """Return why an image may be no frontal chest radiograph."""
+        return doubt(colourfulness(image.pixels), describe(lungs) if self._finds_lungs else None, image.view)
+
+    def _why_rejected(self, doubted: Doubt) -> str:
         """Return why no class is predicted; empty where one is."""
-        only_lungs = self.saved.description.input == "lungs"
-        if self.force and not only_lungs:
+        if not doubted.rejected:
             return ""
-        reason = why_implausible(pixels, lungs if self._finds_lungs else None)
-        if reason and only_lungs:
-            return f"{reason}; this model uses only the lung region"
-        return f"{reason}, so no class is predicted (--force predicts one)" if reason else ""
+        if self.saved.description.input == "lungs":
+            return f"{doubted.reason}; this model uses only the lung region"
+        return "" if self.force else f"{doubted.reason}, so no class is predicted (--force predicts one)"
 
 
 def predict(
@@ -167,7 +187,9 @@ def input_image(path: Path) -> InputImage:
         If it cannot be read.
     """
     radiograph = read(path)
-    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note)
+    header = read_if_readable(path).view if radiograph.format == "DICOM" else ""
+    view = view_group(header or view_of(path.name))
+    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view)
 
 
 def predict_batch(

@@ -11,11 +11,11 @@ import numpy as np
 from detector import InputError
 from detector.images.lungs import is_packed, packed, unpacked
 from detector.images.network_input import NetworkInput
-from detector.images.radiographs import READER_VERSION
-from detector.network import lung_decoder, runtime
+from detector.network import runtime
+from detector.network.feature_keys import WIDTH, feature_key, is_features, lungs_key
 from detector.network.forward import Forward, compile_forward
-from detector.network.weights import DIGEST, Weights
-from detector.storage.cache import Cache, key
+from detector.network.weights import Weights
+from detector.storage.cache import Cache
 
 # Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
 BATCH = 8
@@ -30,13 +30,10 @@ COLUMNS = {
     ("probe", "global"): slice(512, 1920),
     ("probe", "lungs"): slice(1920, 3328),
 }
-WIDTH = 3328
-# Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
-FEATURES_VERSION = 4
 CHUNK = 4096  # values that are read from the cache at a time
 
 # From weights, inputs and precision to what comes out of them, some at a time and in any order: positions among the
-# inputs, features, and packed masks, empty where there is none.
+# inputs, features, and packed masks.
 Elsewhere = Callable[[Weights, Sequence[NetworkInput], str], Iterator[tuple[list[int], np.ndarray, list[bytes]]]]
 Read = Callable[[NetworkInput], np.ndarray]  # an image's pixels as they are in the file, (224, 224, 3), uint8
 Shown = Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]]  # wraps what must be computed, to show progress
@@ -111,27 +108,31 @@ class Backbone:
             the machine.
         """
         found = np.empty((len(inputs), len(range(WIDTH)[columns])), np.float32)
-        names = [self._key(one, precision) for one in inputs]
-        for position, value in enumerate(self._recall(names, _is_features, Request(inputs, precision, read), shown)):
+        names = [feature_key(one, precision) for one in inputs]
+        for position, value in enumerate(self._recall(names, is_features, Request(inputs, precision, read), shown)):
             found[position] = np.frombuffer(value, "<f4")[columns]
         return found
 
-    def lungs(self, inputs: Sequence[NetworkInput], read: Read, shown: Shown = iter) -> Iterator[np.ndarray]:
-        """Yield where the lungs of images are, found in the pass that gives their features in float32.
+    def lungs(
+        self, inputs: Sequence[NetworkInput], read: Read, shown: Shown = iter, precision: str = "float32"
+    ) -> Iterator[np.ndarray]:
+        """Yield where the lungs of images are, found in the pass that gives their features.
 
         Parameters
         ----------
         inputs : sequence of NetworkInput
-            Images as they are, neither rotated nor with a part hidden.
+            Images of which no part is hidden; of a rotated copy, the mask is rotated, too.
         read, shown : callable
             As `features` takes them.
+        precision : {"float32", "bfloat16"}
+            Of the pass.
 
         Yields
         ------
         ndarray of shape (224, 224), bool
         """
-        names = [_lungs_key(one.digest) for one in inputs]
-        for value in self._recall(names, is_packed, Request(inputs, "float32", read), shown):
+        names = [lungs_key(one.digest, one.angle, precision) for one in inputs]
+        for value in self._recall(names, is_packed, Request(inputs, precision, read), shown):
             yield unpacked(value)
 
     def _recall(
@@ -186,10 +187,13 @@ class Backbone:
             if not np.isfinite(features).all():
                 raise InputError(f"{precision} features that are not finite; try --precision float32")
             values = {
-                self._key(one, precision): row.astype("<f4").tobytes() for one, row in zip(done, features, strict=True)
+                feature_key(one, precision): row.astype("<f4").tobytes()
+                for one, row in zip(done, features, strict=True)
             }
             values |= {
-                _lungs_key(one.digest): mask for one, mask in zip(done, masks, strict=True) if mask and one.whole
+                lungs_key(one.digest, one.angle, precision): mask
+                for one, mask in zip(done, masks, strict=True)
+                if not one.occlusion
             }
             self.computed += len(done)
             self.cache.put(values)
@@ -199,7 +203,7 @@ class Backbone:
     def _computed_here(
         self, request: Request, shown: Shown
     ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
-        """Yield each batch with its features and packed masks, empty ones where the precision finds no lungs."""
+        """Yield each batch with its features and packed masks."""
         batch: list[np.ndarray] = []
         regions: list[np.ndarray | None] = []
         for position, one in enumerate(shown(request.inputs), 1):
@@ -208,7 +212,7 @@ class Backbone:
             if len(batch) == BATCH or position == len(request.inputs):
                 features, masks = self.forward(np.stack(batch).astype(np.float32) / 255.0, request.precision, regions)
                 done = request.inputs[position - len(batch) : position]
-                yield done, features, [packed(mask) if mask.size else b"" for mask in masks]
+                yield done, features, [packed(mask) for mask in masks]
                 batch, regions = [], []
 
     def _computed_elsewhere(
@@ -237,7 +241,6 @@ class Backbone:
         -------
         features : ndarray of shape (n, 3328), float32
         lungs : ndarray of shape (n, 224, 224), bool
-            In bfloat16 of shape (n, 0, 0).
         """
         if precision not in self._forward:
             runtime.ready()
@@ -250,23 +253,3 @@ class Backbone:
         features, lungs = (found.numpy() for found in self._forward[precision](pixels, inside))
         self.seconds += time.perf_counter() - start
         return features, lungs
-
-    def _key(self, one: NetworkInput, precision: str) -> bytes:
-        return key(
-            kind="feature",
-            image=one.digest,
-            angle=one.angle,
-            occlusion=one.occlusion,
-            weights=DIGEST,
-            decoder=lung_decoder.DIGEST,
-            precision=precision,
-            versions=(READER_VERSION, FEATURES_VERSION),
-        )
-
-
-def _lungs_key(digest: str) -> bytes:
-    return key(kind="lungs", image=digest, weights=DIGEST, decoder=lung_decoder.DIGEST, version=READER_VERSION)
-
-
-def _is_features(data: bytes) -> bool:
-    return len(data) == 4 * WIDTH

@@ -55,7 +55,7 @@ def pooled_maps(weights: Weights, precision: str) -> Callable[[tf.Tensor], list[
 
 
 def compile_forward(weights: Weights, precision: str) -> Forward:
-    """Return a compiled function from pixels to pooled features, and to lung masks where the precision is float32.
+    """Return a compiled function from pixels to pooled features, and to lung masks.
 
     Parameters
     ----------
@@ -66,13 +66,13 @@ def compile_forward(weights: Weights, precision: str) -> Forward:
     -------
     callable
         From pixels (n, 224, 224, 3) in [0, 1] and pooled regions (n, 224, 224), int8, 1 inside, 0 outside, -1 for the
-        lungs that are found, to features (n, 3328), float32, and lung masks (n, 224, 224), bool. In bfloat16 no lungs
-        are found: the masks are (n, 0, 0), and -1 pools over the whole image.
+        lungs that are found, to features (n, 3328), float32, and lung masks (n, 224, 224), bool. The decoder itself
+        always runs in float32.
     """
     import tensorflow as tf
 
     maps = pooled_maps(weights, precision)
-    lungs = lung_decoder.decoder(lung_decoder.read()) if precision == "float32" else None
+    lungs = lung_decoder.decoder(lung_decoder.read())
 
     signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32), tf.TensorSpec((None, SIZE, SIZE), tf.int8)]
 
@@ -80,12 +80,8 @@ def compile_forward(weights: Weights, precision: str) -> Forward:
     def forward(pixels: tf.Tensor, regions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         blocks = maps(pixels)
         corner = tf.reduce_mean(blocks[-1][:, :CORNER, :CORNER], (1, 2))
-        if lungs is None:
-            masks = tf.zeros((tf.shape(pixels)[0], 0, 0), bool)
-            inside = regions > 0
-        else:
-            masks = lungs(blocks)[..., 0] > 0
-            inside = tf.where(regions < 0, masks, regions > 0)
+        masks = lungs(blocks)[..., 0] > 0
+        inside = tf.where(regions < 0, masks, regions > 0)
         pixel_weights = _pixel_weights(tf.cast(inside, tf.float32)[..., None])
         means = [tf.reduce_mean(x, (1, 2)) for x in blocks]
         return tf.concat([corner, *means, *(_mean_inside(x, pixel_weights) for x in blocks)], axis=1), masks

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from detector import InputError
-from detector.network import hdf5, lung_decoder
+from detector.network import architecture, hdf5, lung_decoder
+from detector.network.architecture import dense_layers, numbered_by_kind, require_architecture
 from detector.network.description import Description
 from detector.network.head import Arrays
 from detector.network.keras_head import HIDDEN
-from detector.network.model import ATTRIBUTE, IMAGES, join, pooling_layers
+from detector.network.model import ATTRIBUTE, IMAGES, join
 from detector.network.training_images import MOST, RECORD, TrainingImages
 from detector.network.weights import CHANNELS, LAYERS, Weights
 
@@ -42,12 +43,25 @@ Pair = Callable[[str, tuple[int, ...]], tuple[np.ndarray, np.ndarray]]
 
 
 class SavedModel(NamedTuple):
-    """What a model file holds: the base's and the head's weights, its description, and the lung decoder's, if any."""
+    """What a model file holds.
+
+    Attributes
+    ----------
+    weights : dict of str to (kernel, bias)
+        The base's.
+    head : list of ndarray
+    description : Description
+    decoder : list of ndarray or None
+        The lung decoder's weights.
+    note : str
+        What was assumed of a model without a description; mostly empty.
+    """
 
     weights: Weights
     head: Arrays
     description: Description
     decoder: Arrays | None
+    note: str = ""
 
     def joined(self) -> keras.Model:
         """Return it as a Keras model."""
@@ -55,7 +69,7 @@ class SavedModel(NamedTuple):
 
 
 def read(path: Path) -> SavedModel:
-    """Read a model that `train_covid19.py` saved.
+    """Read a model that `train_covid19.py` saved, or the tutorial's own script by plain Keras.
 
     Parameters
     ----------
@@ -113,9 +127,11 @@ def _open_hdf5(source: io.BytesIO) -> Iterator[h5py.File]:
 
 
 def _from_hdf5(file: h5py.File) -> SavedModel:
+    if ATTRIBUTE not in file.attrs and "model_config" in file.attrs:
+        return _from_plain_hdf5(file)
     images = hdf5.raw(file, IMAGES, MOST * RECORD)
     description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"), images)
-    _require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
+    require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
     root = hdf5.group(file, "model_weights")
 
     def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -125,39 +141,75 @@ def _from_hdf5(file: h5py.File) -> SavedModel:
     return _collect(pair, description)
 
 
+def _from_plain_hdf5(file: h5py.File) -> SavedModel:
+    plain = architecture.describe_tutorials(_layers(_text(file.attrs["model_config"], "a model")))
+    root = hdf5.group(file, "model_weights")
+
+    def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        name = plain.names[layer]
+        group = hdf5.group(hdf5.group(root, name), name)
+        # Keras 2 numbers the outputs of what made an array.
+        end = ":0" if "kernel:0" in group else ""
+        return hdf5.array(group, f"kernel{end}", shape), hdf5.array(group, f"bias{end}", shape[-1:])
+
+    return _collect(pair, plain.description)._replace(note=architecture.NOTE)
+
+
+def _layers(text: str) -> list[architecture.Layer]:
+    """Return the layers of a file's own account of its model.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        return architecture.read_layers(text)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError("it does not say which layers it has; train with train_covid19.py") from None
+
+
 def _from_zip(source: io.BytesIO) -> SavedModel:
     with zipfile.ZipFile(source) as archive:
-        members = {item.filename: item for item in archive.infolist()}
-        for name, most in (("config.json", MAX_TEXT), (f"{ATTRIBUTE}.json", MAX_TEXT), ("model.weights.h5", MAX_BYTES)):
-            if name not in members:
-                raise InputError(f"it has no {name}; was it saved by train_covid19.py?")
-            if members[name].file_size > most:
-                raise InputError(f"{name} in it would be {members[name].file_size >> 20} MiB")
-        if IMAGES in members and members[IMAGES].file_size > MOST * RECORD:
-            raise InputError(f"{IMAGES} in it would be {members[IMAGES].file_size >> 20} MiB")
-        images = archive.read(IMAGES) if IMAGES in members else b""
-        description = _description(archive.read(f"{ATTRIBUTE}.json").decode(), images)
-        layers = _require_architecture(archive.read("config.json").decode(), description)
-        weights = io.BytesIO(archive.read("model.weights.h5"))
+        config = _member(archive, "config.json", MAX_TEXT).decode()
+        weights = io.BytesIO(_member(archive, "model.weights.h5", MAX_BYTES))
+        described = f"{ATTRIBUTE}.json" in archive.namelist()
+        text = _member(archive, f"{ATTRIBUTE}.json", MAX_TEXT).decode() if described else ""
+        images = _member(archive, IMAGES, MOST * RECORD) if IMAGES in archive.namelist() else b""
+    if described:
+        description, note = _description(text, images), ""
+        layers = require_architecture(config, description)
+        names: Mapping[str, str] = {name: name for _, name in layers}
+    else:
+        plain = _layers(config)
+        layers, (description, names), note = (
+            [one[:2] for one in plain],
+            architecture.describe_tutorials(plain),
+            architecture.NOTE,
+        )
     with _open_hdf5(weights) as file:
         root = hdf5.group(file, "layers")
         groups = numbered_by_kind(layers)
 
         def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-            group = hdf5.group(hdf5.group(root, groups[layer]), "vars")
+            group = hdf5.group(hdf5.group(root, groups[names[layer]]), "vars")
             return hdf5.array(group, "0", shape), hdf5.array(group, "1", shape[-1:])
 
-        return _collect(pair, description)
+        return _collect(pair, description)._replace(note=note)
 
 
-def numbered_by_kind(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return what Keras calls the weights of each layer in its own format: the kind, numbered from the second on."""
-    counts: dict[str, int] = {}
-    groups = {}
-    for kind, name in layers:
-        number = counts[kind] = counts.get(kind, -1) + 1
-        groups[name] = f"{kind.lower()}_{number}" if number else kind.lower()
-    return groups
+def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """Return a member of an archive that has no more bytes than that.
+
+    Raises
+    ------
+    InputError
+    """
+    members = {item.filename: item for item in archive.infolist()}
+    if name not in members:
+        raise InputError(f"it has no {name}; was it saved by train_covid19.py?")
+    if members[name].file_size > most:
+        raise InputError(f"{name} in it would be {members[name].file_size >> 20} MiB")
+    return archive.read(name)
 
 
 def _collect(pair: Pair, description: Description) -> SavedModel:
@@ -189,40 +241,3 @@ def _description(text: str, images: bytes) -> Description:
     if found.positive not in found.classes:
         raise InputError("its description contradicts itself")
     return found
-
-
-def _require_architecture(text: str, description: Description) -> list[tuple[str, str]]:
-    """Refuse a file whose own account of its layers is not this project's architecture; return kinds and names."""
-    layers = [
-        (str(layer["class_name"]), str(layer["config"]["name"])) for layer in json.loads(text)["config"]["layers"]
-    ]
-    expected = architecture(description)
-    for found in layers:
-        if found not in expected:
-            raise InputError(f"it has a {found[0]} layer named {found[1]!r}, which is not part of this project's model")
-    if sorted(layers) != sorted(expected):
-        raise InputError("its layers are not those of this project's model")
-    return layers
-
-
-def dense_layers(description: Description) -> list[str]:
-    """Return the names of the head's layers that have weights."""
-    return ["probabilities"] if description.recipe == "probe" else ["hidden", "probabilities"]
-
-
-def architecture(description: Description) -> list[tuple[str, str]]:
-    """Return the kind and the name of every layer of this project's model."""
-    base: list[tuple[str, str]] = [("InputLayer", "radiograph")]
-    for i, layer in enumerate(LAYERS):
-        base.append(("Conv2D", layer))
-        if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
-            base.append(("MaxPooling2D", f"{layer.partition('_')[0]}_pool"))
-    if description.finds_lungs:
-        base += lung_decoder.layer_names()
-    if description.input == "lungs":
-        base.append(("Multiply", lung_decoder.SHOWN))
-    joined = [("InputLayer", "clinical"), ("Concatenate", "joined")] if description.clinical_width else []
-    tail = [("Dense", "probabilities")]
-    if description.recipe == "tutorial":
-        tail = [("Dense", "hidden"), ("Dropout", "dropout"), *tail]
-    return [*base, *pooling_layers(description.recipe, description.pooling), *joined, *tail]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from detector.reports.audit_report import audit_report
 from detector.reports.plots import forest
 from detector.statistics.metric import Metric
 from detector.storage.files import require_folder, require_writable, write_together
+from detector.training.implausible_images import ImplausibleImage
 
 JSON, PICTURE = "audit.json", "audit.png"
 WIDTH = 80
@@ -36,6 +37,10 @@ class AuditResult:
         Share of same-site controls that are predicted positive.
     risks : list of Risk
     conclusion : Conclusion
+    implausible : sequence of ImplausibleImage
+        Those that may be no frontal chest radiographs, left out or not.
+    content : str
+        The same in a line; empty where there are none.
     """
 
     results: list[Result]
@@ -43,6 +48,8 @@ class AuditResult:
     controls_positive: Metric | None
     risks: list[Risk]
     conclusion: Conclusion
+    implausible: Sequence[ImplausibleImage] = ()
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,7 @@ def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[s
         "versions": run_record.versions(),
         "settings": settings,
         "base": run_record.base(extractor),
+        "implausible_images": found.implausible,
         "experiments": found.results,
         "external": found.external,
         "controls_predicted_positive": found.controls_positive,

@@ -62,6 +62,7 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         counts=", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items()),
         conclusion=found.conclusion,
         clean=found.conclusion.code == LUNGS,
+        content=found.content,
         groups=[(name, rows) for name in GROUPS if (rows := [one for one in found.results if one.group == name])],
         called=found.controls_positive,
         positive=audit.settings.positive,

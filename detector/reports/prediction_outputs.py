@@ -67,12 +67,15 @@ class PredictionRun:
     description : Description
     model : str
         Name of the model's file.
+    model_note : str
+        What was assumed of a model without a description; mostly empty.
     """
 
     predictions: list[Prediction]
     failures: list[InputError]
     description: Description
     model: str
+    model_note: str = ""
 
 
 def with_overlays(
@@ -153,7 +156,9 @@ def write(run: PredictionRun, outputs: PredictionOutputs) -> dict[str, Path]:
     if outputs.json:
         contents[outputs.json] = run_record.as_json(_record(run))
     if outputs.report:
-        contents[outputs.report] = prediction_report(run.predictions, run.failures, run.description, run.model)
+        contents[outputs.report] = prediction_report(
+            run.predictions, run.failures, run.description, run.model, run.model_note
+        )
     write_together(contents)
     named = {"CSV": outputs.csv, "JSON": outputs.json, "Grad-CAM": outputs.gradcam, "Report": outputs.report}
     return {name: path for name, path in named.items() if path}
@@ -166,6 +171,7 @@ def _record(run: PredictionRun) -> dict[str, object]:
         **run_record.header(),
         "notice": DISCLAIMER,
         "model": run.model,
+        "model_note": run.model_note,
         "classes": classes,
         "threshold": run.description.threshold,
         "predictions": [

@@ -17,7 +17,11 @@ INPUT = {"lungs": "the lungs only (all else is masked out)", "image": "the whole
 
 
 def prediction_report(
-    predictions: Sequence[Prediction], failures: Sequence[InputError], description: Description, model: str
+    predictions: Sequence[Prediction],
+    failures: Sequence[InputError],
+    description: Description,
+    model: str,
+    note: str = "",
 ) -> bytes:
     """Return the report.
 
@@ -29,6 +33,8 @@ def prediction_report(
     description : Description
     model : str
         Name of the model's file.
+    note : str
+        What was assumed of a model without a description.
     """
     classes = description.classes
     positive = classes.index(description.positive)
@@ -48,7 +54,7 @@ def prediction_report(
         positive=description.positive,
         skipped=counted(len(failures), "file"),
         failures=[str(failure) for failure in failures],
-        card=model_card(description, model),
+        card=[*model_card(description, model), *([("note", note)] if note else [])],
     )
 
 

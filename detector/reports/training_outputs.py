@@ -24,6 +24,7 @@ from detector.reports.training_report import training_report
 from detector.statistics.metric import Metric
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
+from detector.training.implausible_images import ImplausibleImage
 from detector.training.leave_one_out import LeftOut
 from detector.training.options import EvaluationOptions, OutputPaths
 from detector.training.recipe_comparison import RecipeComparison
@@ -53,6 +54,8 @@ class TrainingResult:
         Seconds of each stage.
     comparison : RecipeComparison, optional
         With a second recipe.
+    implausible : sequence of ImplausibleImage
+        Those that may be no frontal chest radiographs, left out or not.
     """
 
     extractor: FeatureExtractor
@@ -67,6 +70,7 @@ class TrainingResult:
     settings: Mapping[str, object]
     times: Mapping[str, float]
     comparison: RecipeComparison | None = None
+    implausible: Sequence[ImplausibleImage] = ()
 
     @property
     def positive(self) -> int:
@@ -166,6 +170,7 @@ def record(result: TrainingResult) -> dict[str, object]:
         "classes": classes,
         "train": run_record.images(extractor, outcome.train),
         "held_out": run_record.predictions(extractor, outcome),
+        "implausible_images": result.implausible,
         "n_patients": result.n_patients,
         "threshold": outcome.threshold,
         "metrics": run_record.fields_of(outcome.evaluation) | result.metrics,

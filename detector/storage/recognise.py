@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+# The first bytes of formats of images that are not read.
+NOT_READ = {
+    b"GIF8": "GIF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"P5": "PGM",
+    b"P6": "PPM",
+    b"P2": "PGM",
+    b"P3": "PPM",
+    b"8BPS": "PSD",
+    b"%PDF": "PDF",
+}
+
 
 def instead(data: bytes) -> str:
     """Say what the first bytes of a file show it to be, and the remedy; empty where nothing is known of it.
@@ -28,3 +41,8 @@ def instead(data: bytes) -> str:
     if data.startswith(b"\x1f\x8b"):
         return "is compressed with gzip; unpack it"
     return ""
+
+
+def not_read(data: bytes) -> str:
+    """Return the format of an image file that is not read, by its first bytes; empty where they tell none."""
+    return next((kind for mark, kind in NOT_READ.items() if data.startswith(mark)), "")

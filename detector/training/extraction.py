@@ -1,32 +1,23 @@
-"""A data set opened for a run: everything read and checked, patients told apart, features at hand."""
+"""The images of a run, read and checked, and the features, lungs and pixels of any of them."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector.cluster import features
-from detector.cluster.connection import connect
-from detector.cluster.flags import ComputeOptions
 from detector.command_line.printing import Log, progress
 from detector.datasets.dataset import Dataset, Rows
-from detector.datasets.identity import patients, require_one_class
-from detector.images.duplicates import near_pairs
-from detector.images.inspection import ImageProperties, inspect, named_notes
+from detector.images.inspection import ImageProperties
 from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput
 from detector.images.occlusion import Occlusion, read_mask
-from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_store import PixelStore
-from detector.images.rotation import angles
-from detector.network import lung_decoder, runtime, weight_sources
-from detector.network.backbone import COLUMNS, Backbone
-from detector.storage.cache import Cache, default_folder
+from detector.images.rotation import angles, rotate_mask
+from detector.network import lung_decoder
+from detector.network.backbone import Backbone
 from detector.storage.files import sha256
-from detector.training.recipes import Recipe, precision_for
 
 
 @dataclass(frozen=True)
@@ -103,6 +94,22 @@ class FeatureExtractor:
         features = self._features(rows, turned, self.precision, "training copies through VGG16", occlusion)
         return features.reshape(len(rows), max(count, 1), -1)
 
+    def subset(self, rows: np.ndarray) -> FeatureExtractor:
+        """Return the same run with some of its images only, in the same order."""
+        position = {int(row): i for i, row in enumerate(rows)}
+        alike, duplicates = (
+            [(position[i], position[j]) for i, j in pairs if i in position and j in position]
+            for pairs in (self.alike, self.duplicates)
+        )
+        return replace(
+            self,
+            dataset=replace(self.dataset, images=[self.dataset.images[row] for row in rows]),
+            properties=[self.properties[row] for row in rows],
+            patients=self.patients[rows],
+            alike=alike,
+            duplicates=duplicates,
+        )
+
     def groups(self, split: str) -> np.ndarray:
         """Return what a split of this kind keeps whole: each patient, or each image."""
         return self.patients if split == "patient" else np.arange(len(self.properties)).astype(str)
@@ -111,6 +118,26 @@ class FeatureExtractor:
         """Yield where the lungs of images are, as the lung decoder finds them, (224, 224), bool."""
         inputs = [self._input(row) for row in rows]
         return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "images through VGG16"))
+
+    def lungs_of_copies(self, rows: Rows, seed: int) -> Iterator[np.ndarray]:
+        """Yield where the lungs of training images are, found on the first rotated copy of each and turned back.
+
+        Parameters
+        ----------
+        rows : sequence of int
+        seed : int
+            Of the rotations.
+
+        Yields
+        ------
+        ndarray of shape (224, 224), bool
+        """
+        inputs = [self._input(row, angles(self.properties[row].digest, 1, seed)[0]) for row in rows]
+        masks = self.backbone.lungs(
+            inputs, self._read, lambda missing: self._shown(missing, "training copies through VGG16"), self.precision
+        )
+        for one, mask in zip(inputs, masks, strict=True):
+            yield rotate_mask(mask, -one.angle)
 
     def masks(self, rows: Rows, occlusion: Occlusion) -> Iterator[np.ndarray]:
         """Yield the lungs of images as an occlusion has them, from files or found, (224, 224), bool."""
@@ -158,93 +185,3 @@ class FeatureExtractor:
         return self.backbone.features(
             inputs, precision, self._read, lambda missing: self._shown(missing, what), self.columns
         )
-
-
-HERE = ComputeOptions()
-
-
-def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOptions = HERE) -> FeatureExtractor:
-    """Open a data set: read every image while TensorFlow is imported, find the weights, choose the precision.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    log : Log
-    recipe : TutorialRecipe or ProbeRecipe
-        Decides which features are read, and in which precision (`precision_for`).
-    compute : ComputeOptions, optional
-
-    Returns
-    -------
-    FeatureExtractor
-
-    Raises
-    ------
-    InputError
-        If an image, the weights or the cluster cannot be used.
-    """
-    cluster = connect(compute.ray) if compute.ray else None
-    if compute.weights is not None:
-        weight_sources.require_readable(compute.weights)
-    counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
-    log.info(f"loading images: {counts}...")
-    runtime.start(compute.verbose)
-    home = compute.cache or default_folder()
-    cache = Cache(None if compute.no_cache else home)
-    pixel_store = PixelStore()
-    with log.timed("read"):
-        inspected = functools.partial(features.properties, cluster) if cluster else None
-        properties = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
-        found, _ = weight_sources.load(compute.weights, home, log.info)
-    with log.timed("import TensorFlow (what reading did not hide)"):
-        runtime.ready()
-    with log.timed("choose precision"):
-        precision = precision_for(recipe, compute.precision, cache)
-    require_one_class(dataset.images, [image_properties.digest for image_properties in properties])
-    for note in dataset.notes:
-        log.info(note)
-    for note in named_notes(
-        [
-            (image.file, image_properties.note)
-            for image, image_properties in zip(dataset.images, properties, strict=True)
-        ]
-    ):
-        log.info(note)
-    if cache.trouble:
-        log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
-    alike = find_alike(dataset, properties)
-    twins = of_different_patients(dataset, properties, alike)
-    same = patients(dataset.images, [image_properties.digest for image_properties in properties], twins)
-    backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
-    return FeatureExtractor(
-        dataset,
-        properties,
-        same,
-        alike,
-        twins,
-        backbone,
-        COLUMNS[recipe.name, recipe.pooling],
-        precision,
-        pixel_store,
-        log,
-    )
-
-
-def find_alike(dataset: Dataset, properties: Sequence[ImageProperties]) -> list[tuple[int, int]]:
-    """Return pairs of images that are nearly the same, sorted, the smaller index first.
-
-    Phantoms are more alike than people are, and the bound was measured on people: they have none.
-    """
-    if all(image.source == PHANTOM for image in dataset.images):
-        return []
-    drawn = [image.source == PHANTOM for image in dataset.images]
-    pairs = near_pairs([image_properties.hash for image_properties in properties])
-    return [(i, j) for i, j in pairs if not (drawn[i] and drawn[j])]
-
-
-def of_different_patients(
-    dataset: Dataset, properties: Sequence[ImageProperties], alike: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
-    """Return those of some pairs that are of different patients and not byte for byte the same."""
-    who = patients(dataset.images, [image_properties.digest for image_properties in properties])
-    return [(i, j) for i, j in alike if who[i] != who[j] and properties[i].digest != properties[j].digest]

@@ -10,8 +10,6 @@ from detector import first_names
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset
 from detector.datasets.folders import class_named
-from detector.images.inspection import named_notes
-from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network.head import AfterEpoch
 from detector.statistics import split
@@ -20,6 +18,7 @@ from detector.training.adjustment import is_adjusted
 from detector.training.evaluation_result import Outcome, TrainingProtocol, cross_validate, hold_out
 from detector.training.extraction import FeatureExtractor
 from detector.training.feature_set import Comparison, FeatureSet, extract
+from detector.training.implausible_images import ImplausibleImage, find_implausible, without_implausible
 from detector.training.leave_one_out import LeftOut, evaluate_left_out, sources_of_both_classes
 from detector.training.options import DataOptions, EvaluationOptions
 from detector.training.recipes import ProbeRecipe, Recipe
@@ -71,20 +70,34 @@ def load_images(data: DataOptions) -> tuple[Dataset, str]:
     return images, positive_class
 
 
-def restricted_to_lungs(extractor: FeatureExtractor) -> FeatureExtractor:
-    """Return a run whose every feature is of the lungs alone, and name images without any."""
-    extractor.log.info("finding lungs; all else is masked out...")
-    name_images_without_lungs(extractor)
-    return replace(extractor, occlusion=Occlusion(LUNGS_ONLY))
+def reads_lungs_only(data: DataOptions, recipe: Recipe) -> bool:
+    """Return whether nothing but the lungs of an image is read, so that one without lungs cannot be used."""
+    return "lungs" in (data.input, recipe.pooling)
 
 
-def name_images_without_lungs(extractor: FeatureExtractor) -> None:
-    """Name the images in which no lungs, or one lung only, were found."""
-    with extractor.log.timed("find lungs"):
-        lungs = [describe(mask) for mask in extractor.lungs(range(len(extractor.dataset.images)))]
-    images = zip(extractor.dataset.images, lungs, strict=True)
-    for note in named_notes((image.file, one.warning) for image, one in images):
-        extractor.log.info(note)
+def leave_out_implausible(
+    data: DataOptions, recipe: Recipe, extractor: FeatureExtractor
+) -> tuple[FeatureExtractor, list[ImplausibleImage]]:
+    """Leave out images without lungs where these are all that is read; mask out everything else if so asked.
+
+    Returns
+    -------
+    extractor : FeatureExtractor
+    implausible : list of ImplausibleImage
+        Empty for other recipes: they name such images once the features are there.
+
+    Raises
+    ------
+    InputError
+        If a class has no images with lungs.
+    """
+    if not reads_lungs_only(data, recipe):
+        return extractor, []
+    extractor, implausible = without_implausible(extractor)
+    if data.input == "lungs":
+        extractor.log.info("lungs only: all else is masked out")
+        extractor = replace(extractor, occlusion=Occlusion(LUNGS_ONLY))
+    return extractor, implausible
 
 
 def choose_split(evaluation: EvaluationOptions, extractor: FeatureExtractor) -> DataSplit:
@@ -146,6 +159,14 @@ def compute_features(
     compared = Comparison(rows, images.labels, images.classes, groups, data.clinical_columns)
     with extractor.log.timed("forward"):
         return extract(extractor, recipe, compared, seed, chosen.sides)
+
+
+def name_implausible(
+    extractor: FeatureExtractor, recipe: Recipe, chosen: DataSplit, seed: int
+) -> list[ImplausibleImage]:
+    """Return the images that may be no frontal chest radiographs, from the passes that gave the features."""
+    with extractor.log.timed("find lungs"):
+        return find_implausible(extractor, chosen.held_out.tolist(), recipe.rotations, seed)
 
 
 def fit_and_evaluate(

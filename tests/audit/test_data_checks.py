@@ -5,6 +5,7 @@ from __future__ import annotations
 from audit_helpers import Case, checked, known
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN
+from detector.training.implausible_images import ImplausibleImage
 
 
 def test_what_is_not_known_is_not_assessed():
@@ -36,3 +37,13 @@ def test_the_border_warns_where_it_predicts_the_class():
     assert checked(Case((40, 40)))["image_border"].status == PASS
     marked = Case((40, 40), border=lambda positive, number, noise: noise + 4 * positive)
     assert checked(marked)["image_border"].status == WARN
+
+
+def test_images_that_may_be_no_radiographs_warn():
+    assert checked(Case())["image_content"].status == PASS
+    kept = checked(Case(), implausible=[ImplausibleImage("covid/0.png", "without lungs", False)])["image_content"]
+    assert (
+        kept.status == WARN and kept.message.startswith("1 of 48 images may not be") and "Look" in kept.recommendation
+    )
+    gone = checked(Case(), implausible=[ImplausibleImage("covid/x.png", "in colour", True)])["image_content"]
+    assert gone.status == WARN and gone.message.startswith("1 of 49 images may not be") and not gone.recommendation

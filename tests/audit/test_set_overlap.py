@@ -102,7 +102,7 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
     assert found.result.metric.available == available
     assert found.result.as_json()["notes"] == (sets.external_notes["e"],)
     if not available:
-        assert found.result.metric.reason == "9 v 12 images that were not trained on; 10 v 10 are needed"
+        assert found.result.metric.reason == "9 v 12 images that are left; 10 v 10 are needed"
         assert not any(one.available for one in found.beside.values())
 
 
@@ -116,7 +116,7 @@ def test_without_a_control_left_there_is_a_reason(audit):
     found = experiments.run_experiments(replace(audit, sets=sets), asked)
     assert len(found) == 3
     for one in found:
-        assert one.metric.reason == "no control is left that is not in the data set, too"
+        assert one.metric.reason == "every control was left out"
         assert "12 images also in the data set (12 the same file)" in one.notes[0]
     assert ["c/controls/0.png" in one.notes[0] for one in found] == [True, False, False]
     assert not experiments.run_experiments(replace(audit, sets=replace(sets, controls_note="")), asked)

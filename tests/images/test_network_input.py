@@ -22,4 +22,3 @@ def test_an_input_is_the_same_on_every_node(tmp_path):
     one = NetworkInput(tmp_path / "a.png", "0" * 64, 5.0, "lungs only, found", LUNGS_ONLY, packed(mask))
     wanted = rotate(Occlusion(LUNGS_ONLY).apply(pixels, mask), 5.0)
     assert np.array_equal(NetworkInput(**asdict(one)).shown(pixels), wanted)
-    assert not one.whole and NetworkInput(tmp_path / "a.png", "0" * 64).whole

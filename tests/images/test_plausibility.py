@@ -1,25 +1,44 @@
-"""Images that cannot be frontal chest radiographs."""
+"""What speaks against a frontal chest radiograph: colour, lungs, view."""
 
 from __future__ import annotations
 
 import numpy as np
-from image_helpers import ellipses
+import pytest
 
-from detector.images.plausibility import MOST_COLOUR, why_implausible
+from detector.images.lungs import Lungs
+from detector.images.plausibility import MOST_COLOUR, colourfulness, doubt
 
-
-def tinted(difference: float) -> np.ndarray:
-    pixels = np.full((224, 224, 3), 100, np.uint8)
-    pixels[..., 0] += np.uint8(difference)
-    return pixels
+TWO, ONE = Lungs(0.1, 0.1, "", True), Lungs(0.1, 0.0, "one lung only was found", True)
+NONE, FILLED = Lungs(0.0, 0.0, "no lungs were found", False), Lungs(0.3, 0.35, "65% of the image …", True)
 
 
-def test_a_grey_or_slightly_tinted_image_with_lungs_is_plausible():
-    lungs = ellipses(0.3, 0.7)
-    assert why_implausible(tinted(0), lungs) == why_implausible(tinted(MOST_COLOUR), lungs) == ""
-    assert why_implausible(tinted(0), None) == ""
+@pytest.mark.parametrize(
+    ("colour", "lungs", "view", "group", "rejected"),
+    [
+        (0.0, TWO, "PA", None, None),
+        (MOST_COLOUR, TWO, "", None, None),
+        (0.0, None, "", None, None),
+        (MOST_COLOUR + 1, TWO, "", "in colour", True),
+        (MOST_COLOUR + 1, None, "lateral", "in colour", True),
+        (0.0, NONE, "", "without lungs", True),
+        (0.0, ONE, "", "with one lung only", False),
+        (0.0, FILLED, "", "marked as lung mostly", False),
+        (0.0, NONE, "lateral", "of a lateral view", True),
+        (0.0, TWO, "lateral", "of a lateral view", False),
+        (0.0, None, "lateral", "of a lateral view", False),
+    ],
+)
+def test_each_doubt_has_a_reason_and_says_whether_a_class_is_predicted(colour, lungs, view, group, rejected):
+    found = doubt(colour, lungs, view)
+    assert (found and (found.group, found.rejected)) == (group and (group, rejected))
 
 
-def test_colours_and_missing_lungs_are_named():
-    assert why_implausible(tinted(MOST_COLOUR + 1), ellipses(0.3, 0.7)) == "a colour image"
-    assert "no lungs were found" in why_implausible(tinted(0), np.zeros((224, 224), bool))
+def test_grey_has_no_colour_and_a_tint_little():
+    grey = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
+    assert colourfulness(grey) == 0
+    tinted = grey.copy()
+    tinted[..., 2] = np.maximum(grey[..., 2], 8) - 8
+    assert 0 < colourfulness(tinted) < 10
+    red = np.zeros((4, 4, 3), np.uint8)
+    red[..., 0] = 255
+    assert colourfulness(red) == 255

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, SHARED, needs, refusal
+from conftest import ROOT, SHARED, needs, picture, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_helpers import bad_files, bomb, require_near
@@ -64,6 +65,30 @@ def test_alpha_palettes_and_bits_are_read(tmp_path, grey, mode):
 def test_a_cmyk_jpeg_is_read(tmp_path, grey):
     Image.fromarray(grey).convert("RGB").convert("CMYK").save(tmp_path / "a.jpg", quality=95)
     require_near(tmp_path / "a.jpg", grey, 8)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "note"),
+    [
+        (300, 260, ""),
+        (64, 256, ""),
+        (63, 200, "only 63 x 200 pixels"),
+        (200, 20, "only 200 x 20 pixels"),
+        (300, 74, "300 x 74 pixels, an unusual shape"),
+    ],
+)
+def test_an_unusual_size_is_noted(tmp_path, width, height, note):
+    picture(tmp_path / "a.png", 1, (width, height))
+    assert read(tmp_path / "a.png").note == note
+
+
+def test_formats_that_are_not_read_are_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"GIF89a" + bytes(60))
+    with refusal("a.png: GIF, which is not read .supported: DICOM, PNG"):
+        read(tmp_path / "a.png")
+    cv2.imwrite(str(tmp_path / "float64.tif"), np.random.default_rng(0).random((80, 80)))
+    with refusal("float64.tif: a TIFF with pixels of a type that is not read; store it as 16-bit grey"):
+        read(tmp_path / "float64.tif")
 
 
 def test_exif_rotation_is_undone(tmp_path, grey):

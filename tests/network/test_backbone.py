@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -13,9 +14,10 @@ from image_helpers import dice, phantom_pixels
 
 from detector.images import lungs, phantom
 from detector.images.network_input import NetworkInput
-from detector.images.rotation import rotate
+from detector.images.rotation import rotate, rotate_mask
 from detector.network import backbone
-from detector.network.backbone import COLUMNS, WIDTH, Backbone, _lungs_key
+from detector.network.backbone import COLUMNS, WIDTH, Backbone
+from detector.network.feature_keys import lungs_key
 from detector.network.forward import compile_forward
 from detector.storage.cache import Cache
 
@@ -83,6 +85,21 @@ def test_pooling_inside_the_lungs_is_a_weighted_mean_of_their_cells(weights, che
     assert [mask.any() for mask in masks] == [True, True, False]
 
 
+def test_lungs_of_a_rotated_copy_in_bfloat16_are_those_of_the_image(weights, chests):
+    backbone = Backbone(weights, Cache(None))
+    shown, pixels = next(iter(chests.items()))
+    one, copy = replace(shown, angle=0.0), replace(shown, angle=12.0)
+    (exact,) = backbone.lungs([one], lambda _: pixels)
+    features = backbone.features([copy], "bfloat16", lambda _: pixels)
+    (rotated,) = backbone.lungs([copy], lambda _: pixels, precision="bfloat16")
+    assert backbone.computed == 2
+    turned_back = rotate_mask(rotated, -copy.angle)
+    assert 2 * (exact & turned_back).sum() / (exact.sum() + turned_back.sum()) > 0.85
+    assert (exact & rotated).sum() < (exact & turned_back).sum()
+    whole, inside = (features[0, COLUMNS["probe", pooling]] for pooling in ("global", "lungs"))
+    assert np.abs(whole - inside).max() > 0.01  # means inside the lungs are pooled over the lungs in bfloat16, too
+
+
 @pytest.fixture
 def chests(tmp_path) -> dict[NetworkInput, np.ndarray]:
     """Return two phantoms, which have lungs, and an even image, which has none."""
@@ -148,7 +165,7 @@ def test_lungs_are_computed_with_the_features_and_cached(weights, tmp_path):
 @pytest.mark.parametrize("damage", [b"", b"no mask", zlib.compress(bytes(10)), zlib.compress(bytes(10**7))])
 def test_a_damaged_mask_of_the_cache_is_computed_again(weights, tmp_path, damage):
     one = NetworkInput(tmp_path / "0.png", f"{0:064x}")
-    Cache(tmp_path / "cache").put({_lungs_key(one.digest): damage})
+    Cache(tmp_path / "cache").put({lungs_key(one.digest): damage})
     backbone = Backbone(weights, Cache(tmp_path / "cache"))
     (mask,) = backbone.lungs([one], lambda _: phantom_pixels(0, True))
     assert backbone.computed == 1

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import InputError
-from detector.network import model_file
+from detector.network import architecture, model_file
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def hostile(folder: Path, honest: Path) -> dict[str, str]:
         "text.h5": "neither HDF5 nor",
         "empty.h5": "neither HDF5 nor",
         "half.h5": "half.h5",
-        "lambda.keras": "no covid19_detector.json",
-        "lambda.h5": "description",
-        "other.h5": "description",
+        "lambda.keras": "layers are not those of the tutorial",
+        "lambda.h5": "layers are not those of the tutorial",
+        "other.h5": "layers are not those of the tutorial",
         "lambda-within.h5": "Lambda layer",
         "shape.h5": "shape (4, 4)",
         "external.h5": "not in the file itself",
@@ -116,11 +116,11 @@ def test_untrusted_models_are_rejected_and_run_nothing(saved, tmp_path):
 
 
 def test_a_saved_model_is_read(saved):
-    weights, head, description, decoder = model_file.read(saved / "m.h5")
+    weights, head, description, decoder, note = model_file.read(saved / "m.h5")
     assert len(weights) == 13
     assert [array.shape for array in head] == [(512, 64), (64,), (64, 2), (2,)]
     assert description.classes == ["covid", "normal"]
-    assert (description.input, decoder) == ("image", None)
+    assert (description.input, decoder, note) == ("image", None, "")
 
 
 @settings(max_examples=20, deadline=None)
@@ -167,4 +167,4 @@ def test_a_model_whose_description_and_layers_disagree_is_rejected():
     description = model_file._description(json.dumps(values | {"positive": "a"}), b"")
     config = [{"class_name": "Dense", "config": {"name": "hidden"}}]
     with refusal("its layers are not those"):
-        model_file._require_architecture(json.dumps({"config": {"layers": config}}), description)
+        architecture.require_architecture(json.dumps({"config": {"layers": config}}), description)

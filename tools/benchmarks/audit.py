@@ -135,7 +135,7 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
     from detector.audit.image_sets import load_image_sets
     from detector.cluster.flags import ComputeOptions
     from detector.command_line.printing import Log
-    from detector.training.extraction import open_dataset
+    from detector.training.opening import open_dataset
 
     found = []
     with tempfile.TemporaryDirectory() as name:

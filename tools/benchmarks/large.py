@@ -16,8 +16,11 @@ import cv2
 import numpy as np
 
 from detector.datasets.manifest import COLUMNS
+from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput
-from detector.network.backbone import WIDTH, Backbone
+from detector.images.phantom import draw_lungs
+from detector.images.radiographs import SIZE
+from detector.network.feature_keys import WIDTH, feature_key, lungs_key
 from detector.storage.cache import Cache
 from tools.benchmarks.measure import ROOT, machine, run
 from tools.benchmarks.speed import row, seed_weights
@@ -37,7 +40,7 @@ def write(task: tuple[Path, Path, int, int]) -> list[dict[str, str]]:
     """Write images, put features into the cache, and return the images' rows of the manifests."""
     folder, cache, start, stop = task
     rows, values = [], {}
-    base = Backbone({}, Cache(None))
+    lungs = packed(cv2.resize(draw_lungs(0).astype(np.uint8), (SIZE, SIZE)) > 0)
     for number in range(start, stop):
         generator = np.random.default_rng([number, 1])
         label = ("covid", "normal")[number % 2]
@@ -46,7 +49,8 @@ def write(task: tuple[Path, Path, int, int]) -> list[dict[str, str]]:
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         features = generator.normal(0.03 * (label == "covid") * (np.arange(WIDTH) % 7 == 0), 1.0, WIDTH)
-        values[base._key(NetworkInput(path, digest), "float32")] = features.astype("<f4").tobytes()
+        values[feature_key(NetworkInput(path, digest), "float32")] = features.astype("<f4").tobytes()
+        values[lungs_key(digest)] = lungs
         rows.append(
             {"file": path.name, "label": label, "patient": f"p{number // 4}-{label}", "sha256": digest}
             | {"view": ("PA", "AP")[int(generator.integers(2))], "sex": ("F", "M")[int(generator.integers(2))]}

@@ -1,0 +1,89 @@
+"""Open a data set: everything read and checked, patients told apart, weights and precision chosen."""
+
+from __future__ import annotations
+
+import functools
+
+from detector.cluster import features
+from detector.cluster.connection import connect
+from detector.cluster.flags import ComputeOptions
+from detector.command_line.printing import Log
+from detector.datasets.dataset import Dataset
+from detector.datasets.identity import patients, require_one_class
+from detector.images.inspection import inspect, named_notes
+from detector.images.pixel_store import PixelStore
+from detector.network import runtime, weight_sources
+from detector.network.backbone import COLUMNS, Backbone
+from detector.storage.cache import Cache, default_folder
+from detector.training.extraction import FeatureExtractor
+from detector.training.near_duplicates import find_alike, of_different_patients
+from detector.training.recipes import Recipe, precision_for
+
+HERE = ComputeOptions()
+
+
+def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOptions = HERE) -> FeatureExtractor:
+    """Open a data set: read every image while TensorFlow is imported, find the weights, choose the precision.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    log : Log
+    recipe : TutorialRecipe or ProbeRecipe
+        Decides which features are read, and in which precision (`precision_for`).
+    compute : ComputeOptions, optional
+
+    Returns
+    -------
+    FeatureExtractor
+
+    Raises
+    ------
+    InputError
+        If an image, the weights or the cluster cannot be used.
+    """
+    cluster = connect(compute.ray) if compute.ray else None
+    if compute.weights is not None:
+        weight_sources.require_readable(compute.weights)
+    counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
+    log.info(f"loading images: {counts}...")
+    runtime.start(compute.verbose)
+    home = compute.cache or default_folder()
+    cache = Cache(None if compute.no_cache else home)
+    pixel_store = PixelStore()
+    with log.timed("read"):
+        inspected = functools.partial(features.properties, cluster) if cluster else None
+        properties = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
+        found, _ = weight_sources.load(compute.weights, home, log.info)
+    with log.timed("import TensorFlow (what reading did not hide)"):
+        runtime.ready()
+    with log.timed("choose precision"):
+        chosen = precision_for(recipe, compute.precision, cache)
+    require_one_class(dataset.images, [image_properties.digest for image_properties in properties])
+    for note in dataset.notes:
+        log.info(note)
+    for note in named_notes(
+        [
+            (image.file, image_properties.note)
+            for image, image_properties in zip(dataset.images, properties, strict=True)
+        ]
+    ):
+        log.info(note)
+    if cache.trouble:
+        log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
+    alike = find_alike(dataset, properties)
+    twins = of_different_patients(dataset, properties, alike)
+    same = patients(dataset.images, [image_properties.digest for image_properties in properties], twins)
+    backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
+    return FeatureExtractor(
+        dataset,
+        properties,
+        same,
+        alike,
+        twins,
+        backbone,
+        COLUMNS[recipe.name, recipe.pooling],
+        chosen,
+        pixel_store,
+        log,
+    )
