@@ -237,16 +237,7 @@ def _name(digest: str) -> bytes:
 def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]:
     """Return a line for each different note, with the number and the first names of the images that it is about.
 
-    Parameters
-    ----------
-    notes : iterable of (object, str)
-        Names of images, and what a user should know of them; empty for most.
-    most : int, default=3
-        Names in a line.
-
-    Returns
-    -------
-    list of str
+    `notes` has names of images, and what a user should know of them; empty for most. A line has at most `most` names.
     """
     names: dict[str, list[str]] = {}
     for name, note in notes:

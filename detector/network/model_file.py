@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from detector import InputError
-from detector.network import architecture, hdf5, lung_decoder
+from detector.network import architecture, lung_decoder
 from detector.network.architecture import dense_layers, numbered_by_kind, require_architecture
 from detector.network.description import Description
 from detector.network.head import Arrays
@@ -28,6 +28,7 @@ from detector.network.keras_head import HIDDEN
 from detector.network.model import ATTRIBUTE, IMAGES, join
 from detector.network.training_images import MOST, RECORD, TrainingImages
 from detector.network.weights import CHANNELS, LAYERS, Weights
+from detector.storage import hdf5
 
 if TYPE_CHECKING:
     import h5py

@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from detector import InputError
-from detector.network import runtime, wheel
+from detector.network import runtime
 from detector.network.weights import LAYERS, Weights, as_kept, first_line, read, read_kept, require_imagenet
+from detector.storage import wheel
 from detector.storage.files import require_folder, whole
 from detector.storage.temporary import temporary_folder
 

@@ -11,8 +11,9 @@ import pytest
 from conftest import classes, refusal, refused, script
 
 from detector import InputError
-from detector.network import runtime, weight_sources, wheel
+from detector.network import runtime, weight_sources
 from detector.network import weights as room
+from detector.storage import wheel
 
 
 @pytest.fixture

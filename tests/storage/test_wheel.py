@@ -5,7 +5,7 @@ from __future__ import annotations
 from conftest import refusal
 
 from detector.network import weights as room
-from detector.network import wheel
+from detector.storage import wheel
 
 
 def test_another_wheel_is_rejected(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import refusal
 
-from detector.network import hdf5
+from detector.storage import hdf5
 
 
 @pytest.fixture
