@@ -121,10 +121,8 @@ def compare(
     InputError
         If the second recipe cannot be fitted to a training side.
     """
-    log, own, other = second.extractor.log, protocol.recipe, second.recipe
+    log, other = second.extractor.log, second.recipe
     log.info(f"comparing with {name_of(other)}...")
-    if "lungs" == other.pooling != own.pooling:
-        pipeline.name_images_without_lungs(second.extractor)
     rows = np.arange(len(samples.labels))
     compared = Comparison(rows, samples.labels, samples.classes, samples.groups, samples.clinical)
     with log.timed("forward"):
@@ -135,7 +133,7 @@ def compare(
         is_positive = outcome.predictions.labels == protocol.positive
         patients, folds = outcome.predictions.patients, outcome.predictions.folds
         return RecipeComparison(
-            name_of(own),
+            name_of(protocol.recipe),
             name_of(other),
             outcome.evaluation.roc_auc,
             roc_auc(other_scores, is_positive, patients, folds=folds),
