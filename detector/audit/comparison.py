@@ -9,19 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError, first_names
+from detector import InputError
 from detector.audit.image_sets import ImageSets
 from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate
 from detector.audit.metrics import Scored
+from detector.audit.occluded import occlusion, too_few_lungs
 from detector.datasets.dataset import Image
 from detector.images.inspection import ImageProperties
-from detector.images.lungs import describe
 from detector.images.occlusion import Occlusion
 from detector.statistics.metric import Metric
 from detector.statistics.roc import roc_auc
 from detector.statistics.split import FoldPlan, draw_folds, folds
 from detector.statistics.strata import comparable
 from detector.training import crossvalidation
+from detector.training.crossvalidation import OutOfFold
 from detector.training.extraction import FeatureExtractor
 from detector.training.feature_set import Comparison, FeatureSet, extract
 from detector.training.recipes import ProbeRecipe, Recipe
@@ -93,11 +94,16 @@ class Audit:
         return feature_set(self, self.sets.own, self.settings.positive, None)
 
     @functools.cached_property
+    def validated(self) -> OutOfFold:
+        """Out-of-fold predictions of the data set's images as they are, and the heads that made them."""
+        return out_of_fold(self, self.samples, self.plan(self.samples))
+
+    @functools.cached_property
     def scored(self) -> Scored:
         """Out-of-fold scores of the data set's images as they are."""
-        samples = self.samples
-        scores, plan = out_of_fold_scores(self, samples, self.plan(samples))
-        return Scored(scores, samples.labels == 0, samples.groups, samples.strata, plan.folds)
+        samples, predictions = self.samples, self.validated.predictions
+        scores = predictions.probabilities[..., 0]
+        return Scored(scores, samples.labels == 0, samples.groups, samples.strata, predictions.folds)
 
     @functools.cached_property
     def border(self) -> Baseline:
@@ -216,39 +222,12 @@ def compare(audit: Audit, rows: np.ndarray, positive: str | None = None, part: s
     return Finding(cross_validated(audit, feature_set(audit, rows, positive or audit.settings.positive, hide)), notes)
 
 
-def too_few_lungs(rows: np.ndarray) -> Metric:
-    """Return the metric of an experiment on lungs that are found in too few images."""
-    return Metric.unavailable(f"lungs were found in {len(rows)} images only, too few for the folds")
-
-
 def cross_validated(audit: Audit, samples: FeatureSet, plan: FoldPlan | None = None) -> Metric:
     """Return the ROC AUC of the first class, out of fold."""
-    scores, plan = out_of_fold_scores(audit, samples, plan or audit.plan(samples))
-    return roc_auc(scores, samples.labels == 0, samples.groups, folds=plan.folds)
+    found = out_of_fold(audit, samples, plan or audit.plan(samples)).predictions
+    return roc_auc(found.probabilities[..., 0], samples.labels == 0, samples.groups, folds=found.folds)
 
 
-def out_of_fold_scores(audit: Audit, samples: FeatureSet, plan: FoldPlan) -> tuple[np.ndarray, FoldPlan]:
-    """Return the probability of the first class, out of fold, shape (repeats, n), and the folds."""
-    recipe = audit.recipe_for(samples, plan.training_sides)
-    found = crossvalidation.out_of_fold(samples, 0, recipe, plan)
-    return found.predictions.probabilities[..., 0], plan
-
-
-def occlusion(audit: Audit, rows: np.ndarray, part: str) -> tuple[np.ndarray, Occlusion, tuple[str, ...]]:
-    """Return the images of an occlusion experiment, what is masked out, and what has to be said.
-
-    Masks from files are used where both sides have enough of them, else lungs that are found.
-    """
-    notes: list[str] = []
-    masked = np.array([row for row in rows if audit.extractor.dataset.images[row].path.stem in audit.masks], int)
-    if audit.can_be_validated(masked):
-        if len(masked) < len(rows):
-            notes.append(f"only the {len(masked)} of {len(rows)} images that have a lung mask")
-        return masked, Occlusion(part, audit.masks), tuple(notes)
-    if audit.masks:
-        notes.append("lungs as they are found here, since one side has no masks, or too few")
-    found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)], np.bool_)
-    if not found.all():
-        names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
-        notes.append(f"without {first_names(names)}, in which no lungs were found")
-    return rows[found], Occlusion(part), tuple(notes)
+def out_of_fold(audit: Audit, samples: FeatureSet, plan: FoldPlan) -> OutOfFold:
+    """Cross-validate in given folds; class 0 is the positive one."""
+    return crossvalidation.out_of_fold(samples, 0, audit.recipe_for(samples, plan.training_sides), plan)

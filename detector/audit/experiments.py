@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.audit import baselines
-from detector.audit.comparison import Audit, Finding, compare, cross_validated, feature_set, occlusion, too_few_lungs
+from detector.audit.comparison import Audit, Finding, compare, cross_validated, feature_set
 from detector.audit.image_sets import CONTROLS
 from detector.audit.linear_baseline import linear_auc
 from detector.audit.metrics import border_adjusted, stratified
+from detector.audit.occluded import occlusion, too_few_lungs
 from detector.command_line.printing import progress
 from detector.images.lungs import coarse, surroundings
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS

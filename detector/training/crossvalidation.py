@@ -9,7 +9,7 @@ import numpy as np
 from detector.command_line.printing import progress
 from detector.statistics.evaluation import Predictions, predict
 from detector.statistics.split import FoldPlan, draw_folds
-from detector.training.feature_set import FeatureSet
+from detector.training.feature_set import FeatureSet, FittedHead
 from detector.training.recipes import Recipe
 
 INNER_FOLDS = 3
@@ -25,10 +25,13 @@ class OutOfFold:
         By the operating point of each fold.
     thresholds : list of float
         One of each fold, where they were chosen.
+    heads : list of FittedHead
+        One of each fold, those of the first repeat first.
     """
 
     predictions: Predictions
     thresholds: list[float]
+    heads: list[FittedHead]
 
 
 def threshold_for(sensitivity: float, scores: np.ndarray, is_positive: np.ndarray) -> float:
@@ -115,13 +118,16 @@ def out_of_fold(
     probabilities = np.empty((repeats, n, len(samples.classes)))
     predicted = np.empty((repeats, n), int)
     thresholds: list[float] = []
+    heads: list[FittedHead] = []
     for repeat, fold, train, held_out in progress(plan, len(plan), "folds", quiet, "fold"):
         own_seed = plan.seed_of(repeat, fold)
         fitted = samples.fit(train, recipe, own_seed)
+        heads.append(fitted)
         probabilities[repeat, held_out] = samples.predict_proba(fitted, held_out)
         at = point.threshold
         if point.sensitivity is not None:
             at = inner_threshold(samples.subset(train), positive, point.sensitivity, recipe, own_seed)
             thresholds.append(at)
         predicted[repeat, held_out] = predict(probabilities[repeat, held_out], positive, at)
-    return OutOfFold(Predictions(samples.labels, samples.groups, probabilities, predicted, plan.folds), thresholds)
+    predictions = Predictions(samples.labels, samples.groups, probabilities, predicted, plan.folds)
+    return OutOfFold(predictions, thresholds, heads)
