@@ -58,7 +58,7 @@ def main(arguments: list[str] | None) -> int:
     columns = list(column_names(options.clinical_columns or ""))
     log = Log(options.quiet)
 
-    from detector.audit import image_sets, set_content, set_overlap
+    from detector.audit import image_sets, localisation, set_content, set_overlap
     from detector.audit.comparison import Audit, Settings
     from detector.audit.conclusion import LUNGS, Evidence, conclude
     from detector.audit.experiments import controls_predicted_positive, run_experiments
@@ -108,8 +108,11 @@ def main(arguments: list[str] | None) -> int:
         results += [one.result for one in external]
         called = controls_predicted_positive(audit)
         risks = shortcut_risks(audit)
+    with log.timed("localisation"):
+        located = localisation.localise(audit, options.quiet)
+        checks = [localisation.check(located, recipe.pooling)]
     conclusion = conclude(Evidence(results, called, positive, audit.shares_sites()))
-    found = AuditResult(results, external, called, risks, conclusion, implausible, content)
+    found = AuditResult(results, external, called, risks, conclusion, located, checks, implausible, content)
     for line in audit_outputs.lines(found, positive):
         say(line)
     for line in audit_outputs.conclusion_lines(conclusion):

@@ -11,6 +11,7 @@ import numpy as np
 
 from detector import InputError, first_names
 from detector.datasets.dataset import Dataset, Image, load, load_folder
+from detector.datasets.drawn_boxes import boxes_of
 from detector.datasets.folders import MOST_NAMES, class_named
 
 CONTROLS = "controls"  # their class; no class of the data set may have this name
@@ -70,9 +71,12 @@ def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path
     Raises
     ------
     InputError
-        If a folder holds no images, or classes that do not go together, or is given twice.
+        If a folder holds no images, or classes that do not go together, or is given twice; if a manifest of the data
+        set has boxes that are none.
     """
     own = load(folder)
+    for image in own.images:
+        boxes_of(image)  # refused before anything is computed
     positive = class_named(own.classes, positive, folder)
     if CONTROLS in own.classes:
         raise InputError(f"data set {folder} has a class named {CONTROLS}; rename it, or give it with --controls")

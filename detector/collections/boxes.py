@@ -124,9 +124,9 @@ def from_cell(cell: str) -> tuple[Box, ...]:
     for part in filter(None, (part.strip() for part in cell.split(";"))):
         cells = part.split()
         if len(cells) != len(KEYS):
-            raise ValueError(f"{part[:60]!r} is not x y width height")
+            raise ValueError(f"has a box that is not x y width height ({part[:60]!r})")
         box = checked(*cells)
         if min(box.x, box.y) < 0 or max(box.x + box.width, box.y + box.height) > 1.0001:
-            raise ValueError(f"{part[:60]!r} is not within 0 to 1")
+            raise ValueError(f"has a box that does not lie within the image, from 0 to 1 ({part[:60]!r})")
         boxes.append(box)
     return tuple(boxes)

@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from detector import counted
+from detector.audit.checks import Check
 from detector.audit.comparison import Audit
 from detector.audit.conclusion import Conclusion
 from detector.audit.experiments import GROUPS, SAME_SITES, Result
 from detector.audit.external import TITLES, External
+from detector.audit.localisation import POINTING, Localisation
+from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.audit.shortcut_risk import Risk
 from detector.command_line.printing import DISCLAIMER, Log
 from detector.reports import run_record
@@ -37,6 +41,9 @@ class AuditResult:
         Share of same-site controls that are predicted positive.
     risks : list of Risk
     conclusion : Conclusion
+    localisation : Localisation
+    checks : list of Check
+        What affects no conclusion.
     implausible : sequence of ImplausibleImage
         Those that may be no frontal chest radiographs, left out or not.
     content : str
@@ -48,6 +55,8 @@ class AuditResult:
     controls_positive: Metric | None
     risks: list[Risk]
     conclusion: Conclusion
+    localisation: Localisation
+    checks: list[Check]
     implausible: Sequence[ImplausibleImage] = ()
     content: str = ""
 
@@ -98,7 +107,33 @@ def lines(found: AuditResult, positive: str) -> list[str]:
                 f"{risk.name}: utility {risk.utility.value_text}, detectability {risk.detectability.value_text} "
                 f"({risk.measure})"
             )
+    printed += _localisation_lines(found.localisation)
+    printed.append("Validity checks")
+    for check in found.checks:
+        printed += textwrap.wrap(f"  {check}", WIDTH, subsequent_indent=" " * 28, drop_whitespace=True)
+        printed += [f"{' ' * 8}{check.recommendation}"] if check.recommendation else []
     return printed
+
+
+def _localisation_lines(found: Localisation) -> list[str]:
+    """Return a line for each metric of the localisation, beside what a random point gets."""
+    if not found.metrics:
+        return []
+    printed = [f"{'Where Grad-CAM lies':<32}value {'95 % CI':<11}  random  difference"]
+    for name, one in found.metrics.items():
+        if one.found.available:
+            interval = one.found.interval_text.replace("-", "–")
+            beside = f"{one.random.value_text if one.random.available else 'n/a':<6}  {_difference(one.difference)}"
+            printed.append(f"  {TITLES_OF_LOCALISATION[name]:<30}{one.found.value_text}  {interval:<11}  {beside}")
+        else:
+            printed += _line(TITLES_OF_LOCALISATION[name], one.found)
+    images = found.metrics[POINTING].found
+    said = f"{counted(images.n_positive, 'correctly predicted image')} of {counted(images.n_patients, 'patient')}"
+    return [*printed, *_wrapped(said, 4), *(line for note in found.notes for line in _wrapped(note, 4))]
+
+
+def _difference(metric: Metric) -> str:
+    return f"{metric.value_text} ({metric.interval_text.replace('-', '–')})" if metric.available else "n/a"
 
 
 def conclusion_lines(conclusion: Conclusion) -> list[str]:
@@ -141,6 +176,8 @@ def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[s
         "external": found.external,
         "controls_predicted_positive": found.controls_positive,
         "shortcut_risks": found.risks,
+        "localisation": found.localisation,
+        "checks": found.checks,
         "conclusion": found.conclusion,
         "images": run_record.images(extractor, range(len(extractor.properties))),
     }

@@ -11,10 +11,13 @@ import numpy as np
 from detector.audit.comparison import Audit
 from detector.audit.conclusion import LUNGS
 from detector.audit.experiments import BORDER, FULL, GROUPS, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
+from detector.audit.localisation import TITLES, Localisation
 from detector.images.border import MARGIN
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 from detector.reports import html_report
+from detector.reports.localisation_figure import EACH as MOST_EXAMPLES
+from detector.reports.localisation_figure import localisation_figure
 from detector.reports.plots import risk_plane
 
 if TYPE_CHECKING:
@@ -68,9 +71,22 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         positive=audit.settings.positive,
         risks=found.risks,
         plane=html_report.png_uri(risk_plane(drawn)) if drawn else "",
+        localisation=[(TITLES[name], one) for name, one in found.localisation.metrics.items()],
+        localisation_notes=found.localisation.notes,
+        located=html_report.png_uri(located_figure(audit, found.localisation)) if found.localisation.images else "",
+        checks=found.checks,
         examples=examples(audit, [one.id for one in found.results]),
         settings=[(name, value) for name, value in settings.items() if value is not None],
     )
+
+
+def located_figure(audit: Audit, found: Localisation) -> bytes:
+    """Return the figure of the images whose saliency lies in boxes most, and least."""
+    ordered = [
+        (one, audit.extractor.pixels(one.row), audit.extractor.dataset.images[one.row].file)
+        for one in (*found.best_first()[:MOST_EXAMPLES], *found.best_first()[-MOST_EXAMPLES:])
+    ]
+    return localisation_figure(ordered[:MOST_EXAMPLES], ordered[MOST_EXAMPLES:])
 
 
 def examples(audit: Audit, ids: Sequence[str]) -> dict[str, Example]:

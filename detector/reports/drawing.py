@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from detector.images.colours import GREY
 
 if TYPE_CHECKING:
@@ -43,6 +45,29 @@ def as_file(figure: Figure, suffix: str = ".png") -> bytes:
     kind = suffix.lower().removeprefix(".")
     figure.savefig(data, format=kind, dpi=150, metadata=METADATA.get(kind))
     return data.getvalue()
+
+
+def heat_layer(heat: np.ndarray, side: int) -> np.ndarray:
+    """Return a heat map as a layer to lay over an image: inferno, the more opaque the warmer.
+
+    Inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, the image shows.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (cells, cells), in [0, 1]
+    side : int
+        Of the image, in pixels.
+
+    Returns
+    -------
+    ndarray of shape (side, side, 4), in [0, 1]
+        Red, green, blue and opacity.
+    """
+    import cv2
+    import matplotlib
+
+    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+    return np.dstack([matplotlib.colormaps["inferno"](smooth)[..., :3], 0.7 * smooth])
 
 
 def drawable(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.images.colours import BLUE, GREY, ORANGE
-from detector.reports.drawing import as_file, drawable, new_figure, plain_axes
+from detector.reports.drawing import as_file, drawable, heat_layer, new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,21 +116,17 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
     bytes
         A PNG file.
     """
-    import cv2
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     side = len(pixels)
-    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
     figure = new_figure(8.6, 4.6)
     left, right = figure.subplots(1, 2)
     figure.suptitle(drawable(title), fontsize=12)
     left.imshow(pixels)
     left.set_title("What the network saw (224 × 224)", fontsize=10)
     right.imshow(pixels)
-    # inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, the image shows.
-    colours = ScalarMappable(Normalize(0.0, 1.0), "inferno")
-    right.imshow(np.dstack([colours.to_rgba(smooth)[..., :3], 0.7 * smooth]))
+    right.imshow(heat_layer(heat, side))
     right.set_title("Grad-CAM", fontsize=10)
     if seen < 1.0:
         edge = side * seen - 0.5
@@ -138,7 +134,7 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
         right.set_title("Grad-CAM (pooling reads the dashed part only)", fontsize=10)
     for axes in (left, right):
         axes.set_axis_off()
-    bar = figure.colorbar(colours, ax=right, fraction=0.046, pad=0.03)
+    bar = figure.colorbar(ScalarMappable(Normalize(0.0, 1.0), "inferno"), ax=right, fraction=0.046, pad=0.03)
     bar.set_label("Weight for this class (share of the highest)")
     return as_file(figure)
 

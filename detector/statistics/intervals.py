@@ -109,6 +109,33 @@ def proportion(hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray |
     return Metric(value, *wilson(value, size, z), n_positive, len(hits) - n_positive, n_patients=count)
 
 
+def mean(values: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
+    """Return the mean of a number over images, with its percentile interval of a bootstrap over patients.
+
+    Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Of paired numbers, their differences.
+    patients : ndarray of shape (n,)
+    seed : int
+
+    Returns
+    -------
+    Metric
+        Not available for images of a single patient, or equal values: no sample shows that others are equal, too.
+    """
+    everything, count = np.ones(len(values), bool), len(set(patients))
+    if count < 2:
+        return Metric.unavailable("images of a single patient", len(values))
+    draws = [weights @ values / weights.sum(axis=1) for weights in patient_draws(everything, patients, seed)]
+    low, high = percentiles(np.concatenate(draws))
+    if high - low <= WIDTH:
+        return Metric.unavailable(f"it is {float(np.mean(values)):.2f} in every image", len(values))
+    return Metric(float(np.mean(values)), low, high, len(values), 0, n_patients=count)
+
+
 def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Iterator[np.ndarray]:
     """Draw patients anew, classes kept apart, since images of one person are alike.
 

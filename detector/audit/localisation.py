@@ -1,0 +1,249 @@
+"""Whether the model looks where boxes were drawn: Grad-CAM of held-out images against boxes and lungs.
+
+References: J. Zhang, S. A. Bargal, Z. Lin et al., "Top-Down Neural Attention by Excitation Backprop", International
+Journal of Computer Vision 126 (2018), section 4.1 (the pointing game); for the comparison of saliency maps with boxes
+of radiologists: A. Saporta, X. Gui, A. Agrawal et al., Nature Machine Intelligence 4 (2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from detector import counted
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check
+from detector.audit.comparison import Audit
+from detector.audit.fold_heat_maps import fold_heat_maps
+from detector.datasets.drawn_boxes import boxes_of
+from detector.images.lungs import describe
+from detector.images.occlusion import read_mask
+from detector.images.regions import Rectangle, boxed, highest, in_a_box, share_inside
+from detector.statistics.intervals import mean, proportion
+from detector.statistics.metric import FEWEST, Metric
+from detector.statistics.split import TooFewPatientsError
+
+ID = "localisation"
+POINTING, IN_BOXES, IN_LUNGS = "pointing_game", "saliency_in_boxes", "saliency_in_lungs"
+TITLES = {
+    POINTING: "maximum in a box",
+    IN_BOXES: "saliency in boxes",
+    IN_LUNGS: "saliency in the lungs",
+}
+
+
+@dataclass(frozen=True)
+class Located:
+    """An image, and where its Grad-CAM lies.
+
+    Attributes
+    ----------
+    row : int
+        Among the audit's images.
+    boxes : tuple of (x, y, width, height)
+        In fractions of the image.
+    heat : ndarray of shape (14, 14), in [0, 1]
+    hit : bool
+        Whether the maximum lies in a box; False where nothing speaks for the class.
+    in_boxes, in_lungs : float
+        Shares of the positive saliency.
+    random_in_boxes : float
+        Share of the lungs that lies in boxes: the probability that a random point of the lungs hits one.
+    lung_area : float
+        Share of the image that the lungs fill: the probability that a random point of the image lies in them.
+    """
+
+    row: int
+    boxes: tuple[Rectangle, ...]
+    heat: np.ndarray
+    hit: bool
+    in_boxes: float
+    in_lungs: float
+    random_in_boxes: float
+    lung_area: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A metric beside what a random point gets, and their paired difference."""
+
+    found: Metric
+    random: Metric
+    difference: Metric
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """Where the model looks.
+
+    Attributes
+    ----------
+    images : list of Located
+        Correctly predicted images of the positive class with boxes and lungs.
+    metrics : dict of str to Compared
+        `POINTING`, `IN_BOXES` and `IN_LUNGS`. Beside the first two a random point of the lungs, beside the third one
+        of the image. Empty where nothing can be said.
+    reason : str
+        Why there are no metrics.
+    notes : tuple of str
+    """
+
+    images: list[Located]
+    metrics: dict[str, Compared]
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the metrics as they stand in a JSON file, or the reason why there are none."""
+        return {**(self.metrics or {"reason": self.reason}), "notes": self.notes}
+
+    def best_first(self) -> list[Located]:
+        """Return the images by the share of their saliency that lies in boxes, the highest first."""
+        return sorted(self.images, key=lambda one: (-one.in_boxes, one.row))
+
+
+def localise(audit: Audit, quiet: bool = True) -> Localisation:
+    """Compare Grad-CAM with boxes and lungs, of correctly predicted images of the positive class that have boxes.
+
+    Each image's map is of the head that did not train on it, in the first repeat. Maps are not among the features that
+    are cached, so these images pass through the network once more.
+
+    Parameters
+    ----------
+    audit : Audit
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    Localisation
+
+    Raises
+    ------
+    InputError
+        If the manifest's boxes are none.
+    """
+    own, images = audit.sets.own, audit.extractor.dataset.images
+    drawn = {position: boxes_of(images[row]) for position, row in enumerate(own)}
+    with_boxes = np.array([position for position in drawn if drawn[position]], int)
+    with_boxes = with_boxes[audit.is_positive(own[with_boxes])]
+    if not len(with_boxes):
+        return Localisation([], {}, f"no image of {audit.settings.positive} has boxes (column boxes of the manifest)")
+    try:
+        predicted = audit.validated.predictions.predicted[0]
+    except TooFewPatientsError as error:
+        return Localisation([], {}, str(error))
+    chosen = with_boxes[predicted[with_boxes] == 0]
+    lungs = [_lungs(audit, row) for row in own[chosen]]
+    found = np.array([describe(mask).found for mask in lungs], bool)
+    notes = (
+        (f"without {counted(int((~found).sum()), 'image')} in which no lungs were found",) if not found.all() else ()
+    )
+    lungs, chosen = [mask for mask, there in zip(lungs, found, strict=True) if there], chosen[found]
+    if len(chosen) < FEWEST:
+        few = counted(len(chosen), "correctly predicted image")
+        return Localisation([], {}, f"{few} with boxes and lungs; {FEWEST} are needed", notes)
+    located = [
+        locate(int(own[position]), tuple(astuple(box) for box in drawn[position]), heat, mask)
+        for position, heat, mask in zip(chosen, fold_heat_maps(audit, chosen, quiet), lungs, strict=True)
+    ]
+    if blind := sum(one.heat.max() <= 0 for one in located):
+        notes = (*notes, f"{counted(blind, 'image')} without positive saliency: counted as misses")
+    if audit.settings.recipe.pooling == "tutorial":
+        notes = (*notes, "the tutorial's pooling reads the upper left third of the image; no map goes beyond it")
+    return Localisation(
+        located, compare(located, audit.extractor.patients[own[chosen]], audit.settings.seed), "", notes
+    )
+
+
+def _lungs(audit: Audit, row: int) -> np.ndarray:
+    """Return an image's lungs, from a file where there is one, (224, 224), bool."""
+    stem = audit.extractor.dataset.images[row].path.stem
+    return read_mask(audit.masks[stem]) if stem in audit.masks else next(iter(audit.extractor.lungs([row])))
+
+
+def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.ndarray) -> Located:
+    """Return where a Grad-CAM lies.
+
+    Parameters
+    ----------
+    row : int
+    boxes : tuple of (x, y, width, height)
+    heat : ndarray of shape (14, 14)
+    lungs : ndarray of shape (224, 224), bool
+        Not empty.
+
+    Returns
+    -------
+    Located
+    """
+    region, point = boxed(boxes), highest(heat)
+    return Located(
+        row,
+        boxes,
+        heat,
+        point is not None and in_a_box(point, boxes),
+        share_inside(heat, region),
+        share_inside(heat, lungs),
+        float(region[lungs].mean()),
+        float(lungs.mean()),
+    )
+
+
+def compare(located: Sequence[Located], patients: np.ndarray, seed: int) -> dict[str, Compared]:
+    """Return each metric beside what a random point gets, which is known exactly for each image.
+
+    Parameters
+    ----------
+    located : sequence of Located
+    patients : ndarray of shape (n,)
+    seed : int
+        Of the bootstrap over patients.
+
+    Returns
+    -------
+    dict of str to Compared
+    """
+    hits, in_boxes, in_lungs, random, area = (
+        np.array([getattr(one, name) for one in located], float)
+        for name in ("hit", "in_boxes", "in_lungs", "random_in_boxes", "lung_area")
+    )
+    pairs = {POINTING: (hits, random), IN_BOXES: (in_boxes, random), IN_LUNGS: (in_lungs, area)}
+    return {
+        name: Compared(
+            proportion(values, patients) if name == POINTING else mean(values, patients, seed),
+            mean(beside, patients, seed),
+            mean(values - beside, patients, seed),
+        )
+        for name, (values, beside) in pairs.items()
+    }
+
+
+def check(found: Localisation, pooling: str) -> Check:
+    """Check whether the maximum of Grad-CAM lies in boxes more often than a random point of the lungs.
+
+    Parameters
+    ----------
+    found : Localisation
+    pooling : {"tutorial", "global", "lungs"}
+
+    Returns
+    -------
+    Check
+    """
+    if not found.metrics:
+        return Check(ID, NOT_ASSESSED, found.reason)
+    pointing = found.metrics[POINTING]
+    if not pointing.difference.available:
+        return Check(ID, NOT_ASSESSED, f"difference from a random point: {pointing.difference.reason}")
+    numbers = (
+        f"maximum in a box {pointing.found.value_text}, random point of the lungs {pointing.random.value_text}, "
+        f"difference {pointing.difference.short}"
+    )
+    if pointing.difference.low > 0:
+        return Check(ID, PASS, f"looks where boxes were drawn: {numbers}")
+    advice = "Look at the example images in the report for what it looks at instead."
+    if pooling == "tutorial":
+        advice = "Use --pooling global or lungs: the tutorial's pooling reads the upper left third of the image."
+    return Check(ID, WARN, f"not shown to look where boxes were drawn: {numbers}", advice)
