@@ -20,7 +20,7 @@ from detector.datasets.drawn_boxes import boxes_of
 from detector.images.lungs import describe
 from detector.images.occlusion import read_mask
 from detector.images.regions import Rectangle, boxed, highest, in_a_box, share_inside
-from detector.statistics.intervals import mean, proportion
+from detector.statistics.intervals import means, proportion
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.split import TooFewPatientsError
 
@@ -210,14 +210,11 @@ def compare(located: Sequence[Located], patients: np.ndarray, seed: int) -> dict
         for name in ("hit", "in_boxes", "in_lungs", "random_in_boxes", "lung_area")
     )
     pairs = {POINTING: (hits, random), IN_BOXES: (in_boxes, random), IN_LUNGS: (in_lungs, area)}
-    return {
-        name: Compared(
-            proportion(values, patients) if name == POINTING else mean(values, patients, seed),
-            mean(beside, patients, seed),
-            mean(values - beside, patients, seed),
-        )
-        for name, (values, beside) in pairs.items()
-    }
+    found = means({name: values for name, (values, _) in pairs.items()}, patients, seed)
+    found[POINTING] = proportion(hits, patients)
+    beside = means({name: other for name, (_, other) in pairs.items()}, patients, seed)
+    differences = means({name: values - other for name, (values, other) in pairs.items()}, patients, seed)
+    return {name: Compared(found[name], beside[name], differences[name]) for name in pairs}
 
 
 def check(found: Localisation, pooling: str) -> Check:

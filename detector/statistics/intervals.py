@@ -109,31 +109,38 @@ def proportion(hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray |
     return Metric(value, *wilson(value, size, z), n_positive, len(hits) - n_positive, n_patients=count)
 
 
-def mean(values: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
-    """Return the mean of a number over images, with its percentile interval of a bootstrap over patients.
+def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> dict[str, Metric]:
+    """Return means of numbers over images, with percentile intervals of one bootstrap over patients.
 
     Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
 
     Parameters
     ----------
-    values : ndarray of shape (n,)
+    values : mapping of str to ndarray of shape (n,)
         Of paired numbers, their differences.
     patients : ndarray of shape (n,)
     seed : int
 
     Returns
     -------
-    Metric
+    dict of str to Metric
         Not available for images of a single patient, or equal values: no sample shows that others are equal, too.
     """
-    everything, count = np.ones(len(values), bool), len(set(patients))
+    n, count = len(patients), len(set(patients))
     if count < 2:
-        return Metric.unavailable("images of a single patient", len(values))
-    draws = [weights @ values / weights.sum(axis=1) for weights in patient_draws(everything, patients, seed)]
-    low, high = percentiles(np.concatenate(draws))
-    if high - low <= WIDTH:
-        return Metric.unavailable(f"it is {float(np.mean(values)):.2f} in every image", len(values))
-    return Metric(float(np.mean(values)), low, high, len(values), 0, n_patients=count)
+        return dict.fromkeys(values, Metric.unavailable("images of a single patient", n))
+    table = np.stack([np.asarray(one, float) for one in values.values()], axis=1)
+    draws = [
+        weights @ table / weights.sum(axis=1)[:, None] for weights in patient_draws(np.ones(n, bool), patients, seed)
+    ]
+    found = {}
+    for name, value, column in zip(values, table.mean(axis=0).tolist(), np.concatenate(draws).T, strict=True):
+        low, high = percentiles(column)
+        if high - low <= WIDTH:
+            found[name] = Metric.unavailable(f"it is {value:.2f} in every image", n)
+        else:
+            found[name] = Metric(value, low, high, n, 0, n_patients=count)
+    return found
 
 
 def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Iterator[np.ndarray]:

@@ -1,0 +1,135 @@
+"""Where the model looks: against boxes that are known, and against chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from audit_helpers import Case, audit_of, lungs
+
+from detector.audit import localisation
+from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
+from detector.images.regions import boxed
+from detector.reports import run_record
+
+LUNGS = lungs()
+BOX = (0.2, 0.4, 0.2, 0.2)
+PATIENTS = np.arange(40).astype(str)
+
+
+def pointing_at(row: int, column: int) -> np.ndarray:
+    heat = np.full((14, 14), 0.01)
+    heat[row, column] = 1.0
+    return heat
+
+
+def of(maps) -> dict:
+    located = [locate(i, (BOX,), heat, LUNGS) for i, heat in enumerate(maps)]
+    return compare(located, PATIENTS[: len(maps)], 0)
+
+
+def judged(maps, pooling="global"):
+    return check(Localisation([], of(maps)), pooling)
+
+
+def test_a_random_point_of_the_lungs_is_exact():
+    one = locate(0, (BOX,), pointing_at(7, 4), LUNGS)
+    inside = [BOX[0] <= (x + 0.5) / 224 <= 0.4 and 0.4 <= (y + 0.5) / 224 <= 0.6 for y, x in np.argwhere(LUNGS)]
+    assert one.random_in_boxes == pytest.approx(np.mean(inside))
+    assert one.lung_area == pytest.approx(LUNGS.mean())
+    assert one.hit and one.in_boxes > boxed([BOX]).mean()
+
+
+def test_random_maps_are_near_a_random_point_and_seldom_pass():
+    """Maxima drawn from the lungs: of forty audits, about one passes by luck."""
+    generator = np.random.default_rng(0)
+    share = LUNGS.reshape(14, 16, 14, 16).mean(axis=(1, 3)).ravel()
+    cells = np.argwhere(np.ones((14, 14)))
+    found, passed = [], 0
+    for _ in range(40):
+        rectangles = [(*generator.uniform(0.2, 0.5, 2), 0.2, 0.2) for _ in range(30)]
+        located = [
+            locate(i, (box,), pointing_at(*cells[generator.choice(196, p=share / share.sum())]), LUNGS)
+            for i, box in enumerate(rectangles)
+        ]
+        metrics = compare(located, PATIENTS[:30], 0)
+        found.append(metrics[POINTING].difference.value)
+        passed += check(Localisation([], metrics), "global").status == "pass"
+    assert abs(np.mean(found)) < 0.03
+    assert passed <= 5
+
+
+def test_three_states():
+    at_box, elsewhere = pointing_at(7, 4), pointing_at(0, 0)
+    # Not every map is the same: an interval of a point is none.
+    seen, unseen = judged([at_box] * 28 + [elsewhere] * 2), judged([at_box] + [elsewhere] * 29)
+    assert seen.status == "pass" and seen.message.startswith("looks where boxes were drawn: maximum in a box 0.93")
+    assert unseen.status == "warn" and "not shown to look" in unseen.message and unseen.recommendation
+    assert "--pooling global" in judged([at_box] + [elsewhere] * 29, "tutorial").recommendation
+    assert check(Localisation([], {}, "no boxes"), "global").status == "not_assessed"
+    assert judged([at_box] * 30).status == "not_assessed"  # the same difference in every image has no interval
+
+
+def test_a_map_of_nothing_is_a_miss():
+    one = locate(0, (BOX,), np.zeros((14, 14)), LUNGS)
+    assert not one.hit and one.in_boxes == one.in_lungs == 0.0
+
+
+def test_differences_are_paired_and_over_patients():
+    generator = np.random.default_rng(1)
+    maps = [pointing_at(7, 4) if generator.random() < 0.5 else pointing_at(0, 0) for _ in range(40)]
+    located = [locate(i, (BOX,), heat, LUNGS) for i, heat in enumerate(maps)]
+    alone, in_fives = (compare(located, patients, 0)[POINTING] for patients in (PATIENTS, np.sort(np.arange(40) // 5)))
+    assert alone.difference.value == pytest.approx(alone.found.value - located[0].random_in_boxes)
+    assert (alone.found.n_patients, in_fives.found.n_patients) == (40, 8)
+    assert not compare(located, np.zeros(40), 0)[POINTING].difference.available
+
+
+# The data set of a case: which images are looked at
+
+
+def with_boxes(positive, number):
+    return {"boxes": "0.2 0.4 0.2 0.2"} if positive and number < 20 else {}
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (Case(signal=3.0), "no image of covid has boxes"),
+        (Case(signal=3.0, row=lambda positive, number: {} if positive else {"boxes": "0 0 1 1"}), "no image of covid"),
+        (Case((24, 24), signal=3.0, row=lambda positive, number: with_boxes(positive, number + 11)), "are needed"),
+    ],
+)
+def test_why_nothing_can_be_said(case, reason):
+    found = localise(audit_of(case))
+    assert not found.metrics and reason in found.reason
+    assert check(found, "global").status == "not_assessed"
+    assert b'"reason": "' in run_record.as_json({"localisation": found})
+
+
+def test_held_out_images_that_are_predicted_correctly_and_have_boxes(monkeypatch):
+    asked = []
+
+    def maps(extractor, head, explained, model, quiet):
+        asked.append((head, explained))
+        return [pointing_at(7, 4 if row % 2 else 0) for row in explained.rows]
+
+    monkeypatch.setattr("detector.audit.fold_heat_maps.cached_heat_maps", maps)
+    audit = audit_of(Case((30, 30), signal=0.4, row=with_boxes))
+    found = localise(audit)
+    predictions = audit.validated.predictions
+    rows = [one.row for one in found.images]
+    assert rows == [row for row in range(20) if predictions.predicted[0][row] == 0]
+    assert 10 <= len(rows) < 20
+    features = audit.samples.features
+    for head, explained in asked:
+        for row in explained.rows:
+            # The head is that which predicted the image when it was held out, and no other.
+            logits = features[row] @ head[0] + head[1]
+            of_this = np.exp(logits) / np.exp(logits).sum()
+            assert of_this == pytest.approx(predictions.probabilities[0, row], abs=1e-5)
+        assert (explained.classes == 0).all()
+    assert sorted(row for _, explained in asked for row in explained.rows) == rows
+    assert found.metrics[POINTING].found.value == pytest.approx(np.mean([row % 2 for row in rows]))
+    assert {*found.metrics} == {POINTING, IN_BOXES, IN_LUNGS} == {*localisation.TITLES}
+    shares = [one.in_boxes for one in found.best_first()]
+    assert shares == sorted(shares, reverse=True)
