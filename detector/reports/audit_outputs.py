@@ -122,7 +122,7 @@ def _localisation_lines(found: Localisation) -> list[str]:
     printed = [f"{'Where Grad-CAM lies':<32}value {'95 % CI':<11}  random  difference"]
     for name, one in found.metrics.items():
         if one.found.available:
-            interval = one.found.interval_text.replace("-", "–")
+            interval = _dashed(one.found.interval_text)
             beside = f"{one.random.value_text if one.random.available else 'n/a':<6}  {_difference(one.difference)}"
             printed.append(f"  {TITLES_OF_LOCALISATION[name]:<30}{one.found.value_text}  {interval:<11}  {beside}")
         else:
@@ -133,7 +133,12 @@ def _localisation_lines(found: Localisation) -> list[str]:
 
 
 def _difference(metric: Metric) -> str:
-    return f"{metric.value_text} ({metric.interval_text.replace('-', '–')})" if metric.available else "n/a"
+    return f"{metric.value_text} ({_dashed(metric.interval_text)})" if metric.available else "n/a"
+
+
+def _dashed(interval: str) -> str:
+    """Return an interval as it is printed: with a dash, but for one of negative numbers."""
+    return interval if " to " in interval else interval.replace("-", "–")
 
 
 def conclusion_lines(conclusion: Conclusion) -> list[str]:
@@ -155,7 +160,7 @@ def _line(title: str, metric: Metric, indent: int = 2, counts: str = "") -> list
         )
     counts = counts or f"{metric.n_positive} v {metric.n_negative}"
     people = f", {metric.n_patients} patients" if metric.n_patients else ""
-    return [f"{start}{metric.value_text}  {metric.interval_text.replace('-', '–'):<11}  {counts}{people}"]
+    return [f"{start}{metric.value_text}  {_dashed(metric.interval_text):<11}  {counts}{people}"]
 
 
 def _wrapped(text: str, indent: int = 2) -> list[str]:
