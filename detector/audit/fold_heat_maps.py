@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector.audit.comparison import Audit
 from detector.network.head import Arrays
 from detector.training.heat_maps import Explained, cached_heat_maps
+
+if TYPE_CHECKING:
+    import keras
 
 
 def fold_heat_maps(audit: Audit, positions: np.ndarray, quiet: bool) -> list[np.ndarray]:
@@ -36,7 +40,7 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray, quiet: bool) -> list[np.
     return [found[position] for position in positions.tolist()]
 
 
-def _model_of(audit: Audit, head: Arrays) -> Callable[[], object]:
+def _model_of(audit: Audit, head: Arrays) -> Callable[[], keras.Model]:
     """Return a function that builds the Keras model of a head; where all maps are cached it is not called."""
     from detector.network.description import Description
     from detector.network.model import join

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from detector.network.gradcam import CELLS, heat_maps
 from detector.network.head import Arrays
 from detector.storage.cache import key
 from detector.training.extraction import FeatureExtractor
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Explained:
 
 
 def cached_heat_maps(
-    extractor: FeatureExtractor, head: Arrays, explained: Explained, model: Callable[[], object], quiet: bool
+    extractor: FeatureExtractor, head: Arrays, explained: Explained, model: Callable[[], keras.Model], quiet: bool
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of images for classes.
 

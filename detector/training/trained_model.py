@@ -32,7 +32,7 @@ def describe(outcome: Outcome, recipe: Recipe, extractor: FeatureExtractor) -> D
     )
 
 
-def keras_model(outcome: Outcome, description: Description, extractor: FeatureExtractor) -> object:
+def keras_model(outcome: Outcome, description: Description, extractor: FeatureExtractor) -> keras.Model:
     """Return the Keras model, base and trained head: what is saved, and what Grad-CAM is computed with."""
     return model.join(extractor.backbone.weights, outcome.fitted.trained.weights, description)
 
@@ -46,7 +46,7 @@ def most_confident_errors_first(outcome: Outcome) -> np.ndarray:
 
 
 def grad_cam(
-    outcome: Outcome, description: Description, extractor: FeatureExtractor, joined: object, positions: np.ndarray
+    outcome: Outcome, description: Description, extractor: FeatureExtractor, joined: keras.Model, positions: np.ndarray
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of test images for their predicted classes.
 
