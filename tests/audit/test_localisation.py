@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from audit_helpers import Case, audit_of, lungs
+from conftest import classes, inside, refused
 
 from detector.audit import localisation
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
+from detector.datasets import manifest
 from detector.images.regions import boxed
 from detector.reports import run_record
+from detector.reports.localisation_figure import localisation_figure
 
 LUNGS = lungs()
 BOX = (0.2, 0.4, 0.2, 0.2)
@@ -133,3 +136,37 @@ def test_held_out_images_that_are_predicted_correctly_and_have_boxes(monkeypatch
     assert {*found.metrics} == {POINTING, IN_BOXES, IN_LUNGS} == {*localisation.TITLES}
     shares = [one.in_boxes for one in found.best_first()]
     assert shares == sorted(shares, reverse=True)
+
+
+# What is no box
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("0.1 0.2 0.3", "has a box that is not x y width height ('0.1 0.2 0.3')"),
+        ("10 20 300 400", "has a box that does not lie within the image, from 0 to 1"),
+        ("-0.1 0.2 0.3 0.4", "does not lie within the image"),
+        ("0.1 0.2 0.3 0.4; 0.8 0.1 0.3 0.1", "does not lie within the image, from 0 to 1 ('0.8 0.1 0.3 0.1')"),
+        ("0.1 nan 0.3 0.4", "has a box whose y is not a number ('nan')"),
+        ("0.1 0.2 inf 0.4", "has a box whose width is not a number ('inf')"),
+        ("0.1 0.2 0.3 0", "has a box without width or height"),
+    ],
+)
+def test_what_is_no_box_is_refused_before_anything_is_computed(tmp_path, cell, words):
+    classes(tmp_path / "data", covid=2, normal=2)
+    row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "covid-000.png", "label": "covid", "boxes": cell}
+    manifest.write(tmp_path / "data" / "covid", [row], [manifest.BOXES])
+    done = inside("audit_covid19.py", "-d", "data", cwd=tmp_path)
+    refused(done, "data/covid/manifest.csv, column boxes: covid-000.png", words, "correct the cell, or clear it")
+
+
+def test_the_figure_shows_what_there_is():
+    """Six examples, one of them without any saliency, and a name that is too long for a title."""
+    maps = [pointing_at(7, 4), pointing_at(0, 0), np.zeros((14, 14))]
+    shown = [
+        (locate(i, (BOX, (0.6, 0.4, 0.2, 0.2)), heat, LUNGS), np.full((224, 224, 3), 90, np.uint8), "x" * 80)
+        for i, heat in enumerate(maps)
+    ]
+    drawn = localisation_figure(shown, shown[::-1])
+    assert drawn.startswith(b"\x89PNG") and drawn != localisation_figure(shown, shown)
