@@ -7,6 +7,7 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 from conftest import SHARED, classes, inside, needs, picture, refused, script, tree
 from PIL import Image
 
@@ -39,13 +40,20 @@ def test_what_a_run_sees_for_free(tmp_path):
     assert "0 exact and 12 near duplicates" in found["duplicates"]["message"]
 
 
-def test_phantoms_are_judged_by_their_lungs(tmp_path):
-    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 22, "--quiet", cwd=tmp_path).returncode == 0
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    """22 phantoms of each class."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 22, "--quiet", cwd=folder).returncode == 0
+    return folder / "data"
+
+
+def test_phantoms_are_judged_by_their_lungs(phantoms, tmp_path):
     done = inside(
         *(
             "audit_covid19.py",
             "-d",
-            "data",
+            phantoms,
             "-o",
             "out",
             "--repeats",
@@ -76,6 +84,54 @@ def test_phantoms_are_judged_by_their_lungs(tmp_path):
     assert any(line.startswith("Conclusion: ") for line in lines)
     assert written["schema_version"] == 1 and written["created"] and "audit_covid19.py" in written["command"]
     assert {one["property"] for one in written["shortcut_risks"]} >= {"border", "brightness"}
+    # Grad-CAM points at the opacities more often than a random point of the lungs does.
+    pointing = written["localisation"]["pointing_game"]
+    assert pointing["found"]["value"] > pointing["random"]["value"] + 0.1
+    assert pointing["found"]["n_positive"] >= 15 and 0.2 < pointing["random"]["value"] < 0.6
+    assert [one["id"] for one in written["checks"]] == ["localisation"]
+    assert any(line.startswith("  maximum in a box ") for line in lines)
+
+
+def some_phantoms(phantoms, folder, mark):
+    """Copy phantoms, but 12 of covid only; a letter is planted beside the shoulder of these, or not."""
+    import numpy as np
+
+    from detector.datasets import manifest
+    from detector.images import shortcuts
+
+    shutil.copytree(phantoms / "normal", folder / "normal")
+    (folder / "covid").mkdir()
+    rows = list(manifest.read(phantoms / "covid").values())[:12]
+    for seed, row in enumerate(rows):
+        with Image.open(phantoms / "covid" / row["file"]) as image:
+            pixels = np.asarray(image)
+        Image.fromarray(shortcuts.plant(pixels, "mark", 2, seed) if mark else pixels).save(
+            folder / "covid" / row["file"]
+        )
+    manifest.write(folder / "covid", rows, [manifest.BOXES])
+    return folder
+
+
+def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
+    from detector.audit.comparison import Audit, Settings
+    from detector.audit.image_sets import load_image_sets
+    from detector.audit.localisation import POINTING, check, localise
+    from detector.command_line import Log
+    from detector.training.extraction import open_dataset
+    from detector.training.recipes import ProbeRecipe
+
+    found, recipe = {}, ProbeRecipe(pooling="global")
+    for name in ("clean", "marked"):
+        sets = load_image_sets(some_phantoms(phantoms, tmp_path / name, name == "marked"), None, [], "covid")
+        audit = Audit(
+            open_dataset(sets.dataset, Log(True), recipe), sets, Settings("covid", recipe, "auto", 3, 1, 42), {}
+        )
+        assert audit.scored.auc().value > 0.9
+        found[name] = localise(audit)
+    clean, marked = (one.metrics[POINTING] for one in found.values())
+    assert clean.found.value > clean.random.value + 0.2
+    assert marked.found.value < marked.random.value
+    assert [check(one, "global").status for one in found.values()] == ["pass", "warn"]
 
 
 def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):

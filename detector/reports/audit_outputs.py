@@ -119,12 +119,12 @@ def _localisation_lines(found: Localisation) -> list[str]:
     """Return a line for each metric of the localisation, beside what a random point gets."""
     if not found.metrics:
         return []
-    printed = [f"{'Where Grad-CAM lies':<32}value {'95 % CI':<11}  random  difference"]
+    printed = [f"{'Where Grad-CAM lies':<30}value  {'95 % CI':<11}  random  difference"]
     for name, one in found.metrics.items():
         if one.found.available:
             interval = _dashed(one.found.interval_text)
             beside = f"{one.random.value_text if one.random.available else 'n/a':<6}  {_difference(one.difference)}"
-            printed.append(f"  {TITLES_OF_LOCALISATION[name]:<30}{one.found.value_text}  {interval:<11}  {beside}")
+            printed.append(f"  {TITLES_OF_LOCALISATION[name]:<28}{one.found.value_text}  {interval:<11}  {beside}")
         else:
             printed += _line(TITLES_OF_LOCALISATION[name], one.found)
     images = found.metrics[POINTING].found
