@@ -7,9 +7,9 @@ import re
 
 import numpy as np
 import pytest
-from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of
+from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of, lungs
 
-from detector.audit import checks, experiments, metrics, subgroups, validity
+from detector.audit import checks, experiments, localisation, metrics, subgroups, validity
 from detector.audit.conclusion import Evidence, conclude
 from detector.audit.shortcut_risk import shortcut_risks
 from detector.reports import audit_outputs, html_report, plots, run_record
@@ -110,7 +110,8 @@ def test_an_audit(name):
     results = experiments.run_experiments(audit)
     risks = shortcut_risks(audit)
     judged = conclude(Evidence(results, None, "covid", audit.shares_sites()))
-    found = AuditResult(results, [], None, risks, judged)
+    located = localisation.localise(audit)
+    found = AuditResult(results, [], None, risks, judged, located, [localisation.check(located, "global")])
     require_clean(
         "\n".join([*audit_outputs.lines(found, "covid"), *audit_outputs.conclusion_lines(judged), str(judged)])
     )
@@ -120,6 +121,29 @@ def test_an_audit(name):
     text = re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
     require_clean(text)
     assert judged.message in html_unescaped(text)
+
+
+HEATS = {
+    "noise": lambda number: np.random.default_rng(number).random((14, 14)),
+    "one cell": lambda number: np.pad([[1.0]], ((7, 6), (4, 9))),
+    "nothing": lambda number: np.zeros((14, 14)),
+    "everything": lambda number: np.ones((14, 14)),
+}
+
+
+@pytest.mark.parametrize("patients", [30, 2, 1])
+@pytest.mark.parametrize("heat", HEATS.values(), ids=HEATS)
+def test_where_grad_cam_lies(heat, patients):
+    boxes = [((0.1 + 0.01 * number, 0.4, 0.2, 0.3),) for number in range(30)]
+    images = [localisation.locate(number, boxes[number], heat(number), lungs()) for number in range(30)]
+    metrics_of = localisation.compare(images, np.arange(30) % patients, 0)
+    located = localisation.Localisation(images, metrics_of)
+    found = AuditResult([], [], None, [], None, located, [localisation.check(located, "global")])
+    lines = audit_outputs.lines(found, "covid")
+    require_clean("\n".join(lines))
+    require_clean_json(run_record.as_json({"localisation": located, "checks": found.checks}))
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("Where Grad-CAM lies") for line in lines)
 
 
 def html_unescaped(text: str) -> str:
