@@ -111,7 +111,7 @@ def lines(found: AuditResult, positive: str) -> list[str]:
     printed.append("Validity checks")
     for check in found.checks:
         printed += textwrap.wrap(f"  {check}", WIDTH, subsequent_indent=" " * 28, drop_whitespace=True)
-        printed += [f"{' ' * 8}{check.recommendation}"] if check.recommendation else []
+        printed += textwrap.wrap(check.recommendation, WIDTH, initial_indent=" " * 28, subsequent_indent=" " * 28)
     return printed
 
 
@@ -119,12 +119,12 @@ def _localisation_lines(found: Localisation) -> list[str]:
     """Return a line for each metric of the localisation, beside what a random point gets."""
     if not found.metrics:
         return []
-    printed = [f"{'Where Grad-CAM lies':<30}value  {'95 % CI':<11}  random  difference"]
+    printed = [f"{'Where Grad-CAM lies':<24}value  {'95 % CI':<11}  random  difference"]
     for name, one in found.metrics.items():
         if one.found.available:
             interval = _dashed(one.found.interval_text)
             beside = f"{one.random.value_text if one.random.available else 'n/a':<6}  {_difference(one.difference)}"
-            printed.append(f"  {TITLES_OF_LOCALISATION[name]:<28}{one.found.value_text}  {interval:<11}  {beside}")
+            printed.append(f"  {TITLES_OF_LOCALISATION[name]:<22}{one.found.value_text}  {interval:<11}  {beside}")
         else:
             printed += _line(TITLES_OF_LOCALISATION[name], one.found)
     images = found.metrics[POINTING].found
