@@ -7,9 +7,10 @@ import pytest
 from audit_helpers import Case, audit_of, lungs
 from conftest import classes, inside, refused
 
-from detector.audit import localisation
+from detector.audit import fold_heat_maps, localisation
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
 from detector.datasets import manifest
+from detector.datasets.drawn_boxes import boxes_of
 from detector.images.regions import boxed
 from detector.reports import run_record
 from detector.reports.localisation_figure import localisation_figure
@@ -116,11 +117,12 @@ def test_held_out_images_that_are_predicted_correctly_and_have_boxes(monkeypatch
         asked.append((head, explained))
         return [pointing_at(7, 4 if row % 2 else 0) for row in explained.rows]
 
-    monkeypatch.setattr("detector.audit.fold_heat_maps.cached_heat_maps", maps)
+    monkeypatch.setattr(fold_heat_maps, "cached_heat_maps", maps)
     audit = audit_of(Case((30, 30), signal=0.4, row=with_boxes))
     found = localise(audit)
     predictions = audit.validated.predictions
     rows = [one.row for one in found.images]
+    assert all(len(boxes_of(audit.extractor.dataset.images[row])) == 1 for row in rows)
     assert rows == [row for row in range(20) if predictions.predicted[0][row] == 0]
     assert 10 <= len(rows) < 20
     features = audit.samples.features
