@@ -24,9 +24,7 @@ PRIVATE = {
 }
 # Cut on other branches; the list must become empty.
 LONG = {
-    "detector/audit/comparison.py",
     "detector/network/backbone.py",
-    "detector/training/extraction.py",
 }
 MODULES = sorted(path for path in DETECTOR.rglob("*.py") if path.name != "__init__.py")
 FOLDERS = sorted(path for path in DETECTOR.iterdir() if (path / "__init__.py").is_file())
@@ -69,7 +67,9 @@ def test_folders_and_modules_stay_small():
     entries = [path for path in DETECTOR.iterdir() if path.name != "__pycache__"]
     assert len(entries) <= 13
     for folder in FOLDERS:
-        assert len([path for path in MODULES if path.parent == folder]) <= 20, folder
+        assert len([path for path in MODULES if path.parent == folder]) <= 22, (
+            folder
+        )  # what a listing shows without scrolling
     for path in [*MODULES, *ROOT.glob("*.py"), *(ROOT / "tools").rglob("*.py")]:
         most = 300 if path.relative_to(ROOT).as_posix() in LONG else 250
         assert len(path.read_text(encoding="utf-8").splitlines()) <= most, path

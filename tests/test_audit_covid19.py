@@ -99,7 +99,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     from detector.audit.localisation import POINTING, check, localise
     from detector.command_line.printing import Log
     from detector.images import shortcuts
-    from detector.training.extraction import open_dataset
+    from detector.training.opening import open_dataset
     from detector.training.recipes import TutorialRecipe
 
     shutil.copytree(phantoms, tmp_path / "marked")
