@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage browser ray dicom notebook pictures lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs lungs fault-injection fuzz errors audit-deps lock clean help
+.PHONY: demo test coverage browser ray dicom notebook pictures lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs bench-duplicates lungs fault-injection fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-large   measure time and memory at 10,000 and 100,000 images whose features are known (about half an hour)"
 	@echo "make bench-cluster   install Ray, compare three nodes on this machine with a plain run (about 25 minutes)"
 	@echo "make bench-lungs   measure how well lungs are found, patients apart, and what it costs (about twenty minutes)"
+	@echo "make bench-duplicates   count which changed copies of radiographs are found, and which other images (ARGS='DIR … --every 3')"
 	@echo "make lungs   fit the lung decoder anew to masked radiographs (about ten minutes)"
 	@echo "make fault-injection   kill, starve and damage every script 650 times, count what is lost (about an hour; ARGS='--share 0.01' for less)"
 	@echo "make fuzz    install, give the readers a million hostile inputs (about ten minutes, Linux)"
@@ -126,6 +127,9 @@ bench-cluster: $(VENV)/installed-ray
 
 bench-lungs: $(VENV)/installed
 	$(BIN)/python -m tools.lung_decoder --measure $(ARGS)
+
+bench-duplicates: $(VENV)/installed
+	$(BIN)/python -m tools.benchmarks.duplicates $(ARGS)
 
 lungs: $(VENV)/installed
 	$(BIN)/python -m tools.lung_decoder $(ARGS)

@@ -86,6 +86,8 @@ def main(arguments: list[str] | None) -> int:
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     trained = saved.description.training_images if saved else None
     sets = set_overlap.without_overlap(sets, extractor.properties, trained)
+    if trained and (note := set_overlap.without_hashes(trained)):
+        log.info(note)
     for note in set_overlap.notes(sets):
         say(f"WARNING: {note}", BAD)
     with log.timed("find lungs"):

@@ -23,7 +23,8 @@ def test_what_a_run_sees_for_free(tmp_path):
         picture(tmp_path / "data" / "normal" / f"person{i}_virus_{i}.jpeg", 100 + i, (256, 256))
     for i in range(12):
         with Image.open(tmp_path / "data" / "covid" / f"c{i}.png") as image:
-            image.save(tmp_path / "data" / "covid" / f"twin-of-{i}.jpg", quality=92)
+            twin = image if i else image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            twin.save(tmp_path / "data" / "covid" / f"twin-of-{i}.jpg", quality=92)
     few = ("--epochs", 1, "--rotations", 0, "--split", "image")
     train = ("train_covid19.py", "-d", "data", *few, "--quiet", "--no-report")
     done = inside(*train, cwd=tmp_path)
@@ -38,6 +39,7 @@ def test_what_a_run_sees_for_free(tmp_path):
     assert done.returncode == 0, done.stderr
     found = {one["id"]: one for one in json.loads((tmp_path / "covid19.json").read_text())["checks"]}
     assert "0 exact and 12 near duplicates" in found["duplicates"]["message"]
+    assert "covid/c0.png = covid/twin-of-0.jpg (mirrored); " in found["duplicates"]["message"]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.collections import kermany
 from detector.collections.values import ADULT, years
+from detector.images.duplicates import with_change
 from detector.statistics.metric import Metric
 from detector.training import implausible_images
 
@@ -130,13 +131,16 @@ def duplicates(run: Run) -> Check:
     near -= exact
     if not exact and not near:
         return Check("duplicates", PASS, "none across the split")
-    files = [" = ".join(extractor.dataset.images[i].file for i in pair) for pair in [*sorted(exact), *sorted(near)]]
+    files = [" = ".join(extractor.dataset.images[i].file for i in pair) for pair in sorted(exact)]
+    for (i, j), copy in sorted(extractor.alike.items()):
+        if (i, j) in near:
+            files.append(with_change(" = ".join(extractor.dataset.images[k].file for k in (i, j)), copy))
     shown = "; ".join(files[:3]) + (f"; and {len(files) - 3} more" if len(files) > 3 else "")
     return Check(
         "duplicates",
         WARN,
         f"{len(exact)} exact and {len(near)} near duplicates across the split: {shown}",
-        "Remove one of each pair, or give both the same patient in manifest.csv.",
+        "Use --split patient, which keeps copies on one side, or remove one of each pair.",
     )
 
 

@@ -52,7 +52,7 @@ def without_overlap(
             [shortened(properties[row].digest) for row in rows],
             own,
             digests | set(seen.digests),
-            {looked[position] for position in near},
+            {looked[position]: str(copy) for position, copy in near.items()},
         )
         left = np.array([row for i, row in enumerate(rows) if i not in found.reasons], int)
         note = found.describe(given, where)
@@ -63,6 +63,16 @@ def without_overlap(
     for name, rows in sets.external.items():
         external[name], notes[name] = kept(rows, trained, "the training set")
     return replace(sets, controls=controls, external=external, controls_note=note, external_notes=notes)
+
+
+def without_hashes(trained: TrainingImages) -> str:
+    """Return what to say of a model file that was written before hashes of mirrored and rotated copies; or nothing."""
+    if not trained.digests or trained.known_hashes:
+        return ""
+    return (
+        "the model file is of an earlier version: external images are compared with its training images by file, not "
+        "for near duplicates; train the model again to compare both"
+    )
 
 
 def notes(sets: ImageSets) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,26 +39,42 @@ def require_one_class(images: Sequence[Image], digests: Sequence[str]) -> None:
             )
 
 
-def patients(
-    images: Sequence[Image], digests: Sequence[str], near_duplicates: Sequence[tuple[int, int]] = ()
-) -> np.ndarray:
+def patients(images: Sequence[Image], digests: Sequence[str]) -> np.ndarray:
     """Return which patient each image is of, as far as can be told.
 
-    An image whose patient nothing tells counts as a patient of its own. Patients that share an image, byte for byte or
-    nearly, are one person under two numbers.
+    An image whose patient nothing tells counts as a patient of its own. Patients that share an image, byte for byte,
+    are one person under two numbers.
 
     Parameters
     ----------
     images : sequence of Image
     digests : sequence of str
         SHA-256 of each.
-    near_duplicates : sequence of (int, int)
-        Pairs of images that show the same radiograph.
 
     Returns
     -------
     ndarray of shape (n,), str
         Equal where the patient is the same.
+    """
+    names = [image.patient or f"unknown/{image.file}" for image in images]
+    first: dict[str, int] = {}
+    return merged(names, [(first.setdefault(digest, row), row) for row, digest in enumerate(digests)])
+
+
+def merged(names: Sequence[str] | np.ndarray, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Return the patient of each image once the patients of each pair of images are one.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The patient of each image.
+    pairs : iterable of (int, int)
+        Images of one person: the same file, or near duplicates.
+
+    Returns
+    -------
+    ndarray of shape (n,), str
+        Of patients that became one, the first name in order of letters.
     """
     groups: dict[str, str] = {}
 
@@ -67,14 +83,7 @@ def patients(
             name = groups[name]
         return name
 
-    def join(one: str, other: str) -> None:
-        first, second = sorted((root(one), root(other)))
+    for one, other in pairs:
+        first, second = sorted((root(names[one]), root(names[other])))
         groups[second] = first
-
-    names = [image.patient or f"unknown/{image.file}" for image in images]
-    by_digest: dict[str, str] = {}
-    for name, digest in zip(names, digests, strict=True):
-        join(name, by_digest.setdefault(digest, name))
-    for first, second in near_duplicates:
-        join(names[first], names[second])
     return np.array([root(name) for name in names])

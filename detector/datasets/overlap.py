@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from detector import counted, first_names
 from detector.datasets.dataset import Image
@@ -19,9 +19,12 @@ class Overlap:
     ----------
     reasons : dict of int to str
         Position among the images that were looked at → `EXACT`, `NEAR` or `PATIENT`, the first that holds.
+    changes : dict of int to str
+        Of near duplicates that are not as they were: what was changed, such as ``"mirrored"``.
     """
 
     reasons: dict[int, str]
+    changes: dict[int, str] = field(default_factory=dict)
 
     def describe(self, images: Sequence[Image], where: str = "the training set") -> str:
         """Return how many images are in the other data set and the first of them; empty where there are none."""
@@ -29,7 +32,10 @@ class Overlap:
             return ""
         counts = {reason: sum(one == reason for one in self.reasons.values()) for reason in (EXACT, NEAR, PATIENT)}
         why = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
-        names = first_names([images[row].file for row in sorted(self.reasons)], 10)
+        files = {row: images[row].file for row in sorted(self.reasons)}
+        names = first_names(
+            [f"{file} ({self.changes[row]})" if row in self.changes else file for row, file in files.items()], 10
+        )
         return f"{counted(len(self.reasons), 'image')} also in {where} ({why}): {names}"
 
 
@@ -38,7 +44,7 @@ def find_overlap(
     digests: Sequence[str],
     others: Sequence[Image],
     other_digests: Collection[str],
-    near: Collection[int] = (),
+    near: Mapping[int, str] | None = None,
 ) -> Overlap:
     """Find the images that are in another data set.
 
@@ -52,8 +58,8 @@ def find_overlap(
         Those trained on.
     other_digests : collection of str
         Their SHA-256.
-    near : collection of int
-        Positions of `images` that are near duplicates of one of `others`.
+    near : dict of int to str, optional
+        Positions of `images` that are near duplicates of one of `others`, with what was changed; empty for nothing.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def find_overlap(
     # A number without its collection ("/1") is given out by everyone anew.
     patients = {image.patient for image in others if image.patient and not image.patient.startswith("/")}
     known = set(other_digests)
-    reasons = {}
+    reasons, near = {}, near or {}
     for row, (image, digest) in enumerate(zip(images, digests, strict=True)):
         if digest in known:
             reasons[row] = EXACT
@@ -70,4 +76,5 @@ def find_overlap(
             reasons[row] = NEAR
         elif image.patient in patients:
             reasons[row] = PATIENT
-    return Overlap(reasons)
+    changes = {row: change for row, change in near.items() if change and reasons[row] == NEAR}
+    return Overlap(reasons, changes)

@@ -1,60 +1,148 @@
-"""Near duplicates: images that differ in size, format or compression only, found by their perceptual hashes."""
+"""Near duplicates: copies of one radiograph that were resized, compressed, cropped a little, rotated or mirrored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
-# A hash of 16 × 16 = 256 bits. On 200 real radiographs (72 COVID-19, 38 controls, 90 normals), the nearest two of
-# different patients differ by 56 bits; an image and itself as JPEG of quality 60 by at most 8, at half the size and
-# cropped by 3 pixels by at most 38. With the usual 64 bits, two patients differ by as few as 4.
-HASH_SIDE, NEAR_BITS = 16, 40
-BLOCK = 4096  # hashes that are looked up at a time
+from detector.images.perceptual_hash import (
+    CENTRE,
+    COUNT,
+    RADIUS,
+    SIDE,
+    SPEEDS,
+    WAVES,
+    as_array,
+    coefficients,
+    cosines,
+    disc,
+)
+from detector.images.registration import agreement, picture
+
+SEARCH_VERSION = 2  # raise when other pairs are found: results are kept
+
+# Every image is compared with every other, mirrored, rotated and scaled in these steps: first the 256 slowest signs of
+# their hashes, then the cosine between all coefficients; what passes both is registered. The limits were chosen
+# while looking at all of the 892 frontal radiographs of docs/validation.md (make bench-duplicates).
+ANGLES, SCALES = (-9.0, -4.5, 0.0, 4.5, 9.0), (0.85, 0.95, 1.05, 1.17)
+BITS = 256
+SAME = 0.80  # cosine from which registration need not agree: that of different patients is below 0.7
+CORRELATION = 0.84  # after registration: different patients reach 0.81, nearly all copies 0.86 and more
+BLOCK = 4096  # images whose variants are looked up at a time
 
 
-def perceptual_hash(pixels: np.ndarray) -> str:
-    """Return the perceptual hash of an image.
+class Search(NamedTuple):
+    """Which pairs are registered.
 
-    Reference: C. Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010); as the library
-    ImageHash computes it.
+    Attributes
+    ----------
+    shifts : sequence of (int, int)
+        What is tried for copies that were cropped off centre, in pixels of 32.
+    differing : int
+        At most so many of 256 bits differ.
+    cosine : float
+        At least so large is the cosine between the coefficients.
+    """
+
+    shifts: Sequence[tuple[int, int]]
+    differing: int
+    cosine: float
+
+
+THOROUGH = Search(list(product((-1, 0, 1), (-1, 0, 1))), 84, 0.48)
+QUICK = Search([(0, 0)], 72, 0.57)
+FEW = 25_000_000  # pairs up to which the search is thorough: 5,000 images with each other
+
+
+class Copy(NamedTuple):
+    """What one image is of another.
+
+    Attributes
+    ----------
+    mirrored : bool
+    angle : float
+        By which it is rotated, in degrees.
+    """
+
+    mirrored: bool = False
+    angle: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in words; empty for a copy that is neither mirrored nor rotated."""
+        turned = f"rotated by about {abs(self.angle):.0f}°" if abs(self.angle) >= 2.0 else ""
+        return " and ".join(word for word in ("mirrored" if self.mirrored else "", turned) if word)
+
+
+def with_change(name: str, copy: Copy) -> str:
+    """Return a file's name, with what kind of copy it is if it is a mirrored or a rotated one."""
+    return f"{name} ({copy})" if str(copy) else name
+
+
+class Variant(NamedTuple):
+    """How an image is changed before it is looked up: mirrored, rotated (degrees), scaled, and shifted (pixels)."""
+
+    mirrored: bool
+    angle: float
+    scale: float
+    shift: tuple[int, int]
+
+    def origins(self) -> np.ndarray:
+        """Return the map from positions in the variant to those in the image, both relative to the centre, (3, 3).
+
+        Mirroring comes before it and is not part of it.
+        """
+        turn = np.radians(self.angle)
+        cosine, sine = self.scale * np.cos(turn), self.scale * np.sin(turn)
+        return np.linalg.inv([[cosine, sine, self.shift[0]], [-sine, cosine, self.shift[1]], [0.0, 0.0, 1.0]])
+
+    def pictures(self) -> np.ndarray:
+        """Return the matrix from coefficients of images to the pictures of their variants, not shifted, (512, 1024)."""
+        rows, columns = np.mgrid[:SIDE, :SIDE] - CENTRE
+        places = np.stack([columns.ravel(), rows.ravel(), np.ones(SIDE**2)])
+        x, y, _ = self._replace(shift=(0, 0)).origins() @ places
+        return cosines(y + CENTRE, CENTRE + (-x if self.mirrored else x)).T / SPEEDS[:, None]
+
+
+def _described(shifts: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return the matrix from a picture to its coefficients after each shift (right, down), (1024, 512 × shifts)."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    found = []
+    for right, down in shifts:
+        within = np.roll(np.pad(disc(RADIUS, 0.1), 2), (-down, -right), (0, 1))[2:-2, 2:-2]
+        found.append(cosines(rows + down, columns + right) * within.reshape(-1, 1) * SPEEDS)
+    return np.concatenate(found, axis=1)
+
+
+class _Found(NamedTuple):
+    """Pairs that may be copies: positions of variant and image, and the cosine between their coefficients."""
+
+    left: np.ndarray
+    right: np.ndarray
+    cosine: np.ndarray
+
+
+def near_any(hashes: Sequence[str], others: Sequence[str]) -> dict[int, Copy]:
+    """Return the positions of hashes that are copies of any of others, with how they were changed.
 
     Parameters
     ----------
-    pixels : ndarray of shape (height, width, 3), uint8
-
-    Returns
-    -------
-    str
-        256 bits, hexadecimal.
+    hashes, others : sequence of str
+        As `perceptual_hash` returns them.
     """
-    import imagehash
-    from PIL import Image
-
-    return np.packbits(imagehash.phash(Image.fromarray(pixels), hash_size=HASH_SIDE).hash).tobytes().hex()
-
-
-def near_any(hashes: Sequence[str], others: Sequence[str]) -> set[int]:
-    """Return the positions of hashes that differ from any of others by at most `NEAR_BITS`."""
     if not hashes or not others:
-        return set()
-    import faiss
-
-    index = faiss.IndexBinaryFlat(HASH_SIDE**2)
-    index.add(_codes(others))
-    distances, _ = index.search(_codes(hashes), 1)
-    return set(np.flatnonzero(distances[:, 0] <= NEAR_BITS).tolist())
+        return {}
+    copies = _copies(as_array(hashes), as_array(others), within=False)
+    return {left: copy for (left, _), copy in copies.items()}
 
 
-def _codes(hashes: Iterable[str]) -> np.ndarray:
-    return np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(-1, HASH_SIDE**2 // 8)
+def near_pairs(hashes: Sequence[str]) -> dict[tuple[int, int], Copy]:
+    """Return pairs of images that are copies of each other.
 
-
-def near_pairs(hashes: Sequence[str]) -> list[tuple[int, int]]:
-    """Return pairs of images whose hashes differ by at most `NEAR_BITS`.
-
-    Each is compared with every other, so that none is missed: faiss' flat index does 10⁹ comparisons in two seconds
-    (docs/cluster.md). An index that looks at fewer would miss some, since 40 bits of 256 are far.
+    Each is compared with every other, so that none is missed: an index that looks at fewer would miss some, since
+    copies may differ in 84 bits of 256.
 
     Parameters
     ----------
@@ -63,22 +151,87 @@ def near_pairs(hashes: Sequence[str]) -> list[tuple[int, int]]:
 
     Returns
     -------
-    list of (int, int)
+    dict of (int, int) to Copy
         Sorted, the smaller index first. Of images with one and the same hash each is paired with the first only.
+    """
+    first: dict[str, int] = {}
+    same = [(first.setdefault(text, position), position) for position, text in enumerate(hashes)]
+    found = {pair: Copy() for pair in same if pair[0] != pair[1]}
+    different = list(first.values())
+    if len(different) > 1:
+        codes = as_array(first)
+        found |= {(different[i], different[j]): copy for (i, j), copy in _copies(codes, codes, within=True).items()}
+    return dict(sorted(found.items()))
+
+
+def _copies(codes: np.ndarray, others: np.ndarray, within: bool) -> dict[tuple[int, int], Copy]:
+    """Return which images are copies of which others; within one set, the smaller index comes first."""
+    search = THOROUGH if len(codes) * len(others) <= FEW else QUICK
+    shifts = search.shifts
+    described, bits = _described(shifts), _bits(others)
+    best: dict[tuple[int, int], tuple[float, Variant]] = {}
+    for variant in (Variant(*one, (0, 0)) for one in product((False, True), ANGLES, SCALES)):
+        pictures = variant.pictures()
+        for start in range(0, len(codes), BLOCK):
+            values = np.linalg.multi_dot([coefficients(codes[start : start + BLOCK]), pictures, described])
+            skipped = start if within else 0
+            for found in _candidates(values.reshape(-1, COUNT), others[skipped:], bits[skipped:], search):
+                for left, right, cosine in zip(*(one.tolist() for one in found), strict=True):
+                    image, shift = divmod(left, len(shifts))
+                    i, j = image + start, right + skipped
+                    if (i < j or not within) and cosine > best.get((i, j), (0.0,))[0]:
+                        best[i, j] = cosine, variant._replace(shift=shifts[shift])
+    found_copies = {pair: _verified(codes[pair[0]], others[pair[1]], *how) for pair, how in best.items()}
+    return {pair: copy for pair, copy in found_copies.items() if copy is not None}
+
+
+def _candidates(values: np.ndarray, others: np.ndarray, bits: np.ndarray, search: Search) -> Iterator[_Found]:
+    """Yield pairs whose bits and coefficients are near enough.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, 512)
+        Coefficients of variants.
+    others : ndarray of shape (m, 256), uint8
+        Hashes that they are compared with.
+    bits : ndarray of shape (m, 32), uint8
+        Of these hashes.
+    search : Search
     """
     import faiss
 
-    first: dict[str, int] = {}
-    same = [(first.setdefault(text, position), position) for position, text in enumerate(hashes)]
-    pairs = [pair for pair in same if pair[0] != pair[1]]
-    different = np.array(list(first.values()), int)
-    codes = _codes(first)
-    index = faiss.IndexBinaryFlat(HASH_SIDE**2)
-    index.add(codes)
-    for start in range(0, len(codes), BLOCK):
-        # The bound is exclusive.
-        limits, _, found = index.range_search(codes[start : start + BLOCK], NEAR_BITS + 1)
-        left = np.repeat(np.arange(len(limits) - 1) + start, np.diff(limits.astype(int)))
-        once = left < found
-        pairs += zip(different[left[once]].tolist(), different[found[once]].tolist(), strict=True)
-    return sorted((min(pair), max(pair)) for pair in pairs)
+    index = faiss.IndexBinaryFlat(BITS)
+    index.add(bits)
+    # The bound is exclusive.
+    limits, _, right = index.range_search(np.packbits(values[:, :BITS] > 0, axis=1), search.differing + 1)
+    left = np.repeat(np.arange(len(values)), np.diff(limits.astype(int)))
+    norms = np.maximum(np.linalg.norm(values, axis=1), 1e-6)
+    for start in range(0, len(left), BLOCK):
+        i, j = left[start : start + BLOCK], right[start : start + BLOCK]
+        cosine = np.einsum("nd,nd->n", values[i], coefficients(others[j])) / norms[i]
+        near = cosine >= search.cosine
+        yield _Found(i[near], j[near], cosine[near])
+
+
+def _bits(codes: np.ndarray) -> np.ndarray:
+    """Return the signs of the slowest coefficients, (n, 32), uint8."""
+    parts = [codes[start : start + BLOCK, : BITS // 2] for start in range(0, len(codes), BLOCK)]
+    # A level of 8 and more is a positive coefficient.
+    signs = [np.stack([part >> 7, (part >> 3) & 1], axis=-1).reshape(-1, BITS) for part in parts]
+    return np.concatenate([np.packbits(one, axis=1) for one in signs])
+
+
+def _verified(code: np.ndarray, other: np.ndarray, cosine: float, variant: Variant) -> Copy | None:
+    """Return what kind of copy a candidate is, if it is one."""
+    first, second = coefficients(np.stack([code, other]))
+    if variant.mirrored:
+        first = first * np.where(WAVES[1] % 2, -1.0, 1.0).astype(np.float32)
+    scale, start = variant.scale, variant.origins()
+    # The template is the one that shows less of the chest, so that all of it is in the other, too.
+    if scale >= 1.0:
+        found = agreement(picture(second, scale), picture(first), start)
+    else:
+        found = agreement(picture(first, 1.0 / scale), picture(second), np.linalg.inv(start))
+    if found.correlation >= CORRELATION:
+        return Copy(variant.mirrored, found.angle)
+    return Copy(variant.mirrored, variant.angle) if cosine >= SAME else None

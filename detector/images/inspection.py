@@ -16,7 +16,7 @@ import numpy as np
 from detector import InputError, first_names
 from detector.command_line.printing import progress
 from detector.images.border import border_properties
-from detector.images.duplicates import perceptual_hash
+from detector.images.perceptual_hash import perceptual_hash
 from detector.images.pixel_store import PixelStore
 from detector.images.plausibility import colourfulness
 from detector.images.radiographs import (
@@ -31,7 +31,7 @@ from detector.images.radiographs import (
 from detector.storage.cache import Cache, key
 
 # Raise when what is read of the same file changes: cached properties of the old kind must never be met again.
-PROPERTIES_VERSION = 4
+PROPERTIES_VERSION = 5
 AT_A_TIME = 256  # files whose properties are looked up, and kept, in one go
 
 
@@ -53,7 +53,7 @@ class ImageProperties:
     border : list of float
         What the outer tenth of the image gives away, as `border.border_properties` returns it.
     hash : str
-        As `duplicates.perceptual_hash` returns it.
+        As `perceptual_hash.perceptual_hash` returns it.
     note : str
         What a user should know of how it is shown; mostly empty.
     colourfulness : float

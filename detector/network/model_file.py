@@ -26,7 +26,7 @@ from detector.network.description import Description
 from detector.network.head import Arrays
 from detector.network.keras_head import HIDDEN
 from detector.network.model import ATTRIBUTE, IMAGES, join
-from detector.network.training_images import MOST, RECORD, TrainingImages
+from detector.network.training_images import LARGEST, TrainingImages
 from detector.network.weights import CHANNELS, LAYERS, Weights
 from detector.storage import hdf5
 
@@ -130,7 +130,7 @@ def _open_hdf5(source: io.BytesIO) -> Iterator[h5py.File]:
 def _from_hdf5(file: h5py.File) -> SavedModel:
     if ATTRIBUTE not in file.attrs and "model_config" in file.attrs:
         return _from_plain_hdf5(file)
-    images = hdf5.raw(file, IMAGES, MOST * RECORD)
+    images = hdf5.raw(file, IMAGES, LARGEST)
     description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"), images)
     require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
     root = hdf5.group(file, "model_weights")
@@ -175,7 +175,7 @@ def _from_zip(source: io.BytesIO) -> SavedModel:
         weights = io.BytesIO(_member(archive, "model.weights.h5", MAX_BYTES))
         described = f"{ATTRIBUTE}.json" in archive.namelist()
         text = _member(archive, f"{ATTRIBUTE}.json", MAX_TEXT).decode() if described else ""
-        images = _member(archive, IMAGES, MOST * RECORD) if IMAGES in archive.namelist() else b""
+        images = _member(archive, IMAGES, LARGEST) if IMAGES in archive.namelist() else b""
     if described:
         description, note = _description(text, images), ""
         layers = require_architecture(config, description)

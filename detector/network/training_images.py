@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-DIGEST_BYTES, HASH_BYTES = 8, 32
-RECORD = DIGEST_BYTES + HASH_BYTES  # bytes of an image: 4 MB for 100,000
+from detector.images.perceptual_hash import BYTES
+
+DIGEST_BYTES, HASH_BYTES = 8, BYTES
+RECORD = DIGEST_BYTES + HASH_BYTES  # bytes of an image: 26 MB for 100,000
+MARK = b"images 2"  # what the bytes begin with
+EARLIER = 40  # bytes of an image in files without the mark, whose hashes are of another kind
 MOST = 200_000  # images of a file; of a larger training set the first are kept
+LARGEST = len(MARK) + MOST * RECORD  # bytes
 UNKNOWN = bytes(HASH_BYTES).hex()
 
 
@@ -20,7 +25,7 @@ class TrainingImages:
     digests : tuple of str
         The first 16 hexadecimal digits of each file's SHA-256.
     hashes : tuple of str
-        As `duplicates.perceptual_hash` returns them.
+        As `perceptual_hash.perceptual_hash` returns them; of no use where they are not known.
     """
 
     digests: tuple[str, ...] = ()
@@ -34,21 +39,23 @@ class TrainingImages:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> TrainingImages:
-        """Return them from what `as_bytes` wrote.
+        """Return them from what `as_bytes` wrote, now or in an earlier version: then hashes are not known.
 
         Raises
         ------
         ValueError
             If it is not what `as_bytes` writes.
         """
-        if len(data) % RECORD or len(data) > MOST * RECORD:
+        marked = data.startswith(MARK)
+        size, data = (RECORD, data[len(MARK) :]) if marked else (EARLIER, data)
+        if len(data) % size or len(data) > MOST * size:
             raise ValueError("training images")
-        records = [data[start : start + RECORD].hex() for start in range(0, len(data), RECORD)]
-        return cls.of((record[: 2 * DIGEST_BYTES], record[2 * DIGEST_BYTES :]) for record in records)
+        records = [data[start : start + size].hex() for start in range(0, len(data), size)]
+        return cls.of((one[: 2 * DIGEST_BYTES], one[2 * DIGEST_BYTES :] if marked else "") for one in records)
 
     def as_bytes(self) -> bytes:
-        """Return them as a model file keeps them, `RECORD` bytes each."""
-        return bytes.fromhex("".join(map("".join, zip(self.digests, self.hashes, strict=True))))
+        """Return them as a model file keeps them, `RECORD` bytes each after the mark."""
+        return MARK + bytes.fromhex("".join(map("".join, zip(self.digests, self.hashes, strict=True))))
 
     @property
     def known_hashes(self) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from detector.command_line.printing import Log, progress
 from detector.datasets.dataset import Dataset, Rows
+from detector.images.duplicates import Copy
 from detector.images.inspection import ImageProperties
 from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput
@@ -30,8 +31,8 @@ class FeatureExtractor:
     properties : list of ImageProperties
     patients : ndarray of shape (n,), str
         Equal where the patient is the same.
-    alike : list of (int, int)
-        Images that are nearly the same, whoever they are of, the smaller index first.
+    alike : dict of (int, int) to Copy
+        Images that are copies of each other, whoever they are of, the smaller index first.
     duplicates : list of (int, int)
         Those of different patients that are not byte for byte the same: these patients count as one.
     backbone : Backbone
@@ -48,7 +49,7 @@ class FeatureExtractor:
     dataset: Dataset
     properties: list[ImageProperties]
     patients: np.ndarray
-    alike: list[tuple[int, int]]
+    alike: Mapping[tuple[int, int], Copy]
     duplicates: list[tuple[int, int]]
     backbone: Backbone
     columns: slice
@@ -97,17 +98,14 @@ class FeatureExtractor:
     def subset(self, rows: np.ndarray) -> FeatureExtractor:
         """Return the same run with some of its images only, in the same order."""
         position = {int(row): i for i, row in enumerate(rows)}
-        alike, duplicates = (
-            [(position[i], position[j]) for i, j in pairs if i in position and j in position]
-            for pairs in (self.alike, self.duplicates)
-        )
+        kept = {pair: (position[pair[0]], position[pair[1]]) for pair in self.alike if position.keys() >= set(pair)}
         return replace(
             self,
             dataset=replace(self.dataset, images=[self.dataset.images[row] for row in rows]),
             properties=[self.properties[row] for row in rows],
             patients=self.patients[rows],
-            alike=alike,
-            duplicates=duplicates,
+            alike={pair: self.alike[earlier] for earlier, pair in kept.items()},
+            duplicates=[kept[pair] for pair in self.duplicates if pair in kept],
         )
 
     def groups(self, split: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from detector.cluster.connection import connect
 from detector.cluster.flags import ComputeOptions
 from detector.command_line.printing import Log
 from detector.datasets.dataset import Dataset
-from detector.datasets.identity import patients, require_one_class
+from detector.datasets.identity import merged, patients, require_one_class
 from detector.images.inspection import inspect, named_notes
 from detector.images.pixel_store import PixelStore
 from detector.network import runtime, weight_sources
@@ -71,14 +71,14 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         log.info(note)
     if cache.trouble:
         log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
-    alike = find_alike(dataset, properties)
-    twins = of_different_patients(dataset, properties, alike)
-    same = patients(dataset.images, [image_properties.digest for image_properties in properties], twins)
+    alike = find_alike(dataset, properties, cache)
+    known = patients(dataset.images, [image_properties.digest for image_properties in properties])
+    twins = of_different_patients(known, properties, alike)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
     return FeatureExtractor(
         dataset,
         properties,
-        same,
+        merged(known, twins),
         alike,
         twins,
         backbone,

@@ -10,6 +10,7 @@ from detector import first_names
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset
 from detector.datasets.folders import class_named
+from detector.images.duplicates import with_change
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network.head import AfterEpoch
 from detector.statistics import split
@@ -103,6 +104,9 @@ def leave_out_implausible(
 def choose_split(evaluation: EvaluationOptions, extractor: FeatureExtractor) -> DataSplit:
     """Split the images, keeping patients whole where any is known and nothing else is asked for.
 
+    Where none is known they are split by image, as in the tutorial; the check of duplicates warns of copies on both
+    sides, which ``--split patient`` keeps together.
+
     Raises
     ------
     InputError
@@ -114,7 +118,10 @@ def choose_split(evaluation: EvaluationOptions, extractor: FeatureExtractor) -> 
     if kind == "patient":
         log.info(split.describe_patients(known, len(labels), len(set(extractor.patients))))
         if extractor.duplicates:
-            files = [" = ".join(images.images[row].file for row in pair) for pair in extractor.duplicates]
+            files = [
+                with_change(" = ".join(images.images[row].file for row in pair), extractor.alike[pair])
+                for pair in extractor.duplicates
+            ]
             log.info(f"near duplicates, whose patients count as one: {first_names(files, 20)}")
     else:
         log.info("images are split at random: a patient may be on both sides")

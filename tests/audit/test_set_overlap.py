@@ -4,15 +4,17 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from audit_helpers import Case, audit_of
 
 from detector.audit import experiments
 from detector.audit.external import SavedModel, evaluate_external
-from detector.audit.set_overlap import notes, without_overlap
+from detector.audit.set_overlap import notes, without_hashes, without_overlap
 from detector.datasets.dataset import Image
-from detector.images.duplicates import near_any
+from detector.images import phantom
+from detector.images.perceptual_hash import perceptual_hash
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.network.description import Description
 from detector.network.training_images import TrainingImages
@@ -23,14 +25,14 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def flipped(text: str, bits: int) -> str:
-    """Return a hash that differs in its last bits."""
-    return f"{int(text, 16) ^ (2**bits - 1):064x}"
+def hash_of(text: str) -> str:
+    """Return a perceptual hash, of another image for every text."""
+    return "".join(digest(f"{text} {part}") for part in range(8))
 
 
-def near_to(number: int, bits: int) -> str:
-    """Return a hash that is so far from that of an image of the data set."""
-    return flipped(digest(f"hash {number}"), bits)
+def changed(text: str, digits: int) -> str:
+    """Return a hash with other coefficients in so many places: few for a copy, many for another image."""
+    return hash_of("other")[:digits] + text[digits:]
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def audit():
     ]
     images += [Image(Path(name), name, label, f"else/{name}", "else", "b", {}) for name, label in extra]
     properties += [replace(properties[0], digest=name) for name, _ in extra]
-    properties = [replace(one, digest=digest(one.digest), hash=digest(f"hash {i}")) for i, one in enumerate(properties)]
+    properties = [
+        replace(one, digest=digest(one.digest), hash=hash_of(f"hash {i}")) for i, one in enumerate(properties)
+    ]
     by_part = {part: np.concatenate([one, one[:36]]) for part, one in extractor.by_part.items()}
     dataset = replace(extractor.dataset, images=images)
     patients = np.array([image.patient for image in images])
@@ -56,7 +60,7 @@ def audit():
 
 
 def test_what_is_not_shared_is_kept(audit):
-    sets = without_overlap(audit.sets, audit.extractor.properties, TrainingImages.of([(digest("?"), digest("!"))]))
+    sets = without_overlap(audit.sets, audit.extractor.properties, TrainingImages.of([(digest("?"), hash_of("!"))]))
     assert sets.controls.tolist() == audit.sets.controls.tolist()
     assert sets.external["e"].tolist() == audit.sets.external["e"].tolist()
     assert notes(sets) == []
@@ -65,13 +69,13 @@ def test_what_is_not_shared_is_kept(audit):
 def test_exact_near_and_by_patient(audit):
     properties, images = audit.extractor.properties, audit.extractor.dataset.images
     properties[48] = replace(properties[48], digest=properties[3].digest)
-    properties[60] = replace(properties[60], hash=near_to(5, 40))
-    properties[61] = replace(properties[61], hash=near_to(5, 41))
+    properties[60] = replace(properties[60], hash=changed(hash_of("hash 5"), 40))
+    properties[61] = replace(properties[61], hash=changed(hash_of("hash 5"), 300))
     images[62] = replace(images[62], patient=images[0].patient)
     images[0] = replace(images[0], patient="set/one")
     images[62] = replace(images[62], patient="set/one")
     images[1], images[63] = replace(images[1], patient="/1"), replace(images[63], patient="/1")
-    trained = TrainingImages.of([(properties[64].digest, ""), (digest("?"), flipped(properties[65].hash, 8))])
+    trained = TrainingImages.of([(properties[64].digest, ""), (digest("?"), changed(properties[65].hash, 40))])
     sets = without_overlap(audit.sets, properties, trained)
     assert sorted(set(range(48, 84)) - {*sets.controls, *sets.external["e"]}) == [48, 60, 62, 64, 65]
     control, external = notes(sets)
@@ -122,7 +126,24 @@ def test_without_a_control_left_there_is_a_reason(audit):
     assert not experiments.run_experiments(replace(audit, sets=replace(sets, controls_note="")), asked)
 
 
-def test_near_any():
-    first = digest("x")
-    assert near_any([flipped(first, 41), flipped(first, 40), first], [digest("y"), first]) == {1, 2}
-    assert near_any([], [first]) == near_any([first], []) == set()
+def test_a_model_file_of_an_earlier_version_says_what_is_not_compared():
+    assert "of an earlier version" in without_hashes(TrainingImages.of([(digest("a"), "")]))
+    assert without_hashes(TrainingImages()) == without_hashes(TrainingImages.of([(digest("a"), hash_of("a"))])) == ""
+
+
+def test_mirrored_and_rotated_copies_are_named_and_left_out(audit):
+    properties = audit.extractor.properties
+    one, two = (cv2.resize(phantom.draw(True, seed), (224, 224), interpolation=cv2.INTER_AREA) for seed in (0, 1))
+    turn = cv2.getRotationMatrix2D((111.5, 111.5), 6.0, 1.0)
+    rotated = cv2.warpAffine(np.ascontiguousarray(two[:, ::-1]), turn, (224, 224))
+    shown = {3: one, 4: two, 60: one[:, ::-1], 61: rotated, 62: one.T}
+    for row, pixels in shown.items():
+        properties[row] = replace(properties[row], hash=perceptual_hash(np.repeat(pixels[..., None], 3, axis=2)))
+    copies = {60: "e/covid/0.png (mirrored)", 61: "e/covid/1.png (mirrored and rotated by about 6°)"}
+    model = TrainingImages.of((properties[row].digest, properties[row].hash) for row in (3, 4))
+    trained = TrainingImages.from_bytes(model.as_bytes())
+    for seen in (None, trained):  # those of the data set, and those of the model file alone
+        others = replace(audit.sets, own=audit.sets.own if seen is None else audit.sets.own[10:])
+        sets = without_overlap(others, properties, seen)
+        assert sets.external["e"].tolist() == [row for row in audit.sets.external["e"] if row not in copies]
+        assert notes(sets)[0].endswith(f"(2 a near duplicate): {', '.join(copies.values())}")

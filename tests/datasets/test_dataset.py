@@ -209,10 +209,10 @@ def test_overlap(tmp_path):
 
     own = [image("a", "s/1"), image("b", None)]
     given_ = [image("c", "s/1"), image("d", None), image("e", "s/2"), image("f", None)]
-    found = overlap.find_overlap(given_, ["x", "B", "y", "z"], own, ["A", "B"], near={3})
+    found = overlap.find_overlap(given_, ["x", "B", "y", "z"], own, ["A", "B"], near={3: "mirrored"})
     assert found.reasons == {0: overlap.PATIENT, 1: overlap.EXACT, 3: overlap.NEAR}
     assert found.describe(given_) == (
         "3 images also in the training set (1 the same file, 1 a near duplicate, 1 the same patient): "
-        "covid/c, covid/d, covid/f"
+        "covid/c, covid/d, covid/f (mirrored)"
     )
     assert overlap.find_overlap(given_, ["x", "y", "z", "v"], [own[1]], ["B"]).describe(given_) == ""

@@ -9,18 +9,18 @@ import pytest
 from detector import InputError
 from detector.network import model, model_file
 from detector.network.description import Description
-from detector.network.training_images import MOST, RECORD, UNKNOWN, TrainingImages, shortened
+from detector.network.training_images import EARLIER, LARGEST, MARK, MOST, RECORD, UNKNOWN, TrainingImages, shortened
 
 
 def images_of(count: int) -> TrainingImages:
     """Return as many different images."""
     digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(count)]
-    return TrainingImages.of((digest, digest[::-1]) for digest in digests)
+    return TrainingImages.of((digest, digest[::-1] * 8) for digest in digests)
 
 
 def test_bytes_and_back():
     images = images_of(5)
-    assert len(images.as_bytes()) == 5 * RECORD
+    assert len(images.as_bytes()) == len(MARK) + 5 * RECORD
     assert TrainingImages.from_bytes(images.as_bytes()) == images
     assert TrainingImages.from_bytes(b"") == TrainingImages()
     assert images.digests[0] == shortened(hashlib.sha256(b"0").hexdigest())
@@ -29,10 +29,18 @@ def test_bytes_and_back():
 
 
 def test_damaged_and_unbounded_records_are_rejected():
-    for data in (b"x", bytes(RECORD + 1), bytes((MOST + 1) * RECORD)):
+    for data in (b"x", MARK + bytes(RECORD + 1), MARK + bytes((MOST + 1) * RECORD), bytes((MOST + 1) * EARLIER)):
         with pytest.raises(ValueError, match="training images"):
             TrainingImages.from_bytes(data)
-    assert len(TrainingImages.of([("a" * 64, "b" * 64)] * (MOST + 1)).digests) == MOST
+    assert len(TrainingImages.of([("a" * 64, "b" * 512)] * (MOST + 1)).digests) == MOST
+
+
+def test_files_of_an_earlier_version_keep_their_digests_only():
+    digests = [hashlib.sha256(str(number).encode()).digest() for number in range(3)]
+    found = TrainingImages.from_bytes(b"".join(digest[:8] + digest for digest in digests))
+    assert found.digests == tuple(shortened(digest.hex()) for digest in digests)
+    assert found.known_hashes == []
+    assert TrainingImages.from_bytes(found.as_bytes()) == found
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +83,7 @@ def test_a_file_without_training_images_is_read_and_a_foreign_record_rejected(fi
     refused = {
         "float32": {"data": np.zeros(RECORD, np.float32)},
         "compressed": {"data": np.zeros(RECORD, np.uint8), "chunks": (RECORD,), "compression": "gzip"},
-        "not up to": {"shape": ((MOST + 1) * RECORD,), "dtype": np.uint8},
+        "not up to": {"shape": (LARGEST + 1,), "dtype": np.uint8},
         "training images": {"data": np.zeros(RECORD + 1, np.uint8)},
         "outside": {"shape": (10,), "dtype": np.uint8, "external": [("/etc/hostname", 0, 10)]},
     }
@@ -87,7 +95,7 @@ def test_a_file_without_training_images_is_read_and_a_foreign_record_rejected(fi
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         for item in source.infolist():
-            data = bytes((MOST + 1) * RECORD) if item.filename == model.IMAGES else source.read(item)
+            data = bytes(LARGEST + 1) if item.filename == model.IMAGES else source.read(item)
             archive.writestr(item.filename, data)
     with pytest.raises(InputError, match="MiB"):
         model_file.parse(bomb.getvalue())

@@ -10,6 +10,7 @@ from audit_helpers import Case, FakeExtractor, extractor_of, lungs
 from conftest import inside, refusal, refused
 from PIL import Image as Picture
 
+from detector.images.duplicates import Copy
 from detector.training.extraction import FeatureExtractor
 from detector.training.implausible_images import ImplausibleImage, find_implausible, line, without_implausible
 
@@ -49,7 +50,15 @@ def looked(counts=(4, 4), coloured=(), lateral=(), **masks):
         for i, image in enumerate(made.dataset.images)
     ]
     dataset = replace(made.dataset, images=images)
-    return Looked(dataset, properties, made.patients, made.by_part, made.mask, alike=[(0, 2), (1, 3)], **masks)
+    return Looked(
+        dataset,
+        properties,
+        made.patients,
+        made.by_part,
+        made.mask,
+        alike={(0, 2): Copy(), (1, 3): Copy(mirrored=True)},
+        **masks,
+    )
 
 
 def test_what_no_class_is_predicted_for_is_left_out_and_all_else_kept():
@@ -64,7 +73,7 @@ def test_what_no_class_is_predicted_for_is_left_out_and_all_else_kept():
     ]
     assert [p.digest for p in left.properties] == [image.file for image in left.dataset.images]
     assert left.patients.tolist() == extractor.patients[[0, 2, 3, 4, 7]].tolist()
-    assert left.alike == [(0, 1)]
+    assert left.alike == {(0, 1): Copy()}
     assert {one.file: (one.reason, one.left_out) for one in named} == {
         "covid/1.png": ("in colour", True),
         "covid/3.png": ("of a lateral view", False),

@@ -4,31 +4,54 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from audit_helpers import Case, extractor_of
 
+from detector.images.duplicates import Copy
+from detector.images.perceptual_hash import perceptual_hash
 from detector.images.phantom import SOURCE
+from detector.storage.cache import Cache
+from detector.training import near_duplicates
 from detector.training.near_duplicates import find_alike, of_different_patients
+
+NOWHERE = Cache(None)
+
+
+def hash_of(seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (14, 14, 3), np.uint8)
+    return perceptual_hash(np.kron(noise, np.ones((16, 16, 1), np.uint8)))
 
 
 def opened(phantoms=()):
-    """Return four images of which the first, the second and the last have hashes of a bit's difference."""
+    """Return four images of which the first, the second and the last have nearly the same hash, and their patients."""
     made = extractor_of(Case((2, 2), images=2))
-    hashes = ["0" * 64, "0" * 63 + "1", "5" * 64, "0" * 63 + "2"]
-    properties = [replace(one, hash=text) for one, text in zip(made.properties, hashes, strict=True)]
-    images = [replace(one, source=SOURCE) if i in phantoms else one for i, one in enumerate(made.dataset.images)]
-    return replace(made.dataset, images=images), properties
+    one = hash_of(0)
+    changed = [one[:i] + f"{int(one[i], 16) ^ 1:x}" + one[i + 1 :] for i in (10, 20)]
+    hashes = [one, changed[0], hash_of(1), changed[1]]
+    properties = [replace(known, hash=text) for known, text in zip(made.properties, hashes, strict=True)]
+    images = [replace(image, source=SOURCE) if i in phantoms else image for i, image in enumerate(made.dataset.images)]
+    return replace(made.dataset, images=images), properties, made.patients
 
 
-def test_pairs_are_sorted_and_those_of_two_patients_are_told_apart():
-    dataset, properties = opened()
-    pairs = find_alike(dataset, properties)
-    assert pairs == [(0, 1), (0, 3), (1, 3)]
+def test_pairs_are_sorted_and_those_of_two_patients_are_separate():
+    dataset, properties, patients = opened()
+    pairs = find_alike(dataset, properties, NOWHERE)
+    assert list(pairs) == [(0, 1), (0, 3), (1, 3)]
+    assert not any(str(copy) for copy in pairs.values())  # neither mirrored nor rotated
     # The first two are of one patient.
-    assert of_different_patients(dataset, properties, pairs) == [(0, 3), (1, 3)]
+    assert of_different_patients(patients, properties, pairs) == [(0, 3), (1, 3)]
     same = [properties[0], properties[1], properties[2], replace(properties[3], digest=properties[0].digest)]
-    assert (0, 3) not in of_different_patients(dataset, same, pairs)
+    assert (0, 3) not in of_different_patients(patients, same, pairs)
 
 
 def test_two_phantoms_are_never_alike():
-    assert find_alike(*opened(phantoms=range(4))) == []
-    assert find_alike(*opened(phantoms=(0, 1))) == [(0, 3), (1, 3)]
+    assert find_alike(*opened(phantoms=range(4))[:2], NOWHERE) == {}
+    assert list(find_alike(*opened(phantoms=(0, 1))[:2], NOWHERE)) == [(0, 3), (1, 3)]
+
+
+def test_what_was_found_is_kept(tmp_path, monkeypatch):
+    dataset, properties, _ = opened()
+    found = find_alike(dataset, properties, Cache(tmp_path))
+    monkeypatch.setattr(near_duplicates, "near_pairs", lambda hashes: {(0, 2): Copy(True, 5.0)})
+    assert find_alike(dataset, properties, Cache(tmp_path)) == found
+    assert find_alike(dataset, properties, NOWHERE) == {(0, 2): Copy(True, 5.0)}

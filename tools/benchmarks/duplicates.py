@@ -1,0 +1,148 @@
+"""Measure near duplicates: which changed copies of radiographs are found, which other images are taken for copies."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from detector.images.duplicates import near_pairs
+from detector.images.listing import list_images
+from detector.images.perceptual_hash import BYTES, perceptual_hash
+from detector.images.radiographs import SIZE, decode, file_bytes, read
+
+LARGEST = 640  # pixels of a side: larger images are reduced before they are copied
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def rotated(degrees: float, fill: str = "black", zoom: float = 1.0) -> Change:
+    """Return a rotation by so many degrees, to the left or right; "expanded" keeps all of the image on a larger one."""
+
+    def change(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        height, width = image.shape
+        angle = degrees * generator.choice([-1, 1])
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
+        if fill == "expanded":
+            cosine, sine = abs(matrix[0, :2])
+            larger = round(width * cosine + height * sine), round(height * cosine + width * sine)
+            matrix = matrix + np.array([[0, 0, larger[0] - width], [0, 0, larger[1] - height]]) / 2
+            width, height = larger
+        mode = cv2.BORDER_REPLICATE if fill == "replicated" else cv2.BORDER_CONSTANT
+        return cv2.warpAffine(image, matrix, (width, height), borderMode=mode, borderValue=255 * (fill == "white"))
+
+    return change
+
+
+def mirrored(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return an image mirrored."""
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+def compressed(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return an image as a JPEG of quality 50 shows it."""
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+
+
+def resized(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return an image at 224 × 224, whatever its shape."""
+    return cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+
+def exposed(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return an image brighter or darker, with more or less contrast; some of it is clipped."""
+    return np.clip(image * generator.uniform(0.7, 1.3) + generator.uniform(-30, 30), 0, 255).astype(np.uint8)
+
+
+def cropped(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return nine tenths of each side, anywhere."""
+    height, width = (int(0.9 * side) for side in image.shape)
+    top, left = (generator.integers(0.1 * side) for side in image.shape)
+    return image[top : top + height, left : left + width]
+
+
+def everything(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return an image mirrored or not, rotated up to 10°, zoomed by up to a tenth, exposed, resized and compressed."""
+    fill = generator.choice(["black", "white", "replicated", "expanded"])
+    steps = [rotated(generator.uniform(0, 10), fill, generator.uniform(0.9, 1.1)), exposed, resized, compressed]
+    for step in [mirrored, *steps] if generator.random() < 0.5 else steps:
+        image = step(image, generator)
+    return image
+
+
+def both(*steps: Change) -> Change:
+    """Return changes one after another."""
+
+    def change(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        for step in steps:
+            image = step(image, generator)
+        return image
+
+    return change
+
+
+CHANGES: dict[str, Change] = {
+    "mirrored": mirrored,
+    **{f"rotated by {angle}°, black corners": rotated(angle) for angle in (1, 3, 5, 7, 10)},
+    **{f"rotated by 10°, {fill}": rotated(10, fill) for fill in ("white", "replicated", "expanded")},
+    "mirrored, rotated by 5°": both(mirrored, rotated(5)),
+    "mirrored, rotated by 10°, JPEG 50": both(mirrored, rotated(10), compressed),
+    "resized to 224 × 224": resized,
+    "JPEG 50": compressed,
+    "brightness and contrast": exposed,
+    "reduced to 0.9 within black": rotated(0, zoom=0.9),
+    "enlarged by 1.1": rotated(0, zoom=1.1),
+    "cropped to 0.9, off centre": cropped,
+    "all of these, any amount": everything,
+}
+
+
+def hash_of(image: np.ndarray) -> str:
+    """Return the hash of a grey image as a run computes it."""
+    averaged = cv2.INTER_AREA if min(image.shape) >= SIZE else cv2.INTER_LINEAR
+    return perceptual_hash(cv2.cvtColor(cv2.resize(image, (SIZE, SIZE), interpolation=averaged), cv2.COLOR_GRAY2RGB))
+
+
+def hashes_of(task: tuple[int, Path]) -> tuple[str, list[str]]:
+    """Return the hashes of a file and of its changed copies."""
+    number, path = task
+    image = decode(file_bytes(path), path).pixels
+    image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    scale = min(1.0, LARGEST / max(image.shape))
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    copies = [change(image, np.random.default_rng([number, i])) for i, change in enumerate(CHANGES.values())]
+    return hash_of(image), [hash_of(copy) for copy in copies]
+
+
+def main() -> None:
+    """Print which copies are found, the pairs of images that are reported, and the times."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+", help="folders of radiographs")
+    parser.add_argument("--every", type=int, default=1, help="measure copies of every n-th image only")
+    options = parser.parse_args()
+    paths = [path for folder in options.folders for path in list_images(folder).images]
+    cv2.setNumThreads(1)
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(hashes_of, enumerate(paths[:: options.every])))
+        hashes = list(pool.map(lambda path: perceptual_hash(read(path).pixels), paths))
+    began = time.perf_counter()
+    pairs = near_pairs(hashes)
+    print(
+        f"{len(paths)} images, {BYTES} bytes each, compared in {time.perf_counter() - began:.0f} s: {len(pairs)} pairs"
+    )
+    for (i, j), copy in pairs.items():
+        print(f"  {paths[i]} = {paths[j]} ({str(copy) or 'as it is'})")
+    print(f"\n{len(found)} images copied\n\n| copy | first half | second half |\n| --- | --- | --- |")
+    for number, name in enumerate(CHANGES):
+        pairs = near_pairs([*(text for text, _ in found), *(copies[number] for _, copies in found)])
+        known = [found[i][0] == found[i][1][number] or (i, len(found) + i) in pairs for i in range(len(found))]
+        print(f"| {name} | {np.mean(known[::2]):.3f} | {np.mean(known[1::2]):.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
