@@ -140,7 +140,7 @@ def duplicates(run: Run) -> Check:
         "duplicates",
         WARN,
         f"{len(exact)} exact and {len(near)} near duplicates across the split: {shown}",
-        "Use --split patient, which keeps copies on one side, or remove one of each pair.",
+        "Use --split patient, which keeps near duplicates on one side, or remove one of each pair.",
     )
 
 
