@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from detector import InputError, printable
-from detector.command_line.arguments import Parser, add_common
+from detector.command_line.arguments import Parser, add_common, any_path
 from detector.command_line.exit_status import run
 from detector.command_line.printing import DISCLAIMER, Log, progress, say
 
@@ -18,7 +18,7 @@ EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser("Find the lungs in frontal chest radiographs, and write a mask for each.", EXAMPLE)
     parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them"
+        "files", type=any_path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them"
     )
     parser.add_argument(
         "-o", "--output-dir", type=Path, default=Path("masks"), metavar="DIR", help="where NAME_mask.png is written"

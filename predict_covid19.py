@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
-from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report
+from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, any_path
 from detector.command_line.exit_status import run
 from detector.command_line.printing import DISCLAIMER, progress, say
 
@@ -40,7 +40,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser("Predict the class of chest radiographs with a model that train_covid19.py saved.", EXAMPLE)
     data = parser.group("data")
     data.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them, patterns"
+        "files", type=any_path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them, patterns"
     )
     data.add_argument(
         "--clinical-csv", type=Path, metavar="FILE", help="CSV of column file and the columns of --clinical-columns"

@@ -140,7 +140,7 @@ def duplicates(run: Run) -> Check:
         "duplicates",
         WARN,
         f"{len(exact)} exact and {len(near)} near duplicates across the split: {shown}",
-        "Use --split patient, which keeps near duplicates on one side, or remove one of each pair.",
+        "Remove one of each pair, or use --split patient, which keeps certain copies on one side.",
     )
 
 

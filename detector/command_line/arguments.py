@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +30,8 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_WithDefaults,
             allow_abbrev=False,
         )
+        # Whatever flag takes a path: a path has lost a slash of the URL.
+        self.register("type", Path, local_path)
         self._by_title: dict[str, argparse._ArgumentGroup] = {}
         self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
 
@@ -41,6 +44,23 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message as one line and exit with status 2."""
         fail(self.prog, f"{message} (see {self.prog} --help)")
+
+
+def local_path(text: str) -> Path:
+    """Parse a path that is no URL, for `argparse`: each flag of type `Path` is parsed so."""
+    if is_url(text):
+        raise argparse.ArgumentTypeError(f"{text} is a URL; download what it names and give its path")
+    return Path(text)
+
+
+def any_path(text: str) -> Path:
+    """Parse a path of several, for `argparse`; `inference.prediction` names the URLs among them, and goes on."""
+    return Path(text)
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a text is a URL; that of a folder ``C:`` is none."""
+    return re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE) is not None
 
 
 def whole_number(least: int) -> Callable[[str], int]:

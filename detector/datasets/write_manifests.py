@@ -69,7 +69,8 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
             below = path.relative_to(folder)
             if path.name not in rows:
                 patient = patients.get(below.as_posix()) or patients.get(path.name) or ""
-                rows[path.name] = _row(path, below.parts[:-1], patient, source, view)
+                row = _row(path, below.parts[:-1], patient, source, view)
+                rows[path.name] = _completed(row, known.get(path.name, {}))
         extra = dict.fromkeys(name for row in (*known.values(), *rows.values()) for name in row)
         gone = sorted(set(rows) - {path.name for path in paths})
         if gone:
@@ -105,6 +106,14 @@ def _row(path: Path, folders: Sequence[str], patient: str, source: str, view: st
         "sha256": sha256(path),
     }
     return row | {name: value for name, value in (("age", header.age), ("sex", header.sex)) if value}
+
+
+def _completed(row: manifest.Row, earlier: manifest.Row) -> manifest.Row:
+    """Return a row with what an earlier manifest said of the same image and this call does not: patient, view, site."""
+    if earlier.get("sha256") != row["sha256"]:
+        return row
+    said = {name: value for name, value in row.items() if value and not (name == "site" and earlier["site"])}
+    return earlier | said
 
 
 def read_patients(path: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from detector.images.radiographs import SUFFIXES
 from detector.storage.recognise import not_read
 
 HEAD_BYTES = 1024
-IMAGES, MASKS = "images", frozenset({"mask", "masks", "lung masks", "lung_masks", "lungs_mask", "segmentation"})
+MASKS = ("mask", "masks", "segmentation", "segmentations")  # how the names of folders of masks end
 SYSTEM = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
 # Our own files beside images.
 OURS = frozenset({"manifest.csv"})
@@ -71,7 +71,7 @@ def list_images(folder: Path, skip_masks: bool = True) -> Listing:
     ----------
     folder : Path
     skip_masks : bool, default=True
-        Leave out folders of masks that lie beside a folder named ``images``.
+        Leave out folders of masks: ``masks``, ``Lung-Masks``, ``leftMask``. The folder itself may be one.
 
     Returns
     -------
@@ -90,7 +90,6 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
     except OSError:
         listing.left_out["in a folder that cannot be opened"] += 1
         return
-    names = {entry.name.lower() for entry in found}
     for entry in found:
         path = folder / entry.name
         try:
@@ -101,7 +100,7 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
             _add(path, listing)
         elif reason := _skipped(entry.name):
             listing.left_out[reason] += _count(path)
-        elif skip_masks and IMAGES in names and entry.name.lower() in MASKS:
+        elif skip_masks and entry.name.rstrip().lower().endswith(MASKS):
             listing.left_out["masks"] += _count(path)
         elif entry.name.lower().endswith(SUFFIXES):
             listing.images.append(path)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from detector.datasets.dataset import Dataset
-from detector.images.duplicates import SEARCH_VERSION, Copy, near_pairs
+from detector.images.duplicates import CERTAIN, SEARCH_VERSION, Copy, near_pairs
 from detector.images.inspection import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.storage.cache import Cache, key
@@ -33,7 +33,7 @@ def find_alike(dataset: Dataset, properties: Sequence[ImageProperties], cache: C
     name = key(kind="near duplicates", version=SEARCH_VERSION, hashes=hashes)
     held = cache.get([name])
     if name in held:
-        pairs = {(i, j): Copy(mirrored, angle) for i, j, mirrored, angle in json.loads(held[name])}
+        pairs = {(i, j): Copy(*copy) for i, j, *copy in json.loads(held[name])}
     else:
         pairs = near_pairs(hashes)
         cache.put({name: json.dumps([[i, j, *copy] for (i, j), copy in pairs.items()]).encode()})
@@ -41,7 +41,29 @@ def find_alike(dataset: Dataset, properties: Sequence[ImageProperties], cache: C
 
 
 def of_different_patients(
-    patients: np.ndarray, properties: Sequence[ImageProperties], alike: Iterable[tuple[int, int]]
+    dataset: Dataset,
+    patients: np.ndarray,
+    properties: Sequence[ImageProperties],
+    alike: Mapping[tuple[int, int], Copy],
 ) -> list[tuple[int, int]]:
-    """Return those of some pairs that are of different patients and not byte for byte the same."""
-    return [(i, j) for i, j in alike if patients[i] != patients[j] and properties[i].digest != properties[j].digest]
+    """Return those of some pairs that join two patients into one, and are not byte for byte the same.
+
+    Where headers, a manifest or the path name two patients, only images that agree in nearly everything make them one.
+    Others stay two, and the check of duplicates warns of such a pair across the split.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    patients : ndarray of shape (n,), str
+        As `datasets.identity.patients` returns them.
+    properties : sequence of ImageProperties
+    alike : mapping of (int, int) to Copy
+    """
+    recorded = [image.patient is not None for image in dataset.images]
+    return [
+        (i, j)
+        for (i, j), copy in alike.items()
+        if patients[i] != patients[j]
+        and properties[i].digest != properties[j].digest
+        and (copy.correlation >= CERTAIN or not (recorded[i] and recorded[j]))
+    ]

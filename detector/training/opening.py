@@ -73,7 +73,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
     alike = find_alike(dataset, properties, cache)
     known = patients(dataset.images, [image_properties.digest for image_properties in properties])
-    twins = of_different_patients(known, properties, alike)
+    twins = of_different_patients(dataset, known, properties, alike)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
     return FeatureExtractor(
         dataset,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from conftest import script
+from conftest import refused, script
+
+from detector.command_line.arguments import any_path, is_url, local_path
 
 
 @pytest.mark.parametrize(
@@ -15,3 +19,33 @@ def test_help_has_an_example_and_states_that_nothing_is_a_diagnosis(tmp_path, na
     assert done.returncode == 0
     assert f"example: python {name}.py" in done.stdout
     assert "never a diagnosis" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("train_covid19", "-d"),
+        ("train_covid19", "--model"),
+        ("audit_covid19", "--external"),
+        ("build_covid_dataset", "--write-manifests"),
+        ("build_covid_dataset", "-c"),
+        ("predict_covid19", "-m"),
+    ],
+)
+def test_a_url_in_place_of_a_path_is_named_with_both_of_its_slashes(tmp_path, name, flag):
+    done = script(f"{name}.py", flag, "https://example.org/x", *(["a.png"] if name[0] == "p" else []), cwd=tmp_path)
+    refused(done, "https://example.org/x is a URL; download what it names and give its path")
+    assert not list(tmp_path.iterdir())
+
+
+def test_windows_paths_are_no_urls():
+    assert [is_url(text) for text in ("HTTPS://a/b", "s3://a", "C:/a", "C://a", "a/b:/c", "covid19.model")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert local_path("a/b") == any_path("a/b") == Path("a/b")
+    assert str(any_path("https://a")) == "https:/a"  # a file of several: `inference.prediction` names it

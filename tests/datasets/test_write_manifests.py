@@ -31,6 +31,26 @@ def test_manifests_are_written_for_folders_as_they_are(tmp_path):
     assert tree(tmp_path / "data") == after
 
 
+def test_what_an_earlier_call_gave_stays(tmp_path):
+    """Patients, view, site and further columns are kept where a call says nothing of them, unless the image is new."""
+    classes(tmp_path / "data", P=2, N=1)
+    (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP-001.png,8\n")
+    call = ("--write-manifests", "data", "--source", "mine")
+    build(tmp_path, *call, "--view", "PA", "--patients", "who.csv")
+    table = tmp_path / "data" / "P" / "manifest.csv"
+    lines = table.read_text().replace("mine,mine", "mine,Vienna").splitlines()
+    table.write_text("\n".join([f"{lines[0]},smoker", *(f"{line},yes" for line in lines[1:])]) + "\n")
+    picture(tmp_path / "data" / "P" / "P-001.png", 99)
+    build(tmp_path, *call)
+    rows = rows_by_file(tmp_path / "data" / "P")
+    told = {name: [row[key] for key in ("patient", "view", "site", "smoker")] for name, row in rows.items()}
+    assert told == {"P-000.png": ["7", "PA", "Vienna", "yes"], "P-001.png": ["", "", "mine", ""]}
+    (tmp_path / "who.csv").write_text("file,patient\nP-000.png,9\n")
+    build(tmp_path, *call, "--view", "AP", "--patients", "who.csv")
+    row = rows_by_file(tmp_path / "data" / "P")["P-000.png"]
+    assert (row["patient"], row["view"], row["site"]) == ("9", "AP", "Vienna")
+
+
 def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
     classes(tmp_path / "data", P=1, N=1)
     picture(tmp_path / "flat" / "a.png", 1)

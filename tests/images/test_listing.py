@@ -62,12 +62,15 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path):
     assert listing.note == "9 files left out: 3 DICOM without an image, 2 hidden, 1 not an image, 3 of the system"
 
 
-def test_masks_beside_images(tmp_path):
-    for folder in ("COVID/images", "COVID/masks", "Normal/images", "Normal/masks", "masks"):
-        picture(tmp_path / folder / "a.png", len(folder))
-    assert names(tmp_path) == ["COVID/images/a.png", "Normal/images/a.png", "masks/a.png"]
-    assert list_images(tmp_path).left_out == {"masks": 2}
-    assert len(list_images(tmp_path, skip_masks=False).images) == 5
+def test_folders_of_masks_hold_no_images(tmp_path):
+    """Beside ``images``, beside the images themselves, and beside the classes, however they are spelt."""
+    masks = ("COVID/masks", "COVID/Lung-Masks", "Normal/lung_masks", "Normal/LungMasks", "Normal/leftMask", "Masks")
+    for folder in ("COVID/images", "Normal", "masked", *masks, "COVID/Segmentation"):
+        picture(tmp_path / folder / "a.png", 1)
+    assert names(tmp_path) == ["COVID/images/a.png", "Normal/a.png", "masked/a.png"]
+    assert list_images(tmp_path).left_out == {"masks": 7}
+    assert len(list_images(tmp_path, skip_masks=False).images) == 10
+    assert len(list_images(tmp_path / "Masks").images) == 1  # a folder that is asked for by name
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")

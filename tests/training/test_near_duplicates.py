@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from audit_helpers import Case, extractor_of
 
-from detector.images.duplicates import Copy
+from detector.images.duplicates import CERTAIN, Copy
 from detector.images.perceptual_hash import perceptual_hash
 from detector.images.phantom import SOURCE
 from detector.storage.cache import Cache
@@ -39,9 +39,20 @@ def test_pairs_are_sorted_and_those_of_two_patients_are_separate():
     assert list(pairs) == [(0, 1), (0, 3), (1, 3)]
     assert not any(str(copy) for copy in pairs.values())  # neither mirrored nor rotated
     # The first two are of one patient.
-    assert of_different_patients(patients, properties, pairs) == [(0, 3), (1, 3)]
+    assert of_different_patients(dataset, patients, properties, pairs) == [(0, 3), (1, 3)]
     same = [properties[0], properties[1], properties[2], replace(properties[3], digest=properties[0].digest)]
-    assert (0, 3) not in of_different_patients(patients, same, pairs)
+    assert (0, 3) not in of_different_patients(dataset, patients, same, pairs)
+
+
+def test_two_recorded_patients_are_one_only_if_the_copy_is_certain():
+    """Phantoms as DICOM, without a manifest that marks them, stay as many patients as their headers name."""
+    dataset, properties, patients = opened()
+    pairs = {(0, 2): Copy(correlation=CERTAIN - 0.01), (1, 2): Copy(correlation=CERTAIN)}
+    recorded = [image.patient for image in dataset.images]
+    assert None not in recorded
+    assert of_different_patients(dataset, patients, properties, pairs) == [(1, 2)]
+    one = replace(dataset, images=[replace(dataset.images[0], patient=None), *dataset.images[1:]])
+    assert of_different_patients(one, patients, properties, pairs) == [(0, 2), (1, 2)]
 
 
 def test_two_phantoms_are_never_alike():
@@ -52,6 +63,6 @@ def test_two_phantoms_are_never_alike():
 def test_what_was_found_is_kept(tmp_path, monkeypatch):
     dataset, properties, _ = opened()
     found = find_alike(dataset, properties, Cache(tmp_path))
-    monkeypatch.setattr(near_duplicates, "near_pairs", lambda hashes: {(0, 2): Copy(True, 5.0)})
+    monkeypatch.setattr(near_duplicates, "near_pairs", lambda hashes: {(0, 2): Copy(True, 5.0, 0.9)})
     assert find_alike(dataset, properties, Cache(tmp_path)) == found
-    assert find_alike(dataset, properties, NOWHERE) == {(0, 2): Copy(True, 5.0)}
+    assert find_alike(dataset, properties, NOWHERE) == {(0, 2): Copy(True, 5.0, 0.9)}
