@@ -140,7 +140,7 @@ def duplicates(run: Run) -> Check:
         "duplicates",
         WARN,
         f"{len(exact)} exact and {len(near)} near duplicates across the split: {shown}",
-        "Remove one of each pair, or use --split patient, which keeps certain copies on one side.",
+        "Remove one of each pair, or use --split patient, which keeps most near duplicates on one side.",
     )
 
 
