@@ -10,7 +10,7 @@ from pathlib import Path
 from detector import InputError, printable
 from detector.command_line.arguments import Parser, add_common, any_path
 from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, Log, progress, say
+from detector.command_line.printing import DISCLAIMER, Log, named_notes, progress, say
 
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 
@@ -35,7 +35,6 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     log = Log(options.quiet)
 
-    from detector.images.inspection import named_notes
     from detector.images.listing import left_out_line
     from detector.inference import lung_masks, prediction
     from detector.network import runtime, weight_sources
@@ -52,7 +51,8 @@ def main(arguments: list[str] | None) -> int:
     if note := left_out_line(left_out):
         say(note)
     lung_masks.require_names(paths)
-    runtime.start(options.verbose)
+    runtime.configure(options.verbose)
+    runtime.start()
     home = options.cache or default_folder()
     found, _ = weight_sources.load(options.weights, home, log.info)
     backbone = Backbone(found, Cache(None if options.no_cache else home))

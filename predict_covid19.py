@@ -13,7 +13,7 @@ from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
 from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, any_path
 from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, progress, say
+from detector.command_line.printing import DISCLAIMER, named_notes, progress, say
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions
@@ -84,7 +84,6 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     """Predict, print and write; return the exit status."""
     from detector.cluster.connection import connect
     from detector.datasets import clinical_table
-    from detector.images.inspection import named_notes
     from detector.images.listing import left_out_line
     from detector.inference.prediction import list_images, predict_all
     from detector.inference.predictor import Prediction, PredictionRequest
@@ -106,7 +105,8 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
         require_folder(folder)
     outputs.require_writable()
     cluster = connect(options.ray) if options.ray else None
-    runtime.start(options.verbose)
+    runtime.configure(options.verbose)
+    runtime.start()
     saved = model_file.read(options.model)
     if saved.note:
         print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)

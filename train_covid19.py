@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.subgroups import subgroups
     from detector.audit.validity import run_checks
     from detector.datasets import overview
-    from detector.network.model import as_file
+    from detector.network.keras_file import as_file
     from detector.reports import html_report, training_outputs
     from detector.reports.training_outputs import TrainingResult
     from detector.storage.files import require_outputs, write_together
@@ -127,7 +128,8 @@ def main(arguments: list[str] | None) -> int:
     order = trained_model.most_confident_errors_first(outcome)
     with log.timed("Grad-CAM"):
         shown = order[: html_report.MOST] if outputs.report else order[:0]
-        joined = trained_model.keras_model(outcome, description, extractor)
+        saved = trained_model.saved_model(outcome, description, extractor)
+        joined = functools.cache(saved.joined)
         maps = trained_model.grad_cam(outcome, description, extractor, joined, shown)
     settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
     groups = subgroups(extractor, outcome, positive)
@@ -139,7 +141,8 @@ def main(arguments: list[str] | None) -> int:
         say(line, BAD if warns else "")
     with log.timed("save"):
         described = replace(description, summary=training_outputs.summary(result, data.dataset.resolve().name))
-        model = as_file(joined, described, outputs.model.suffix)
+        described_model = saved._replace(description=described)
+        model = as_file(described_model, joined, outputs.model.suffix, extractor.backbone.cache)
         write_together(training_outputs.contents(result, outputs, model))
     log.tell_times(options.timings)
     log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")

@@ -35,7 +35,9 @@ def printable(text: object) -> str:
     -------
     str
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
+    if (text := str(text)).isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def counted(number: int, noun: str) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import inside, refused, script
+from conftest import ROOT, inside, refused, script
 
 from detector.network.backbone import Backbone
 
@@ -31,9 +31,9 @@ def trained(tmp_path_factory):
     """Return phantoms, and what a probe's training on them said and wrote, in both formats."""
     folder = tmp_path_factory.mktemp("probe")
     assert script("make_phantom_dataset.py", "-o", "data", "-n", 12, "--quiet", cwd=folder).returncode == 0
-    common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01, "--no-report")
+    common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01)
     first = script(*common, "-m", "m.h5", cwd=folder)
-    second = inside(*common, "-m", "k/m.keras", "-p", "k/plot.png", cwd=folder)
+    second = inside(*common, "-m", "k/m.keras", "-p", "k/plot.png", "--no-report", cwd=folder)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     return folder, first, second
 
@@ -53,6 +53,26 @@ def test_metrics_are_printed_in_order(trained):
     assert written["settings"]["recipe"] == "probe"
     assert set(written["history"]) == {"strength", "loss", "cv_loss", "chosen"}
     assert "Epoch" not in first.stdout
+
+
+def test_a_second_run_writes_the_same_without_tensorflow(trained):
+    folder, _, _ = trained
+    arguments = ["-d", "data", "--recipe", "probe", "--prevalence", "0.01", "-o", "again", "-m", "again/m.h5"]
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+import train_covid19
+assert train_covid19.main({arguments!r}) == 0
+print(sorted({{"tensorflow", "keras"}} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("[]\n"), done.stdout
+    assert (folder / "again" / "m.h5").read_bytes() == (folder / "m.h5").read_bytes()
+    first, second = (json.loads((folder / name / "m.json").read_text()) for name in (".", "again"))
+    assert first.keys() == second.keys() and first["times"].keys() == second["times"].keys()
+    for name in first.keys() - {"created", "command", "times"}:
+        assert first[name] == second[name], name
 
 
 def test_a_probes_model_is_plain_keras(trained):

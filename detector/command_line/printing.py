@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from detector import printable
+from detector import first_names, printable
 
 T = TypeVar("T")
 
@@ -50,6 +50,18 @@ def progress(items: Iterable[T], total: int, what: str, quiet: bool = False, uni
 
     # None makes tqdm ask the stream: a log file gets no bar.
     yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit=unit, disable=True if quiet else None)
+
+
+def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]:
+    """Return a line for each different note, with the number and the first names of the images that it is about.
+
+    `notes` has names of images, and what a user should know of them; empty for most. A line has at most `most` names.
+    """
+    names: dict[str, list[str]] = {}
+    for name, note in notes:
+        if note:
+            names.setdefault(note, []).append(str(name))
+    return [f"{first_names(about, most)}: {note}" for note, about in names.items()]
 
 
 class Log:

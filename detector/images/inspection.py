@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError, first_names
+from detector import InputError
 from detector.command_line.printing import progress
 from detector.images.border import border_properties
 from detector.images.perceptual_hash import perceptual_hash
@@ -83,6 +83,7 @@ def inspect(
     pixel_store: PixelStore,
     quiet: bool = False,
     elsewhere: Elsewhere | None = None,
+    before_decoding: Callable[[], object] = bool,
 ) -> list[ImageProperties]:
     """Read image files with all cores.
 
@@ -98,6 +99,8 @@ def inspect(
     elsewhere : callable, optional
         Reads them on other machines. So that this one need not read them all, a file is then known by its path, size
         and time of change.
+    before_decoding : callable, optional
+        Called before images are decoded here, each time that the cache lacks some.
 
     Returns
     -------
@@ -114,7 +117,8 @@ def inspect(
     # Each thread holds an image at full size: more of them would take more memory than time.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         try:
-            found += progress(_inspected(paths, cache, pixel_store, pool), len(paths), "reading images", quiet)
+            inspected = _inspected(paths, cache, pixel_store, pool, before_decoding)
+            found += progress(inspected, len(paths), "reading images", quiet)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -161,7 +165,11 @@ def _file_name(path: Path) -> bytes:
 
 
 def _inspected(
-    paths: Sequence[Path], cache: Cache, pixel_store: PixelStore, pool: ThreadPoolExecutor
+    paths: Sequence[Path],
+    cache: Cache,
+    pixel_store: PixelStore,
+    pool: ThreadPoolExecutor,
+    before_decoding: Callable[[], object],
 ) -> Iterator[ImageProperties | InputError]:
     """Yield the properties of each image, or why it cannot be used; what is new is kept as it comes."""
     for start in range(0, len(paths), AT_A_TIME):
@@ -169,6 +177,8 @@ def _inspected(
         digests = list(pool.map(_digest, some))
         held = cache.get(_name(digest) for digest in digests if isinstance(digest, str))
         known = [held.get(_name(digest)) if isinstance(digest, str) else digest for digest in digests]
+        if None in known:
+            before_decoding()
         found = pool.map(partial(_one, pixel_store=pixel_store), some, known)
         new: dict[bytes, bytes] = {}
         for before, one in zip(known, found, strict=True):
@@ -232,15 +242,3 @@ def properties_of(radiograph: Radiograph, decoded: np.ndarray) -> ImagePropertie
 
 def _name(digest: str) -> bytes:
     return key(kind="properties", image=digest, version=(READER_VERSION, PROPERTIES_VERSION))
-
-
-def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]:
-    """Return a line for each different note, with the number and the first names of the images that it is about.
-
-    `notes` has names of images, and what a user should know of them; empty for most. A line has at most `most` names.
-    """
-    names: dict[str, list[str]] = {}
-    for name, note in notes:
-        if note:
-            names.setdefault(note, []).append(str(name))
-    return [f"{first_names(about, most)}: {note}" for note, about in names.items()]

@@ -1,22 +1,16 @@
-"""The whole model: base and head joined, and saved."""
+"""The whole model: base and head joined."""
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from detector.images.radiographs import SIZE
-from detector.network import keras_file, lung_decoder, runtime
+from detector.network import lung_decoder, runtime
 from detector.network.description import Description
 from detector.network.forward import CORNER, STEEPNESS
 from detector.network.head import Arrays
 from detector.network.keras_head import layers
-from detector.network.training_images import TrainingImages
 from detector.network.weights import CHANNELS_BY_BLOCK, Weights
 
 if TYPE_CHECKING:
@@ -155,37 +149,3 @@ def pooling_layers(recipe: str, pooling: str) -> list[tuple[str, str]]:
     else:
         return [("AveragePooling2D", "pool"), ("Flatten", "flatten")]
     return [*found, ("Concatenate", "blocks")] if recipe == "probe" else found
-
-
-def as_file(model: keras.Model, description: Description, suffix: str) -> bytes:
-    """Return the bytes of a model's file.
-
-    Parameters
-    ----------
-    model : keras.Model
-    description : Description
-    suffix : str
-        ``".keras"`` gives Keras' own format, any other HDF5.
-
-    Returns
-    -------
-    bytes
-    """
-    images = description.training_images.as_bytes()
-    values = asdict(replace(description, training_images=TrainingImages()))
-    del values["training_images"]
-    text = json.dumps(values)
-    data = io.BytesIO(keras_file.written(model, ".keras" if suffix == ".keras" else ".h5"))
-    if suffix == ".keras":
-        with zipfile.ZipFile(data, "a") as archive:
-            archive.writestr(f"{ATTRIBUTE}.json", text)
-            if images:
-                archive.writestr(IMAGES, images)
-    else:
-        import h5py
-
-        with h5py.File(data, "r+") as file:
-            file.attrs[ATTRIBUTE] = text
-            if images:  # no attribute: these hold 64 KiB
-                file.create_dataset(IMAGES, data=np.frombuffer(images, np.uint8))
-    return data.getvalue()

@@ -9,16 +9,16 @@ from contextlib import suppress
 _importing: threading.Thread | None = None
 
 
-def start(verbose: bool = False) -> threading.Thread:
-    """Begin to import TensorFlow in the background; call it once, before anything else imports it.
+def configure(verbose: bool) -> None:
+    """Let TensorFlow write its log to stderr, or fatal messages only; call it before `start`."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0" if verbose else "3"
+
+
+def start() -> threading.Thread:
+    """Begin to import TensorFlow in the background, unless that has begun; nothing else may import it before.
 
     Until `ready` has returned, nothing may be imported that TensorFlow imports too: two threads that meet in a circle
     of imports see half of a module, or stop. What reading files needs is therefore imported first.
-
-    Parameters
-    ----------
-    verbose : bool
-        Let TensorFlow write its log to stderr.
 
     Returns
     -------
@@ -26,8 +26,9 @@ def start(verbose: bool = False) -> threading.Thread:
         Ends when TensorFlow is imported.
     """
     global _importing
-    # Its log level can only be set before the import; 3 lets fatal messages through.
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0" if verbose else "3"
+    if _importing is not None:
+        return _importing
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import cv2  # noqa: F401
     import h5py  # noqa: F401
@@ -47,9 +48,15 @@ def limit_cores(count: int) -> None:
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(count), "TF_NUM_INTEROP_THREADS": "1"}
 
 
+def finish() -> None:
+    """Wait for the import if it has begun."""
+    if _importing is not None:
+        ready()
+
+
 def ready() -> None:
     """Wait until TensorFlow can be used; import it now where `start` was not called."""
-    (_importing or start()).join()
+    start().join()
     # A failure in the background shows where it can be handled.
     import keras
     import tensorflow as tf

@@ -7,10 +7,10 @@ import functools
 from detector.cluster import features
 from detector.cluster.connection import connect
 from detector.cluster.flags import ComputeOptions
-from detector.command_line.printing import Log
+from detector.command_line.printing import Log, named_notes
 from detector.datasets.dataset import Dataset
 from detector.datasets.identity import merged, patients, require_one_class
-from detector.images.inspection import inspect, named_notes
+from detector.images.inspection import inspect
 from detector.images.pixel_store import PixelStore
 from detector.network import runtime, weight_sources
 from detector.network.backbone import COLUMNS, Backbone
@@ -24,6 +24,8 @@ HERE = ComputeOptions()
 
 def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOptions = HERE) -> FeatureExtractor:
     """Open a data set: read every image while TensorFlow is imported, find the weights, choose the precision.
+
+    A probe on images that are all known to the cache mostly needs no TensorFlow: what does need it then imports it.
 
     Parameters
     ----------
@@ -47,16 +49,19 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         weight_sources.require_readable(compute.weights)
     counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
     log.info(f"loading images: {counts}...")
-    runtime.start(compute.verbose)
+    runtime.configure(compute.verbose)
+    if cluster or recipe.name != "probe":
+        runtime.start()
     home = compute.cache or default_folder()
     cache = Cache(None if compute.no_cache else home)
     pixel_store = PixelStore()
     with log.timed("read"):
         inspected = functools.partial(features.properties, cluster) if cluster else None
-        properties = inspect([image.path for image in dataset.images], cache, pixel_store, log.quiet, inspected)
+        paths = [image.path for image in dataset.images]
+        properties = inspect(paths, cache, pixel_store, log.quiet, inspected, runtime.start)
         found, _ = weight_sources.load(compute.weights, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
-        runtime.ready()
+        runtime.finish()
     with log.timed("choose precision"):
         chosen = precision_for(recipe, compute.precision, cache)
     require_one_class(dataset.images, [image_properties.digest for image_properties in properties])

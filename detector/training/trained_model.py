@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from detector.datasets import clinical
 from detector.network import model
 from detector.network.description import Description
+from detector.network.model_file import SavedModel
 from detector.network.training_images import TrainingImages
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
@@ -32,9 +34,9 @@ def describe(outcome: Outcome, recipe: Recipe, extractor: FeatureExtractor) -> D
     )
 
 
-def keras_model(outcome: Outcome, description: Description, extractor: FeatureExtractor) -> keras.Model:
-    """Return the Keras model, base and trained head: what is saved, and what Grad-CAM is computed with."""
-    return model.join(extractor.backbone.weights, outcome.fitted.trained.weights, description)
+def saved_model(outcome: Outcome, description: Description, extractor: FeatureExtractor) -> SavedModel:
+    """Return base and trained head: what is saved, and what Grad-CAM is computed with."""
+    return SavedModel(extractor.backbone.weights, outcome.fitted.trained.weights, description, None)
 
 
 def most_confident_errors_first(outcome: Outcome) -> np.ndarray:
@@ -46,7 +48,11 @@ def most_confident_errors_first(outcome: Outcome) -> np.ndarray:
 
 
 def grad_cam(
-    outcome: Outcome, description: Description, extractor: FeatureExtractor, joined: keras.Model, positions: np.ndarray
+    outcome: Outcome,
+    description: Description,
+    extractor: FeatureExtractor,
+    joined: Callable[[], keras.Model],
+    positions: np.ndarray,
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of test images for their predicted classes.
 
@@ -55,8 +61,8 @@ def grad_cam(
     outcome : Outcome
     description : Description
     extractor : FeatureExtractor
-    joined : keras.Model
-        As `keras_model` returns it.
+    joined : callable
+        Returns what `saved_model` returns, as a Keras model; called only if a Grad-CAM has to be computed.
     positions : ndarray of int
         Among the test images.
 
@@ -71,6 +77,6 @@ def grad_cam(
     def explaining() -> keras.Model:
         if description.input == "lungs":
             return model.join_masked(extractor.backbone.weights, head, description)
-        return joined
+        return joined()
 
     return cached_heat_maps(extractor, head, Explained(rows, predicted, extra), explaining, extractor.log.quiet)

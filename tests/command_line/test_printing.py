@@ -1,4 +1,4 @@
-"""What scripts print: colours in a terminal only."""
+"""What scripts print: colours in a terminal only, and a note once for all images that have it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 
 import pytest
 from conftest import ROOT
+
+from detector.command_line.printing import named_notes
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
@@ -23,3 +25,8 @@ def test_warnings_have_a_colour_in_a_terminal_only(environment, coloured):
         [sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
     )
     assert piped.stdout == "! doubt\nfine\n"
+
+
+def test_a_note_is_printed_once_for_all_images_that_have_it():
+    notes = [(f"{i}.dcm", "odd" if i % 2 else "") for i in range(10)] + [("x.dcm", "other")]
+    assert named_notes(notes) == ["1.dcm, 3.dcm, 5.dcm and 2 more: odd", "x.dcm: other"]

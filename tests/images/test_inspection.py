@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from detector.images.inspection import named_notes
+from conftest import picture
+
+from detector.images.inspection import inspect
+from detector.images.pixel_store import PixelStore
+from detector.storage.cache import Cache
 
 
-def test_a_note_is_printed_once_for_all_images_that_have_it():
-    notes = [(f"{i}.dcm", "odd" if i % 2 else "") for i in range(10)] + [("x.dcm", "other")]
-    assert named_notes(notes) == ["1.dcm, 3.dcm, 5.dcm and 2 more: odd", "x.dcm: other"]
+def test_what_waits_for_decoding_is_called_only_for_images_that_the_cache_lacks(tmp_path):
+    for seed in range(2):
+        picture(tmp_path / f"{seed}.png", seed)
+    paths, calls = [tmp_path / "0.png", tmp_path / "1.png"], []
+    for known, expected in ((paths[:1], 1), (paths[:1], 1), (paths, 2), (paths, 2)):
+        inspect(known, Cache(tmp_path / "cache"), PixelStore(), True, before_decoding=lambda: calls.append(1))
+        assert len(calls) == expected

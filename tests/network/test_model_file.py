@@ -23,12 +23,14 @@ from detector.network import architecture, model_file
 def saved(weights, tmp_path_factory):
     """Return a folder with a model as training saves it, with a head of zeros."""
     from detector.network.description import Description
-    from detector.network.model import as_file, join
+    from detector.network.keras_file import as_file
+    from detector.storage.cache import Cache
 
     folder = tmp_path_factory.mktemp("model")
     arrays = [np.zeros(shape, np.float32) for shape in ((512, 64), (64,), (64, 2), (2,))]
     description = Description(["covid", "normal"], "covid", "tutorial", "tutorial")
-    (folder / "m.h5").write_bytes(as_file(join(weights, arrays, description), description, ".h5"))
+    model = model_file.SavedModel(weights, arrays, description, None)
+    (folder / "m.h5").write_bytes(as_file(model, model.joined, ".h5", Cache(None)))
     return folder
 
 

@@ -1,5 +1,6 @@
 """What a model file keeps of its training images: written, read, bounded, and refused where it is damaged."""
 
+import functools
 import hashlib
 import io
 import zipfile
@@ -9,7 +10,9 @@ import pytest
 from detector import InputError
 from detector.network import model, model_file
 from detector.network.description import Description
+from detector.network.keras_file import as_file
 from detector.network.training_images import EARLIER, LARGEST, MARK, MOST, RECORD, UNKNOWN, TrainingImages, shortened
+from detector.storage.cache import Cache
 
 
 def images_of(count: int) -> TrainingImages:
@@ -57,8 +60,9 @@ def files():
     }
     head = [np.zeros(shape, np.float32) for shape in ((1408, 2), (2,))]
     description = Description(["a", "b"], "a", "probe", "global", training_images=images_of(100_000))
-    joined = model.join(weights, head, description)
-    return {suffix: model.as_file(joined, description, suffix) for suffix in (".h5", ".keras")}, description
+    saved = model_file.SavedModel(weights, head, description, None)
+    joined = functools.cache(saved.joined)
+    return {suffix: as_file(saved, joined, suffix, Cache(None)) for suffix in (".h5", ".keras")}, description
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.benchmarks.measure import ROOT, Run, machine, run
 
 SHARED = ROOT.parent / "shared" / "data" / "seed-dataset"
-PROGRAMS = ("tutorial", "first run", "second run", "probe, first run", "probe, second run", "prediction")
+PROGRAMS = ("tutorial", "first run", "second run", "probe, first run", "probe, second run", "imports", "prediction")
 STARTS = (
     ("train_covid19.py", "--help"),
     ("train_covid19.py", "--epochs", "0"),
@@ -22,6 +22,8 @@ STARTS = (
     ("predict_covid19.py", "--help"),
     ("audit_covid19.py", "--folds", "1"),
 )
+# What no run of the probe can do without: fits, figures, statistics.
+IMPORTS = "import sklearn.linear_model, matplotlib.pyplot, scipy.stats"
 
 
 def row(what: str, value: str, target: str, reached: bool) -> None:
@@ -38,6 +40,7 @@ def run_each_once(dataset: Path, out: Path) -> dict[str, Run]:
         cache = out / f"cache-{recipe}"
         seed_weights(cache)
         runs += [run(ROOT / "train_covid19.py", *arguments, "--recipe", recipe, "--cache", cache) for _ in range(2)]
+    runs.append(run("-c", IMPORTS))
     image = next(path for path in sorted(dataset.rglob("*.*")) if path.suffix in (".jpg", ".jpeg", ".png"))
     runs.append(run(ROOT / "predict_covid19.py", "-m", out / "m.h5", "-o", out, image))
     return dict(zip(PROGRAMS, runs, strict=True))
@@ -89,6 +92,8 @@ def main() -> None:
         probe, tutorial = medians[f"probe, {name}"], medians[name]
         times = f"{probe:.1f} s / {tutorial:.1f} s = {probe / tutorial:.2f}"
         row(f"probe's {name} ÷ the tutorial recipe's", times, "≤ 1", probe <= tutorial)
+    ratio = statistics.median(one["probe, second run"].seconds / one["imports"].seconds for one in rounds)
+    row("probe's second run ÷ importing scikit-learn, matplotlib and scipy.stats", f"{ratio:.2f}", "≤ 2", ratio <= 2)
     slowest = max(start(command) for command in STARTS)
     row("`--help` and argument errors, slowest", f"{slowest:.2f} s", "< 0.5 s", slowest < 0.5)
     prediction = medians["prediction"]
