@@ -128,7 +128,7 @@ def test_keras_loads_a_file_that_it_did_not_write(kept, tmp_path):
 
 def test_what_differs_by_run_is_not_of_the_skeleton(kept):
     saved, _, folder = kept
-    images = TrainingImages.of([("a" * 64, "b" * 64)])
+    images = TrainingImages.of([("a" * 64, "b" * 512)])
     other = Description(["ill", "well"], "well", "probe", "global", 0.125, training_images=images)
     data = keras_file.as_file(saved._replace(description=other), never, ".h5", Cache(folder))
     assert model_file.parse(data).description == other
