@@ -140,7 +140,7 @@ def main(arguments: list[str] | None) -> int:
     for line, warns in training_outputs.check_lines(checks):
         say(line, BAD if warns else "")
     with log.timed("save"):
-        described = replace(description, summary=training_outputs.summary(result, data.dataset.resolve().name))
+        described = replace(description, summary=training_outputs.summary(result))
         described_model = saved._replace(description=described)
         model = as_file(described_model, joined, outputs.model.suffix, extractor.backbone.cache)
         write_together(training_outputs.contents(result, outputs, model))

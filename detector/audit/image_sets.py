@@ -95,5 +95,5 @@ def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path
     parts = [own.images, others, *elsewhere.values()]
     bounds = np.cumsum([0, *map(len, parts)])
     rows = [np.arange(start, stop) for start, stop in pairwise(bounds)]
-    everything = Dataset([image for part in parts for image in part], own.classes, notes)
+    everything = Dataset([image for part in parts for image in part], own.classes, notes, own.name)
     return ImageSets(everything, rows[0], rows[1], dict(zip(elsewhere, rows[2:], strict=True)), positive)

@@ -74,11 +74,14 @@ class Dataset:
         Sorted.
     notes : sequence of str
         What to say of it, one line each: files left out, manifests that do not fit their folders.
+    name : str
+        Of its folder.
     """
 
     images: Sequence[Image]
     classes: list[str]
     notes: Sequence[str] = ()
+    name: str = ""
 
     @property
     def labels(self) -> np.ndarray:
@@ -129,7 +132,7 @@ def load(folder: Path) -> Dataset:
             f"data set {folder} mixes {sum(synthetic)} phantoms with radiographs that are none ({first_names(real)}); "
             "keep them in data sets of their own"
         )
-    return Dataset(images, classes, notes)
+    return Dataset(images, classes, notes, folder.resolve().name)
 
 
 def load_folder(folder: Path) -> list[Image]:

@@ -61,7 +61,7 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
     drawn = [one for one in found.risks if one.utility.available and one.detectability.available]
     return html_report.render(
         "audit.html.j2",
-        "Audit: what the detector learns from this data set",
+        f"Audit of {audit.extractor.dataset.name}: what the detector learns from this data set",
         counts=", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items()),
         conclusion=found.conclusion,
         clean=found.conclusion.code == LUNGS,

@@ -183,8 +183,8 @@ def record(result: TrainingResult) -> dict[str, object]:
     }
 
 
-def summary(result: TrainingResult, data_set: str) -> TrainingSummary:
-    """Return what the model's file keeps of the run on a data set of this name."""
+def summary(result: TrainingResult) -> TrainingSummary:
+    """Return what the model's file keeps of the run."""
     dataset, patients = result.extractor.dataset, result.extractor.patients
     counts = []
     for index, name in enumerate(dataset.classes):
@@ -192,7 +192,7 @@ def summary(result: TrainingResult, data_set: str) -> TrainingSummary:
         counts.append(ClassCount(name, int(own.sum()), len(set(patients[own]))))
     warned = tuple(check.title for check in result.checks if check.warns)
     roc_auc = str(result.outcome.evaluation.roc_auc)
-    return TrainingSummary(data_set, created(), tuple(counts), result.title, roc_auc, warned)
+    return TrainingSummary(dataset.name, created(), tuple(counts), result.title, roc_auc, warned)
 
 
 def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict[Path, bytes]:

@@ -54,7 +54,7 @@ def training_report(result: TrainingResult, pictures: tuple[bytes, bytes], names
     settings = dict(result.settings) | run_record.versions()
     return html_report.render(
         "training.html.j2",
-        f"Training report: {counts}",
+        f"Training report: {result.extractor.dataset.name} ({counts})",
         conclusion=conclusion(evaluation, result.checks),
         warns=any(check.warns for check in result.checks),
         tiles=tiles(result),
