@@ -99,7 +99,7 @@ def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
     if area.available:
         grid, low, high = roc_band(scores, is_positive, patients, SEED)
         axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
-    label = f"ROC AUC {area}"
+    label = f"ROC AUC {_brief(area)}"
     axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (ROC AUC = 0.50)")
     point = 1.0 - result.specificity.point, result.sensitivity.point
@@ -122,7 +122,7 @@ def _precision_recall(axes: Axes, positive: str, average: Metric, scores: np.nda
 
     precision, recall, _ = precision_recall_curve(is_positive, scores)
     share = float(is_positive.mean())
-    label = f"average precision {average}"
+    label = f"average precision {_brief(average)}"
     axes.plot(recall, precision, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
     axes.plot([0, 1], [share, share], ":", color=GREY, label=f"No skill ({share:.2f})")
     axes.set_xlabel("Recall (sensitivity)")
@@ -148,8 +148,13 @@ def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) ->
     axes.plot(scores[~is_positive], np.full((~is_positive).sum(), 0.0), "|", color="black", markersize=9)
     axes.set_xlabel(f"Mean predicted probability of {drawable(positive)} (a tick for each image)")
     axes.set_ylabel("Fraction of positives")
-    axes.set_title(f"Calibration (slope {slope})", fontsize=11)
+    axes.set_title(f"Calibration (slope {_brief(slope)})", fontsize=11)
     _unit_square(axes)
+
+
+def _brief(metric: Metric) -> str:
+    """Return a metric without the reason why it is not estimable, which legends have no room for."""
+    return str(metric) if metric.available else metric.value_text
 
 
 def _unit_square(axes: Axes) -> None:
