@@ -121,7 +121,8 @@ def _without_signal(evidence: Evidence, whole: Metric | None) -> Conclusion:
         unknown = next((one.metric.reason for one in evidence.results if one.id == FULL), "it was not computed")
         own = Reason(f"the full image's ROC AUC is not estimable: {unknown}", (FULL,))
     else:
-        own = Reason(f"the full image's ROC AUC is {whole.short}, which may be chance", (FULL,))
+        chance = "" if whole.high < CHANCE else ", which may be chance"
+        own = Reason(f"the full image's ROC AUC is {whole.short}{chance}", (FULL,))
     if foreign:
         return _conclusion(
             SHORTCUT,

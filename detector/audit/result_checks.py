@@ -34,7 +34,9 @@ def chance(run: Run) -> Check:
             "chance", WARN, f"ROC AUC {area.short}: worse than chance", "Check whether the classes' labels are swapped."
         )
     if area.low <= CHANCE:
-        return Check("chance", WARN, f"ROC AUC {area.short}: not better than chance", "Add images of other patients.")
+        return Check(
+            "chance", WARN, f"ROC AUC {area.short}: not shown to be better than chance", "Add images of other patients."
+        )
     return Check("chance", PASS, f"ROC AUC {area.short}")
 
 
@@ -82,7 +84,8 @@ def calibration(run: Run) -> Check:
 def pooled_area(run: Run) -> Check:
     """Check whether the head reads the whole image: the tutorial's pooling reads the upper left of it."""
     if run.recipe.pooling != "tutorial":
-        return Check("pooled_area", PASS, "the pooling covers the whole image")
+        read = "lungs" if run.recipe.pooling == "lungs" else "whole image"
+        return Check("pooled_area", PASS, f"the pooling covers the {read}")
     return Check(
         "pooled_area",
         WARN,

@@ -153,8 +153,8 @@ def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) ->
 
 
 def _brief(metric: Metric) -> str:
-    """Return a metric without the reason why it is not estimable, which legends have no room for."""
-    return str(metric) if metric.available else metric.value_text
+    """Return value and interval, or that it is not estimable; legends have no room for the reason."""
+    return metric.short if metric.available else metric.value_text
 
 
 def _unit_square(axes: Axes) -> None:

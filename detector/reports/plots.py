@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -157,7 +158,7 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     axes = figure.subplots()
     # The first reasons carry the most; all of them are printed.
     lines = [conclusion.message, *(f"– {reason}" for reason in conclusion.reasons[:2])]
-    figure.suptitle("\n".join(map(drawable, lines)), fontsize=11)
+    figure.suptitle("\n".join(textwrap.fill(drawable(line), 110) for line in lines), fontsize=11)
     for line, experiment in enumerate(experiments):
         area = experiment.metric
         axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
@@ -174,7 +175,7 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     axes.set_ylim(len(experiments) - 0.4, -0.7)
     lowest = min([0.4, *(experiment.metric.low - 0.03 for experiment in experiments)])
     axes.set_xlim(max(0.0, lowest), 1.005)
-    axes.set_xlabel("Area under the ROC curve: 0.5 is a coin, 1 tells every pair right")
+    axes.set_xlabel("ROC AUC (0.5: chance; 1: perfect separation)")
     plain_axes(axes)
     axes.grid(False, axis="y")
     return as_file(figure)

@@ -88,6 +88,9 @@ def of_probabilities(
     if min(people) < 2:
         one = Metric.unavailable("all images of a class are of one patient", n_positive, n_negative)
         return dict.fromkeys(names, one)
+    if min(people) < FEWEST:
+        # A bootstrap over so few has next to no different draws, and its interval is far too narrow.
+        return dict.fromkeys(names, too_few(people[0], people[1], "patients"))
 
     def mean(statistic: Callable[..., np.ndarray], of: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         return lambda weights: np.mean([statistic(one, is_positive, weights) for one in of], axis=0)

@@ -78,6 +78,10 @@ def effective_interval(
 ) -> tuple[float, float]:
     """Return Newcombe's interval for as many independent patients as have a variance.
 
+    Near 0 and 1 that variance is next to nothing, and by simulation the interval covers too little (0.90 for an area of
+    0.995 and 72 v 72). It therefore reaches at least as far as that of a perfect separation of the same patients, so
+    that the lower bound never falls as the area rises; then it covers 0.96.
+
     Parameters
     ----------
     value : float
@@ -116,4 +120,6 @@ def effective_interval(
     else:
         share = float(np.exp(brentq(excess, *bounds)))
     quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
-    return newcombe_interval(value, people[0] * share, people[1] * share, quantile, refitted)
+    low, high = newcombe_interval(value, people[0] * share, people[1] * share, quantile, refitted)
+    furthest = newcombe_interval(1.0, *people, refitted=refitted)[0]
+    return min(low, furthest), max(high, 1.0 - furthest)

@@ -129,5 +129,5 @@ def out_of_fold(
             at = inner_threshold(samples.subset(train), positive, point.sensitivity, recipe, own_seed)
             thresholds.append(at)
         predicted[repeat, held_out] = predict(probabilities[repeat, held_out], positive, at)
-    predictions = Predictions(samples.labels, samples.groups, probabilities, predicted, plan.folds)
+    predictions = Predictions(samples.labels, samples.patients, probabilities, predicted, plan.folds)
     return OutOfFold(predictions, thresholds, heads)

@@ -142,7 +142,7 @@ def hold_out(
         fitted = samples.fit(train, protocol.recipe, protocol.seed, held_out, after_epoch)
     probabilities = samples.predict_proba(fitted, held_out)
     predictions = Predictions.of_one_model(
-        samples.labels[held_out], samples.groups[held_out], probabilities, predict(probabilities, positive, threshold)
+        samples.labels[held_out], samples.patients[held_out], probabilities, predict(probabilities, positive, threshold)
     )
     result = evaluate(predictions, samples.classes, positive)
     return Outcome(fitted, result, predictions, threshold, [], train, held_out)

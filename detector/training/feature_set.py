@@ -55,6 +55,8 @@ class FeatureSet:
         The manifest's rows.
     clinical : list of str
         Its columns that join the features.
+    known_patients : ndarray of shape (n,), optional
+        The patient of each image, where splits keep something else whole.
     """
 
     augmented: np.ndarray
@@ -65,6 +67,12 @@ class FeatureSet:
     classes: list[str]
     table: Sequence[Mapping[str, str]]
     clinical: Sequence[str] = ()
+    known_patients: np.ndarray | None = None
+
+    @property
+    def patients(self) -> np.ndarray:
+        """The patient of each image: the unit of every interval, whatever splits keep whole."""
+        return self.groups if self.known_patients is None else self.known_patients
 
     def subset(self, rows: np.ndarray) -> FeatureSet:
         """Return what is about some of the images."""
@@ -74,6 +82,7 @@ class FeatureSet:
             features=self.features[rows],
             labels=self.labels[rows],
             groups=self.groups[rows],
+            known_patients=None if self.known_patients is None else self.known_patients[rows],
             strata=self.strata[rows],
             table=[self.table[row] for row in rows],
         )
@@ -188,6 +197,7 @@ def extract(
         list(compared.classes),
         [image.row for image in chosen],
         compared.clinical_columns,
+        extractor.patients[images],
     )
 
 

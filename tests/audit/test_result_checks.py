@@ -12,7 +12,7 @@ from detector.training.recipes import TutorialRecipe
 @pytest.mark.parametrize(
     ("scores", "status", "words"),
     [
-        (lambda truth, noise: noise, WARN, "not better than chance"),
+        (lambda truth, noise: noise, WARN, "not shown to be better than chance"),
         (lambda truth, noise: noise - 3 * truth, WARN, "worse than chance"),
         (lambda truth, noise: noise + 3 * truth, PASS, "ROC AUC 0.9"),
     ],

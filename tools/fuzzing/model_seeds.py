@@ -14,7 +14,7 @@ from unittest import mock
 import h5py
 import numpy as np
 
-from detector.network import architecture, lung_decoder, model, model_file
+from detector.network import architecture, description, lung_decoder, model_file
 from detector.network.description import Description
 from detector.network.model import ATTRIBUTE
 
@@ -32,7 +32,7 @@ def small_network() -> Iterator[None]:
         mock.patch.object(architecture, "HIDDEN", HIDDEN),
         mock.patch.object(model_file, "CHANNELS", CHANNELS),
         mock.patch.object(model_file, "HIDDEN", HIDDEN),
-        mock.patch.object(model, "width_of", lambda recipe, pooling: WIDTH),
+        mock.patch.object(description, "width_of", lambda recipe, pooling: WIDTH),
         mock.patch.object(lung_decoder, "shapes", lambda: DECODER),
     ):
         yield
