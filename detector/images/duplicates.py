@@ -22,7 +22,7 @@ from detector.images.perceptual_hash import (
 )
 from detector.images.registration import agreement, picture
 
-SEARCH_VERSION = 3  # raise when other pairs are found: results are kept
+SEARCH_VERSION = 5  # raise when other pairs are found: results are kept
 
 # Every image is compared with every other, mirrored, rotated and scaled in these steps: first the 256 slowest signs of
 # their hashes, then the cosine between all coefficients; what passes both is registered. The limits were chosen

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from detector import InputError
 from detector.datasets.dataset import Dataset
 from detector.images.duplicates import CERTAIN, SEARCH_VERSION, Copy, near_pairs
 from detector.images.inspection import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
+from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
+from detector.images.radiographs import read
 from detector.storage.cache import Cache, key
 
 
@@ -35,9 +38,20 @@ def find_alike(dataset: Dataset, properties: Sequence[ImageProperties], cache: C
     if name in held:
         pairs = {(i, j): Copy(*copy) for i, j, *copy in json.loads(held[name])}
     else:
-        pairs = near_pairs(hashes)
+        pairs = {pair: copy for pair, copy in near_pairs(hashes).items() if _is_same(dataset, properties, pair, copy)}
         cache.put({name: json.dumps([[i, j, *copy] for (i, j), copy in pairs.items()]).encode()})
     return {(i, j): copy for (i, j), copy in pairs.items() if not (drawn[i] and drawn[j])}
+
+
+def _is_same(dataset: Dataset, properties: Sequence[ImageProperties], pair: tuple[int, int], copy: Copy) -> bool:
+    """Tell from the pixels whether a pair that the hash took for copies is one."""
+    if len({properties[row].digest for row in pair}) == 1:
+        return True
+    try:
+        one, other = (read(dataset.images[row].path).pixels for row in pair)
+    except (InputError, OSError):
+        return True  # a file that is gone by now
+    return pixel_agreement(one, other, copy.mirrored, abs(copy.angle)) >= SAME_RADIOGRAPH
 
 
 def of_different_patients(
