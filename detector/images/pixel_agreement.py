@@ -10,7 +10,7 @@ RADIUS = 0.4  # of the disc that is compared, in sides: a rotation changes the c
 LOCAL, NOISE = 0.04, 3.0  # as in `perceptual_hash`
 FEWEST_PIXELS = 2000
 # Copies of 45 radiographs and 40 phantoms (mirrored, rotated by up to 10 degrees, resized, exposed otherwise) reach
-# 0.97 and more; zoomed, rotated, mirrored and compressed ones 0.91. Pairs of other phantoms that pass the hash reach 0.92.
+# 0.97 and more; zoomed, rotated, mirrored and compressed ones 0.91. Other phantoms that pass the hash reach 0.92.
 SAME_RADIOGRAPH = 0.94
 
 
