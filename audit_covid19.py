@@ -85,7 +85,7 @@ def main(arguments: list[str] | None) -> int:
     extractor = open_dataset(sets.dataset, log, recipe, compute_options(options))
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     trained = saved.description.training_images if saved else None
-    sets = set_overlap.without_overlap(sets, extractor.properties, trained)
+    sets = set_overlap.without_overlap(sets, extractor.properties, extractor.alike, trained)
     if trained and (note := set_overlap.without_hashes(trained)):
         log.info(note)
     for note in set_overlap.notes(sets):

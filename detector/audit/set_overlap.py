@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from detector.audit.image_sets import ImageSets
 from detector.datasets.overlap import find_overlap
-from detector.images.duplicates import near_any
+from detector.images.duplicates import Copy, near_any
 from detector.images.inspection import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.network.training_images import TrainingImages, shortened
@@ -18,7 +18,10 @@ LEFT_OUT = "left out, since they would make this result invalid"
 
 
 def without_overlap(
-    sets: ImageSets, properties: Sequence[ImageProperties], trained: TrainingImages | None = None
+    sets: ImageSets,
+    properties: Sequence[ImageProperties],
+    alike: Mapping[tuple[int, int], Copy],
+    trained: TrainingImages | None = None,
 ) -> ImageSets:
     """Leave out controls that are in the data set, and external images that are there or were trained on.
 
@@ -29,6 +32,8 @@ def without_overlap(
     sets : ImageSets
     properties : sequence of ImageProperties
         Of all images.
+    alike : mapping of (int, int) to Copy
+        Near duplicates among all images, as `near_duplicates.find_alike` returns them.
     trained : TrainingImages, optional
         Those of the saved model, which external images are compared with, too.
 
@@ -41,18 +46,21 @@ def without_overlap(
     images = sets.dataset.images
     own = [images[row] for row in sets.own]
     digests = {shortened(properties[row].digest) for row in sets.own}
-    hashes = [properties[row].hash for row in sets.own if properties[row].hash]
+    mine = set(sets.own.tolist())
+    copies = {one: copy for pair, copy in alike.items() for one, other in (pair, pair[::-1]) if other in mine}
 
     def kept(rows: np.ndarray, seen: TrainingImages, where: str) -> tuple[np.ndarray, str]:
         given = [images[row] for row in rows]
         looked = [i for i, row in enumerate(rows) if properties[row].hash and images[row].source != PHANTOM]
-        near = near_any([properties[rows[i]].hash for i in looked], [*hashes, *seen.known_hashes])
+        near = near_any([properties[rows[i]].hash for i in looked], seen.known_hashes)
+        changes = {looked[position]: str(copy) for position, copy in near.items()}
+        changes |= {i: str(copies[rows[i]]) for i in looked if rows[i] in copies}
         found = find_overlap(
             given,
             [shortened(properties[row].digest) for row in rows],
             own,
             digests | set(seen.digests),
-            {looked[position]: str(copy) for position, copy in near.items()},
+            changes,
         )
         left = np.array([row for i, row in enumerate(rows) if i not in found.reasons], int)
         note = found.describe(given, where)

@@ -27,16 +27,39 @@ def _chosen() -> tuple[np.ndarray, np.ndarray]:
 WAVES, SPEEDS = _chosen()
 
 
-def disc(radius: float, soft: float) -> np.ndarray:
-    """Return a disc in the middle of the picture that fades out at its edge, shape (32, 32), in 0…1.
+def disc(radius: float, soft: float, side: int = SIDE) -> np.ndarray:
+    """Return a disc in the middle of a picture that fades out at its edge, shape (side, side), in 0…1.
 
     Parameters
     ----------
     radius, soft : float
         Where it has faded to a half, and within what width it fades, in sides of the picture.
+    side : int
+        In pixels.
     """
-    y, x = np.mgrid[:SIDE, :SIDE] - CENTRE
-    return np.clip((radius + soft / 2 - np.hypot(y, x) / SIDE) / soft, 0.0, 1.0).astype(np.float32)
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    return np.clip((radius + soft / 2 - np.hypot(y, x) / side) / soft, 0.0, 1.0).astype(np.float32)
+
+
+def local_detail(grey: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Return an image without its slow changes of brightness, its local contrast made equal.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (height, width), uint8
+    side : int
+        To which it is reduced first, in pixels.
+
+    Returns
+    -------
+    ndarray of shape (side, side), float32
+    """
+    import cv2
+
+    small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+    fast = cv2.subtract(small, cv2.GaussianBlur(small, (0, 0), LOCAL * side))
+    contrast = np.sqrt(cv2.GaussianBlur(cv2.multiply(fast, fast), (0, 0), 2 * LOCAL * side))
+    return np.asarray(fast / (contrast + NOISE), np.float32)
 
 
 def cosines(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -63,11 +86,8 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     """
     import cv2
 
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    fast = cv2.subtract(small, cv2.GaussianBlur(small, (0, 0), LOCAL * SIDE))
-    contrast = np.sqrt(cv2.GaussianBlur(cv2.multiply(fast, fast), (0, 0), 2 * LOCAL * SIDE))
-    values = cv2.dct(fast / (contrast + NOISE) * disc(RADIUS, 0.1))[WAVES[0], WAVES[1]] * SPEEDS
+    detail = local_detail(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+    values = cv2.dct(detail * disc(RADIUS, 0.1))[WAVES[0], WAVES[1]] * SPEEDS
     values /= max(float(np.sqrt((values**2).mean())), 1e-6)
     levels = np.clip(np.floor((values / WIDEST + 1.0) * LEVELS / 2), 0, LEVELS - 1).astype(np.uint8)
     return (levels[::2] << 4 | levels[1::2]).tobytes().hex()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.images.perceptual_hash import disc, local_detail
+
 # Side in pixels and steps, from coarse to fine. In the last, noise and small vessels of two patients differ.
 LEVELS = ((32, 60), (64, 40), (128, 30))
 RADIUS = 0.4  # of the disc that is compared, in sides: a rotation changes the corners
-LOCAL, NOISE = 0.04, 3.0  # as in `perceptual_hash`
 FEWEST_PIXELS = 2000
 # Copies of 45 radiographs and 40 phantoms (mirrored, rotated by up to 10 degrees, resized, exposed otherwise) reach
 # 0.97 and more; zoomed, rotated, mirrored and compressed ones 0.91. Other phantoms that pass the hash reach 0.92.
@@ -48,14 +49,14 @@ def _aligned(template: np.ndarray, other: np.ndarray, angle: float) -> float:
     # From the template to the other, about the centre, in sides.
     affine = np.array([[np.cos(turn), np.sin(turn), 0.0], [-np.sin(turn), np.cos(turn), 0.0]])
     for side, steps in LEVELS:
-        small, moved = _detail(template, side), _detail(other, side)
+        small, moved = local_detail(template, side), local_detail(other, side)
         centre = np.full(2, (side - 1) / 2)
         in_pixels = affine.copy()
         in_pixels[:, 2] = affine[:, 2] * side + centre - affine[:, :2] @ centre
         stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, steps, 1e-4)
         try:
             _, found = cv2.findTransformECC(
-                small, moved, in_pixels.astype(np.float32), cv2.MOTION_AFFINE, stop, _disc(side, RADIUS + 0.05), 3
+                small, moved, in_pixels.astype(np.float32), cv2.MOTION_AFFINE, stop, _inside(side, RADIUS + 0.05), 3
             )
         except cv2.error:
             return -1.0  # it does not converge
@@ -63,22 +64,11 @@ def _aligned(template: np.ndarray, other: np.ndarray, angle: float) -> float:
         affine[:, 2] = (affine[:, 2] - centre + affine[:, :2] @ centre) / side
     size, how = (side, side), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     laid, covered = (cv2.warpAffine(image, found, size, flags=how) for image in (moved, np.ones_like(moved)))
-    inside = (covered > 0.99) & (_disc(side, RADIUS) > 0)
+    inside = (covered > 0.99) & (_inside(side, RADIUS) > 0)
     if inside.sum() < FEWEST_PIXELS:
         return -1.0
     return float(np.corrcoef(np.stack([laid[inside], small[inside]]).astype(np.float64))[0, 1])
 
 
-def _detail(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Return an image without its slow changes of brightness, its local contrast made equal."""
-    import cv2
-
-    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-    fast = cv2.subtract(small, cv2.GaussianBlur(small, (0, 0), LOCAL * side))
-    contrast = np.sqrt(cv2.GaussianBlur(cv2.multiply(fast, fast), (0, 0), 2 * LOCAL * side))
-    return np.asarray(fast / (contrast + NOISE), np.float32)
-
-
-def _disc(side: int, radius: float) -> np.ndarray:
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    return (np.hypot(y, x) < radius * side).astype(np.uint8)
+def _inside(side: int, radius: float) -> np.ndarray:
+    return (disc(radius, 1e-6, side) > 0).astype(np.uint8)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from detector import InputError
 from detector.datasets.dataset import Dataset
 from detector.images.duplicates import CERTAIN, SEARCH_VERSION, Copy, near_pairs
 from detector.images.inspection import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
-from detector.images.radiographs import read
 from detector.storage.cache import Cache, key
 
 
-def find_alike(dataset: Dataset, properties: Sequence[ImageProperties], cache: Cache) -> dict[tuple[int, int], Copy]:
+def find_alike(
+    dataset: Dataset, properties: Sequence[ImageProperties], cache: Cache, pixels: Callable[[int], np.ndarray]
+) -> dict[tuple[int, int], Copy]:
     """Return pairs of images that are copies of each other, sorted, the smaller index first.
 
     Phantoms are more alike than people are, and the bound was measured on people: they have none.
@@ -28,30 +28,27 @@ def find_alike(dataset: Dataset, properties: Sequence[ImageProperties], cache: C
     properties : sequence of ImageProperties
     cache : Cache
         Keeps what was found among the same images.
+    pixels : callable
+        From an image's position to its pixels, (224, 224, 3), uint8; called for pairs that the hash takes for copies.
     """
     drawn = [image.source == PHANTOM for image in dataset.images]
     if all(drawn):
         return {}
-    hashes = [image_properties.hash for image_properties in properties]
+    hashes = [one.hash for one in properties]
+
+    def is_same(i: int, j: int, copy: Copy) -> bool:
+        if properties[i].digest == properties[j].digest:
+            return True
+        return pixel_agreement(pixels(i), pixels(j), copy.mirrored, abs(copy.angle)) >= SAME_RADIOGRAPH
+
     name = key(kind="near duplicates", version=SEARCH_VERSION, hashes=hashes)
     held = cache.get([name])
     if name in held:
         pairs = {(i, j): Copy(*copy) for i, j, *copy in json.loads(held[name])}
     else:
-        pairs = {pair: copy for pair, copy in near_pairs(hashes).items() if _is_same(dataset, properties, pair, copy)}
+        pairs = {(i, j): copy for (i, j), copy in near_pairs(hashes).items() if is_same(i, j, copy)}
         cache.put({name: json.dumps([[i, j, *copy] for (i, j), copy in pairs.items()]).encode()})
     return {(i, j): copy for (i, j), copy in pairs.items() if not (drawn[i] and drawn[j])}
-
-
-def _is_same(dataset: Dataset, properties: Sequence[ImageProperties], pair: tuple[int, int], copy: Copy) -> bool:
-    """Tell from the pixels whether a pair that the hash took for copies is one."""
-    if len({properties[row].digest for row in pair}) == 1:
-        return True
-    try:
-        one, other = (read(dataset.images[row].path).pixels for row in pair)
-    except (InputError, OSError):
-        return True  # a file that is gone by now
-    return pixel_agreement(one, other, copy.mirrored, abs(copy.angle)) >= SAME_RADIOGRAPH
 
 
 def of_different_patients(

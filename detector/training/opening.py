@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from detector.cluster import features
 from detector.cluster.connection import connect
 from detector.cluster.flags import ComputeOptions
@@ -76,7 +78,11 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         log.info(note)
     if cache.trouble:
         log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
-    alike = find_alike(dataset, properties, cache)
+
+    def pixels(row: int) -> np.ndarray:
+        return pixel_store.pixels(dataset.images[row].path, properties[row].digest)
+
+    alike = find_alike(dataset, properties, cache, pixels)
     known = patients(dataset.images, [image_properties.digest for image_properties in properties])
     twins = of_different_patients(dataset, known, properties, alike)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)

@@ -133,7 +133,10 @@ def test_augmented_copies_of_unknown_patients_stay_with_their_original():
         for i, pixels in enumerate([*originals, *changed])
     ]
     data = Dataset(images, ["covid", "normal"])
-    alike = find_alike(data, made, Cache(None))
+    shown = [
+        cv2.cvtColor(cv2.resize(one, (224, 224), interpolation=cv2.INTER_AREA), 8) for one in (*originals, *changed)
+    ]
+    alike = find_alike(data, made, Cache(None), shown.__getitem__)
     known = identity.patients(images, [one.digest for one in made])
     twins = of_different_patients(data, known, made, alike)
     assert sorted(alike) == twins == [(i, COUNT + i) for i in range(6)]

@@ -17,6 +17,12 @@ from detector.training.near_duplicates import find_alike, of_different_patients
 NOWHERE = Cache(None)
 
 
+def pixels(row):
+    """Return the same picture for every image that `opened` has."""
+    noise = np.random.default_rng(0).integers(0, 256, (14, 14, 3), np.uint8)
+    return np.kron(noise, np.ones((16, 16, 1), np.uint8))
+
+
 def hash_of(seed):
     noise = np.random.default_rng(seed).integers(0, 256, (14, 14, 3), np.uint8)
     return perceptual_hash(np.kron(noise, np.ones((16, 16, 1), np.uint8)))
@@ -35,7 +41,7 @@ def opened(phantoms=()):
 
 def test_pairs_are_sorted_and_those_of_two_patients_are_separate():
     dataset, properties, patients = opened()
-    pairs = find_alike(dataset, properties, NOWHERE)
+    pairs = find_alike(dataset, properties, NOWHERE, pixels)
     assert list(pairs) == [(0, 1), (0, 3), (1, 3)]
     assert not any(str(copy) for copy in pairs.values())  # neither mirrored nor rotated
     # The first two are of one patient.
@@ -56,13 +62,19 @@ def test_two_recorded_patients_are_one_only_if_the_copy_is_certain():
 
 
 def test_two_phantoms_are_never_alike():
-    assert find_alike(*opened(phantoms=range(4))[:2], NOWHERE) == {}
-    assert list(find_alike(*opened(phantoms=(0, 1))[:2], NOWHERE)) == [(0, 3), (1, 3)]
+    assert find_alike(*opened(phantoms=range(4))[:2], NOWHERE, pixels) == {}
+    assert list(find_alike(*opened(phantoms=(0, 1))[:2], NOWHERE, pixels)) == [(0, 3), (1, 3)]
 
 
 def test_what_was_found_is_kept(tmp_path, monkeypatch):
     dataset, properties, _ = opened()
-    found = find_alike(dataset, properties, Cache(tmp_path))
-    monkeypatch.setattr(near_duplicates, "near_pairs", lambda hashes: {(0, 2): Copy(True, 5.0, 0.9)})
-    assert find_alike(dataset, properties, Cache(tmp_path)) == found
-    assert find_alike(dataset, properties, NOWHERE) == {(0, 2): Copy(True, 5.0, 0.9)}
+    found = find_alike(dataset, properties, Cache(tmp_path), pixels)
+    monkeypatch.setattr(near_duplicates, "near_pairs", lambda hashes: {(0, 2): Copy(False, 0.0, 0.9)})
+    assert find_alike(dataset, properties, Cache(tmp_path), pixels) == found
+    assert find_alike(dataset, properties, NOWHERE, pixels) == {(0, 2): Copy(False, 0.0, 0.9)}
+
+
+def test_pixels_decide_what_the_hash_cannot():
+    dataset, properties, _ = opened()
+    noise = np.random.default_rng(1).integers(0, 256, (4, 224, 224, 3), np.uint8)
+    assert find_alike(dataset, properties, NOWHERE, lambda row: noise[row]) == {}
