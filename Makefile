@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage browser ray dicom notebook pictures lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs bench-duplicates lungs fault-injection fuzz errors audit-deps lock clean help
+.PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs bench-duplicates lungs fault-injection fuzz errors audit-deps lock clean help
 
 help:
 	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
@@ -15,7 +15,6 @@ help:
 	@echo "make ray   install what --ray needs (docs/cluster.md); without it the tests of it are skipped"
 	@echo "make dicom   install the decoders of compressed DICOM"
 	@echo "make notebook   install, run tutorial.ipynb from top to bottom and write docs/tutorial.html (about five minutes)"
-	@echo "make pictures   run the demo and the notebook, take the README's pictures of their pages with chromium"
 	@echo "make format  install, put format and style right"
 	@echo "make bench   install, measure speed against the tutorial's loop"
 	@echo "make bench-scale   measure memory and time at 500 and 5,000 images"
@@ -93,12 +92,6 @@ notebook: $(VENV)/installed-notebook
 	$(BIN)/jupyter nbconvert --to html --execute tutorial.ipynb --output-dir docs --output tutorial \
 		--template notebook_template --TemplateExporter.extra_template_basedirs=tools
 	@echo "Done. Open docs/tutorial.html; what the notebook wrote is in lesson/"
-
-SHOT := chromium --headless --no-sandbox --disable-gpu --hide-scrollbars
-
-pictures: demo notebook
-	$(SHOT) --window-size=1000,1750 --screenshot=docs/figures/report.png file://$(CURDIR)/demo/report.html
-	$(SHOT) --window-size=1000,1250 --screenshot=docs/figures/audit-report.png file://$(CURDIR)/lesson/audit/report.html
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

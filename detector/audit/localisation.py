@@ -135,7 +135,7 @@ def localise(audit: Audit, quiet: bool = True) -> Localisation:
     except TooFewPatientsError as error:
         return Localisation([], {}, str(error))
     chosen = with_boxes[predicted[with_boxes] == 0]
-    lungs = [_lungs(audit, row) for row in own[chosen]]
+    lungs = _lungs(audit, own[chosen])
     found = np.array([describe(mask).found for mask in lungs], bool)
     notes = (
         (f"without {counted(int((~found).sum()), 'image')} in which no lungs were found",) if not found.all() else ()
@@ -157,10 +157,11 @@ def localise(audit: Audit, quiet: bool = True) -> Localisation:
     )
 
 
-def _lungs(audit: Audit, row: int) -> np.ndarray:
-    """Return an image's lungs, from a file where there is one, (224, 224), bool."""
-    stem = audit.extractor.dataset.images[row].path.stem
-    return read_mask(audit.masks[stem]) if stem in audit.masks else next(iter(audit.extractor.lungs([row])))
+def _lungs(audit: Audit, rows: np.ndarray) -> list[np.ndarray]:
+    """Return the lungs of images, from files where there are some, each (224, 224), bool."""
+    stems = [audit.extractor.dataset.images[row].path.stem for row in rows]
+    found = audit.extractor.lungs([row for row, stem in zip(rows, stems, strict=True) if stem not in audit.masks])
+    return [read_mask(audit.masks[stem]) if stem in audit.masks else next(found) for stem in stems]
 
 
 def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.ndarray) -> Located:

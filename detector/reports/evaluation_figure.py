@@ -148,7 +148,7 @@ def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) ->
     axes.plot(scores[~is_positive], np.full((~is_positive).sum(), 0.0), "|", color="black", markersize=9)
     axes.set_xlabel(f"Mean predicted probability of {drawable(positive)} (a tick for each image)")
     axes.set_ylabel("Fraction of positives")
-    axes.set_title(f"Calibration (slope {_brief(slope)})", fontsize=11)
+    axes.set_title(f"Calibration: slope {_brief(slope)}", fontsize=11)
     _unit_square(axes)
 
 
