@@ -109,6 +109,14 @@ def test_runs_on_other_files_or_with_equal_ranks_are_not_compared(tmp_path):
         paired_auc.auc_change(one, one)
 
 
+def test_two_runs_of_equal_ranks_end_no_lesson(tmp_path, monkeypatch):
+    truth = np.arange(40) < 20
+    folders = [record(tmp_path / str(k), truth * 0.5 + 0.2 + 0.1 * k, truth, np.arange(40)) for k in range(2)]
+    monkeypatch.setattr(helpers, "markdown", lambda *lines: "\n".join(lines))
+    shown = helpers.change_sentence(*folders)
+    assert "the same in both runs" in shown and "every pair is ranked alike" in shown
+
+
 def test_errors_are_listed_most_confident_first(tmp_path):
     truth = np.array([True, True, False, False])
     folder = record(tmp_path / "run", np.array([0.9, 0.1, 0.7, 0.2]), truth, np.arange(4))

@@ -23,7 +23,7 @@ from detector.datasets import manifest
 from detector.reports.metric_names import NAMES
 from detector.statistics.metric import Metric
 from detector.statistics.predictive_values import predictive_values
-from tools.paired_auc import auc_change, read_run
+from tools.paired_auc import EqualRanksError, auc_change, read_run
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -103,7 +103,11 @@ def metric_table(folders: Sequence[str], names: Sequence[str]) -> Markdown:
 
 def change_sentence(before: str, after: str) -> Markdown:
     """Say how the ROC AUC differs between two runs, with intervals and a paired test."""
-    first, second, change = metric(before, "roc_auc"), metric(after, "roc_auc"), auc_change(before, after)
+    first, second = metric(before, "roc_auc"), metric(after, "roc_auc")
+    try:
+        change = auc_change(before, after)
+    except EqualRanksError:
+        return markdown(f"**The ROC AUC is the same in both runs**, {first} and {second}: every pair is ranked alike.")
     return markdown(f"**The ROC AUC {change.verb} from {first} to {second}**; {change}.")
 
 

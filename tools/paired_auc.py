@@ -19,6 +19,10 @@ def read_run(folder: str) -> dict[str, Any]:
     return json.loads((Path(folder) / "covid19.json").read_text(encoding="utf-8"))
 
 
+class EqualRanksError(ValueError):
+    """No patient's influence differs between two runs, such as where both separate the classes perfectly."""
+
+
 @dataclass(frozen=True)
 class AucChange:
     """The difference of the ROC AUCs of two runs on the same patients.
@@ -66,8 +70,9 @@ def auc_change(before: str, after: str) -> AucChange:
     Raises
     ------
     ValueError
-        If they were not evaluated on the same files, or if no patient's influence changed, so that there is nothing to
-        test.
+        If they were not evaluated on the same files.
+    EqualRanksError
+        If no patient's influence changed, so that there is nothing to test.
     """
     from scipy.stats import t
 
@@ -84,7 +89,7 @@ def auc_change(before: str, after: str) -> AucChange:
         variance += len(sums) / (len(sums) - strata) * float((sums**2).sum())
         freedom = min(freedom, len(sums) - strata)
     if variance <= 0:
-        raise ValueError(f"the ranks of {before} and {after} do not differ: there is nothing to test")
+        raise EqualRanksError(f"the ranks of {before} and {after} do not differ: there is nothing to test")
     error = np.sqrt(variance * (np.mean([refit_inflation(area), refit_inflation(other)]) if strata > 1 else 1.0))
     value, half = other - area, float(t.ppf((1 + LEVEL) / 2, freedom) * error)
     p = float(2 * t.sf(abs(value) / error, freedom))
