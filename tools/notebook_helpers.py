@@ -15,7 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from detector.statistics.predictive_values import predictive_values
 from tools.paired_auc import EqualRanksError, auc_change, read_run
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import HTML, Markdown
 
 CHANCE = 0.5  # of an area under the ROC curve
@@ -37,12 +36,19 @@ class FailedCommandError(RuntimeError):
     """A command of the notebook ended with an error."""
 
 
-def set_up(shell: InteractiveShell) -> None:
+class Shell(Protocol):
+    """What is used of IPython's shell: the function behind ``!``, and the notebook's variables."""
+
+    system: Callable[[str], None]
+    user_ns: dict[str, Any]
+
+
+def set_up(shell: Shell) -> None:
     """Let ``!python`` run the notebook's own Python, and a command that fails stop the notebook.
 
     Parameters
     ----------
-    shell : InteractiveShell
+    shell : Shell
         What ``get_ipython()`` returns.
     """
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
