@@ -104,9 +104,6 @@ def metric_table(folders: Sequence[str], names: Sequence[str]) -> Markdown:
     return markdown(*rows)
 
 
-# Comparison of two runs
-
-
 def change_sentence(before: str, after: str) -> Markdown:
     """Say how the ROC AUC differs between two runs, with intervals and a paired test."""
     first, second = metric(before, "roc_auc"), metric(after, "roc_auc")
@@ -115,9 +112,6 @@ def change_sentence(before: str, after: str) -> Markdown:
     except EqualRanksError:
         return markdown(f"**The ROC AUC is the same in both runs**, {first} and {second}: every pair is ranked alike.")
     return markdown(f"**The ROC AUC {change.verb} from {first} to {second}**; {change}.")
-
-
-# Data without disease
 
 
 def relabel_patients(source: str, target: str, seed: int = 42) -> Markdown:
@@ -149,9 +143,6 @@ def relabel_patients(source: str, target: str, seed: int = 42) -> Markdown:
             shutil.copy(Path(source) / row["file"], folder)
     said = ", ".join(f"{count} images {label}" for label, count in counts.items())
     return markdown(f"`{target}`: {said}, of {len(patients)} patients without disease.")
-
-
-# Errors, images and prevalence
 
 
 def test_errors(folder: str, most: int = 4) -> list[dict[str, Any]]:
