@@ -159,7 +159,7 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
         If the file holds no image, one that is too large, or one in an encoding that is not supported.
     """
     dataset = read_dataset(data)
-    if any(keyword not in dataset for keyword in ("PixelData", "Rows", "Columns", "PhotometricInterpretation")):
+    if any(keyword not in dataset for keyword in ("PixelData", "Rows", "Columns")):
         raise InputError(_without_image(dataset))
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
         raise InputError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
@@ -167,8 +167,10 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
     if scans * int(dataset.Rows) * int(dataset.Columns) > max_scanned:
         raise InputError(f"a JPEG of {scans} scans, a decompression bomb")
     require_decoder(str(dataset.file_meta.TransferSyntaxUID))
+    completed = dicom_values.complete(dataset)
     frames = max(1, int(dataset.get("NumberOfFrames") or 1))
     (shown, colour, note), frame = first_shown(frames, lambda position: _shown(dataset, position))
+    note = joined(completed, note)
     if frames > 1:
         note = joined(note, f"{frames} frames, of which frame {frame + 1} is used")
     return shown, colour, note
@@ -216,8 +218,9 @@ def _shown(dataset: Dataset, frame: int) -> Shown:
     """Return a frame's 8-bit pixels, whether they are colour, and a note."""
     from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 
+    compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
     try:
-        stored = pixel_array(dataset, index=frame)
+        stored = pixel_array(dataset, index=frame, correct_unused_bits=compressed)
     except RuntimeError as error:
         # Pillow decodes most JPEGs, but not all that the transfer syntax allows.
         if "Unable to decode" in str(error):
@@ -229,18 +232,19 @@ def _shown(dataset: Dataset, frame: int) -> Shown:
     kind = dataset.PhotometricInterpretation
     if kind == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
-    if kind not in ("MONOCHROME1", "MONOCHROME2"):
+    if kind not in dicom_values.GREY:
         if stored.ndim != 3 or stored.dtype.kind != "u":
             raise InputError(f"DICOM colours of kind {kind}")
         pixels, note = (stored, "") if stored.dtype == np.uint8 else to_8_bits(stored)
         return pixels, True, note
     if stored.ndim != 2:
         raise InputError(f"DICOM grey values of shape {stored.shape}")
+    stored, beyond = (stored, "") if compressed else dicom_values.used_bits(stored, dataset)
     padding = dicom_values.padding(stored, dataset)
-    values, common = dicom_values.modality(stored, dataset)
+    values, common, rescaled = dicom_values.modality(stored, dataset)
     pixels, note = dicom_values.windowed(values, dataset, padding, common)
     if kind == "MONOCHROME1":
         pixels = 255 - pixels
     if padding is not None:
         pixels[padding] = 0
-    return pixels, False, note
+    return pixels, False, joined(beyond, rescaled, note)

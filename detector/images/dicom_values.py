@@ -18,9 +18,77 @@ WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 # No radiograph's values are outside of these, and sums of them stay finite.
 SMALLEST, LARGEST = 1e-6, 1e12
+STORAGE = ("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation", "PlanarConfiguration")
+OVERLAYS = range(0x6000, 0x6020, 2)  # groups, of which element 0102 says in which bit an overlay lies
+GREY, PALETTE = ("MONOCHROME1", "MONOCHROME2"), "PALETTE COLOR"
 NO_WINDOW = "a window that cannot be used; shown at the range of its values"
+NO_RESCALING = "a rescale slope or intercept that cannot be used; shown without rescaling"
 BESIDE = "a window beside the values; shown at their range"
 LEAST_GREY = 0.1  # share of the pixels that a window must show as grey
+
+
+def complete(dataset: Dataset) -> str:
+    """Fill in what a header lacks of how its pixels are stored, or contradicts; return a note, mostly empty."""
+    said = {name: _number(dataset, name) for name in STORAGE}
+    kind = str(dataset.get("PhotometricInterpretation") or "").upper()
+    # Where the number of samples is given, the kind has to fit it.
+    samples = said["SamplesPerPixel"] or (1 if not kind or kind in GREY or kind == PALETTE else 3)
+    fitting = kind in GREY or kind == PALETTE if samples == 1 else kind not in ("", PALETTE, *GREY)
+    kind = kind if fitting else "MONOCHROME2" if samples == 1 else "RGB"
+    size = int(dataset.Rows) * int(dataset.Columns) * samples * max(1, _number(dataset, "NumberOfFrames") or 1)
+    bits = said["BitsAllocated"] or (8 if len(dataset.PixelData) < 2 * size else 16)
+    stored = said["BitsStored"] or bits
+    read = {
+        "SamplesPerPixel": samples,
+        "PhotometricInterpretation": kind,
+        "BitsAllocated": bits,
+        "BitsStored": min(stored, bits),
+        "PixelRepresentation": said["PixelRepresentation"] or 0,
+        "PlanarConfiguration": said["PlanarConfiguration"] or 0,
+    }
+    if samples == 1:
+        del read["PlanarConfiguration"]
+    changed = []
+    for name, value in read.items():
+        before = str(dataset.get(name) or "") if isinstance(value, str) else said[name]
+        if before != value:
+            setattr(dataset, name, value if isinstance(value, str) else int(value))
+            changed.append(f"{name} {value if isinstance(value, str) else int(value)}")
+    return f"its header lacks or contradicts, and is read as, {', '.join(changed)}" if changed else ""
+
+
+def used_bits(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, str]:
+    """Return uncompressed values without the bits that hold none, and a note.
+
+    Bits above those stored may hold overlays, or the sign, or nothing (DICOM PS3.5, 8.1.1). Where no overlay is
+    announced there and values need these bits, the header is wrong: cut off, they would begin at 0 again.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (rows, columns), int
+        As they lie in the file.
+    dataset : Dataset
+
+    Returns
+    -------
+    values : ndarray of shape (rows, columns), int
+    note : str
+    """
+    bits, allocated = int(dataset.BitsStored), 8 * stored.dtype.itemsize
+    if bits >= allocated:
+        return stored, ""
+    shift = int(_number(dataset, "HighBit", bits - 1) or 0) + 1 - bits
+    if 0 < shift <= allocated - bits and not (stored & ((1 << shift) - 1)).any():
+        return stored >> shift, ""
+    half, signed = 1 << (bits - 1), stored.dtype.kind == "i"
+    least, most = int(stored.min()), int(stored.max())
+    if (-half if signed else 0) <= least and most < (half if signed else 2 * half):
+        return stored, ""
+    without_sign = signed and least >= 0 and most < 2 * half
+    if without_sign or any((group, 0x0102) in dataset for group in OVERLAYS):
+        kept = stored & (2 * half - 1)
+        return (kept ^ half) - half if signed else kept, ""
+    return stored, f"values beyond the {bits} bits that its header says"
 
 
 def padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
@@ -34,22 +102,22 @@ def padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     return padding if padding.any() and not padding.all() else None
 
 
-def modality(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, Sequence[Range]]:
-    """Return values after the modality transformation, and the ranges that they may have been made for."""
+def modality(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, Sequence[Range], str]:
+    """Return values after the modality transformation, the ranges that they may have been made for, and a note."""
     item = _lookup_table(dataset, "ModalityLUTSequence")
     if item is not None:
-        return apply_table(stored, item), (_table_range(item), *COMMON)
+        return apply_table(stored, item), (_table_range(item), *COMMON), ""
     bits = int(dataset.BitsStored)
     signed = bool(dataset.PixelRepresentation)
     limits = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0) if signed else (0.0, 2.0**bits - 1.0)
     slope, intercept = _number(dataset, "RescaleSlope", 1.0), _number(dataset, "RescaleIntercept", 0.0)
     if slope is None or intercept is None or not SMALLEST <= abs(slope) < LARGEST or abs(intercept) >= LARGEST:
-        raise InputError(f"a DICOM rescale slope of {slope} and intercept of {intercept}")
+        return stored, (limits, *COMMON), NO_RESCALING
     if (slope, intercept) == (1.0, 0.0):
-        return stored, (limits, *COMMON)
+        return stored, (limits, *COMMON), ""
     # Values are in other units now; a range that was common before is one still.
     moved = [sorted((one[0] * slope + intercept, one[1] * slope + intercept)) for one in (limits, *COMMON)]
-    return stored.astype(np.float64) * slope + intercept, [(low, high) for low, high in moved]
+    return stored.astype(np.float64) * slope + intercept, [(low, high) for low, high in moved], ""
 
 
 def windowed(

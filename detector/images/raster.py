@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
+from detector.images import deep_colours
+from detector.images.deep_colours import FORMATS, tiff_tag
 from detector.images.grey_range import is_flat, to_8_bits
 
 if TYPE_CHECKING:
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
 
 Shown = tuple[np.ndarray, bool, str]  # pixels as they are shown, whether the file stores colour, and a note
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 MOST_FRAMES = 64  # that are looked at for one that shows something
-PHOTOMETRIC, BITS_PER_SAMPLE = 262, 258  # TIFF tags
+PHOTOMETRIC = 262  # a TIFF tag: 0 where low values are bright
+IN_ALPHA = "the image is in the alpha channel only"
 SCAN = b"\xff\xda"  # a JPEG's marker; nothing else among its pixels has these two bytes
 
 
@@ -109,12 +111,15 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
     """Return the pixels of the page that is open, upright, whether it stores colour, and a note."""
     from PIL import ImageOps
 
-    if _has_deep_colours(opened, data):
-        values = _decoded_by_opencv(data)
-        turned = {3: 2, 6: 3, 8: 1}.get(opened.getexif().get(0x0112, 1), 0)
-        pixels, note = to_8_bits(np.rot90(values, turned))
+    if (values := deep_colours.values(opened, data)) is not None:
+        if (only := _in_alpha_only(values)) is not None:
+            pixels, note = to_8_bits(only)
+            return pixels, False, joined(IN_ALPHA, note)
+        first = values[..., 0]
+        grey = all(np.array_equal(first, values[..., i]) for i in range(1, min(3, values.shape[2])))
+        pixels, note = to_8_bits(first if grey or values.shape[2] < 3 else np.ascontiguousarray(values[..., :3]))
         return pixels, pixels.ndim == 3, note
-    inverted = _tiff_tag(opened, PHOTOMETRIC) == 0 and opened.mode.startswith(("I", "F"))
+    inverted = tiff_tag(opened, PHOTOMETRIC) == 0 and opened.mode.startswith(("I", "F"))
     # In place: a copy of an image that lies right already would be half of the memory.
     ImageOps.exif_transpose(opened, in_place=True)
     if opened.mode.startswith(("I", "F")):
@@ -123,7 +128,7 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
     if opened.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in opened.info:
         pixels = np.asarray(opened.convert("RGBA"))
         if (only := _in_alpha_only(pixels)) is not None:
-            return only, False, "the image is in the alpha channel only"
+            return only, False, IN_ALPHA
     colour = opened.mode not in ("L", "1", "LA")
     wanted = "RGB" if colour else "L"
     pixels = np.asarray(opened if opened.mode == wanted else opened.convert(wanted))
@@ -135,47 +140,29 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
 
 
 def _in_alpha_only(pixels: np.ndarray) -> np.ndarray | None:
-    """Return RGBA pixels as a viewer shows them, (height, width), where their colours are constant; None elsewhere.
+    """Return pixels with an alpha channel as a viewer shows them, where their colours are constant; None elsewhere.
 
     Black of varying opacity is meant for a white page, anything brighter for a black one.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, channels), uint8 or uint16
+        Alpha is the last of two or four channels; three have none.
+
+    Returns
+    -------
+    ndarray of shape (height, width), same type, or None
     """
-    alpha, first = pixels[..., 3], pixels[0, 0, :3]
-    # A row at a time, and most images end at the first: a copy of a whole image would take too much memory.
-    if any((row[:, :3] != first).any() for row in pixels) or alpha.min() == alpha.max():
+    if pixels.shape[2] == 3:
         return None
+    alpha, first = pixels[..., -1], pixels[0, 0, :-1]
+    # A row at a time, and most images end at the first: a copy of a whole image would take too much memory.
+    if any((row[:, :-1] != first).any() for row in pixels) or alpha.min() == alpha.max():
+        return None
+    top = float(np.iinfo(pixels.dtype).max)
     grey = float(first.mean())
-    behind = 255.0 if grey < 128 else 0.0
-    return np.rint(behind + (grey - behind) * (alpha / np.float32(255))).astype(np.uint8)
-
-
-def _has_deep_colours(opened: ImageFile, data: bytes) -> bool:
-    """Tell whether an image has several channels of 16 bits, of which Pillow keeps the high byte only."""
-    if opened.format == "PNG":
-        depth, colour_type = data[24], data[25]
-        return depth == 16 and colour_type != 0
-    bits = _tiff_tag(opened, BITS_PER_SAMPLE)
-    return isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
-
-
-def _tiff_tag(opened: ImageFile, number: int) -> object:
-    """Return a tag's value as Pillow reads it; None in other formats, and where the file has no such tag."""
-    from PIL.TiffImagePlugin import TiffImageFile
-
-    return opened.tag_v2.get(number) if isinstance(opened, TiffImageFile) else None
-
-
-def _decoded_by_opencv(data: bytes) -> np.ndarray:
-    """Return values of more than 8 bits, (height, width) where all channels are the same, else (height, width, 3)."""
-    import cv2
-
-    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise InputError("16-bit colours that cannot be decoded; store it as 16-bit grey or 8-bit colour")
-    if values.ndim == 2:
-        return values
-    values = values[..., :3][..., ::-1]
-    same = (values[..., 0] == values[..., 1]).all() and (values[..., 0] == values[..., 2]).all()
-    return np.ascontiguousarray(values[..., 0] if same else values)
+    behind = top if grey < top / 2 else 0.0
+    return np.rint(behind + (grey - behind) * (alpha / np.float32(top))).astype(pixels.dtype)
 
 
 def quieten() -> None:
