@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from detector import InputError, printable
-from detector.command_line.arguments import Parser, add_common, any_path
+from detector.command_line.arguments import Parser, add_common, any_path, output_of
 from detector.command_line.exit_status import run
 from detector.command_line.printing import DISCLAIMER, Log, named_notes, progress, say
 
@@ -25,7 +25,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--overlay", action="store_true", help="also draw each image with its lungs, NAME_overlay.png")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write each lung's share of the image, and warnings"
+        "--json",
+        type=output_of(".json"),
+        metavar="FILE",
+        help="also write each lung's share of the image, and warnings",
     )
     add_common(parser, seed=False, tensorflow=True, precision=False)
     return parser.parse_args(arguments)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
-from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, any_path
+from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, any_path, output_of
 from detector.command_line.exit_status import run
 from detector.command_line.printing import DISCLAIMER, named_notes, progress, say
 
@@ -51,8 +51,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--force", action="store_true", help="predict a class for what is no frontal chest radiograph, too"
     )
     outputs = add_output_dir(parser, "predictions.html, predictions.csv and .json")
-    outputs.add_argument("--csv", type=Path, metavar="FILE", help="also write the predictions as CSV")
-    outputs.add_argument("--json", type=Path, metavar="FILE", help="also write the predictions as JSON")
+    outputs.add_argument("--csv", type=output_of(".csv"), metavar="FILE", help="also write the predictions as CSV")
+    outputs.add_argument("--json", type=output_of(".json"), metavar="FILE", help="also write the predictions as JSON")
     outputs.add_argument("--gradcam", type=Path, metavar="DIR", help="also write a Grad-CAM overlay of each image")
     add_report(parser, "predictions.html beside --json, --csv or --gradcam, else here")
     add_common(parser, seed=False)
@@ -110,11 +110,12 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     saved = model_file.read(options.model)
     if saved.note:
         print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)
-    values = clinical_table.read(options.clinical_csv, saved.description.clinical)
-    if note := left_out_line(left_out):
+    table = clinical_table.read(options.clinical_csv, saved.description.clinical)
+    values, notes = clinical_table.of_images(table, paths, options.clinical_csv)
+    for note in filter(None, [left_out_line(left_out), *notes]):
         say(note)
     requests = [
-        PredictionRequest(path, values.get(path.name, {}), outputs.wants_images(position))
+        PredictionRequest(path, values.get(path, {}), outputs.wants_images(position))
         for position, path in enumerate(paths)
     ]
     results = predict_all(saved, requests, cluster, options.force)

@@ -15,6 +15,7 @@ from detector.command_line.arguments import (
     add_report,
     between,
     column_names,
+    output_of,
     whole_number,
 )
 from detector.command_line.exit_status import run
@@ -55,7 +56,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     outputs.add_argument("-p", "--plot", type=Path, metavar="FILE", help="learning curves (default: plot.png)")
     outputs.add_argument("-m", "--model", type=Path, metavar="FILE", help="HDF5 or .keras (default: covid19.model.h5)")
     outputs.add_argument("--evaluation-plot", type=Path, metavar="FILE", help="default: evaluation.png beside the plot")
-    outputs.add_argument("--json", type=Path, metavar="FILE", help="default: covid19.json beside the model")
+    outputs.add_argument(
+        "--json", type=output_of(".json"), metavar="FILE", help="default: covid19.json beside the model"
+    )
     outputs.add_argument("--timings", action="store_true", help="print the time that each stage took")
     add_report(parser, "report.html beside the plot")
     add_common(parser, tensorflow=True)

@@ -10,7 +10,9 @@ from detector import InputError
 from detector.collections.values import age_cell
 from detector.images.dicom import header, parse_header
 
-ATTRIBUTES = ("PatientID", "PatientAge", "PatientSex", "ViewPosition", "Modality", "Rows", "Columns")
+ATTRIBUTES = (
+    *("PatientID", "StudyInstanceUID", "PatientAge", "PatientSex", "ViewPosition", "Modality", "Rows", "Columns"),
+)
 # What anonymisation leaves in place of an identifier: the same for everybody, so it says nothing.
 NOBODY = frozenset({"", "0", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "na", "n/a", "null"})
 XRAY = frozenset({"", "CR", "DX", "RG", "DR", "XR", "RF", "SC", "OT", "XC", "PX"})
@@ -23,7 +25,7 @@ class DicomHeader:
     Attributes
     ----------
     patient : str
-        A hash of PatientID; empty where there is none.
+        A hash of PatientID, or else of StudyInstanceUID, since a study is of one patient; empty where there is neither.
     view : str
         ViewPosition, such as ``"PA"``.
     age : str
@@ -81,7 +83,7 @@ def parse(head: bytes, name: object) -> DicomHeader:
 
 def _of(found: dict[str, str]) -> DicomHeader:
     return DicomHeader(
-        hashed(found["PatientID"]),
+        hashed(found["PatientID"]) or hashed(found["StudyInstanceUID"]),
         found["ViewPosition"],
         age_cell(found["PatientAge"]),
         found["PatientSex"].upper(),

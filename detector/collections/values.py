@@ -8,11 +8,19 @@ import re
 OLDEST = 120.0  # years; what is above is a typing error, of which NIH's table has some (414, for one)
 YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 ADULT = 18.0  # years
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 
 
 def number(value: str) -> float | None:
-    """Return a cell as a finite number, or None where it is none."""
+    """Return a cell as a finite number, or None where it is none.
+
+    A comma is read as a decimal one, as spreadsheet programs of many countries write it, unless it may separate
+    thousands (``1,000``).
+    """
     text = value.strip()
+    if DECIMAL_COMMA.fullmatch(text) and not THOUSANDS.fullmatch(text):
+        text = text.replace(",", ".")
     # Python reads 1_000 and digits of other scripts, too, which no table means.
     if not text.isascii() or "_" in text:
         return None
@@ -36,10 +44,10 @@ def years(text: str) -> float | None:
     float or None
         From 0 to 120.
     """
-    match = re.fullmatch(r"\s*(\d{1,4}(?:\.\d+)?)\s*([YMWDymwd]?)\s*", text, re.ASCII)
+    match = re.fullmatch(r"\s*(\d{1,4}(?:[.,]\d+)?)\s*([YMWDymwd]?)\s*", text, re.ASCII)
     if not match:
         return None
-    found = float(match[1]) * YEARS[match[2].upper() or "Y"]
+    found = float(match[1].replace(",", ".")) * YEARS[match[2].upper() or "Y"]
     return found if found <= OLDEST else None
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-KNOWN = {"pa": "PA", "ap": "AP", "aps": "AP", "l": "lateral", "ll": "lateral", "lateral": "lateral"}
+KNOWN = {"pa": "PA", "ap": "AP", "aps": "AP"} | dict.fromkeys(("l", "ll", "rl", "lat", "lateral"), "lateral")
+SIDES = ("left", "right")
+DECUBITUS = "decubitus"  # a patient who lies on a side is seen from the front
 FRONTAL = "frontal"  # PA and AP
 
 
@@ -22,6 +24,8 @@ def view_group(text: str) -> str:
         ``"PA"``, ``"AP"`` or ``"lateral"``; any other word as it is.
     """
     words = text.casefold().split()
+    if words and words[0] in SIDES and DECUBITUS not in words:
+        words = words[1:]
     return KNOWN.get(words[0], text.strip()) if words else ""
 
 

@@ -12,6 +12,29 @@ from detector import __version__
 from detector.command_line.exit_status import fail
 from detector.command_line.printing import DISCLAIMER
 
+# Suffixes that promise a format.
+OTHER_FORMATS = frozenset(
+    [
+        *(
+            ".csv",
+            ".tsv",
+            ".xls",
+            ".xlsx",
+            ".ods",
+            ".parquet",
+            ".json",
+            ".yaml",
+            ".yml",
+            ".xml",
+            ".pkl",
+            ".npy",
+            ".npz",
+        ),
+        *(".html", ".htm", ".pdf", ".doc", ".docx", ".odt", ".md", ".png", ".jpg", ".jpeg", ".svg", ".tif", ".tiff"),
+        *(".h5", ".hdf5", ".keras", ".zip"),
+    ]
+)
+
 
 class _WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
     """Show defaults, where there is a value to show: not of switches, nor of what is empty where it is not given."""
@@ -56,6 +79,26 @@ def local_path(text: str) -> Path:
 def any_path(text: str) -> Path:
     """Parse a path of several, for `argparse`; `inference.prediction` names the URLs among them, and goes on."""
     return Path(text)
+
+
+def output_of(*suffixes: str) -> Callable[[str], Path]:
+    """Return a parser of output files, for `argparse`, that refuses the suffix of a format which is not written.
+
+    Parameters
+    ----------
+    *suffixes : str
+        Those of the format that is written, the usual one first.
+    """
+
+    def parse(text: str) -> Path:
+        path = local_path(text)
+        if path.suffix.lower() in OTHER_FORMATS - {*suffixes}:
+            raise argparse.ArgumentTypeError(
+                f"{text} does not name what is written; give a name that ends in {suffixes[0]}"
+            )
+        return path
+
+    return parse
 
 
 def is_url(text: str) -> bool:
@@ -120,7 +163,9 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False, p
 def add_report(parser: Parser, default: str) -> None:
     """Add the flags of a run's HTML report."""
     choice = parser.group("outputs").add_mutually_exclusive_group()
-    choice.add_argument("--report", type=Path, metavar="FILE", help=f"HTML report (default: {default})")
+    choice.add_argument(
+        "--report", type=output_of(".html", ".htm"), metavar="FILE", help=f"HTML report (default: {default})"
+    )
     choice.add_argument("--no-report", action="store_true", help="make no HTML report")
 
 

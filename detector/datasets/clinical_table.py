@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector import InputError
+from detector import InputError, counted, first_names
 from detector.collections.csv_table import read_cells
 from detector.datasets.clinical import Column
+from detector.datasets.file_names import FileNames
 from detector.storage.spreadsheet import unescaped
 
+Rows = dict[str, dict[str, str]]
 
-def read(path: Path | None, columns: Sequence[Column]) -> dict[str, dict[str, str]]:
+
+def read(path: Path | None, columns: Sequence[Column]) -> Rows:
     """Read the clinical values that a model wants.
 
     Parameters
@@ -23,7 +26,7 @@ def read(path: Path | None, columns: Sequence[Column]) -> dict[str, dict[str, st
     Returns
     -------
     dict of str to dict
-        The row of each image, by file name. An image without a row has all its values missing.
+        The row of each image, by what the table has in its column ``file``.
 
     Raises
     ------
@@ -62,8 +65,53 @@ def parse(data: bytes, path: Path, names: Sequence[str]) -> dict[str, dict[str, 
     if missing:
         raise InputError(f"--clinical-csv {path} has no column {', '.join(missing)}")
     at = {name: folded.index(name.casefold()) for name in ("file", *names)}
-    found = {}
-    for _, cells in lines:
+    found: Rows = {}
+    for number, cells in lines:
         row = {name: unescaped(cells[i]) if i < len(cells) else "" for name, i in at.items()}
-        found[Path(row["file"].replace("\\", "/")).name] = {name: row[name] for name in names}
+        values = {name: row[name] for name in names}
+        if found.setdefault(file := row["file"].strip().replace("\\", "/"), values) != values:
+            raise InputError(
+                f"--clinical-csv {path}, line {number}: {file} has two rows of different values; remove one"
+            )
     return found
+
+
+def of_images(rows: Rows, paths: Sequence[Path], table: Path | None) -> tuple[dict[Path, dict[str, str]], list[str]]:
+    """Return the clinical values of each image, and what to say of rows and images that do not go together.
+
+    Parameters
+    ----------
+    rows : dict of str to dict
+        As `read` returns them.
+    paths : sequence of Path
+        Of the images. One without a row is not among the keys: all its values are missing.
+    table : Path or None
+        What notes and errors call the table.
+
+    Returns
+    -------
+    values : dict of Path to dict
+    notes : list of str
+
+    Raises
+    ------
+    InputError
+        If a row names several images, or an image has two rows of different values.
+    """
+    by_text = {path.as_posix(): path for path in paths}
+    names, found, unused = FileNames(by_text), dict[Path, dict[str, str]](), []
+    for name, values in rows.items():
+        fitting = names.named(name)
+        if len(fitting) > 1:
+            raise InputError(f"--clinical-csv {table} names {name}, which is {first_names(fitting)}; give the path")
+        if not fitting:
+            unused.append(name)
+        elif found.setdefault(by_text[fitting[0]], values) != values:
+            raise InputError(f"--clinical-csv {table} has two rows of different values for {fitting[0]}; remove one")
+    notes = []
+    if unused:
+        notes.append(f"--clinical-csv {table}: {counted(len(unused), 'row')} of other images ({first_names(unused)})")
+    if rows and (without := [str(path) for path in paths if path not in found]):
+        count = counted(len(without), "image")
+        notes.append(f"--clinical-csv {table} has no row of {count} ({first_names(without)}); values count as missing")
+    return found, notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ from detector.datasets.folders import class_of, patient_of, require_classes, req
 from detector.datasets.manifest import Row
 from detector.images import phantom
 from detector.images.listing import Listing, is_dicom_file, list_images
-from detector.images.radiographs import SUFFIXES
 
+FEWEST_WITH_PLACEHOLDER = 4  # images of one patient: fewer may well be
 Rows = Sequence[int] | np.ndarray  # positions of images in a data set
 
 
@@ -132,7 +132,16 @@ def load(folder: Path) -> Dataset:
             f"data set {folder} mixes {sum(synthetic)} phantoms with radiographs that are none ({first_names(real)}); "
             "keep them in data sets of their own"
         )
-    return Dataset(images, classes, notes, folder.resolve().name)
+    images, note = _without_placeholder(images)
+    return Dataset(images, classes, [*notes, note] if note else notes, folder.resolve().name)
+
+
+def _without_placeholder(images: list[Image]) -> tuple[list[Image], str]:
+    """Return images without their patient where all of several classes have the same one, which is nobody's; a note."""
+    if len(images) < FEWEST_WITH_PLACEHOLDER or len({image.patient for image in images}) > 1 or not images[0].patient:
+        return images, ""
+    note = f"all {len(images)} images have the same patient identifier, so it identifies nobody; patients are not known"
+    return [replace(image, patient=None) for image in images], note
 
 
 def load_folder(folder: Path) -> list[Image]:
@@ -170,7 +179,7 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
     images = []
     for path in listing.images:
         row, header = rows.get(path.parent, {}).get(path.name, {}), DicomHeader()
-        if not row.get("patient") and _may_be_dicom(path):
+        if not row.get("patient") and is_dicom_file(path):
             header = read_if_readable(path)
         if header.is_radiograph:
             images.append(_image(folder, path, row, header))
@@ -179,11 +188,6 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
     if listing.note:
         notes.insert(0, listing.note)
     return images, notes
-
-
-def _may_be_dicom(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    return path.is_file() and (suffix in (".dcm", ".dicom") or (suffix not in SUFFIXES and is_dicom_file(path)))
 
 
 def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
@@ -198,7 +202,7 @@ def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
     else:
         # Only whole names of a collection count as its own.
         patient, source = told or None, source or told_source
-    known = {"view": header.view or view_of(path.name), "age": header.age, "sex": header.sex}
+    known = {"view": header.view or view_of(below), "age": header.age, "sex": header.sex}
     row = row | {name: value for name, value in known.items() if value and not row.get(name)}
     label = class_of(below.parts[:-1]) or path.parent.name
     return Image(path, below.as_posix(), label, patient, source, row.get("site", "") or source, row)

@@ -8,10 +8,20 @@ from pathlib import Path
 
 from detector import InputError, first_names
 from detector.collections import kermany, nih
+from detector.collections.views import view_group
 
-PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
+# Names of the parts of a data set, such as ``train``, ``Test_Set`` or ``validation images``.
+WORDS = "(?:data|dataset|set|split|images?|imgs?|xrays?|cxr|chest|radiographs?)*"
+PART = re.compile(f"{WORDS}(?:train|training|test|testing|val|valid|validation|dev|eval|evaluation|holdout){WORDS}")
 # Folders within a class folder that are no classes: of files, of patients, of studies.
-FILES = frozenset({"images", "image", "img", "imgs", "png", "pngs", "jpg", "jpgs", "jpeg", "dicom", "dicoms", "dcm"})
+FILES = frozenset(
+    [
+        *("image", "images", "img", "imgs", "png", "pngs", "jpg", "jpgs", "jpeg", "dicom", "dicoms", "dcm"),
+        *("file", "files", "data", "pictures", "scans", "xray", "xrays", "cxr", "cxrs", "radiograph", "radiographs"),
+    ]
+)
+VIEWS = frozenset({"pa", "ap", "frontal", "lateral"})
+FOLDER = "folder"  # stands before a patient's name that is a folder's
 PATIENT = re.compile(r"(?:patient|pat|subject|sub|case)[ _-]?\d+|p\d{6,}|pa\d{4,}|\d{3,}", re.ASCII | re.IGNORECASE)
 STUDY = re.compile(
     r"(?:study|series|session|ses|exam|visit|scan)[ _-]?\d+|s\d{6,}|(?:st|se)\d{4,}|\d+(?:\.\d+){3,}"
@@ -36,10 +46,18 @@ def class_of(folders: Sequence[str]) -> str:
     str
         Empty where none is a class.
     """
-    for name in reversed(folders):
-        if name.lower() not in FILES and not PATIENT.fullmatch(name) and not STUDY.fullmatch(name):
-            return name
-    return ""
+    names = [name for name in reversed(folders) if not _is_no_class(name)]
+    # Views lie in folders of the classes; a data set of views has nothing above them.
+    return next((name for name in names if name.lower() not in VIEWS), names[0] if names else "")
+
+
+def _is_no_class(name: str) -> bool:
+    return _joined(name) in FILES or any(pattern.fullmatch(name) for pattern in (PATIENT, STUDY))
+
+
+def _joined(name: str) -> str:
+    """Return a name in small letters without what stands between words; ``test-`` and ``test+`` stay different."""
+    return re.sub(r"(?<=[a-z])[ _.-](?=[a-z])", "", name.lower())
 
 
 def patient_of(path: Path, folders: Sequence[str]) -> tuple[str, str]:
@@ -55,13 +73,16 @@ def patient_of(path: Path, folders: Sequence[str]) -> tuple[str, str]:
         if found := collection.patient(path.name):
             return f"{collection.SOURCE}/{found}", collection.SOURCE
     name = next((name for name in folders if PATIENT.fullmatch(name)), "")
-    return (f"folder/{name.lower()}", "") if name else ("", "")
+    return (f"{FOLDER}/{name.lower()}", "") if name else ("", "")
 
 
-def view_of(name: str) -> str:
-    """Return the view that a file's name tells, such as ``view1_frontal.jpg``; empty where it tells none."""
-    stem = Path(name).stem
-    return "lateral" if LATERAL.search(stem) else "frontal" if FRONTAL.search(stem) else ""
+def view_of(path: Path) -> str:
+    """Return the view that a path tells, such as ``view1_frontal.jpg`` or ``PA/1.png``; empty where it tells none."""
+    if LATERAL.search(path.stem):
+        return "lateral"
+    if FRONTAL.search(path.stem):
+        return "frontal"
+    return next((view_group(name) for name in reversed(path.parts[:-1]) if name.lower() in VIEWS), "")
 
 
 def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
@@ -72,12 +93,20 @@ def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
     InputError
     """
     parts: dict[str, tuple[str, ...]] = {}
+    others = 0
     for path in paths:
         folders = path.relative_to(folder).parts[:-1]
-        for position, name in enumerate(folders):
-            if name.lower() in PARTS:
-                parts.setdefault(name, folders[: position + 1])
-                break
+        position = next((i for i, name in enumerate(folders) if PART.fullmatch(_joined(name))), None)
+        if position is None:
+            others += 1
+        else:
+            parts.setdefault(folders[position], folders[: position + 1])
+    if len(parts) == 1 and others:
+        ((name, where),) = parts.items()
+        raise InputError(
+            f"data set {folder} holds {folder.joinpath(*where)} beside other images: {name} is a part of a data set, "
+            f"not a class; move it out of {folder}, and test on it with audit_covid19.py -d {folder} --external {name}"
+        )
     if len(parts) < 2:
         return
     names = sorted(parts, key=lambda name: ("train" not in name.lower(), name))

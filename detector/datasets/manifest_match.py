@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from detector import counted, first_names
+from detector.datasets.file_names import folded, stem
 from detector.datasets.manifest import Row
 
 MOST_NAMES = 10
@@ -53,7 +53,7 @@ def match(rows: Mapping[str, Row], names: Iterable[str]) -> Match:
     for name in files:
         if name in left:
             found.rows[name] = left.pop(name)
-    for reduced in (_readable, str.casefold, _stem):
+    for reduced in (_readable, folded, stem):
         _match_reduced(found, files, left, reduced)
     found.without_file = sorted(left)
     found.without_row = sorted(name for name in files if name not in found.rows)
@@ -71,10 +71,6 @@ def _match_reduced(found: Match, files: Iterable[str], left: dict[str, Row], red
         if len(names) == 1 and len(there) == 1 and there[0] not in found.rows:
             found.rows[there[0]] = left.pop(names[0])
             found.renamed.append(there[0])
-
-
-def _stem(name: str) -> str:
-    return Path(name).stem.casefold()
 
 
 def _readable(name: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from detector import counted, first_names
 from detector.datasets.dataset import Image
+from detector.datasets.folders import FOLDER
 
+LONG_NUMBER = re.compile(r"\d{6}", re.ASCII)
 EXACT, NEAR, PATIENT = "the same file", "a near duplicate", "the same patient"
 
 
@@ -65,8 +68,7 @@ def find_overlap(
     -------
     Overlap
     """
-    # A number without its collection ("/1") is given out by everyone anew.
-    patients = {image.patient for image in others if image.patient and not image.patient.startswith("/")}
+    patients = {image.patient for image in others if image.patient and _is_of_one_collection(image.patient)}
     known = set(other_digests)
     reasons, near = {}, near or {}
     for row, (image, digest) in enumerate(zip(images, digests, strict=True)):
@@ -78,3 +80,13 @@ def find_overlap(
             reasons[row] = PATIENT
     changes = {row: change for row, change in near.items() if change and reasons[row] == NEAR}
     return Overlap(reasons, changes)
+
+
+def _is_of_one_collection(patient: str) -> bool:
+    """Tell whether a patient's name means the same person in another data set.
+
+    A number without its collection (``/1``), or that of a folder (``folder/patient12``), is given out by everyone anew;
+    one of six digits and more is a collection's.
+    """
+    source, _, name = patient.partition("/")
+    return source != "" and (source != FOLDER or LONG_NUMBER.search(name) is not None)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector import InputError, first_names
+from detector import InputError, counted, first_names
 from detector.collections.catalogue import SOURCES
 from detector.collections.csv_table import read_cells, simple
 from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import manifest
+from detector.datasets.file_names import FileNames
 from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
 from detector.images.listing import is_dicom_file, list_images
 from detector.images.phantom import SOURCE as PHANTOM
@@ -32,7 +33,7 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
     view : str
         Of all images; empty where it is not known.
     patients : mapping of str to str
-        By the file's name or its path below `folder`.
+        By the file's name or its path, in any letter case and with any suffix where that is unambiguous.
 
     Returns
     -------
@@ -41,7 +42,7 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
     Raises
     ------
     InputError
-        If there are no class folders, or the source's name is taken, or a patient's file is not there.
+        If there are no class folders, or the source's name is taken, or a patient's file is not there or ambiguous.
     """
     if source in SOURCES or source == PHANTOM:
         raise InputError(f"--source {source} is a collection with a builder of its own; give the images another name")
@@ -57,19 +58,18 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
     images = defaultdict(list)
     for path in listing.images:
         images[path.parent].append(path)
-    here = {path.relative_to(folder).as_posix() for path in listing.images}
-    unused = set(patients) - here - {Path(name).name for name in here}
-    if unused:
-        raise InputError(f"--patients names {first_names(sorted(unused))}, which {folder} does not hold")
+    here = [path.relative_to(folder).as_posix() for path in listing.images]
+    given = patients_by_file(patients, here, folder)
     notes = [listing.note] if listing.note else []
+    if given and (without := [name for name in here if name not in given]):
+        notes.append(f"--patients has no row of {counted(len(without), 'image')} ({first_names(without)})")
     for inner, paths in images.items():
         known = manifest.read(inner)
         rows = {name: row for name, row in known.items() if row["source"] != source}
         for path in paths:
             below = path.relative_to(folder)
             if path.name not in rows:
-                patient = patients.get(below.as_posix()) or patients.get(path.name) or ""
-                row = _row(path, below.parts[:-1], patient, source, view)
+                row = _row(path, below.parts[:-1], given.get(below.as_posix(), ""), source, view)
                 rows[path.name] = _completed(row, known.get(path.name, {}))
         extra = dict.fromkeys(name for row in (*known.values(), *rows.values()) for name in row)
         gone = sorted(set(rows) - {path.name for path in paths})
@@ -78,6 +78,39 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
         with locked_folders([inner]):
             manifest.write(inner, rows.values(), [name for name in extra if name not in manifest.COLUMNS])
     return Written({inner: len(paths) for inner, paths in images.items()}, notes)
+
+
+def patients_by_file(patients: Mapping[str, str], files: Sequence[str], folder: Path) -> dict[str, str]:
+    """Return the patient of each file that a table names.
+
+    Parameters
+    ----------
+    patients : mapping of str to str
+        As the table has them.
+    files : sequence of str
+        Paths below `folder`.
+    folder : Path
+
+    Raises
+    ------
+    InputError
+        If a name fits no file, or several, or a file has two patients.
+    """
+    names, found, unused = FileNames(files), dict[str, str](), []
+    for name, patient in patients.items():
+        fitting = names.named(name)
+        if not fitting:
+            unused.append(name)
+        elif len(fitting) > 1:
+            raise InputError(
+                f"--patients names {name}, which is {first_names(fitting)}; give its path below {folder}, such as "
+                f"{fitting[0]}"
+            )
+        elif found.setdefault(fitting[0], patient) != patient:
+            raise InputError(f"--patients gives {fitting[0]} two patients; remove one")
+    if unused:
+        raise InputError(f"--patients names {first_names(sorted(unused))}, which {folder} does not hold")
+    return found
 
 
 @dataclass(frozen=True)
@@ -97,7 +130,7 @@ def _row(path: Path, folders: Sequence[str], patient: str, source: str, view: st
         "file": path.name,
         "label": label,
         "patient": patient or header.patient or told,
-        "view": view or header.view or view_of(path.name),
+        "view": view or header.view or view_of(Path(*folders, path.name)),
         "finding": label,
         "source": source,
         "site": source,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from detector.storage.recognise import not_read
 
 HEAD_BYTES = 1024
 MASKS = ("mask", "masks", "segmentation", "segmentations")  # how the names of folders of masks end
+# Names of files that were drawn from an image beside them, such as ``find_lungs.py`` writes.
+DRAWN = re.compile(r"(.+?)[ _.-]*(masks?|seg|segmentations?|overlays?|heatmaps?|gradcam)")
 SYSTEM = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
 # Our own files beside images.
 OURS = frozenset({"manifest.csv"})
@@ -71,7 +75,8 @@ def list_images(folder: Path, skip_masks: bool = True) -> Listing:
     ----------
     folder : Path
     skip_masks : bool, default=True
-        Leave out folders of masks: ``masks``, ``Lung-Masks``, ``leftMask``. The folder itself may be one.
+        Leave out folders of masks: ``masks``, ``Lung-Masks``, ``leftMask``. The folder itself may be one. Leave
+        out, too, masks and overlays that are named after an image beside them: ``1_mask.png`` beside ``1.png``.
 
     Returns
     -------
@@ -90,6 +95,7 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
     except OSError:
         listing.left_out["in a folder that cannot be opened"] += 1
         return
+    stems = {Path(entry.name).stem.lower() for entry in found}
     for entry in found:
         path = folder / entry.name
         try:
@@ -97,7 +103,10 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
         except OSError:
             is_folder = False
         if not is_folder:
-            _add(path, listing)
+            if skip_masks and (kind := _drawn_from(path.stem.lower(), stems)):
+                listing.left_out[kind] += 1
+            else:
+                _add(path, listing)
         elif reason := _skipped(entry.name):
             listing.left_out[reason] += _count(path)
         elif skip_masks and entry.name.rstrip().lower().endswith(MASKS):
@@ -109,6 +118,14 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
         else:
             seen.add(real)
             _walk(path, seen, listing, skip_masks)
+
+
+def _drawn_from(stem: str, stems: Collection[str]) -> str:
+    """Return what a file is that is named after an image beside it, such as ``1_mask.png``; empty for any other."""
+    match = DRAWN.fullmatch(stem)
+    if match is None or match[1] not in stems:
+        return ""
+    return "masks" if match[2].startswith(("mask", "seg")) else "overlays"
 
 
 def _add(path: Path, listing: Listing) -> None:

@@ -136,7 +136,8 @@ class PredictionWorker:
 def _image(row: Row) -> InputImage | InputError:
     if row["rejected"]:
         return InputError(str(row["rejected"]))
-    return InputImage(np.asarray(row["pixels"]), str(row["digest"]), str(row["note"]), str(row["view"]))
+    said = (str(row[name]) for name in ("digest", "note", "view", "modality"))
+    return InputImage(np.asarray(row["pixels"]), *said)
 
 
 def _request(row: Row) -> PredictionRequest:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from detector import InputError
-from detector.collections.dicom_header import read_if_readable
+from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.collections.views import view_group
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
@@ -56,12 +56,15 @@ class InputImage(NamedTuple):
         On how it was decoded.
     view : str
         Its projection by header or file name, such as ``"lateral"``; mostly empty.
+    modality : str
+        Of a DICOM file that is no radiograph, such as ``"CT"``; mostly empty.
     """
 
     pixels: np.ndarray
     digest: str
     note: str
     view: str = ""
+    modality: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,8 @@ class Predictor:
 
     def _doubt(self, image: InputImage, lungs: np.ndarray) -> Doubt | None:
         """Return why an image may be no frontal chest radiograph."""
+        if image.modality:
+            return Doubt(f"of another modality ({image.modality})", "of another modality", True)
         return doubt(colourfulness(image.pixels), describe(lungs) if self._finds_lungs else None, image.view)
 
     def _why_rejected(self, doubted: Doubt) -> str:
@@ -187,9 +192,10 @@ def input_image(path: Path) -> InputImage:
         If it cannot be read.
     """
     radiograph = read(path)
-    header = read_if_readable(path).view if radiograph.format == "DICOM" else ""
-    view = view_group(header or view_of(path.name))
-    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view)
+    header = read_if_readable(path) if radiograph.format == "DICOM" else DicomHeader()
+    view = view_group(header.view or view_of(Path(path.name)))
+    modality = "" if header.is_radiograph else header.modality
+    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view, modality)
 
 
 def predict_batch(

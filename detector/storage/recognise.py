@@ -12,8 +12,12 @@ NOT_READ = {
     b"P2": "PGM",
     b"P3": "PPM",
     b"8BPS": "PSD",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
     b"%PDF": "PDF",
 }
+# What the first box of a media container names.
+CONTAINED = dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"hevc"), "HEIC") | {b"avif": "AVIF", b"avis": "AVIF"}
 
 
 def instead(data: bytes) -> str:
@@ -45,4 +49,6 @@ def instead(data: bytes) -> str:
 
 def not_read(data: bytes) -> str:
     """Return the format of an image file that is not read, by its first bytes; empty where they tell none."""
+    if data[4:8] == b"ftyp":  # the size of a box stands before its name
+        return CONTAINED.get(data[8:12], "")
     return next((kind for mark, kind in NOT_READ.items() if data.startswith(mark)), "")
