@@ -94,3 +94,45 @@ def dice(found: np.ndarray, truth: np.ndarray) -> float:
 def ellipses(*centres: float, height: float = 0.3, width: float = 0.13) -> np.ndarray:
     y, x = np.mgrid[:224, :224] / 224
     return np.any([((x - c) / width) ** 2 + ((y - 0.5) / height) ** 2 < 1 for c in centres], axis=0)
+
+
+def tiff(
+    values: np.ndarray, order: str, *, missing: int = 0, says: tuple[int, int] | None = None, **tags: int
+) -> bytes:
+    """Return a TIFF of one strip a plane, as no library here writes it: any type, in either byte order.
+
+    `missing` bytes are cut off the pixels; `says` is another width and height. Tags are ``photometric``,
+    ``compression``, ``planes`` and ``orientation``.
+    """
+    height, width = values.shape[:2]
+    samples = 1 if values.ndim == 2 else values.shape[2]
+    stored = values.astype(values.dtype.newbyteorder(order))
+    planes = [stored] if tags.get("planes", 1) == 1 or samples == 1 else list(np.moveaxis(stored, -1, 0))
+    strips = [np.ascontiguousarray(plane).tobytes() for plane in planes]
+    strips = [zlib.compress(strip) if tags.get("compression") == 8 else strip for strip in strips]
+    strips = [strip[: len(strip) - missing] for strip in strips]
+    starts = [8 + sum(map(len, strips[:i])) for i in range(len(strips))]
+    columns, rows = says or (width, height)
+    found = {
+        256: [columns],
+        257: [rows],
+        258: [8 * values.dtype.itemsize] * samples,
+        259: [tags.get("compression", 1)],
+        262: [tags.get("photometric", 1)],
+        273: starts,
+        274: [tags.get("orientation", 1)],
+        277: [samples],
+        278: [rows],
+        279: [len(strip) for strip in strips],
+        284: [tags.get("planes", 1)],
+        339: [{"u": 1, "i": 2, "f": 3}[values.dtype.kind]] * samples,
+    }
+    body, directory = b"".join(strips), struct.pack(f"{order}H", len(found))
+    behind, tail = 8 + len(body) + 2 + 12 * len(found) + 4, b""
+    for number, numbers in found.items():
+        data = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        if len(data) > 4:
+            data, tail = struct.pack(f"{order}I", behind + len(tail)), tail + data
+        directory += struct.pack(f"{order}HHI", number, 4, len(numbers)) + data
+    mark = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    return mark + struct.pack(f"{order}I", 8 + len(body)) + body + directory + bytes(4) + tail

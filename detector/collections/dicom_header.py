@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError
 from detector.collections.values import age_cell
-from detector.images.dicom import header, parse_header
+from detector.images.dicom import is_dicom, read_dataset
+from detector.images.raster import quieten
 
 ATTRIBUTES = (
     *("PatientID", "StudyInstanceUID", "PatientAge", "PatientSex", "ViewPosition", "Modality", "Rows", "Columns"),
 )
+HEADER_BYTES = 2**20  # more than any radiograph's header
 # What anonymisation leaves in place of an identifier: the same for everybody, so it says nothing.
 NOBODY = frozenset({"", "0", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "na", "n/a", "null"})
 XRAY = frozenset({"", "CR", "DX", "RG", "DR", "XR", "RF", "SC", "OT", "XC", "PX"})
@@ -60,7 +63,7 @@ def read(path: Path) -> DicomHeader:
     InputError
         If the file is missing or no DICOM file.
     """
-    return _of(header(path, ATTRIBUTES))
+    return _of(read_attributes(path, ATTRIBUTES))
 
 
 def read_if_readable(path: Path) -> DicomHeader:
@@ -78,7 +81,60 @@ def parse(head: bytes, name: object) -> DicomHeader:
     ------
     InputError
     """
-    return _of(parse_header(head, name, ATTRIBUTES))
+    return _of(parse_attributes(head, name, ATTRIBUTES))
+
+
+def read_attributes(path: Path, attributes: Sequence[str]) -> dict[str, str]:
+    """Return some attributes of a DICOM file's header, as text, without reading its image.
+
+    Parameters
+    ----------
+    path : Path
+    attributes : sequence of str
+        By their keywords, such as ``"PatientAge"``.
+
+    Returns
+    -------
+    dict of str to str
+        Empty text for an attribute that is missing.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no DICOM file.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    return parse_attributes(head, path, attributes)
+
+
+def parse_attributes(head: bytes, name: object, attributes: Sequence[str]) -> dict[str, str]:
+    """Return attributes of the beginning of a DICOM file; `name` is what errors call it.
+
+    Raises
+    ------
+    InputError
+    """
+    quieten()
+    if not is_dicom(head):
+        raise InputError(f"{name}: not a DICOM file")
+    try:
+        dataset = read_dataset(head, attributes)
+        return {keyword: _as_text(dataset.get(keyword)) for keyword in attributes}
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    # A damaged file makes pydicom raise nearly anything.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: a DICOM header that cannot be read ({reason[:200]})") from None
+
+
+def _as_text(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text.strip() if text.isprintable() else ""
 
 
 def _of(found: dict[str, str]) -> DicomHeader:

@@ -11,15 +11,10 @@ from detector.collections import kermany, nih
 from detector.collections.views import view_group
 
 # Names of the parts of a data set, such as ``train``, ``Test_Set`` or ``validation images``.
-WORDS = "(?:data|dataset|set|split|images?|imgs?|xrays?|cxr|chest|radiographs?)*"
+WORDS = "(?:data|dataset|set|split|images?|imgs?|xrays?|cxrs?|chest|radiographs?)*"
 PART = re.compile(f"{WORDS}(?:train|training|test|testing|val|valid|validation|dev|eval|evaluation|holdout){WORDS}")
 # Folders within a class folder that are no classes: of files, of patients, of studies.
-FILES = frozenset(
-    [
-        *("image", "images", "img", "imgs", "png", "pngs", "jpg", "jpgs", "jpeg", "dicom", "dicoms", "dcm"),
-        *("file", "files", "data", "pictures", "scans", "xray", "xrays", "cxr", "cxrs", "radiograph", "radiographs"),
-    ]
-)
+FILES = re.compile("(?:images?|imgs?|pngs?|jpe?gs?|dicoms?|dcm|files?|data|pictures|scans|xrays?|cxrs?|radiographs?)+")
 VIEWS = frozenset({"pa", "ap", "frontal", "lateral"})
 FOLDER = "folder"  # stands before a patient's name that is a folder's
 PATIENT = re.compile(r"(?:patient|pat|subject|sub|case)[ _-]?\d+|p\d{6,}|pa\d{4,}|\d{3,}", re.ASCII | re.IGNORECASE)
@@ -52,7 +47,7 @@ def class_of(folders: Sequence[str]) -> str:
 
 
 def _is_no_class(name: str) -> bool:
-    return _joined(name) in FILES or any(pattern.fullmatch(name) for pattern in (PATIENT, STUDY))
+    return any(pattern.fullmatch(text) for pattern, text in ((FILES, _joined(name)), (PATIENT, name), (STUDY, name)))
 
 
 def _joined(name: str) -> str:
@@ -125,7 +120,7 @@ def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
 
 
 def require_classes(folder: Path, paths: Sequence[Path]) -> None:
-    """Refuse images that lie in no class folder.
+    """Refuse images that lie in no class folder, or in a class folder within another that holds images of its own.
 
     Raises
     ------
@@ -143,6 +138,15 @@ def require_classes(folder: Path, paths: Sequence[Path]) -> None:
             f"data set {folder} holds {first_names(names, MOST_NAMES)}, which are folders of files, patients or "
             "studies, not classes; give a folder that holds a folder for each class"
         )
+    holding = {path.relative_to(folder).parts[:-1] for path in paths}
+    outer = {parts for parts in holding if class_of(parts[-1:])}
+    for parts in sorted(holding):
+        for end in range(1, len(parts)):
+            if parts[:end] in outer and class_of(parts[end:]) and class_of(parts) != parts[end - 1]:
+                raise InputError(
+                    f"data set {folder} holds {'/'.join(parts)} within the class folder {'/'.join(parts[:end])}, which "
+                    "holds images of its own; move its images there if they are of that class, else move it out"
+                )
 
 
 def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from detector import InputError
 from detector.images import dicom_values
 from detector.images.grey_range import to_8_bits
-from detector.images.raster import SCAN, Shown, first_shown, joined, quieten
+from detector.images.raster import SCAN, Shown, first_shown, joined
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -28,8 +28,10 @@ GROUPS = (
     b"\x02\x00\x02\x00UI",
     b"\x08\x00",
 )
+# First bytes of a compressed stream, and the markers of JPEG and JPEG-LS that give its size.
+JPEG_2000, JPEG_START = b"\xff\x4f\xff\x51", b"\xff\xd8"
+FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")  # transfer syntaxes: baseline, extended
-HEADER_BYTES = 2**20  # more than any radiograph's header
 
 
 def is_dicom(head: bytes) -> bool:
@@ -74,59 +76,6 @@ def read_dataset(data: bytes, header_of: Sequence[str] = ()) -> Dataset:
         implicit = dataset.original_encoding[0]
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     return dataset
-
-
-def header(path: Path, attributes: Sequence[str]) -> dict[str, str]:
-    """Return some attributes of a DICOM file's header, as text, without reading its image.
-
-    Parameters
-    ----------
-    path : Path
-    attributes : sequence of str
-        By their keywords, such as ``"PatientAge"``.
-
-    Returns
-    -------
-    dict of str to str
-        Empty text for an attribute that is missing.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or no DICOM file.
-    """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEADER_BYTES)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    return parse_header(head, path, attributes)
-
-
-def parse_header(head: bytes, name: object, attributes: Sequence[str]) -> dict[str, str]:
-    """Return attributes of the beginning of a DICOM file; `name` is what errors call it.
-
-    Raises
-    ------
-    InputError
-    """
-    quieten()
-    if not is_dicom(head):
-        raise InputError(f"{name}: not a DICOM file")
-    try:
-        dataset = read_dataset(head, attributes)
-        return {keyword: _as_text(dataset.get(keyword)) for keyword in attributes}
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    # A damaged file makes pydicom raise nearly anything.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{name}: a DICOM header that cannot be read ({reason[:200]})") from None
-
-
-def _as_text(value: object) -> str:
-    text = "" if value is None else str(value)
-    return text.strip() if text.isprintable() else ""
 
 
 def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, bool, str]:
@@ -214,11 +163,46 @@ def needs_decoder(syntax: str) -> str:
     )
 
 
+def _require_size(dataset: Dataset, frame: int) -> None:
+    """Refuse a compressed frame of another size than the header says: decoders would decode it whole.
+
+    Raises
+    ------
+    InputError
+    """
+    from pydicom.encaps import get_frame
+
+    frames = max(1, int(dataset.get("NumberOfFrames") or 1))
+    size = stream_size(get_frame(dataset.PixelData, frame, number_of_frames=frames))
+    if size and size != (dataset.Columns, dataset.Rows):
+        raise InputError(
+            f"its compressed image has {size[0]} x {size[1]} pixels, its header says {dataset.Columns} x {dataset.Rows}"
+        )
+
+
+def stream_size(stream: bytes) -> tuple[int, int] | None:
+    """Return width and height that a JPEG, JPEG-LS or JPEG 2000 stream says; None where it says none."""
+    if stream.startswith(JPEG_2000):
+        right, down, left, top = struct.unpack_from(">4I", stream, 8)
+        return right - left, down - top
+    at = 2 if stream.startswith(JPEG_START) else len(stream)
+    while at + 9 <= len(stream):
+        mark, kind, length, _, height, width = struct.unpack_from(">BBHBHH", stream, at)
+        if mark != 0xFF:
+            return None
+        if kind in FRAME_MARKERS:
+            return width, height
+        at += 1 if kind == 0xFF else 2 + length  # a marker may be filled up with 0xFF
+    return None
+
+
 def _shown(dataset: Dataset, frame: int) -> Shown:
     """Return a frame's 8-bit pixels, whether they are colour, and a note."""
     from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 
     compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
+    if compressed:
+        _require_size(dataset, frame)
     try:
         stored = pixel_array(dataset, index=frame, correct_unused_bits=compressed)
     except RuntimeError as error:

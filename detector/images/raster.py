@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images import deep_colours
-from detector.images.deep_colours import FORMATS, tiff_tag
+from detector.images import deep_values
+from detector.images.deep_values import (
+    BITS_PER_SAMPLE,
+    FORMATS,
+    PHOTOMETRIC,
+    SAMPLE_FORMAT,
+    SIGNED,
+    UNSIGNED,
+    WHITE_IS_ZERO,
+    tiff_tag,
+)
 from detector.images.grey_range import is_flat, to_8_bits
 
 if TYPE_CHECKING:
@@ -24,7 +33,7 @@ if TYPE_CHECKING:
 Shown = tuple[np.ndarray, bool, str]  # pixels as they are shown, whether the file stores colour, and a note
 
 MOST_FRAMES = 64  # that are looked at for one that shows something
-PHOTOMETRIC = 262  # a TIFF tag: 0 where low values are bright
+TIFF = (b"II*\0", b"MM\0*")  # first bytes
 IN_ALPHA = "the image is in the alpha channel only"
 SCAN = b"\xff\xda"  # a JPEG's marker; nothing else among its pixels has these two bytes
 
@@ -55,10 +64,16 @@ def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool, str]:
     InputError
         If the values cannot be scaled, or the scans are too many. A damaged file raises nearly anything else.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     Image.init()  # knows all of FORMATS, and costs nothing the second time
-    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+    try:
+        file = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        if not data.startswith(TIFF):
+            raise
+        return _tiff_of_any_type(data)
+    with file as opened:
         kind = opened.format
         by_scans = kind in ("JPEG", "MPO") or opened.info.get("compression") == "jpeg"
         if by_scans and data.count(SCAN) * opened.width * opened.height > max_scanned:
@@ -73,9 +88,36 @@ def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool, str]:
             return _shown(opened, data)
 
         (pixels, colour, note), page = first_shown(pages, page_at)
-        if pages > 1:
-            note = joined(note, f"{pages} pages, of which page {page + 1} is used")
-        return pixels, str(kind), colour, note
+        return pixels, str(kind), colour, joined(note, _which_page(pages, page))
+
+
+def _tiff_of_any_type(data: bytes) -> tuple[np.ndarray, str, bool, str]:
+    """Return what `decode` returns of a TIFF file that Pillow does not know, if its values are stored plainly.
+
+    Raises
+    ------
+    UnidentifiedImageError
+        If they are not.
+    """
+    from PIL import UnidentifiedImageError
+
+    pages = deep_values.tiff_pages(data)
+
+    def page_at(position: int) -> Shown:
+        values = deep_values.tiff_values(data, pages[position])
+        if values is None:
+            raise UnidentifiedImageError
+        pixels, note = to_8_bits(values)
+        return pixels, pixels.ndim == 3, note
+
+    if not pages:
+        raise UnidentifiedImageError
+    (pixels, colour, note), page = first_shown(len(pages), page_at)
+    return pixels, "TIFF", colour, joined(note, _which_page(len(pages), page))
+
+
+def _which_page(pages: int, page: int) -> str:
+    return f"{pages} pages, of which page {page + 1} is used" if pages > 1 else ""
 
 
 def first_shown(count: int, shown_at: Callable[[int], Shown]) -> tuple[Shown, int]:
@@ -111,7 +153,7 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
     """Return the pixels of the page that is open, upright, whether it stores colour, and a note."""
     from PIL import ImageOps
 
-    if (values := deep_colours.values(opened, data)) is not None:
+    if (values := deep_values.colours(opened, data)) is not None:
         if (only := _in_alpha_only(values)) is not None:
             pixels, note = to_8_bits(only)
             return pixels, False, joined(IN_ALPHA, note)
@@ -119,11 +161,14 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
         grey = all(np.array_equal(first, values[..., i]) for i in range(1, min(3, values.shape[2])))
         pixels, note = to_8_bits(first if grey or values.shape[2] < 3 else np.ascontiguousarray(values[..., :3]))
         return pixels, pixels.ndim == 3, note
-    inverted = tiff_tag(opened, PHOTOMETRIC) == 0 and opened.mode.startswith(("I", "F"))
+    inverted = tiff_tag(opened, PHOTOMETRIC) == WHITE_IS_ZERO and opened.mode.startswith(("I", "F"))
+    stored_as = _other_sign(opened)
+    deep_values.unpack_native(opened)
     # In place: a copy of an image that lies right already would be half of the memory.
     ImageOps.exif_transpose(opened, in_place=True)
-    if opened.mode.startswith(("I", "F")):
-        pixels, note = to_8_bits(np.asarray(opened))
+    if stored_as or opened.mode.startswith(("I", "F")):
+        values = np.asarray(opened)
+        pixels, note = to_8_bits(values.view(stored_as) if stored_as else values)
         return 255 - pixels if inverted else pixels, False, note
     if opened.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in opened.info:
         pixels = np.asarray(opened.convert("RGBA"))
@@ -139,6 +184,18 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
     return pixels, False, note
 
 
+def _other_sign(opened: ImageFile) -> type | None:
+    """Return the type of a TIFF's values where Pillow takes signed ones for unsigned, or the other way; else None."""
+    if opened.format != "TIFF":
+        return None
+    # Of a tag with one value Pillow returns the value or a tuple.
+    kind = int(np.atleast_1d(tiff_tag(opened, SAMPLE_FORMAT) or UNSIGNED)[0])
+    if opened.mode == "L" and kind == SIGNED:
+        return np.int8
+    bits = np.atleast_1d(tiff_tag(opened, BITS_PER_SAMPLE) or 1)[0]
+    return np.uint32 if opened.mode == "I" and kind == UNSIGNED and bits == 32 else None
+
+
 def _in_alpha_only(pixels: np.ndarray) -> np.ndarray | None:
     """Return pixels with an alpha channel as a viewer shows them, where their colours are constant; None elsewhere.
 
@@ -147,13 +204,13 @@ def _in_alpha_only(pixels: np.ndarray) -> np.ndarray | None:
     Parameters
     ----------
     pixels : ndarray of shape (height, width, channels), uint8 or uint16
-        Alpha is the last of two or four channels; three have none.
+        Alpha is the last of two or four channels; one and three have none.
 
     Returns
     -------
     ndarray of shape (height, width), same type, or None
     """
-    if pixels.shape[2] == 3:
+    if pixels.shape[2] in (1, 3):
         return None
     alpha, first = pixels[..., -1], pixels[0, 0, :-1]
     # A row at a time, and most images end at the first: a copy of a whole image would take too much memory.

@@ -60,6 +60,46 @@ def test_parts_of_a_split_are_not_one_data_set(tmp_path):
     assert dataset.load(tmp_path / "d").counts() == {"covid": 1, "normal": 1}
 
 
+@pytest.mark.parametrize("names", [("Train_Set", "test-set"), ("training images", "validation"), ("TRAIN", "HoldOut")])
+def test_parts_are_known_by_any_of_their_names(tmp_path, names):
+    for part in names:
+        classes(tmp_path / part, covid=1, normal=1)
+    with refusal("the parts of a data set that is split already"):
+        dataset.load(tmp_path)
+
+
+def test_a_part_beside_the_classes_is_no_class(tmp_path):
+    """With class folders of its own, without, and within a class folder; classes that are named after a test stay."""
+    classes(tmp_path / "a", covid=1, normal=1)
+    classes(tmp_path / "a" / "test", covid=1, normal=1)
+    with refusal(r"a holds \S*a/test beside other images: test is a part of a data set, not a class; move it out"):
+        dataset.load(tmp_path / "a")
+    classes(tmp_path / "b", covid=1, normal=1, Validation=1)
+    with refusal("Validation is a part of a data set"):
+        dataset.load(tmp_path / "b")
+    classes(tmp_path / "c", **{"test-": 1, "test+": 1, "Test positive": 1})
+    assert len(dataset.load(tmp_path / "c").classes) == 3
+
+
+def test_a_class_folder_within_another_is_rejected(tmp_path):
+    classes(tmp_path, covid=1, normal=1)
+    picture(tmp_path / "covid" / "images" / "new" / "a.png", 1)
+    with refusal("holds covid/images/new within the class folder covid, which holds images of its own"):
+        dataset.load(tmp_path)
+
+
+def test_folders_of_views_are_no_classes(tmp_path):
+    for number, folder in enumerate(["covid/PA", "covid/AP", "normal/pa", "normal/X-Ray images"]):
+        picture(tmp_path / "d" / folder / "a.png", number)
+    found = dataset.load(tmp_path / "d")
+    assert [(image.label, image.view) for image in found.images] == [
+        *[("covid", "AP"), ("covid", "PA")],
+        *[("normal", ""), ("normal", "PA")],
+    ]
+    classes(tmp_path / "views", PA=1, AP=1)
+    assert dataset.load(tmp_path / "views").classes == ["AP", "PA"]
+
+
 def test_folders_of_files_patients_and_studies_are_no_classes(tmp_path):
     for label, number in (("covid", 1), ("normal", 2)):
         picture(tmp_path / "x" / label / f"patient{number}" / "study1" / "view1_frontal.png", number)
@@ -126,6 +166,26 @@ def test_dicom_headers_are_used_where_no_manifest_is(tmp_path):
     assert (row["patient"], row["view"], row["age"]) == (dicom_header.hashed("p0"), "AP", "64")
     again = dataset.load(tmp_path / "d").images[0]
     assert (again.patient, again.view) == (f"mine/{dicom_header.hashed('p0')}", "AP")
+
+
+def test_headers_of_any_file_name_are_read_and_a_study_is_of_one_patient(tmp_path):
+    for number in range(4):
+        label = "covid" if number < 2 else "normal"
+        radiograph(tmp_path / label / f"{number}.png", StudyInstanceUID=f"1.2.{number // 2}", Modality="DX")
+    found = dataset.load(tmp_path)
+    assert [image.patient for image in found.images] == [
+        f"dicom/{dicom_header.hashed(f'1.2.{n // 2}')}" for n in range(4)
+    ]
+
+
+def test_an_identifier_that_all_have_identifies_nobody(tmp_path):
+    for number in range(4):
+        radiograph(tmp_path / ("covid" if number < 2 else "normal") / f"{number}.dcm", PatientID="XYZ", Modality="DX")
+    found = dataset.load(tmp_path)
+    assert {image.patient for image in found.images} == {None}
+    assert found.notes == [
+        "all 4 images have the same patient identifier, so it identifies nobody; patients are not known"
+    ]
 
 
 # Manifests
@@ -216,3 +276,13 @@ def test_overlap(tmp_path):
         "covid/c, covid/d, covid/f (mirrored)"
     )
     assert overlap.find_overlap(given_, ["x", "y", "z", "v"], [own[1]], ["B"]).describe(given_) == ""
+
+
+@pytest.mark.parametrize(
+    ("patient", "same"),
+    [("/1", False), ("folder/patient1", False), ("folder/p10000032", True), ("cohen/1", True), ("dicom/0a1b", True)],
+)
+def test_a_number_of_a_folder_is_given_anew_elsewhere(tmp_path, patient, same):
+    images = [dataset.Image(tmp_path / name, name, "covid", patient, "", "", {}) for name in "ab"]
+    found = overlap.find_overlap(images[:1], ["x"], images[1:], ["y"])
+    assert found.reasons == ({0: overlap.PATIENT} if same else {})

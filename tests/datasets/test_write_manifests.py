@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from builder_helpers import build, rows_by_file
 from conftest import classes, picture, refusal, refused, script, tree
 
 from detector.collections import (
     nih,
 )
+from detector.datasets.write_manifests import patients_by_file
 
 
 def test_manifests_are_written_for_folders_as_they_are(tmp_path):
@@ -16,6 +19,7 @@ def test_manifests_are_written_for_folders_as_they_are(tmp_path):
     (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP/P-001.png,7\n")
     arguments = ("--write-manifests", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
     said = build(tmp_path, *arguments)
+    assert "--patients has no row of 3 images (N/N-000.png, N/N-001.png, P/P-002.png)" in said
     assert "the images are unchanged" in said and "1 stratum (site and view) contains both classes, 5 images" in said
     listed = rows_by_file(tmp_path / "data" / "P")
     assert {name: row["patient"] for name, row in listed.items()} == {
@@ -69,10 +73,22 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
         ("name,patient\na,1\n", "must have the columns file and patient"),
         ("file,patient\nP-000.png,1\nP-000.png,2\n", "line 3: P-000.png has two patients"),
         ('file,patient\n"P-000.png,1\n', "not CSV"),
+        ("file,patient\np-000.jpg,1\nP/P-000.png,2\n", "--patients gives P/P-000.png two patients; remove one"),
     ):
         (tmp_path / "who.csv").write_text(text)
         refused(adopt("data", "--source", "x", "--patients", "who.csv"), said)
     assert not list(tmp_path.rglob("manifest.csv"))
+
+
+def test_a_patient_is_given_to_the_image_that_is_meant():
+    """In any letter case and with any suffix; a name of two images is no one's."""
+    files = ["covid/1.png", "covid/2.jpg", "normal/1.png"]
+    given = patients_by_file({"covid/1.png": "a", "2.PNG": "b"}, files, Path("data"))
+    assert given == {"covid/1.png": "a", "covid/2.jpg": "b"}
+    with refusal(
+        "--patients names 1.png, which is covid/1.png, normal/1.png; give its path below data, such as covid/1"
+    ):
+        patients_by_file({"1.png": "a"}, files, Path("data"))
 
 
 def test_a_table_of_patients_without_permission_is_named(tmp_path, unreadable):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from detector.images.listing import list_images
 from detector.images.radiographs import read
-from detector.storage.recognise import instead
+from detector.storage.recognise import instead, not_read
 from tools.fuzzing.dicom_seeds import dicom
 
 
@@ -73,6 +73,14 @@ def test_folders_of_masks_hold_no_images(tmp_path):
     assert len(list_images(tmp_path / "Masks").images) == 1  # a folder that is asked for by name
 
 
+def test_masks_and_overlays_beside_their_image_are_no_images(tmp_path):
+    for name in ("1.png", "1_mask.png", "1-overlay.jpg", "2_mask.png", "3 seg.png", "3.jpg", "IM_mask_4.png"):
+        picture(tmp_path / name, 1)
+    assert names(tmp_path) == ["1.png", "2_mask.png", "3.jpg", "IM_mask_4.png"]
+    assert list_images(tmp_path).left_out == {"masks": 2, "overlays": 1}
+    assert len(list_images(tmp_path, skip_masks=False).images) == 7
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 def test_links_are_followed_and_loops_end(tmp_path):
     picture(tmp_path / "elsewhere" / "b.png", 1)
@@ -112,6 +120,7 @@ def test_what_is_in_place_of_a_file(tmp_path):
         with refusal(f"a.png {said}"):
             read(tmp_path / "a.png")
     assert instead(b"file,patient\n") == ""
+    assert [not_read(b"\0\0\0\x18ftyp" + kind) for kind in (b"heic", b"avif", b"mp42")] == ["HEIC", "AVIF", ""]
     assert Counter() == list_images(tmp_path).left_out
 
 

@@ -1,4 +1,4 @@
-"""Images that Pillow and OpenCV decode: which page is shown, what cannot be decoded, and no line on stderr."""
+"""Images that Pillow decodes: which page is shown, what cannot be decoded, and no line on stderr."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def deep_colours() -> bytes:
 def test_colours_of_16_bits_that_are_damaged_are_rejected(capfd):
     whole = deep_colours()
     assert from_bytes(whole, "a.png").colour
-    with refusal("a.png: 16-bit colours that cannot be decoded; store it as 16-bit grey or 8-bit colour"):
+    with refusal(r"a.png: damaged or not supported \(image file is truncated"):
         from_bytes(whole[: len(whole) // 2], "a.png")
-    capfd.readouterr()  # libpng's own lines
+    assert capfd.readouterr().err == ""
 
 
 def test_the_first_frame_that_shows_something_is_used():

@@ -31,4 +31,14 @@ def picture_seeds(kind: str) -> list[bytes]:
         data = io.BytesIO()
         grey.convert("I" if mode == "I;16" else mode).convert(mode).save(data, kind, **more)
         seeds.append(data.getvalue())
-    return seeds
+    return [*seeds, *_deep_seeds(kind)]
+
+
+def _deep_seeds(kind: str) -> list[bytes]:
+    """Return small images of types that Pillow does not write: 16-bit colours, alpha, and floats of 64 bits."""
+    import cv2
+
+    generator = np.random.default_rng(0)
+    deep = {channels: generator.integers(0, 2**16, (20, 24, channels), dtype=np.uint16) for channels in (3, 4)}
+    arrays: dict[str, list[np.ndarray]] = {"PNG": [*deep.values()], "TIFF": [*deep.values(), deep[3][..., 0] / 2.0]}
+    return [cv2.imencode(f".{kind.lower()}", values)[1].tobytes() for values in arrays.get(kind, [])]

@@ -28,7 +28,6 @@ from detector.collections import (
 )
 from detector.collections import image_record as entry_module
 from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
-from detector.images import dicom as dicom_reader
 from detector.images import radiographs
 from detector.network import model_file
 from detector.storage import spreadsheet
@@ -136,7 +135,7 @@ def attributes(data: bytes) -> None:
         name = ATTRIBUTES[data[i] % len(ATTRIBUTES)]
         chosen[name] = EXTREMES[data[i + 1] % len(EXTREMES)] or data[i + 2 : i + 2 + data[i + 2] % 16]
     radiograph = radiograph_with(chosen)
-    found = dicom_reader.parse_header(radiograph, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
+    found = dicom_header.parse_attributes(radiograph, NAME, ("PatientAge", "PatientSex", "ViewPosition"))
     assert all(text.isprintable() for text in found.values())
     pictures(radiograph)
 
