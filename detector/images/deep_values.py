@@ -87,7 +87,8 @@ def unpack_native(opened: ImageFile) -> None:
     Of big-endian values it does so by itself for some types only.
     """
     for i, tile in enumerate(opened.tile):
-        if tile.codec_name == "libtiff" and (match := re.fullmatch(r"([IF];\d+)B([SF])", _raw_mode(tile.args))):
+        match = re.fullmatch(r"([IF];\d+)B([SF])", _raw_mode(tile.args))
+        if match and tile.codec_name == "libtiff" and isinstance(tile.args, tuple):
             opened.tile[i] = tile._replace(args=(f"{match[1]}N{match[2]}", *tile.args[1:]))
 
 

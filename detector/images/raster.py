@@ -189,11 +189,11 @@ def _other_sign(opened: ImageFile) -> type | None:
     if opened.format != "TIFF":
         return None
     # Of a tag with one value Pillow returns the value or a tuple.
-    kind = int(np.atleast_1d(tiff_tag(opened, SAMPLE_FORMAT) or UNSIGNED)[0])
-    if opened.mode == "L" and kind == SIGNED:
+    kind, bits = (tiff_tag(opened, number) for number in (SAMPLE_FORMAT, BITS_PER_SAMPLE))
+    if opened.mode == "L" and kind in (SIGNED, (SIGNED,)):
         return np.int8
-    bits = np.atleast_1d(tiff_tag(opened, BITS_PER_SAMPLE) or 1)[0]
-    return np.uint32 if opened.mode == "I" and kind == UNSIGNED and bits == 32 else None
+    is_unsigned = kind in (None, UNSIGNED, (UNSIGNED,))
+    return np.uint32 if opened.mode == "I" and is_unsigned and bits in (32, (32,)) else None
 
 
 def _in_alpha_only(pixels: np.ndarray) -> np.ndarray | None:
