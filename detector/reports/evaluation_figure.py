@@ -15,8 +15,8 @@ from detector.statistics.calibration import reliability_curve
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.intervals import patient_draws
 from detector.statistics.metric import Metric
-from detector.statistics.probabilities import PRECISION, SLOPE
-from detector.statistics.roc_band import roc_band
+from detector.statistics.probabilities import PRECISION, SLOPE, precision_recall_curve
+from detector.statistics.roc_band import roc_band, roc_curve
 from detector.training.evaluation_result import Outcome
 
 if TYPE_CHECKING:
@@ -33,15 +33,23 @@ class Scores:
 
     Attributes
     ----------
-    values : ndarray of shape (n,)
+    values : ndarray of shape (repeats, n)
         Probability of the positive class.
     is_positive : ndarray of shape (n,), bool
     patients : ndarray of shape (n,)
+    folds : ndarray of shape (repeats, n), int
+        Which fold of each repeat held an image out; all 0 of a single model.
     """
 
     values: np.ndarray
     is_positive: np.ndarray
     patients: np.ndarray
+    folds: np.ndarray
+
+    @property
+    def first(self) -> str:
+        """What stands beside a figure of the first repeat, where there are several."""
+        return " (first repeat)" if len(self.values) > 1 else ""
 
 
 def evaluation_figure(outcome: Outcome, metrics: Mapping[str, Metric], title: str, suffix: str = ".png") -> bytes:
@@ -62,19 +70,19 @@ def evaluation_figure(outcome: Outcome, metrics: Mapping[str, Metric], title: st
     """
     result, predictions = outcome.evaluation, outcome.predictions
     positive = result.classes.index(result.positive)
-    values, truth = predictions.probabilities[0][:, positive], predictions.labels == positive
-    scores = Scores(values, truth, predictions.patients)
+    values, truth = predictions.probabilities[..., positive], predictions.labels == positive
+    scores = Scores(values, truth, predictions.patients, predictions.folds)
     figure = new_figure(11.0, 11.2)
     (upper_left, upper_right), (lower_left, lower_right) = figure.subplots(2, 2)
     figure.suptitle(title, fontsize=12)
-    _confusion(upper_left, result.confusion, result.classes)
+    _confusion(upper_left, result.confusion, result.classes, scores.first)
     _roc(upper_right, result, scores)
-    _precision_recall(lower_left, result.positive, metrics[PRECISION], values, truth)
+    _precision_recall(lower_left, result.positive, metrics[PRECISION], scores)
     _reliability(lower_right, result.positive, metrics[SLOPE], scores)
     return as_file(figure, suffix)
 
 
-def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> None:
+def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str], which: str) -> None:
     classes = [drawable(name) for name in classes]
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
@@ -86,21 +94,22 @@ def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str]) -> Non
     axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
     axes.set_xlabel("Predicted label")
     axes.set_ylabel("True label")
-    axes.set_title("Confusion matrix (images)", fontsize=11)
+    axes.set_title(f"Confusion matrix, images{which}", fontsize=11)
 
 
 def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
-    scores, is_positive, patients = predicted.values, predicted.is_positive, predicted.patients
+    scores, is_positive, folds = predicted.values, predicted.is_positive, predicted.folds
     from matplotlib.ticker import PercentFormatter
-    from sklearn.metrics import roc_curve
 
-    false_rate, true_rate, _ = roc_curve(is_positive, scores)
+    false_rate, true_rate = roc_curve(scores, is_positive, folds)
     area = result.roc_auc
-    if area.available:
-        grid, low, high = roc_band(scores, is_positive, patients, SEED)
-        axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
-    label = f"ROC AUC {_brief(area)}"
-    axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
+    if band := roc_band(scores, is_positive, predicted.patients, folds, SEED):
+        axes.fill_between(*band, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
+    elif area.available:
+        # An empty entry of the legend: a band of one line would claim a certainty that no sample gives.
+        axes.plot([], [], " ", label="No interval drawn: the classes are separated")
+    mean = "mean of folds, " if folds.max() > 0 else ""
+    axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=f"{mean}ROC AUC {_brief(area)}")
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (ROC AUC = 0.50)")
     point = 1.0 - result.specificity.point, result.sensitivity.point
     axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="Operating point", clip_on=False, zorder=3)
@@ -117,13 +126,11 @@ def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
     plain_axes(axes)
 
 
-def _precision_recall(axes: Axes, positive: str, average: Metric, scores: np.ndarray, is_positive: np.ndarray) -> None:
-    from sklearn.metrics import precision_recall_curve
-
-    precision, recall, _ = precision_recall_curve(is_positive, scores)
-    share = float(is_positive.mean())
+def _precision_recall(axes: Axes, positive: str, average: Metric, predicted: Scores) -> None:
+    recall, precision = precision_recall_curve(predicted.values, predicted.is_positive)
+    share = float(predicted.is_positive.mean())
     label = f"average precision {_brief(average)}"
-    axes.plot(recall, precision, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-post")
+    axes.plot(recall, precision, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-pre")
     axes.plot([0, 1], [share, share], ":", color=GREY, label=f"No skill ({share:.2f})")
     axes.set_xlabel("Recall (sensitivity)")
     axes.set_ylabel("Precision (positive predictive value)")
@@ -132,7 +139,7 @@ def _precision_recall(axes: Axes, positive: str, average: Metric, scores: np.nda
 
 
 def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) -> None:
-    scores, is_positive = predicted.values, predicted.is_positive
+    scores, is_positive = predicted.values[0], predicted.is_positive
     if min(is_positive.sum(), (~is_positive).sum()) >= FEWEST:
         draws = np.concatenate(list(islice(patient_draws(is_positive, predicted.patients, SEED), DRAWS)))[:DRAWS]
         grid, curve, low, high = reliability_curve(scores, is_positive, draws)
@@ -148,7 +155,7 @@ def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) ->
     axes.plot(scores[~is_positive], np.full((~is_positive).sum(), 0.0), "|", color="black", markersize=9)
     axes.set_xlabel(f"Mean predicted probability of {drawable(positive)} (a tick for each image)")
     axes.set_ylabel("Fraction of positives")
-    axes.set_title(f"Calibration: slope {_brief(slope)}", fontsize=11)
+    axes.set_title(f"Calibration{predicted.first}: slope {_brief(slope)}", fontsize=11)
     _unit_square(axes)
 
 

@@ -57,6 +57,32 @@ def average_precision(scores: np.ndarray, is_positive: np.ndarray, weights: np.n
     return (found * precision).sum(axis=1) / found.sum(axis=1)
 
 
+def precision_recall_curve(scores: np.ndarray, is_positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean precision-recall curve over repeats, whose area is the mean average precision.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (repeats, n)
+    is_positive : ndarray of shape (n,), bool
+        At least one is.
+
+    Returns
+    -------
+    recall : ndarray of shape (positives + 1,)
+        From 0 to 1.
+    precision : ndarray of shape (positives + 1,)
+        A staircase: each holds from the recall before it up to its own.
+    """
+    positives = int(is_positive.sum())
+    precision = np.zeros(positives)
+    for one in scores:
+        thresholds = np.sort(one[is_positive])[::-1]
+        called = len(one) - np.searchsorted(np.sort(one), thresholds, side="left")
+        found = positives - np.searchsorted(thresholds[::-1], thresholds, side="left")
+        precision += found / called / len(scores)
+    return np.arange(positives + 1) / positives, np.append(precision[0], precision)
+
+
 def of_probabilities(
     scores: np.ndarray, corrected: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int
 ) -> dict[str, Metric]:

@@ -143,6 +143,21 @@ def influence(
     return float(shares @ areas), found
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """The images that a repeat compares, and their patients: of each class, and in all."""
+
+    images: tuple[int, int]
+    people: tuple[int, int]
+    n_patients: int
+
+    @classmethod
+    def of(cls, patients: np.ndarray, is_positive: np.ndarray, kept: np.ndarray) -> _Compared:
+        sides = kept & is_positive, kept & ~is_positive
+        images = int(sides[0].sum()), int(sides[1].sum())
+        return cls(images, (len(set(patients[sides[0]])), len(set(patients[sides[1]]))), len(set(patients[kept])))
+
+
 def roc_auc(
     scores: np.ndarray,
     is_positive: np.ndarray,
@@ -156,7 +171,8 @@ def roc_auc(
     images of both classes are accounted for. The interval is Newcombe's for as many independent patients as would have
     that variance, with Student's quantile; without any variance, as where no pair is ranked wrongly, for the patients
     that there are. By simulation it covers 0.90 to 0.98 for areas of 0.5 to 0.97, from 10 v 10 patients on. Of
-    out-of-fold scores it is wider: see `roc_interval.refit_inflation`.
+    out-of-fold scores it is wider: see `roc_interval.refit_inflation`. Where repeats compare different images, as
+    within strata, images and patients are counted in the repeat that compares the fewest.
 
     References: N. A. Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997); for folds
     as strata, A. Airola et al., Computational Statistics & Data Analysis 55 (2011), and G. Forman, M. Scholz, SIGKDD
@@ -175,38 +191,40 @@ def roc_auc(
     Returns
     -------
     Metric
-        Unavailable with fewer than `FEWEST` comparable images of a class, or with one patient in a class.
+        Unavailable with fewer than `FEWEST` comparable images of a class, or with one patient in a class, in any
+        repeat.
     """
     patients = np.unique(np.asarray(patients), return_inverse=True)[1]
     refitted = False
     if folds is not None and len(np.unique(folds)) > 1:
         refitted = True
         strata = crossed(folds) if strata is None else crossed(strata, folds)
-    counts: list[tuple[int, int]] = []
-    values, moved, used = [], np.zeros(len(is_positive)), np.zeros(len(is_positive), bool)
-    most_strata = 1
+    compared: list[_Compared] = []
+    values, moved = [], np.zeros(len(is_positive))
     for repeat, one in enumerate(scores):
         own = None if strata is None else np.broadcast_to(strata, np.shape(scores))[repeat]
         kept = np.ones(len(one), bool) if own is None else holding_two_classes(is_positive, own)
-        counts.append((int(is_positive[kept].sum()), int((~is_positive[kept]).sum())))
-        if min(counts[-1]) < FEWEST:
-            return too_few(*counts[-1], "images" if kept.all() else "comparable images")
+        compared.append(_Compared.of(patients, is_positive, kept))
+        images, people = compared[-1].images, compared[-1].people
+        if min(images) < FEWEST:
+            return too_few(*images, "images" if kept.all() else "comparable images")
+        if min(people) < 2:
+            return Metric.unavailable("all images of a class are of one patient", *images)
         area, change = influence(one[kept], is_positive[kept], None if own is None else own[kept])
         values.append(area)
-        moved[kept] += change / len(scores)
-        used |= kept
-        most_strata = max(most_strata, 1 if own is None else len(set(own[kept])))
-    n_positive, n_negative = min(counts, key=min)
-    sides = [used & side for side in (is_positive, ~is_positive)]
-    people = len(set(patients[sides[0]])), len(set(patients[sides[1]]))
-    if min(people) < 2:
-        return Metric.unavailable("all images of a class are of one patient", n_positive, n_negative)
-    sums = [np.bincount(patients[side], moved[side], minlength=patients.max() + 1) for side in sides]
-    # Each stratum's mean takes one of its patients' freedom.
-    freed = [count / (count - most_strata) if count > most_strata else count for count in people]
-    variances = [float(share * (one**2).sum()) for share, one in zip(freed, sums, strict=True)]
+        # Each stratum's mean takes one of its patients' freedom.
+        strata_here = 1 if own is None else len(set(own[kept]))
+        freed = np.sqrt([count / max(count - strata_here, 1) for count in people])
+        moved[kept] += change * np.where(is_positive[kept], *freed) / len(scores)
+    sums = [
+        np.bincount(patients[side], moved[side], minlength=patients.max() + 1) for side in (is_positive, ~is_positive)
+    ]
+    variances = [float((one**2).sum()) for one in sums]
     # Of patients with images of both classes.
     covariance = max(2 * float(sums[0] @ sums[1]), -0.9 * sum(variances))
     value = round(float(np.mean(values)), 12)  # a constant has exactly 0.5
-    low, high = effective_interval(value, [*variances, covariance], people, refitted)
-    return Metric(value, low, high, n_positive, n_negative, n_patients=len(set(patients[used])))
+    # Other repeats compare other images of the same sample: adding theirs would count more than one comparison has.
+    fewest = min(compared, key=lambda one: min(one.images))
+    low, high = effective_interval(value, [*variances, covariance], fewest.people, refitted)
+    return Metric(value, low, high, *fewest.images, n_patients=fewest.n_patients)
+
