@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
+from detector.audit.linear_baseline import SUSPICIOUS
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.collections import kermany
 from detector.collections.values import ADULT, years
@@ -14,18 +15,27 @@ from detector.images.duplicates import with_change
 from detector.statistics.metric import Metric
 from detector.training import implausible_images
 
-BASELINE = 0.75  # area of a baseline from which it warns, if it is above chance
+CHANCE = 0.5
 CHILDREN_APART = 0.5  # difference between the classes' shares of children
 VIEWS_APART = 0.25  # difference between the classes' shares of AP images
 AUDIT = "audit_covid19.py --controls DIR, with images of the same site without the disease"
 
 
 def _baseline(name: str, area: Metric, without: str, recommendation: str) -> Check:
-    """Return the check of a baseline: it warns where it predicts the class and that is no chance."""
+    """Return the check of a baseline.
+
+    It warns where the baseline predicts the class and that is no chance, and passes where its interval lies below the
+    level at which it would warn. An interval that reaches that level shows neither.
+    """
     if not area.available:
         return Check(name, NOT_ASSESSED, area.reason)
-    warns = area.point >= BASELINE and area.low > 0.5
-    return Check(name, WARN if warns else PASS, f"ROC AUC {area.short} {without}", recommendation if warns else "")
+    found = f"ROC AUC {area.short} {without}"
+    if area.point >= SUSPICIOUS and area.low > CHANCE:
+        return Check(name, WARN, found, recommendation)
+    if area.high >= SUSPICIOUS:
+        too_wide = f"{found}: the interval reaches {SUSPICIOUS}, where this check warns"
+        return Check(name, NOT_ASSESSED, too_wide, "Add images of other patients.")
+    return Check(name, PASS, found)
 
 
 def site_and_view(run: Run) -> Check:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from detector.audit.experiments import Result
 from detector.statistics.metric import Metric
 
+LEAKAGE, NO_SIGNAL, SHORTCUT, MIXED = "leakage_suspected", "no_signal", "shortcut", "mixed"
+LUNGS, INCONCLUSIVE = "lungs", "inconclusive"
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -59,12 +62,15 @@ class Conclusion:
         Each with its metrics.
     carried_by : list of str
         Ids of the experiments that the reasons rest on.
+    recommendation : str
+        What to do next.
     """
 
     code: str
     message: str
     reasons: list[str]
     carried_by: list[str]
+    recommendation: str = ""
 
     def __str__(self) -> str:
         """Return message and reasons in one paragraph."""
@@ -73,7 +79,7 @@ class Conclusion:
 
     def as_json(self) -> dict[str, object]:
         """Return the conclusion as it stands in a JSON file."""
-        return {name: getattr(self, name) for name in ("code", "message", "reasons", "carried_by")}
+        return {name: getattr(self, name) for name in ("code", "message", "reasons", "carried_by", "recommendation")}
 
 
 @dataclass(frozen=True)

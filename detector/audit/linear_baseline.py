@@ -14,6 +14,8 @@ from detector.statistics.metric import Metric
 from detector.statistics.roc import roc_auc
 from detector.statistics.threads import one_thread
 
+SUSPICIOUS = 0.75  # ROC AUC of a baseline from which it is taken for a shortcut, if it is shown to be above chance
+
 
 def property_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
     """Return the properties as numbers.

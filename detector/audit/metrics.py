@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,7 +114,11 @@ def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Sett
     }
     if setting.prevalence is not None:
         result = outcome.evaluation
-        found[PPV], found[NPV] = predictive_values(result.sensitivity, result.specificity, setting.prevalence)
+        both = predictive_values(result.sensitivity, result.specificity, setting.prevalence)
+        # A patient with images of both classes is one.
+        found[PPV], found[NPV] = (
+            replace(one, n_patients=result.accuracy.n_patients) if one.available else one for one in both
+        )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from detector import counted
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
 
@@ -9,7 +10,17 @@ from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
 IMBALANCED = 3.0
 WIDE = 0.1  # width of an interval of the accuracy from which a difference of a tenth may be chance
 CHANCE = 0.5
-FOLDS = "train_covid19.py --folds 5 --repeats 5"
+FOLDS = 5  # that are recommended, at most
+
+
+def _more_images(run: Run) -> str:
+    """Return how more images can be tested: all of them, where only some were and folds are possible, or others."""
+    labels = run.extractor.dataset.labels
+    fewest = min(len(set(run.groups[labels == label])) for label in range(len(run.extractor.dataset.classes)))
+    if len(run.outcome.held_out) == len(labels) or fewest < 2:
+        return "Add images of other patients."
+    folds = min(FOLDS, fewest)
+    return f"Evaluate every image: train_covid19.py --folds {folds} --repeats 5, or add images of other patients."
 
 
 def test_set_size(run: Run) -> Check:
@@ -18,25 +29,23 @@ def test_set_size(run: Run) -> Check:
     if not accuracy.available:
         return Check("test_set_size", NOT_ASSESSED, accuracy.reason)
     images, patients = len(run.outcome.held_out), accuracy.n_patients
-    found = f"accuracy {accuracy.interval_text} with {images} images of {patients} patients"
+    found = f"accuracy {accuracy.interval_text} with {counted(images, 'image')} of {counted(patients, 'patient')}"
     if accuracy.high - accuracy.low <= WIDE:
         return Check("test_set_size", PASS, found)
-    return Check("test_set_size", WARN, found, f"Evaluate every image: {FOLDS}, or add images of other patients.")
+    return Check("test_set_size", WARN, found, _more_images(run))
 
 
 def chance(run: Run) -> Check:
     """Check whether the model separates the classes at all, and in the right direction."""
     area = run.outcome.evaluation.roc_auc
     if not area.available:
-        return Check("chance", NOT_ASSESSED, area.reason, f"Add images, or evaluate every image: {FOLDS}.")
+        return Check("chance", NOT_ASSESSED, area.reason, _more_images(run))
     if area.high < CHANCE:
         return Check(
             "chance", WARN, f"ROC AUC {area.short}: worse than chance", "Check whether the classes' labels are swapped."
         )
     if area.low <= CHANCE:
-        return Check(
-            "chance", WARN, f"ROC AUC {area.short}: not shown to be better than chance", "Add images of other patients."
-        )
+        return Check("chance", WARN, f"ROC AUC {area.short}: not shown to be better than chance", _more_images(run))
     return Check("chance", PASS, f"ROC AUC {area.short}")
 
 

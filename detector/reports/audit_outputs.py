@@ -99,7 +99,7 @@ def lines(found: AuditResult, positive: str) -> list[str]:
                 printed += _wrapped(external[row.id].warning, 4) if external[row.id].warning else []
         if group == SAME_SITES and found.controls_positive:
             called = found.controls_positive
-            printed += _line(f"controls predicted {positive}", called, counts=f"{called.n_negative} images")
+            printed += _line(f"controls predicted {positive}", called, counts=counted(called.n_negative, "image"))
     if risks := [one for one in found.risks if one.suspected]:
         printed.append("Properties that predict the class and can be read from the image")
         for risk in risks:
@@ -122,9 +122,10 @@ def _localisation_lines(found: Localisation) -> list[str]:
     printed = [f"{'Where Grad-CAM lies':<24}value  {'95 % CI':<11}  random  difference"]
     for name, one in found.metrics.items():
         if one.found.available:
-            interval = _dashed(one.found.interval_text)
             beside = f"{one.random.value_text if one.random.available else 'n/a':<6}  {_difference(one.difference)}"
-            printed.append(f"  {TITLES_OF_LOCALISATION[name]:<22}{one.found.value_text}  {interval:<11}  {beside}")
+            printed.append(
+                f"  {TITLES_OF_LOCALISATION[name]:<22}{one.found.value_text}  {one.found.interval_text:<11}  {beside}"
+            )
         else:
             printed += _line(TITLES_OF_LOCALISATION[name], one.found)
     images = found.metrics[POINTING].found
@@ -133,18 +134,14 @@ def _localisation_lines(found: Localisation) -> list[str]:
 
 
 def _difference(metric: Metric) -> str:
-    return f"{metric.value_text} ({_dashed(metric.interval_text)})" if metric.available else "n/a"
-
-
-def _dashed(interval: str) -> str:
-    """Return an interval as it is printed: with a dash, but for one of negative numbers."""
-    return interval if " to " in interval else interval.replace("-", "–")
+    return f"{metric.value_text} ({metric.interval_text})" if metric.available else "n/a"
 
 
 def conclusion_lines(conclusion: Conclusion) -> list[str]:
-    """Return the conclusion and its reasons as they are printed."""
+    """Return the conclusion, its reasons and what to do next as they are printed."""
     reasons = [line for reason in conclusion.reasons for line in _wrapped(f"- {reason}", 2)]
-    return [*textwrap.wrap(f"Conclusion: {conclusion.message}", WIDTH), *reasons]
+    following = textwrap.wrap(f"Next: {conclusion.recommendation}", WIDTH, break_on_hyphens=False)
+    return [*textwrap.wrap(f"Conclusion: {conclusion.message}", WIDTH), *reasons, *following]
 
 
 def _line(title: str, metric: Metric, indent: int = 2, counts: str = "") -> list[str]:
@@ -159,8 +156,8 @@ def _line(title: str, metric: Metric, indent: int = 2, counts: str = "") -> list
             ]
         )
     counts = counts or f"{metric.n_positive} v {metric.n_negative}"
-    people = f", {metric.n_patients} patients" if metric.n_patients else ""
-    return [f"{start}{metric.value_text}  {_dashed(metric.interval_text):<11}  {counts}{people}"]
+    people = f", {counted(metric.n_patients, 'patient')}" if metric.n_patients else ""
+    return [f"{start}{metric.value_text}  {metric.interval_text:<11}  {counts}{people}"]
 
 
 def _wrapped(text: str, indent: int = 2) -> list[str]:

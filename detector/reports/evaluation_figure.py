@@ -11,6 +11,7 @@ import numpy as np
 
 from detector.images.colours import BLUE, GREY, ORANGE
 from detector.reports.drawing import as_file, drawable, new_figure, plain_axes
+from detector.reports.intervals import en_dash
 from detector.statistics.calibration import reliability_curve
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.intervals import patient_draws
@@ -161,7 +162,7 @@ def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) ->
 
 def _brief(metric: Metric) -> str:
     """Return value and interval, or that it is not estimable; legends have no room for the reason."""
-    return metric.short if metric.available else metric.value_text
+    return en_dash(metric.short) if metric.available else metric.value_text
 
 
 def _unit_square(axes: Axes) -> None:

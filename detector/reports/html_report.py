@@ -21,13 +21,16 @@ import numpy as np
 from detector import __version__, printable
 from detector.command_line.printing import DISCLAIMER
 from detector.images.colours import ORANGE, rgb
+from detector.reports.intervals import en_dash
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST = 500  # images on a page: with more it could not be opened everywhere
-UNBROKEN = re.compile(r"--[a-z-]{1,32}|\(?-?\d[\d.]{0,8}(?:-| to -?)\d[\d.]{0,8}\)?")  # flags and intervals, not names
+UNBROKEN = re.compile(
+    r"--[a-z-]{1,32}|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
+)  # flags and intervals, not names
 SIDE = 160  # pixels of an image on a page; enlarged, it shows what the network saw well enough
 QUALITY = 70  # of its JPEG
 
@@ -80,11 +83,11 @@ def render(template: str, title: str, **values: object) -> bytes:
 def unbroken(text: str) -> Markup:
     """Return text as HTML in which no flag, such as ``--folds``, and no interval is broken at the end of a line.
 
-    Browsers break lines after a hyphen.
+    Browsers break lines after a hyphen. Intervals have an en dash.
     """
     from markupsafe import Markup, escape
 
-    return Markup(UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(printable(text)))))
+    return Markup(UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(en_dash(printable(text))))))
 
 
 def _digest(text: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from detector.images.colours import BLUE, GREY, ORANGE
 from detector.reports.drawing import as_file, drawable, heat_layer, new_figure, plain_axes
+from detector.reports.intervals import en_dash
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -158,12 +159,12 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     axes = figure.subplots()
     # The first reasons carry the most; all of them are printed.
     lines = [conclusion.message, *(f"– {reason}" for reason in conclusion.reasons[:2])]
-    figure.suptitle("\n".join(textwrap.fill(drawable(line), 110) for line in lines), fontsize=11)
+    figure.suptitle("\n".join(textwrap.fill(drawable(en_dash(line)), 110) for line in lines), fontsize=11)
     for line, experiment in enumerate(experiments):
         area = experiment.metric
         axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
         axes.plot(area.point, line, "s", color=ORANGE, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
-        text = f"{area.value_text} ({area.interval_text})   {area.n_positive} v {area.n_negative}"
+        text = f"{area.value_text} ({en_dash(area.interval_text)})   {area.n_positive} v {area.n_negative}"
         axes.text(1.03, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
     axes.text(
         1.03, -0.75, "ROC AUC (95 % CI)    images", transform=axes.get_yaxis_transform(), va="center", fontsize=9.5

@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 
 import numpy as np
 
-from detector import printable
+from detector import counted, printable
 from detector.collections.values import years
 from detector.datasets.dataset import Image, Rows
 from detector.network.head import TrainedHead
@@ -52,12 +52,12 @@ def lines(result: Evaluation, labels: np.ndarray, predicted: np.ndarray) -> list
 
 
 def _tutorial(metric: Metric) -> str:
-    """Return a metric as the tutorial prints it, with four decimals, and its interval."""
+    """Return a metric as the tutorial prints it, with four decimals, and its interval with two, as everywhere."""
     if not metric.available:
         return "not estimable"
     images = metric.n_positive + metric.n_negative
-    interval = f"95 % CI {metric.ci_low:.4f}-{metric.ci_high:.4f}"
-    return f"{metric.value:.4f} ({interval}, {images} images of {metric.n_patients} patients)"
+    of = f"{counted(images, 'image')} of {counted(metric.n_patients, 'patient')}"
+    return f"{metric.value:.4f} (95 % CI {metric.interval_text}, {of})"
 
 
 def operating_point(wanted: float | None, outcome: Outcome) -> list[str]:
@@ -121,7 +121,7 @@ def _ages(images: Sequence[Image]) -> str:
     missing = len(images) - len(known)
     if not known:
         return f"missing {missing}"
-    return f"{np.median(known):.0f} ({min(known):.0f}-{max(known):.0f}), missing {missing}"
+    return f"{np.median(known):.0f} ({min(known):.0f}–{max(known):.0f}), missing {missing}"
 
 
 def _shares(values: Sequence[str]) -> str:

@@ -119,6 +119,7 @@ class Metric:
             "ci_high": self.ci_high,
             "n_positive": self.n_positive,
             "n_negative": self.n_negative,
+            "n_patients": self.n_patients,
         }
 
     def __str__(self) -> str:

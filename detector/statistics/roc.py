@@ -227,4 +227,3 @@ def roc_auc(
     fewest = min(compared, key=lambda one: min(one.images))
     low, high = effective_interval(value, [*variances, covariance], fewest.people, refitted)
     return Metric(value, low, high, *fewest.images, n_patients=fewest.n_patients)
-

@@ -196,9 +196,9 @@ def folds(
     for index, name in enumerate(classes):
         known = len(set(patients[labels == index]))
         if known < count:
+            advice = f"use --folds {known}, or add patients" if known > 1 else "add patients"
             raise TooFewPatientsError(
-                f"class {name} has {counted(known, 'patient')}, too few for {count} folds; use fewer "
-                "folds or add patients"
+                f"class {name} has {counted(known, 'patient')}, too few for {count} folds; {advice}"
             )
     everyone = set(labels)
     key = (repeat,) if repeat else ()
@@ -208,7 +208,8 @@ def folds(
         if all(set(labels[held_out]) == everyone == set(labels[train]) for train, held_out in chosen):
             return chosen
     raise TooFewPatientsError(
-        f"no {count} folds could be drawn that all have every class, patients kept whole; use fewer folds"
+        f"no {count} folds could be drawn that all have every class, patients kept whole; "
+        f"{'use fewer folds' if count > 2 else 'add patients'}"
     )
 
 

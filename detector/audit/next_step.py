@@ -1,0 +1,76 @@
+"""What to do after an audit: one recommendation for each conclusion."""
+
+from __future__ import annotations
+
+from detector.audit.evidence import INCONCLUSIVE, LEAKAGE, LUNGS, NO_SIGNAL, Conclusion, Evidence
+from detector.audit.experiments import BORDER, EXTERNAL, FULL, LUNGS_ALONE, MASKED_OUT
+from detector.audit.findings import CHANCE, FOREIGN, unsettled
+from detector.statistics.metric import Metric
+
+# An interval wider than this settles nothing that half of what lies above chance could.
+WIDE = 0.2
+NEXT = {
+    LEAKAGE: "Look for patients or duplicates under several names; if there are none, report a bug.",
+    NO_SIGNAL: "Add images of other patients: more folds or another recipe add no information.",
+}
+
+
+def next_step(conclusion: Conclusion, evidence: Evidence) -> str:
+    """Return what to do after a conclusion.
+
+    Parameters
+    ----------
+    conclusion : Conclusion
+    evidence : Evidence
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    if conclusion.code == LUNGS:
+        tested = any(one.group == EXTERNAL and one.metric.available for one in evidence.results)
+        another = "another hospital than the external ones here" if tested else "another hospital"
+        return f"Test the saved model on images of {another}: audit_covid19.py --external DIR -m MODEL."
+    if conclusion.code == INCONCLUSIVE:
+        return _missing(evidence)
+    if (whole := evidence[FULL]) and conclusion.code == NO_SIGNAL and whole.high < CHANCE:
+        return "Compare the folders of both classes with their source: the labels may be swapped."
+    return NEXT.get(conclusion.code) or _against_a_shortcut(conclusion, evidence)
+
+
+def _against_a_shortcut(conclusion: Conclusion, evidence: Evidence) -> str:
+    """Return how to change the data set; another model on the same data would not help."""
+    if not evidence.shared_sites:
+        return (
+            "Add controls of the same site (--controls), or restrict the data to sites with both classes "
+            "(build_covid_dataset.py --shared-sites-only)."
+        )
+    known = [evidence.title(name) for name in FOREIGN if name in conclusion.carried_by and name != BORDER]
+    if known:
+        return f"Choose images in which the classes do not differ in {', '.join(known)}, and audit again."
+    return (
+        "Both classes come from the same sites: look at the example images in the report for what differs between the "
+        "classes outside the lungs, remove it from the data set, and audit again."
+    )
+
+
+def _missing(evidence: Evidence) -> str:
+    """Return what would settle an inconclusive audit."""
+    whole, without, only = evidence[FULL], evidence[MASKED_OUT], evidence[LUNGS_ALONE]
+    if whole is None:
+        return "Add images of other patients."
+    if without is None or only is None:
+        return "Lungs were found in too few of the images: give lung masks (--masks)."
+    missing = []
+    if not evidence.shared_sites:
+        missing.append("controls of the same site (--controls)")
+    if unsettled(evidence) or any(_is_wide(area) for area in (whole, without, only)):
+        missing.append("more images")
+    missing += ["images of a second hospital (--external)", "sharper lung masks (--masks)"]
+    shared = "Both classes come from the same sites. " if evidence.shared_sites else ""
+    return f"{shared}What would show it: {', '.join(missing[:-1])}, or {missing[-1]}."
+
+
+def _is_wide(area: Metric) -> bool:
+    return area.high - area.low > WIDE
