@@ -16,12 +16,13 @@ from detector.statistics.metric import Metric
 from detector.training import implausible_images
 
 CHANCE = 0.5
+KNOWN = 0.5  # share of a class's images whose view or age has to be known: what few images have says little of the rest
 CHILDREN_APART = 0.5  # difference between the classes' shares of children
 VIEWS_APART = 0.25  # difference between the classes' shares of AP images
 AUDIT = "audit_covid19.py --controls DIR, with images of the same site without the disease"
 
 
-def _baseline(name: str, area: Metric, without: str, recommendation: str) -> Check:
+def baseline_check(name: str, area: Metric, without: str, recommendation: str) -> Check:
     """Return the check of a baseline.
 
     It warns where the baseline predicts the class and that is no chance, and passes where its interval lies below the
@@ -55,7 +56,7 @@ def site_and_view(run: Run) -> Check:
     labels = list(sites.values())
     if all(not one & other for i, one in enumerate(labels) for other in labels[:i]):
         return Check("site_and_view", WARN, "no site has images of two classes: the site gives the class away", AUDIT)
-    return _baseline("site_and_view", run.metrics[METADATA], "without the image", AUDIT)
+    return baseline_check("site_and_view", run.metrics[METADATA], "without the image", AUDIT)
 
 
 def image_content(run: Run) -> Check:
@@ -78,11 +79,13 @@ def views(run: Run) -> Check:
         for name, found in counts.items()
     )
     shares = {
-        name: found["AP"] / (found["AP"] + found["PA"]) for name, found in counts.items() if found.keys() & {"AP", "PA"}
+        name: found["AP"] / (found["AP"] + found["PA"])
+        for name, found in counts.items()
+        if found["AP"] + found["PA"] >= KNOWN * found.total() > 0
     }
     if len(shares) < len(classes):
         missing = ", ".join(name for name in classes if name not in shares)
-        return Check("views", NOT_ASSESSED, f"the view (AP, PA) of {missing} is not known")
+        return Check("views", NOT_ASSESSED, f"the view (AP, PA) of most images of {missing} is not known")
     if max(shares.values()) - min(shares.values()) > VIEWS_APART:
         return Check(
             "views", WARN, listing, "Build with --view PA, or fit within views: --recipe probe --adjust strata."
@@ -93,12 +96,12 @@ def views(run: Run) -> Check:
 def file_properties(run: Run) -> Check:
     """Check whether trivial properties of the files separate the classes."""
     without = "from size, shape, format, colour and brightness"
-    return _baseline("file_properties", run.metrics[FILES], without, f"Run {AUDIT}.")
+    return baseline_check("file_properties", run.metrics[FILES], without, f"Run {AUDIT}.")
 
 
 def image_border(run: Run) -> Check:
     """Check whether the outer 10 % of the images separate the classes, where no lung is."""
-    return _baseline(
+    return baseline_check(
         "image_border",
         run.metrics[BORDER],
         "from the outer 10 %",
@@ -161,11 +164,11 @@ def age_groups(run: Run) -> Check:
     for name in classes:
         ages = [_is_child(image.source, image.row.get("age", "")) for image in images if image.label == name]
         known = [age for age in ages if age is not None]
-        if known:
+        if known and len(known) >= KNOWN * len(ages):
             shares[name] = sum(known) / len(known)
     if len(shares) < len(classes):
         missing = ", ".join(name for name in classes if name not in shares)
-        return Check("age_groups", NOT_ASSESSED, f"the age of {missing} is not known")
+        return Check("age_groups", NOT_ASSESSED, f"the age of most images of {missing} is not known")
     listing = ", ".join(f"children are {share:.0%} of {name}" for name, share in shares.items())
     if max(shares.values()) - min(shares.values()) > CHILDREN_APART:
         return Check("age_groups", WARN, listing, "Use adults of the positives' site as the other class.")

@@ -198,7 +198,11 @@ def _r_squared(
     """Return the share of a number's variance within class that is predicted, its interval over patients."""
     sides = [positive, ~positive]
     counts = int(positive.sum()), int((~positive).sum())
-    if min(len(set(patients[side])) for side in sides) < 2 or max(target[side].std() for side in sides) <= WIDTH:
+    people = [len(set(patients[side])) for side in sides]
+    if min(people) < FEWEST:
+        # A bootstrap over so few has next to no different draws.
+        return too_few(people[0], people[1], "patients")
+    if max(target[side].std() for side in sides) <= WIDTH:
         return Metric.unavailable("the property does not vary within class", *counts)
 
     def explained(weights: np.ndarray) -> np.ndarray:

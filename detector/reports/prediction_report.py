@@ -11,6 +11,7 @@ from detector.inference.predictor import Prediction
 from detector.network.description import Description
 from detector.network.training_summary import TrainingSummary
 from detector.reports import html_report
+from detector.reports.intervals import en_dash
 
 BINS = 20  # of the histogram
 INPUT = {"lungs": "the lungs only (all else is masked out)", "image": "the whole image"}
@@ -110,6 +111,6 @@ def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
         ("trained", summary.created),
         ("training data", f"{summary.data_set} ({counts})"),
         ("evaluation", summary.evaluation),
-        ("ROC AUC", summary.roc_auc),
+        ("ROC AUC", en_dash(summary.roc_auc)),
         ("checks that warned", "; ".join(summary.warned) or "none"),
     ]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from detector.statistics.metric import WIDTH, Metric
+from detector import counted
+from detector.statistics.metric import FEWEST, WIDTH, Metric
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -124,11 +125,13 @@ def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> 
     Returns
     -------
     dict of str to Metric
-        Not available for images of a single patient, or equal values: no sample shows that others are equal, too.
+        Not available for images of fewer than `FEWEST` patients, of whom a bootstrap has next to no different draws, or
+        for equal values: no sample shows that others are equal, too.
     """
     n, count = len(patients), len(set(patients))
-    if count < 2:
-        return dict.fromkeys(values, Metric.unavailable("images of a single patient", n))
+    if count < FEWEST:
+        few = f"images of {counted(count, 'patient')}; {FEWEST} are needed"
+        return dict.fromkeys(values, Metric.unavailable(few, n))
     table = np.stack([np.asarray(one, float) for one in values.values()], axis=1)
     draws = [
         weights @ table / weights.sum(axis=1)[:, None] for weights in patient_draws(np.ones(n, bool), patients, seed)

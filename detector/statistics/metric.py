@@ -91,13 +91,17 @@ class Metric:
 
     @property
     def interval_text(self) -> str:
-        """The interval, such as ``"0.91-1.00"`` or ``"above 9.4"``; empty where there is none."""
+        """The interval, such as ``"0.91-1.00"`` or ``"above 9.4"``; empty where there is none.
+
+        With a hyphen, as the terminal and JSON have it; reports and figures show it with an en dash
+        (`detector.reports.intervals`).
+        """
         if self.ci_low is None or self.ci_high is None:
             bounds = [("above", self.ci_low), ("below", self.ci_high)]
             return next((f"{word} {_short(bound)}" for word, bound in bounds if bound is not None), "")
         low = high = ""
         for decimals in range(2, 10):
-            low, high = f"{self.ci_low:.{decimals}f}", f"{self.ci_high:.{decimals}f}"
+            low, high = _fixed(self.ci_low, decimals), _fixed(self.ci_high, decimals)
             if low != high:
                 break
         return f"{low}-{high}" if self.ci_low >= 0 else f"{low} to {high}"
@@ -137,4 +141,9 @@ def too_few(n_positive: int, n_negative: int, what: str = "comparable images") -
 
 def _short(value: float) -> str:
     """Return a number with two decimals; from 9.95 on with one, which is as much as such a slope tells."""
-    return f"{value:.2f}" if abs(value) < 9.95 else f"{value:.1f}"
+    return _fixed(value, 2 if abs(value) < 9.95 else 1)
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """Return a number with some decimals; what rounds to 0 has no sign."""
+    return f"{round(value, decimals) or 0.0:.{decimals}f}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from detector.command_line.printing import progress
 from detector.statistics.evaluation import Predictions, predict
-from detector.statistics.split import FoldPlan, draw_folds
+from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.training.feature_set import FeatureSet, FittedHead
 from detector.training.recipes import Recipe
 
@@ -67,7 +67,13 @@ def inner_threshold(samples: FeatureSet, positive: int, sensitivity: float, reci
     InputError
         If a class has too few patients.
     """
-    plan = draw_folds(samples.labels, samples.groups, samples.classes, INNER_FOLDS, 1, seed)
+    try:
+        plan = draw_folds(samples.labels, samples.groups, samples.classes, INNER_FOLDS, 1, seed)
+    except TooFewPatientsError as error:
+        raise TooFewPatientsError(
+            f"--target-sensitivity chooses the threshold in {INNER_FOLDS} folds of the training images, for which a "
+            "class has too few patients; add patients, or give --threshold"
+        ) from error
     found = out_of_fold(samples, positive, recipe, plan).predictions
     return threshold_for(sensitivity, found.probabilities[0][:, positive], samples.labels == positive)
 

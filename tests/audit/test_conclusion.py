@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.audit import conclusion, experiments
+from detector.audit import conclusion, experiments, findings
 from detector.audit.conclusion import Evidence, conclude
 from detector.statistics.metric import Metric, too_few
 
@@ -26,6 +26,7 @@ SHORT = {
     "metadata": experiments.METADATA,
     "age": experiments.AGE,
     "view": experiments.VIEW,
+    "sex": experiments.SEX,
 }
 TITLES = {one.id: (one.title, one.group) for one in experiments.EXPERIMENTS}
 
@@ -88,6 +89,13 @@ def test_the_tutorials_data_is_its_site():
         ({"trained": 0.52, "files": 0.9, "permuted": 0.5}, None, "shortcut"),
         ({"trained": 0.3, "permuted": 0.5}, None, "no_signal"),
         ({"trained": too_few(9, 9, "images")}, None, "inconclusive"),
+        # File properties alone: as good as excellent, nothing that the lungs show can be told from them.
+        ({"trained": 0.95, "without": 0.75, "region": 0.72, "only": 0.9, "files": 0.99}, None, "mixed"),
+        ({"trained": 0.95, "without": 0.75, "region": 0.72, "only": 0.5, "files": 0.99}, None, "shortcut"),
+        ({"trained": 0.95, "files": 0.99}, None, "shortcut"),
+        ({"trained": 0.95, "without": 0.75, "region": 0.72, "only": 0.9, "files": 0.7}, None, "inconclusive"),
+        # So few images that a baseline of 1.00 may be chance: no shortcut is shown, and neither is that there is none.
+        ({"trained": 0.93, "without": 0.5, "only": 0.9, "border": Metric(1.0, 0.5, 1.0, 12, 12)}, None, "inconclusive"),
         ({"trained": too_few(9, 30, "images"), "view": 0.9}, None, "shortcut"),
     ],
 )
@@ -95,11 +103,52 @@ def test_conclusions(values, called, code):
     judged = conclude(evidence(called=called, **values))
     assert judged.code == code
     assert judged.reasons and judged.message.endswith(".")
-    assert set(judged.as_json()) == {"code", "message", "reasons", "carried_by"}
+    assert set(judged.as_json()) == {"code", "message", "reasons", "carried_by", "recommendation"}
+    assert judged.recommendation.endswith(".") and judged.carried_by
 
 
 def test_worse_than_chance_asks_for_the_labels():
     assert "labels are swapped" in conclude(evidence(trained=0.3, permuted=0.5)).message
+
+
+def test_a_conclusion_names_what_carried_it():
+    """Masked-out lungs are no site, whether controls were given or not; sex and age lie nowhere in the image."""
+    values = {"trained": 0.99, "without": 0.95, "only": 0.95, "sites": 0.6, "disease": 0.97, "permuted": 0.5}
+    around = conclude(evidence(called=Metric(0.1, 0.05, 0.3, 0, 38), **values))
+    assert around.message == "This model recognises something outside the lungs, not the disease."
+    assert around.carried_by == [experiments.FULL, experiments.MASKED_OUT]
+    called = conclude(evidence(called=Metric(0.9, 0.8, 0.97, 0, 38), trained=0.95, without=0.5, only=0.9))
+    assert called.message == "This model recognises site, not the disease."
+    assert called.carried_by == [findings.CONTROLS_POSITIVE]
+    beside = conclude(evidence(trained=0.93, without=0.52, only=0.91, age=0.7, sex=0.8))
+    assert beside.message.startswith("Both the lungs and sex, age predict the class")
+    without = conclude(evidence(trained=0.93, without=0.52, only=0.52, view=0.9))
+    assert "without the lungs (by view)" in without.message
+    nothing = conclude(evidence(trained=0.52, metadata=0.99, files=0.9))
+    assert "gives the class away (by site and view, file properties)" in nothing.message
+
+
+def test_file_properties_are_named_before_anything_is_said_to_be_missing():
+    values = {"trained": 0.95, "without": 0.75, "region": 0.72, "only": 0.9}
+    strong, weak = (conclude(evidence(shared_sites=True, files=files, **values)) for files in (0.99, 0.7))
+    assert strong.message.startswith("Properties of the files predict the class by themselves")
+    assert weak.code == conclusion.INCONCLUSIVE
+    for judged in (strong, weak):
+        assert judged.reasons[0].startswith("file properties: ROC AUC ") and experiments.FILES in judged.carried_by
+    lungs = conclude(evidence(trained=0.93, files=0.9, without=0.5, only=0.9))
+    assert lungs.code == conclusion.LUNGS and "properties of the files predict the class, too" in lungs.message
+
+
+def test_a_baseline_that_may_be_chance_is_named():
+    wide = Metric(1.0, 0.5, 1.0, 12, 12)
+    for values in (
+        {"trained": 0.52},
+        {"trained": too_few(9, 9, "images")},
+        {"trained": 0.93, "without": 0.5, "only": 0.9},
+    ):
+        judged = conclude(evidence(metadata=wide, **values))
+        assert "site and view: ROC AUC 1.00 (0.50-1.00), which may be chance" in judged.reasons
+    assert "more images" in judged.recommendation
 
 
 def test_the_reasons_of_mixed_say_what_predicts_beside_the_lungs():
@@ -116,16 +165,17 @@ def test_inconclusive_says_what_is_known_and_what_is_missing():
     values = {name: area(value, 0.07) for name, value in values.items()}
     judged = conclude(evidence(shared_sites=True, metadata=0.5, **values))
     assert judged.code == conclusion.INCONCLUSIVE
-    assert "--controls" not in judged.message and "Both classes come from the same sites" in judged.message
-    assert "a second hospital (--external)" in judged.message and "sharper lung masks" in judged.message
-    assert "more images" not in judged.message
+    next_one = judged.recommendation
+    assert "--controls" not in next_one and "Both classes come from the same sites" in next_one
+    assert "a second hospital (--external)" in next_one and "sharper lung masks" in next_one
+    assert "more images" not in next_one
     assert judged.reasons == [
         "ROC AUC: full image 0.80, lungs only 0.77, lungs masked out 0.67, "
         "shape of the masked region 0.66, image border 0.61"
     ]
-    assert "--controls" in conclude(evidence(**values)).message
+    assert "--controls" in conclude(evidence(**values)).recommendation
     wide = {name: area(one.value, 0.15) for name, one in values.items()}
-    assert "more images" in conclude(evidence(shared_sites=True, **wide)).message
+    assert "more images" in conclude(evidence(shared_sites=True, **wide)).recommendation
 
 
 @given(

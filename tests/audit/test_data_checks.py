@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from audit_helpers import Case, checked, known
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN
+from detector.audit.data_checks import baseline_check
+from detector.statistics.metric import Metric
 from detector.training.implausible_images import ImplausibleImage
 
 
@@ -33,9 +36,36 @@ def test_what_is_known_is_assessed():
     assert all(found[name].recommendation for name in ("views", "age_groups", "site_and_view"))
 
 
+@pytest.mark.parametrize(
+    ("area", "status"),
+    [
+        (Metric(0.50, 0.36, 0.64, 40, 40), PASS),
+        (Metric(0.70, 0.66, 0.74, 400, 400), PASS),
+        (Metric(0.75, 0.60, 0.85, 40, 40), WARN),
+        (Metric(1.00, 0.51, 1.00, 12, 12), WARN),
+        (Metric(1.00, 0.50, 1.00, 12, 12), NOT_ASSESSED),
+        (Metric(0.55, 0.31, 0.76, 25, 25), NOT_ASSESSED),
+        (Metric(0.70, 0.60, 0.78, 60, 60), NOT_ASSESSED),
+        (Metric.unavailable("too few patients to cross-validate"), NOT_ASSESSED),
+    ],
+)
+def test_a_baseline_passes_only_if_its_interval_lies_below_the_level_at_which_it_warns(area, status):
+    found = baseline_check("image_border", area, "from the outer 10 %", "Do this.")
+    assert found.status == status
+    assert (found.recommendation == "Do this.") == (status == WARN)
+    assert ("the interval reaches 0.75" in found.message) == (status == NOT_ASSESSED and area.available)
+
+
+def test_the_view_or_age_of_a_few_images_says_little_of_the_others():
+    some = lambda positive, number: {"view": "PA", "age": "50"} if not positive or number < 5 else {}  # noqa: E731
+    found = checked(Case((24, 24), row=some))
+    for name in ("views", "age_groups"):
+        assert found[name].status == NOT_ASSESSED and "of most images of covid is not known" in found[name].message
+
+
 def test_the_border_warns_where_it_predicts_the_class():
-    assert checked(Case((40, 40)))["image_border"].status == PASS
-    marked = Case((40, 40), border=lambda positive, number, noise: noise + 4 * positive)
+    assert checked(Case((60, 60)))["image_border"].status == PASS
+    marked = Case((60, 60), border=lambda positive, number, noise: noise + 4 * positive)
     assert checked(marked)["image_border"].status == WARN
 
 

@@ -22,4 +22,4 @@ def test_a_conclusion_is_a_sentence_and_its_reasons():
     )
     assert str(found) == "Both were learned. The border has 0.80; the lungs have 0.70."
     assert str(Conclusion("no_signal", "Nothing was learned.", [], [])) == "Nothing was learned."
-    assert list(found.as_json()) == ["code", "message", "reasons", "carried_by"]
+    assert list(found.as_json()) == ["code", "message", "reasons", "carried_by", "recommendation"]

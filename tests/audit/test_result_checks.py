@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from audit_helpers import Case, checked
+from dataclasses import replace
 
-from detector.audit.checks import NOT_ASSESSED, PASS, WARN
+import numpy as np
+import pytest
+from audit_helpers import Case, RidgeRecipe, checked, extractor_of, outcome_of
+
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run
+from detector.audit.result_checks import test_set_size as size_of_the_test_set
 from detector.training.recipes import TutorialRecipe
 
 
@@ -22,6 +26,23 @@ def test_chance_warns_if_the_classes_are_not_separated(scores, status, words):
     assert found.status == status and words in found.message
     assert ("swapped" in found.recommendation) == ("worse" in words)
     assert checked(Case((9, 60)), scores)["chance"].status == NOT_ASSESSED
+
+
+@pytest.mark.parametrize(
+    ("images", "tested", "advice"),
+    [
+        (1, 6, "Evaluate every image: train_covid19.py --folds 5 --repeats 5, or add images of other patients."),
+        (6, 6, "Evaluate every image: train_covid19.py --folds 4 --repeats 5, or add images of other patients."),
+        (24, 6, "Add images of other patients."),
+        (1, 48, "Add images of other patients."),
+    ],
+)
+def test_folds_are_advised_where_they_are_possible_and_were_not_used(images, tested, advice):
+    extractor = extractor_of(Case((24, 24), images=images))
+    outcome = replace(outcome_of(extractor, np.full(48, 0.5)), held_out=np.arange(tested))
+    found = size_of_the_test_set(Run(extractor, outcome, {}, RidgeRecipe(), 0, extractor.patients, 0, []))
+    assert found.status == WARN and found.recommendation == advice
+    assert f"with {tested} images of {48 // images} patients" in found.message or images == 24
 
 
 @pytest.mark.parametrize(

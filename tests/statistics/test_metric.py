@@ -38,10 +38,15 @@ def test_json_has_the_documented_keys():
         "ci_high": 0.75,
         "n_positive": 20,
         "n_negative": 30,
+        "n_patients": 0,
     }
     reason = "1 v 30 images; 10 v 10 are needed"
     assert too_few(1, 30, "images").as_json() == {"value": None, "reason": reason}
     assert not too_few(1, 30).available
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    assert Metric(-0.001, -0.004, 0.1, 20, 20).short == "0.00 (0.00 to 0.10)"
 
 
 def test_bounds_may_be_missing_on_one_side():

@@ -29,6 +29,16 @@ def test_probabilities_as_scikit_learn_counts_them():
     assert found == pytest.approx(average_precision_score(truth, scores))
 
 
+def test_the_area_under_the_precision_recall_curve_is_the_mean_average_precision():
+    generator = np.random.default_rng(1)
+    truth = generator.random(60) < 0.3
+    scores = np.stack([generator.integers(0, values, 60) + 2.0 * truth for values in (4, 50, 9)])
+    recall, precision = probabilities.precision_recall_curve(scores, truth)
+    expected = np.mean([probabilities.average_precision(one, truth, np.ones((1, 60)))[0] for one in scores])
+    assert np.sum(np.diff(recall) * precision[1:]) == pytest.approx(expected)
+    assert (recall[0], recall[-1], precision[0]) == (0, 1, precision[1])
+
+
 def test_a_metric_that_is_not_available_has_a_reason():
     truth = np.arange(40) < 20
     apart = of(np.where(truth, 2.0, -2.0) + np.linspace(0, 1, 40), truth)

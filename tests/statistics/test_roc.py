@@ -84,6 +84,19 @@ def test_scores_of_two_models_are_not_compared():
     assert roc.roc_auc(scores[None], truth, np.arange(80)).value < 0.7
 
 
+def test_repeats_that_compare_other_images_do_not_add_up():
+    """Of 40 v 40 images each repeat compares others: the interval is not that of all of them together."""
+    generator, truth = np.random.default_rng(0), np.arange(80) < 40
+    folds = np.stack([generator.permutation(80) % 5 for _ in range(5)])
+    scores = np.repeat(truth[None].astype(float), 5, axis=0)
+    strata = generator.permutation(80) % 10
+    found = roc.roc_auc(scores, truth, np.arange(80), crossed(strata, folds))
+    assert found.value == 1.0
+    assert found.n_patients == found.n_positive + found.n_negative < 80
+    few = roc.roc_auc(scores[:1, :44], np.arange(44) < 22, np.arange(44))
+    assert found.ci_low <= few.ci_low + 0.05, "five repeats of some twenty v twenty comparable images are no 40 v 40"
+
+
 def test_a_perfect_area_is_not_certain():
     scores, truth = np.arange(40.0)[None], np.arange(40) > 19
     area = roc.roc_auc(scores, truth, np.arange(40))

@@ -77,7 +77,7 @@ def test_splits_that_cannot_be():
         split.by_patient(np.array([0, 0, 1, 1]), np.array(["a", "a", "b", "c"]), ["covid", "normal"], 0.2, 0)
     with refusal("too few to hold out"):
         split.by_image(np.array([0, 1, 1, 1, 1]), ["covid", "normal"], 0.2, 0)
-    with refusal("class covid has 1 patient, too few for 5 folds"):
+    with refusal("class covid has 1 patient, too few for 5 folds; add patients"):
         split.folds(np.array([0, 1, 1]), np.array(["a", "b", "c"]), ["covid", "normal"], 5, 0)
 
 
