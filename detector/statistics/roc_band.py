@@ -44,7 +44,8 @@ def roc_curve(scores: np.ndarray, is_positive: np.ndarray, folds: np.ndarray) ->
         found = []
         for rows in _with_both_classes(is_positive, own):
             false, true = _corners(one[rows], is_positive[rows], np.ones((1, len(rows))))
-            found.append((_share(is_positive[rows].sum(), (~is_positive[rows]).sum()), false[0], true[0]))
+            share = float(_share(is_positive[rows].sum(), (~is_positive[rows]).sum()))
+            found.append((share, false[0], true[0]))
         whole = sum(share for share, _, _ in found)
         parts += [(share / whole, false, true) for share, false, true in found]
     if not parts:
