@@ -118,6 +118,20 @@ def test_a_metric_that_is_not_available_has_a_reason():
 # Coverage
 
 
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_intervals_within_strata_of_few_images_cover(repeats):
+    """As the border-adjusted area is: within folds and deciles, 40 v 40 patients, most strata with one of a class."""
+    generator, covered, area = np.random.default_rng(repeats), 0, 0.8
+    truth, shift = np.arange(80) < 40, np.sqrt(2) * norm.ppf(area)
+    for _ in range(SETS):
+        scores = generator.normal(size=80) + shift * truth
+        folds = np.stack([generator.permutation(80) % 5 for _ in range(repeats)])
+        strata = crossed(generator.permutation(80) % 10, folds)
+        found = roc.roc_auc(np.repeat(scores[None], repeats, axis=0), truth, np.arange(80), strata)
+        covered += not found.available or found.ci_low <= area <= found.ci_high
+    assert covered / SETS >= at_least(SETS)
+
+
 @pytest.mark.parametrize("images", [1, 3, 10])
 @pytest.mark.parametrize("area", [0.5, 0.76, 0.9])
 def test_intervals_are_over_patients(images, area):
