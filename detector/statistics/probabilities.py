@@ -11,6 +11,7 @@ from detector.statistics.intervals import LEVEL, percentiles, resampled, wilson
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 
 PRECISION, BRIER = "average_precision", "brier_score"
+Counts = tuple[int, int, int]  # images of each class, patients
 IN_THE_LARGE, SLOPE = "calibration_in_the_large", "calibration_slope"
 
 
@@ -134,37 +135,66 @@ def of_probabilities(
     )
     counts = n_positive, n_negative, len(set(patients))
     return {
-        PRECISION: _share(*found[PRECISION], people[0], counts),
-        BRIER: _share(*found[BRIER], sum(people), counts),
+        PRECISION: _share(*found[PRECISION], people[0], (_reversed_precision(is_positive), 1.0), counts),
+        BRIER: _share(*found[BRIER], len(set(patients)), (0.0, 1.0), counts),
         IN_THE_LARGE: _calibration(*found[IN_THE_LARGE], counts),
         SLOPE: _calibration(*found[SLOPE], counts),
     }
 
 
-def _share(value: float, draws: np.ndarray, people: int, counts: tuple[int, int, int]) -> Metric:
-    """Return a metric in [0, 1] with its interval on the logit scale, or Wilson's where no draw differs."""
-    from scipy.special import expit
+def _reversed_precision(is_positive: np.ndarray) -> float:
+    """Return the average precision of a ranking that has every positive image below every other."""
+    return float(average_precision(-is_positive.astype(float), is_positive, np.ones((1, len(is_positive))))[0])
+
+
+def _share(value: float, draws: np.ndarray, people: int, certain: tuple[float, float], counts: Counts) -> Metric:
+    """Return a metric in [0, 1] with its interval on the logit scale, or Wilson's where no draw differs.
+
+    The standard error is the bootstrap's, multiplied by √(m / (m − 1)) for m patients, with Student's quantile. The
+    lower bound is moved down by the bootstrap's bias, where that is positive: the average precision of a small sample
+    is too high. Near the value of a ranking without an error, and near that of a reversed one, all draws are nearly
+    alike: the interval reaches at least as far as Wilson's of these values. By simulation with 20 v 20, 50 v 50 and 20
+    v 180 patients it covers 0.93 to 0.97.
+
+    Parameters
+    ----------
+    value : float
+    draws : ndarray of shape (draws,)
+    people : int
+        Patients, from 2 on.
+    certain : (float, float)
+        The lowest and the highest value possible, as far as draws cannot show how certain they are.
+    counts : (int, int, int)
+        Images of each class, patients.
+
+    Returns
+    -------
+    Metric
+    """
+    from scipy.special import expit, logit
     from scipy.stats import norm, t
 
     n_positive, n_negative, n_patients = counts
-
     z = float(norm.ppf((1 + LEVEL) / 2))
-    spread = float(np.std(draws))
+    spread = float(np.std(draws)) * np.sqrt(people / (people - 1))
     if spread <= WIDTH or not WIDTH < value < 1 - WIDTH:
-        return Metric(value, *wilson(value, people, z), n_positive, n_negative, n_patients=n_patients)
-    half = float(t.ppf((1 + LEVEL) / 2, people - 1)) * spread / (value * (1 - value))
-    centre = np.log(value / (1 - value))
-    return Metric(
-        value, float(expit(centre - half)), float(expit(centre + half)), n_positive, n_negative, n_patients=n_patients
-    )
+        low, high = wilson(value, people, z)
+    else:
+        slope = value * (1 - value)  # of the logistic function
+        half, bias = float(t.ppf((1 + LEVEL) / 2, people - 1)) * spread / slope, (np.mean(draws) - value) / slope
+        low, high = expit(logit(value) - half - np.clip(bias, 0.0, half)), expit(logit(value) + half)
+    furthest = wilson(certain[1], people, z)[0], wilson(certain[0], people, z)[1]
+    bounds = float(min(low, furthest[0])), float(max(high, furthest[1]))
+    return Metric(value, *bounds, n_positive, n_negative, n_patients=n_patients)
 
 
-def _calibration(value: float, draws: np.ndarray, counts: tuple[int, int, int]) -> Metric:
+def _calibration(value: float, draws: np.ndarray, counts: Counts) -> Metric:
     n_positive, n_negative, n_patients = counts
     if np.isnan(value):
         return Metric.unavailable("all predictions are equal", n_positive, n_negative)
     if np.isinf(value):
-        return Metric.unavailable("no image is ranked wrongly: the slope has no bound", n_positive, n_negative)
+        all_or_none = "no image is" if value > 0 else "all images are"
+        return Metric.unavailable(f"{all_or_none} ranked wrongly, so it has no bound", n_positive, n_negative)
     low, high = percentiles(draws)
     if np.isfinite(low) and np.isfinite(high) and high - low <= WIDTH:
         return Metric.unavailable("the predictions do not vary", n_positive, n_negative)

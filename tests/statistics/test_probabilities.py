@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import norm
 from statistics_helpers import SETS, at_least, at_most, of_patients
 
 from detector.statistics import intervals, probabilities
@@ -42,7 +43,10 @@ def test_the_area_under_the_precision_recall_curve_is_the_mean_average_precision
 def test_a_metric_that_is_not_available_has_a_reason():
     truth = np.arange(40) < 20
     apart = of(np.where(truth, 2.0, -2.0) + np.linspace(0, 1, 40), truth)
-    assert apart["calibration_slope"].reason == "no image is ranked wrongly: the slope has no bound"
+    assert apart["calibration_slope"].reason == "no image is ranked wrongly, so it has no bound"
+    assert of(np.where(truth, -2.0, 2.0) + np.linspace(0, 1, 40), truth)["calibration_slope"].reason == (
+        "all images are ranked wrongly, so it has no bound"
+    )
     assert apart["average_precision"].value == 1.0 and apart["average_precision"].ci_low < 0.9
     assert apart["brier_score"].available and apart["calibration_in_the_large"].available
     same = of(np.zeros(40), truth)
@@ -58,6 +62,35 @@ def test_a_slope_without_an_upper_bound_is_bounded_below():
     logits[0], logits[-1] = -0.05, 0.15
     slope = of(logits, np.arange(40) < 20)["calibration_slope"]
     assert slope.ci_high is None and slope.interval_text.startswith("above ")
+
+
+@pytest.mark.parametrize(("m", "n"), [(20, 20), (20, 180)])
+def test_no_interval_is_narrow_because_no_draw_differs(m, n):
+    """A nearly perfect, and a nearly reversed ranking: what no image of so few shows may still happen."""
+    truth = np.arange(m + n) < m
+    for sign in (1, -1):
+        logits = sign * np.where(truth, 4.0, -4.0) + np.linspace(0, 1, m + n)
+        exact, near = (of(one, truth) for one in (logits, np.where(np.arange(m + n) == 0, -logits, logits)))
+        for found in (exact, near):
+            assert found["average_precision"].ci_high - found["average_precision"].ci_low > 0.1
+        if sign == 1:
+            assert exact["average_precision"].value == 1.0 and exact["brier_score"].ci_high > 3 / (m + n) / 2
+            assert near["average_precision"].ci_low <= exact["average_precision"].ci_low
+
+
+@pytest.mark.parametrize(("m", "n", "area"), [(20, 20, 0.6), (20, 20, 0.8), (50, 50, 0.8), (20, 180, 0.8)])
+def test_intervals_of_average_precision_cover(m, n, area, monkeypatch):
+    """Two normals of a known area; the average precision of so many images, at their prevalence."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    generator, sets, shift = np.random.default_rng([m, n, round(100 * area)]), SETS // 4, np.sqrt(2) * norm.ppf(area)
+    thresholds = np.linspace(9 + shift, -9, 20_001)
+    recall, false = norm.sf(thresholds - shift), norm.sf(thresholds)
+    expected = np.trapezoid(m * recall / (m * recall + n * false), recall)
+    truth, covered = np.arange(m + n) < m, 0
+    for _ in range(sets):
+        found = of(generator.normal(size=m + n) + shift * truth, truth)["average_precision"]
+        covered += found.ci_low <= expected <= found.ci_high
+    assert covered / sets >= at_least(sets)
 
 
 @pytest.mark.parametrize("images", [1, 3, 10])
