@@ -104,7 +104,7 @@ def _beside_the_lungs(evidence: Evidence, names: list[str], by_lungs: bool) -> C
     if by_lungs:
         whole, only = evidence.metric(FULL), evidence.metric(LUNGS_ALONE)
         left = f"of ROC AUC {whole.point:.2f}, {only.point:.2f} is left in the lungs alone"
-        beside = "something outside them" if around else _listed(evidence, names)
+        beside = "something outside them" if around else f"something else ({_listed(evidence, names)})"
         return _conclusion(
             MIXED,
             f"Both the lungs and {beside} predict the class, and this data set cannot separate the two.",

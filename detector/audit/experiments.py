@@ -151,10 +151,13 @@ def permuted_labels(audit: Audit) -> Finding:
     The interval is the mean of those of the single permutations, since the luck of one is what it stands for.
     """
     samples = audit.samples
-    _, first, inverse = np.unique(samples.groups, return_index=True, return_inverse=True)
+    people, inverse = np.unique(samples.groups, return_inverse=True)
+    shares = np.bincount(inverse, samples.labels) / np.bincount(inverse)
     found = []
     for repeat in range(max(audit.settings.repeats, DEALS)):
-        dealt = np.random.default_rng([audit.settings.seed, repeat]).permutation(samples.labels[first])
+        # Of a patient with images of both classes either is taken, by its share.
+        own = np.random.default_rng([audit.settings.seed, repeat, 1]).random(len(people)) < shares
+        dealt = np.random.default_rng([audit.settings.seed, repeat]).permutation(own.astype(samples.labels.dtype))
         permuted = replace(samples, labels=dealt[inverse])
         one = cross_validated(audit, permuted, audit.plan(permuted, 1, repeat))
         if not one.available:

@@ -10,6 +10,7 @@ from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
 IMBALANCED = 3.0
 WIDE = 0.1  # width of an interval of the accuracy from which a difference of a tenth may be chance
 CHANCE = 0.5
+LEAST_OFF = 0.1  # log odds by which probabilities are wrong on average: 2.5 percentage points at 50 %
 FOLDS = 5  # that are recommended, at most
 
 
@@ -74,8 +75,8 @@ def calibration(run: Run) -> Check:
             ("reversed", slope.available and slope.high < 0),
             ("overconfident", slope.available and 0 <= slope.high < 1),
             ("underconfident", slope.available and slope.low > 1),
-            ("too low on average", in_the_large.low > 0),
-            ("too high on average", in_the_large.high < 0),
+            ("too low on average", in_the_large.low > 0 and in_the_large.point >= LEAST_OFF),
+            ("too high on average", in_the_large.high < 0 and in_the_large.point <= -LEAST_OFF),
         )
         if wrong
     ]
@@ -86,8 +87,11 @@ def calibration(run: Run) -> Check:
             f"{found}: probabilities are {' and '.join(off)}",
             "Do not read a probability of 0.9 as nine in ten.",
         )
-    # A slope without a bound says nothing of overconfidence.
-    return Check("calibration", PASS if slope.available else NOT_ASSESSED, found)
+    # A slope without a bound says nothing of overconfidence, nor does an interval that holds both no relation (0) and
+    # the ideal (1).
+    if not slope.available or slope.low <= 0:
+        return Check("calibration", NOT_ASSESSED, found)
+    return Check("calibration", PASS, found)
 
 
 def pooled_area(run: Run) -> Check:

@@ -121,7 +121,7 @@ def test_a_conclusion_names_what_carried_it():
     assert called.message == "This model recognises site, not the disease."
     assert called.carried_by == [findings.CONTROLS_POSITIVE]
     beside = conclude(evidence(trained=0.93, without=0.52, only=0.91, age=0.7, sex=0.8))
-    assert beside.message.startswith("Both the lungs and sex, age predict the class")
+    assert beside.message.startswith("Both the lungs and something else (sex, age) predict the class")
     without = conclude(evidence(trained=0.93, without=0.52, only=0.52, view=0.9))
     assert "without the lungs (by view)" in without.message
     nothing = conclude(evidence(trained=0.52, metadata=0.99, files=0.9))

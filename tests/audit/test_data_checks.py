@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from audit_helpers import Case, checked, known
+from audit_helpers import Case, RidgeRecipe, checked, extractor_of, known, outcome_of
 
-from detector.audit.checks import NOT_ASSESSED, PASS, WARN
-from detector.audit.data_checks import baseline_check
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run
+from detector.audit.data_checks import audit_for, baseline_check, border_adjusted_check
 from detector.statistics.metric import Metric
 from detector.training.implausible_images import ImplausibleImage
 
@@ -54,6 +55,37 @@ def test_a_baseline_passes_only_if_its_interval_lies_below_the_level_at_which_it
     assert found.status == status
     assert (found.recommendation == "Do this.") == (status == WARN)
     assert ("the interval reaches 0.75" in found.message) == (status == NOT_ASSESSED and area.available)
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "whole", "status"),
+    [
+        (Metric(0.80, 0.60, 0.90, 40, 40), Metric(0.95, 0.9, 0.98, 60, 60), PASS),
+        (Metric(0.55, 0.40, 0.70, 40, 40), Metric(0.95, 0.9, 0.98, 60, 60), WARN),
+        (Metric(0.75, 0.40, 0.96, 12, 12), Metric(0.95, 0.9, 0.98, 60, 60), NOT_ASSESSED),
+        (Metric(0.50, 0.38, 0.62, 40, 40), Metric(0.50, 0.38, 0.62, 40, 40), NOT_ASSESSED),
+        (Metric(0.00, 0.00, 0.07, 40, 40), Metric(0.00, 0.00, 0.07, 40, 40), WARN),
+        (Metric.unavailable("1 v 1"), Metric(0.95, 0.9, 0.98, 60, 60), NOT_ASSESSED),
+    ],
+)
+def test_the_border_adjusted_area_warns_only_if_it_is_lower_than_that_of_all_images(adjusted, whole, status):
+    assert border_adjusted_check(adjusted, whole, "audit_covid19.py").status == status
+
+
+@pytest.mark.parametrize(
+    ("site", "advised"),
+    [
+        (lambda positive, number: "a", False),
+        (lambda positive, number: "ab"[number % 2], False),
+        (lambda positive, number: "ab"[positive], True),
+        (lambda positive, number: "", True),
+    ],
+)
+def test_controls_of_the_same_site_are_advised_only_if_the_classes_have_other_sites(site, advised):
+    extractor = extractor_of(Case((4, 4), site=site))
+    outcome = outcome_of(extractor, np.full(8, 0.5))
+    run = Run(extractor, outcome, {}, RidgeRecipe(), 0, extractor.patients, 0, [])
+    assert ("--controls" in audit_for(run)) == advised
 
 
 def test_the_view_or_age_of_a_few_images_says_little_of_the_others():

@@ -54,6 +54,7 @@ def test_folds_are_advised_where_they_are_possible_and_were_not_used(images, tes
         (lambda truth, noise: noise + truth - 3.5, WARN, "too low on average"),
         (lambda truth, noise: noise + truth + 2.5, WARN, "too high on average"),
         (lambda truth, noise: 1.0 * (noise + truth - 0.5), PASS, "slope"),
+        (lambda truth, noise: 0.1 * (noise - 0.1 * truth), NOT_ASSESSED, "slope"),
         (lambda truth, noise: 9 * truth - 4.5 + 0.01 * noise, NOT_ASSESSED, "no image is ranked wrongly"),
     ],
 )
