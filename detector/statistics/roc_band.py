@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from detector.statistics.intervals import patient_draws, percentiles
+from detector.statistics.intervals import LEVEL, patient_draws, percentiles, wilson
 from detector.statistics.metric import WIDTH
 from detector.statistics.roc import roc_auc
 from detector.statistics.roc_interval import refit_inflation
@@ -63,10 +63,11 @@ def roc_curve(scores: np.ndarray, is_positive: np.ndarray, folds: np.ndarray) ->
 def roc_band(
     scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, folds: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return a pointwise bootstrap interval of the curve of `roc_curve`, over patients.
+    """Return a pointwise interval of the curve of `roc_curve`: a bootstrap over patients, and Wilson's at least.
 
     Of out-of-fold scores the bootstrap leaves out that the models hang on the sample, too: the interval is widened as
-    that of the area is (`roc_interval.refit_inflation`).
+    that of the area is (`roc_interval.refit_inflation`). By simulation with 20 to 60 patients a class and areas of 0.7
+    to 0.95 it covers 0.89 to 1.00 of the points, 0.97 to 0.99 on average.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ def roc_band(
         Sensitivity at each. None instead of the three where the area is not estimable, or where it is 0 or 1: every
         draw then has the same curve, and a band without width would claim a certainty that no sample gives.
     """
+    from scipy.stats import norm
+
     area = roc_auc(scores, is_positive, patients, folds=folds)
     if not area.available or not WIDTH < area.point < 1 - WIDTH:
         return None
@@ -103,8 +106,13 @@ def roc_band(
     curve, *drawn = curves[repeats[:, 0] > 0] / repeats[repeats[:, 0] > 0]
     low, high = np.transpose([percentiles(column) for column in np.transpose(drawn)])
     wider = np.sqrt(refit_inflation(area.point)) if len(np.unique(folds)) > 1 else 1.0
-    low, high = np.minimum(low, curve), np.maximum(high, curve)
-    return rates, np.clip(curve - wider * (curve - low), 0.0, 1.0), np.clip(curve + wider * (high - curve), 0.0, 1.0)
+    # Where nearly all draws have a sensitivity of 0 or 1, they do not show how many patients that rests on.
+    quantile, people = norm.ppf((1 + LEVEL) / 2), len(set(patients[is_positive]))
+    floor = np.array([wilson(sensitivity, people, quantile) for sensitivity in np.clip(curve, 0.0, 1.0)])
+    low, high = np.minimum(low, floor[:, 0]), np.maximum(high, floor[:, 1])
+    low, high = np.clip(curve - wider * (curve - low), 0.0, 1.0), np.clip(curve + wider * (high - curve), 0.0, 1.0)
+    # No ROC curve falls, so the bounds do not either.
+    return rates, np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
 
 
 def _with_both_classes(is_positive: np.ndarray, folds: np.ndarray) -> Iterator[np.ndarray]:

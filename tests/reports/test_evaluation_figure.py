@@ -9,7 +9,13 @@ import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import metrics
-from detector.reports.evaluation_figure import evaluation_figure
+from detector.reports.evaluation_figure import evaluation_figure, is_separated
+
+
+def test_separated_classes_have_no_calibration_curve():
+    truth = np.arange(10) < 5
+    assert is_separated(truth.astype(float), truth) and is_separated(1.0 - truth, truth)
+    assert not is_separated(np.arange(10) % 3, truth) and not is_separated(np.zeros(10), truth)
 
 
 @pytest.mark.parametrize(("counts", "name"), [((5, 5), "covid"), ((25, 25), "$x^2$ <b>🫁\n")])

@@ -71,7 +71,8 @@ def test_the_roc_band_surrounds_the_curve_and_is_over_patients():
     grid, low, high = roc_band(scores, truth, who, folds, 0)
     false, true = roc_curve(scores, truth, folds)
     inside = true[np.searchsorted(false, grid + 1e-9, side="right") - 1]
-    assert (low <= high).all() and ((low <= inside + 1e-9) & (inside <= high + 1e-9)).all()
+    assert (low <= high).all() and (np.diff(low) >= 0).all() and (np.diff(high) >= 0).all()
+    assert ((low <= inside + 1e-9) & (inside <= high + 1e-9)).all()
     _, narrow, wide = roc_band(scores, truth, np.arange(len(who)), folds, 0)
     assert np.mean(wide - narrow) < 0.7 * np.mean(high - low)
 
