@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import SAID, classes, inside, picture, refused, script
+from image_helpers import write_dicom
 from PIL import Image
 
 from detector.datasets import manifest
@@ -110,18 +111,20 @@ def test_no_class_is_predicted_for_an_image_that_is_no_chest_radiograph(trained,
     phantom = cv2.cvtColor(draw(True, 3), cv2.COLOR_GRAY2RGB)
     for name in ("radiograph.png", "view2_lateral.png"):
         Image.fromarray(phantom).save(tmp_path / name)
-    arguments = ("predict_covid19.py", "-m", trained / "m.h5", "noise.png", "photograph.jpg", "grey.png")
+    write_dicom(tmp_path / "ct.dcm", phantom[..., 0].astype(int), 8, "MONOCHROME2", Modality="CT")
+    arguments = ("predict_covid19.py", "-m", trained / "m.h5", "noise.png", "photograph.jpg", "grey.png", "ct.dcm")
     done = inside(*arguments, "radiograph.png", "view2_lateral.png", "--json", "p.json", cwd=tmp_path)
     assert done.returncode == 1
     predicted = {one["file"]: one["note"] for one in json.loads((tmp_path / "p.json").read_text())["predictions"]}
     assert predicted == {"radiograph.png": "", "view2_lateral.png": "a lateral view"}
     assert "view2_lateral.png: a lateral view" in done.stdout.splitlines()
+    assert "ct.dcm: of another modality (CT), so no class is predicted" in done.stderr, done.stderr
     for words in ("noise.png: no lungs were found", "photograph.jpg: a colour image", "grey.png: shows nothing"):
         assert words in done.stderr, done.stderr
-    assert re.search(r"^2 images: [02] covid, [02] normal; 3 files skipped$", done.stdout, re.MULTILINE)
+    assert re.search(r"^2 images: [02] covid, [02] normal; 4 files skipped$", done.stdout, re.MULTILINE)
     assert done.stdout.endswith("JSON: p.json\nReport: predictions.html\n")
     done = inside(*arguments, "--force", "--no-report", cwd=tmp_path)
-    assert "2 images: " in done.stdout and "; 1 file skipped" in done.stdout
+    assert "3 images: " in done.stdout and "; 1 file skipped" in done.stdout
 
 
 def test_a_bad_folder_a_pattern_and_a_url_are_named(trained, tmp_path):

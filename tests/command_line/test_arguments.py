@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 from conftest import refused, script
 
-from detector.command_line.arguments import any_path, is_url, local_path
+from detector.command_line.arguments import any_path, is_url, local_path, output_of
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,20 @@ def test_a_url_in_place_of_a_path_is_named_with_both_of_its_slashes(tmp_path, na
     done = script(f"{name}.py", flag, "https://example.org/x", *(["a.png"] if name[0] == "p" else []), cwd=tmp_path)
     refused(done, "https://example.org/x is a URL; download what it names and give its path")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["p.xlsx", "p.JSON", "p.html"])
+def test_an_output_whose_suffix_promises_another_format_is_refused(name):
+    with pytest.raises(
+        argparse.ArgumentTypeError, match=r"does not name what is written; give a name that ends in \.csv"
+    ):
+        output_of(".csv")(name)
+
+
+def test_an_output_of_its_own_suffix_or_of_none_is_taken():
+    assert [output_of(".csv")(name) for name in ("a/p.CSV", "p", "p.v2")] == [Path("a/p.CSV"), Path("p"), Path("p.v2")]
+    with pytest.raises(argparse.ArgumentTypeError, match="is a URL"):
+        output_of(".csv")("https://a/p.csv")
 
 
 def test_windows_paths_are_no_urls():
