@@ -13,7 +13,15 @@ from detector import InputError, first_names
 from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.collections.views import view_group
 from detector.datasets import manifest, manifest_match
-from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
+from detector.datasets.folders import (
+    class_of,
+    notes_on,
+    patient_of,
+    require_classes,
+    require_different_names,
+    require_one_part,
+    view_of,
+)
 from detector.datasets.manifest import Row
 from detector.images import phantom
 from detector.images.listing import Listing, is_dicom_file, list_images
@@ -120,11 +128,13 @@ def load(folder: Path) -> Dataset:
     require_one_part(folder, listing.images)
     require_classes(folder, listing.images)
     images, notes = _images(folder, listing)
+    notes += notes_on(folder, listing.images)
     classes = sorted({image.label for image in images})
     if len(classes) < 2:
         raise InputError(
             f"data set {folder} has one class only, {', '.join(classes)}; a classifier needs two folders of images"
         )
+    require_different_names(classes, folder)
     synthetic = [image.source == phantom.SOURCE for image in images]
     if any(synthetic) and not all(synthetic):
         real = [image.file for image, drawn in zip(images, synthetic, strict=True) if not drawn]

@@ -6,20 +6,28 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector import InputError, first_names
+from detector import InputError, counted, first_names
 from detector.collections import kermany, nih
 from detector.collections.views import view_group
 
 # Names of the parts of a data set, such as ``train``, ``Test_Set`` or ``validation images``.
 WORDS = "(?:data|dataset|set|split|images?|imgs?|xrays?|cxrs?|chest|radiographs?)*"
-PART = re.compile(f"{WORDS}(?:train|training|test|testing|val|valid|validation|dev|eval|evaluation|holdout){WORDS}")
+PART = re.compile(
+    f"{WORDS}(?:train|training|test|testing|val|valid|validation|dev|eval|evaluation|holdout){WORDS}(?:[ _-]?[a-d0-9])?"
+)
+FOLD = re.compile(r"(?:fold|split|part|batch)[ _-]?\d{1,2}", re.IGNORECASE)
 # Folders within a class folder that are no classes: of files, of patients, of studies.
-FILES = re.compile("(?:images?|imgs?|pngs?|jpe?gs?|dicoms?|dcm|files?|data|pictures|scans|xrays?|cxrs?|radiographs?)+")
+FILES = re.compile(
+    "(?:images?|imgs?|pngs?|jpe?gs?|dicoms?|dcm|files?|data|pictures|scans|chest|xrays?|cxrs?|radiographs?|resized|anat)+"
+    r"|c[rx]|d[xr]|xr|\d{2,4}x\d{2,4}"
+)
 VIEWS = frozenset({"pa", "ap", "frontal", "lateral"})
 FOLDER = "folder"  # stands before a patient's name that is a folder's
-PATIENT = re.compile(r"(?:patient|pat|subject|sub|case)[ _-]?\d+|p\d{6,}|pa\d{4,}|\d{3,}", re.ASCII | re.IGNORECASE)
+PATIENT = re.compile(
+    r"(?:patient|pat|subject|sub|case)[ _-]?\d+|p(?:id)?[ _-]?\d{3,}|pa\d{4,}|\d{3,}", re.ASCII | re.IGNORECASE
+)
 STUDY = re.compile(
-    r"(?:study|series|session|ses|exam|visit|scan)[ _-]?\d+|s\d{6,}|(?:st|se)\d{4,}|\d+(?:\.\d+){3,}"
+    r"(?:study|series|session|ses|exam|visit|scan)[ _-]?\d+|\d{4}-\d\d-\d\d|s\d{6,}|(?:st|se)\d{4,}|\d+(?:\.\d+){3,}"
     r"|(?=[0-9a-f-]*\d)[0-9a-f-]{12,}",
     re.ASCII | re.IGNORECASE,
 )
@@ -77,7 +85,7 @@ def view_of(path: Path) -> str:
         return "lateral"
     if FRONTAL.search(path.stem):
         return "frontal"
-    return next((view_group(name) for name in reversed(path.parts[:-1]) if name.lower() in VIEWS), "")
+    return next((view_group(name.lower()) for name in reversed(path.parts[:-1]) if name.lower() in VIEWS), "")
 
 
 def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
@@ -162,7 +170,50 @@ def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:
     alike = [name for name in classes if name.casefold() == wanted.casefold()]
     if len(alike) == 1:
         return alike[0]
-    raise InputError(
-        f"data set {where} has no class {wanted}; its classes are {first_names(list(classes), MOST_NAMES)}: choose the "
-        "positive one with --positive-class"
-    )
+    there = f"data set {where} has no class {wanted}; its classes are {first_names(list(classes), MOST_NAMES)}"
+    if any(path.is_dir() and path.name.casefold() == wanted.casefold() for path in where.iterdir()):
+        raise InputError(
+            f"{there}, the folders within {wanted} and others; name such folders patient1, study1 or images, or move "
+            "their images up"
+        )
+    raise InputError(f"{there}: choose the positive one with --positive-class")
+
+
+def require_different_names(classes: Sequence[str], where: Path) -> None:
+    """Refuse classes whose names differ in letter case, spaces or hyphens only.
+
+    Raises
+    ------
+    InputError
+    """
+    first: dict[str, str] = {}
+    for name in classes:
+        plain = re.sub(r"(?<=\w)[ _.-](?=\w)", "", name.strip().casefold())
+        other = first.setdefault(plain, name)
+        if other != name:
+            raise InputError(
+                f"data set {where} has the classes {other!r} and {name!r}, which seem to be one; give their "
+                "folders one name"
+            )
+
+
+def notes_on(folder: Path, paths: Sequence[Path]) -> list[str]:
+    """Return what to say of folders whose names may mean something else: folds, and patients of several classes."""
+    folds: set[str] = set()
+    classes: dict[str, set[str]] = {}
+    for path in paths:
+        folders = path.relative_to(folder).parts[:-1]
+        folds |= {name for name in folders if FOLD.fullmatch(name)}
+        for name in folders:
+            if PATIENT.fullmatch(name):
+                classes.setdefault(name.lower(), set()).add(class_of(folders))
+    shared = sorted(name for name, of in classes.items() if len(of) > 1)
+    notes = []
+    if len(folds) > 1:
+        notes.append(f"the images of {first_names(sorted(folds))} are pooled; --folds makes folds with patients apart")
+    if shared:
+        notes.append(
+            f"{counted(len(shared), 'patient folder')} in several classes ({first_names(shared)}): those of one name "
+            "count as one patient"
+        )
+    return notes

@@ -15,9 +15,16 @@ from detector.images.radiographs import SUFFIXES
 from detector.storage.recognise import not_read
 
 HEAD_BYTES = 1024
-MASKS = ("mask", "masks", "segmentation", "segmentations")  # how the names of folders of masks end
+# How the names of folders of masks and other drawings end, and how such folders and those of CT and MR are called.
+MASKS = re.compile(
+    r"(?:.*(?:masks?|segmentations?|groundtruths?|annotations?|contours?|heatmaps?|overlays?)|gts?|segs?|labels?)"
+)
+OTHER_MODALITY = re.compile(r"(?:chest|lung)?(ct|mri|ultrasound)(?:scans?|images?|slices?)?")
 # Names of files that were drawn from an image beside them, such as ``find_lungs.py`` writes.
-DRAWN = re.compile(r"(.+?)[ _.-]*(masks?|seg|segmentations?|overlays?|heatmaps?|gradcam)")
+DRAWN = (
+    re.compile(r"(?P<image>.+?)[ _.-]*(?P<kind>masks?|seg|segmentations?|gt|overlays?|heatmaps?|gradcam)"),
+    re.compile(r"(?P<kind>masks?|seg|segmentations?|gt|overlays?|heatmaps?|gradcam)[ _.-]+(?P<image>.+)"),
+)
 SYSTEM = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
 # Our own files beside images.
 OURS = frozenset({"manifest.csv"})
@@ -75,8 +82,9 @@ def list_images(folder: Path, skip_masks: bool = True) -> Listing:
     ----------
     folder : Path
     skip_masks : bool, default=True
-        Leave out folders of masks: ``masks``, ``Lung-Masks``, ``leftMask``. The folder itself may be one. Leave
-        out, too, masks and overlays that are named after an image beside them: ``1_mask.png`` beside ``1.png``.
+        Leave out folders of masks and of other modalities: ``masks``, ``Lung-Masks``, ``leftMask``, ``CT``. The folder
+        itself may be one. Leave out, too, masks and overlays that are named after an image beside them: ``1_mask.png``
+        beside ``1.png``.
 
     Returns
     -------
@@ -107,10 +115,8 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
                 listing.left_out[kind] += 1
             else:
                 _add(path, listing)
-        elif reason := _skipped(entry.name):
+        elif reason := _skipped(entry.name) or (_drawn_or_other(entry.name) if skip_masks else ""):
             listing.left_out[reason] += _count(path)
-        elif skip_masks and entry.name.rstrip().lower().endswith(MASKS):
-            listing.left_out["masks"] += _count(path)
         elif entry.name.lower().endswith(SUFFIXES):
             listing.images.append(path)
         elif (real := os.path.realpath(path)) in seen:
@@ -122,10 +128,19 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
 
 def _drawn_from(stem: str, stems: Collection[str]) -> str:
     """Return what a file is that is named after an image beside it, such as ``1_mask.png``; empty for any other."""
-    match = DRAWN.fullmatch(stem)
-    if match is None or match[1] not in stems:
-        return ""
-    return "masks" if match[2].startswith(("mask", "seg")) else "overlays"
+    for pattern in DRAWN:
+        if (match := pattern.fullmatch(stem)) and match["image"] in stems:
+            return "masks" if match["kind"].startswith(("mask", "seg", "gt")) else "overlays"
+    return ""
+
+
+def _drawn_or_other(folder: str) -> str:
+    """Return why a folder's files are left out by its name: masks, or images of another modality; empty for others."""
+    name = re.sub(r"[ _.-]", "", folder.lower())
+    if MASKS.fullmatch(name):
+        return "masks"
+    match = OTHER_MODALITY.fullmatch(name)
+    return f"of another modality ({match[1]})" if match else ""
 
 
 def _add(path: Path, listing: Listing) -> None:

@@ -130,6 +130,29 @@ def test_the_positive_class_is_found_without_case(tmp_path):
         folders.class_named(["COVID", "Covid"], "covid", tmp_path)
 
 
+def test_folders_within_the_positive_class_are_named_as_what_hides_it(tmp_path):
+    for label, inner in (("covid", "a"), ("normal", "b")):
+        picture(tmp_path / label / inner / "1.png", 1)
+    with refusal("its classes are a, b, the folders within covid and others; name such folders patient1, study1"):
+        folders.class_named(dataset.load(tmp_path).classes, "covid", tmp_path)
+
+
+@pytest.mark.parametrize("names", [("COVID", "covid"), ("Covid-19", "COVID19")])
+def test_classes_that_seem_to_be_one_are_rejected(tmp_path, names):
+    classes(tmp_path, normal=1, **dict.fromkeys(names, 1))
+    with refusal("has the classes 'COV.*', which seem to be one"):
+        dataset.load(tmp_path)
+
+
+def test_folds_and_patients_of_several_classes_are_named(tmp_path):
+    for number, folder in enumerate(["fold1/covid/patient1", "fold2/covid/P002", "fold1/normal/Patient1"]):
+        picture(tmp_path / folder / "a.png", number)
+    assert dataset.load(tmp_path).notes == [
+        "the images of fold1, fold2 are pooled; --folds makes folds with patients apart",
+        "1 patient folder in several classes (patient1): those of one name count as one patient",
+    ]
+
+
 def test_only_whole_names_of_a_collection_tell_its_patients():
     assert kermany.patient("NORMAL2-IM-1179-0001.jpeg") == "1179"
     assert kermany.patient("IM-0033-0001-0002.jpeg") == "0033"

@@ -74,11 +74,20 @@ def test_folders_of_masks_hold_no_images(tmp_path):
 
 
 def test_masks_and_overlays_beside_their_image_are_no_images(tmp_path):
-    for name in ("1.png", "1_mask.png", "1-overlay.jpg", "2_mask.png", "3 seg.png", "3.jpg", "IM_mask_4.png"):
+    drawn = ("1_mask.png", "1-overlay.jpg", "3 seg.png", "mask_3.png")
+    for name in ("1.png", "2_mask.png", "3.jpg", "IM_mask_4.png", *drawn):
         picture(tmp_path / name, 1)
     assert names(tmp_path) == ["1.png", "2_mask.png", "3.jpg", "IM_mask_4.png"]
-    assert list_images(tmp_path).left_out == {"masks": 2, "overlays": 1}
-    assert len(list_images(tmp_path, skip_masks=False).images) == 7
+    assert list_images(tmp_path).left_out == {"masks": 3, "overlays": 1}
+    assert len(list_images(tmp_path, skip_masks=False).images) == 8
+
+
+def test_folders_of_other_drawings_and_modalities_hold_no_images(tmp_path):
+    drawings = ("covid/Ground-truths", "covid/GT", "covid/annotations", "normal/Grad-CAM heatmaps")
+    for folder in (*drawings, "covid/CT scans", "chest_CT", "covid/x-ray", "Connecticut"):
+        picture(tmp_path / folder / "a.png", 1)
+    assert names(tmp_path) == ["Connecticut/a.png", "covid/x-ray/a.png"]
+    assert list_images(tmp_path).left_out == {"masks": 4, "of another modality (ct)": 2}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
