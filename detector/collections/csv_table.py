@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError
-from detector.storage.recognise import instead
+from detector.storage.recognise import instead, wide_encoding
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
 
@@ -99,7 +99,7 @@ def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[
     Parameters
     ----------
     data : bytes
-        Commas, semicolons or tabs; a first line ``sep=;`` is followed.
+        Commas, semicolons, tabs or upright bars; a first line ``sep=;`` is followed, and blank lines are skipped.
     path : object
         What errors call the table.
     errors : str
@@ -118,7 +118,7 @@ def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[
     try:
         for _ in range(skipped):
             next(table, [])
-        heading = next(table, [])
+        heading = next((cells for cells in table if any(cell.strip() for cell in cells)), [])
         return heading, [(table.line_num, cells) for cells in table if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None
@@ -129,11 +129,12 @@ def separator_of(text: str) -> tuple[str, int]:
 
     The heading has the separator more often than any other that a spreadsheet program writes.
     """
-    first = text.partition("\n")[0].strip('\r "')
+    line = re.split(r"[\r\n]", text.lstrip("\r\n\t ,;|"), maxsplit=1)[0]
+    first = line.strip('\r "')
     if match := re.fullmatch(r"sep=([,;\t|])?", first, re.IGNORECASE):
         return match[1] or "\t", 1
-    outside = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
-    return max(",;\t", key=outside.count), 0
+    outside = re.sub(r'"[^"]*"', "", line)
+    return max(",;\t|", key=outside.count), 0
 
 
 def columns_of(path: Path) -> set[str]:
@@ -175,7 +176,9 @@ def require_table(path: Path) -> None:
 
 
 def decode(data: bytes, errors: str = "cp1252") -> str:
-    """Return the text of a table's bytes: UTF-8, UTF-16 with a byte order mark, or what `errors` says.
+    """Return the text of a table's bytes: UTF-8, UTF-16, UTF-32, or what `errors` says.
+
+    UTF-16 without a byte order mark is known by the zeros of its first letters.
 
     Parameters
     ----------
@@ -187,8 +190,8 @@ def decode(data: bytes, errors: str = "cp1252") -> str:
     -------
     str
     """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
+    if encoding := wide_encoding(data):
+        return data.decode(encoding, errors="replace").removeprefix("\ufeff")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ from detector import InputError, first_names
 from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.collections.views import view_group
 from detector.datasets import manifest, manifest_match
+from detector.datasets.clinical import is_missing
 from detector.datasets.folders import (
     class_of,
     notes_on,
@@ -189,7 +190,7 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
     images = []
     for path in listing.images:
         row, header = rows.get(path.parent, {}).get(path.name, {}), DicomHeader()
-        if not row.get("patient") and is_dicom_file(path):
+        if is_missing(row.get("patient", "")) and is_dicom_file(path):
             header = read_if_readable(path)
         if header.is_radiograph:
             images.append(_image(folder, path, row, header))
@@ -205,7 +206,7 @@ def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
     told, told_source = patient_of(path, below.parts[:-1])
     source = row.get("source", "")
     patient: str | None
-    if row.get("patient"):
+    if not is_missing(row.get("patient", "")):
         patient = f"{source}/{row['patient']}"
     elif header.patient:
         patient = f"dicom/{header.patient}"

@@ -12,12 +12,16 @@ from detector.collections.catalogue import SOURCES
 from detector.collections.csv_table import read_cells, simple
 from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import manifest
+from detector.datasets.clinical import is_missing
 from detector.datasets.file_names import FileNames
 from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
 from detector.images.listing import is_dicom_file, list_images
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.storage.files import sha256
 from detector.storage.locks import locked_folders
+
+# Headings of tables of patients, as `simple` returns them.
+FILE, PATIENT = ("file", "filename", "imagename", "image", "path", "filepath"), ("patient", "patientid", "subjectid")
 
 
 def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> Written:
@@ -174,12 +178,13 @@ def parse_patients(data: bytes, path: Path) -> dict[str, str]:
     """
     heading, lines = read_cells(data, f"--patients {path}")
     columns = [simple(name) for name in heading]
-    if not {"file", "patient"} <= set(columns):
+    at = [next((i for i, name in enumerate(columns) if name in known), None) for known in (FILE, PATIENT)]
+    if None in at:
         raise InputError(f"--patients {path} must have the columns file and patient")
-    at = columns.index("file"), columns.index("patient")
     found: dict[str, str] = {}
     for number, cells in lines:
-        file, patient = (cells[i].strip() if i < len(cells) else "" for i in at)
+        file, patient = (cells[i].strip() if i is not None and i < len(cells) else "" for i in at)
+        patient = "" if is_missing(patient) else patient
         file = file.replace("\\", "/").removeprefix("./")
         if found.setdefault(file, patient) != patient:
             raise InputError(f"--patients {path}, line {number}: {file} has two patients; remove one")

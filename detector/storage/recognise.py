@@ -20,6 +20,17 @@ NOT_READ = {
 CONTAINED = dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"hevc"), "HEIC") | {b"avif": "AVIF", b"avis": "AVIF"}
 
 
+def wide_encoding(data: bytes) -> str:
+    """Return the encoding of a text of two or four bytes a letter, by its mark or its zeros; empty for any other."""
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    # A table begins with letters, each of which has one zero then.
+    zeros = [not byte for byte in data[:4]]
+    return {(True, False) * 2: "utf-16-be", (False, True) * 2: "utf-16-le"}.get(tuple(zeros), "")
+
+
 def instead(data: bytes) -> str:
     """Say what the first bytes of a file show it to be, and the remedy; empty where nothing is known of it.
 
@@ -33,11 +44,18 @@ def instead(data: bytes) -> str:
     str
         A clause for the end of a sentence, such as ``"is a web page; download the file itself"``.
     """
-    head = data[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    head = data[:512].removeprefix(b"\xef\xbb\xbf")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head[: len(head) // 4 * 4].decode(wide_encoding(data), "replace").encode()
+    head = head.lstrip().lower()
     if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<!doctype svg")) or b"<html" in head:
         return "is a web page, not the file itself; download the raw file"
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the file itself; run git lfs pull"
+    if head.startswith((b"404: not found", b'{"message"', b'{"error"', b"<error>", b"access denied")):
+        return "is an error message of a server, not the file itself; download it again"
+    if data.startswith(b"%PDF"):
+        return "is a PDF document; save what it shows as an image, or its table as CSV"
     if data.startswith(b"PK\x03\x04"):
         return "is a workbook or a ZIP archive; save the table as CSV, or unpack the archive"
     if data.startswith(b"\xd0\xcf\x11\xe0"):

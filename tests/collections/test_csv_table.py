@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from builder_helpers import clone
 from conftest import refusal, refused, script
 
@@ -32,3 +35,30 @@ def test_missing_and_repeated_columns_are_named(tmp_path):
     clone(tmp_path / "rsna", "stage_2_detailed_class_info.csv", "patientId,label\na,1\n")
     refused(script("sample_kaggle_dataset.py", "-k", "rsna", cwd=tmp_path), "no column class")
     assert not (tmp_path / "out").exists()
+
+
+TABLE = "file{0}patient{0}finding\na.png{0}7{0}Pneumonia\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("before", ["", "sep={0}\n", "\n\n", "{0}{0}\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separator, before, end):
+    text = (before + TABLE).format(separator).replace("\n", end)
+    heading, ((_, cells),) = tables.read_cells(text.encode(encoding), "t.csv")
+    assert (heading, cells) == (["file", "patient", "finding"], ["a.png", "7", "Pneumonia"])
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"404: Not Found", "t.csv is an error message of a server, not the file itself; download it again"),
+        (b'{"message": "Not Found"}', "is an error message of a server"),
+        (b"%PDF-1.4", "is a PDF document; save what it shows as an image, or its table as CSV"),
+        ("<!DOCTYPE html>".encode("utf-16"), "is a web page"),
+    ],
+)
+def test_what_is_in_place_of_a_table_is_named(data, said):
+    with refusal(said):
+        tables.read_cells(data, Path("t.csv"))

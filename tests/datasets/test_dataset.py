@@ -38,6 +38,15 @@ def test_labels_are_folders_and_manifests_tell_patients_and_sources(tmp_path):
     assert [image.label for image in found.images] == ["covid"] * 2 + ["normal"] * 3
 
 
+def test_a_word_for_a_missing_value_is_no_patient(tmp_path):
+    classes(tmp_path, covid=3, normal=1)
+    rows = [
+        {"file": f"covid-00{i}.png", "patient": text, "source": "s"} for i, text in enumerate(["NA", "unknown", "7"])
+    ]
+    manifest.write(tmp_path / "covid", rows)
+    assert [image.patient for image in dataset.load(tmp_path).images] == [None, None, "s/7", None]
+
+
 def test_a_class_folder_may_be_a_link(tmp_path):
     classes(tmp_path / "elsewhere", covid=2)
     classes(tmp_path / "data", normal=2)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from builder_helpers import build, rows_by_file
 from conftest import classes, picture, refusal, refused, script, tree
 
 from detector.collections import (
     nih,
 )
-from detector.datasets.write_manifests import patients_by_file
+from detector.datasets.write_manifests import parse_patients, patients_by_file
 
 
 def test_manifests_are_written_for_folders_as_they_are(tmp_path):
@@ -89,6 +90,15 @@ def test_a_patient_is_given_to_the_image_that_is_meant():
         "--patients names 1.png, which is covid/1.png, normal/1.png; give its path below data, such as covid/1"
     ):
         patients_by_file({"1.png": "a"}, files, Path("data"))
+
+
+@pytest.mark.parametrize("heading", ["file,patient", "File name;Patient ID", "image_name\tpatientid"])
+def test_headings_of_patients_as_tables_have_them(heading):
+    """A word for a value that is missing is nobody's number."""
+    separator = next(mark for mark in ",;\t" if mark in heading)
+    lines = [heading, *(separator.join(row) for row in (("a.png", "7"), ("b.png", "NA"), ("c.png", "unknown")))]
+    found = parse_patients("\n".join(lines).encode(), Path("who.csv"))
+    assert found == {"a.png": "7", "b.png": "", "c.png": ""}
 
 
 def test_a_table_of_patients_without_permission_is_named(tmp_path, unreadable):
