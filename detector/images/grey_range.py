@@ -35,6 +35,7 @@ MARKERS = 0.05  # share of the image that markers of more than one value can cov
 FLAT = 0.1  # share of the range between the 1st and the 99th percentile below which an image shows nothing
 SAMPLE = 1_000_000  # values that are looked at
 ROWS = 64  # scaled at a time: in double precision a whole image would be eight times itself
+SMALLEST = 1e-30
 LARGEST = 1e12  # no radiograph's values are larger, and sums of them stay finite
 
 
@@ -140,10 +141,12 @@ def _without_top(ordered: np.ndarray) -> np.ndarray:
 def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return values with a range brought to 0…255, rounded, and clipped beyond it, uint8."""
     shown = np.empty(values.shape, np.uint8)
-    factor = 255.0 / (high - low) if high > low else 0.0
+    # Of a smaller span the factor would not be finite.
+    factor = 255.0 / (high - low) if high - low > SMALLEST else 0.0
     for start in range(0, len(values), ROWS):
-        part = (values[start : start + ROWS].astype(np.float64) - low) * factor
-        shown[start : start + ROWS] = np.rint(np.clip(part, 0.0, 255.0))
+        # Clipped first: what lies far beyond would not be finite either.
+        part = np.clip(values[start : start + ROWS].astype(np.float64), low, high) - low
+        shown[start : start + ROWS] = np.rint(np.clip(part * factor, 0.0, 255.0))
     return shown
 
 
