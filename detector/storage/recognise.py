@@ -27,8 +27,8 @@ def wide_encoding(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     # A table begins with letters, each of which has one zero then.
-    zeros = [not byte for byte in data[:4]]
-    return {(True, False) * 2: "utf-16-be", (False, True) * 2: "utf-16-le"}.get(tuple(zeros), "")
+    zeros = "".join("0" if byte == 0 else "x" for byte in data[:4])
+    return {"0x0x": "utf-16-be", "x0x0": "utf-16-le"}.get(zeros, "")
 
 
 def instead(data: bytes) -> str:
