@@ -20,9 +20,7 @@ from detector.audit.experiments import ALIKE, BORDER, FILES, FULL, LUNGS_ALONE, 
 from detector.audit.findings import (
     CHANCE,
     EXCELLENT,
-    FOREIGN,
     KEPT,
-    PREDICTS,
     kept,
     known,
     little_left_without_lungs,
@@ -131,7 +129,7 @@ def _conclusion(code: str, message: str, reasons: Sequence[Reason]) -> Conclusio
 
 def _without_signal(evidence: Evidence, whole: Metric | None) -> Conclusion:
     """Conclude where the model itself may be chance: baselines first, since more images would not remove these."""
-    foreign = [name for name in (*FOREIGN, FILES) if (area := evidence[name]) and area.low > PREDICTS]
+    foreign = predicts_without_lungs(evidence) + ([FILES] if reasons_of_files(evidence) else [])
     reasons = [
         Reason(f"{evidence.title(name)} predicts the class with ROC AUC {evidence.metric(name).short}", (name,))
         for name in foreign

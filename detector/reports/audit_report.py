@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.audit.comparison import Audit
-from detector.audit.conclusion import LUNGS
+from detector.audit.evidence import LUNGS
 from detector.audit.experiments import BORDER, FULL, GROUPS, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
 from detector.audit.localisation import TITLES, Localisation
 from detector.images.border import MARGIN

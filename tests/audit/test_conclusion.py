@@ -87,6 +87,7 @@ def test_the_tutorials_data_is_its_site():
         ({"trained": 0.52, "border": 0.9, "permuted": 0.5}, None, "shortcut"),
         ({"trained": 0.52, "metadata": 0.99, "permuted": 0.5}, None, "shortcut"),
         ({"trained": 0.52, "files": 0.9, "permuted": 0.5}, None, "shortcut"),
+        ({"trained": 0.52, "without": 0.9, "region": 0.5, "permuted": 0.5}, None, "shortcut"),
         ({"trained": 0.3, "permuted": 0.5}, None, "no_signal"),
         ({"trained": too_few(9, 9, "images")}, None, "inconclusive"),
         # File properties alone: as good as excellent, nothing that the lungs show can be told from them.
@@ -186,8 +187,8 @@ def test_inconclusive_says_what_is_known_and_what_is_missing():
 def test_if_something_without_lungs_predicts_the_class_the_conclusion_is_neither_lungs_nor_more_images(values):
     judged = conclude(evidence(**values, permuted=0.5))
     foreign = ("border", "metadata", "age", "view")
-    predicts = max(values[name] for name in foreign) - 0.05 > conclusion.PREDICTS
-    if values["without"] - 0.05 > conclusion.PREDICTS and values["trained"] - 0.05 > conclusion.CHANCE:
+    predicts = max(values[name] for name in foreign) - 0.05 > findings.PREDICTS
+    if values["without"] - 0.05 > findings.PREDICTS and values["trained"] - 0.05 > findings.CHANCE:
         assert judged.code != conclusion.LUNGS
     if predicts:
         assert judged.code in (conclusion.SHORTCUT, conclusion.MIXED)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from audit_helpers import Case, audit_of
 
-from detector.audit import conclusion, experiments
+from detector.audit import conclusion, experiments, findings
 from detector.audit.conclusion import Evidence, conclude
 
 SIGNAL = Case((24, 24), signal=0.8)
@@ -90,7 +90,7 @@ def test_whether_classes_share_their_sites(site, shared):
 
 def test_noise_is_rarely_a_false_alarm():
     """Of twenty audits of noise none is said to see the lungs, and few are accused."""
-    chosen = [one for one in experiments.EXPERIMENTS if one.id in (experiments.FULL, *conclusion.FOREIGN)]
+    chosen = [one for one in experiments.EXPERIMENTS if one.id in (experiments.FULL, *findings.FOREIGN)]
     codes = []
     for seed in range(20):
         found = experiments.run_experiments(audit_of(Case((24, 24), seed=seed)), chosen)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import classes, inside, refused, script
+from conftest import classes, inside, refusal, refused, script
 
 from detector.network import head
 from detector.statistics.evaluation import evaluate
@@ -55,6 +55,13 @@ def test_the_threshold_is_chosen_without_the_images_it_is_judged_by():
     again = crossvalidation.out_of_fold(replace(case, features=shifted), 0, recipe, plan, point)
     assert again.thresholds[0] == first.thresholds[0]
     assert again.thresholds[1:] != first.thresholds[1:]
+
+
+def test_a_threshold_needs_three_training_patients_of_each_class():
+    case = samples(0.1, n=12)
+    pairs = replace(case, groups=np.array([f"p{i % 4}" for i in range(12)]))
+    with refusal("--target-sensitivity chooses the threshold in 3 folds of the training images"):
+        crossvalidation.inner_threshold(pairs, 0, 0.9, TutorialRecipe(head.Hyperparameters(epochs=1)), 0)
 
 
 def test_the_threshold_reaches_the_sensitivity():

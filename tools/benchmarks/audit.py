@@ -28,8 +28,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.audit.conclusion import FOREIGN, PREDICTS
 from detector.audit.experiments import EXPERIMENTS, FULL, PERMUTED
+from detector.audit.findings import FOREIGN, PREDICTS
 from detector.images import shortcuts
 from detector.images.phantom import draw
 from detector.training.recipes import ProbeRecipe, Recipe, TutorialRecipe
