@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.audit.evidence import INCONCLUSIVE, LEAKAGE, LUNGS, NO_SIGNAL, Conclusion, Evidence
-from detector.audit.experiments import BORDER, EXTERNAL, FULL, LUNGS_ALONE, MASKED_OUT
+from detector.audit.experiments import AGE, BORDER, EXTERNAL, FULL, LUNGS_ALONE, MASKED_OUT, METADATA, SEX, VIEW
 from detector.audit.findings import CHANCE, FOREIGN, unsettled
 from detector.statistics.metric import Metric
 
@@ -46,13 +46,19 @@ def _against_a_shortcut(conclusion: Conclusion, evidence: Evidence) -> str:
             "Add controls of the same site (--controls), or restrict the data to sites with both classes "
             "(build_covid_dataset.py --shared-sites-only)."
         )
-    known = [evidence.title(name) for name in FOREIGN if name in conclusion.carried_by and name != BORDER]
-    if known:
-        return f"Choose images in which the classes do not differ in {', '.join(known)}, and audit again."
-    return (
-        "Both classes come from the same sites: look at the example images in the report for what differs between the "
-        "classes outside the lungs, remove it from the data set, and audit again."
-    )
+    carried = set(conclusion.carried_by)
+    # Of images of the same sites, what site and view predict is what the view does.
+    named = carried & {VIEW, SEX, AGE} or carried & {METADATA}
+    steps = []
+    if named:
+        listed = ", ".join(evidence.title(name) for name in FOREIGN if name in named)
+        steps.append(f"choose images in which the classes do not differ in {listed}")
+    if not named or carried & {BORDER, MASKED_OUT}:
+        steps.append(
+            "look at the example images in the report for what differs between the classes outside the lungs, and "
+            "remove it from the data set"
+        )
+    return f"Both classes come from the same sites: {'; '.join(steps)}. Then audit again."
 
 
 def _missing(evidence: Evidence) -> str:

@@ -110,7 +110,9 @@ class TrainingResult:
 def lines(result: TrainingResult) -> list[str]:
     """Return what is printed of a run's evaluation: the tutorial's lines, then the metrics."""
     outcome, evaluation = result.outcome, result.outcome.evaluation
-    found = run_record.lines(evaluation, outcome.predictions.labels, outcome.predicted[0])
+    repeats = len(outcome.predicted)
+    found = [f"Classification report and confusion matrix of the first of {repeats} repeats:"] if repeats > 1 else []
+    found += run_record.lines(evaluation, outcome.predictions.labels, outcome.predicted[0])
     found += run_record.operating_point(result.evaluation.point.sensitivity, outcome)
     found += ["", result.title, "", f"{'metric':<25}{'value':>6}   95 % CI"]
     found += [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from audit_helpers import Case, extractor_of, outcome_of
 
@@ -44,6 +46,15 @@ def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
         *("ROC AUC", "average precision", "border-only baseline")
     ]
     assert all(len(line) <= 80 for text in lines for line in text.splitlines())
+
+
+def test_the_matrix_of_the_first_repeat_is_named_so():
+    run = result(Case())
+    once = run.outcome.predictions
+    stacked = {name: np.repeat(getattr(once, name), 3, axis=0) for name in ("probabilities", "predicted", "folds")}
+    run = replace(run, outcome=replace(run.outcome, predictions=replace(once, **stacked)))
+    assert training_outputs.lines(run)[0].endswith("of the first of 3 repeats:")
+    assert "repeats" not in training_outputs.lines(result(Case()))[0]
 
 
 def test_the_test_set_is_named_with_its_images_and_patients():
