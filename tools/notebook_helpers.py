@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from detector.datasets import manifest
+from detector.reports.intervals import en_dash
 from detector.reports.metric_names import NAMES
 from detector.statistics.metric import Metric
 from detector.statistics.predictive_values import predictive_values
@@ -94,7 +95,7 @@ def markdown(*lines: str) -> Markdown:
     """Return lines of Markdown for the page."""
     from IPython.display import Markdown
 
-    return Markdown("\n".join(lines))
+    return Markdown(en_dash("\n".join(lines)))
 
 
 def metric_table(folders: Sequence[str], names: Sequence[str]) -> Markdown:
@@ -211,7 +212,7 @@ def audit_summary(folder: str) -> Markdown:
     conclusion = audit["conclusion"]
     rows = [f"**Conclusion: {conclusion['message']}**", ""]
     rows += [f"- {reason}" for reason in conclusion["reasons"]]
-    return markdown(*rows)
+    return markdown(*rows, "", f"Next: {conclusion['recommendation']}")
 
 
 def baseline_sentence(folder: str, names: Sequence[str]) -> Markdown:
