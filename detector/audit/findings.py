@@ -80,9 +80,9 @@ def predicts_without_lungs(evidence: Evidence) -> list[str]:
 
 
 def unsettled(evidence: Evidence) -> list[Reason]:
-    """Return the baselines that would be a shortcut, were so high an area not possible by chance in so few images."""
+    """Return the baselines that would be a shortcut, were they clearly above chance in so few images."""
     return [
-        Reason(f"{evidence.title(name)}: ROC AUC {area.short}, which may be chance", (name,))
+        Reason(f"{evidence.title(name)}: ROC AUC {area.short}, not clearly above chance", (name,))
         for name in FOREIGN
         if (area := evidence[name]) and area.point >= SUSPICIOUS and area.low <= PREDICTS
     ]

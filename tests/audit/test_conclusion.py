@@ -148,7 +148,7 @@ def test_a_baseline_that_may_be_chance_is_named():
         {"trained": 0.93, "without": 0.5, "only": 0.9},
     ):
         judged = conclude(evidence(metadata=wide, **values))
-        assert "site and view: ROC AUC 1.00 (0.50-1.00), which may be chance" in judged.reasons
+        assert "site and view: ROC AUC 1.00 (0.50-1.00), not clearly above chance" in judged.reasons
     assert "more images" in judged.recommendation
 
 
