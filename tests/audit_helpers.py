@@ -166,7 +166,7 @@ def checked(case: Case, scores=None, recipe=None, implausible=()):
     noise = np.random.default_rng(0).normal(size=len(labels))
     outcome = outcome_of(extractor, 1 / (1 + np.exp(-(2 * noise if scores is None else scores(labels == 0, noise)))))
     found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0))
-    run = Run(extractor, outcome, found, recipe or RidgeRecipe(), 0, extractor.patients, 0, implausible)
+    run = Run(extractor, outcome, found, recipe or RidgeRecipe(), extractor.patients, implausible)
     return {one.id: one for one in validity.run_checks(run)}
 
 

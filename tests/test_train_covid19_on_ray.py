@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, inside, refused, script, tree
 
-from detector.network.backbone import WIDTH
+from detector.network.poolings import WIDTH
 from detector.storage.cache import FILE
 
 needs_ray = pytest.mark.skipif(

@@ -68,11 +68,8 @@ class Run:
     metrics : dict of str to Metric
         As `detector.audit.metrics.compute_metrics` returns them.
     recipe : TutorialRecipe or ProbeRecipe
-    positive : int
-        Index of the positive class.
     groups : ndarray of shape (n,)
         What the split kept whole.
-    seed : int
     implausible : sequence of ImplausibleImage
         Those that may be no frontal chest radiographs.
     """
@@ -81,7 +78,5 @@ class Run:
     outcome: Outcome
     metrics: dict[str, Metric]
     recipe: Recipe
-    positive: int
     groups: np.ndarray
-    seed: int
     implausible: Sequence[ImplausibleImage]

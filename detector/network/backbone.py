@@ -12,24 +12,14 @@ from detector import InputError
 from detector.images.lungs import is_packed, packed, unpacked
 from detector.images.network_input import NetworkInput
 from detector.network import runtime
-from detector.network.feature_keys import WIDTH, feature_key, is_features, lungs_key
+from detector.network.feature_keys import feature_key, is_features, lungs_key
 from detector.network.forward import Forward, compile_forward
+from detector.network.poolings import WIDTH
 from detector.network.weights import Weights
 from detector.storage.cache import Cache
 
 # Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
 BATCH = 8
-# One forward pass gives what every recipe reads under every pooling: the upper-left 4 × 4 cells of block5_pool, the
-# means of blocks 2-5 over the whole image, and those inside the lungs. The tutorial's recipe reads block 5 only.
-POOLINGS = ("tutorial", "global", "lungs")
-COLUMNS = {
-    ("tutorial", "tutorial"): slice(0, 512),
-    ("tutorial", "global"): slice(1408, 1920),
-    ("tutorial", "lungs"): slice(2816, 3328),
-    ("probe", "tutorial"): slice(0, 512),
-    ("probe", "global"): slice(512, 1920),
-    ("probe", "lungs"): slice(1920, 3328),
-}
 CHUNK = 4096  # values that are read from the cache at a time
 
 # From weights, inputs and precision to what comes out of them, some at a time and in any order: positions among the
@@ -61,7 +51,7 @@ class Request:
 
 
 class Backbone:
-    """VGG16 without its top, computing features: means of its maps, as `COLUMNS` names them.
+    """VGG16 without its top, computing features: means of its maps, as `poolings.COLUMNS` names them.
 
     Parameters
     ----------
@@ -99,7 +89,7 @@ class Backbone:
         shown : callable
             Wraps the inputs that must be computed, to show progress.
         columns : slice, optional
-            Which of the 3328; `COLUMNS` says what is where.
+            Which of the 3328; `poolings.COLUMNS` says what is where.
 
         Returns
         -------

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from detector.datasets.clinical import checked, width
-from detector.network.backbone import COLUMNS, POOLINGS
+from detector.network.poolings import COLUMNS, POOLINGS, RECIPES
 from detector.network.training_images import TrainingImages
 from detector.network.training_summary import TrainingSummary
 
 VERSION = 2
 INPUTS = ("image", "lungs")
-RECIPES = ("tutorial", "probe")
 
 
 @dataclass(frozen=True)

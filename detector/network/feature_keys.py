@@ -5,10 +5,10 @@ from __future__ import annotations
 from detector.images.network_input import NetworkInput
 from detector.images.radiographs import READER_VERSION
 from detector.network import lung_decoder
+from detector.network.poolings import WIDTH
 from detector.network.weights import DIGEST
 from detector.storage.cache import key
 
-WIDTH = 3328  # of the features of an input
 # By precision. Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
 FEATURES_VERSION = {"float32": 4, "bfloat16": 5}
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from detector import InputError
 from detector.command_line.arguments import Parser, between, whole_number
 from detector.network.hyperparameters import Hyperparameters
+from detector.network.poolings import POOLINGS, RECIPES
 
 if TYPE_CHECKING:
     from detector.training.recipes import Recipe
 
 # The tutorial's own, and what they are where nothing is said.
 TUTORIAL = {field.name: field.default for field in fields(Hyperparameters)} | {"rotations": 2}
-RECIPES = ("tutorial", "probe")
-POOLINGS = ("tutorial", "global", "lungs")
 
 
 def add_recipe(parser: Parser) -> None:

@@ -15,7 +15,8 @@ from detector.datasets.identity import merged, patients, require_one_class
 from detector.images.inspection import inspect
 from detector.images.pixel_store import PixelStore
 from detector.network import runtime, weight_sources
-from detector.network.backbone import COLUMNS, Backbone
+from detector.network.backbone import Backbone
+from detector.network.poolings import COLUMNS
 from detector.storage.cache import Cache, default_folder
 from detector.training.extraction import FeatureExtractor
 from detector.training.near_duplicates import find_alike, of_different_patients

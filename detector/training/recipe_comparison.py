@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector.network.backbone import COLUMNS
+from detector.network.poolings import COLUMNS
 from detector.statistics.auc_difference import auc_difference
 from detector.statistics.metric import Metric
 from detector.statistics.roc import roc_auc
@@ -60,7 +60,7 @@ class RecipeComparison:
 
 
 def prepare(
-    recipe: Recipe, trained: Recipe, extractor: FeatureExtractor, chosen: DataSplit, shared: tuple[str, str]
+    recipe: Recipe, trained: Recipe, extractor: FeatureExtractor, chosen: DataSplit, adjust: str, precision: str
 ) -> SecondRecipe:
     """Decide how a second recipe is fitted, before anything is computed.
 
@@ -72,7 +72,7 @@ def prepare(
     extractor : FeatureExtractor
         Of the run's own recipe.
     chosen : DataSplit
-    shared : (str, str)
+    adjust, precision : str
         The flags ``--adjust`` and ``--precision``, which hold for both.
 
     Returns
@@ -84,7 +84,6 @@ def prepare(
     InputError
         If strata are asked for that do not hold two classes.
     """
-    adjust, precision = shared
     if isinstance(recipe, ProbeRecipe) and isinstance(trained, ProbeRecipe):
         recipe = replace(recipe, adjusted=trained.adjusted)
     else:

@@ -16,9 +16,10 @@ from detector.images import lungs, phantom
 from detector.images.network_input import NetworkInput
 from detector.images.rotation import rotate, rotate_mask
 from detector.network import backbone
-from detector.network.backbone import COLUMNS, WIDTH, Backbone
+from detector.network.backbone import Backbone
 from detector.network.feature_keys import lungs_key
 from detector.network.forward import compile_forward
+from detector.network.poolings import COLUMNS, WIDTH
 from detector.storage.cache import Cache
 
 # Rotation

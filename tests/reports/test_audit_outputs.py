@@ -79,7 +79,7 @@ def run_of(case: Case, scores) -> tuple[checks.Run, list[subgroups.Subgroup]]:
     predictions = Predictions.of_one_model(labels, extractor.patients, said, predict(said, 0))
     outcome = Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
     found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0, True, 0.05))
-    run = checks.Run(extractor, outcome, found, RidgeRecipe(), 0, extractor.patients, 0, [])
+    run = checks.Run(extractor, outcome, found, RidgeRecipe(), extractor.patients, [])
     return run, subgroups.subgroups(extractor, outcome, 0)
 
 

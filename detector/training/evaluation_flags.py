@@ -1,0 +1,69 @@
+"""The flags of a training run's data and evaluation, and the settings that they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detector.command_line.arguments import Parser, between, column_names, whole_number
+from detector.training.flags import add_compare
+
+if TYPE_CHECKING:
+    from detector.training.options import DataOptions, EvaluationOptions
+
+
+def add_data(parser: Parser) -> None:
+    """Add the flags that say which images are used, and how."""
+    data = parser.group("data")
+    data.add_argument("-d", "--dataset", type=Path, default=Path("dataset"), metavar="DIR", help="a folder per class")
+    data.add_argument("--positive-class", default="covid", metavar="CLASS", help="class whose sensitivity is reported")
+    data.add_argument("--input", choices=["image", "lungs"], default="image", help="lungs: mask out everything else")
+    data.add_argument("--clinical-columns", type=column_names, default=(), metavar="COLUMN,…", help="of manifest.csv")
+    data.add_argument(
+        "--allow-informative-missingness", action="store_true", help="train even if missing values predict the class"
+    )
+
+
+def data_options(options: argparse.Namespace) -> DataOptions:
+    """Return what the flags of `add_data` say."""
+    from detector.training.options import DataOptions
+
+    return DataOptions(
+        options.dataset,
+        options.positive_class,
+        options.input,
+        options.clinical_columns,
+        options.allow_informative_missingness,
+    )
+
+
+def add_evaluation(parser: Parser) -> None:
+    """Add the flags that say on which images, and at which threshold, a model is evaluated."""
+    evaluation = parser.group("evaluation")
+    evaluation.add_argument("--test-size", type=between(0, 1), default=0.2, metavar="X", help="share of test images")
+    evaluation.add_argument("--split", choices=["patient", "image"], help="unit kept together (default: patient)")
+    evaluation.add_argument("--folds", type=whole_number(2), metavar="K", help="cross-validate, then train on all")
+    evaluation.add_argument("--repeats", type=whole_number(1), default=1, metavar="R", help="of the cross-validation")
+    evaluation.add_argument("--leave-one-site-out", action="store_true", help="also test on each site in turn")
+    add_compare(parser)
+    point = evaluation.add_mutually_exclusive_group()
+    point.add_argument("--threshold", type=between(0, 1), metavar="X", help="predict positive from this probability on")
+    point.add_argument("--target-sensitivity", type=between(0, 1), metavar="X", help="choose the threshold for this")
+    evaluation.add_argument("--prevalence", type=between(0, 1), metavar="X", help="at which PPV and NPV are reported")
+
+
+def evaluation_options(options: argparse.Namespace) -> EvaluationOptions:
+    """Return what the flags of `add_evaluation` say."""
+    from detector.training.crossvalidation import OperatingPoint
+    from detector.training.options import EvaluationOptions
+
+    return EvaluationOptions(
+        options.seed,
+        options.split,
+        options.test_size,
+        options.folds,
+        options.repeats,
+        OperatingPoint(options.threshold, options.target_sensitivity),
+        options.prevalence,
+    )
