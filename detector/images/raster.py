@@ -64,9 +64,9 @@ def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool, str]:
     InputError
         If the values cannot be scaled, or the scans are too many. A damaged file raises nearly anything else.
     """
-    from PIL import Image, UnidentifiedImageError
+    # Pillow finds TIFF and WebP by itself only after a search of all its formats, which takes longer than decoding.
+    from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
 
-    Image.init()  # knows all of FORMATS, and costs nothing the second time
     try:
         file = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:

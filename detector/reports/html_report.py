@@ -101,11 +101,20 @@ def png_uri(data: bytes) -> str:
 
 def image_uri(pixels: np.ndarray) -> str:
     """Return an image of the network's, (224, 224, 3), uint8, as an address that holds it, smaller."""
+    return jpeg_uri(jpeg(pixels))
+
+
+def jpeg_uri(data: bytes) -> str:
+    """Return a JPEG file as an address that holds it."""
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """Return an image of the network's, (224, 224, 3), uint8, as a JPEG file, smaller."""
     import cv2
 
     small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
 def heat_uri(heat: np.ndarray) -> str:

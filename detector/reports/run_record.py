@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 from collections import Counter
@@ -136,6 +137,7 @@ def header() -> dict[str, object]:
     return {"schema_version": SCHEMA, "created": html_report.created(), "command": html_report.command()}
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that have a say in the numbers."""
     from importlib.metadata import version

@@ -12,6 +12,7 @@ from detector.audit.validity import worst_first
 from detector.datasets import overview
 from detector.reports import comparison_table, html_report, run_record
 from detector.reports.metric_names import GROUPS
+from detector.reports.thumbnails import image_uris
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
@@ -133,8 +134,10 @@ def cards(result: TrainingResult) -> list[Card]:
     """Return the test images, each with its Grad-CAM."""
     outcome, extractor, positive = result.outcome, result.extractor, result.positive
     classes = outcome.evaluation.classes
+    shown = result.order[: len(result.grad_cam)]
+    pictures = image_uris(extractor, outcome.held_out[shown].tolist())
     found = []
-    for position, heat in zip(result.order, result.grad_cam, strict=False):
+    for position, heat, picture in zip(shown, result.grad_cam, pictures, strict=True):
         row, predicted = outcome.held_out[position], classes[int(outcome.predicted[0][position])]
         image = extractor.dataset.images[row]
         found.append(
@@ -146,7 +149,7 @@ def cards(result: TrainingResult) -> list[Card]:
                 correct=predicted == image.label,
                 probability=float(outcome.probabilities[0][position, positive]),
                 patient=run_record.short(str(extractor.patients[row])),
-                image=html_report.image_uri(extractor.pixels(row, extractor.occlusion)),
+                image=picture,
                 heat=html_report.heat_uri(heat),
                 row={"file": image.file, "class": image.label, **image.row},
             )
