@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from functools import cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 
 def one_thread() -> AbstractContextManager:
@@ -16,14 +11,8 @@ def one_thread() -> AbstractContextManager:
     A fit of some hundred images is thousands of products of small matrices. For each of them a pool of threads is woken
     that spins while it waits; where the cores are busy, as with two training runs at once, it mostly waits.
     """
-    return _libraries().limit(limits=1)
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """Return the numerical libraries of this process, which take time to find."""
     # What is limited has to be loaded.
     import sklearn.linear_model  # noqa: F401
-    from threadpoolctl import ThreadpoolController
+    from threadpoolctl import threadpool_limits
 
-    return ThreadpoolController()
+    return threadpool_limits(limits=1)
