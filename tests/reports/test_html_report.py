@@ -81,8 +81,8 @@ def test_no_report_is_written_if_none_is_wanted(run, tmp_path):
     assert not (tmp_path / "report.html").exists()
     both = script("train_covid19.py", "-d", run / "data", "--no-report", "--report", "x.html", cwd=tmp_path)
     refused(both, "not allowed with")
-    same = script("train_covid19.py", "-d", run / "data", "--report", "plot.png", cwd=tmp_path)
-    refused(same, "--report and --plot both name plot.png")
+    same = script("train_covid19.py", "-d", run / "data", "--evaluation-plot", "plot.png", cwd=tmp_path)
+    refused(same, "--evaluation-plot and --plot both name plot.png")
 
 
 # In a real browser
@@ -164,7 +164,7 @@ def test_a_threshold_of_zero_is_one(threshold, classes, shown):
 
 def test_flags_and_intervals_are_not_broken_at_a_hyphen():
     found = str(html_report.unbroken("ROC AUC 0.98 (0.91-1.00): use --target-sensitivity, <b> -2.2 to 4.6"))
-    assert '<span class="unbroken">(0.91-1.00)</span>' in found
+    assert '<span class="unbroken">(0.91–1.00)</span>' in found
     assert '<span class="unbroken">--target-sensitivity</span>' in found
     assert '<span class="unbroken">-2.2 to 4.6</span>' in found
     assert "&lt;b&gt;" in found and "<b>" not in found
