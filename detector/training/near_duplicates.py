@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from detector.datasets.dataset import Dataset
-from detector.images.duplicates import CERTAIN, SEARCH_VERSION, Copy, near_pairs
+from detector.images.duplicates import SEARCH_VERSION, Copy, near_pairs
 from detector.images.inspection import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
@@ -52,29 +52,16 @@ def find_alike(
 
 
 def of_different_patients(
-    dataset: Dataset,
-    patients: np.ndarray,
-    properties: Sequence[ImageProperties],
-    alike: Mapping[tuple[int, int], Copy],
+    patients: np.ndarray, properties: Sequence[ImageProperties], alike: Iterable[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """Return those of some pairs that join two patients into one, and are not byte for byte the same.
 
-    Where headers, a manifest or the path name two patients, only images that agree in nearly everything make them one.
-    Others stay two, and the check of duplicates warns of such a pair across the split.
-
     Parameters
     ----------
-    dataset : Dataset
     patients : ndarray of shape (n,), str
         As `datasets.identity.patients` returns them.
     properties : sequence of ImageProperties
-    alike : mapping of (int, int) to Copy
+    alike : iterable of (int, int)
+        Pairs as `find_alike` returns them.
     """
-    recorded = [image.patient is not None for image in dataset.images]
-    return [
-        (i, j)
-        for (i, j), copy in alike.items()
-        if patients[i] != patients[j]
-        and properties[i].digest != properties[j].digest
-        and (copy.correlation >= CERTAIN or not (recorded[i] and recorded[j]))
-    ]
+    return [(i, j) for i, j in alike if patients[i] != patients[j] and properties[i].digest != properties[j].digest]

@@ -85,7 +85,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
 
     alike = find_alike(dataset, properties, cache, pixels)
     known = patients(dataset.images, [image_properties.digest for image_properties in properties])
-    twins = of_different_patients(dataset, known, properties, alike)
+    twins = of_different_patients(known, properties, alike)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
     return FeatureExtractor(
         dataset,

@@ -138,7 +138,7 @@ def test_augmented_copies_of_unknown_patients_stay_with_their_original():
     ]
     alike = find_alike(data, made, Cache(None), shown.__getitem__)
     known = identity.patients(images, [one.digest for one in made])
-    twins = of_different_patients(data, known, made, alike)
+    twins = of_different_patients(known, made, alike)
     assert sorted(alike) == twins == [(i, COUNT + i) for i in range(6)]
     same = identity.merged(known, twins)
     extractor = FeatureExtractor(data, made, same, alike, twins, None, slice(0), "float32", None, Log(True))

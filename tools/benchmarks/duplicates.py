@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from detector.images.duplicates import near_pairs
+from detector.images.duplicates import Copy, near_pairs
 from detector.images.listing import list_images
 from detector.images.perceptual_hash import BYTES, perceptual_hash
+from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
 from detector.images.radiographs import SIZE, decode, file_bytes, read
 
 LARGEST = 640  # pixels of a side: larger images are reduced before they are copied
@@ -102,46 +103,73 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def hash_of(image: np.ndarray) -> str:
-    """Return the hash of a grey image as a run computes it."""
+def shown(image: np.ndarray) -> np.ndarray:
+    """Return a grey image as a run reads it, (224, 224, 3)."""
     averaged = cv2.INTER_AREA if min(image.shape) >= SIZE else cv2.INTER_LINEAR
-    return perceptual_hash(cv2.cvtColor(cv2.resize(image, (SIZE, SIZE), interpolation=averaged), cv2.COLOR_GRAY2RGB))
+    return cv2.cvtColor(cv2.resize(image, (SIZE, SIZE), interpolation=averaged), cv2.COLOR_GRAY2RGB)
 
 
-def hashes_of(task: tuple[int, Path]) -> tuple[str, list[str]]:
-    """Return the hashes of a file and of its changed copies."""
+def copies_of(task: tuple[int, Path]) -> list[np.ndarray]:
+    """Return a file as a run reads it, and its changed copies."""
     number, path = task
     image = decode(file_bytes(path), path).pixels
     image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     scale = min(1.0, LARGEST / max(image.shape))
     image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
     copies = [change(image, np.random.default_rng([number, i])) for i, change in enumerate(CHANGES.values())]
-    return hash_of(image), [hash_of(copy) for copy in copies]
+    return [shown(one) for one in (image, *copies)]
+
+
+def agrees(pixels: Sequence[np.ndarray], pair: tuple[int, int], copy: Copy) -> float:
+    """Return how well the pixels of a pair agree that the hash takes for copies."""
+    first, second = (pixels[i] for i in pair)
+    return pixel_agreement(first, second, copy.mirrored, abs(copy.angle))
+
+
+def print_pairs(paths: Sequence[Path]) -> None:
+    """Print the pairs of images that the hash takes for copies, with their agreement, and the time of both steps."""
+    with ThreadPoolExecutor() as pool:
+        pixels = list(pool.map(lambda path: read(path).pixels, paths))
+        hashes = list(pool.map(perceptual_hash, pixels))
+    began = time.perf_counter()
+    pairs = near_pairs(hashes)
+    compared = time.perf_counter()
+    found = {pair: agrees(pixels, pair, copy) for pair, copy in pairs.items()}
+    checked = time.perf_counter() - compared
+    same = sum(agreement >= SAME_RADIOGRAPH for agreement in found.values())
+    print(
+        f"{len(paths)} images, {BYTES} bytes each, compared in {compared - began:.0f} s: {len(pairs)} pairs by the hash"
+    )
+    print(f"{same} of them by their pixels, too, in {checked:.1f} s\n\ncorrelation by hash, agreement of pixels, pair")
+    for (i, j), copy in pairs.items():
+        how = str(copy) or "as it is"
+        print(f"  {copy.correlation:.3f} {found[i, j]:.3f}  {paths[i]} = {paths[j]} ({how})")
 
 
 def main() -> None:
-    """Print which copies are found, the pairs of images that are reported, and the times."""
+    """Print the pairs of images that are reported, which copies are found, and the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of radiographs")
     parser.add_argument("--every", type=int, default=1, help="measure copies of every n-th image only")
     options = parser.parse_args()
     paths = [path for folder in options.folders for path in list_images(folder).images]
     cv2.setNumThreads(1)
+    print_pairs(paths)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(hashes_of, enumerate(paths[:: options.every])))
-        hashes = list(pool.map(lambda path: perceptual_hash(read(path).pixels), paths))
-    began = time.perf_counter()
-    pairs = near_pairs(hashes)
-    print(
-        f"{len(paths)} images, {BYTES} bytes each, compared in {time.perf_counter() - began:.0f} s: {len(pairs)} pairs"
-    )
-    for (i, j), copy in pairs.items():
-        print(f"  {paths[i]} = {paths[j]} ({str(copy) or 'as it is'})")
-    print(f"\n{len(found)} images copied\n\n| copy | first half | second half |\n| --- | --- | --- |")
-    for number, name in enumerate(CHANGES):
-        pairs = near_pairs([*(text for text, _ in found), *(copies[number] for _, copies in found)])
-        known = [found[i][0] == found[i][1][number] or (i, len(found) + i) in pairs for i in range(len(found))]
-        print(f"| {name} | {np.mean(known[::2]):.3f} | {np.mean(known[1::2]):.3f} |", flush=True)
+        made = list(pool.map(copies_of, enumerate(paths[:: options.every])))
+    hashes = [[perceptual_hash(pixels) for pixels in one] for one in made]
+    count = len(made)
+    print(f"\n{count} images copied\n\n| copy | by the hash | by hash and pixels |\n| --- | --- | --- |")
+    for number, name in enumerate(CHANGES, 1):
+        pairs = near_pairs([*(one[0] for one in hashes), *(one[number] for one in hashes)])
+        pixels = [*(one[0] for one in made), *(one[number] for one in made)]
+        # Of equal hashes each is paired with the first only.
+        copies = {i: Copy() if hashes[i][0] == hashes[i][number] else pairs.get((i, count + i)) for i in range(count)}
+        found = [copy is not None for copy in copies.values()]
+        same = [
+            copy is not None and agrees(pixels, (i, count + i), copy) >= SAME_RADIOGRAPH for i, copy in copies.items()
+        ]
+        print(f"| {name} | {np.mean(found):.3f} | {np.mean(same):.3f} |", flush=True)
 
 
 if __name__ == "__main__":
