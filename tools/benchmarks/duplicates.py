@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
 from detector.images.radiographs import SIZE, decode, file_bytes, read
 
 LARGEST = 640  # pixels of a side: larger images are reduced before they are copied
+PAIRS = 0.18  # that the hash finds for each of 903 radiographs
+CHECKED = 200  # pairs whose pixel check is timed
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -146,13 +149,36 @@ def print_pairs(paths: Sequence[Path]) -> None:
         print(f"  {copy.correlation:.3f} {found[i, j]:.3f}  {paths[i]} = {paths[j]} ({how})")
 
 
+def print_times(counts: Sequence[int]) -> None:
+    """Print what the search costs among random hashes, and the pixel check of as many pairs as radiographs have."""
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 256, (CHECKED, SIZE, SIZE, 3), dtype=np.uint8)
+    smooth = [cv2.GaussianBlur(one, (0, 0), 3) for one in noise]
+    began = time.perf_counter()
+    for one in smooth:
+        pixel_agreement(one, np.ascontiguousarray(one[:, ::-1]), True, 0.0)
+    check = (time.perf_counter() - began) / CHECKED
+    print("| images | search | peak memory | pixel check of 0.18 pairs an image |\n| --- | --- | --- | --- |")
+    for count in counts:
+        hashes = [row.tobytes().hex() for row in generator.integers(0, 256, (count, BYTES), dtype=np.uint8)]
+        began = time.perf_counter()
+        near_pairs(hashes)
+        taken = time.perf_counter() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"| {count:,} | {taken:.0f} s | {peak:.0f} MiB | {PAIRS * count * check:.0f} s |", flush=True)
+
+
 def main() -> None:
     """Print the pairs of images that are reported, which copies are found, and the times."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", type=Path, nargs="+", help="folders of radiographs")
+    parser.add_argument("folders", type=Path, nargs="*", help="folders of radiographs")
+    parser.add_argument("--random", type=int, nargs="+", default=[], help="time the search of so many random hashes")
     parser.add_argument("--every", type=int, default=1, help="measure copies of every n-th image only")
     options = parser.parse_args()
     paths = [path for folder in options.folders for path in list_images(folder).images]
+    if options.random:
+        print_times(options.random)
+        return
     cv2.setNumThreads(1)
     print_pairs(paths)
     with ThreadPoolExecutor() as pool:
