@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +43,8 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             with suppress(ValueError):
                 stream.reconfigure(errors="backslashreplace")
+    if "--verbose" not in sys.argv:
+        _quieten_libraries()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
@@ -71,6 +75,13 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
     except Exception as error:
         _internal(program, error)
     leave(status)
+
+
+def _quieten_libraries() -> None:
+    """Keep warnings and logs of libraries from the terminal: what a user should know is said by this program."""
+    warnings.simplefilter("ignore")
+    # Without a handler, a log ends on stderr.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 # The disk is full, or does not answer: the system names no file.

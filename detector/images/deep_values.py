@@ -112,6 +112,19 @@ def _decoded(data: bytes, page: int, raw: str) -> np.ndarray:
         return np.asarray(opened)
 
 
+def require_directory(data: bytes) -> None:
+    """Refuse a TIFF file whose first directory is cut off: without its last tags values are taken for others.
+
+    Raises
+    ------
+    InputError
+    """
+    order = _byte_order(data)
+    at = struct.unpack_from(f"{order}I", data, 4)[0] if len(data) >= 8 else 0
+    if at and (at + 2 > len(data) or at + 2 + 12 * struct.unpack_from(f"{order}H", data, at)[0] > len(data)):
+        raise InputError("truncated: the description of its pixels is cut off")
+
+
 def tiff_pages(data: bytes) -> list[dict[int, tuple[int, ...]]]:
     """Return the tags of each page of a TIFF file: their whole numbers, by the tag's number.
 

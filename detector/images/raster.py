@@ -67,6 +67,8 @@ def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool, str]:
     # Pillow finds TIFF and WebP by itself only after a search of all its formats, which takes longer than decoding.
     from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
 
+    if data.startswith(TIFF):
+        deep_values.require_directory(data)
     try:
         file = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:

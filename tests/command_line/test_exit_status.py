@@ -50,3 +50,13 @@ def test_verbose_shows_where_an_internal_error_arose():
         [sys.executable, "-c", code, "--verbose"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "Traceback" in done.stderr and "ZeroDivisionError: by zero" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [[], ["--verbose"]])
+def test_warnings_and_logs_of_libraries_are_shown_with_verbose_only(flags):
+    code = RUN.format(error="InputError('no')").replace(
+        "    raise", "    import logging, warnings\n    warnings.warn('careful')\n    logging.error('oh')\n    raise"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *flags], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ("careful" in done.stderr) == ("oh" in done.stderr) == bool(flags)
+    assert "script.py: error: no" in done.stderr

@@ -117,7 +117,10 @@ def test_what_cannot_be_read_is_rejected(capfd):
     with refusal("a.tif: truncated: its pixels end before the image does"):
         from_bytes(tiff(whole[..., 0] / 2.0, "<", missing=100), "a.tif")
     with refusal("a.tif: a TIFF with pixels of a type that is not read"):
-        from_bytes(half[:8], "a.tif")
+        from_bytes(half[:4] + bytes(4), "a.tif")
+    for end in (20, 100, len(half) - 8):
+        with refusal("a.tif: truncated: the description of its pixels is cut off"):
+            from_bytes(half[:-end], "a.tif")
     with refusal("a.tif: 1073741824 pixels, more than 30000000"):
         from_bytes(tiff(whole[..., 0] / 2.0, "<", says=(32768, 32768)), "a.tif")
     assert capfd.readouterr().err == ""
