@@ -64,3 +64,12 @@ def test_windows_paths_are_no_urls():
     ]
     assert local_path("a/b") == any_path("a/b") == Path("a/b")
     assert str(any_path("https://a")) == "https:/a"  # a file of several: `inference.prediction` names it
+
+
+@pytest.mark.parametrize(
+    ("name", "flag", "now"),
+    [("build_covid_dataset", "--adopt", "--write-manifests"), ("train_covid19", "--pool", "--pooling")],
+)
+def test_a_flag_of_an_earlier_version_is_named_by_its_new_name(tmp_path, name, flag, now):
+    refused(script(f"{name}.py", flag, "x", cwd=tmp_path), f"error: {flag} is called {now} now")
+    refused(script(f"{name}.py", f"{flag}s-none", "x", cwd=tmp_path), "unrecognized arguments")
