@@ -55,7 +55,7 @@ class FakeExtractor:
     log: Log = field(default_factory=lambda: Log(True))
     precision: str = "float32"
     pooling: str = "blocks"
-    alike: tuple = ()
+    alike: dict = field(default_factory=dict)
     duplicates: tuple = ()
     occlusion: None = None
 

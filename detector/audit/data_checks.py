@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 
+from detector import counted, first_names
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.audit.linear_baseline import SUSPICIOUS
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.collections import kermany
 from detector.collections.values import ADULT, years
-from detector.images.duplicates import with_change
+from detector.datasets.dataset import Dataset
+from detector.images.duplicates import Copy, with_change
 from detector.statistics.metric import Metric
 from detector.training import implausible_images
 
@@ -139,6 +142,23 @@ def border_adjusted_check(adjusted: Metric, whole: Metric, audit: str) -> Check:
     return Check(name, NOT_ASSESSED, f"{found}: too few images to tell it from chance or from that of all images")
 
 
+def in_two_classes(dataset: Dataset, alike: Mapping[tuple[int, int], Copy]) -> list[str]:
+    """Return the pairs of near duplicates, by their files, that two classes hold.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    alike : mapping of (int, int) to Copy
+        As `training.near_duplicates.find_alike` returns them.
+    """
+    pairs = [tuple(dataset.images[i] for i in pair) for pair in alike]
+    return [
+        with_change(f"{one.file} = {other.file}", copy)
+        for (one, other), copy in zip(pairs, alike.values(), strict=True)
+        if one.label != other.label
+    ]
+
+
 def duplicates(run: Run) -> Check:
     """Check whether test images are, exactly or nearly, among the training images.
 
@@ -157,6 +177,13 @@ def duplicates(run: Run) -> Check:
         {tuple(sorted(pair)) for pair in pairs if groups[pair[0]] != groups[pair[1]]} for pairs in (same, alike)
     )
     near -= exact
+    if contrary := in_two_classes(extractor.dataset, extractor.alike):
+        return Check(
+            "duplicates",
+            WARN,
+            f"{counted(len(contrary), 'radiograph')} in two classes: {first_names(contrary)}",
+            "One of the two labels is wrong: remove that copy.",
+        )
     if not exact and not near:
         return Check("duplicates", PASS, "none across the split")
     files = [" = ".join(extractor.dataset.images[i].file for i in pair) for pair in sorted(exact)]

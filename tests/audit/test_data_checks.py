@@ -7,7 +7,8 @@ import pytest
 from audit_helpers import Case, RidgeRecipe, checked, extractor_of, known, outcome_of
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run
-from detector.audit.data_checks import audit_for, baseline_check, border_adjusted_check
+from detector.audit.data_checks import audit_for, baseline_check, border_adjusted_check, in_two_classes
+from detector.images.duplicates import Copy
 from detector.statistics.metric import Metric
 from detector.training.implausible_images import ImplausibleImage
 
@@ -109,3 +110,11 @@ def test_images_that_may_be_no_radiographs_warn():
     )
     gone = checked(Case(), implausible=[ImplausibleImage("covid/x.png", "in colour", True)])["image_content"]
     assert gone.status == WARN and gone.message.startswith("1 of 49 images may not be") and not gone.recommendation
+
+
+def test_a_radiograph_in_two_classes_is_named():
+    """Stored anew, so that the bytes differ; copies within a class are no contradiction."""
+    dataset = extractor_of(Case((2, 2))).dataset
+    alike = {(0, 1): Copy(), (0, 2): Copy(mirrored=True), (1, 3): Copy()}
+    assert in_two_classes(dataset, alike) == ["covid/0.png = normal/0.png (mirrored)", "covid/1.png = normal/1.png"]
+    assert in_two_classes(dataset, {(0, 1): Copy()}) == []
