@@ -13,7 +13,7 @@ from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
 from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, any_path, output_of
 from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, named_notes, progress, say
+from detector.command_line.printing import DISCLAIMER, named_notes, progress, replaced_line, say
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions
@@ -133,11 +133,14 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
         say(note)
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
+    replaced = replaced_line(path for path in (outputs.csv, outputs.json, outputs.report) if path)
     written = prediction_outputs.write(found, outputs)
     say(prediction_outputs.summary(found))
     print(DISCLAIMER)
     for name, path in written.items():
         say(f"{name}: {path}")
+    if replaced:
+        say(replaced)
     return 1 if failures else 0
 
 

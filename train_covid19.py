@@ -10,7 +10,7 @@ from pathlib import Path
 from detector.cluster.flags import add_ray, compute_options
 from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, output_of
 from detector.command_line.exit_status import run
-from detector.command_line.printing import BAD, Log, epoch_printer, say
+from detector.command_line.printing import BAD, Log, epoch_printer, replaced_line, say
 from detector.training.evaluation_flags import add_data, add_evaluation, data_options, evaluation_options
 from detector.training.flags import add_recipe, compared_recipe_from, recipe_from
 
@@ -126,9 +126,13 @@ def main(arguments: list[str] | None) -> int:
         described = replace(description, summary=training_outputs.summary(result))
         described_model = saved._replace(description=described)
         model = as_file(described_model, joined, outputs.model.suffix, extractor.backbone.cache)
-        write_together(training_outputs.contents(result, outputs, model))
+        contents = training_outputs.contents(result, outputs, model)
+        replaced = replaced_line(contents)
+        write_together(contents)
     log.tell_times(options.timings)
     log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")
+    if replaced:
+        log.info(replaced)
     if outputs.report:
         say(f"\nReport: {outputs.report}")
     return 0

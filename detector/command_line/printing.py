@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
-from detector import first_names, printable
+from detector import counted, first_names, printable
 
 T = TypeVar("T")
 
@@ -95,3 +96,9 @@ class Log:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def replaced_line(paths: Iterable[Path]) -> str:
+    """Return which of some outputs will replace files that are there, in a line; empty where none will."""
+    there = [str(path) for path in paths if path.exists()]
+    return f"replaced {counted(len(there), 'file')} of an earlier run: {', '.join(there)}" if there else ""

@@ -16,7 +16,7 @@ from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.audit.shortcut_risk import Risk
-from detector.command_line.printing import DISCLAIMER, Log
+from detector.command_line.printing import DISCLAIMER, Log, replaced_line
 from detector.reports import run_record
 from detector.reports.audit_report import audit_report
 from detector.reports.plots import forest
@@ -191,5 +191,8 @@ def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[s
     if outputs.report:
         shown = {**settings, **run_record.versions()}
         contents[outputs.report] = audit_report(audit, found, shown)
+    replaced = replaced_line(contents)
     write_together(contents)
     log.info(f"wrote {', '.join(map(str, contents))}")
+    if replaced:
+        log.info(replaced)
