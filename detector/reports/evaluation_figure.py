@@ -105,7 +105,7 @@ def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
     false_rate, true_rate = roc_curve(scores, is_positive, folds)
     area = result.roc_auc
     if band := roc_band(scores, is_positive, predicted.patients, folds, SEED):
-        axes.fill_between(*band, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
+        axes.fill_between(*band, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (pointwise)")
     elif area.available:
         # An empty entry of the legend: a band of one line would claim a certainty that no sample gives.
         axes.plot([], [], " ", label="No interval drawn: the classes are separated")
