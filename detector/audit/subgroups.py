@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detector import counted
 from detector.collections.values import years
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
@@ -43,7 +44,8 @@ class Subgroup:
 
     def __str__(self) -> str:
         """Return the row as it is printed."""
-        start = f"{self.property + ' ' + self.value:<24} {self.n_images} images, {self.n_patients} patients"
+        of = f"{counted(self.n_images, 'image')}, {counted(self.n_patients, 'patient')}"
+        start = f"{self.property + ' ' + self.value:<24} {of}"
         if not self.sensitivity.available:
             return f"{start}: {self.sensitivity.reason}"
         return f"{start}: sensitivity {self.sensitivity}, specificity {self.specificity}, ROC AUC {self.roc_auc}"
