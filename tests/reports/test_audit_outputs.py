@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,16 @@ from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of, lu
 from detector.audit import checks, experiments, localisation, metrics, subgroups, validity
 from detector.audit.conclusion import Evidence, conclude
 from detector.audit.shortcut_risk import shortcut_risks
-from detector.reports import audit_outputs, html_report, plots, run_record
+from detector.reports import audit_outputs, html_report, plots, run_record, training_outputs
 from detector.reports.audit_outputs import AuditResult
 from detector.reports.audit_report import audit_report
+from detector.reports.training_outputs import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate, predict
+from detector.statistics.split import draw_folds
+from detector.training.crossvalidation import out_of_fold
 from detector.training.evaluation_result import Outcome
+from detector.training.feature_set import FeatureSet
+from detector.training.options import EvaluationOptions
 
 CASES = {
     "noise": Case(),
@@ -121,6 +127,57 @@ def test_an_audit(name):
     text = re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
     require_clean(text)
     assert judged.message in html_unescaped(text)
+
+
+def own_patients(extractor):
+    """Return the patients of a case as they are."""
+    return extractor.patients
+
+
+def of_both_classes(extractor):
+    """Return patients each of whom has an image of either class."""
+    return np.array([f"p{image.path.stem}" for image in extractor.dataset.images])
+
+
+@pytest.mark.parametrize(
+    ("case", "people", "folds", "repeats"),
+    [
+        (Case((25, 25), signal=9.0), own_patients, 5, 3),
+        (Case((25, 25), constant=True), own_patients, 5, 2),
+        (Case((30, 30), signal=0.3), of_both_classes, 5, 2),
+        (Case((4, 40), signal=0.5), own_patients, 3, 2),
+        (Case((12, 12), border=lambda positive, number, noise: noise + 9 * positive), own_patients, 5, 2),
+        (Case((40, 40), signal=0.5, site=lambda positive, number: str(number // 3)), own_patients, 5, 3),
+    ],
+)
+def test_a_cross_validated_run(case, people, folds, repeats):
+    extractor = extractor_of(case)
+    extractor = replace(extractor, patients=people(extractor))
+    labels, everything = extractor.dataset.labels, np.arange(len(extractor.properties))
+    features, strata = extractor.features(everything), np.array([image.stratum for image in extractor.dataset.images])
+    known = [{} for _ in labels]
+    samples = FeatureSet(features[:, None], features, labels, extractor.patients, strata, CLASSES, known)
+    plan = draw_folds(labels, extractor.patients, CLASSES, folds, repeats, 0)
+    predictions = out_of_fold(samples, 0, RidgeRecipe(), plan).predictions
+    outcome = Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
+    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0, True, 0.01))
+    checked = validity.run_checks(checks.Run(extractor, outcome, found, RidgeRecipe(), 0, extractor.patients, 0, []))
+    result = TrainingResult(
+        *(extractor, outcome, found, [], [], checked, everything[:0], []),
+        EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01),
+        {},
+        {},
+    )
+    lines = [*training_outputs.lines(result), *(line for line, _ in training_outputs.check_lines(checked))]
+    require_clean("\n".join(lines))
+    assert all(len(line) <= 80 for text in lines for line in text.splitlines())
+    assert not any("--folds" in check.recommendation for check in checked), "folds were used"
+    areas = [outcome.evaluation.roc_auc, *(found[name] for name in found if "roc_auc" in name or "baseline" in name)]
+    for one in areas:
+        if one.available:
+            assert min(one.n_positive, one.n_negative) >= 10 and one.ci_high - one.ci_low > 0.01
+            assert one.n_patients <= min(one.n_positive + one.n_negative, len(set(extractor.patients)))
+    require_clean_json(run_record.as_json({"metrics": found}))
 
 
 HEATS = {
