@@ -161,7 +161,7 @@ def test_a_cross_validated_run(case, people, folds, repeats):
     predictions = out_of_fold(samples, 0, RidgeRecipe(), plan).predictions
     outcome = Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
     found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0, True, 0.01))
-    checked = validity.run_checks(checks.Run(extractor, outcome, found, RidgeRecipe(), 0, extractor.patients, 0, []))
+    checked = validity.run_checks(checks.Run(extractor, outcome, found, RidgeRecipe(), extractor.patients, []))
     result = TrainingResult(
         *(extractor, outcome, found, [], [], checked, everything[:0], []),
         EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01),
