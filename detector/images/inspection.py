@@ -18,7 +18,7 @@ from detector.command_line.printing import progress
 from detector.images.border import border_properties
 from detector.images.perceptual_hash import perceptual_hash
 from detector.images.pixel_store import PixelStore
-from detector.images.plausibility import colourfulness
+from detector.images.plausibility import colourfulness, seems_inverted
 from detector.images.radiographs import (
     READER_VERSION,
     Radiograph,
@@ -31,7 +31,7 @@ from detector.images.radiographs import (
 from detector.storage.cache import Cache, key
 
 # Raise when what is read of the same file changes: cached properties of the old kind must never be met again.
-PROPERTIES_VERSION = 5
+PROPERTIES_VERSION = 6
 AT_A_TIME = 256  # files whose properties are looked up, and kept, in one go
 
 
@@ -58,6 +58,8 @@ class ImageProperties:
         What a user should know of how it is shown; mostly empty.
     colourfulness : float
         As `plausibility.colourfulness` returns it.
+    inverted : bool
+        As `plausibility.seems_inverted` returns it.
     """
 
     digest: str
@@ -71,6 +73,7 @@ class ImageProperties:
     hash: str = ""
     note: str = ""
     colourfulness: float = 0.0
+    inverted: bool = False
 
 
 # From paths to the position of each with its properties, or why it cannot be used, in any order.
@@ -237,6 +240,7 @@ def properties_of(radiograph: Radiograph, decoded: np.ndarray) -> ImagePropertie
         border=border_properties(decoded),
         hash=perceptual_hash(radiograph.pixels),
         colourfulness=round(colourfulness(radiograph.pixels), 4),
+        inverted=seems_inverted(radiograph.pixels),
     )
 
 

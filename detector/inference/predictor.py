@@ -15,7 +15,7 @@ from detector.collections.views import view_group
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
 from detector.images.lungs import describe
-from detector.images.plausibility import Doubt, colourfulness, doubt
+from detector.images.plausibility import Doubt, colourfulness, doubt, seems_inverted
 from detector.images.radiographs import read
 from detector.images.raster import joined
 from detector.network import lung_decoder, runtime
@@ -155,7 +155,8 @@ class Predictor:
         """Return why an image may be no frontal chest radiograph."""
         if image.modality:
             return Doubt(f"of another modality ({image.modality})", "of another modality", True)
-        return doubt(colourfulness(image.pixels), describe(lungs) if self._finds_lungs else None, image.view)
+        found = describe(lungs) if self._finds_lungs else None
+        return doubt(colourfulness(image.pixels), found, image.view, seems_inverted(image.pixels))
 
     def _why_rejected(self, doubted: Doubt) -> str:
         """Return why no class is predicted; empty where one is."""

@@ -42,10 +42,11 @@ def doubts(
     extractor: FeatureExtractor, rows: Sequence[int] | np.ndarray, masks: Iterable[np.ndarray]
 ) -> list[Doubt | None]:
     """Return why each of some images may be no frontal chest radiograph, given their lung masks."""
-    return [
-        doubt(extractor.properties[row].colourfulness, describe(mask), extractor.dataset.images[row].view)
-        for row, mask in zip(rows, masks, strict=True)
-    ]
+    found = []
+    for row, mask in zip(rows, masks, strict=True):
+        known = extractor.properties[row]
+        found.append(doubt(known.colourfulness, describe(mask), extractor.dataset.images[row].view, known.inverted))
+    return found
 
 
 def without_implausible(extractor: FeatureExtractor) -> tuple[FeatureExtractor, list[ImplausibleImage]]:

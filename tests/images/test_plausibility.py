@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from detector.images.lungs import Lungs
-from detector.images.plausibility import MOST_COLOUR, colourfulness, doubt
+from detector.images.phantom import draw
+from detector.images.plausibility import MOST_COLOUR, colourfulness, doubt, seems_inverted
 
 TWO, ONE = Lungs(0.1, 0.1, "", True), Lungs(0.1, 0.0, "one lung only was found", True)
 NONE, FILLED = Lungs(0.0, 0.0, "no lungs were found", False), Lungs(0.3, 0.35, "65% of the image …", True)
@@ -42,3 +43,18 @@ def test_grey_has_no_colour_and_a_tint_little():
     red = np.zeros((4, 4, 3), np.uint8)
     red[..., 0] = 255
     assert colourfulness(red) == 255
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_negative_of_a_radiograph_seems_inverted(seed):
+    """It is named, and predicted; what is known to be no radiograph is named as that."""
+    pixels = np.repeat(draw(seed % 2 == 0, seed)[..., None], 3, axis=2)
+    assert (seems_inverted(pixels), seems_inverted(255 - pixels)) == (False, True)
+    found = doubt(0.0, TWO, "", True)
+    assert found and (found.group, found.rejected) == ("seemingly inverted", False)
+    assert doubt(0.0, None, "", True) == found and doubt(0.0, TWO, "", False) is None
+    assert [one and one.group for one in (doubt(0.0, NONE, "", True), doubt(99.0, TWO, "", True))] == [
+        "without lungs",
+        "in colour",
+    ]
+    assert not seems_inverted(np.zeros((1, 1, 3), np.uint8))
