@@ -61,8 +61,9 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit import image_sets, localisation, set_content, set_overlap
     from detector.audit.comparison import Audit, Settings
     from detector.audit.conclusion import LUNGS, Evidence, conclude
-    from detector.audit.experiments import controls_predicted_positive, run_experiments
+    from detector.audit.experiments import run_experiments
     from detector.audit.external import evaluate_external, read_model
+    from detector.audit.same_site_controls import controls_predicted_positive
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.datasets import clinical
     from detector.images.occlusion import find_masks, require_same_shape

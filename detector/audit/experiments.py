@@ -12,17 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector.audit import baselines
-from detector.audit.comparison import Audit, Finding, compare, cross_validated, feature_set
-from detector.audit.image_sets import CONTROLS
+from detector.audit import baselines, same_site_controls
+from detector.audit.comparison import Audit, Finding, compare, cross_validated
 from detector.audit.linear_baseline import linear_auc
 from detector.audit.metrics import border_adjusted, stratified
 from detector.audit.occluded import occlusion, too_few_lungs
 from detector.command_line.printing import progress
 from detector.images.lungs import coarse, surroundings
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
-from detector.statistics.evaluation import predict
-from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric
 from detector.statistics.split import TooFewPatientsError
 
@@ -117,34 +114,6 @@ def lung_mask(audit: Audit) -> Finding:
     return compare(audit, audit.sets.own, part=OUTLINE)
 
 
-def _without_controls(audit: Audit) -> Finding | None:
-    """Return nothing where no controls were given, and why nothing can be found where all of them were left out."""
-    if not audit.sets.controls_note:
-        return None
-    return Finding(Metric.unavailable("every control was left out"))
-
-
-def controls_v_others(audit: Audit) -> Finding | None:
-    """Separate the positives' site from the others', without an image of the disease."""
-    if not len(audit.sets.controls):
-        return _without_controls(audit)
-    return compare(audit, np.concatenate([audit.sets.controls, audit.own_others()]), CONTROLS)
-
-
-def same_site(audit: Audit) -> Finding | None:
-    """Separate patients with and without the disease within its site."""
-    if not len(audit.sets.controls):
-        return _without_controls(audit)
-    return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]))
-
-
-def same_site_lungs_only(audit: Audit) -> Finding | None:
-    """Separate patients with and without the disease within its site by the lungs alone."""
-    if not len(audit.sets.controls):
-        return _without_controls(audit)
-    return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
-
-
 def permuted_labels(audit: Audit) -> Finding:
     """Permute the labels among patients, in every repeat anew: nothing may be found.
 
@@ -169,26 +138,80 @@ def permuted_labels(audit: Audit) -> Finding:
 
 # In the order in which they are printed.
 EXPERIMENTS: Sequence[Experiment] = (
-    Experiment(FULL, "full image", SIGNAL, "Does the recipe separate the classes?", full_image),
-    Experiment(MASKED_OUT, "lungs masked out", SIGNAL, "Does it without the lungs?", lungs_masked_out),
-    Experiment(MASKED_REGION, "shape of the masked region", SIGNAL, "Does that shape predict?", masked_region),
-    Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Does it from the lungs alone?", lungs_only),
-    Experiment(LUNG_MASK, "shape of the lung mask", SIGNAL, "Does their shape predict?", lung_mask),
-    Experiment(WITHIN, "within site and view", SIGNAL, "Does it within one site and view?", within_site_and_view),
-    Experiment(ALIKE, "border-adjusted", SIGNAL, "And among images with similar borders?", alike_borders),
-    Experiment(BORDER, "image border", BASELINES, "Does the outer 10 % predict the class?", baselines.border),
-    Experiment(FILES, "file properties", BASELINES, "Do size, format, brightness?", baselines.file_properties),
-    Experiment(METADATA, "site and view", BASELINES, "Do site and view, without the image?", baselines.metadata),
-    Experiment(VIEW, "view", BASELINES, "Does the view?", baselines.view),
-    Experiment(SEX, "sex", BASELINES, "Does the sex?", baselines.sex),
-    Experiment(AGE, "age", BASELINES, "Does the age?", baselines.age),
-    Experiment(CLINICAL, "clinical columns", BASELINES, "Do clinical values?", baselines.clinical_columns),
-    Experiment(CONTROLS_V_OTHERS, "controls v other classes", SAME_SITES, "Does the site predict?", controls_v_others),
-    Experiment(SAME_SITE, "positives v controls", SAME_SITES, "Does the disease, within its site?", same_site),
+    Experiment(FULL, "full image", SIGNAL, "Does the model separate the classes?", full_image),
     Experiment(
-        SAME_SITE_LUNGS, "positives v controls, lungs", SAME_SITES, "And in the lungs alone?", same_site_lungs_only
+        MASKED_OUT, "lungs masked out", SIGNAL, "Are the classes separated without the lungs?", lungs_masked_out
     ),
-    Experiment(PERMUTED, "permuted labels", NEGATIVE, "Is the audit sound? 0.5 is expected.", permuted_labels),
+    Experiment(
+        MASKED_REGION,
+        "shape of the masked region",
+        SIGNAL,
+        "Does the shape of the masked region predict the class?",
+        masked_region,
+    ),
+    Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Are the classes separated by the lungs alone?", lungs_only),
+    Experiment(
+        LUNG_MASK, "shape of the lung mask", SIGNAL, "Does the shape of the lungs predict the class?", lung_mask
+    ),
+    Experiment(
+        WITHIN,
+        "within one site and view",
+        SIGNAL,
+        "Are the classes separated within one site and view?",
+        within_site_and_view,
+    ),
+    Experiment(
+        ALIKE,
+        "images with similar borders",
+        SIGNAL,
+        "Are the classes separated if image borders are similar?",
+        alike_borders,
+    ),
+    Experiment(
+        BORDER, "image border alone", BASELINES, "Does the outer 10 % of the image predict the class?", baselines.border
+    ),
+    Experiment(
+        FILES,
+        "file properties alone",
+        BASELINES,
+        "Do size, format and brightness predict the class?",
+        baselines.file_properties,
+    ),
+    Experiment(METADATA, "site and view alone", BASELINES, "Do site and view predict the class?", baselines.metadata),
+    Experiment(VIEW, "view alone", BASELINES, "Does the view (AP, PA) predict the class?", baselines.view),
+    Experiment(SEX, "sex alone", BASELINES, "Does the sex predict the class?", baselines.sex),
+    Experiment(AGE, "age alone", BASELINES, "Does the age predict the class?", baselines.age),
+    Experiment(
+        CLINICAL,
+        "clinical columns alone",
+        BASELINES,
+        "Do clinical columns predict the class?",
+        baselines.clinical_columns,
+    ),
+    Experiment(
+        CONTROLS_V_OTHERS,
+        "controls v other classes",
+        SAME_SITES,
+        "Are images without the disease separated by site?",
+        same_site_controls.controls_v_others,
+    ),
+    Experiment(
+        SAME_SITE,
+        "positives v controls",
+        SAME_SITES,
+        "Are positives separated from controls of their site?",
+        same_site_controls.same_site,
+    ),
+    Experiment(
+        SAME_SITE_LUNGS,
+        "lungs of positives v controls",
+        SAME_SITES,
+        "Do the lungs alone separate positives from controls?",
+        same_site_controls.lungs_only,
+    ),
+    Experiment(
+        PERMUTED, "permuted labels", NEGATIVE, "Is the ROC AUC of random labels near 0.5, as expected?", permuted_labels
+    ),
 )
 
 
@@ -220,17 +243,3 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
             notes = (*found.notes, note) if note else found.notes
             results.append(Result(one.id, one.title, one.group, one.question, found.metric, notes))
     return results
-
-
-def controls_predicted_positive(audit: Audit) -> Metric | None:
-    """Return the share of controls that the model, trained on the whole data set, predicts positive."""
-    controls = audit.sets.controls
-    if not len(controls):
-        return None
-    classes = audit.extractor.dataset.classes
-    positive = classes.index(audit.settings.positive)
-    whole = feature_set(audit, audit.sets.own, audit.settings.positive, None, binary=False)
-    fitted = whole.fit(np.arange(len(whole.labels)), audit.recipe_for(whole, []), audit.settings.seed)
-    features = audit.extractor.features(controls)
-    predicted = predict(fitted.predict_proba(features, [{}] * len(features)), positive)
-    return proportion(predicted == positive, audit.extractor.patients[controls], np.zeros(len(controls), bool))

@@ -97,7 +97,12 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
     """
     description = model.description
     truth, note = audit.labels(rows) == description.positive, audit.sets.external_notes.get(name, "")
-    line = (f"external:{name}", f"external {name}", EXTERNAL, "Does the saved model hold there?")
+    line = (
+        f"external:{name}",
+        f"external {name}",
+        EXTERNAL,
+        "Does the saved model separate the classes of this folder?",
+    )
     marked = (note,) if note else ()
     n_positive, n_negative = int(truth.sum()), int((~truth).sum())
     if note and min(n_positive, n_negative) < FEWEST:

@@ -156,7 +156,11 @@ def test_the_reasons_of_mixed_say_what_predicts_beside_the_lungs():
     found = evidence(trained=0.95, without=0.5, only=0.9, region=0.7, alike=0.8, border=0.9, age=0.7, permuted=0.5)
     text = str(conclude(found))
     assert "Of ROC AUC 0.95, 0.90 is left in the lungs alone" in text
-    for words in ("image border: ROC AUC 0.90", "age: ROC AUC 0.70", "border-adjusted: ROC AUC 0.80"):
+    for words in (
+        "image border alone: ROC AUC 0.90",
+        "age alone: ROC AUC 0.70",
+        "images with similar borders: ROC AUC 0.80",
+    ):
         assert words in text
 
 
@@ -172,7 +176,7 @@ def test_inconclusive_says_what_is_known_and_what_is_missing():
     assert "more images" not in next_one
     assert judged.reasons == [
         "ROC AUC: full image 0.80, lungs only 0.77, lungs masked out 0.67, "
-        "shape of the masked region 0.66, image border 0.61"
+        "shape of the masked region 0.66, image border alone 0.61"
     ]
     assert "--controls" in conclude(evidence(**values)).recommendation
     wide = {name: area(one.value, 0.15) for name, one in values.items()}
