@@ -116,7 +116,7 @@ def reasons_for_site(evidence: Evidence, whole: Metric) -> tuple[list[Reason], b
     if not reasons:
         return [], of_site
     if (files := evidence[FILES]) and files.low > EXCELLENT:
-        reasons.append(Reason(f"{evidence.title(FILES)} alone reach ROC AUC {files.point:.2f}", (FILES,)))
+        reasons.append(Reason(f"{evidence.title(FILES)} reach ROC AUC {files.point:.2f}", (FILES,)))
     if (disease := evidence[SAME_SITE]) and whole.point - disease.point >= FALL:
         ids: tuple[str, ...]
         text, ids = f"against controls of the same site the ROC AUC falls to {disease.short}", (SAME_SITE,)
