@@ -9,7 +9,7 @@ from pathlib import Path
 from detector.cluster.flags import add_ray, compute_options
 from detector.command_line.arguments import Parser, add_common, add_report, column_names, whole_number
 from detector.command_line.exit_status import run
-from detector.command_line.printing import BAD, GOOD, Log, say
+from detector.command_line.printing import BAD, GOOD, Log, say, warn
 from detector.training.flags import add_recipe, recipe_from
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None) -> int:
     saved = read_model(options.model, recipe) if options.external else None
 
     if saved and saved.note:
-        say(f"WARNING: model {options.model} was {saved.note}", BAD)
+        warn(f"model {options.model} was {saved.note}")
     extractor = open_dataset(sets.dataset, log, recipe, compute_options(options))
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     trained = saved.description.training_images if saved else None
@@ -90,13 +90,13 @@ def main(arguments: list[str] | None) -> int:
     if trained and (note := set_overlap.without_hashes(trained)):
         log.info(note)
     for note in set_overlap.notes(sets):
-        say(f"WARNING: {note}", BAD)
+        warn(note)
     with log.timed("find lungs"):
         total = sets.count
         sets, implausible = set_content.without_implausible(sets, extractor, recipe)
     content = implausible_line(implausible, total) if implausible else ""
     if content:
-        say(f"WARNING: {content}", BAD)
+        warn(content)
     require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
     settings = Settings(positive, recipe, options.adjust, options.folds, options.repeats, options.seed, columns)
     # One progress bar for the whole audit: its forward passes show none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,25 @@ from detector import counted, first_names, printable
 
 T = TypeVar("T")
 
+WIDTH = 80  # columns of a terminal
+
 # Bold blue and bold yellow: told apart by every eye, readable on black and on white.
 GOOD, BAD, PLAIN = "\x1b[1;34m", "\x1b[1;33m", "\x1b[0m"
 
 DISCLAIMER = "Educational software: what it prints is never a diagnosis."
+
+
+def wrapped(text: object, first: str = "", rest: str = "") -> list[str]:
+    """Return text in lines of at most `WIDTH` columns, broken at spaces only, so that paths and flags stay whole.
+
+    Parameters
+    ----------
+    text : object
+    first, rest : str
+        What the first line begins with, and every other one.
+    """
+    options = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.wrap(printable(text), WIDTH, initial_indent=first, subsequent_indent=rest, **options) or [first]
 
 
 def say(text: object, colour: str = "") -> None:
@@ -32,6 +48,12 @@ def say(text: object, colour: str = "") -> None:
     coloured = colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for line in str(text).split("\n"):
         print(f"{colour}{printable(line)}{PLAIN}" if coloured else printable(line))
+
+
+def warn(text: object) -> None:
+    """Print what a user has to know before the results."""
+    for line in wrapped(text, "WARNING: ", " " * 9):
+        say(line, BAD)
 
 
 def epoch_printer(epochs: int | None, quiet: bool) -> Callable[[int, dict[str, float]], None]:
@@ -81,7 +103,7 @@ class Log:
     def info(self, message: str) -> None:
         """Print one stage or finding."""
         if not self.quiet:
-            print(f"[INFO] {printable(message)}", flush=True)
+            print("\n".join(wrapped(message, "[INFO] ", " " * 7)), flush=True)
 
     def tell_times(self, wanted: bool) -> None:
         """Print how long each stage took, if that is wanted."""

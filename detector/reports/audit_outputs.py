@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.audit.shortcut_risk import Risk
-from detector.command_line.printing import DISCLAIMER, Log, replaced_line
+from detector.command_line.printing import DISCLAIMER, Log, replaced_line, wrapped
 from detector.reports import run_record
 from detector.reports.audit_report import audit_report
 from detector.reports.plots import forest
@@ -25,7 +24,7 @@ from detector.storage.files import require_folder, require_writable, write_toget
 from detector.training.implausible_images import ImplausibleImage
 
 JSON, PICTURE = "audit.json", "audit.png"
-WIDTH = 80
+NAMES = 32  # columns of an experiment's title
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,13 @@ class Outputs:
 
 def lines(found: AuditResult, positive: str) -> list[str]:
     """Return what is printed of an audit but for its conclusion: a line an experiment, under the headings of groups."""
-    printed = []
+    printed = ["", f"{'experiment':<{NAMES}}ROC AUC  95 % CI      images"]
     external = {one.result.id: one for one in found.external}
     for group in GROUPS:
         rows = [one for one in found.results if one.group == group]
         if not rows:
             continue
-        printed.append(group)
+        printed += ["", group]
         for row in rows:
             printed += _line(row.title, row.metric)
             printed += [note for text in row.notes for note in _wrapped(text, 4)]
@@ -99,33 +98,37 @@ def lines(found: AuditResult, positive: str) -> list[str]:
                 printed += _wrapped(external[row.id].warning, 4) if external[row.id].warning else []
         if group == SAME_SITES and found.controls_positive:
             called = found.controls_positive
-            printed += _line(f"controls predicted {positive}", called, counts=counted(called.n_negative, "image"))
-    if risks := [one for one in found.risks if one.suspected]:
-        printed.append("Properties that predict the class and can be read from the image")
-        for risk in risks:
-            printed += _wrapped(
-                f"{risk.name}: utility {risk.utility.value_text}, detectability {risk.detectability.value_text} "
-                f"({risk.measure})"
-            )
+            printed += _wrapped(f"share of controls predicted {positive}: {called.short}, {called.n_negative} images")
+    printed += _risk_lines(found.risks)
     printed += _localisation_lines(found.localisation)
-    printed.append("Validity checks")
+    printed += ["", "Validity checks"]
     for check in found.checks:
-        printed += textwrap.wrap(f"  {check}", WIDTH, subsequent_indent=" " * 28, drop_whitespace=True)
-        printed += textwrap.wrap(check.recommendation, WIDTH, initial_indent=" " * 28, subsequent_indent=" " * 28)
+        printed += wrapped(check, "  ", " " * 28)
+        printed += wrapped(check.recommendation, " " * 28, " " * 28) if check.recommendation else []
     return printed
+
+
+def _risk_lines(risks: Sequence[Risk]) -> list[str]:
+    """Return the properties that are shortcut risks as a table: how well each predicts the class, and is predicted."""
+    rows = [
+        f"  {risk.name:<20}ROC AUC {risk.utility.value_text:<14}{risk.measure} {risk.detectability.value_text}"
+        for risk in risks
+        if risk.suspected
+    ]
+    heading = f"{'Shortcut risks':<22}{'predicts the class':<22}predicted from the image, within class"
+    return ["", heading, *rows] if rows else []
 
 
 def _localisation_lines(found: Localisation) -> list[str]:
     """Return a line for each metric of the localisation, beside what a random point gets."""
     if not found.metrics:
         return []
-    printed = [f"{'Where Grad-CAM lies':<24}value  {'95 % CI':<11}  random  difference"]
+    printed = ["", f"{'Where Grad-CAM lies':<24}share  {'95 % CI':<11}  random point  difference (95 % CI)"]
     for name, one in found.metrics.items():
         if one.found.available:
-            beside = f"{one.random.value_text if one.random.available else 'n/a':<6}  {_difference(one.difference)}"
-            printed.append(
-                f"  {TITLES_OF_LOCALISATION[name]:<22}{one.found.value_text}  {one.found.interval_text:<11}  {beside}"
-            )
+            interval = one.found.interval_text
+            beside = f"{one.random.value_text if one.random.available else 'n/a':<12}  {_difference(one.difference)}"
+            printed.append(f"  {TITLES_OF_LOCALISATION[name]:<22}{one.found.value_text:<5}  {interval:<11}  {beside}")
         else:
             printed += _line(TITLES_OF_LOCALISATION[name], one.found)
     images = found.metrics[POINTING].found
@@ -140,28 +143,21 @@ def _difference(metric: Metric) -> str:
 def conclusion_lines(conclusion: Conclusion) -> list[str]:
     """Return the conclusion, its reasons and what to do next as they are printed."""
     reasons = [line for reason in conclusion.reasons for line in _wrapped(f"- {reason}", 2)]
-    following = textwrap.wrap(f"Next: {conclusion.recommendation}", WIDTH, break_on_hyphens=False)
-    return [*textwrap.wrap(f"Conclusion: {conclusion.message}", WIDTH), *reasons, *following]
+    following = wrapped(f"Next: {conclusion.recommendation}")
+    return ["", *wrapped(f"Conclusion: {conclusion.message}"), *reasons, *following]
 
 
-def _line(title: str, metric: Metric, indent: int = 2, counts: str = "") -> list[str]:
-    start = f"{' ' * indent}{title}".ljust(32)
+def _line(title: str, metric: Metric, indent: int = 2) -> list[str]:
+    start = f"{' ' * indent}{title}".ljust(NAMES)
     if not metric.available:
-        return (
-            [f"{start}n/a   {metric.reason}"]
-            if len(metric.reason) <= WIDTH - 38
-            else [
-                f"{start}n/a",
-                *_wrapped(metric.reason, indent + 2),
-            ]
-        )
-    counts = counts or f"{metric.n_positive} v {metric.n_negative}"
+        return wrapped(metric.reason, f"{start}n/a      ", " " * (NAMES + 9))
     people = f", {counted(metric.n_patients, 'patient')}" if metric.n_patients else ""
-    return [f"{start}{metric.value_text}  {metric.interval_text:<11}  {counts}{people}"]
+    images = f"{metric.n_positive} v {metric.n_negative}{people}"
+    return [f"{start}{metric.value_text:<7}  {metric.interval_text:<11}  {images}"]
 
 
 def _wrapped(text: str, indent: int = 2) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+    return wrapped(text, " " * indent, " " * (indent + 2))
 
 
 def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[str, object], log: Log) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from detector import counted
 from detector.audit.checks import PASS, Check
 from detector.audit.subgroups import Subgroup
-from detector.command_line.printing import DISCLAIMER
+from detector.command_line.printing import DISCLAIMER, wrapped
 from detector.network.training_summary import ClassCount, TrainingSummary
 from detector.reports import comparison_table, plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
@@ -28,8 +27,6 @@ from detector.training.implausible_images import ImplausibleImage
 from detector.training.leave_one_out import LeftOut
 from detector.training.options import EvaluationOptions, OutputPaths
 from detector.training.recipe_comparison import RecipeComparison
-
-WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -113,17 +110,14 @@ def lines(result: TrainingResult) -> list[str]:
     repeats = len(outcome.predicted)
     found = [f"Classification report and confusion matrix of the first of {repeats} repeats:"] if repeats > 1 else []
     found += run_record.lines(evaluation, outcome.predictions.labels, outcome.predicted[0])
-    found += run_record.operating_point(result.evaluation.point.sensitivity, outcome)
+    for text in run_record.operating_point(result.evaluation.point.sensitivity, outcome):
+        found += wrapped(text, rest="  ")
     found += ["", result.title, "", f"{'metric':<25}{'value':>6}   95 % CI"]
-    found += [
-        metric_line(name, metric, result) for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items()
-    ]
+    for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items():
+        found += metric_lines(name, metric, result)
     if result.comparison:
         found += ["", *comparison_table.lines(result.comparison)]
-    found += subgroup_lines(result.subgroups)
-    if result.left_out:
-        found += ["", "Leave one site out", *(f"  {one}" for one in result.left_out)]
-    return found
+    return found + subgroup_lines(result.subgroups) + left_out_lines(result.left_out)
 
 
 def subgroup_lines(subgroups: Sequence[Subgroup]) -> list[str]:
@@ -141,23 +135,34 @@ def subgroup_lines(subgroups: Sequence[Subgroup]) -> list[str]:
     return found
 
 
-def metric_line(name: str, metric: Metric, result: TrainingResult) -> str:
-    """Return a metric as a line of at most 80 columns, where its reason allows it."""
+def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
+    """Return the table of sites that were left out of training in turn, and tested."""
+    if not left_out:
+        return []
+    found = ["", "Each site tested by a model that was trained on all others"]
+    found.append(f"  {'site':<20}  {'ROC AUC':<16}  {'sensitivity':<16}  specificity")
+    for one in left_out:
+        metrics = (one.roc_auc, one.sensitivity, one.specificity)
+        texts = [metric.short if metric.available else "n/a" for metric in metrics]
+        found.append(f"  {one.source:<20}  {texts[0]:<16}  {texts[1]:<16}  {texts[2]}")
+        reasons = dict.fromkeys(metric.reason for metric in metrics if not metric.available)
+        found += [line for reason in reasons for line in wrapped(f"n/a: {reason}", " " * 4, " " * 6)]
+    return found
+
+
+def metric_lines(name: str, metric: Metric, result: TrainingResult) -> list[str]:
+    """Return a metric in a line, or that there is none, whose reason may need another line."""
     start = f"{NAMES[name].name:<25}"
     if not metric.available:
-        return f"{start}   n/a   {metric.reason}"
+        return wrapped(metric.reason, f"{start}   n/a   ", " " * 34)
     beside = NAMES[name].beside(result.references)
-    return f"{start}{metric.value_text:>6}   {metric.interval_text:<12}  {beside}".rstrip()
+    return [f"{start}{metric.value_text:>6}   {metric.interval_text:<12}  {beside}".rstrip()]
 
 
 def check_lines(checks: Sequence[Check]) -> list[tuple[str, bool]]:
     """Return the validity checks as lines, and whether each warns; a long finding goes on below its beginning."""
     hanging = " " * (2 + len(str(Check("", PASS, ""))))
-    return [
-        (line, check.warns)
-        for check in checks
-        for line in textwrap.wrap(f"  {check}", WIDTH, subsequent_indent=hanging, break_on_hyphens=False)
-    ]
+    return [(line, check.warns) for check in checks for line in wrapped(check, "  ", hanging)]
 
 
 def record(result: TrainingResult) -> dict[str, object]:

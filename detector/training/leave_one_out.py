@@ -30,12 +30,6 @@ class LeftOut:
     sensitivity: Metric
     specificity: Metric
 
-    def __str__(self) -> str:
-        return (
-            f"trained without {self.source}, tested there: ROC AUC {self.roc_auc}, sensitivity {self.sensitivity}, "
-            f"specificity {self.specificity}"
-        )
-
 
 def sources_of_both_classes(images: Dataset, positive: int) -> list[str]:
     """Return the sites that hold images of the positive class and of another.

@@ -12,6 +12,7 @@ from detector.audit.checks import PASS, WARN, Check
 from detector.reports import metric_names, training_outputs
 from detector.reports.training_outputs import TrainingResult
 from detector.statistics.metric import Metric
+from detector.training.leave_one_out import LeftOut
 from detector.training.options import EvaluationOptions
 
 
@@ -30,12 +31,34 @@ def result(case: Case, **options: object) -> TrainingResult:
 
 def test_a_metric_is_a_line_with_its_interval_or_its_reason():
     run = result(Case())
-    assert training_outputs.metric_line("average_precision", run.metrics["average_precision"], run) == (
+    assert training_outputs.metric_lines("average_precision", run.metrics["average_precision"], run) == [
         "average precision          0.60   0.41-0.77     no skill: 0.50"
-    )
-    assert training_outputs.metric_line("border_baseline", run.metrics["border_baseline"], run) == (
+    ]
+    assert training_outputs.metric_lines("border_baseline", run.metrics["border_baseline"], run) == [
         "border-only baseline        n/a   9 v 30 images; 10 v 10 are needed"
-    )
+    ]
+
+
+def test_a_long_reason_goes_on_below_its_beginning():
+    reason = "separated perfectly, so that no slope can be computed from these images, whatever their number"
+    lines = training_outputs.metric_lines("calibration_slope", Metric.unavailable(reason, 20, 20), result(Case()))
+    assert len(lines) > 1 and all(len(line) <= 80 for line in lines)
+    assert " ".join(" ".join(lines).split()) == f"calibration slope n/a {reason}"
+
+
+def test_a_site_that_is_left_out_is_a_line_of_at_most_80_columns():
+    few = Metric.unavailable("3 v 30 images; 10 v 10 are needed", 3, 30)
+    left_out = [
+        LeftOut(
+            "Hannover", Metric(0.81, 0.61, 0.91, 20, 30), Metric(0.7, 0.5, 0.9, 20, 0), Metric(0.8, 0.6, 0.9, 0, 30)
+        ),
+        LeftOut("Vienna", few, few, few),
+    ]
+    lines = training_outputs.left_out_lines(left_out)
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[3].split() == ["Hannover", "0.81", "(0.61-0.91)", "0.70", "(0.50-0.90)", "0.80", "(0.60-0.90)"]
+    assert lines[4].split() == ["Vienna", "n/a", "n/a", "n/a"] and lines[5] == f"    n/a: {few.reason}"
+    assert training_outputs.left_out_lines([]) == []
 
 
 def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
