@@ -209,9 +209,7 @@ EXPERIMENTS: Sequence[Experiment] = (
         "Do the lungs alone separate positives from controls?",
         same_site_controls.lungs_only,
     ),
-    Experiment(
-        PERMUTED, "permuted labels", NEGATIVE, "Is the ROC AUC of random labels near 0.5, as expected?", permuted_labels
-    ),
+    Experiment(PERMUTED, "permuted labels", NEGATIVE, "Is the ROC AUC of random labels near 0.5?", permuted_labels),
 )
 
 

@@ -17,8 +17,8 @@ from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.audit.shortcut_risk import Risk
 from detector.command_line.printing import DISCLAIMER, Log, replaced_line, wrapped
 from detector.reports import run_record
+from detector.reports.audit_figures import forest
 from detector.reports.audit_report import audit_report
-from detector.reports.plots import forest
 from detector.statistics.metric import Metric
 from detector.storage.files import require_folder, require_writable, write_together
 from detector.training.implausible_images import ImplausibleImage

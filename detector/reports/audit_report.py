@@ -16,9 +16,9 @@ from detector.images.border import MARGIN
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 from detector.reports import html_report
+from detector.reports.audit_figures import risk_plane
 from detector.reports.localisation_figure import EACH as MOST_EXAMPLES
 from detector.reports.localisation_figure import localisation_figure
-from detector.reports.plots import risk_plane
 
 if TYPE_CHECKING:
     from detector.reports.audit_outputs import AuditResult
@@ -73,20 +73,22 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         plane=html_report.png_uri(risk_plane(drawn)) if drawn else "",
         localisation=[(TITLES[name], one) for name, one in found.localisation.metrics.items()],
         localisation_notes=found.localisation.notes,
-        located=html_report.png_uri(located_figure(audit, found.localisation)) if found.localisation.images else "",
+        located=located_figures(audit, found.localisation) if found.localisation.images else (),
         checks=found.checks,
         examples=examples(audit, [one.id for one in found.results]),
         settings=[(name, value) for name, value in settings.items() if value is not None],
     )
 
 
-def located_figure(audit: Audit, found: Localisation) -> bytes:
-    """Return the figure of the images whose saliency lies in boxes most, and least."""
+def located_figures(audit: Audit, found: Localisation) -> tuple[str, str]:
+    """Return the figure of the images whose saliency lies in boxes most, and least: for light and for dark reports."""
     ordered = [
         (one, audit.extractor.pixels(one.row), audit.extractor.dataset.images[one.row].file)
         for one in (*found.best_first()[:MOST_EXAMPLES], *found.best_first()[-MOST_EXAMPLES:])
     ]
-    return localisation_figure(ordered[:MOST_EXAMPLES], ordered[MOST_EXAMPLES:])
+    best, worst = ordered[:MOST_EXAMPLES], ordered[MOST_EXAMPLES:]
+    light, dark = (html_report.jpeg_uri(localisation_figure(best, worst, dark)) for dark in (False, True))
+    return light, dark
 
 
 def examples(audit: Audit, ids: Sequence[str]) -> dict[str, Example]:

@@ -88,7 +88,7 @@ def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str], which:
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     for (row, column), count in np.ndenumerate(confusion):
-        colour = "white" if shares[row, column] > 0.55 else "black"
+        colour = "white" if shares[row, column] > 0.7 else "black"
         text = f"{count}\n{shares[row, column]:.0%} of {classes[row]}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
     axes.set_xticks(range(len(classes)), classes)
@@ -154,9 +154,12 @@ def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) ->
         axes.text(0.97, 0.1, text, ha="right", color=GREY, transform=axes.transAxes)
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Perfectly calibrated")
     # Where the predictions lie: the positives above, the others below.
-    axes.plot(scores[is_positive], np.full(is_positive.sum(), 1.0), "|", color=ORANGE, markersize=9)
-    axes.plot(scores[~is_positive], np.full((~is_positive).sum(), 0.0), "|", color="black", markersize=9)
-    axes.set_xlabel(f"Mean predicted probability of {drawable(positive)} (a tick for each image)")
+    for chosen, height, colour, name in (
+        (is_positive, 1.0, ORANGE, f"{drawable(positive)} images, above"),
+        (~is_positive, 0.0, "black", "all other images, below"),
+    ):
+        axes.plot(scores[chosen], np.full(chosen.sum(), height), "|", color=colour, markersize=9, label=name)
+    axes.set_xlabel(f"Mean predicted probability of {drawable(positive)}")
     axes.set_ylabel("Fraction of positives")
     axes.set_title(f"Calibration{predicted.first}: slope {_brief(slope)}", fontsize=11)
     _unit_square(axes)

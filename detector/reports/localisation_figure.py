@@ -16,47 +16,57 @@ if TYPE_CHECKING:
 
 EACH = 3  # best and worst examples
 LONGEST = 34  # characters of a file name above a radiograph
+PAPER, INK, DIM = "#15171a", "#ececec", "#b4bac2"  # of dark reports
 
 Shown = tuple[Located, np.ndarray, str]
 
 
-def localisation_figure(best: Sequence[Shown], worst: Sequence[Shown]) -> bytes:
+def localisation_figure(best: Sequence[Shown], worst: Sequence[Shown], dark: bool = False) -> bytes:
     """Draw the images whose saliency lies in boxes most, and those where it does least.
 
     Parameters
     ----------
     best, worst : sequence of (Located, pixels, name)
         Up to `EACH` each; pixels of shape (224, 224, 3), uint8.
+    dark : bool, default=False
+        Draw on black, for dark reports: colours of radiographs must not be inverted.
 
     Returns
     -------
     bytes
-        A PNG file.
+        A JPEG file: radiographs as PNG would make the report too large.
     """
     from matplotlib.lines import Line2D
 
+    ink = INK if dark else "black"
     figure = new_figure(9.6, 7.6)
-    rows = figure.subplots(2, EACH, squeeze=False)
-    figure.suptitle("Grad-CAM and boxes of correctly predicted images", fontsize=12)
-    for line, chosen, words in ((rows[0], best, "most"), (rows[1], worst, "least")):
+    if dark:
+        figure.set_facecolor(PAPER)
+        figure.texts[0].set_color(DIM)
+    upper, lower = figure.subfigures(2, 1)
+    for part, chosen, words in ((upper, best, "most"), (lower, worst, "least")):
+        part.set_facecolor(figure.get_facecolor())
+        part.suptitle(f"Correctly predicted images with the {words} saliency in boxes", fontsize=11, color=ink)
+        line = part.subplots(1, EACH, squeeze=False)[0]
         for axes in line:
             axes.set_axis_off()
         for axes, one in zip(line, chosen, strict=False):
-            _radiograph(axes, one, words)
+            _radiograph(axes, one, ink)
     box = Line2D([], [], color="white", linewidth=2, path_effects=_edged(4))
     point = Line2D([], [], color="white", marker="P", markeredgecolor="black", markersize=12, linestyle="none")
     figure.legend(
         [box, point],
-        ["box", "maximum of Grad-CAM (bright: speaks for the class)"],
+        ["box", "maximum of Grad-CAM (bright: contributed most to the prediction)"],
         loc="outside lower left",
         ncols=2,
         frameon=False,
         fontsize=10,
+        labelcolor=ink,
     )
-    return as_file(figure)
+    return as_file(figure, ".jpg")
 
 
-def _radiograph(axes: Axes, shown: Shown, words: str) -> None:
+def _radiograph(axes: Axes, shown: Shown, ink: str) -> None:
     from matplotlib.patches import Rectangle
 
     one, pixels, name = shown
@@ -77,7 +87,7 @@ def _radiograph(axes: Axes, shown: Shown, words: str) -> None:
         axes.plot(x, y, "P", color="white", markeredgecolor="black", markeredgewidth=1.4, markersize=13)
     shown_name = name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
     said = "maximum in a box" if one.hit else "maximum outside" if one.heat.max() > 0 else "no positive saliency"
-    axes.set_title(f"{drawable(shown_name)}\n{said}; {one.in_boxes:.2f} in boxes ({words})", fontsize=9.5)
+    axes.set_title(f"{drawable(shown_name)}\n{said}; {one.in_boxes:.2f} of saliency in boxes", fontsize=9, color=ink)
 
 
 def _edged(width: float) -> list:

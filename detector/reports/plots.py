@@ -1,8 +1,7 @@
-"""The figures of a training run's course, of an audit and of a heat map."""
+"""The figures of a training run's course and of a heat map."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,10 @@ import numpy as np
 
 from detector.images.colours import BLUE, GREY, ORANGE
 from detector.reports.drawing import as_file, drawable, heat_layer, new_figure, plain_axes
-from detector.reports.intervals import en_dash
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from detector.audit.conclusion import Conclusion
-    from detector.audit.experiments import Result
-    from detector.audit.shortcut_risk import Risk
     from detector.network.head import TrainedHead
 
 
@@ -138,78 +133,4 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
         axes.set_axis_off()
     bar = figure.colorbar(ScalarMappable(Normalize(0.0, 1.0), "inferno"), ax=right, fraction=0.046, pad=0.03)
     bar.set_label("Weight for this class (share of the highest)")
-    return as_file(figure)
-
-
-def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
-    """Draw an audit as a forest plot: one line an experiment, point and 95 % interval, chance marked.
-
-    Parameters
-    ----------
-    experiments : sequence of Result
-    conclusion : Conclusion
-
-    Returns
-    -------
-    bytes
-        A PNG file.
-    """
-    experiments = [one for one in experiments if one.metric.available]
-    figure = new_figure(11, 1.9 + 0.52 * len(experiments))
-    axes = figure.subplots()
-    # The first reasons carry the most; all of them are printed.
-    lines = [conclusion.message, *(f"– {reason}" for reason in conclusion.reasons[:2])]
-    figure.suptitle("\n".join(textwrap.fill(drawable(en_dash(line)), 110) for line in lines), fontsize=11)
-    for line, experiment in enumerate(experiments):
-        area = experiment.metric
-        axes.plot([area.low, area.high], [line, line], color=BLUE, linewidth=2.2, solid_capstyle="butt")
-        axes.plot(area.point, line, "s", color=ORANGE, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
-        text = f"{area.value_text} ({en_dash(area.interval_text)})   {area.n_positive} v {area.n_negative}"
-        axes.text(1.03, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
-    axes.text(
-        1.03, -0.75, "ROC AUC (95 % CI)    images", transform=axes.get_yaxis_transform(), va="center", fontsize=9.5
-    )
-    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
-    axes.text(0.5, -0.75, "chance", color=GREY, ha="center", va="bottom", fontsize=9.5)
-    labels = [f"{drawable(experiment.title)}\n{drawable(experiment.question)}" for experiment in experiments]
-    axes.set_yticks(range(len(experiments)), labels, fontsize=9.5)
-    axes.set_ylim(len(experiments) - 0.4, -0.7)
-    lowest = min([0.4, *(experiment.metric.low - 0.03 for experiment in experiments)])
-    axes.set_xlim(max(0.0, lowest), 1.005)
-    axes.set_xlabel("ROC AUC (0.5: chance; 1: perfect separation)")
-    plain_axes(axes)
-    axes.grid(False, axis="y")
-    return as_file(figure)
-
-
-def risk_plane(risks: Sequence[Risk]) -> bytes:
-    """Draw properties by how well they predict the class and how well features predict them, with 95 % intervals.
-
-    Parameters
-    ----------
-    risks : sequence of Risk
-        Whose metrics are available.
-
-    Returns
-    -------
-    bytes
-        A PNG file.
-    """
-    figure = new_figure(7.5, 6.0)
-    axes = figure.subplots()
-    figure.suptitle("Utility and detectability of properties", fontsize=12)
-    for risk in risks:
-        x, y = risk.utility, risk.detectability
-        colour = ORANGE if risk.suspected else BLUE
-        # An R² below 0 is no better than the mean; both measures then begin at their chance level.
-        scale = (lambda v: max(v, 0.0)) if risk.measure == "R²" else (lambda v: max(2 * v - 1, 0.0))
-        axes.plot([x.low, x.high], [scale(y.point)] * 2, color=colour, linewidth=1.4)
-        axes.plot([x.point] * 2, [scale(y.low), scale(y.high)], color=colour, linewidth=1.4)
-        axes.plot(x.point, scale(y.point), "s" if risk.suspected else "o", color=colour, markeredgecolor="black")
-        axes.annotate(drawable(risk.name), (x.point, scale(y.point)), (6, 6), textcoords="offset points", fontsize=9)
-    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
-    axes.set(xlim=(0.3, 1.02), ylim=(-0.03, 1.02))
-    axes.set_xlabel("Utility: ROC AUC of the class (chance: 0.5)")
-    axes.set_ylabel("Detectability: R², or 2 × ROC AUC − 1 (chance: 0)")
-    plain_axes(axes)
     return as_file(figure)

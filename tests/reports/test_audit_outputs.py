@@ -13,7 +13,7 @@ from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of, lu
 from detector.audit import checks, experiments, localisation, metrics, subgroups, validity
 from detector.audit.conclusion import Evidence, conclude
 from detector.audit.shortcut_risk import shortcut_risks
-from detector.reports import audit_outputs, html_report, plots, run_record, training_outputs
+from detector.reports import audit_figures, audit_outputs, html_report, run_record, training_outputs
 from detector.reports.audit_outputs import AuditResult
 from detector.reports.audit_report import audit_report
 from detector.reports.training_outputs import TrainingResult
@@ -122,7 +122,7 @@ def test_an_audit(name):
         "\n".join([*audit_outputs.lines(found, "covid"), *audit_outputs.conclusion_lines(judged), str(judged)])
     )
     require_clean_json(run_record.as_json({"experiments": results, "shortcut_risks": risks, "conclusion": judged}))
-    assert plots.forest(results, judged).startswith(b"\x89PNG")
+    assert audit_figures.forest(results, judged).startswith(b"\x89PNG")
     page = audit_report(audit, found, {}).decode()
     text = re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
     require_clean(text)
