@@ -132,7 +132,7 @@ def risk_plane(risks: Sequence[Risk]) -> bytes:
         )
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
     axes.axhline(0.0, color=GREY, linestyle=":", linewidth=1.4)
-    axes.set_xlim(min([0.3, *(risk.utility.low - 0.03 for risk in risks)]), 1.02)
+    axes.set_xlim(*utilities(risks))
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("Utility: how well the property predicts the class (ROC AUC; dotted: chance)")
     axes.set_ylabel("Detectability: how well the image predicts the property\n(R², or 2 × ROC AUC − 1; dotted: chance)")
@@ -143,6 +143,11 @@ def risk_plane(risks: Sequence[Risk]) -> bytes:
     axes.legend(handles=marks, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
     plain_axes(axes)
     return as_file(figure)
+
+
+def utilities(risks: Sequence[Risk]) -> tuple[float, float]:
+    """Return the limits of the axis of utility: from 0.3 or the lowest interval on."""
+    return min([0.3, *(risk.utility.low - 0.03 for risk in risks)]), 1.02
 
 
 def _detectability(risk: Risk, value: float) -> float:

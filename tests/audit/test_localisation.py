@@ -171,4 +171,5 @@ def test_the_figure_shows_what_there_is():
         for i, heat in enumerate(maps)
     ]
     drawn = localisation_figure(shown, shown[::-1])
-    assert drawn.startswith(b"\x89PNG") and drawn != localisation_figure(shown, shown)
+    assert drawn.startswith(b"\xff\xd8") and drawn != localisation_figure(shown, shown)
+    assert drawn != localisation_figure(shown, shown[::-1], dark=True)
