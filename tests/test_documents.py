@@ -178,12 +178,32 @@ def test_links_lead_to_files_and_headings(path):
             assert anchor in map(slug, headings(there)), (path.name, target, anchor)
 
 
+def test_links_of_the_rendered_lesson_lead_to_files():
+    rendered = ROOT / "docs" / "tutorial.html"
+    targets = re.findall(r'href="(?!https?:|data:|#)([^"#]+)', rendered.read_text(encoding="utf-8"))
+    assert len(targets) >= 2
+    assert [target for target in targets if not (rendered.parent / target).exists()] == []
+
+
+FOLDERS = "detector|docs|tests|tools|requirements|dataset/README"
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_files_that_a_document_names_exist(path):
-    folders = "detector|docs|tests|tools|requirements|dataset/README"
-    named = re.findall(rf"(?<![\w./-])((?:{folders})/[\w./-]+|\w+\.(?:py|md|ipynb))(?=[`\s),;:]|\.\s)", source(path))
+    named = re.findall(rf"(?<![\w./-])((?:{FOLDERS})/[\w./-]+|\w+\.(?:py|md|ipynb))(?=[`\s),;:]|\.\s)", source(path))
     # SCRIPT stands for the name of any script.
     assert [name for name in named if "SCRIPT" not in name and not exists(name, path)] == []
+
+
+def test_files_that_code_names_exist():
+    paths = [*MODULES, *sorted((ROOT / "tools").rglob("*.py")), *TEMPLATES, ROOT / ".ci" / "run"]
+    named = [
+        (path.name, name)
+        for path in paths
+        for name in re.findall(rf"(?<![\w./-])((?:{FOLDERS})/[\w./-]*\w\.\w+)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) >= 5
+    assert [(where, name) for where, name in named if not (ROOT / name).exists()] == []
 
 
 def exists(name: str, document: Path) -> bool:
