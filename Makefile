@@ -7,29 +7,35 @@ BIN := $(VENV)/bin
 .PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs bench-duplicates lungs fault-injection fuzz errors audit-deps lock clean help
 
 help:
-	@echo "make demo    install, draw a phantom data set, train on it: leaves demo/"
-	@echo "make test    install, run the tests"
-	@echo "make coverage   run the tests, say which lines none of them runs"
-	@echo "make lint    install, check format, style, types, and which folder imports from which"
-	@echo "make browser   install what the tests of the pages need beside Chromium and npm; without it they are skipped"
-	@echo "make ray   install what --ray needs (docs/cluster.md); without it the tests of it are skipped"
-	@echo "make dicom   install the decoders of compressed DICOM"
-	@echo "make notebook   install, run tutorial.ipynb from top to bottom and write docs/tutorial.html (about five minutes)"
-	@echo "make format  install, put format and style right"
-	@echo "make bench   install, measure speed against the tutorial's loop"
-	@echo "make bench-scale   measure memory and time at 500 and 5,000 images"
-	@echo "make bench-audit   plant shortcuts into phantoms and count which the audit names (40 minutes; ARGS='--share 0.1' for less)"
-	@echo "make bench-large   measure time and memory at 10,000 and 100,000 images whose features are known (about half an hour)"
-	@echo "make bench-cluster   install Ray, compare three nodes on this machine with a plain run (about 25 minutes)"
-	@echo "make bench-lungs   measure how well lungs are found, patients apart, and what it costs (about twenty minutes)"
-	@echo "make bench-duplicates   count which changed copies of radiographs are found, and which other images (ARGS='DIR … --every 3')"
-	@echo "make lungs   fit the lung decoder anew to masked radiographs (about ten minutes)"
-	@echo "make fault-injection   kill, starve and damage every script 650 times, count what is lost (about an hour; ARGS='--share 0.01' for less)"
-	@echo "make fuzz    install, give the readers a million hostile inputs (about ten minutes, Linux)"
-	@echo "make errors  install, write docs/errors.md anew from the tests"
-	@echo "make audit-deps   install, ask the advisory database about every dependency"
-	@echo "make lock    install, pin what the requirements need in turn, with digests"
-	@echo "make clean   remove what make and the scripts made here (not the data in dataset/)"
+	@echo '  make demo             train on synthetic radiographs (phantoms): demo/'
+	@echo '  make test             install, run the tests (about six minutes)'
+	@echo '  make notebook         run the lesson, write docs/tutorial.html (three minutes)'
+	@echo '  make clean            remove what make and the scripts made here, not dataset/'
+	@echo
+	@echo 'Development'
+	@echo '  make lint             check format, style, types and imports'
+	@echo '  make format           fix format and style'
+	@echo '  make coverage         run the tests, list the lines that none of them runs'
+	@echo '  make errors           write docs/errors.md from the tests'
+	@echo '  make browser          install what the tests of the HTML reports need'
+	@echo '  make ray              install what --ray needs (docs/cluster.md)'
+	@echo '  make dicom            install the decoders of compressed DICOM'
+	@echo '  make lock             pin every dependency with its digest'
+	@echo '  make audit-deps       look up every dependency in the advisory database'
+	@echo '  make fuzz             a million hostile inputs (ten minutes, Linux)'
+	@echo '  make fault-injection  kill and starve every script 650 times (one hour;'
+	@echo '                        ARGS="--share 0.01" for less)'
+	@echo
+	@echo 'Measurements'
+	@echo '  make bench            speed against the loop of the tutorial'
+	@echo '  make bench-scale      memory and time at 500 and 5,000 images'
+	@echo '  make bench-large      the same at 10,000 and 100,000 images (half an hour)'
+	@echo '  make bench-audit      planted shortcuts that the audit detects (25 minutes;'
+	@echo '                        ARGS="--share 0.1" for less)'
+	@echo '  make bench-lungs      accuracy and cost of the lung masks (twenty minutes)'
+	@echo '  make bench-duplicates near duplicates found (ARGS="DIR … --every 3")'
+	@echo '  make bench-cluster    three Ray nodes against a plain run (25 minutes)'
+	@echo '  make lungs            fit the lung decoder anew (ten minutes)'
 
 # A stamp for each requirements file: nothing is installed twice, and everything again when a pin changes.
 $(BIN)/python:
