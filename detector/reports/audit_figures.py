@@ -64,7 +64,7 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
 
 
 def placed(experiments: Sequence[Result]) -> tuple[dict[str, float], list[float], float]:
-    """Return the heights of the groups' headings and of the experiments, from above, and the height of all."""
+    """Return the heights of the groups' headings and of the experiments, from above, and of all (at least 1)."""
     headings: dict[str, float] = {}
     lines = []
     y = 0.0
@@ -74,7 +74,7 @@ def placed(experiments: Sequence[Result]) -> tuple[dict[str, float], list[float]
             y += HEADING
         lines.append(y)
         y += 1.0
-    return headings, lines, y
+    return headings, lines, max(y, 1.0)
 
 
 def _line(axes: Axes, experiment: Result, y: float, carries: bool) -> None:

@@ -81,7 +81,7 @@ class Outputs:
 
 def lines(found: AuditResult, positive: str) -> list[str]:
     """Return what is printed of an audit but for its conclusion: a line an experiment, under the headings of groups."""
-    printed = ["", f"{'experiment':<{NAMES}}ROC AUC  95 % CI      images"]
+    printed = ["", f"{'experiment':<{NAMES}}ROC AUC  95 % CI      images"] if found.results else []
     external = {one.result.id: one for one in found.external}
     for group in GROUPS:
         rows = [one for one in found.results if one.group == group]
@@ -123,17 +123,18 @@ def _localisation_lines(found: Localisation) -> list[str]:
     """Return a line for each metric of the localisation, beside what a random point gets."""
     if not found.metrics:
         return []
-    printed = ["", f"{'Where Grad-CAM lies':<24}share  {'95 % CI':<11}  random point  difference (95 % CI)"]
+    printed = ["", f"{'Where Grad-CAM lies':<24}share  {'95 % CI':<11}  random  difference"]
     for name, one in found.metrics.items():
         if one.found.available:
             interval = one.found.interval_text
-            beside = f"{one.random.value_text if one.random.available else 'n/a':<12}  {_difference(one.difference)}"
+            beside = f"{one.random.value_text if one.random.available else 'n/a':<6}  {_difference(one.difference)}"
             printed.append(f"  {TITLES_OF_LOCALISATION[name]:<22}{one.found.value_text:<5}  {interval:<11}  {beside}")
         else:
             printed += _line(TITLES_OF_LOCALISATION[name], one.found)
     images = found.metrics[POINTING].found
     said = f"{counted(images.n_positive, 'correctly predicted image')} of {counted(images.n_patients, 'patient')}"
-    return [*printed, *_wrapped(said, 4), *(line for note in found.notes for line in _wrapped(note, 4))]
+    notes = said, "random: a random point of the lungs; in the last row, of the image", *found.notes
+    return [*printed, *(line for note in notes for line in _wrapped(note, 4))]
 
 
 def _difference(metric: Metric) -> str:
