@@ -42,8 +42,8 @@ def trained(tmp_path_factory):
 def test_metrics_are_printed_in_order(trained):
     folder, first, second = trained
     assert first.stderr == second.stderr == ""
-    assert "fitted within site and view: 1 of them hold two classes, 20 images" not in first.stdout
-    assert "fitted within site and view: 1 of them hold two classes, 24 images" in first.stdout
+    assert "fitted within site and view: 1 stratum contains two classes, 20 images" not in first.stdout
+    assert "fitted within site and view: 1 stratum contains two classes, 24 images" in first.stdout
     lines = first.stdout.splitlines()
     starts = [next(i for i, line in enumerate(lines) if line.startswith(name)) for name in PRINTED]
     assert starts == sorted(starts)

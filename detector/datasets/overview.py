@@ -101,4 +101,4 @@ def meaning(entries: Sequence[Entry]) -> str:
     number = len(set(strata[kept]))
     what = "1 stratum (site and view) contains" if number == 1 else f"{number} strata (site and view) contain"
     others = f"; the other {counted(rest, 'image')} can show the source only" if rest else ""
-    return f"{what} both classes, {counted(int(kept.sum()), 'image')}: only there can the disease be compared{others}."
+    return f"{what} both classes, {counted(int(kept.sum()), 'image')}: there the disease can be compared{others}."

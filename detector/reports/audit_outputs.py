@@ -104,7 +104,7 @@ def lines(found: AuditResult, positive: str) -> list[str]:
     printed += ["", "Validity checks"]
     for check in found.checks:
         printed += wrapped(check, "  ", " " * 28)
-        printed += wrapped(check.recommendation, " " * 28, " " * 28) if check.recommendation else []
+        printed += wrapped(check.recommendation, f"{' ' * 28}-> ", " " * 31) if check.recommendation else []
     return printed
 
 

@@ -160,9 +160,15 @@ def metric_lines(name: str, metric: Metric, result: TrainingResult) -> list[str]
 
 
 def check_lines(checks: Sequence[Check]) -> list[tuple[str, bool]]:
-    """Return the validity checks as lines, and whether each warns; a long finding goes on below its beginning."""
+    """Return the validity checks as lines, and whether each warns; what to do about a warning stands below it."""
     hanging = " " * (2 + len(str(Check("", PASS, ""))))
-    return [(line, check.warns) for check in checks for line in wrapped(check, "  ", hanging)]
+    found = []
+    for check in checks:
+        lines = wrapped(check, "  ", hanging)
+        if check.warns and check.recommendation:
+            lines += wrapped(check.recommendation, f"{hanging}-> ", f"{hanging}   ")
+        found += [(line, check.warns) for line in lines]
+    return found
 
 
 def record(result: TrainingResult) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, counted
 from detector.command_line.printing import Log
 from detector.statistics.strata import comparable, holding_two_classes
 
@@ -49,8 +49,8 @@ def is_adjusted(
         )
         return False
     kept = holding_two_classes(labels, strata)
-    others = f"; the other {(~kept).sum()} teach next to nothing about the disease" if not kept.all() else ""
-    log.info(
-        f"fitted within site and view: {len(set(strata[kept]))} of them hold two classes, {kept.sum()} images{others}"
-    )
+    number = len(set(strata[kept]))
+    what = "1 stratum contains" if number == 1 else f"{number} strata contain"
+    others = f"; the other {counted(int((~kept).sum()), 'image')} hardly affect the fit" if not kept.all() else ""
+    log.info(f"fitted within site and view: {what} two classes, {counted(int(kept.sum()), 'image')}{others}")
     return True

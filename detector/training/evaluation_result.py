@@ -82,7 +82,8 @@ def cross_validate(
     -------
     Outcome
     """
-    log.info(f"cross-validating: {len(plan.repeats[0])} folds, {len(plan.repeats)} times...")
+    repeated = f", {len(plan.repeats)} repeats" if len(plan.repeats) > 1 else ""
+    log.info(f"cross-validating: {len(plan.repeats[0])} folds{repeated}...")
     positive, point = protocol.positive, protocol.point
     threshold = point.threshold
     with log.timed("cross-validate"):
@@ -91,7 +92,7 @@ def cross_validate(
         if point.sensitivity:
             scores = found.predictions.probabilities[0][:, positive]
             threshold = crossvalidation.threshold_for(point.sensitivity, scores, samples.labels == positive)
-    log.info("training the head on everything...")
+    log.info("training the head on all images...")
     everything = np.arange(len(samples.labels))
     with log.timed("train the head"):
         fitted = samples.fit(everything, protocol.recipe, protocol.seed, None, after_epoch)

@@ -73,7 +73,7 @@ class FeatureExtractor:
         ndarray of shape (n, width), float32
         """
         rows = range(len(self.properties)) if rows is None else rows
-        return self._features(rows, [[0.0]] * len(rows), "float32", "images through VGG16", occlusion)
+        return self._features(rows, [[0.0]] * len(rows), "float32", "VGG16, images", occlusion)
 
     def augmented(self, rows: Rows, count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return features of rotated training copies.
@@ -92,7 +92,7 @@ class FeatureExtractor:
         ndarray of shape (n, max(count, 1), width), float32
         """
         turned = [angles(self.properties[row].digest, count, seed) if count else [0.0] for row in rows]
-        features = self._features(rows, turned, self.precision, "training copies through VGG16", occlusion)
+        features = self._features(rows, turned, self.precision, "VGG16, augmented copies", occlusion)
         return features.reshape(len(rows), max(count, 1), -1)
 
     def subset(self, rows: np.ndarray) -> FeatureExtractor:
@@ -115,7 +115,7 @@ class FeatureExtractor:
     def lungs(self, rows: Rows) -> Iterator[np.ndarray]:
         """Yield where the lungs of images are, as the lung decoder finds them, (224, 224), bool."""
         inputs = [self._input(row) for row in rows]
-        return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "images through VGG16"))
+        return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "VGG16, images"))
 
     def lungs_of_copies(self, rows: Rows, seed: int) -> Iterator[np.ndarray]:
         """Yield where the lungs of training images are, found on the first rotated copy of each and turned back.
@@ -132,7 +132,7 @@ class FeatureExtractor:
         """
         inputs = [self._input(row, angles(self.properties[row].digest, 1, seed)[0]) for row in rows]
         masks = self.backbone.lungs(
-            inputs, self._read, lambda missing: self._shown(missing, "training copies through VGG16"), self.precision
+            inputs, self._read, lambda missing: self._shown(missing, "VGG16, augmented copies"), self.precision
         )
         for one, mask in zip(inputs, masks, strict=True):
             yield rotate_mask(mask, -one.angle)
