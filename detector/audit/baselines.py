@@ -88,13 +88,10 @@ def _where_known(audit: Audit, known: Callable[[Sequence[Image]], Known]) -> Fin
     own = audit.sets.own[rows]
     truth = audit.is_positive(own)
     if min(truth.sum(), (~truth).sum()) < FEWEST:
-        return Finding(
-            Metric.unavailable(
-                f"known of {truth.sum()} v {(~truth).sum()} images; {FEWEST} v {FEWEST} are needed",
-                int(truth.sum()),
-                int((~truth).sum()),
-            )
-        )
+        n_positive, n_negative = int(truth.sum()), int((~truth).sum())
+        recorded = f"recorded for {n_positive} v {n_negative} images; {FEWEST} v {FEWEST} are needed"
+        reason = recorded if len(truth) else "not recorded for any image"
+        return Finding(Metric.unavailable(reason, n_positive, n_negative))
     return Finding(_linear(audit, own, columns))
 
 

@@ -115,7 +115,7 @@ def _risk_lines(risks: Sequence[Risk]) -> list[str]:
         for risk in risks
         if risk.suspected
     ]
-    heading = f"{'Shortcut risks':<22}{'predicts the class':<22}predicted from the image, within class"
+    heading = f"{'Shortcut risks':<22}{'predicts the class':<22}predicted from the image"
     return ["", heading, *rows] if rows else []
 
 
