@@ -32,8 +32,10 @@ def wrapped(text: object, first: str = "", rest: str = "") -> list[str]:
     first, rest : str
         What the first line begins with, and every other one.
     """
-    options = {"break_long_words": False, "break_on_hyphens": False}
-    return textwrap.wrap(printable(text), WIDTH, initial_indent=first, subsequent_indent=rest, **options) or [first]
+    filled = textwrap.TextWrapper(
+        WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+    return filled.wrap(printable(text)) or [first]
 
 
 def say(text: object, colour: str = "") -> None:
