@@ -69,8 +69,8 @@ def _prediction(row: Row, path: Path) -> Prediction | InputError:
         return InputError(str(row["rejected"]))
     image = np.frombuffer(row["image"], np.uint8).reshape(SIZE, SIZE, 3) if row["image"] else None
     grad_cam = np.frombuffer(row["grad_cam"], np.float32).reshape(CELLS, CELLS) if row["grad_cam"] else None
-    probabilities = json.loads(row["probabilities"])
-    return Prediction(path, str(row["label"]), probabilities, str(row["note"]), image, grad_cam, float(row["seen"]))
+    probabilities, sizes = json.loads(row["probabilities"]), (float(row["seen"]), float(row["aspect"]))
+    return Prediction(path, str(row["label"]), probabilities, str(row["note"]), image, grad_cam, *sizes)
 
 
 def image_rows(item: Row) -> list[Row]:
@@ -136,8 +136,8 @@ class PredictionWorker:
 def _image(row: Row) -> InputImage | InputError:
     if row["rejected"]:
         return InputError(str(row["rejected"]))
-    said = (str(row[name]) for name in ("digest", "note", "view", "modality"))
-    return InputImage(np.asarray(row["pixels"]), *said)
+    sha256, note, view, modality = (str(row[name]) for name in ("digest", "note", "view", "modality"))
+    return InputImage(np.asarray(row["pixels"]), sha256, note, view, modality, float(row["aspect"]))
 
 
 def _request(row: Row) -> PredictionRequest:
@@ -153,5 +153,5 @@ def _columns(prediction: Prediction | InputError) -> Row:
         "image": b"" if prediction.image is None else prediction.image.tobytes(),
         "grad_cam": b"" if prediction.grad_cam is None else prediction.grad_cam.astype(np.float32).tobytes(),
     }
-    kept = {name: getattr(prediction, name) for name in ("label", "note", "seen")}
+    kept = {name: getattr(prediction, name) for name in ("label", "note", "seen", "aspect")}
     return kept | arrays | {"probabilities": json.dumps(prediction.probabilities), "rejected": rejected}

@@ -58,6 +58,8 @@ class InputImage(NamedTuple):
         Its projection by header or file name, such as ``"lateral"``; mostly empty.
     modality : str
         Of a DICOM file that is no radiograph, such as ``"CT"``; mostly empty.
+    aspect : float
+        Height of the file's image, divided by its width.
     """
 
     pixels: np.ndarray
@@ -65,6 +67,7 @@ class InputImage(NamedTuple):
     note: str
     view: str = ""
     modality: str = ""
+    aspect: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Prediction:
         In [0, 1], where that was asked for.
     seen : float
         Share of width and height, from the upper left, that the head's pooling sees.
+    aspect : float
+        Height of the file's image, divided by its width.
     """
 
     path: Path
@@ -96,6 +101,7 @@ class Prediction:
     image: np.ndarray | None = None
     grad_cam: np.ndarray | None = None
     seen: float = 1.0
+    aspect: float = 1.0
 
 
 class Predictor:
@@ -147,7 +153,9 @@ class Predictor:
             prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note)
             if one.with_images and maps:
                 shown = np.rint(255 * inputs[0][i]).astype(np.uint8)
-                prediction = replace(prediction, image=shown, grad_cam=grad_cams[i], seen=self._seen)
+                prediction = replace(
+                    prediction, image=shown, grad_cam=grad_cams[i], seen=self._seen, aspect=image.aspect
+                )
             found.append(prediction)
         return found
 
@@ -196,7 +204,8 @@ def input_image(path: Path) -> InputImage:
     header = read_if_readable(path) if radiograph.format == "DICOM" else DicomHeader()
     view = view_group(header.view or view_of(Path(path.name)))
     modality = "" if header.is_radiograph else header.modality
-    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view, modality)
+    aspect = radiograph.height / radiograph.width
+    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view, modality, aspect)
 
 
 def predict_batch(

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST = 500  # images on a page: with more it could not be opened everywhere
+# Flags, intervals, times, shares and counts of both classes: no names.
 UNBROKEN = re.compile(
-    r"--[a-z-]{1,32}|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
-)  # flags and intervals, not names
+    r"--[a-z-]{1,32}|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%|v \d{1,9})"
+    r"|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
+)
 SIDE = 160  # pixels of an image on a page; enlarged, it shows what the network saw well enough
 QUALITY = 70  # of its JPEG
 
@@ -69,7 +71,7 @@ def render(template: str, title: str, **values: object) -> bytes:
     page = environment.get_template(template).render(
         title=title,
         notice=DISCLAIMER,
-        created=created(),
+        created=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
         version=__version__,
         command=command(),
         policy=policy,
@@ -115,6 +117,14 @@ def jpeg(pixels: np.ndarray) -> bytes:
 
     small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def shown_height(aspect: float) -> int:
+    """Return the height of an image that is shown `SIDE` pixels wide, given its height divided by its width.
+
+    Very high and very wide images are shown less so.
+    """
+    return round(SIDE * min(max(aspect, 0.5), 2.0))
 
 
 def heat_uri(heat: np.ndarray) -> str:

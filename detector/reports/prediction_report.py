@@ -68,6 +68,7 @@ def _card(one: Prediction, classes: Sequence[str], positive: int) -> dict[str, o
         "probability": one.probabilities[positive],
         "probabilities": list(zip(classes, one.probabilities, strict=True)),
         "image": html_report.image_uri(one.image) if one.image is not None else "",
+        "height": html_report.shown_height(one.aspect),
         "heat": html_report.heat_uri(one.grad_cam) if one.grad_cam is not None else "",
         "note": one.note,
     }

@@ -79,8 +79,9 @@ def operating_point(wanted: float | None, outcome: Outcome) -> list[str]:
 
 
 def short(patient: str) -> str:
-    """Return a patient's identifier, cut where it is long, as hashed ones are."""
-    return patient if len(patient) <= 16 else f"{patient[:12]}…"
+    """Return a patient's identifier without the data set before it, cut where it is long, as hashed ones are."""
+    own = patient.rpartition("/")[2] or patient
+    return own if len(own) <= 16 else f"{own[:12]}…"
 
 
 def characteristics(images: Sequence[Image], sides: Mapping[str, Rows]) -> list[list[str]]:

@@ -33,6 +33,7 @@ class Card:
     probability: float
     patient: str
     image: str
+    height: int
     heat: str
     row: Mapping[str, str]
 
@@ -139,7 +140,7 @@ def cards(result: TrainingResult) -> list[Card]:
     found = []
     for position, heat, picture in zip(shown, result.grad_cam, pictures, strict=True):
         row, predicted = outcome.held_out[position], classes[int(outcome.predicted[0][position])]
-        image = extractor.dataset.images[row]
+        image, properties = extractor.dataset.images[row], extractor.properties[row]
         found.append(
             Card(
                 file=image.file,
@@ -150,6 +151,7 @@ def cards(result: TrainingResult) -> list[Card]:
                 probability=float(outcome.probabilities[0][position, positive]),
                 patient=run_record.short(str(extractor.patients[row])),
                 image=picture,
+                height=html_report.shown_height(properties.height / properties.width),
                 heat=html_report.heat_uri(heat),
                 row={"file": image.file, "class": image.label, **image.row},
             )

@@ -169,3 +169,14 @@ def test_flags_and_intervals_are_not_broken_at_a_hyphen():
     assert '<span class="unbroken">-2.2 to 4.6</span>' in found
     assert "&lt;b&gt;" in found and "<b>" not in found
     assert "unbroken" not in html_report.unbroken("2" * 40)
+
+
+def test_times_shares_and_counts_are_not_broken_either():
+    whole = ("2026-11-25 13:57 UTC", "10 %", "72 v 90", "0.91–1.00")
+    for text in whole:
+        assert f'<span class="unbroken">{text}</span>' in html_report.unbroken(f"at {text}, then")
+
+
+@pytest.mark.parametrize(("aspect", "height"), [(1.0, 160), (1.25, 200), (0.1, 80), (9.0, 320)])
+def test_an_image_is_shown_in_its_own_shape_but_not_as_a_line(aspect, height):
+    assert html_report.shown_height(aspect) == height

@@ -54,3 +54,10 @@ def test_five_hundred_images_make_a_small_report():
     assert data.count(b"<details>") == 500
     # Figures and their tables, which a training run adds, take half a MiB.
     assert len(data) < 4.5 * 2**20
+
+
+def test_an_image_has_its_own_shape():
+    image, description = np.zeros((224, 224, 3), np.uint8), Description(["covid", "normal"], "covid", "probe", "global")
+    done = [Prediction(Path("a.png"), "covid", [0.75, 0.25], "", image, np.zeros((14, 14)), aspect=1.25)]
+    page = prediction_report.prediction_report(done, [], description, "m.h5").decode()
+    assert page.count('viewBox="0 0 160 200"') == 3

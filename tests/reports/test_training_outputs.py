@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import subgroups
 from detector.audit.checks import PASS, WARN, Check
-from detector.reports import metric_names, training_outputs
+from detector.reports import metric_names, run_record, training_outputs
 from detector.reports.training_outputs import TrainingResult
 from detector.statistics.metric import Metric
 from detector.training.leave_one_out import LeftOut
@@ -97,11 +98,26 @@ def test_subgroups_are_a_table_if_there_are_several():
 
 def test_checks_are_lines_and_tell_warnings():
     found = training_outputs.check_lines([Check("chance", PASS, "fine"), Check("views", WARN, "apart", "Fix.")])
-    assert [warns for _, warns in found] == [False, True]
+    assert [warns for _, warns in found] == [False, True, True]
     assert found[0][0].split() == ["pass", "chance", "fine"]
 
 
 LONG = "slope 1.48 (1.13-2.07), in the large 0.47 (0.25-0.72): probabilities are underconfident and too low on average"
+
+
+def test_what_to_do_stands_below_a_warning():
+    found = training_outputs.check_lines([Check("views", WARN, "apart", "Build with --view PA.")])
+    assert [line.split(maxsplit=1)[0] for line, _ in found] == ["warn", "->"]
+    assert found[1] == (" " * 28 + "-> Build with --view PA.", True)
+    assert len(training_outputs.check_lines([Check("views", PASS, "alike", "Nothing.")])) == 1
+
+
+@pytest.mark.parametrize(
+    ("patient", "shown"),
+    [("phantom/phantom-00018", "phantom-00018"), ("7", "7"), ("nih/" + "a" * 40, "aaaaaaaaaaaa…"), ("x/", "x/")],
+)
+def test_patients_are_named_by_what_differs(patient, shown):
+    assert run_record.short(patient) == shown
 
 
 def test_a_long_finding_goes_on_below_its_beginning():
