@@ -118,7 +118,7 @@ def _beside_the_lungs(evidence: Evidence, names: list[str], by_lungs: bool) -> C
 
 
 def _listed(evidence: Evidence, names: Sequence[str]) -> str:
-    return ", ".join(evidence.title(name) for name in names)
+    return ", ".join(evidence.title(name).removesuffix(" alone") for name in names)
 
 
 def _conclusion(code: str, message: str, reasons: Sequence[Reason]) -> Conclusion:

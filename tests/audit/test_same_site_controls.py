@@ -8,6 +8,7 @@ import numpy as np
 from audit_helpers import Case, audit_of
 
 from detector.audit import same_site_controls
+from detector.audit.image_sets import CONTROLS
 
 
 def with_controls(case: Case, positives: int):
@@ -16,8 +17,11 @@ def with_controls(case: Case, positives: int):
     Controls so look like positives: of the same site, as it were, with nothing of the disease to tell them apart.
     """
     audit = audit_of(case)
+    images = audit.extractor.dataset.images
     everything = np.arange(len(audit.extractor.properties))
     controls = everything[positives : case.counts[0]]
+    for row in controls:
+        images[row] = replace(images[row], label=CONTROLS)
     own = np.setdiff1d(everything, controls)
     return replace(audit, sets=replace(audit.sets, own=own, controls=controls))
 
