@@ -135,7 +135,9 @@ def test_file_properties_are_named_before_anything_is_said_to_be_missing():
     assert strong.message.startswith("Properties of the files predict the class by themselves")
     assert weak.code == conclusion.INCONCLUSIVE
     for judged in (strong, weak):
-        assert judged.reasons[0].startswith("file properties alone: ROC AUC ") and experiments.FILES in judged.carried_by
+        assert (
+            judged.reasons[0].startswith("file properties alone: ROC AUC ") and experiments.FILES in judged.carried_by
+        )
     lungs = conclude(evidence(trained=0.93, files=0.9, without=0.5, only=0.9))
     assert lungs.code == conclusion.LUNGS and "properties of the files predict the class, too" in lungs.message
 
