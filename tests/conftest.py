@@ -38,8 +38,8 @@ def needs(folder: Path):
 
 
 def script(name: str, *arguments: object, cwd: Path, timeout: float = 240, **environment: str):
-    """Run a script in a process of its own, from another folder, as a user does."""
-    return subprocess.run(
+    """Run a script in a process of its own, from another folder, as a user does; its notes have a line each."""
+    done = subprocess.run(
         [sys.executable, ROOT / name, *map(str, arguments)],
         cwd=cwd,
         env=os.environ | {"COLUMNS": "100"} | environment,
@@ -48,6 +48,19 @@ def script(name: str, *arguments: object, cwd: Path, timeout: float = 240, **env
         timeout=timeout,
         check=False,
     )
+    done.stdout = unwrapped(done.stdout)
+    return done
+
+
+# A note that is longer than 80 columns goes on below its beginning (tests/command_line/test_printing.py).
+CONTINUED = re.compile(r"^((?:\[INFO\] |WARNING: ).*)\n(?: {7}| {9})(?=\S)", re.MULTILINE)
+
+
+def unwrapped(text: str) -> str:
+    """Return what a script printed with each of its notes in one line."""
+    while text != (text := CONTINUED.sub(r"\1 ", text)):
+        pass
+    return text
 
 
 def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess:
@@ -71,7 +84,9 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     finally:
         sys.argv = arguments_before
         os.chdir(before)
-    return subprocess.CompletedProcess([sys.executable, ROOT / name, *given], status, out.getvalue(), err.getvalue())
+    return subprocess.CompletedProcess(
+        [sys.executable, ROOT / name, *given], status, unwrapped(out.getvalue()), err.getvalue()
+    )
 
 
 SAID: list[tuple[str, str]] = []  # in this test: what was given, where that is a command line, and what was said

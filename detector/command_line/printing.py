@@ -63,7 +63,7 @@ def epoch_printer(epochs: int | None, quiet: bool) -> Callable[[int, dict[str, f
 
     def show(epoch: int, metrics: dict[str, float]) -> None:
         if not quiet:
-            text = "  ".join(f"{name}: {value:.3f}" for name, value in metrics.items())
+            text = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
             print(f"Epoch {epoch}/{epochs}  {text}", flush=True)
 
     return show

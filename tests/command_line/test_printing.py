@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-from detector.command_line.printing import named_notes, replaced_line
+from detector.command_line.printing import WIDTH, Log, epoch_printer, named_notes, replaced_line, warn, wrapped
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
@@ -25,6 +25,33 @@ def test_warnings_have_a_colour_in_a_terminal_only(environment, coloured):
         [sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
     )
     assert piped.stdout == "! doubt\nfine\n"
+
+
+LONG = (
+    "12 images of 7 patients, whose files lie in /data/"
+    + "x" * 90
+    + "/covid, use --one-per-patient to keep one of each"
+)
+
+
+def test_a_long_note_goes_on_below_its_beginning_and_no_path_or_flag_is_broken(capsys):
+    Log().info(LONG)
+    warn(LONG)
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("WARNING: "))
+    for part, indent in ((lines[:start], 7), (lines[start:], 9)):
+        assert [line[:indent].strip() for line in part[1:]] == [""] * (len(part) - 1)
+        assert " ".join(line[indent:] for line in part) == LONG
+        assert all(len(line) <= WIDTH or "/data/" in line for line in part)
+    assert wrapped("", "[INFO] ") == ["[INFO] "] and wrapped("a\nb") == [r"a\nb"]
+
+
+def test_a_line_of_an_epoch_fits_80_columns(capsys):
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    epoch_printer(100, False)(100, dict.fromkeys(names, 0.123456))
+    epoch_printer(100, True)(100, dict.fromkeys(names, 0.123456))
+    line = capsys.readouterr().out
+    assert line.startswith("Epoch 100/100  loss 0.123") and line.count("\n") == 1 and len(line.strip()) <= WIDTH
 
 
 def test_a_note_is_printed_once_for_all_images_that_have_it():
