@@ -10,7 +10,7 @@ from pathlib import Path
 from detector import InputError, printable
 from detector.command_line.arguments import Parser, add_common, any_path, output_of
 from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, Log, named_notes, progress, say
+from detector.command_line.printing import DISCLAIMER, Log, named_notes, progress, say, wrapped
 
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None) -> int:
     for one in done:
         say(lung_masks.line(one))
     for note in named_notes((one.path, one.note) for one in done):
-        say(note)
+        say("\n".join(wrapped(note, rest="  ")))
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
     if options.json:

@@ -13,7 +13,7 @@ from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
 from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, any_path, output_of
 from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, named_notes, progress, replaced_line, say
+from detector.command_line.printing import DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions
@@ -130,7 +130,7 @@ def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
     for line in prediction_outputs.table(found):
         print(line)
     for note in named_notes((one.path, one.note) for one in done):
-        say(note)
+        say("\n".join(wrapped(note, rest="  ")))
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
     replaced = replaced_line(path for path in (outputs.csv, outputs.json, outputs.report) if path)

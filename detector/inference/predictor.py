@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 BATCH = 8
-TRAINED_ON = "the model was trained on this very file, so its prediction says nothing of other images"
+TRAINED_ON = "a training image of this model, so that the prediction says nothing about new images"
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 MOST = 500  # images on a page: with more it could not be opened everywhere
 # Flags, intervals, times, shares and counts of both classes: no names.
 UNBROKEN = re.compile(
-    r"--[a-z-]{1,32}|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%|v \d{1,9})"
+    r"--[a-z-]{1,32}|(?<![\w-])-[a-z](?![\w-])(?: [\w./]{1,40}(?![\w./]))?"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%|v \d{1,9})"
     r"|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
 )
 SIDE = 160  # pixels of an image on a page; enlarged, it shows what the network saw well enough

@@ -54,6 +54,7 @@ def prediction_report(
         classes=classes,
         positive=description.positive,
         skipped=counted(len(failures), "file"),
+        evaluation=evaluation(description.summary),
         failures=[str(failure) for failure in failures],
         card=[*model_card(description, model), *([("note", note)] if note else [])],
     )
@@ -99,6 +100,14 @@ def model_card(description: Description, model: str) -> list[tuple[str, object]]
         ("threshold", "the most probable class" if threshold is None else f"p({description.positive}) ≥ {threshold:g}"),
         *training_rows(description.summary),
     ]
+
+
+def evaluation(summary: TrainingSummary | None) -> str:
+    """Return how the model was evaluated, and which checks warned, in a sentence; empty where that is not recorded."""
+    if summary is None:
+        return ""
+    warned = f"checks that warned: {'; '.join(summary.warned)}" if summary.warned else "no check warned"
+    return f"Evaluation of the model ({summary.evaluation}): ROC AUC {summary.roc_auc}; {warned}."
 
 
 def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:

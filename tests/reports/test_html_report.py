@@ -172,7 +172,7 @@ def test_flags_and_intervals_are_not_broken_at_a_hyphen():
 
 
 def test_times_shares_and_counts_are_not_broken_either():
-    whole = ("2026-11-25 13:57 UTC", "10 %", "72 v 90", "0.91–1.00")
+    whole = ("2026-11-25 13:57 UTC", "10 %", "72 v 90", "0.91–1.00", "-o p2", "-d a/b.c")
     for text in whole:
         assert f'<span class="unbroken">{text}</span>' in html_report.unbroken(f"at {text}, then")
 

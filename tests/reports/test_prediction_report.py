@@ -15,6 +15,7 @@ from detector import InputError
 from detector.images import phantom
 from detector.inference.predictor import Prediction
 from detector.network.description import Description
+from detector.network.training_summary import TrainingSummary
 from detector.reports import html_report, prediction_report
 
 
@@ -61,3 +62,14 @@ def test_an_image_has_its_own_shape():
     done = [Prediction(Path("a.png"), "covid", [0.75, 0.25], "", image, np.zeros((14, 14)), aspect=1.25)]
     page = prediction_report.prediction_report(done, [], description, "m.h5").decode()
     assert page.count('viewBox="0 0 160 200"') == 3
+
+
+def test_the_evaluation_of_the_model_stands_on_the_first_screen():
+    found = prediction_report.evaluation(
+        TrainingSummary("d", "2026", (), "Test set: 20 images from 20 patients", "0.99 (95 % CI 0.80-1.00)", ("views",))
+    )
+    assert found == (
+        "Evaluation of the model (Test set: 20 images from 20 patients): ROC AUC 0.99 (95 % CI 0.80-1.00); "
+        "checks that warned: views."
+    )
+    assert prediction_report.evaluation(None) == ""
