@@ -17,7 +17,17 @@ class InputError(ValueError):
 
     The message is one sentence that says what was given, where, and what to do. A script prints it on stderr and exits
     with status 2; nothing else is raised for bad input anywhere in the library.
+
+    Parameters
+    ----------
+    message : str
+    details : sequence of str, optional
+        Such as the files that the sentence is about, printed below it: one a line.
     """
+
+    def __init__(self, message: str = "", details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 def printable(text: object) -> str:

@@ -81,6 +81,8 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
             except InputError as error:
                 status = 2
                 print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
+                for detail in error.details:
+                    print(f"  {printable(detail)}", file=sys.stderr)
     finally:
         sys.argv = arguments_before
         os.chdir(before)
@@ -93,10 +95,14 @@ SAID: list[tuple[str, str]] = []  # in this test: what was given, where that is 
 
 
 def refused(done, *words: str) -> None:
-    """Assert that a script refused its input as the project promises: status 2 and one line that has `words`."""
-    SAID.append((" ".join([Path(done.args[1]).name, *map(str, done.args[2:])]), done.stderr))
+    """Assert that a script refused its input as the project promises: status 2 and one line that has `words`.
+
+    Files that it is about may stand below it, one a line.
+    """
+    first, *details = done.stderr.splitlines()
+    SAID.append((" ".join([Path(done.args[1]).name, *map(str, done.args[2:])]), first))
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
-    assert done.stderr.count("\n") == 1, done.stderr
+    assert all(line.startswith("  ") for line in details), done.stderr
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr, (word, done.stderr)

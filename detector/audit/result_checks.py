@@ -85,7 +85,7 @@ def calibration(run: Run) -> Check:
             "calibration",
             WARN,
             f"{found}: probabilities are {' and '.join(off)}",
-            "Do not read a probability of 0.9 as nine in ten.",
+            "Do not interpret probabilities as risks.",
         )
     # A slope without a bound says nothing of overconfidence, nor does an interval that holds both no relation (0) and
     # the ideal (1).

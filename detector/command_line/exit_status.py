@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -19,10 +19,11 @@ from detector import InputError, printable
 from detector.storage.temporary import remove_unfinished
 
 
-def fail(program: str, message: str, status: int = 2) -> NoReturn:
-    """Print one line on stderr and leave, with nothing left that is half-made."""
+def fail(program: str, message: str, status: int = 2, details: Sequence[str] = ()) -> NoReturn:
+    """Print one line on stderr, its details below it, and leave, with nothing left that is half-made."""
     remove_unfinished()
-    print(f"{program}: error: {printable(message)}", file=sys.stderr, flush=True)
+    lines = [f"{program}: error: {printable(message)}", *(f"  {printable(detail)}" for detail in details)]
+    print("\n".join(lines), file=sys.stderr, flush=True)
     leave(status)
 
 
@@ -51,7 +52,7 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         status = main(None)
         sys.stdout.flush()
     except InputError as error:
-        fail(program, str(error))
+        fail(program, str(error), details=error.details)
     except BrokenPipeError:
         # The reader of our output (head, less) has left: that is no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

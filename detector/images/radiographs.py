@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, counted
 from detector.images.grey_range import is_flat
 from detector.storage.recognise import instead, not_read
 
 SIZE = 224  # what VGG16 was trained on, in pixels
+MOST_NAMED = 10  # of the files that cannot be read
 # Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded; a decompression
 # bomb is refused by its header.
 MAX_PIXELS = 30_000_000
@@ -231,6 +232,8 @@ def decode(data: bytes, name: object) -> Decoded:
 
 
 def name_all(failures: Sequence[InputError], total: int) -> InputError:
-    """Return one error that names every file that could not be read."""
-    listing = "; ".join(str(failure) for failure in failures)
-    return InputError(f"{len(failures)} of {total} images cannot be used: {listing}. Fix or remove them")
+    """Return one error that names the first files that could not be read, one a line, and counts the others."""
+    named = [str(failure) for failure in failures[:MOST_NAMED]]
+    more = [f"and {len(failures) - MOST_NAMED} more"] if len(failures) > MOST_NAMED else []
+    message = f"{len(failures)} of {counted(total, 'image')} cannot be read; fix or remove them:"
+    return InputError(message, [*named, *more])

@@ -71,7 +71,11 @@ def read(file: Path) -> Weights:
             return {layer: _read_layer(opened, i) for i, layer in enumerate(LAYERS)}
     # h5py raises nearly anything for a file that is damaged on purpose.
     except Exception as error:
-        raise InputError(f"{file} is no HDF5 file of VGG16's weights ({first_line(error)})") from None
+        # What h5py says of a damaged file helps nobody; what is missing in a whole one does.
+        reason = f" ({first_line(error)})" if isinstance(error, ValueError) else ""
+        raise InputError(
+            f"{file} is not a readable HDF5 file of VGG16's weights{reason}; replace or remove it"
+        ) from None
 
 
 def _read_layer(opened: h5py.File, index: int) -> tuple[np.ndarray, np.ndarray]:

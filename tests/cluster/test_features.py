@@ -50,8 +50,9 @@ def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
     with refusal("is not the file that was read before"):
         list(features.compute(Elsewhere(), {}, [NetworkInput(path, "0" * 64)], "float32"))
     path.unlink()
-    with refusal("1 of 1 images cannot be used: .*none.png: No such file or directory .on node 10.0.0.7"):
+    with refusal("1 of 1 image cannot be read; fix or remove them:") as caught:
         inspect([path], Cache(None), PixelStore(), True, functools.partial(features.properties, Elsewhere()))
+    assert caught.value.details == (f"{path}: No such file or directory (on node 10.0.0.7)",)
 
 
 @needs_ray

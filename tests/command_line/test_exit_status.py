@@ -60,3 +60,13 @@ def test_warnings_and_logs_of_libraries_are_shown_with_verbose_only(flags):
     done = subprocess.run([sys.executable, "-c", code, *flags], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ("careful" in done.stderr) == ("oh" in done.stderr) == bool(flags)
     assert "script.py: error: no" in done.stderr
+
+
+def test_files_that_an_error_is_about_stand_below_it_one_a_line():
+    error = r"InputError('2 of 9 images cannot be read:', ['a.png: empty', 'b\\nscript.py: error: forged.png'])"
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.format(error=error)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    first, *details = done.stderr.splitlines()
+    assert done.returncode == 2 and first.endswith("error: 2 of 9 images cannot be read:")
+    assert details == ["  a.png: empty", r"  b\nscript.py: error: forged.png"]

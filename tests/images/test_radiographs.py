@@ -195,3 +195,12 @@ def test_an_image_that_shows_nothing_is_rejected():
     Image.new("L", (300, 300), 90).save(data, "PNG")
     with refusal("a.png: shows nothing: its grey values lie between 90 and 90 of 255"):
         from_bytes(data.getvalue(), "a.png")
+
+
+@pytest.mark.parametrize(
+    ("number", "lines", "last"), [(1, 1, "0.png: no"), (10, 10, "9.png: no"), (13, 11, "and 3 more")]
+)
+def test_the_first_ten_bad_files_are_named_one_a_line(number, lines, last):
+    error = radiographs.name_all([InputError(f"{i}.png: no") for i in range(number)], 13)
+    assert str(error) == f"{number} of 13 images cannot be read; fix or remove them:"
+    assert len(error.details) == lines and error.details[-1] == last

@@ -56,7 +56,7 @@ def test_step_1_a_missing_file_no_hdf5_and_another_network_are_rejected(apart, f
     with refusal(r"nowhere\.h5"):
         weight_sources.load(tmp_path / "nowhere.h5", apart)
     (tmp_path / "text.h5").write_text("no HDF5")
-    with refusal(r"text\.h5 is no HDF5 file"):
+    with refusal(r"text\.h5 is not a readable HDF5 file of VGG16's weights; replace or remove it"):
         weight_sources.load(tmp_path / "text.h5", apart)
     write(file, {name: pair for name, pair in weights.items() if name != "block5_conv3"})
     with refusal("block5_conv3"):
