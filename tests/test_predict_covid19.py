@@ -140,7 +140,7 @@ def test_a_bad_folder_a_pattern_and_a_url_are_named(trained, tmp_path):
     # The pictures are those of the training set.
     known = "some/a.png, some/b.png: no lungs were found; a training image of this model"
     assert lines[3].startswith(known)
-    assert "; 3 files skipped" in lines[4]
+    assert lines[4].startswith("  ") and "; 3 files skipped" in lines[5]
     assert "empty holds no images" in done.stderr
     assert "https://example.org/x.png is a URL" in done.stderr
     assert "no*.png: No such file" in done.stderr
