@@ -150,12 +150,10 @@ class Predictor:
             label = description.classes[predicted[i]]
             known = shortened(image.digest) in self._trained_on
             note = joined(image.note, doubted.reason if doubted else "", TRAINED_ON if known else "")
-            prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note)
+            prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note, aspect=image.aspect)
             if one.with_images and maps:
                 shown = np.rint(255 * inputs[0][i]).astype(np.uint8)
-                prediction = replace(
-                    prediction, image=shown, grad_cam=grad_cams[i], seen=self._seen, aspect=image.aspect
-                )
+                prediction = replace(prediction, image=shown, grad_cam=grad_cams[i], seen=self._seen)
             found.append(prediction)
         return found
 
