@@ -20,7 +20,7 @@ from detector.reports.evaluation_figure import evaluation_figure
 from detector.reports.html_report import created
 from detector.reports.metric_names import NAMES, references
 from detector.reports.training_report import training_report
-from detector.statistics.metric import Metric
+from detector.statistics.metric import FEWEST, Metric
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 from detector.training.implausible_images import ImplausibleImage
@@ -126,12 +126,15 @@ def subgroup_lines(subgroups: Sequence[Subgroup]) -> list[str]:
     rows = [one for one in subgroups if counts[one.property] > 1]
     if not rows:
         return []
-    found = ["", f"{'Subgroups':<25} images  sensitivity  specificity  ROC AUC"]
+    wide = max(25, *(len(f"  {row.property} {row.value}") for row in rows))
+    found = ["", f"{'Subgroups':<{wide}} images  sensitivity  specificity  ROC AUC"]
     for row in rows:
         values = (row.sensitivity, row.specificity, row.roc_auc)
         texts = [metric.value_text if metric.available else "n/a" for metric in values]
         name = f"  {row.property} {row.value}"
-        found.append(f"{name:<25} {row.n_images:>6}  {texts[0]:>11}  {texts[1]:>11}  {texts[2]:>7}")
+        found.append(f"{name:<{wide}} {row.n_images:>6}  {texts[0]:>11}  {texts[1]:>11}  {texts[2]:>7}")
+    if any(not row.roc_auc.available for row in rows):
+        found.append(f"  n/a: fewer than {FEWEST} images of a class")
     return found
 
 

@@ -93,6 +93,13 @@ def test_subgroups_are_a_table_if_there_are_several():
     table = training_outputs.subgroup_lines(result(Case((24, 24), row=row)).subgroups)
     assert table[1].split()[:2] == ["Subgroups", "images"]
     assert {line.split()[0] for line in table[2:]} == {"sex"} and len(table) == 4
+
+
+def test_subgroups_of_long_names_stay_a_table_and_say_why_they_have_no_metric():
+    row = lambda positive, number: {"sex": "MF"[number % 2] * (1 + 30 * (number % 2))}  # noqa: E731
+    table = training_outputs.subgroup_lines(result(Case((8, 8), row=row)).subgroups)
+    assert len({len(line) for line in table[1:4]}) == 1 and max(map(len, table)) <= 80
+    assert table[4] == "  n/a: fewer than 10 images of a class"
     assert training_outputs.subgroup_lines(result(Case()).subgroups) == []
 
 
