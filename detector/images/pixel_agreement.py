@@ -10,7 +10,7 @@ from detector.images.perceptual_hash import disc, local_detail
 LEVELS = ((32, 60), (64, 40), (128, 30))
 RADIUS = 0.4  # of the disc that is compared, in sides: a rotation changes the corners
 FEWEST_PIXELS = 2000
-# Of 903 radiographs (make bench-duplicates) no two patients pass the hash, and other radiographs of the same patient reach
+# Of 903 radiographs (make bench-duplicates) no two patients pass the hash, and other radiographs of one patient reach
 # 0.935. Of 80 phantoms, which are more alike than people, others reach 0.941. Copies mostly reach 0.97; those that were
 # reduced to a part of the canvas have lost detail and reach 0.92 and more.
 SAME_RADIOGRAPH = 0.945
