@@ -66,14 +66,15 @@ def main(arguments: list[str] | None) -> int:
             failures.append(one)
         else:
             done.append(one)
-    for one in done:
-        say(lung_masks.line(one))
+    for text in lung_masks.table(done):
+        print(text)
     for note in named_notes((one.path, one.note) for one in done):
         say("\n".join(wrapped(note, rest="  ")))
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
     if options.json:
         write_together({options.json: lung_masks.as_json(done, failures)})
+    say(lung_masks.summary(done, failures, options.output_dir))
     print(DISCLAIMER)
     return 1 if failures or not all(one.written for one in done) else 0
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError, printable
-from detector.command_line.printing import DISCLAIMER
+from detector import InputError, counted, printable
+from detector.command_line.printing import DISCLAIMER, wrapped
 from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import Lungs, describe, enlarged, refined
 from detector.images.network_input import NetworkInput
@@ -126,12 +126,26 @@ def as_file(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def line(found: FoundLungs) -> str:
-    """Return what is printed of one image."""
-    if not found.written:
-        return f"{found.path}: {found.lungs.warning}; no mask is written"
-    text = f"{found.path}: right lung {found.lungs.right:.1%} of the image, left lung {found.lungs.left:.1%}"
-    return f"{text}; {found.lungs.warning}" if found.lungs.warning else text
+def table(found: Sequence[FoundLungs]) -> list[str]:
+    """Return what is printed of images: the share of each lung, the file, and what is implausible below."""
+    if not found:
+        return []
+    rows = ["right lung  left lung  file"]
+    for one in found:
+        shares = (f"{one.lungs.right:.1%}", f"{one.lungs.left:.1%}") if one.written else ("no mask", "no mask")
+        rows.append(f"{shares[0]:>10}  {shares[1]:>9}  {printable(one.path)}")
+        if one.lungs.warning:
+            rows += wrapped(one.lungs.warning, " " * 23, " " * 25)
+    return rows
+
+
+def summary(found: Sequence[FoundLungs], failures: Sequence[InputError], folder: Path) -> str:
+    """Return how many masks were written, and where."""
+    written = sum(one.written for one in found)
+    text = f"{counted(written, 'mask')} in {folder}"
+    if written < len(found):
+        text += f"; {counted(len(found) - written, 'image')} without plausible lungs"
+    return text + (f"; {counted(len(failures), 'file')} skipped" if failures else "")
 
 
 def as_json(found: Sequence[FoundLungs], failures: Sequence[InputError]) -> bytes:

@@ -33,12 +33,21 @@ def test_an_overlay_is_small_and_outlines_the_lungs():
     assert drawn[10, 10].tolist() == [100, 100, 100]
 
 
-def test_what_was_found_is_one_line_and_one_entry():
+def test_what_was_found_is_one_row_and_one_entry():
     found = lung_masks.FoundLungs(Path("a.png"), describe(ellipses(0.3, 0.7)), True)
-    assert lung_masks.line(found).startswith("a.png: right lung 12.")
-    assert "left lung 12." in lung_masks.line(found)
     none = lung_masks.FoundLungs(Path("b.png"), describe(np.zeros((224, 224), bool)), False)
-    assert lung_masks.line(none) == f"b.png: {none.lungs.warning}; no mask is written"
+    heading, first, second, warning = lung_masks.table([found, none])
+    assert heading == "right lung  left lung  file"
+    right, left, name = first.split()
+    assert right.startswith("12.") and left.startswith("12.") and name == "a.png"
+    assert second.split() == ["no", "mask", "no", "mask", "b.png"] and warning.strip() == none.lungs.warning
+    assert all(len(line) <= 80 for line in (heading, first, second, warning))
+    assert lung_masks.table([]) == []
+    failures = [InputError("c.png: empty")]
+    assert lung_masks.summary([found, none], failures, Path("masks")) == (
+        "1 mask in masks; 1 image without plausible lungs; 1 file skipped"
+    )
+    assert lung_masks.summary([found], [], Path("masks")) == "1 mask in masks"
     record = json.loads(lung_masks.as_json([found, none], [InputError("c.png: empty")]))
     assert [one["mask"] for one in record["images"]] == ["a_mask.png", None]
     assert record["failures"] == ["c.png: empty"] and "never a diagnosis" in record["notice"]
