@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from detector import counted
 from detector.images.dicom import is_dicom
 from detector.images.radiographs import SUFFIXES
 from detector.storage.recognise import not_read
@@ -66,9 +67,12 @@ def left_out_line(left_out: Counter[str]) -> str:
     """Return how many files were left out for which reason, in one line; empty where there are none."""
     if not left_out:
         return ""
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
-    total = sum(left_out.values())
-    return f"{total} {'file' if total == 1 else 'files'} left out: {reasons}"
+    # A reason of one word is a noun in the plural, such as "masks", or has no "s".
+    reasons = ", ".join(
+        f"{count} {reason.removesuffix('s') if count == 1 and reason.isalpha() else reason}"
+        for reason, count in sorted(left_out.items())
+    )
+    return f"{counted(sum(left_out.values()), 'file')} left out: {reasons}"
 
 
 def list_images(folder: Path, skip_masks: bool = True) -> Listing:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from image_helpers import write_dicom
 from PIL import Image
 
-from detector.images.listing import list_images
+from detector.images.listing import left_out_line, list_images
 from detector.images.radiographs import read
 from detector.storage.recognise import instead, not_read
 from tools.fuzzing.dicom_seeds import dicom
@@ -142,3 +142,16 @@ def test_the_list_is_sorted_and_leaves_out_what_is_no_image(tmp_path, grey):
     (tmp_path / "f.png").mkdir()
     found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path).images]
     assert found == ["IM7", "a.JPG", "b.png", "f.png", "sub/c.webp"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "line"),
+    [
+        ({"masks": 1}, "1 file left out: 1 mask"),
+        ({"masks": 2, "hidden": 1}, "3 files left out: 1 hidden, 2 masks"),
+        ({"of the systems": 1}, "1 file left out: 1 of the systems"),
+        ({}, ""),
+    ],
+)
+def test_one_mask_is_a_mask(reasons, line):
+    assert left_out_line(Counter(reasons)) == line
