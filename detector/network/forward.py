@@ -72,7 +72,7 @@ def compile_forward(weights: Weights, precision: str) -> Forward:
     import tensorflow as tf
 
     maps = pooled_maps(weights, precision)
-    lungs = lung_decoder.decoder(lung_decoder.read())
+    lungs = lung_decoder.compiled(lung_decoder.read())
 
     signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32), tf.TensorSpec((None, SIZE, SIZE), tf.int8)]
 
