@@ -148,7 +148,7 @@ def decoder(weights: Arrays | None = None) -> keras.Model:
 def compiled(weights: Arrays) -> Callable[[Sequence[tf.Tensor]], tf.Tensor]:
     """Return a function from four maps to logits (n, 224, 224, 1), for use in a compiled one.
 
-    What `connect` makes of layers, written out: building and tracing these takes a third of a second for each precision.
+    What `connect` makes of layers, written out: to build and trace these takes a third of a second for each precision.
 
     Parameters
     ----------
