@@ -137,9 +137,7 @@ def localise(audit: Audit, quiet: bool = True) -> Localisation:
     chosen = with_boxes[predicted[with_boxes] == 0]
     lungs = _lungs(audit, own[chosen])
     found = np.array([describe(mask).found for mask in lungs], bool)
-    notes = (
-        (f"without {counted(int((~found).sum()), 'image')} in which no lungs were found",) if not found.all() else ()
-    )
+    notes = (f"leaves out {counted(int((~found).sum()), 'image')}: no lungs were found",) if not found.all() else ()
     lungs, chosen = [mask for mask, there in zip(lungs, found, strict=True) if there], chosen[found]
     if len(chosen) < FEWEST:
         few = counted(len(chosen), "correctly predicted image")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector import first_names
+from detector import counted, first_names
 from detector.images.lungs import describe
 from detector.images.occlusion import Occlusion
 from detector.statistics.metric import Metric
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def too_few_lungs(rows: np.ndarray) -> Metric:
     """Return the metric of an experiment on lungs that are found in too few images."""
-    return Metric.unavailable(f"lungs were found in {len(rows)} images only, too few for the folds")
+    return Metric.unavailable(f"lungs were found in {counted(len(rows), 'image')}, too few for the folds")
 
 
 def occlusion(audit: Audit, rows: np.ndarray, part: str) -> tuple[np.ndarray, Occlusion, tuple[str, ...]]:
@@ -29,12 +29,12 @@ def occlusion(audit: Audit, rows: np.ndarray, part: str) -> tuple[np.ndarray, Oc
     masked = np.array([row for row in rows if audit.extractor.dataset.images[row].path.stem in audit.masks], int)
     if audit.can_be_validated(masked):
         if len(masked) < len(rows):
-            notes.append(f"only the {len(masked)} of {len(rows)} images that have a lung mask")
+            notes.append(f"uses {len(masked)} of {len(rows)} images: those with a lung mask")
         return masked, Occlusion(part, audit.masks), tuple(notes)
     if audit.masks:
-        notes.append("lungs as they are found here, since one side has no masks, or too few")
+        notes.append("uses lungs that this software finds: a class has too few images with a lung mask (--masks)")
     found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)], np.bool_)
     if not found.all():
         names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
-        notes.append(f"without {first_names(names)}, in which no lungs were found")
+        notes.append(f"leaves out {first_names(names)}: no lungs were found")
     return rows[found], Occlusion(part), tuple(notes)

@@ -26,11 +26,11 @@ def test_masks_from_files_are_used_if_both_sides_have_enough():
     enough = replace(audit, masks={str(number): Path(f"{number}.png") for number in range(20)})
     rows, hide, notes = occlusion(enough, EVERYTHING, LUNGS_ONLY)
     assert len(rows) == 40 and hide.files == enough.masks
-    assert notes == ("only the 40 of 48 images that have a lung mask",)
+    assert notes == ("uses 40 of 48 images: those with a lung mask",)
     few = replace(audit, masks={"0": Path("0.png")})
     rows, hide, notes = occlusion(few, EVERYTHING, LUNGS_ONLY)
     assert len(rows) == 48 and hide.files is None and "too few" in notes[0]
 
 
 def test_the_reason_counts_the_images():
-    assert "in 3 images only" in too_few_lungs(np.arange(3)).reason
+    assert "found in 3 images, too few" in too_few_lungs(np.arange(3)).reason
