@@ -5,7 +5,11 @@ A check is a function of `checks.Run` that returns a `checks.Check`.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.audit.data_checks import (
@@ -19,7 +23,9 @@ from detector.audit.data_checks import (
     views,
 )
 from detector.audit.result_checks import calibration, chance, class_balance, pooled_area, test_set_size
+from detector.datasets.dataset import Image
 
+COMMANDS = re.compile(r"\b(?:train|audit)_covid19\.py\b")
 CHECKS: Sequence[Callable[[Run], Check]] = (
     test_set_size,
     chance,
@@ -38,8 +44,28 @@ CHECKS: Sequence[Callable[[Run], Check]] = (
 
 
 def run_checks(run: Run) -> list[Check]:
-    """Return what every check finds in a run, in the order of `CHECKS`."""
-    return [check(run) for check in CHECKS]
+    """Return what every check finds in a run, in the order of `CHECKS`; commands in it are those of this data set."""
+    folder = folder_of(run.extractor.dataset.images[0])
+    found = [check(run) for check in CHECKS]
+    return [replace(check, recommendation=whole_commands(check.recommendation, folder)) for check in found]
+
+
+def folder_of(image: Image) -> Path:
+    """Return the folder of the class folders that an image lies in."""
+    return image.path.parents[len(Path(image.file).parts) - 1]
+
+
+def whole_commands(text: str, folder: Path) -> str:
+    """Return a recommendation whose commands can be pasted: with ``python`` and the data set.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"Run audit_covid19.py."``.
+    folder : Path
+        Of the data set.
+    """
+    return COMMANDS.sub(lambda name: f"python {name[0]} -d {shlex.quote(str(folder))}", text)
 
 
 def worst_first(checks: Sequence[Check]) -> list[Check]:

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from detector.audit import validity
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check
+from detector.datasets.dataset import Image
 
 
 def test_warnings_come_first():
     chosen = [Check("a", PASS, ""), Check("b", NOT_ASSESSED, ""), Check("c", WARN, ""), Check("d", PASS, "")]
     assert [one.id for one in validity.worst_first(chosen)] == ["c", "b", "a", "d"]
     assert str(Check("site_and_view", NOT_ASSESSED, "unknown")) == "n/a   site and view       unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "whole"),
+    [
+        ("Run audit_covid19.py.", "ph", "Run python audit_covid19.py -d ph."),
+        ("train_covid19.py --folds 5, or more", "my data", "python train_covid19.py -d 'my data' --folds 5, or more"),
+        ("Train with --pooling global.", "ph", "Train with --pooling global."),
+    ],
+)
+def test_recommended_commands_can_be_pasted(text, folder, whole):
+    assert validity.whole_commands(text, Path(folder)) == whole
+
+
+def test_the_folder_of_a_data_set_is_that_of_its_class_folders():
+    image = Image(Path("a/b/covid/x/1.png"), "covid/x/1.png", "covid", "p", "set", "site", {})
+    assert validity.folder_of(image) == Path("a/b")
