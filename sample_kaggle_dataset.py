@@ -28,7 +28,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--finding",
-        "--class",
         default="normal",
         metavar="NAME",
         help="finding to sample: a label or class of the data set; virus or bacteria in Kermany's",

@@ -27,7 +27,7 @@ def test_a_sample_of_the_real_collection_has_one_image_a_patient(tmp_path):
     assert len(sample("-o", "normal", "-s", "90", "--no-one-per-patient")) == 90
     everything = script("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", "n", "-s", "90", cwd=tmp_path)
     refused(everything, "--sample 90", "89 patients", "--no-one-per-patient")
-    pneumonia = sample("-o", "normal", "--class", "PNEUMONIA", "-s", "5")
+    pneumonia = sample("-o", "normal", "--finding", "PNEUMONIA", "-s", "5")
     assert all(row["patient"].startswith("person") for row in pneumonia)
 
 

@@ -164,7 +164,9 @@ def _skipped(name: str) -> str:
 
 
 def _count(folder: Path) -> int:
-    return max(1, sum(len(files) for _, _, files in os.walk(folder)))
+    from imutils.paths import list_files
+
+    return max(1, sum(1 for _ in list_files(folder)))
 
 
 def why_no_image(path: Path) -> str:

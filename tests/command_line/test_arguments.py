@@ -6,9 +6,16 @@ import argparse
 from pathlib import Path
 
 import pytest
-from conftest import refused, script
+from conftest import ROOT, refused, script
 
+from detector import __version__
 from detector.command_line.arguments import any_path, is_url, local_path, output_of
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.py")))
+def test_every_script_prints_its_version(tmp_path, name):
+    done = script(name, "--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{name} {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
