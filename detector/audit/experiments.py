@@ -1,4 +1,4 @@
-"""The experiments of an audit: training's own recipe and folds, on other images or other labels.
+"""The experiments of an audit: which there are, in which order, and how they are run.
 
 An experiment is an entry of `EXPERIMENTS`: its id, title and group, the question that it answers, and a function that
 returns what it found, or None where the folders given do not ask it. It can be run alone and in any order. What its
@@ -8,18 +8,11 @@ metric means is a rule in `conclusion`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from detector.audit import baselines, same_site_controls
-from detector.audit.comparison import Audit, Finding, compare, cross_validated
-from detector.audit.linear_baseline import linear_auc
-from detector.audit.metrics import border_adjusted, stratified
-from detector.audit.occluded import occlusion, too_few_lungs
+from detector.audit import baselines, negative_control, same_site_controls, signal
+from detector.audit.comparison import Audit, Finding
 from detector.command_line.printing import progress
-from detector.images.lungs import coarse, surroundings
-from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.statistics.metric import Metric
 from detector.statistics.split import TooFewPatientsError
 
@@ -35,8 +28,6 @@ SIGNAL, BASELINES = "Where is the signal?", "Baselines without the chest"
 SAME_SITES, NEGATIVE = "Same-site controls", "Negative control"
 EXTERNAL = "External test sets"
 GROUPS = (SIGNAL, BASELINES, SAME_SITES, EXTERNAL, NEGATIVE)
-
-DEALS = 5  # of permuted labels, at least
 
 
 @dataclass(frozen=True)
@@ -75,97 +66,36 @@ class Result:
         return {name: getattr(self, name) for name in names} | {"roc_auc": self.metric.as_json()}
 
 
-def full_image(audit: Audit) -> Finding:
-    """Cross-validate the data set as training does."""
-    return Finding(audit.scored.auc())
-
-
-def within_site_and_view(audit: Audit) -> Finding:
-    """Compare the same predictions within one site and view only."""
-    return Finding(stratified(audit.scored))
-
-
-def alike_borders(audit: Audit) -> Finding:
-    """Compare the same predictions among images of one site and view whose borders are alike."""
-    return Finding(border_adjusted(audit.scored, audit.border.deciles() if audit.border.possible else None))
-
-
-def lungs_masked_out(audit: Audit) -> Finding:
-    """Repeat it with the lungs black."""
-    return compare(audit, audit.sets.own, part=WITHOUT_LUNGS)
-
-
-def masked_region(audit: Audit) -> Finding:
-    """Predict the class from the shape of what is masked out: it follows the disease, too."""
-    rows, hide, _ = occlusion(audit, audit.sets.own, WITHOUT_LUNGS)
-    if not audit.can_be_validated(rows):
-        return Finding(too_few_lungs(rows))
-    columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, hide)])
-    return Finding(linear_auc(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed))
-
-
-def lungs_only(audit: Audit) -> Finding:
-    """Repeat it with everything but the lungs black."""
-    return compare(audit, audit.sets.own, part=LUNGS_ONLY)
-
-
-def lung_mask(audit: Audit) -> Finding:
-    """Repeat it with the lung mask as the image: the shape of what is masked out may predict by itself."""
-    return compare(audit, audit.sets.own, part=OUTLINE)
-
-
-def permuted_labels(audit: Audit) -> Finding:
-    """Permute the labels among patients, in every repeat anew: nothing may be found.
-
-    The interval is the mean of those of the single permutations, since the luck of one is what it stands for.
-    """
-    samples = audit.samples
-    people, inverse = np.unique(samples.groups, return_inverse=True)
-    shares = np.bincount(inverse, samples.labels) / np.bincount(inverse)
-    found = []
-    for repeat in range(max(audit.settings.repeats, DEALS)):
-        # Of a patient with images of both classes either is taken, by its share.
-        own = np.random.default_rng([audit.settings.seed, repeat, 1]).random(len(people)) < shares
-        dealt = np.random.default_rng([audit.settings.seed, repeat]).permutation(own.astype(samples.labels.dtype))
-        permuted = replace(samples, labels=dealt[inverse])
-        one = cross_validated(audit, permuted, audit.plan(permuted, 1, repeat))
-        if not one.available:
-            return Finding(one)
-        found.append(one)
-    value, low, high = (float(np.mean([getattr(one, name) for one in found])) for name in ("value", "low", "high"))
-    return Finding(Metric(value, low, high, found[0].n_positive, found[0].n_negative, n_patients=found[0].n_patients))
-
-
 # In the order in which they are printed.
 EXPERIMENTS: Sequence[Experiment] = (
-    Experiment(FULL, "full image", SIGNAL, "Does the model separate the classes?", full_image),
+    Experiment(FULL, "full image", SIGNAL, "Does the model separate the classes?", signal.full_image),
     Experiment(
-        MASKED_OUT, "lungs masked out", SIGNAL, "Are the classes separated without the lungs?", lungs_masked_out
+        MASKED_OUT, "lungs masked out", SIGNAL, "Are the classes separated without the lungs?", signal.lungs_masked_out
     ),
     Experiment(
         MASKED_REGION,
         "shape of the masked region",
         SIGNAL,
         "Does the shape of the masked region predict the class?",
-        masked_region,
+        signal.masked_region,
     ),
-    Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Are the classes separated by the lungs alone?", lungs_only),
+    Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Are the classes separated by the lungs alone?", signal.lungs_only),
     Experiment(
-        LUNG_MASK, "shape of the lung mask", SIGNAL, "Does the shape of the lungs predict the class?", lung_mask
+        LUNG_MASK, "shape of the lung mask", SIGNAL, "Does the shape of the lungs predict the class?", signal.lung_mask
     ),
     Experiment(
         WITHIN,
         "within one site and view",
         SIGNAL,
         "Are the classes separated within one site and view?",
-        within_site_and_view,
+        signal.within_site_and_view,
     ),
     Experiment(
         ALIKE,
         "images with similar borders",
         SIGNAL,
         "Are the classes separated if image borders are similar?",
-        alike_borders,
+        signal.alike_borders,
     ),
     Experiment(
         BORDER, "image border alone", BASELINES, "Does the outer 10 % of the image predict the class?", baselines.border
@@ -209,7 +139,13 @@ EXPERIMENTS: Sequence[Experiment] = (
         "Do the lungs alone separate positives from controls?",
         same_site_controls.lungs_only,
     ),
-    Experiment(PERMUTED, "permuted labels", NEGATIVE, "Is the ROC AUC of random labels near 0.5?", permuted_labels),
+    Experiment(
+        PERMUTED,
+        "permuted labels",
+        NEGATIVE,
+        "Is the ROC AUC of random labels near 0.5?",
+        negative_control.permuted_labels,
+    ),
 )
 
 
