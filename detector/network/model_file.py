@@ -123,6 +123,7 @@ def parse(data: bytes) -> SavedModel:
 def _open_hdf5(source: io.BytesIO) -> Iterator[h5py.File]:
     import h5py
 
+    hdf5.require_heaps_that_end(source.getvalue())
     with h5py.File(source, "r") as file:
         yield file
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,8 @@ from detector import InputError
 
 if TYPE_CHECKING:
     import h5py
+
+HEAP = rb"GCOL\x01\0\0\0"  # how a global heap begins (HDF5 file format specification, III.E)
 
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
@@ -24,6 +28,25 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Group):
         raise InputError(f"it has no group {name!r} of its own")
     return parent[name]
+
+
+def require_heaps_that_end(data: bytes) -> None:
+    """Refuse a file with a heap whose free space has no size: HDF5's library would look for the next object for ever.
+
+    Raises
+    ------
+    InputError
+    """
+    for match in re.finditer(HEAP, data):
+        (size,) = struct.unpack_from("<Q", data, match.start() + 8) if match.start() + 16 <= len(data) else (0,)
+        at, end = match.start() + 16, min(match.start() + size, len(data))
+        while at + 16 <= end:
+            number, length = struct.unpack_from("<H6xQ", data, at)
+            if number == length == 0:
+                raise InputError("damaged (a heap that does not end)")
+            if number == 0:
+                break  # free space is the last object
+            at += 16 + (length + 7) // 8 * 8
 
 
 def raw(parent: h5py.Group, name: str, most: int) -> bytes:

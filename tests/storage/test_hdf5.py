@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import h5py
 import numpy as np
 import pytest
@@ -46,3 +48,18 @@ def test_links_and_compressed_arrays_are_rejected(file):
         hdf5.raw(file, "elsewhere", 99)
     with refusal("compressed"):
         hdf5.raw(file, "compressed", 99)
+
+
+def test_a_heap_that_does_not_end_is_rejected():
+    """HDF5's library would look for the object after free space of no size for ever."""
+    text = "x" * 300
+    stored = io.BytesIO()
+    with h5py.File(stored, "w") as file:
+        file.attrs["a"] = text
+    data = stored.getvalue()
+    hdf5.require_heaps_that_end(data)
+    at = data.index(b"GCOL") + 16
+    while data[at : at + 2] != bytes(2):
+        at += 16 + (int.from_bytes(data[at + 8 : at + 16], "little") + 7) // 8 * 8
+    with refusal(r"damaged \(a heap that does not end\)"):
+        hdf5.require_heaps_that_end(data[: at + 8] + bytes(8) + data[at + 16 :])
