@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector.cluster.flags import add_ray, compute_options
-from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, output_of
+from detector.command_line.arguments import Parser, add_common
 from detector.command_line.exit_status import run
 from detector.command_line.printing import BAD, Log, epoch_printer, replaced_line, say
-from detector.training.evaluation_flags import add_data, add_evaluation, data_options, evaluation_options
-from detector.training.flags import add_recipe, compared_recipe_from, recipe_from
+from detector.training.evaluation_flags import (
+    add_data,
+    add_evaluation,
+    add_outputs,
+    data_options,
+    evaluation_options,
+    output_options,
+)
+from detector.training.flags import add_recipe, model_options
+
+if TYPE_CHECKING:
+    from detector.training.options import TrainingOptions
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
-SETTINGS: tuple[str, ...] = ("recipe", "pooling", "adjust", "class_weight", "epochs", "batch_size", "learning_rate")
-SETTINGS += ("rotations", "input", "test_size", "positive_class", "seed", "folds", "repeats", "threshold")
-SETTINGS += ("target_sensitivity", "prevalence", "clinical_columns", "allow_informative_missingness")
-SETTINGS += ("leave_one_site_out", "compare")
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> TrainingOptions:
     """Parse the command line."""
     parser = Parser("Train a COVID-19 classifier on class folders of chest radiographs.", EXAMPLE)
     add_data(parser)
     add_recipe(parser)
     add_evaluation(parser)
-    outputs = add_output_dir(parser, "all outputs (default: beside the model and the plot)")
-    outputs.add_argument("-p", "--plot", type=Path, metavar="FILE", help="learning curves (default: plot.png)")
-    outputs.add_argument("-m", "--model", type=Path, metavar="FILE", help="HDF5 or .keras (default: covid19.model.h5)")
-    outputs.add_argument("--evaluation-plot", type=Path, metavar="FILE", help="default: evaluation.png beside the plot")
-    outputs.add_argument(
-        "--json", type=output_of(".json"), metavar="FILE", help="default: covid19.json beside the model"
-    )
-    outputs.add_argument("--timings", action="store_true", help="print the time that each stage took")
-    add_report(parser, "report.html beside the plot")
+    add_outputs(parser)
     add_common(parser, tensorflow=True)
     add_ray(parser)
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+
+    from detector.training.options import TrainingOptions
+
+    return TrainingOptions(
+        data_options(given),
+        model_options(given, given.input == "lungs", given.compare),
+        evaluation_options(given),
+        compute_options(given),
+        output_options(given),
+        given.quiet,
+        given.timings,
+    )
 
 
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
     options = parse_arguments(arguments)
+    data, model, evaluation, outputs = options.data, options.model, options.evaluation, options.outputs
     log = Log(options.quiet)
 
     from detector.audit.checks import Run
@@ -58,24 +68,20 @@ def main(arguments: list[str] | None) -> int:
     from detector.training import pipeline, recipe_comparison, trained_model
     from detector.training.evaluation_result import TrainingProtocol
     from detector.training.opening import open_dataset
-    from detector.training.options import Given, output_paths
 
-    recipe, other = recipe_from(options), compared_recipe_from(options)
-    data, evaluation, compute = data_options(options), evaluation_options(options), compute_options(options)
-    files = options.output_dir, options.plot, options.evaluation_plot, options.model, options.json, options.report
-    outputs = output_paths(Given(*files), not options.no_report)
+    recipe, other = model.trained_recipe(), model.compared_recipe()
     outputs.require_suffixes()
     require_outputs(outputs.by_flag())
 
     # Images, and what each is trained and evaluated on.
     images, positive_class = pipeline.load_images(data)
-    extractor = open_dataset(images, log, recipe, compute)
+    extractor = open_dataset(images, log, recipe, options.compute)
     strictest = other if other and other.pooling == "lungs" else recipe  # both are evaluated on the same images
     extractor, implausible = pipeline.leave_out_implausible(data, strictest, extractor)
     overview.tell(log, overview.of_images(extractor.dataset.images))
     split = pipeline.choose_split(evaluation, extractor)
-    recipe = pipeline.decide_adjustment(recipe, options.adjust, extractor, split)
-    alike = options.adjust, compute.precision  # for both
+    recipe = pipeline.decide_adjustment(recipe, model.adjust, extractor, split)
+    alike = model.adjust, options.compute.precision  # for both
     second = recipe_comparison.prepare(other, recipe, extractor, split, *alike) if other else None
 
     # Features, a head, and its predictions on images that it has not seen.
@@ -83,10 +89,10 @@ def main(arguments: list[str] | None) -> int:
     if not pipeline.reads_lungs_only(data, strictest):
         implausible = pipeline.name_implausible(extractor, recipe, split, evaluation.seed)
     protocol = TrainingProtocol(recipe, images.classes.index(positive_class), evaluation.point, evaluation.seed)
-    printer = epoch_printer(options.epochs, options.quiet)
+    printer = epoch_printer(model.epochs, options.quiet)
     outcome = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
     comparison = recipe_comparison.compare(second, samples, protocol, split, outcome) if second else None
-    sites = pipeline.leave_sites_out(data, protocol, extractor, options.adjust) if options.leave_one_site_out else []
+    sites = pipeline.leave_sites_out(data, protocol, extractor, model.adjust) if evaluation.leave_one_site_out else []
 
     # What the predictions are worth.
     with log.timed("evaluate"):
@@ -102,7 +108,6 @@ def main(arguments: list[str] | None) -> int:
         shown = order[: html_report.MOST] if outputs.report else order[:0]
         maps = trained_model.grad_cam(outcome, description, extractor, joined, shown)
 
-    settings = {name: getattr(options, name) for name in SETTINGS} | {"split": split.kind}
     result = TrainingResult(
         extractor=extractor,
         outcome=outcome,
@@ -113,7 +118,7 @@ def main(arguments: list[str] | None) -> int:
         order=order,
         grad_cam=maps,
         evaluation=evaluation,
-        settings=settings,
+        settings=options.settings(split.kind),
         times=log.seconds,
         comparison=comparison,
         implausible=implausible,
@@ -125,8 +130,8 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("save"):
         described = replace(description, summary=training_outputs.summary(result))
         described_model = saved._replace(description=described)
-        model = as_file(described_model, joined, outputs.model.suffix, extractor.backbone.cache)
-        contents = training_outputs.contents(result, outputs, model)
+        file = as_file(described_model, joined, outputs.model.suffix, extractor.backbone.cache)
+        contents = training_outputs.contents(result, outputs, file)
         replaced = replaced_line(contents)
         write_together(contents)
     log.tell_times(options.timings)

@@ -58,7 +58,7 @@ def warn(text: object) -> None:
         say(line, BAD)
 
 
-def epoch_printer(epochs: int | None, quiet: bool) -> Callable[[int, dict[str, float]], None]:
+def epoch_printer(epochs: int, quiet: bool) -> Callable[[int, dict[str, float]], None]:
     """Return a function that prints the metrics of an epoch, as Keras does."""
 
     def show(epoch: int, metrics: dict[str, float]) -> None:

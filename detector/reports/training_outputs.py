@@ -25,7 +25,8 @@ from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 from detector.training.implausible_images import ImplausibleImage
 from detector.training.leave_one_out import LeftOut
-from detector.training.options import EvaluationOptions, OutputPaths
+from detector.training.options import EvaluationOptions
+from detector.training.output_paths import OutputPaths
 from detector.training.recipe_comparison import RecipeComparison
 
 

@@ -1,4 +1,4 @@
-"""The flags of a training run's data and evaluation, and the settings that they stand for."""
+"""The flags of a training run's data, evaluation and outputs, and the settings that they stand for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.command_line.arguments import Parser, between, column_names, whole_number
+from detector.command_line.arguments import (
+    Parser,
+    add_output_dir,
+    add_report,
+    between,
+    column_names,
+    output_of,
+    whole_number,
+)
 from detector.training.flags import add_compare
 
 if TYPE_CHECKING:
     from detector.training.options import DataOptions, EvaluationOptions
+    from detector.training.output_paths import OutputPaths
 
 
 def add_data(parser: Parser) -> None:
@@ -66,4 +75,28 @@ def evaluation_options(options: argparse.Namespace) -> EvaluationOptions:
         options.repeats,
         OperatingPoint(options.threshold, options.target_sensitivity),
         options.prevalence,
+        options.leave_one_site_out,
     )
+
+
+def add_outputs(parser: Parser) -> None:
+    """Add the flags that say where a training run writes, and what it prints."""
+    outputs = add_output_dir(parser, "all outputs (default: beside the model and the plot)")
+    outputs.add_argument("-p", "--plot", type=Path, metavar="FILE", help="learning curves (default: plot.png)")
+    outputs.add_argument("-m", "--model", type=Path, metavar="FILE", help="HDF5 or .keras (default: covid19.model.h5)")
+    outputs.add_argument("--evaluation-plot", type=Path, metavar="FILE", help="default: evaluation.png beside the plot")
+    outputs.add_argument(
+        "--json", type=output_of(".json"), metavar="FILE", help="default: covid19.json beside the model"
+    )
+    outputs.add_argument("--timings", action="store_true", help="print the time that each stage took")
+    add_report(parser, "report.html beside the plot")
+
+
+def output_options(options: argparse.Namespace) -> OutputPaths:
+    """Return where the flags of `add_outputs` say that a run writes."""
+    from detector.training.output_paths import Given, output_paths
+
+    given = Given(
+        options.output_dir, options.plot, options.evaluation_plot, options.model, options.json, options.report
+    )
+    return output_paths(given, not options.no_report)

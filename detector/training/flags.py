@@ -12,7 +12,7 @@ from detector.network.hyperparameters import Hyperparameters
 from detector.network.poolings import POOLINGS, RECIPES
 
 if TYPE_CHECKING:
-    from detector.training.recipes import Recipe
+    from detector.training.options import ModelOptions
 
 # The tutorial's own, and what they are where nothing is said.
 TUTORIAL = {field.name: field.default for field in fields(Hyperparameters)} | {"rotations": 2}
@@ -69,71 +69,53 @@ def recipe_name(text: str) -> str:
     return text
 
 
-def recipe_from(options: argparse.Namespace) -> Recipe:
-    """Return the recipe that the flags ask for, not yet adjusted, and fill in the defaults of those not given.
+def model_options(options: argparse.Namespace, lungs_only: bool = False, compare: str | None = None) -> ModelOptions:
+    """Return what the flags of `add_recipe` say, with the defaults of those not given.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    lungs_only : bool
+        Whether all else is masked out of the images: ``--input lungs``.
+    compare : str, optional
+        What ``--compare`` names, with or without a pooling.
+
+    Returns
+    -------
+    ModelOptions
 
     Raises
     ------
     InputError
-        If a flag is given that applies to no recipe of the run.
+        If a flag is given that applies to no recipe of the run, or if recipe, pooling and input contradict each other.
     """
-    compare = getattr(options, "compare", None) or ""
-    used = {options.recipe, compare.partition(":")[0]}
-    given = [name for name in TUTORIAL if getattr(options, name) is not None]
+    from detector.training.options import TUTORIAL_ONLY, ModelOptions
+
+    other, _, other_pooling = (compare or "").partition(":")
+    used = {options.recipe, other}
+    given = {name: value for name, value in vars(options).items() if name in TUTORIAL_ONLY and value is not None}
     if "tutorial" not in used and given:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in TUTORIAL_ONLY if name in given)
         raise InputError(f"{flags} has no meaning with --recipe probe, which has no epochs or copies; leave it out")
     if "probe" not in used and options.adjust == "strata":
         raise InputError("--adjust strata needs --recipe probe: the tutorial's recipe is never adjusted")
-    if "tutorial" in used:
-        for name, default in TUTORIAL.items():
-            setattr(options, name, default if getattr(options, name) is None else getattr(options, name))
-    options.pooling = options.pooling or _usual_pooling(options.recipe, options)
-    if _reads_lungs_twice(options.pooling, options):
+    pooling = options.pooling or _usual_pooling(options.recipe, lungs_only)
+    if pooling == "lungs" and lungs_only:
         raise InputError("--pooling lungs needs the whole image; use --pooling global, or leave out --input lungs")
-    return _recipe(options.recipe, options.pooling, options)
-
-
-def compared_recipe_from(options: argparse.Namespace) -> Recipe | None:
-    """Return the recipe that ``--compare`` names, not yet adjusted, or None; `recipe_from` has filled in the defaults.
-
-    Raises
-    ------
-    InputError
-        If it is the recipe that is trained, or cannot be evaluated with the other flags.
-    """
-    if options.compare is None:
-        return None
-    recipe, _, pooling = options.compare.partition(":")
-    pooling = pooling or _usual_pooling(recipe, options)
-    if _reads_lungs_twice(pooling, options):
+    compared = (other, other_pooling or _usual_pooling(other, lungs_only)) if other else None
+    if compared and compared[1] == "lungs" and lungs_only:
         raise InputError(
             "--compare with lung pooling needs the whole image; use probe:global, or leave out --input lungs"
         )
-    options.compare = f"{recipe}:{pooling}"
-    if (recipe, pooling) == (options.recipe, options.pooling):
-        raise InputError(f"--compare {options.compare} is the recipe that is trained; name another recipe or pooling")
-    return _recipe(recipe, pooling, options)
+    if compared == (options.recipe, pooling):
+        raise InputError(
+            f"--compare {':'.join(compared)} is the recipe that is trained; name another recipe or pooling"
+        )
+    return ModelOptions(options.recipe, pooling, options.adjust, options.class_weight, compared=compared, **given)
 
 
-def _usual_pooling(recipe: str, options: argparse.Namespace) -> str:
+def _usual_pooling(recipe: str, lungs_only: bool) -> str:
     """Return the pooling of a recipe where none is named."""
     if recipe == "tutorial":
         return "tutorial"
-    return "global" if getattr(options, "input", "image") == "lungs" else "lungs"
-
-
-def _reads_lungs_twice(pooling: str, options: argparse.Namespace) -> bool:
-    """Say whether lungs would be pooled over in images that show nothing but lungs."""
-    return pooling == "lungs" and getattr(options, "input", "image") == "lungs"
-
-
-def _recipe(name: str, pooling: str, options: argparse.Namespace) -> Recipe:
-    """Return a recipe with the settings that all recipes of a run share."""
-    from detector.training.recipes import ProbeRecipe, TutorialRecipe
-
-    balanced = options.class_weight == "balanced"
-    if name == "probe":
-        return ProbeRecipe(balanced=balanced, pooling=pooling)
-    hyperparameters = Hyperparameters(options.epochs, options.batch_size, options.learning_rate)
-    return TutorialRecipe(hyperparameters, pooling, options.rotations, balanced)
+    return "global" if lungs_only else "lungs"

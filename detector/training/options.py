@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from detector import InputError
+from detector.cluster.flags import ComputeOptions
+from detector.network.hyperparameters import Hyperparameters
 from detector.training.crossvalidation import OperatingPoint
-
-FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
-MODELS = (".h5", ".hdf5", ".keras", ".model")
-DEFAULT_NAME = "covid19"  # of the tutorial's model: its other outputs have no prefix
+from detector.training.output_paths import OutputPaths
+from detector.training.recipes import ProbeRecipe, Recipe, TutorialRecipe
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,64 @@ class DataOptions:
     allow_informative_missingness: bool = False
 
 
+TUTORIAL_ONLY = ("epochs", "batch_size", "learning_rate", "rotations")  # settings that the probe does not have
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What is fitted, and the recipe that it is compared with.
+
+    Attributes
+    ----------
+    recipe : {"tutorial", "probe"}
+    pooling : {"tutorial", "global", "lungs"}
+    adjust : {"auto", "strata", "none"}
+        Whether a probe is fitted within site and view.
+    class_weight : {"balanced", "none"}
+    epochs, batch_size, learning_rate, rotations : number
+        Of the tutorial's recipe.
+    compared : (str, str), optional
+        Recipe and pooling of the second recipe; all other settings hold for both, where they apply.
+    """
+
+    recipe: str = "tutorial"
+    pooling: str = "tutorial"
+    adjust: str = "auto"
+    class_weight: str = "balanced"
+    epochs: int = Hyperparameters.epochs
+    batch_size: int = Hyperparameters.batch_size
+    learning_rate: float = Hyperparameters.learning_rate
+    rotations: int = TutorialRecipe.rotations
+    compared: tuple[str, str] | None = None
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Recipe and pooling of each recipe of the run."""
+        return ((self.recipe, self.pooling), *([self.compared] if self.compared else []))
+
+    def trained_recipe(self) -> Recipe:
+        """Return the recipe of the model that is saved, not yet adjusted."""
+        return self._recipe(self.recipe, self.pooling)
+
+    def compared_recipe(self) -> Recipe | None:
+        """Return the recipe that it is compared with, not yet adjusted, or None."""
+        return self._recipe(*self.compared) if self.compared else None
+
+    def settings(self) -> dict[str, object]:
+        """Return the settings as a JSON file has them; None for the tutorial's where no recipe is the tutorial's."""
+        found = asdict(self)
+        del found["compared"]
+        used = any(recipe == "tutorial" for recipe, _ in self.names)
+        return found if used else found | dict.fromkeys(TUTORIAL_ONLY)
+
+    def _recipe(self, name: str, pooling: str) -> Recipe:
+        balanced = self.class_weight == "balanced"
+        if name == "probe":
+            return ProbeRecipe(balanced=balanced, pooling=pooling)
+        hyperparameters = Hyperparameters(self.epochs, self.batch_size, self.learning_rate)
+        return TutorialRecipe(hyperparameters, pooling, self.rotations, balanced)
+
+
 @dataclass(frozen=True)
 class EvaluationOptions:
     """How a model is evaluated.
@@ -54,6 +111,8 @@ class EvaluationOptions:
     point : OperatingPoint
     prevalence : float, optional
         At which predictive values are reported.
+    leave_one_site_out : bool
+        Also test on each site in turn.
     """
 
     seed: int = 42
@@ -63,85 +122,56 @@ class EvaluationOptions:
     repeats: int = 1
     point: OperatingPoint = field(default_factory=OperatingPoint)
     prevalence: float | None = None
+    leave_one_site_out: bool = False
 
 
 @dataclass(frozen=True)
-class OutputPaths:
-    """What a training run writes."""
+class TrainingOptions:
+    """All that a training run was asked for.
 
-    plot: Path
-    evaluation_plot: Path
-    model: Path
-    json: Path
-    report: Path | None
-
-    def by_flag(self) -> dict[str, Path]:
-        """Return the outputs by the flags that name them."""
-        found = {
-            "--plot": self.plot,
-            "--evaluation-plot": self.evaluation_plot,
-            "--model": self.model,
-            "--json": self.json,
-        }
-        return found | ({"--report": self.report} if self.report else {})
-
-    def require_suffixes(self) -> None:
-        """Refuse outputs whose suffix names a format that is not written.
-
-        Raises
-        ------
-        InputError
-        """
-        for flag, path in (("--plot", self.plot), ("--evaluation-plot", self.evaluation_plot)):
-            if path.suffix.lower() not in FIGURES:
-                raise InputError(f"{flag} {path}: a figure is written as one of {', '.join(FIGURES)}")
-        if self.model.suffix.lower() not in MODELS:
-            raise InputError(
-                f"--model {self.model}: a model is written as HDF5 (.h5, .hdf5, .model) or in Keras' format (.keras)"
-            )
-
-
-@dataclass(frozen=True)
-class Given:
-    """The outputs that were named on the command line; None for the others."""
-
-    output_dir: Path | None = None
-    plot: Path | None = None
-    evaluation_plot: Path | None = None
-    model: Path | None = None
-    json: Path | None = None
-    report: Path | None = None
-
-
-def output_paths(given: Given, report: bool) -> OutputPaths:
-    """Return all outputs of a run.
-
-    What is not named follows the model: beside ``NAME.h5`` lie ``NAME.json``, ``NAME.plot.png`` and so on, so that a
-    second model in the same folder leaves the first one's results alone. The tutorial's own names have no prefix.
-
-    Parameters
+    Attributes
     ----------
-    given : Given
-    report : bool
-        Whether an HTML report is made.
-
-    Returns
-    -------
-    OutputPaths
+    data : DataOptions
+    model : ModelOptions
+    evaluation : EvaluationOptions
+    compute : ComputeOptions
+    outputs : OutputPaths
+    quiet : bool
+        Print results only.
+    timings : bool
+        Print the time that each stage took.
     """
-    folder = given.output_dir or Path()
-    model = given.model or folder / f"{DEFAULT_NAME}.model.h5"
-    beside_model = folder if given.output_dir else model.parent
-    name = model.name
-    for suffix in (model.suffix, ".model"):
-        name = name.removesuffix(suffix)
-    prefix = "" if name == DEFAULT_NAME else f"{name}."
-    plot = given.plot or beside_model / f"{prefix}plot.png"
-    beside_plot = folder if given.output_dir else plot.parent
-    return OutputPaths(
-        plot,
-        given.evaluation_plot or beside_plot / f"{prefix}evaluation.png",
-        model,
-        given.json or beside_model / f"{name}.json",
-        (given.report or beside_plot / f"{prefix}report.html") if report else None,
-    )
+
+    data: DataOptions
+    model: ModelOptions
+    evaluation: EvaluationOptions
+    compute: ComputeOptions
+    outputs: OutputPaths
+    quiet: bool = False
+    timings: bool = False
+
+    def settings(self, split: str) -> dict[str, object]:
+        """Return the settings as the run's JSON file has them.
+
+        Parameters
+        ----------
+        split : {"patient", "image"}
+            What was kept on one side.
+        """
+        data, evaluation, compared = self.data, self.evaluation, self.model.compared
+        return self.model.settings() | {
+            "input": data.input,
+            "test_size": evaluation.test_size,
+            "positive_class": data.positive_class,
+            "seed": evaluation.seed,
+            "folds": evaluation.folds,
+            "repeats": evaluation.repeats,
+            "threshold": evaluation.point.threshold,
+            "target_sensitivity": evaluation.point.sensitivity,
+            "prevalence": evaluation.prevalence,
+            "clinical_columns": data.clinical_columns,
+            "allow_informative_missingness": data.allow_informative_missingness,
+            "leave_one_site_out": evaluation.leave_one_site_out,
+            "compare": ":".join(compared) if compared else None,
+            "split": split,
+        }

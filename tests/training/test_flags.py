@@ -8,17 +8,18 @@ from conftest import refusal
 from detector.command_line.arguments import Parser
 from detector.network.hyperparameters import Hyperparameters
 from detector.training import flags
+from detector.training.options import ModelOptions
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 
-def recipe(*arguments: str, **others: str):
-    """Return the recipe that flags ask for; `others` are flags of a script, such as ``input``."""
+def options(*arguments: str, lungs_only: bool = False, compare: str | None = None) -> ModelOptions:
     parser = Parser("Train.", "train")
     flags.add_recipe(parser)
-    options = parser.parse_args(arguments)
-    for name, value in others.items():
-        setattr(options, name, value)
-    return flags.recipe_from(options)
+    return flags.model_options(parser.parse_args(arguments), lungs_only, compare)
+
+
+def recipe(*arguments: str, lungs_only: bool = False):
+    return options(*arguments, lungs_only=lungs_only).trained_recipe()
 
 
 def test_without_flags_the_recipe_is_the_tutorials():
@@ -30,7 +31,7 @@ def test_without_flags_the_recipe_is_the_tutorials():
 
 def test_a_probe_pools_inside_the_lungs_unless_they_are_the_input():
     assert recipe("--recipe", "probe") == ProbeRecipe(balanced=True, pooling="lungs")
-    assert recipe("--recipe", "probe", input="lungs").pooling == "global"
+    assert recipe("--recipe", "probe", lungs_only=True).pooling == "global"
     assert recipe("--recipe", "probe", "--pooling", "global").pooling == "global"
 
 
@@ -44,4 +45,33 @@ def test_a_probe_pools_inside_the_lungs_unless_they_are_the_input():
 )
 def test_flags_that_contradict_each_other_are_rejected(arguments, said):
     with refusal(said):
-        recipe(*arguments, input="lungs")
+        recipe(*arguments, lungs_only=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "compare", "said"),
+    [
+        (("--recipe", "probe"), "probe:lungs", "--compare with lung pooling needs the whole image"),
+        (("--recipe", "probe"), "probe", "--compare probe:global is the recipe that is trained"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_rejected(arguments, compare, said):
+    with refusal(said):
+        options(*arguments, lungs_only=True, compare=compare)
+
+
+def test_a_compared_recipe_shares_all_settings_but_its_pooling():
+    found = options("--recipe", "probe", "--epochs", "4", "--class-weight", "none", compare="tutorial")
+    assert found.trained_recipe() == ProbeRecipe(balanced=False, pooling="lungs")
+    assert found.compared_recipe() == TutorialRecipe(Hyperparameters(4, 8, 1e-3), "tutorial", 2, False)
+    assert options().compared_recipe() is None
+    assert options(compare="probe").compared == ("probe", "lungs")
+
+
+def test_parsing_leaves_the_namespace_as_it_is():
+    parser = Parser("Train.", "train")
+    flags.add_recipe(parser)
+    given = parser.parse_args([])
+    before = dict(vars(given))
+    flags.model_options(given)
+    assert vars(given) == before

@@ -1,51 +1,104 @@
-"""Names and formats of the files that a training run writes."""
+"""The settings that stand in the JSON files of training runs and audits."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 
 import pytest
-from conftest import refusal
 
-from detector.training.options import Given, OutputPaths, output_paths
+from audit_covid19 import parse_arguments as audit_arguments
+from train_covid19 import parse_arguments as training_arguments
 
-
-def names(given: Given, report: bool = True) -> list[str]:
-    return [path.as_posix() for path in output_paths(given, report).by_flag().values()]
-
-
-def test_the_tutorials_names_have_no_prefix():
-    expected = ["plot.png", "evaluation.png", "covid19.model.h5", "covid19.json", "report.html"]
-    assert names(Given()) == expected
-    assert names(Given(output_dir=Path("out"))) == [f"out/{name}" for name in expected]
-    assert names(Given(), report=False) == expected[:-1]
-
-
-def test_outputs_of_another_model_have_its_name():
-    assert names(Given(model=Path("m/second.keras"))) == [
-        *("m/second.plot.png", "m/second.evaluation.png"),
-        *("m/second.keras", "m/second.json", "m/second.report.html"),
-    ]
-    assert names(Given(model=Path("covid19.model"), plot=Path("p/plot.pdf"))) == [
-        *("p/plot.pdf", "p/evaluation.png", "covid19.model", "covid19.json", "p/report.html")
-    ]
+MODEL = {
+    "recipe": "tutorial",
+    "pooling": "tutorial",
+    "adjust": "auto",
+    "class_weight": "balanced",
+    "epochs": 25,
+    "batch_size": 8,
+    "learning_rate": 0.001,
+    "rotations": 2,
+}
+PROBE = {"recipe": "probe", "pooling": "lungs"} | dict.fromkeys(("epochs", "batch_size", "learning_rate", "rotations"))
+TRAINING = MODEL | {
+    "input": "image",
+    "test_size": 0.2,
+    "positive_class": "covid",
+    "seed": 42,
+    "folds": None,
+    "repeats": 1,
+    "threshold": None,
+    "target_sensitivity": None,
+    "prevalence": None,
+    "clinical_columns": [],
+    "allow_informative_missingness": False,
+    "leave_one_site_out": False,
+    "compare": None,
+    "split": "patient",
+}
+AUDIT = MODEL | {"folds": 5, "repeats": 3, "positive_class": "covid", "clinical_columns": None, "seed": 42}
 
 
 @pytest.mark.parametrize(
-    ("flag", "name", "said"),
+    ("arguments", "changed"),
     [
-        ("model", "m.pb", r"--model m.pb: a model is written as HDF5 .* or in Keras' format \(.keras\)"),
-        ("plot", "p.gif", "--plot p.gif: a figure is written as one of .png, .pdf"),
-        ("evaluation_plot", "e", "--evaluation-plot e: a figure is written as one of"),
+        ("", {}),
+        ("--recipe probe", PROBE),
+        ("--recipe probe --input lungs", PROBE | {"pooling": "global", "input": "lungs"}),
+        ("--compare probe", {"compare": "probe:lungs"}),
+        ("--input lungs --compare probe", {"input": "lungs", "compare": "probe:global"}),
+        (
+            "--recipe probe --compare tutorial --epochs 4",
+            {"recipe": "probe", "pooling": "lungs", "epochs": 4, "compare": "tutorial:tutorial"},
+        ),
+        (
+            "--recipe probe --compare probe:global --adjust strata",
+            PROBE | {"compare": "probe:global", "adjust": "strata"},
+        ),
+        (
+            "--epochs 3 --rotations 0 --class-weight none --folds 5 --repeats 2 --target-sensitivity 0.9",
+            {"epochs": 3, "rotations": 0, "class_weight": "none", "folds": 5, "repeats": 2, "target_sensitivity": 0.9},
+        ),
+        (
+            "--clinical-columns age,sex --allow-informative-missingness --leave-one-site-out --prevalence 0.1 "
+            "--threshold 0.3 --test-size 0.3 --seed 7 --positive-class covid19",
+            {
+                "clinical_columns": ["age", "sex"],
+                "allow_informative_missingness": True,
+                "leave_one_site_out": True,
+                "prevalence": 0.1,
+                "threshold": 0.3,
+                "test_size": 0.3,
+                "seed": 7,
+                "positive_class": "covid19",
+            },
+        ),
     ],
 )
-def test_a_suffix_of_no_known_format_is_rejected(flag, name, said):
-    output_paths(Given(), True).require_suffixes()
-    with refusal(said):
-        output_paths(Given(**{flag: Path(name)}), True).require_suffixes()
+def test_the_settings_of_a_training_run_are_its_flags_with_their_defaults(arguments, changed):
+    settings = training_arguments(arguments.split()).settings("patient")
+    assert json.loads(json.dumps(settings)) == TRAINING | changed
+    assert list(settings) == list(TRAINING)
 
 
-def test_outputs_are_listed_by_their_flags():
-    paths = [Path(name) for name in "abcde"]
-    flags = ["--plot", "--evaluation-plot", "--model", "--json", "--report"]
-    assert OutputPaths(*paths).by_flag() == dict(zip(flags, paths, strict=True))
+@pytest.mark.parametrize(
+    ("arguments", "changed"),
+    [
+        ("", {}),
+        ("--recipe probe --clinical-columns age,sex", PROBE | {"clinical_columns": "age,sex"}),
+        (
+            "--pooling global --folds 4 --repeats 1 --seed 3 --positive-class c --batch-size 4 --learning-rate 0.01",
+            {
+                "pooling": "global",
+                "folds": 4,
+                "repeats": 1,
+                "seed": 3,
+                "positive_class": "c",
+                "batch_size": 4,
+                "learning_rate": 0.01,
+            },
+        ),
+    ],
+)
+def test_the_settings_of_an_audit_are_its_flags_with_their_defaults(arguments, changed):
+    assert json.loads(json.dumps(audit_arguments(arguments.split()).settings())) == AUDIT | changed
