@@ -6,19 +6,10 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from detector.cluster.flags import add_ray, compute_options
-from detector.command_line.arguments import Parser, add_common
+from detector.command_line.arguments import Parser
 from detector.command_line.exit_status import run
 from detector.command_line.printing import BAD, Log, epoch_printer, replaced_line, say
-from detector.training.evaluation_flags import (
-    add_data,
-    add_evaluation,
-    add_outputs,
-    data_options,
-    evaluation_options,
-    output_options,
-)
-from detector.training.flags import add_recipe, model_options
+from detector.training.training_flags import add_training, training_options
 
 if TYPE_CHECKING:
     from detector.training.options import TrainingOptions
@@ -29,25 +20,8 @@ EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
 def parse_arguments(arguments: list[str] | None) -> TrainingOptions:
     """Parse the command line."""
     parser = Parser("Train a COVID-19 classifier on class folders of chest radiographs.", EXAMPLE)
-    add_data(parser)
-    add_recipe(parser)
-    add_evaluation(parser)
-    add_outputs(parser)
-    add_common(parser, tensorflow=True)
-    add_ray(parser)
-    given = parser.parse_args(arguments)
-
-    from detector.training.options import TrainingOptions
-
-    return TrainingOptions(
-        data_options(given),
-        model_options(given, given.input == "lungs", given.compare),
-        evaluation_options(given),
-        compute_options(given),
-        output_options(given),
-        given.quiet,
-        given.timings,
-    )
+    add_training(parser)
+    return training_options(parser.parse_args(arguments))
 
 
 def main(arguments: list[str] | None) -> int:
@@ -69,25 +43,22 @@ def main(arguments: list[str] | None) -> int:
     from detector.training.evaluation_result import TrainingProtocol
     from detector.training.opening import open_dataset
 
-    recipe, other = model.trained_recipe(), model.compared_recipe()
     outputs.require_suffixes()
     require_outputs(outputs.by_flag())
 
     # Images, and what each is trained and evaluated on.
     images, positive_class = pipeline.load_images(data)
-    extractor = open_dataset(images, log, recipe, options.compute)
-    strictest = other if other and other.pooling == "lungs" else recipe  # both are evaluated on the same images
-    extractor, implausible = pipeline.leave_out_implausible(data, strictest, extractor)
+    extractor = open_dataset(images, log, model.trained_recipe(), options.compute)
+    extractor, left_out = pipeline.leave_out_implausible(data, model, extractor)
+    extractor = pipeline.mask_out(data, extractor)
     overview.tell(log, overview.of_images(extractor.dataset.images))
     split = pipeline.choose_split(evaluation, extractor)
-    recipe = pipeline.decide_adjustment(recipe, model.adjust, extractor, split)
-    alike = model.adjust, options.compute.precision  # for both
-    second = recipe_comparison.prepare(other, recipe, extractor, split, *alike) if other else None
+    recipe = pipeline.decide_adjustment(model.trained_recipe(), model.adjust, extractor, split)
+    second = recipe_comparison.prepare(model, recipe, extractor, split, options.compute.precision)
 
     # Features, a head, and its predictions on images that it has not seen.
     samples = pipeline.compute_features(data, recipe, extractor, split, evaluation.seed)
-    if not pipeline.reads_lungs_only(data, strictest):
-        implausible = pipeline.name_implausible(extractor, recipe, split, evaluation.seed)
+    implausible = pipeline.implausible_images(left_out, extractor, recipe, split, evaluation.seed)
     protocol = TrainingProtocol(recipe, images.classes.index(positive_class), evaluation.point, evaluation.seed)
     printer = epoch_printer(model.epochs, options.quiet)
     outcome = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)

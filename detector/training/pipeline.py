@@ -21,7 +21,7 @@ from detector.training.extraction import FeatureExtractor
 from detector.training.feature_set import Comparison, FeatureSet, extract
 from detector.training.implausible_images import ImplausibleImage, find_implausible, without_implausible
 from detector.training.leave_one_out import LeftOut, evaluate_left_out, sources_of_both_classes
-from detector.training.options import DataOptions, EvaluationOptions
+from detector.training.options import DataOptions, EvaluationOptions, ModelOptions
 from detector.training.recipes import ProbeRecipe, Recipe
 
 
@@ -71,34 +71,36 @@ def load_images(data: DataOptions) -> tuple[Dataset, str]:
     return images, positive_class
 
 
-def reads_lungs_only(data: DataOptions, recipe: Recipe) -> bool:
-    """Return whether nothing but the lungs of an image is read, so that one without lungs cannot be used."""
-    return "lungs" in (data.input, recipe.pooling)
+def reads_lungs_only(data: DataOptions, model: ModelOptions) -> bool:
+    """Return whether a recipe reads nothing but the lungs of an image, so that one without lungs cannot be used."""
+    return "lungs" in (data.input, *(pooling for _, pooling in model.names))
 
 
 def leave_out_implausible(
-    data: DataOptions, recipe: Recipe, extractor: FeatureExtractor
-) -> tuple[FeatureExtractor, list[ImplausibleImage]]:
-    """Leave out images without lungs where these are all that is read; mask out everything else if so asked.
+    data: DataOptions, model: ModelOptions, extractor: FeatureExtractor
+) -> tuple[FeatureExtractor, list[ImplausibleImage] | None]:
+    """Leave out images without lungs where these are all that a recipe of the run reads.
 
     Returns
     -------
     extractor : FeatureExtractor
-    implausible : list of ImplausibleImage
-        Empty for other recipes: they name such images once the features are there.
+    implausible : list of ImplausibleImage or None
+        Those left out, and those kept. None in other runs: `implausible_images` finds them once the features are there.
 
     Raises
     ------
     InputError
         If a class has no images with lungs.
     """
-    if not reads_lungs_only(data, recipe):
-        return extractor, []
-    extractor, implausible = without_implausible(extractor)
-    if data.input == "lungs":
-        extractor.log.info("lungs only: all else is masked out")
-        extractor = replace(extractor, occlusion=Occlusion(LUNGS_ONLY))
-    return extractor, implausible
+    return without_implausible(extractor) if reads_lungs_only(data, model) else (extractor, None)
+
+
+def mask_out(data: DataOptions, extractor: FeatureExtractor) -> FeatureExtractor:
+    """Return the extractor; with ``--input lungs``, of images in which all else is masked out."""
+    if data.input != "lungs":
+        return extractor
+    extractor.log.info("lungs only: all else is masked out")
+    return replace(extractor, occlusion=Occlusion(LUNGS_ONLY))
 
 
 def choose_split(evaluation: EvaluationOptions, extractor: FeatureExtractor) -> DataSplit:
@@ -168,10 +170,26 @@ def compute_features(
         return extract(extractor, recipe, compared, seed, chosen.sides)
 
 
-def name_implausible(
-    extractor: FeatureExtractor, recipe: Recipe, chosen: DataSplit, seed: int
+def implausible_images(
+    known: list[ImplausibleImage] | None, extractor: FeatureExtractor, recipe: Recipe, chosen: DataSplit, seed: int
 ) -> list[ImplausibleImage]:
-    """Return the images that may be no frontal chest radiographs, from the passes that gave the features."""
+    """Return the images that may be no frontal chest radiographs, once the features are there.
+
+    Parameters
+    ----------
+    known : list of ImplausibleImage or None
+        Those that `leave_out_implausible` found. With None they are found here, from the passes that gave the features.
+    extractor : FeatureExtractor
+    recipe : TutorialRecipe or ProbeRecipe
+    chosen : DataSplit
+    seed : int
+
+    Returns
+    -------
+    list of ImplausibleImage
+    """
+    if known is not None:
+        return known
     with extractor.log.timed("find lungs"):
         return find_implausible(extractor, chosen.held_out.tolist(), recipe.rotations, seed)
 

@@ -14,6 +14,7 @@ from detector.training import crossvalidation, pipeline
 from detector.training.evaluation_result import Outcome, TrainingProtocol
 from detector.training.extraction import FeatureExtractor
 from detector.training.feature_set import Comparison, FeatureSet, extract
+from detector.training.options import ModelOptions
 from detector.training.pipeline import DataSplit
 from detector.training.recipes import ProbeRecipe, Recipe, precision_for
 
@@ -60,34 +61,37 @@ class RecipeComparison:
 
 
 def prepare(
-    recipe: Recipe, trained: Recipe, extractor: FeatureExtractor, chosen: DataSplit, adjust: str, precision: str
-) -> SecondRecipe:
-    """Decide how a second recipe is fitted, before anything is computed.
+    model: ModelOptions, trained: Recipe, extractor: FeatureExtractor, chosen: DataSplit, precision: str
+) -> SecondRecipe | None:
+    """Decide how the compared recipe is fitted, before anything is computed.
 
     Parameters
     ----------
-    recipe : TutorialRecipe or ProbeRecipe
+    model : ModelOptions
     trained : TutorialRecipe or ProbeRecipe
-        The run's own, adjusted or not; two probes of one run are adjusted alike.
+        The run's own, adjusted or not; two probes of one run are adjusted in the same way.
     extractor : FeatureExtractor
         Of the run's own recipe.
     chosen : DataSplit
-    adjust, precision : str
-        The flags ``--adjust`` and ``--precision``, which hold for both.
+    precision : {"auto", "float32", "bfloat16"}
 
     Returns
     -------
-    SecondRecipe
+    SecondRecipe or None
+        None where no recipe is compared.
 
     Raises
     ------
     InputError
         If strata are asked for that do not hold two classes.
     """
+    recipe = model.compared_recipe()
+    if recipe is None:
+        return None
     if isinstance(recipe, ProbeRecipe) and isinstance(trained, ProbeRecipe):
         recipe = replace(recipe, adjusted=trained.adjusted)
     else:
-        recipe = pipeline.decide_adjustment(recipe, adjust, extractor, chosen)
+        recipe = pipeline.decide_adjustment(recipe, model.adjust, extractor, chosen)
     columns = COLUMNS[recipe.name, recipe.pooling]
     precision = precision_for(recipe, precision, extractor.backbone.cache)
     return SecondRecipe(recipe, replace(extractor, columns=columns, precision=precision))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from audit_helpers import Case, extractor_of
 from conftest import classes, refusal
 
 from detector.datasets import manifest
+from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.training import pipeline
-from detector.training.options import DataOptions, EvaluationOptions
+from detector.training.implausible_images import ImplausibleImage
+from detector.training.options import DataOptions, EvaluationOptions, ModelOptions
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 
@@ -61,3 +65,33 @@ def test_images_are_listed_and_clinical_columns_checked(tmp_path):
         pipeline.load_images(DataOptions(data, clinical_columns=("age",)))
     allowed = DataOptions(data, clinical_columns=("age",), allow_informative_missingness=True)
     assert pipeline.load_images(allowed)[1] == "covid"
+
+
+@pytest.mark.parametrize(
+    ("shown", "model", "expected"),
+    [
+        ("image", ModelOptions(), False),
+        ("lungs", ModelOptions(), True),
+        ("image", ModelOptions("probe", "lungs"), True),
+        ("image", ModelOptions(compared=("probe", "lungs")), True),
+        ("image", ModelOptions(compared=("probe", "global")), False),
+    ],
+)
+def test_lungs_are_needed_if_one_of_the_recipes_reads_nothing_else(shown, model, expected):
+    assert pipeline.reads_lungs_only(DataOptions(Path("d"), input=shown), model) == expected
+    if not expected:
+        extractor = extractor_of(Case())
+        assert pipeline.leave_out_implausible(DataOptions(Path("d")), model, extractor) == (extractor, None)
+
+
+def test_images_that_were_found_before_the_split_are_not_looked_for_again():
+    extractor = extractor_of(Case())  # it has no network: lungs could not be found
+    chosen = pipeline.choose_split(EvaluationOptions(), extractor)
+    for known in ([], [ImplausibleImage("covid/a.png", "without lungs", True)]):
+        assert pipeline.implausible_images(known, extractor, ProbeRecipe(), chosen, 0) is known
+
+
+def test_all_but_the_lungs_is_masked_out_where_they_are_the_input():
+    extractor = extractor_of(Case())
+    assert pipeline.mask_out(DataOptions(Path("d")), extractor) is extractor
+    assert pipeline.mask_out(DataOptions(Path("d"), input="lungs"), extractor).occlusion == Occlusion(LUNGS_ONLY)

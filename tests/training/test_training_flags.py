@@ -1,4 +1,4 @@
-"""Flags of a training run's data and evaluation, and the settings that they stand for."""
+"""Flags of a training run, and the settings that they stand for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from detector.command_line.arguments import Parser
 from detector.training.crossvalidation import OperatingPoint
-from detector.training.evaluation_flags import add_data, add_evaluation, data_options, evaluation_options
 from detector.training.options import DataOptions, EvaluationOptions
+from detector.training.training_flags import add_data, add_evaluation, data_options, evaluation_options
 
 
 def parsed(*arguments: str):

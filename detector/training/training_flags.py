@@ -1,4 +1,4 @@
-"""The flags of a training run's data, evaluation and outputs, and the settings that they stand for."""
+"""All flags of a training run, and the settings that they stand for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detector.cluster.flags import add_ray, compute_options
 from detector.command_line.arguments import (
     Parser,
+    add_common,
     add_output_dir,
     add_report,
     between,
@@ -15,11 +17,42 @@ from detector.command_line.arguments import (
     output_of,
     whole_number,
 )
-from detector.training.flags import add_compare
+from detector.training.flags import add_compare, add_recipe, model_options
 
 if TYPE_CHECKING:
-    from detector.training.options import DataOptions, EvaluationOptions
+    from detector.training.options import DataOptions, EvaluationOptions, TrainingOptions
     from detector.training.output_paths import OutputPaths
+
+
+def add_training(parser: Parser) -> None:
+    """Add the flags of a training run."""
+    add_data(parser)
+    add_recipe(parser)
+    add_evaluation(parser)
+    add_outputs(parser)
+    add_common(parser, tensorflow=True)
+    add_ray(parser)
+
+
+def training_options(options: argparse.Namespace) -> TrainingOptions:
+    """Return what the flags of `add_training` say.
+
+    Raises
+    ------
+    InputError
+        If flags contradict each other.
+    """
+    from detector.training.options import TrainingOptions
+
+    return TrainingOptions(
+        data_options(options),
+        model_options(options, options.input == "lungs", options.compare),
+        evaluation_options(options),
+        compute_options(options),
+        output_options(options),
+        options.quiet,
+        options.timings,
+    )
 
 
 def add_data(parser: Parser) -> None:
