@@ -168,7 +168,7 @@ def main(arguments: list[str] | None) -> int:
     extractor = open_dataset(sets.dataset, log, recipe, options.compute)
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     trained = saved.description.training_images if saved else None
-    sets = set_overlap.without_overlap(sets, extractor.properties, extractor.alike, trained)
+    sets = set_overlap.without_overlap(sets, extractor.properties, extractor.near_duplicates, trained)
     if trained and (note := set_overlap.without_hashes(trained)):
         log.info(note)
     for note in set_overlap.notes(sets):
@@ -191,13 +191,13 @@ def main(arguments: list[str] | None) -> int:
             [evaluate_external(audit, name, rows, saved) for name, rows in sets.external.items()] if saved else []
         )
         results += [one.result for one in external]
-        called = controls_predicted_positive(audit)
+        controls_positive = controls_predicted_positive(audit)
         risks = shortcut_risks(audit)
     with log.timed("localisation"):
         located = localisation.localise(audit, options.quiet)
         checks = [localisation.check(located, recipe.pooling)]
-    conclusion = conclude(Evidence(results, called, positive, audit.shares_sites()))
-    found = AuditResult(results, external, called, risks, conclusion, located, checks, implausible, content)
+    conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites()))
+    found = AuditResult(results, external, controls_positive, risks, conclusion, located, checks, implausible, content)
     for line in audit_outputs.lines(found, positive):
         say(line)
     for line in audit_outputs.conclusion_lines(conclusion):

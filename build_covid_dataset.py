@@ -84,7 +84,7 @@ def main(arguments: list[str] | None) -> int:
     log = Log(options.quiet)
 
     from detector.collections import cohen
-    from detector.collections.catalogue import CLONES, recognise
+    from detector.collections.catalogue import BUILT, recognise
     from detector.collections.convention import convention_of
     from detector.datasets import build, overview
     from detector.storage.files import require_folder
@@ -103,7 +103,7 @@ def main(arguments: list[str] | None) -> int:
                 f"--covid {options.covid} does not exist; get Cohen's collection with --download, or with git clone "
                 f"--depth 1 {cohen.REPOSITORY}, or give the folder of another collection (docs/data.md)"
             )
-        collection = recognise(options.covid, CLONES, "--covid")
+        collection = recognise(options.covid, BUILT, "--covid")
     convention = convention_of(collection)
     entries = read_entries(options, collection)
     log.info(f"{len(entries)} rows in {options.covid} ({collection.SOURCE})")

@@ -55,8 +55,8 @@ class FakeExtractor:
     log: Log = field(default_factory=lambda: Log(True))
     precision: str = "float32"
     pooling: str = "blocks"
-    alike: dict = field(default_factory=dict)
-    duplicates: tuple = ()
+    near_duplicates: dict = field(default_factory=dict)
+    joined_patients: tuple = ()
     occlusion: None = None
 
     def groups(self, split):

@@ -142,19 +142,19 @@ def border_adjusted_check(adjusted: Metric, whole: Metric, audit: str) -> Check:
     return Check(name, NOT_ASSESSED, f"{found}: too few images to tell it from chance or from that of all images")
 
 
-def in_two_classes(dataset: Dataset, alike: Mapping[tuple[int, int], Copy]) -> list[str]:
+def in_two_classes(dataset: Dataset, near_duplicates: Mapping[tuple[int, int], Copy]) -> list[str]:
     """Return the pairs of near duplicates, by their files, that two classes hold.
 
     Parameters
     ----------
     dataset : Dataset
-    alike : mapping of (int, int) to Copy
-        As `training.near_duplicates.find_alike` returns them.
+    near_duplicates : mapping of (int, int) to Copy
+        As `training.near_duplicates.find_near_duplicates` returns them.
     """
-    pairs = [tuple(dataset.images[i] for i in pair) for pair in alike]
+    pairs = [tuple(dataset.images[i] for i in pair) for pair in near_duplicates]
     return [
         with_change(f"{one.file} = {other.file}", copy)
-        for (one, other), copy in zip(pairs, alike.values(), strict=True)
+        for (one, other), copy in zip(pairs, near_duplicates.values(), strict=True)
         if one.label != other.label
     ]
 
@@ -172,12 +172,15 @@ def duplicates(run: Run) -> Check:
         trained_on[extractor.properties[row].digest].append(int(row))
     same = [(int(row), twin) for row in held_out for twin in trained_on[extractor.properties[row].digest]]
     trains, tests = (np.isin(np.arange(len(groups)), side) for side in (train, held_out))
-    alike = [(i, j) for i, j in extractor.alike if (tests[i] and trains[j]) or (tests[j] and trains[i])]
+    near_duplicates = [
+        (i, j) for i, j in extractor.near_duplicates if (tests[i] and trains[j]) or (tests[j] and trains[i])
+    ]
     exact, near = (
-        {tuple(sorted(pair)) for pair in pairs if groups[pair[0]] != groups[pair[1]]} for pairs in (same, alike)
+        {tuple(sorted(pair)) for pair in pairs if groups[pair[0]] != groups[pair[1]]}
+        for pairs in (same, near_duplicates)
     )
     near -= exact
-    if contrary := in_two_classes(extractor.dataset, extractor.alike):
+    if contrary := in_two_classes(extractor.dataset, extractor.near_duplicates):
         return Check(
             "duplicates",
             WARN,
@@ -187,7 +190,7 @@ def duplicates(run: Run) -> Check:
     if not exact and not near:
         return Check("duplicates", PASS, "none across the split")
     files = [" = ".join(extractor.dataset.images[i].file for i in pair) for pair in sorted(exact)]
-    for (i, j), copy in sorted(extractor.alike.items()):
+    for (i, j), copy in sorted(extractor.near_duplicates.items()):
         if (i, j) in near:
             files.append(with_change(" = ".join(extractor.dataset.images[k].file for k in (i, j)), copy))
     shown = "; ".join(files[:3]) + (f"; and {len(files) - 3} more" if len(files) > 3 else "")

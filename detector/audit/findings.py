@@ -98,15 +98,15 @@ def reasons_of_files(evidence: Evidence) -> list[Reason]:
 
 def reasons_for_site(evidence: Evidence, whole: Metric) -> tuple[list[Reason], bool]:
     """Return what speaks for a shortcut, and whether that is the site or only something outside the lungs."""
-    without, called = evidence[MASKED_OUT], evidence.controls_positive
+    without, controls_positive = evidence[MASKED_OUT], evidence.controls_positive
     reasons = []
     if without and predicts_around_the_lungs(evidence) and kept(without, whole) >= KEPT:
         text = f"of ROC AUC {whole.point:.2f}, {without.point:.2f} is left with the lungs masked out"
         reasons.append(Reason(text, (FULL, MASKED_OUT)))
     outside = len(reasons)
-    if called and called.available and called.low > MOST:
-        hits = round(called.point * called.n_negative)
-        of = f"{hits} of {called.n_negative} radiographs of other findings from the same site"
+    if controls_positive and controls_positive.available and controls_positive.low > MOST:
+        hits = round(controls_positive.point * controls_positive.n_negative)
+        of = f"{hits} of {controls_positive.n_negative} radiographs of other findings from the same site"
         text = f"{of} are predicted {evidence.positive}"
         reasons.append(Reason(text, (CONTROLS_POSITIVE,)))
     if (sites := evidence[CONTROLS_V_OTHERS]) and sites.low > EXCELLENT:

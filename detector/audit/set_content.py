@@ -9,7 +9,7 @@ import numpy as np
 from detector.audit.image_sets import ImageSets
 from detector.images.raster import joined
 from detector.training.extraction import FeatureExtractor
-from detector.training.implausible_images import ImplausibleImage, as_list, doubts, line, require_every_class
+from detector.training.implausible_images import ImplausibleImage, as_list, implausibilities, line, require_every_class
 from detector.training.recipes import Recipe
 
 
@@ -39,7 +39,7 @@ def without_implausible(
     named: list[ImplausibleImage] = []
 
     def kept(rows: np.ndarray, note: str) -> tuple[np.ndarray, str]:
-        found = doubts(extractor, rows, extractor.lungs(rows))
+        found = implausibilities(extractor, rows, extractor.lungs(rows))
         listed = as_list(extractor, rows, found, leave_out=recipe.pooling == "lungs")
         named.extend(listed)
         left_out = [one for one in listed if one.left_out]

@@ -20,20 +20,20 @@ LEFT_OUT = "left out, since they would make this result invalid"
 def without_overlap(
     sets: ImageSets,
     properties: Sequence[ImageProperties],
-    alike: Mapping[tuple[int, int], Copy],
+    near_duplicates: Mapping[tuple[int, int], Copy],
     trained: TrainingImages | None = None,
 ) -> ImageSets:
     """Leave out controls that are in the data set, and external images that are there or were trained on.
 
-    Phantoms are more alike than people are: among them, nearly the same means nothing, and only the same file counts.
+    Phantoms resemble each other more than people do: of two phantoms, only the same file counts.
 
     Parameters
     ----------
     sets : ImageSets
     properties : sequence of ImageProperties
         Of all images.
-    alike : mapping of (int, int) to Copy
-        Near duplicates among all images, as `near_duplicates.find_alike` returns them.
+    near_duplicates : mapping of (int, int) to Copy
+        Near duplicates among all images, as `near_duplicates.find_near_duplicates` returns them.
     trained : TrainingImages, optional
         Those of the saved model, which external images are compared with, too.
 
@@ -47,7 +47,7 @@ def without_overlap(
     own = [images[row] for row in sets.own]
     digests = {shortened(properties[row].digest) for row in sets.own}
     mine = set(sets.own.tolist())
-    copies = {one: copy for pair, copy in alike.items() for one, other in (pair, pair[::-1]) if other in mine}
+    copies = {one: copy for pair, copy in near_duplicates.items() for one, other in (pair, pair[::-1]) if other in mine}
 
     def kept(rows: np.ndarray, seen: TrainingImages, where: str) -> tuple[np.ndarray, str]:
         given = [images[row] for row in rows]

@@ -97,12 +97,12 @@ def _subgroup(name: str, value: str, rows: np.ndarray, predictions: Predictions,
     n_positive, n_negative = int(truth.sum()), int((~truth).sum())
     if min(n_positive, n_negative) < FEWEST:
         return Subgroup(name, value, *counts, *[too_few(n_positive, n_negative, "images")] * 3)
-    called = predictions.predicted[:, rows] == positive
+    predicted_positive = predictions.predicted[:, rows] == positive
     return Subgroup(
         name,
         value,
         *counts,
-        proportion(called[:, truth], patients[truth], truth[truth]),
-        proportion(~called[:, ~truth], patients[~truth], truth[~truth]),
+        proportion(predicted_positive[:, truth], patients[truth], truth[truth]),
+        proportion(~predicted_positive[:, ~truth], patients[~truth], truth[~truth]),
         roc_auc(predictions.probabilities[:, rows, positive], truth, patients, folds=predictions.folds[:, rows]),
     )

@@ -14,9 +14,9 @@ from detector.collections import actualmed, cohen, covidx, figure1, hannover, ke
 from detector.collections.csv_table import require_table
 
 # Read by build_covid_dataset.py, and by sample_kaggle_dataset.py.
-CLONES: tuple[ModuleType, ...] = (siim, cohen, actualmed, hannover, figure1, covidx, radiography)
+BUILT: tuple[ModuleType, ...] = (siim, cohen, actualmed, hannover, figure1, covidx, radiography)
 SAMPLED: tuple[ModuleType, ...] = (kermany, nih, rsna)
-SOURCES = frozenset(collection.SOURCE for collection in (*CLONES, *SAMPLED))
+SOURCES = frozenset(collection.SOURCE for collection in (*BUILT, *SAMPLED))
 
 
 def recognise(folder: Path, among: tuple[ModuleType, ...], flag: str) -> ModuleType:

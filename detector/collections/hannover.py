@@ -33,7 +33,7 @@ def is_here(folder: Path) -> bool:
 
 
 def read(folder: Path) -> list[ImageRecord]:
-    """Return the images that a clone lists.
+    """Return the images that a local copy lists.
 
     Raises
     ------

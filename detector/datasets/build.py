@@ -1,4 +1,4 @@
-"""The steps of a build from a clone: choose, fetch, check, write."""
+"""The steps of a build from a local copy of a collection: choose, fetch, check, write."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Chosen = dict[Path, Selection]  # by the class folder that they go to
 MOST_NAMED = 10
 
 
-def fetch_metadata(base: str, clone: Path, log: Log) -> None:
-    """Fetch the metadata of Cohen's collection into a clone that lacks it.
+def fetch_metadata(base: str, local_copy: Path, log: Log) -> None:
+    """Fetch the metadata of Cohen's collection into a local copy that lacks it.
 
     Raises
     ------
     InputError
-        If it cannot be had.
+        If it cannot be fetched.
     """
     log.info(f"fetching {cohen.METADATA} from {base}...")
-    failures = download.fetch_all(base, [cohen.METADATA_PATH], clone, cohen.parse_metadata, log.quiet)
+    failures = download.fetch_all(base, [cohen.METADATA_PATH], local_copy, cohen.parse_metadata, log.quiet)
     for reason in failures.values():
         raise InputError(
             f"{base}/{cohen.METADATA} cannot be fetched: {reason}; get the collection with git clone and use --covid"
@@ -75,7 +75,7 @@ def choose(
     Raises
     ------
     InputError
-        If no image has the finding, or one would lie outside of the clone.
+        If no image has the finding, or one would lie outside of the local copy.
     """
     finding = finding_named(entries, wanted.finding or convention.positive)
     positive = convention.positive if names_finding(COVID, finding) else finding
@@ -112,15 +112,15 @@ def finding_named(entries: Sequence[ImageRecord], finding: str) -> str:
     raise InputError(f"--finding {finding}: no image has it{suggestion} Findings here: {first_names(levels, 20)}")
 
 
-def fetch_images(base: str, clone: Path, chosen: Chosen, log: Log) -> dict[PurePosixPath, str]:
-    """Fetch the images that a clone lacks, and return why others could not be had."""
+def fetch_images(base: str, local_copy: Path, chosen: Chosen, log: Log) -> dict[PurePosixPath, str]:
+    """Fetch the images that a local copy lacks, and return why others could not be fetched."""
     paths = [entry.path for one in chosen.values() for entry in one.kept]
-    log.info(f"fetching those of {len(paths)} images that {clone} does not hold yet...")
-    return download.fetch_all(base, paths, clone, from_bytes, log.quiet)
+    log.info(f"fetching those of {len(paths)} images that {local_copy} does not hold yet...")
+    return download.fetch_all(base, paths, local_copy, from_bytes, log.quiet)
 
 
 def keep(
-    clone: Path,
+    local_copy: Path,
     chosen: Chosen,
     failures: Mapping[PurePosixPath, str],
     wanted: Wanted,
@@ -134,7 +134,7 @@ def keep(
     Raises
     ------
     InputError
-        If an image leaves the clone.
+        If an image leaves the local copy.
     """
     there = {
         (row["site"], Path(name).stem): row["source"]
@@ -148,7 +148,7 @@ def keep(
         candidates = new.kept
         if wanted.most is not None:
             candidates = sorted(candidates, key=lambda entry: rank(wanted.seed, entry.path.as_posix()))
-        reader = Reader(clone, failures, completer, wanted.views)
+        reader = Reader(local_copy, failures, completer, wanted.views)
         shown = progress(candidates, len(candidates), f"checking images for {folder}", log.quiet)
         kept[folder] = reader.take(new, shown, wanted.one_per_patient, wanted.most)
     return shared_sites(kept) if wanted.shared_sites_only else kept
@@ -159,7 +159,7 @@ def shared_sites(chosen: Chosen) -> Chosen:
     return dict(zip(chosen, selection.share_sites(list(chosen.values())), strict=True))
 
 
-def write(clone: Path, folder: Path, chosen: Selection, source: str, total: int, log: Log) -> None:
+def write(local_copy: Path, folder: Path, chosen: Selection, source: str, total: int, log: Log) -> None:
     """Copy a selection's images into their class folder, and say what was kept and why others were not.
 
     Raises
@@ -168,7 +168,7 @@ def write(clone: Path, folder: Path, chosen: Selection, source: str, total: int,
         If the folder cannot be written, or a person's file is in the way.
     """
     names = selection.file_names(chosen.kept)
-    sources = {name: clone / entry.path for name, entry in zip(names, chosen.kept, strict=True)}
+    sources = {name: local_copy / entry.path for name, entry in zip(names, chosen.kept, strict=True)}
     rows = [
         manifest_row(entry, name, folder.name, sha256(path))
         for entry, (name, path) in zip(chosen.kept, sources.items(), strict=True)

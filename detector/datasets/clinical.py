@@ -125,7 +125,7 @@ def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str
     Raises
     ------
     InputError
-        If, for any class, being missing ranks its images above or below the others with AUC over 0.6.
+        If, for any class, being missing ranks its images above or below the others with a ROC AUC over 0.6.
     """
     from detector.statistics.roc import auc
 
@@ -136,7 +136,7 @@ def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str
             if max(area, 1.0 - area) > MISSINGNESS_AUC:
                 raise InputError(
                     f"--clinical-columns {name}: whether the value is missing predicts the class by itself (ROC AUC "
-                    f"{max(area, 1.0 - area):.2f}), so the model would learn the source; use controls of the same site "
+                    f"{max(area, 1.0 - area):.2f}), so the model would learn the site; use controls of the same site "
                     "(build_covid_dataset.py --controls-output), or --allow-informative-missingness"
                 )
 

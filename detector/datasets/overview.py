@@ -90,7 +90,7 @@ def meaning(entries: Sequence[Entry]) -> str:
     labels = np.array([entry.label for entry in entries])
     strata = np.array([f"{entry.site}, {entry.view or 'unknown view'}" if entry.site else "" for entry in entries])
     if not (strata != "").any():
-        return "The site of the images is not known: no metric can separate the disease from the source."
+        return "The site of the images is not known: no metric can separate the disease from the site."
     kept = holding_two_classes(labels, strata)
     if not kept.any():
         return (
@@ -100,5 +100,5 @@ def meaning(entries: Sequence[Entry]) -> str:
     rest = len(entries) - int(kept.sum())
     number = len(set(strata[kept]))
     what = "1 stratum (site and view) contains" if number == 1 else f"{number} strata (site and view) contain"
-    others = f"; the other {counted(rest, 'image')} can show the source only" if rest else ""
+    others = f"; the other {counted(rest, 'image')} can show the site only" if rest else ""
     return f"{what} both classes, {counted(int(kept.sum()), 'image')}: there the disease can be compared{others}."

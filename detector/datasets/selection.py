@@ -58,7 +58,7 @@ def select(entries: Iterable[ImageRecord], wanted: Callable[[str], bool], views:
     Raises
     ------
     InputError
-        If an entry that would be kept names no file, or one outside of the clone, or another patient's.
+        If an entry that would be kept names no file, or one outside of the local copy, or another patient's.
     """
     selection = Selection()
     seen: dict[str, set[str]] = {}
@@ -83,11 +83,11 @@ def select(entries: Iterable[ImageRecord], wanted: Callable[[str], bool], views:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the images of a clone, as far as they are wanted.
+    """Reads the images of a local copy of a collection, as far as they are wanted.
 
     Attributes
     ----------
-    clone : Path
+    local_copy : Path
     failures : mapping of PurePosixPath to str
         Why an image could not be fetched, where it could not.
     completer : callable or None
@@ -96,7 +96,7 @@ class Reader:
         Views to keep, looked at once the header is known; empty for any.
     """
 
-    clone: Path
+    local_copy: Path
     failures: Mapping[PurePosixPath, str]
     completer: Completer | None = None
     views: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class Reader:
         Raises
         ------
         InputError
-            If an image is a symbolic link that leaves the clone.
+            If an image is a symbolic link that leaves the local copy.
         """
         result = selection.without_kept()
         patients: set[str] = set()
@@ -148,8 +148,8 @@ class Reader:
 
     def _read(self, entry: ImageRecord, result: Selection) -> ImageRecord | None:
         """Return an entry with what its header says, if its image is wanted and can be read; else count why not."""
-        path = self.clone / entry.path
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.clone)):
+        path = self.local_copy / entry.path
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.local_copy)):
             raise InputError(f"{path} ({entry.listed}) is a link that leaves the collection's folder; remove it")
         if entry.path in self.failures:
             result.drop("image not fetched", f"{entry.path}: {self.failures[entry.path]}")

@@ -15,7 +15,7 @@ LATERAL = "lateral"
 INVERTED = 0.1  # of the grey range: by so much the sides of an inverted image are brighter than its middle
 
 
-class Doubt(NamedTuple):
+class Implausibility(NamedTuple):
     """Why an image may be no frontal chest radiograph.
 
     Attributes
@@ -64,7 +64,7 @@ def seems_inverted(pixels: np.ndarray) -> bool:
     return bool(sides - median(0.42, 0.58, 0.25, 0.7) > INVERTED * max(1.0, high - low))
 
 
-def doubt(colour: float, lungs: Lungs | None, view: str = "", inverted: bool = False) -> Doubt | None:
+def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted: bool = False) -> Implausibility | None:
     """Return why an image may be no frontal chest radiograph; None where nothing speaks against it.
 
     Parameters
@@ -79,11 +79,17 @@ def doubt(colour: float, lungs: Lungs | None, view: str = "", inverted: bool = F
         As `seems_inverted` returns it.
     """
     if colour > MOST_COLOUR:
-        return Doubt("a colour image", "in colour", True)
+        return Implausibility("a colour image", "in colour", True)
     if view == LATERAL:
-        return Doubt("a lateral view", "of a lateral view", lungs is not None and not lungs.found)
+        return Implausibility("a lateral view", "of a lateral view", lungs is not None and not lungs.found)
     if lungs is None or not lungs.warning:
-        return Doubt("bright where lungs are dark: is it inverted?", "seemingly inverted", False) if inverted else None
+        return (
+            Implausibility("bright where lungs are dark: is it inverted?", "seemingly inverted", False)
+            if inverted
+            else None
+        )
     if not lungs.found:
-        return Doubt(lungs.warning, "without lungs", True)
-    return Doubt(lungs.warning, "with one lung only" if lungs.warning == ONE_LUNG else "marked as lung mostly", False)
+        return Implausibility(lungs.warning, "without lungs", True)
+    return Implausibility(
+        lungs.warning, "with one lung only" if lungs.warning == ONE_LUNG else "marked as lung mostly", False
+    )

@@ -15,7 +15,7 @@ from detector.collections.views import view_group
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
 from detector.images.lungs import describe
-from detector.images.plausibility import Doubt, colourfulness, doubt, seems_inverted
+from detector.images.plausibility import Implausibility, colourfulness, implausibility, seems_inverted
 from detector.images.radiographs import read
 from detector.images.raster import joined
 from detector.network import lung_decoder, runtime
@@ -143,13 +143,13 @@ class Predictor:
         grad_cams = list(maps(inputs, predicted)) if maps else []
         found: list[Prediction | InputError] = []
         for i, (one, image) in enumerate(zip(requests, images, strict=True)):
-            doubted = self._doubt(image, lungs[i, ..., 0] > 0)
-            if doubted and (reason := self._why_rejected(doubted)):
+            implausible = self._implausibility(image, lungs[i, ..., 0] > 0)
+            if implausible and (reason := self._why_rejected(implausible)):
                 found.append(InputError(f"{one.path}: {reason}"))
                 continue
             label = description.classes[predicted[i]]
             known = shortened(image.digest) in self._trained_on
-            note = joined(image.note, doubted.reason if doubted else "", TRAINED_ON if known else "")
+            note = joined(image.note, implausible.reason if implausible else "", TRAINED_ON if known else "")
             prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note, aspect=image.aspect)
             if one.with_images and maps:
                 shown = np.rint(255 * inputs[0][i]).astype(np.uint8)
@@ -157,20 +157,20 @@ class Predictor:
             found.append(prediction)
         return found
 
-    def _doubt(self, image: InputImage, lungs: np.ndarray) -> Doubt | None:
+    def _implausibility(self, image: InputImage, lungs: np.ndarray) -> Implausibility | None:
         """Return why an image may be no frontal chest radiograph."""
         if image.modality:
-            return Doubt(f"of another modality ({image.modality})", "of another modality", True)
+            return Implausibility(f"of another modality ({image.modality})", "of another modality", True)
         found = describe(lungs) if self._finds_lungs else None
-        return doubt(colourfulness(image.pixels), found, image.view, seems_inverted(image.pixels))
+        return implausibility(colourfulness(image.pixels), found, image.view, seems_inverted(image.pixels))
 
-    def _why_rejected(self, doubted: Doubt) -> str:
+    def _why_rejected(self, implausible: Implausibility) -> str:
         """Return why no class is predicted; empty where one is."""
-        if not doubted.rejected:
+        if not implausible.rejected:
             return ""
         if self.saved.description.input == "lungs":
-            return f"{doubted.reason}; this model uses only the lung region"
-        return "" if self.force else f"{doubted.reason}, so no class is predicted (--force predicts one)"
+            return f"{implausible.reason}; this model uses only the lung region"
+        return "" if self.force else f"{implausible.reason}, so no class is predicted (--force predicts one)"
 
 
 def predict(

@@ -96,7 +96,7 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
         if not comparable(labels, strata, len(classes)):
             raise InputError(
                 "among these training images a class shares no site and view with another, so nothing can be fitted "
-                "within strata; use --adjust none, fewer folds, or controls of the same source"
+                "within strata; use --adjust none, fewer folds, or controls of the same site"
             )
         known = strata != ""
         features, labels, groups, strata = features[known], labels[known], groups[known], strata[known]

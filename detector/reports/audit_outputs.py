@@ -97,8 +97,8 @@ def lines(found: AuditResult, positive: str) -> list[str]:
                 ]
                 printed += _wrapped(external[row.id].warning, 4) if external[row.id].warning else []
         if group == SAME_SITES and found.controls_positive:
-            called = found.controls_positive
-            printed += _wrapped(f"share of controls predicted {positive}: {called.short}, {called.n_negative} images")
+            share = found.controls_positive
+            printed += _wrapped(f"share of controls predicted {positive}: {share.short}, {share.n_negative} images")
     printed += _risk_lines(found.risks)
     printed += _localisation_lines(found.localisation)
     printed += ["", "Validity checks"]

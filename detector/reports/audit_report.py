@@ -67,7 +67,7 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         clean=found.conclusion.code == LUNGS,
         content=found.content,
         groups=[(name, rows) for name in GROUPS if (rows := [one for one in found.results if one.group == name])],
-        called=found.controls_positive,
+        controls_positive=found.controls_positive,
         positive=audit.settings.positive,
         risks=found.risks,
         plane=html_report.png_uri(risk_plane(drawn)) if drawn else "",

@@ -148,7 +148,7 @@ def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
     for one in left_out:
         metrics = (one.roc_auc, one.sensitivity, one.specificity)
         texts = [metric.short if metric.available else "n/a" for metric in metrics]
-        found.append(f"  {one.source:<20}  {texts[0]:<16}  {texts[1]:<16}  {texts[2]}")
+        found.append(f"  {one.site:<20}  {texts[0]:<16}  {texts[1]:<16}  {texts[2]}")
         reasons = dict.fromkeys(metric.reason for metric in metrics if not metric.available)
         found += [line for reason in reasons for line in wrapped(f"n/a: {reason}", " " * 4, " " * 6)]
     return found

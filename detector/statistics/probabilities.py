@@ -52,9 +52,9 @@ def average_precision(scores: np.ndarray, is_positive: np.ndarray, weights: np.n
     order = np.argsort(-scores, kind="stable")
     steps = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
     found = np.add.reduceat(weights[:, order] * is_positive[order], steps, axis=1)
-    called = np.add.reduceat(weights[:, order], steps, axis=1)
-    called_so_far = np.cumsum(called, axis=1)
-    precision = np.cumsum(found, axis=1) / np.maximum(called_so_far, 1e-12)
+    n_predicted = np.add.reduceat(weights[:, order], steps, axis=1)
+    n_so_far = np.cumsum(n_predicted, axis=1)
+    precision = np.cumsum(found, axis=1) / np.maximum(n_so_far, 1e-12)
     return (found * precision).sum(axis=1) / found.sum(axis=1)
 
 
@@ -78,9 +78,9 @@ def precision_recall_curve(scores: np.ndarray, is_positive: np.ndarray) -> tuple
     precision = np.zeros(positives)
     for one in scores:
         thresholds = np.sort(one[is_positive])[::-1]
-        called = len(one) - np.searchsorted(np.sort(one), thresholds, side="left")
+        n_predicted = len(one) - np.searchsorted(np.sort(one), thresholds, side="left")
         found = positives - np.searchsorted(thresholds[::-1], thresholds, side="left")
-        precision += found / called / len(scores)
+        precision += found / n_predicted / len(scores)
     return np.arange(positives + 1) / positives, np.append(precision[0], precision)
 
 

@@ -31,10 +31,10 @@ class FeatureExtractor:
     properties : list of ImageProperties
     patients : ndarray of shape (n,), str
         Equal where the patient is the same.
-    alike : dict of (int, int) to Copy
-        Images that are copies of each other, whoever they are of, the smaller index first.
-    duplicates : list of (int, int)
-        Those of different patients that are not byte for byte the same: these patients count as one.
+    near_duplicates : dict of (int, int) to Copy
+        Pairs of images of one radiograph, the smaller index first.
+    joined_patients : list of (int, int)
+        Near duplicates of different patients, not byte for byte the same: these patients count as one.
     backbone : Backbone
     columns : slice
         Which of the backbone's features are wanted.
@@ -49,8 +49,8 @@ class FeatureExtractor:
     dataset: Dataset
     properties: list[ImageProperties]
     patients: np.ndarray
-    alike: Mapping[tuple[int, int], Copy]
-    duplicates: list[tuple[int, int]]
+    near_duplicates: Mapping[tuple[int, int], Copy]
+    joined_patients: list[tuple[int, int]]
     backbone: Backbone
     columns: slice
     precision: str
@@ -98,14 +98,18 @@ class FeatureExtractor:
     def subset(self, rows: np.ndarray) -> FeatureExtractor:
         """Return the same run with some of its images only, in the same order."""
         position = {int(row): i for i, row in enumerate(rows)}
-        kept = {pair: (position[pair[0]], position[pair[1]]) for pair in self.alike if position.keys() >= set(pair)}
+        kept = {
+            pair: (position[pair[0]], position[pair[1]])
+            for pair in self.near_duplicates
+            if position.keys() >= set(pair)
+        }
         return replace(
             self,
             dataset=replace(self.dataset, images=[self.dataset.images[row] for row in rows]),
             properties=[self.properties[row] for row in rows],
             patients=self.patients[rows],
-            alike={pair: self.alike[earlier] for earlier, pair in kept.items()},
-            duplicates=[kept[pair] for pair in self.duplicates if pair in kept],
+            near_duplicates={pair: self.near_duplicates[earlier] for earlier, pair in kept.items()},
+            joined_patients=[kept[pair] for pair in self.joined_patients if pair in kept],
         )
 
     def groups(self, split: str) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from detector import InputError, counted, first_names
 from detector.datasets.dataset import Image
 from detector.images.lungs import describe
-from detector.images.plausibility import Doubt, doubt
+from detector.images.plausibility import Implausibility, implausibility
 from detector.training.extraction import FeatureExtractor
 
 
@@ -38,14 +38,16 @@ class ImplausibleImage:
     left_out: bool
 
 
-def doubts(
+def implausibilities(
     extractor: FeatureExtractor, rows: Sequence[int] | np.ndarray, masks: Iterable[np.ndarray]
-) -> list[Doubt | None]:
+) -> list[Implausibility | None]:
     """Return why each of some images may be no frontal chest radiograph, given their lung masks."""
     found = []
     for row, mask in zip(rows, masks, strict=True):
         known = extractor.properties[row]
-        found.append(doubt(known.colourfulness, describe(mask), extractor.dataset.images[row].view, known.inverted))
+        found.append(
+            implausibility(known.colourfulness, describe(mask), extractor.dataset.images[row].view, known.inverted)
+        )
     return found
 
 
@@ -67,7 +69,7 @@ def without_implausible(extractor: FeatureExtractor) -> tuple[FeatureExtractor, 
     extractor.log.info("finding lungs...")
     rows = range(len(extractor.properties))
     with extractor.log.timed("find lungs"):
-        found = doubts(extractor, rows, extractor.lungs(rows))
+        found = implausibilities(extractor, rows, extractor.lungs(rows))
     named = as_list(extractor, rows, found, leave_out=True)
     if named:
         extractor.log.info(line(named, len(rows)))
@@ -98,15 +100,18 @@ def find_implausible(
     everything = range(len(extractor.properties))
     as_they_are = list(everything) if not rotations else sorted(int(row) for row in held_out)
     copied = sorted(set(everything) - set(as_they_are))
-    found = dict(zip(as_they_are, doubts(extractor, as_they_are, extractor.lungs(as_they_are)), strict=True))
-    found |= zip(copied, doubts(extractor, copied, extractor.lungs_of_copies(copied, seed)), strict=True)
+    found = dict(zip(as_they_are, implausibilities(extractor, as_they_are, extractor.lungs(as_they_are)), strict=True))
+    found |= zip(copied, implausibilities(extractor, copied, extractor.lungs_of_copies(copied, seed)), strict=True)
     return as_list(extractor, everything, [found[row] for row in everything], leave_out=False)
 
 
 def as_list(
-    extractor: FeatureExtractor, rows: Sequence[int] | np.ndarray, found: Sequence[Doubt | None], leave_out: bool
+    extractor: FeatureExtractor,
+    rows: Sequence[int] | np.ndarray,
+    found: Sequence[Implausibility | None],
+    leave_out: bool,
 ) -> list[ImplausibleImage]:
-    """Return the images of which there are doubts, with what becomes of them."""
+    """Return the images that may be no frontal chest radiograph, and whether each is left out."""
     return [
         ImplausibleImage(extractor.dataset.images[row].file, one.group, leave_out and one.rejected)
         for row, one in zip(rows, found, strict=True)

@@ -23,15 +23,15 @@ from detector.training.recipes import ProbeRecipe
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How a detector fares on a source that it was not trained on."""
+    """Metrics of a detector on a site that it was not trained on."""
 
-    source: str
+    site: str
     roc_auc: Metric
     sensitivity: Metric
     specificity: Metric
 
 
-def sources_of_both_classes(images: Dataset, positive: int) -> list[str]:
+def sites_of_both_classes(images: Dataset, positive: int) -> list[str]:
     """Return the sites that hold images of the positive class and of another.
 
     Raises
@@ -43,19 +43,19 @@ def sources_of_both_classes(images: Dataset, positive: int) -> list[str]:
     labels: dict[str, set[str]] = {}
     for image in images.images:
         labels.setdefault(image.site, set()).add(image.label)
-    sources = sorted(site for site, found in labels.items() if site and name in found and len(found) > 1)
-    if not sources:
+    both = sorted(site for site, found in labels.items() if site and name in found and len(found) > 1)
+    if not both:
         raise InputError(
-            f"--leave-one-site-out: no site holds both {name} and another class; add controls of the same source"
+            f"--leave-one-site-out: no site holds both {name} and another class; add controls of the same site"
         )
-    for source in sources:
-        left = {label for site, found in labels.items() if site != source for label in found}
+    for held_out in both:
+        left = {label for site, found in labels.items() if site != held_out for label in found}
         if gone := sorted(set(images.classes) - left):
             raise InputError(
-                f"--leave-one-site-out: without {source} no {', '.join(gone)} is left to train on; add images of "
+                f"--leave-one-site-out: without {held_out} no {', '.join(gone)} is left to train on; add images of "
                 "another site"
             )
-    return sources
+    return both
 
 
 def evaluate_left_out(

@@ -15,12 +15,12 @@ from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
 from detector.storage.cache import Cache, key
 
 
-def find_alike(
+def find_near_duplicates(
     dataset: Dataset, properties: Sequence[ImageProperties], cache: Cache, pixels: Callable[[int], np.ndarray]
 ) -> dict[tuple[int, int], Copy]:
     """Return pairs of images that are copies of each other, sorted, the smaller index first.
 
-    Phantoms are more alike than people are, and the bound was measured on people: they have none.
+    Phantoms resemble each other more than people do, and the bound was measured on people: they have none.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def find_alike(
 
 
 def of_different_patients(
-    patients: np.ndarray, properties: Sequence[ImageProperties], alike: Iterable[tuple[int, int]]
+    patients: np.ndarray, properties: Sequence[ImageProperties], near_duplicates: Iterable[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """Return those of some pairs that join two patients into one, and are not byte for byte the same.
 
@@ -61,7 +61,11 @@ def of_different_patients(
     patients : ndarray of shape (n,), str
         As `datasets.identity.patients` returns them.
     properties : sequence of ImageProperties
-    alike : iterable of (int, int)
-        Pairs as `find_alike` returns them.
+    near_duplicates : iterable of (int, int)
+        Pairs as `find_near_duplicates` returns them.
     """
-    return [(i, j) for i, j in alike if patients[i] != patients[j] and properties[i].digest != properties[j].digest]
+    return [
+        (i, j)
+        for i, j in near_duplicates
+        if patients[i] != patients[j] and properties[i].digest != properties[j].digest
+    ]

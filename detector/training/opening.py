@@ -19,7 +19,7 @@ from detector.network.backbone import Backbone
 from detector.network.poolings import COLUMNS
 from detector.storage.cache import Cache, default_folder
 from detector.training.extraction import FeatureExtractor
-from detector.training.near_duplicates import find_alike, of_different_patients
+from detector.training.near_duplicates import find_near_duplicates, of_different_patients
 from detector.training.recipes import Recipe, precision_for
 
 HERE = ComputeOptions()
@@ -83,16 +83,16 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     def pixels(row: int) -> np.ndarray:
         return pixel_store.pixels(dataset.images[row].path, properties[row].digest)
 
-    alike = find_alike(dataset, properties, cache, pixels)
+    near_duplicates = find_near_duplicates(dataset, properties, cache, pixels)
     known = patients(dataset.images, [image_properties.digest for image_properties in properties])
-    twins = of_different_patients(known, properties, alike)
+    joined_patients = of_different_patients(known, properties, near_duplicates)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
     return FeatureExtractor(
         dataset,
         properties,
-        merged(known, twins),
-        alike,
-        twins,
+        merged(known, joined_patients),
+        near_duplicates,
+        joined_patients,
         backbone,
         COLUMNS[recipe.name, recipe.pooling],
         chosen,

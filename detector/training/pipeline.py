@@ -20,7 +20,7 @@ from detector.training.evaluation_result import Outcome, TrainingProtocol, cross
 from detector.training.extraction import FeatureExtractor
 from detector.training.feature_set import Comparison, FeatureSet, extract
 from detector.training.implausible_images import ImplausibleImage, find_implausible, without_implausible
-from detector.training.leave_one_out import LeftOut, evaluate_left_out, sources_of_both_classes
+from detector.training.leave_one_out import LeftOut, evaluate_left_out, sites_of_both_classes
 from detector.training.options import DataOptions, EvaluationOptions, ModelOptions
 from detector.training.recipes import ProbeRecipe, Recipe
 
@@ -119,10 +119,10 @@ def choose_split(evaluation: EvaluationOptions, extractor: FeatureExtractor) -> 
     kind = evaluation.split or ("patient" if known else "image")
     if kind == "patient":
         log.info(split.describe_patients(known, len(labels), len(set(extractor.patients))))
-        if extractor.duplicates:
+        if extractor.joined_patients:
             files = [
-                with_change(" = ".join(images.images[row].file for row in pair), extractor.alike[pair])
-                for pair in extractor.duplicates
+                with_change(" = ".join(images.images[row].file for row in pair), extractor.near_duplicates[pair])
+                for pair in extractor.joined_patients
             ]
             log.info(f"near duplicates, whose patients count as one: {first_names(files, 20)}")
     else:
@@ -229,7 +229,7 @@ def leave_sites_out(
         If no site has both classes, or one class is left without it.
     """
     images = extractor.dataset
-    sites = sources_of_both_classes(images, protocol.positive)
+    sites = sites_of_both_classes(images, protocol.positive)
     extractor.log.info(f"leaving out {', '.join(sites)} in turn...")
     with extractor.log.timed("leave sites out"):
         rows = np.arange(len(images.images))

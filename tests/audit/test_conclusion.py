@@ -35,18 +35,18 @@ def area(value: float, half: float = 0.05) -> Metric:
     return Metric(value, max(0.0, value - half), min(1.0, value + half), 50, 50)
 
 
-def evidence(called=None, shared_sites=False, **values):
+def evidence(controls_positive=None, shared_sites=False, **values):
     results = [
         experiments.Result(SHORT[name], *TITLES[SHORT[name]], "", one if isinstance(one, Metric) else area(one))
         for name, one in values.items()
     ]
-    return Evidence(results, called, "covid", shared_sites)
+    return Evidence(results, controls_positive, "covid", shared_sites)
 
 
 def test_the_tutorials_data_is_its_site():
     """The metrics measured on the whole data set, in DESIGN.md."""
     found = evidence(
-        called=Metric(1.0, 0.9, 1.0, 0, 38),
+        controls_positive=Metric(1.0, 0.9, 1.0, 0, 38),
         **{"trained": 0.999, "without": 0.992, "only": 0.99, "sites": 0.997, "disease": 0.68, "disease_only": 0.48},
         permuted=0.5,
     )
@@ -61,7 +61,7 @@ def test_the_tutorials_data_is_its_site():
 
 
 @pytest.mark.parametrize(
-    ("values", "called", "code"),
+    ("values", "controls_positive", "code"),
     [
         ({"trained": 0.93, "without": 0.49, "only": 0.91, "files": 0.55, "permuted": 0.48}, None, "lungs"),
         ({"trained": 0.99, "without": 0.95, "only": 0.95, "files": 0.55, "permuted": 0.5}, None, "shortcut"),
@@ -100,8 +100,8 @@ def test_the_tutorials_data_is_its_site():
         ({"trained": too_few(9, 30, "images"), "view": 0.9}, None, "shortcut"),
     ],
 )
-def test_conclusions(values, called, code):
-    judged = conclude(evidence(called=called, **values))
+def test_conclusions(values, controls_positive, code):
+    judged = conclude(evidence(controls_positive=controls_positive, **values))
     assert judged.code == code
     assert judged.reasons and judged.message.endswith(".")
     assert set(judged.as_json()) == {"code", "message", "reasons", "carried_by", "recommendation"}
@@ -115,12 +115,12 @@ def test_worse_than_chance_asks_for_the_labels():
 def test_a_conclusion_names_what_carried_it():
     """Masked-out lungs are no site, whether controls were given or not; sex and age lie nowhere in the image."""
     values = {"trained": 0.99, "without": 0.95, "only": 0.95, "sites": 0.6, "disease": 0.97, "permuted": 0.5}
-    around = conclude(evidence(called=Metric(0.1, 0.05, 0.3, 0, 38), **values))
+    around = conclude(evidence(controls_positive=Metric(0.1, 0.05, 0.3, 0, 38), **values))
     assert around.message == "This model recognises something outside the lungs, not the disease."
     assert around.carried_by == [experiments.FULL, experiments.MASKED_OUT]
-    called = conclude(evidence(called=Metric(0.9, 0.8, 0.97, 0, 38), trained=0.95, without=0.5, only=0.9))
-    assert called.message == "This model recognises site, not the disease."
-    assert called.carried_by == [findings.CONTROLS_POSITIVE]
+    of_site = conclude(evidence(controls_positive=Metric(0.9, 0.8, 0.97, 0, 38), trained=0.95, without=0.5, only=0.9))
+    assert of_site.message == "This model recognises site, not the disease."
+    assert of_site.carried_by == [findings.CONTROLS_POSITIVE]
     beside = conclude(evidence(trained=0.93, without=0.52, only=0.91, age=0.7, sex=0.8))
     assert beside.message.startswith("Both the lungs and something else (sex, age) predict the class")
     without = conclude(evidence(trained=0.93, without=0.52, only=0.52, view=0.9))

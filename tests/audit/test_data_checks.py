@@ -115,6 +115,9 @@ def test_images_that_may_be_no_radiographs_warn():
 def test_a_radiograph_in_two_classes_is_named():
     """Stored anew, so that the bytes differ; copies within a class are no contradiction."""
     dataset = extractor_of(Case((2, 2))).dataset
-    alike = {(0, 1): Copy(), (0, 2): Copy(mirrored=True), (1, 3): Copy()}
-    assert in_two_classes(dataset, alike) == ["covid/0.png = normal/0.png (mirrored)", "covid/1.png = normal/1.png"]
+    near_duplicates = {(0, 1): Copy(), (0, 2): Copy(mirrored=True), (1, 3): Copy()}
+    assert in_two_classes(dataset, near_duplicates) == [
+        "covid/0.png = normal/0.png (mirrored)",
+        "covid/1.png = normal/1.png",
+    ]
     assert in_two_classes(dataset, {(0, 1): Copy()}) == []

@@ -31,7 +31,7 @@ def hash_of(text: str) -> str:
     return "".join(digest(f"{text} {part}") for part in range(8))
 
 
-def alike(properties):
+def near_duplicates(properties):
     """Return near duplicates by their hashes alone."""
     return near_pairs([one.hash for one in properties])
 
@@ -69,7 +69,7 @@ def test_what_is_not_shared_is_kept(audit):
     sets = without_overlap(
         audit.sets,
         audit.extractor.properties,
-        alike(audit.extractor.properties),
+        near_duplicates(audit.extractor.properties),
         TrainingImages.of([(digest("?"), hash_of("!"))]),
     )
     assert sets.controls.tolist() == audit.sets.controls.tolist()
@@ -87,7 +87,7 @@ def test_exact_near_and_by_patient(audit):
     images[62] = replace(images[62], patient="set/one")
     images[1], images[63] = replace(images[1], patient="/1"), replace(images[63], patient="/1")
     trained = TrainingImages.of([(properties[64].digest, ""), (digest("?"), changed(properties[65].hash, 40))])
-    sets = without_overlap(audit.sets, properties, alike(properties), trained)
+    sets = without_overlap(audit.sets, properties, near_duplicates(properties), trained)
     assert sorted(set(range(48, 84)) - {*sets.controls, *sets.external["e"]}) == [48, 60, 62, 64, 65]
     control, external = notes(sets)
     assert control.startswith("--controls: left out, ") and "1 image also in the data set (1 the same file)" in control
@@ -101,7 +101,7 @@ def test_phantoms_are_alike_without_being_the_same(audit):
     properties, images = audit.extractor.properties, audit.extractor.dataset.images
     properties[60] = replace(properties[60], hash=properties[5].hash)
     images[60] = replace(images[60], source=PHANTOM)
-    assert not notes(without_overlap(audit.sets, properties, alike(properties)))
+    assert not notes(without_overlap(audit.sets, properties, near_duplicates(properties)))
 
 
 @pytest.mark.parametrize(("shared", "available"), [(2, True), (3, False)])
@@ -109,7 +109,7 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
     properties = audit.extractor.properties
     for row in range(shared):
         properties[60 + row] = replace(properties[60 + row], digest=properties[row].digest)
-    sets = without_overlap(audit.sets, properties, alike(properties))
+    sets = without_overlap(audit.sets, properties, near_duplicates(properties))
     marked = replace(audit, sets=sets)
     kernel = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
     model = SavedModel([kernel, np.zeros(2, np.float32)], Description(["covid", "normal"], "covid", "probe", "global"))
@@ -125,7 +125,7 @@ def test_without_a_control_left_there_is_a_reason(audit):
     properties = audit.extractor.properties
     for row in audit.sets.controls:
         properties[row] = replace(properties[row], digest=properties[0].digest)
-    sets = without_overlap(audit.sets, properties, alike(properties))
+    sets = without_overlap(audit.sets, properties, near_duplicates(properties))
     assert not len(sets.controls)
     asked = [one for one in experiments.EXPERIMENTS if one.group == experiments.SAME_SITES]
     found = experiments.run_experiments(replace(audit, sets=sets), asked)
@@ -155,6 +155,6 @@ def test_mirrored_and_rotated_copies_are_named_and_left_out(audit):
     trained = TrainingImages.from_bytes(model.as_bytes())
     for seen in (None, trained):  # those of the data set, and those of the model file alone
         others = replace(audit.sets, own=audit.sets.own if seen is None else audit.sets.own[10:])
-        sets = without_overlap(others, properties, alike(properties), seen)
+        sets = without_overlap(others, properties, near_duplicates(properties), seen)
         assert sets.external["e"].tolist() == [row for row in audit.sets.external["e"] if row not in copies]
         assert notes(sets)[0].endswith(f"(2 a near duplicate): {', '.join(copies.values())}")

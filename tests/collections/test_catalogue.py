@@ -12,7 +12,7 @@ from detector.collections import (
 
 
 def test_every_collection_has_what_a_builder_asks_for():
-    for collection in (*catalogue.CLONES, *catalogue.SAMPLED):
+    for collection in (*catalogue.BUILT, *catalogue.SAMPLED):
         assert collection.SOURCE in catalogue.SOURCES
         assert callable(collection.read) and callable(collection.is_here) and collection.LOOKED_FOR
     assert kermany.patient("NORMAL2-IM-1179-0001.jpeg") == "1179"

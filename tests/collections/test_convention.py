@@ -12,6 +12,6 @@ def test_a_collection_without_a_convention_has_the_usual_one():
 
 
 def test_a_collections_own_convention_is_used():
-    own = [one for one in (*catalogue.CLONES, *catalogue.SAMPLED) if hasattr(one, "CONVENTION")]
+    own = [one for one in (*catalogue.BUILT, *catalogue.SAMPLED) if hasattr(one, "CONVENTION")]
     assert own
     assert all(convention_of(one) is one.CONVENTION for one in own)

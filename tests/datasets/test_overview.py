@@ -15,7 +15,7 @@ def test_the_overview_says_what_a_comparison_can_show():
     )
     fair = [*apart, film("normal", "a", "PA", "3"), film("normal", "a", "AP", "3")]
     assert overview.meaning(fair).startswith("1 stratum (site and view) contains both classes, 2 images")
-    assert "the other 2 images can show the source only" in overview.meaning(fair)
+    assert "the other 2 images can show the site only" in overview.meaning(fair)
     lines = overview.table([*fair, film("normal", "a", "PA", "3")])
     assert [line.split() for line in lines] == [
         ["class", "site", "view", "images", "patients"],

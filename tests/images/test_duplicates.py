@@ -21,7 +21,7 @@ from detector.images.inspection import ImageProperties
 from detector.images.perceptual_hash import as_array, coefficients, perceptual_hash
 from detector.storage.cache import Cache
 from detector.training.extraction import FeatureExtractor
-from detector.training.near_duplicates import find_alike, of_different_patients
+from detector.training.near_duplicates import find_near_duplicates, of_different_patients
 from detector.training.options import EvaluationOptions
 from detector.training.pipeline import choose_split
 
@@ -136,12 +136,14 @@ def test_augmented_copies_of_unknown_patients_stay_with_their_original():
     shown = [
         cv2.cvtColor(cv2.resize(one, (224, 224), interpolation=cv2.INTER_AREA), 8) for one in (*originals, *changed)
     ]
-    alike = find_alike(data, made, Cache(None), shown.__getitem__)
+    near_duplicates = find_near_duplicates(data, made, Cache(None), shown.__getitem__)
     known = identity.patients(images, [one.digest for one in made])
-    twins = of_different_patients(known, made, alike)
-    assert sorted(alike) == twins == [(i, COUNT + i) for i in range(6)]
-    same = identity.merged(known, twins)
-    extractor = FeatureExtractor(data, made, same, alike, twins, None, slice(0), "float32", None, Log(True))
+    joined_patients = of_different_patients(known, made, near_duplicates)
+    assert sorted(near_duplicates) == joined_patients == [(i, COUNT + i) for i in range(6)]
+    same = identity.merged(known, joined_patients)
+    extractor = FeatureExtractor(
+        data, made, same, near_duplicates, joined_patients, None, slice(0), "float32", None, Log(True)
+    )
     folds = choose_split(EvaluationOptions(folds=3, split="patient"), extractor)
     once = choose_split(EvaluationOptions(test_size=0.4, split="patient"), extractor)
     assert folds.kind == once.kind == "patient"

@@ -7,7 +7,7 @@ import pytest
 
 from detector.images.lungs import Lungs
 from detector.images.phantom import draw
-from detector.images.plausibility import MOST_COLOUR, colourfulness, doubt, seems_inverted
+from detector.images.plausibility import MOST_COLOUR, colourfulness, implausibility, seems_inverted
 
 TWO, ONE = Lungs(0.1, 0.1, "", True), Lungs(0.1, 0.0, "one lung only was found", True)
 NONE, FILLED = Lungs(0.0, 0.0, "no lungs were found", False), Lungs(0.3, 0.35, "65% of the image …", True)
@@ -30,7 +30,7 @@ NONE, FILLED = Lungs(0.0, 0.0, "no lungs were found", False), Lungs(0.3, 0.35, "
     ],
 )
 def test_each_doubt_has_a_reason_and_says_whether_a_class_is_predicted(colour, lungs, view, group, rejected):
-    found = doubt(colour, lungs, view)
+    found = implausibility(colour, lungs, view)
     assert (found and (found.group, found.rejected)) == (group and (group, rejected))
 
 
@@ -50,10 +50,12 @@ def test_a_negative_of_a_radiograph_seems_inverted(seed):
     """It is named, and predicted; what is known to be no radiograph is named as that."""
     pixels = np.repeat(draw(seed % 2 == 0, seed)[..., None], 3, axis=2)
     assert (seems_inverted(pixels), seems_inverted(255 - pixels)) == (False, True)
-    found = doubt(0.0, TWO, "", True)
+    found = implausibility(0.0, TWO, "", True)
     assert found and (found.group, found.rejected) == ("seemingly inverted", False)
-    assert doubt(0.0, None, "", True) == found and doubt(0.0, TWO, "", False) is None
-    assert [one and one.group for one in (doubt(0.0, NONE, "", True), doubt(99.0, TWO, "", True))] == [
+    assert implausibility(0.0, None, "", True) == found and implausibility(0.0, TWO, "", False) is None
+    assert [
+        one and one.group for one in (implausibility(0.0, NONE, "", True), implausibility(99.0, TWO, "", True))
+    ] == [
         "without lungs",
         "in colour",
     ]

@@ -65,15 +65,15 @@ def test_strata_of_one_class_do_little_harm():
 
 
 def test_the_intercept_holds_at_another_site():
-    """A rare class of the mixed stratum is called as often as the common one: the classes count equally."""
+    """A rare class of the mixed stratum is predicted as often as the common one: the classes count equally."""
     features, labels, patients, strata = simulated(600, disease=3.0, mixed=0.7)
     rare = (strata == "c, PA") & (labels == 0) & (np.arange(600) % 5 > 0)
     keep = ~rare
     fitted = fit_probe(features[keep], labels[keep], CLASSES, patients[keep], 0, strata[keep])
     fresh, truth, _, _ = simulated(600, seed=3, disease=3.0, mixed=1.1)
-    called = head.predict_proba(fresh, fitted.weights).argmax(axis=1)
-    assert (called[truth == 0] == 0).mean() > 0.8
-    assert (called[truth == 1] == 1).mean() > 0.7
+    predicted = head.predict_proba(fresh, fitted.weights).argmax(axis=1)
+    assert (predicted[truth == 0] == 0).mean() > 0.8
+    assert (predicted[truth == 1] == 1).mean() > 0.7
 
 
 def test_the_probe_is_scikit_learns_logistic_regression():

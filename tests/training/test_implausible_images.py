@@ -56,7 +56,7 @@ def looked(counts=(4, 4), coloured=(), lateral=(), **masks):
         made.patients,
         made.by_part,
         made.mask,
-        alike={(0, 2): Copy(), (1, 3): Copy(mirrored=True)},
+        near_duplicates={(0, 2): Copy(), (1, 3): Copy(mirrored=True)},
         **masks,
     )
 
@@ -73,7 +73,7 @@ def test_what_no_class_is_predicted_for_is_left_out_and_all_else_kept():
     ]
     assert [p.digest for p in left.properties] == [image.file for image in left.dataset.images]
     assert left.patients.tolist() == extractor.patients[[0, 2, 3, 4, 7]].tolist()
-    assert left.alike == {(0, 1): Copy()}
+    assert left.near_duplicates == {(0, 1): Copy()}
     assert {one.file: (one.reason, one.left_out) for one in named} == {
         "covid/1.png": ("in colour", True),
         "covid/3.png": ("of a lateral view", False),

@@ -24,9 +24,9 @@ def test_a_site_without_which_a_class_is_missing_is_rejected():
     from detector.training.recipes import ProbeRecipe
 
     with refusal("no site holds both covid and another class"):
-        leave_one_out.sources_of_both_classes(sites(("covid", "a"), ("normal", "b")), 0)
+        leave_one_out.sites_of_both_classes(sites(("covid", "a"), ("normal", "b")), 0)
     with refusal("without a no normal is left to train on"):
-        leave_one_out.sources_of_both_classes(sites(("covid", "a"), ("normal", "a"), ("covid", "b")), 0)
+        leave_one_out.sites_of_both_classes(sites(("covid", "a"), ("normal", "a"), ("covid", "b")), 0)
     labels, where = np.array([0, 1, 0, 1]), np.array(["a", "a", "b", "b"])
     # The second normal is of the first's patient.
     groups = np.array(["1", "2", "3", "2"])

@@ -13,7 +13,7 @@ from detector.images.perceptual_hash import perceptual_hash
 from detector.images.phantom import SOURCE, draw
 from detector.storage.cache import Cache
 from detector.training import near_duplicates
-from detector.training.near_duplicates import find_alike, of_different_patients
+from detector.training.near_duplicates import find_near_duplicates, of_different_patients
 
 NOWHERE = Cache(None)
 
@@ -42,7 +42,7 @@ def opened(phantoms=()):
 
 def test_pairs_are_sorted_and_those_of_two_patients_are_separate():
     dataset, properties, patients = opened()
-    pairs = find_alike(dataset, properties, NOWHERE, pixels)
+    pairs = find_near_duplicates(dataset, properties, NOWHERE, pixels)
     assert list(pairs) == [(0, 1), (0, 3), (1, 3)]
     assert not any(str(copy) for copy in pairs.values())  # neither mirrored nor rotated
     # The first two are of one patient.
@@ -57,32 +57,35 @@ def test_two_recorded_patients_stay_two_unless_the_pixels_show_one_radiograph():
     assert None not in [image.patient for image in dataset.images]
     drawn = [cv2.cvtColor(cv2.resize(draw(seed % 2 == 0, seed), (224, 224)), cv2.COLOR_GRAY2RGB) for seed in range(2)]
     shown = [drawn[0], drawn[0][:, ::-1], drawn[1], drawn[1]]
-    pairs = find_alike(dataset, properties, NOWHERE, shown.__getitem__)
+    pairs = find_near_duplicates(dataset, properties, NOWHERE, shown.__getitem__)
     assert pairs == {}, "the hash takes the second for a copy that is not mirrored, the last for one of the first"
     shown[1] = cv2.resize(drawn[0][8:, 8:], (224, 224))
     assert (
-        of_different_patients(patients, properties, find_alike(dataset, properties, NOWHERE, shown.__getitem__)) == []
+        of_different_patients(
+            patients, properties, find_near_duplicates(dataset, properties, NOWHERE, shown.__getitem__)
+        )
+        == []
     )
     shown = [drawn[0], drawn[1], drawn[1], shown[1]]
-    assert of_different_patients(patients, properties, find_alike(dataset, properties, NOWHERE, shown.__getitem__)) == [
-        (0, 3)
-    ]
+    assert of_different_patients(
+        patients, properties, find_near_duplicates(dataset, properties, NOWHERE, shown.__getitem__)
+    ) == [(0, 3)]
 
 
 def test_two_phantoms_are_never_alike():
-    assert find_alike(*opened(phantoms=range(4))[:2], NOWHERE, pixels) == {}
-    assert list(find_alike(*opened(phantoms=(0, 1))[:2], NOWHERE, pixels)) == [(0, 3), (1, 3)]
+    assert find_near_duplicates(*opened(phantoms=range(4))[:2], NOWHERE, pixels) == {}
+    assert list(find_near_duplicates(*opened(phantoms=(0, 1))[:2], NOWHERE, pixels)) == [(0, 3), (1, 3)]
 
 
 def test_what_was_found_is_kept(tmp_path, monkeypatch):
     dataset, properties, _ = opened()
-    found = find_alike(dataset, properties, Cache(tmp_path), pixels)
+    found = find_near_duplicates(dataset, properties, Cache(tmp_path), pixels)
     monkeypatch.setattr(near_duplicates, "near_pairs", lambda hashes: {(0, 2): Copy(False, 0.0, 0.9)})
-    assert find_alike(dataset, properties, Cache(tmp_path), pixels) == found
-    assert find_alike(dataset, properties, NOWHERE, pixels) == {(0, 2): Copy(False, 0.0, 0.9)}
+    assert find_near_duplicates(dataset, properties, Cache(tmp_path), pixels) == found
+    assert find_near_duplicates(dataset, properties, NOWHERE, pixels) == {(0, 2): Copy(False, 0.0, 0.9)}
 
 
 def test_pixels_decide_what_the_hash_cannot():
     dataset, properties, _ = opened()
     noise = np.random.default_rng(1).integers(0, 256, (4, 224, 224, 3), np.uint8)
-    assert find_alike(dataset, properties, NOWHERE, lambda row: noise[row]) == {}
+    assert find_near_duplicates(dataset, properties, NOWHERE, lambda row: noise[row]) == {}

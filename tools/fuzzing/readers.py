@@ -40,7 +40,7 @@ NAME = Path("given")
 
 
 def metadata(data: bytes) -> None:
-    """A `metadata.csv`: what is kept of it lies in the clone, and every row is accounted for."""
+    """A `metadata.csv`: what is kept of it lies in the local copy, and every row is accounted for."""
     _account_for(cohen.parse_metadata(data, NAME))
 
 
