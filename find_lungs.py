@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError, printable
+from detector.cluster.flags import ComputeOptions
 from detector.command_line.arguments import Parser, add_common, any_path, output_of
 from detector.command_line.exit_status import run
 from detector.command_line.printing import DISCLAIMER, Log, named_notes, progress, say, wrapped
@@ -15,7 +16,32 @@ from detector.command_line.printing import DISCLAIMER, Log, named_notes, progres
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+@dataclass(frozen=True)
+class LungOptions:
+    """Whose lungs are found, and what is written.
+
+    Attributes
+    ----------
+    files : list of Path
+    output_dir : Path
+        Of the masks.
+    overlay : bool
+        Also draw each image with its lungs.
+    json : Path or None
+    compute : ComputeOptions
+    quiet : bool
+    """
+
+    files: list[Path]
+    output_dir: Path
+    overlay: bool
+    json: Path | None
+    compute: ComputeOptions
+    quiet: bool
+
+
+def parse_arguments(arguments: list[str] | None) -> LungOptions:
+    """Parse the command line."""
     parser = Parser("Find the lungs in frontal chest radiographs, and write a mask for each.", EXAMPLE)
     parser.add_argument(
         "files", type=any_path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them"
@@ -31,10 +57,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="also write each lung's share of the image, and warnings",
     )
     add_common(parser, seed=False, tensorflow=True, precision=False)
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    compute = ComputeOptions(weights=given.weights, cache=given.cache, no_cache=given.no_cache, verbose=given.verbose)
+    return LungOptions(given.files, given.output_dir, given.overlay, given.json, compute, given.quiet)
 
 
 def main(arguments: list[str] | None) -> int:
+    """Run the script."""
     options = parse_arguments(arguments)
     log = Log(options.quiet)
 
@@ -54,11 +83,12 @@ def main(arguments: list[str] | None) -> int:
     if note := left_out_line(left_out):
         say(note)
     lung_masks.require_names(paths)
-    runtime.configure(options.verbose)
+    compute = options.compute
+    runtime.configure(compute.verbose)
     runtime.start()
-    home = options.cache or default_folder()
-    found, _ = weight_sources.load(options.weights, home, log.info)
-    backbone = Backbone(found, Cache(None if options.no_cache else home))
+    home = compute.cache or default_folder()
+    found, _ = weight_sources.load(compute.weights, home, log.info)
+    backbone = Backbone(found, Cache(None if compute.no_cache else home))
 
     each = lung_masks.find_all(backbone, paths, options.output_dir, options.overlay)
     for one in progress(each, len(paths), "finding lungs", options.quiet):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector import InputError, counted
-from detector.collections.image_record import ImageRecord, require_inside
+from detector.collections.image_record import ImageRecord, manifest_row, require_inside
 from detector.collections.values import is_adult
 from detector.collections.views import is_wanted
+from detector.command_line.printing import progress
+from detector.images.radiographs import name_all, read
 
 
 @dataclass
@@ -48,6 +50,30 @@ class Draw:
     one_per_patient: bool = True
     views: Sequence[str] = ()
     adults: bool = False
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """All that a sample was asked for.
+
+    Attributes
+    ----------
+    kaggle : Path or None
+        Unpacked data set; None for Kermany's, through kagglehub.
+    output : Path
+        Class folder.
+    finding, split : str
+        That are sampled from.
+    draw : Draw
+    quiet : bool
+    """
+
+    kaggle: Path | None
+    output: Path
+    finding: str
+    split: str
+    draw: Draw
+    quiet: bool
 
 
 def draw(
@@ -126,3 +152,34 @@ def _unwanted(entry: ImageRecord, views: Sequence[str], adults: bool) -> str:
 def paths(folder: Path, entries: Iterable[ImageRecord]) -> dict[str, Path]:
     """Return where each entry's image lies, by its name."""
     return {entry.filename: folder / entry.path for entry in entries}
+
+
+def manifest_rows(
+    drawn: Sequence[ImageRecord], images: Mapping[str, Path], label: str, quiet: bool
+) -> list[dict[str, str]]:
+    """Return the manifest's rows of images, each of which is read.
+
+    Parameters
+    ----------
+    drawn : sequence of ImageRecord
+    images : mapping of str to Path
+        By file name.
+    label : str
+        Their class.
+    quiet : bool
+        Show no progress.
+
+    Raises
+    ------
+    InputError
+        If images cannot be read; all are named.
+    """
+    rows, failures = [], []
+    for entry in progress(drawn, len(images), "checking images", quiet):
+        try:
+            rows.append(manifest_row(entry, entry.filename, label, read(images[entry.filename]).digest))
+        except InputError as error:
+            failures.append(error)
+    if failures:
+        raise name_all(failures, len(images))
+    return rows

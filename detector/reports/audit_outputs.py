@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from detector import counted
 from detector.audit.checks import Check
@@ -14,16 +13,16 @@ from detector.audit.experiments import GROUPS, SAME_SITES, Result
 from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
+from detector.audit.options import AuditOutputs
 from detector.audit.shortcut_risk import Risk
 from detector.command_line.printing import DISCLAIMER, Log, replaced_line, wrapped
 from detector.reports import run_record
 from detector.reports.audit_figures import forest
 from detector.reports.audit_report import audit_report
 from detector.statistics.metric import Metric
-from detector.storage.files import require_folder, require_writable, write_together
+from detector.storage.files import write_together
 from detector.training.implausible_images import ImplausibleImage
 
-JSON, PICTURE = "audit.json", "audit.png"
 NAMES = 32  # columns of an experiment's title
 
 
@@ -58,25 +57,6 @@ class AuditResult:
     checks: list[Check]
     implausible: Sequence[ImplausibleImage] = ()
     content: str = ""
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Where an audit is written: a folder, and the HTML report or None."""
-
-    folder: Path
-    report: Path | None
-
-    def require_writable(self) -> None:
-        """Refuse outputs that could not be written later.
-
-        Raises
-        ------
-        InputError
-        """
-        require_folder(self.folder)
-        for path in (self.folder / JSON, self.folder / PICTURE, *([self.report] if self.report else [])):
-            require_writable(path)
 
 
 def lines(found: AuditResult, positive: str) -> list[str]:
@@ -161,7 +141,7 @@ def _wrapped(text: str, indent: int = 2) -> list[str]:
     return wrapped(text, " " * indent, " " * (indent + 2))
 
 
-def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[str, object], log: Log) -> None:
+def save(outputs: AuditOutputs, audit: Audit, found: AuditResult, settings: Mapping[str, object], log: Log) -> None:
     """Write the record, the forest plot and the HTML report: all of them, or none."""
     extractor = audit.extractor
     record = {
@@ -182,8 +162,8 @@ def save(outputs: Outputs, audit: Audit, found: AuditResult, settings: Mapping[s
     }
     plot = forest(found.results, found.conclusion)
     contents = {
-        outputs.folder / JSON: run_record.as_json(record | {"times": log.seconds}),
-        outputs.folder / PICTURE: plot,
+        outputs.json: run_record.as_json(record | {"times": log.seconds}),
+        outputs.figure: plot,
     }
     if outputs.report:
         shown = {**settings, **run_record.versions()}

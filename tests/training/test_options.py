@@ -1,4 +1,4 @@
-"""The settings that stand in the JSON files of training runs and audits."""
+"""The settings that stand in the JSON file of a training run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from audit_covid19 import parse_arguments as audit_arguments
-from train_covid19 import parse_arguments as training_arguments
+from train_covid19 import parse_arguments
 
 MODEL = {
     "recipe": "tutorial",
@@ -36,7 +35,6 @@ TRAINING = MODEL | {
     "compare": None,
     "split": "patient",
 }
-AUDIT = MODEL | {"folds": 5, "repeats": 3, "positive_class": "covid", "clinical_columns": None, "seed": 42}
 
 
 @pytest.mark.parametrize(
@@ -76,29 +74,6 @@ AUDIT = MODEL | {"folds": 5, "repeats": 3, "positive_class": "covid", "clinical_
     ],
 )
 def test_the_settings_of_a_training_run_are_its_flags_with_their_defaults(arguments, changed):
-    settings = training_arguments(arguments.split()).settings("patient")
+    settings = parse_arguments(arguments.split()).settings("patient")
     assert json.loads(json.dumps(settings)) == TRAINING | changed
     assert list(settings) == list(TRAINING)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "changed"),
-    [
-        ("", {}),
-        ("--recipe probe --clinical-columns age,sex", PROBE | {"clinical_columns": "age,sex"}),
-        (
-            "--pooling global --folds 4 --repeats 1 --seed 3 --positive-class c --batch-size 4 --learning-rate 0.01",
-            {
-                "pooling": "global",
-                "folds": 4,
-                "repeats": 1,
-                "seed": 3,
-                "positive_class": "c",
-                "batch_size": 4,
-                "learning_rate": 0.01,
-            },
-        ),
-    ],
-)
-def test_the_settings_of_an_audit_are_its_flags_with_their_defaults(arguments, changed):
-    assert json.loads(json.dumps(audit_arguments(arguments.split()).settings())) == AUDIT | changed
