@@ -142,7 +142,7 @@ fuzz: $(VENV)/installed-tools
 errors: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests --errors=docs/errors.md
 
-# --strict: a dependency about which nothing can be learnt is no passed one.
+# --strict: a dependency that cannot be looked up fails.
 audit-deps: $(VENV)/installed-tools
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/tools.lock
 

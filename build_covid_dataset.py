@@ -69,7 +69,7 @@ def build_folders(options: BuildOptions, log: Log) -> None:
         raise InputError(f"{source.folder}: no image is left for {options.output}: {account}")
     for folder, selection in chosen.items():
         build.write(source.folder, folder, selection, collection.SOURCE, len(entries), log)
-    overview.tell(log, overview.of_manifests({f for folder in options.folders for f in overview.siblings(folder)}))
+    overview.report(log, overview.of_manifests({f for folder in options.folders for f in overview.siblings(folder)}))
     if convention.remark:
         log.info(convention.remark)
 
@@ -88,7 +88,7 @@ def write_manifests_for(options: ManifestOptions, log: Log) -> None:
         log.info(note)
     for folder, count in found.counts.items():
         log.info(f"{folder}: a manifest of {count} images; the images are unchanged")
-    overview.tell(log, overview.of_manifests(found.counts))
+    overview.report(log, overview.of_manifests(found.counts))
 
 
 def command() -> None:

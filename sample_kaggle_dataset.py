@@ -59,7 +59,7 @@ def main(arguments: list[str] | None) -> int:
     log.info(f"{options.output}: {counted(len(rows), 'image')} of {counted(patients, 'patient')}")
     if others:
         log.info(f"  left unchanged, since no build put it there: {', '.join(others)}")
-    overview.tell(log, overview.of_manifests(overview.siblings(options.output)))
+    overview.report(log, overview.of_manifests(overview.siblings(options.output)))
     return 0
 
 

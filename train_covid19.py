@@ -51,7 +51,7 @@ def main(arguments: list[str] | None) -> int:
     extractor = open_dataset(images, log, model.trained_recipe(), options.compute)
     extractor, left_out = pipeline.leave_out_implausible(data, model, extractor)
     extractor = pipeline.mask_out(data, extractor)
-    overview.tell(log, overview.of_images(extractor.dataset.images))
+    overview.report(log, overview.of_images(extractor.dataset.images))
     split = pipeline.choose_split(evaluation, extractor)
     recipe = pipeline.decide_adjustment(model.trained_recipe(), model.adjust, extractor, split)
     second = recipe_comparison.prepare(model, recipe, extractor, split, options.compute.precision)

@@ -33,7 +33,7 @@ class InputError(ValueError):
 def printable(text: object) -> str:
     """Return `text` as a single line that is safe on a terminal.
 
-    File names and metadata come from strangers: a newline would forge a line of output and an escape code would drive
+    File names and metadata are untrusted input: a newline would forge a line of output and an escape code would drive
     the terminal, so every character that is not printable is written as its Python escape.
 
     Parameters

@@ -1,1 +1,1 @@
-"""Experiments, figures and checks that tell what was learnt; may import `training` and what lies below."""
+"""Experiments, validity checks and conclusions on a model; may import `training` and what lies below."""

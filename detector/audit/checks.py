@@ -29,7 +29,7 @@ class Check:
     id : str
         Stable, such as ``"image_border"``.
     status : {"pass", "warn", "not_assessed"}
-        Not assessed: nothing is known that would tell.
+        Not assessed: the data that it needs is not there.
     message : str
         What was found.
     recommendation : str
@@ -48,7 +48,7 @@ class Check:
 
     @property
     def warns(self) -> bool:
-        """Whether the check is a reason for doubt."""
+        """Whether the check found a problem."""
         return self.status == WARN
 
     def __str__(self) -> str:

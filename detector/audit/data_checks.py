@@ -139,7 +139,9 @@ def border_adjusted_check(adjusted: Metric, whole: Metric, audit: str) -> Check:
         return Check(name, PASS, found)
     if whole.available and adjusted.high < max(whole.point, CHANCE):
         return Check(name, WARN, f"{found}, {whole.value_text} among all", f"Run {audit}.")
-    return Check(name, NOT_ASSESSED, f"{found}: too few images to tell it from chance or from that of all images")
+    return Check(
+        name, NOT_ASSESSED, f"{found}: too few images to distinguish it from chance or from that of all images"
+    )
 
 
 def in_two_classes(dataset: Dataset, near_duplicates: Mapping[tuple[int, int], Copy]) -> list[str]:

@@ -52,7 +52,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What was learnt, in one sentence, and the findings that carry it.
+    """What the model has learned, in one sentence, and the findings that show it.
 
     Attributes
     ----------

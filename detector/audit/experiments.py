@@ -1,6 +1,6 @@
 """The experiments of an audit: which there are, in which order, and how they are run.
 
-An experiment is an entry of `EXPERIMENTS`: its id, title and group, the question that it answers, and a function that
+An experiment is an entry of `EXPERIMENTS`: its id, title and group, its question, and a function that
 returns what it found, or None where the folders given do not ask it. It can be run alone and in any order. What its
 metric means is a rule in `conclusion`.
 """

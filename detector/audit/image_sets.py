@@ -59,7 +59,7 @@ def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path
     folder : Path
         The data set.
     controls : Path or None
-        Images of the positives' source without the disease.
+        Images of the positives' site without the disease.
     external : sequence of Path
         Class folders from elsewhere: the positive class and any other.
     positive : str
@@ -76,7 +76,7 @@ def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path
     """
     own = load(folder)
     for image in own.images:
-        boxes_of(image)  # refused before anything is computed
+        boxes_of(image)  # rejected before anything is computed
     positive = class_named(own.classes, positive, folder)
     if CONTROLS in own.classes:
         raise InputError(f"data set {folder} has a class named {CONTROLS}; rename it, or give it with --controls")

@@ -119,7 +119,7 @@ def cross_validate(columns: np.ndarray, is_positive: np.ndarray, patients: np.nd
     with one_thread():
         for fold, (train, held_out) in enumerate(sides):
             mean, scale = columns[train].mean(axis=0), columns[train].std(axis=0)
-            # What is constant but for rounding tells nothing.
+            # What is constant but for rounding holds no information.
             scale[scale <= 1e-9 * np.maximum(np.abs(mean), 1.0)] = np.inf
             inside, outside = ((columns[rows] - mean) / scale for rows in (train, held_out))
             model = LogisticRegression(max_iter=1000).fit(inside, is_positive[train])

@@ -85,7 +85,7 @@ class AuditOutputs:
         return self.folder / "audit.png"
 
     def require_writable(self) -> None:
-        """Refuse outputs that could not be written later.
+        """Reject outputs that could not be written later.
 
         Raises
         ------

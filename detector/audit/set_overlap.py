@@ -85,6 +85,6 @@ def without_hashes(trained: TrainingImages) -> str:
 
 def notes(sets: ImageSets) -> list[str]:
     """Return a sentence for each folder that holds images which were left out."""
-    told = [("--controls", sets.controls_note)]
-    told += [(f"--external {name}", note) for name, note in sets.external_notes.items()]
-    return [f"{name}: {note}" for name, note in told if note]
+    named = [("--controls", sets.controls_note)]
+    named += [(f"--external {name}", note) for name, note in sets.external_notes.items()]
+    return [f"{name}: {note}" for name, note in named if note]

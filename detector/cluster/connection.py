@@ -108,7 +108,7 @@ def _start(address: str) -> None:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Let nothing be written to stderr: Ray's compiled part greets there, whatever it is told."""
+    """Let nothing be written to stderr: Ray's compiled part prints a greeting there, whatever its settings."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,4 +1,4 @@
-"""What Ray does only by private names: each in one function, so that a test can tell when a new version moves it."""
+"""What Ray does only by private names: each in one function, so that a test fails when a new version moves it."""
 
 from __future__ import annotations
 

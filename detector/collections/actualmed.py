@@ -1,4 +1,4 @@
-"""The Actualmed COVID-19 chest radiographs: ill and well of one provider.
+"""The Actualmed COVID-19 chest radiographs: patients with and without COVID-19 of one provider.
 
 Reference: A. Wang et al. (DarwinAI, Vision and Image Processing Lab of the University of Waterloo), with Actualmed,
 "Actualmed COVID-19 Chest X-ray Dataset Initiative" (2020).
@@ -21,7 +21,7 @@ URL = "https://github.com/agchung/Actualmed-COVID-chestxray-dataset"
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is a copy of this collection."""
+    """Return whether a folder is a copy of this collection."""
     return "imagename" in columns_of(folder / METADATA)
 
 

@@ -1,4 +1,4 @@
-"""The collections that can be built from, told by what lies in a folder.
+"""Recognise which collection a folder holds.
 
 A collection is a module with ``SOURCE``, ``LOOKED_FOR``, ``is_here(folder)`` and ``read(folder)``, which returns
 entries: to add one, write it and name it here.
@@ -13,7 +13,7 @@ from detector import InputError
 from detector.collections import actualmed, cohen, covidx, figure1, hannover, kermany, nih, radiography, rsna, siim
 from detector.collections.csv_table import require_table
 
-# Read by build_covid_dataset.py, and by sample_kaggle_dataset.py.
+# BUILT: read whole by build_covid_dataset.py. SAMPLED: sampled by sample_kaggle_dataset.py.
 BUILT: tuple[ModuleType, ...] = (siim, cohen, actualmed, hannover, figure1, covidx, radiography)
 SAMPLED: tuple[ModuleType, ...] = (kermany, nih, rsna)
 SOURCES = frozenset(collection.SOURCE for collection in (*BUILT, *SAMPLED))

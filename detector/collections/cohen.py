@@ -27,7 +27,7 @@ NEEDED = ("patientid", "finding", "view", "filename")
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is a copy of this collection."""
+    """Return whether a folder is a copy of this collection."""
     return "filename" in columns_of(folder / METADATA)
 
 
@@ -55,7 +55,7 @@ def parse_metadata(data: bytes, path: Path) -> list[ImageRecord]:
 def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
     """Yield the image of each row.
 
-    A file of the first eras has no column ``modality``; there a frontal view is an X-ray, and CT is told by the view.
+    A file of the first eras has no column ``modality``; there a frontal view is an X-ray, and the view names CT.
     """
     for row in rows:
         yield ImageRecord(

@@ -38,7 +38,7 @@ HEAD_BYTES = 1 << 14
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder holds a list of the data set."""
+    """Return whether a folder holds a list of the data set."""
     for _, path in lists(folder):
         try:
             with open(path, "rb") as file:
@@ -132,13 +132,13 @@ def parse(data: bytes, path: Path, locate: Callable[[str], str], part: str) -> l
     for number, line in enumerate(decode(data).splitlines(), 1):
         if not line.strip():
             continue
-        told = fields(line, lambda name: bool(locate(name)))
-        if not told:
+        found_fields = fields(line, lambda name: bool(locate(name)))
+        if not found_fields:
             raise InputError(
                 f"{path}, line {number}: expected PATIENT FILE CLASS SOURCE with the class positive, negative, normal, "
                 f"pneumonia or COVID-19, not {line.strip()[:80]!r}"
             )
-        patient, name, label, source = told
+        patient, name, label, source = found_fields
         found.append(
             ImageRecord(
                 f"{path.name}, line {number}",

@@ -160,7 +160,7 @@ def _heading(head: bytes) -> list[str]:
 
 
 def require_table(path: Path) -> None:
-    """Refuse a file that has the name of a table but is a web page, a Git LFS pointer, a workbook or the like.
+    """Reject a file that has the name of a table but is a web page, a Git LFS pointer, a workbook or the like.
 
     Raises
     ------

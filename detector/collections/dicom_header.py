@@ -38,7 +38,7 @@ class DicomHeader:
     modality : str
         Such as ``"DX"``.
     width, height : int
-        In pixels; 0 where it is not told.
+        In pixels; 0 where it is not given.
     """
 
     patient: str = ""

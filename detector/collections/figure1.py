@@ -23,7 +23,7 @@ URL = "https://github.com/agchung/Figure1-COVID-chestxray-dataset"
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is a copy of this collection."""
+    """Return whether a folder is a copy of this collection."""
     columns = columns_of(folder / METADATA)
     return "patientid" in columns and not columns & {"filename", "imagename"}
 
@@ -62,7 +62,7 @@ def entries(rows: Iterable[Row], exists: Callable[[str], bool]) -> Iterable[Imag
 
 
 def is_plain(name: str) -> bool:
-    """Tell a name that can be looked for from one that leads elsewhere, which is refused later."""
+    """Return whether a name can be looked for; one that leads elsewhere is rejected later."""
     return re.fullmatch(r"[\w-][\w.-]*", name) is not None
 
 

@@ -12,7 +12,7 @@ UNKNOWN_FINDINGS = frozenset({"", "todo", "unknown", "na", "nan", "none"})
 
 
 def names_finding(text: str, finding: str) -> bool:
-    """Tell whether a finding is named at any level.
+    """Return whether a finding is named at any level.
 
     ``COVID-19``, ``COVID-19, ARDS`` and ``Pneumonia/Viral/COVID-19`` all name ``COVID-19``; ``Pneumonia/Viral`` is
     named by the last. Case, spaces and hyphens do not count.
@@ -37,6 +37,6 @@ def names_finding(text: str, finding: str) -> bool:
 
 
 def is_control(text: str, finding: str) -> bool:
-    """Tell whether a finding is known and names neither `finding` nor COVID-19."""
+    """Return whether a finding is known and names neither `finding` nor COVID-19."""
     known = simple(text) not in UNKNOWN_FINDINGS
     return known and not names_finding(text, finding) and not names_finding(text, COVID)

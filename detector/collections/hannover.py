@@ -28,7 +28,7 @@ NOT_YET_ILL = "No COVID-19 yet"
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is a copy of this collection."""
+    """Return whether a folder is a copy of this collection."""
     return {"imageid", "admissionoffset"} <= columns_of(folder / METADATA)
 
 

@@ -49,7 +49,7 @@ class ImageRecord:
     modality : str
         ``"X-ray"`` where the collection holds nothing else.
     unknown : str
-        Why it is neither ill nor a control, where the collection says that nobody knows.
+        Why it is neither positive nor a control, where the collection gives no diagnosis.
     may_share_file : bool
         Whether the collection is known to list an image under two patients, who are one.
     clinical : dict of str to str
@@ -87,7 +87,7 @@ class ImageRecord:
 
 
 def require_inside(entry: ImageRecord) -> PurePosixPath:
-    """Return an entry's path; refuse one that could lead out of the collection or is not a plain name.
+    """Return an entry's path; reject one that could lead out of the collection or is not a plain name.
 
     Raises
     ------

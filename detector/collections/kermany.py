@@ -32,7 +32,7 @@ _NAMES = (
 
 
 def patient(name: str) -> str | None:
-    """Return the patient that a file name of the data set tells, or None where it tells none.
+    """Return the patient that a file name of the data set contains, or None.
 
     Only whole names count, with the suffix that the data set has: programs that export DICOM name files
     ``IM-0001-0001.dcm`` or ``.jpg``.
@@ -53,7 +53,7 @@ def patient(name: str) -> str | None:
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is the data set, unpacked."""
+    """Return whether a folder is the data set, unpacked."""
     return any((root / split).is_dir() for root in _roots(folder) for split in SPLITS)
 
 

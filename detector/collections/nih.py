@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14: adults and children of one hospital, ill and well, in full or as Kaggle's sample.
+"""NIH ChestX-ray14: adults and children of one hospital, with and without findings, in full or as Kaggle's sample.
 
 Reference: X. Wang, Y. Peng, L. Lu et al., "ChestX-ray8: Hospital-scale Chest X-ray Database and Benchmarks", CVPR 2017.
 """
@@ -29,13 +29,13 @@ _NAME = re.compile(r"(\d{8})_\d{3}\.png", re.ASCII)
 
 
 def patient(name: str) -> str | None:
-    """Return the patient that a file name of the data set tells (``00001335_006.png``: 1335), or None."""
+    """Return the patient that a file name of the data set contains (``00001335_006.png``: 1335), or None."""
     match = _NAME.fullmatch(name)
     return str(int(match[1])) if match else None
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder holds the data set or Kaggle's sample of it."""
+    """Return whether a folder holds the data set or Kaggle's sample of it."""
     return any("imageindex" in columns_of(folder / name) for name in TABLES)
 
 

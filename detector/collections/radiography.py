@@ -50,7 +50,7 @@ def root_of(folder: Path) -> Path | None:
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder is the database, unpacked."""
+    """Return whether a folder is the database, unpacked."""
     return root_of(folder) is not None
 
 

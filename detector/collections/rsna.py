@@ -52,7 +52,7 @@ def boxes_of(rows: Iterable[Row], table: Path) -> dict[str, tuple[Box, ...]]:
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder holds the challenge's data."""
+    """Return whether a folder holds the challenge's data."""
     return "patientid" in columns_of(folder / TABLE)
 
 

@@ -41,7 +41,7 @@ CONVENTION = Convention(
 
 
 def is_here(folder: Path) -> bool:
-    """Tell whether a folder holds the challenge's tables."""
+    """Return whether a folder holds the challenge's tables."""
     return simple(NEGATIVE) in columns_of(folder / STUDIES) and "studyinstanceuid" in columns_of(folder / IMAGES)
 
 
@@ -212,5 +212,5 @@ def notes(folder: Path, listed: Sequence[ImageRecord]) -> list[str]:
 
 
 def is_dicom_name(name: str) -> bool:
-    """Tell whether a file name is that of a DICOM file."""
+    """Return whether a file name is that of a DICOM file."""
     return Path(name).suffix.lower() in (".dcm", ".dicom", "")

@@ -58,6 +58,6 @@ def age_cell(text: str) -> str:
 
 
 def is_adult(text: str) -> bool | None:
-    """Tell whether an age is an adult's (18 years and over); None where it is not known."""
+    """Return whether an age is an adult's (18 years and over); None where it is not known."""
     found = years(text)
     return None if found is None else found >= ADULT

@@ -30,7 +30,7 @@ def view_group(text: str) -> str:
 
 
 def is_wanted(view: str, wanted: Iterable[str]) -> bool:
-    """Tell whether a view is asked for: by its own words, by its group, or as a frontal one; without case."""
+    """Return whether a view is asked for: by its own words, by its group, or as a frontal one; without case."""
     group = view_group(view).casefold()
     for text in wanted:
         asked = text.strip().casefold()

@@ -99,7 +99,7 @@ def any_path(text: str) -> Path:
 
 
 def output_of(*suffixes: str) -> Callable[[str], Path]:
-    """Return a parser of output files, for `argparse`, that refuses the suffix of a format which is not written.
+    """Return a parser of output files, for `argparse`, that rejects the suffix of a format which is not written.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def output_of(*suffixes: str) -> Callable[[str], Path]:
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a text is a URL; that of a folder ``C:`` is none."""
+    """Return whether a text is a URL; that of a folder ``C:`` is none."""
     return re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE) is not None
 
 

@@ -90,7 +90,7 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE)
 
 
 def _is_users(error: OSError) -> bool:
-    """Tell an error of the user's files or disk from one of this program's own."""
+    """Return whether an error is one of the user's files or disk, not of this program."""
     if error.filename is None:
         return error.errno in _DISK
     path = Path(os.fsdecode(error.filename)).absolute()

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 WIDTH = 80  # columns of a terminal
 
-# Bold blue and bold yellow: told apart by every eye, readable on black and on white.
+# Bold blue and bold yellow: distinguishable for colour-blind readers, readable on black and on white.
 GOOD, BAD, PLAIN = "\x1b[1;34m", "\x1b[1;33m", "\x1b[0m"
 
 DISCLAIMER = "Educational software: what it prints is never a diagnosis."
@@ -39,7 +39,7 @@ def wrapped(text: object, first: str = "", rest: str = "") -> list[str]:
 
 
 def say(text: object, colour: str = "") -> None:
-    """Print a result; what strangers named has no say over the terminal.
+    """Print a result; control characters in names do not reach the terminal.
 
     Parameters
     ----------

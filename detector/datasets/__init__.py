@@ -1,1 +1,1 @@
-"""Class folders and their manifests: built, drawn, adopted, read; may import `collections` and what lies below."""
+"""Class folders and their manifests: built, sampled, written, read; may import `collections` and what lies below."""

@@ -20,7 +20,7 @@ Column = dict[str, Any]  # JSON-ready: name, and mean and deviation of numbers o
 
 
 def is_missing(value: str) -> bool:
-    """Tell whether a cell holds no value."""
+    """Return whether a cell holds no value."""
     return value.strip().lower() in MISSING
 
 
@@ -114,7 +114,7 @@ def missing_flags(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> np
 
 
 def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str, str]], labels: np.ndarray) -> None:
-    """Refuse clinical columns whose missingness alone predicts the class.
+    """Reject clinical columns whose missingness alone predicts the class.
 
     Parameters
     ----------

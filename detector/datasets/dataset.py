@@ -203,7 +203,7 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
 
 def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
     below = path.relative_to(folder)
-    told, told_source = patient_of(path, below.parts[:-1])
+    path_patient, path_source = patient_of(path, below.parts[:-1])
     source = row.get("source", "")
     patient: str | None
     if not is_missing(row.get("patient", "")):
@@ -212,7 +212,7 @@ def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
         patient = f"dicom/{header.patient}"
     else:
         # Only whole names of a collection count as its own.
-        patient, source = told or None, source or told_source
+        patient, source = path_patient or None, source or path_source
     known = {"view": header.view or view_of(below), "age": header.age, "sex": header.sex}
     row = row | {name: value for name, value in known.items() if value and not row.get(name)}
     label = class_of(below.parts[:-1]) or path.parent.name

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 4
 TRIES = 3
-TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
+TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of a response
 MAX_SECONDS = 600  # for one file: a server that drips bytes for ever is left
 MAX_BYTES = 200 * 2**20
 
@@ -36,7 +36,7 @@ def fetch_all(
 ) -> dict[PurePosixPath, str]:
     """Fetch files below `base` into `folder`, leaving out those that are there already and pass `check`.
 
-    A connection that breaks is tried anew; an answer that redirects is refused, since it would lead to a server that
+    A connection that breaks is tried anew; a response that redirects is rejected, since it would lead to a server that
     nobody named. A file appears under its name only when it is whole and has passed.
 
     Parameters
@@ -99,7 +99,7 @@ def _passes(path: Path, check: Callable[[bytes, Path], object]) -> bool:
 
 
 def _fetch(session: requests.Session, address: str, path: Path, check: Callable[[bytes, Path], object]) -> None:
-    """Fetch one file; a body that breaks off is asked for again, as the session does with an answer that never came."""
+    """Fetch one file; a body that breaks off is asked for again, as the session does with a missing response."""
     import requests
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,12 +119,12 @@ def _fetch(session: requests.Session, address: str, path: Path, check: Callable[
 def _receive(session: requests.Session, address: str) -> bytes:
     start = time.monotonic()
     received = bytearray()
-    with session.get(address, stream=True, timeout=TIMEOUT, allow_redirects=False) as answer:
-        answer.raise_for_status()
-        if answer.is_redirect or answer.status_code != 200:
-            raise InputError(f"answered with status {answer.status_code} instead of the file")
+    with session.get(address, stream=True, timeout=TIMEOUT, allow_redirects=False) as response:
+        response.raise_for_status()
+        if response.is_redirect or response.status_code != 200:
+            raise InputError(f"answered with status {response.status_code} instead of the file")
         # Whatever has come by now: a read that waits for a full block would wait for ever where bytes drip.
-        while piece := _piece(answer):
+        while piece := _piece(response):
             received += piece
             if len(received) > MAX_BYTES:
                 raise InputError(f"larger than {MAX_BYTES >> 20} MiB")
@@ -133,18 +133,18 @@ def _receive(session: requests.Session, address: str) -> bytes:
     return bytes(received)
 
 
-def _piece(answer: requests.Response) -> bytes:
+def _piece(response: requests.Response) -> bytes:
     import requests
     from urllib3.exceptions import HTTPError
 
     try:
-        return answer.raw.read1(1 << 16, decode_content=True)
+        return response.raw.read1(1 << 16, decode_content=True)
     except HTTPError as error:
         raise requests.exceptions.ConnectionError(error) from None
 
 
 def _reason(error: Exception) -> str:
-    answer = getattr(error, "response", None)
-    if answer is not None:
-        return f"the server answered {answer.status_code} {answer.reason}"
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answered {response.status_code} {response.reason}"
     return str(error).splitlines()[0][:200]

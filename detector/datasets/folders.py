@@ -37,7 +37,7 @@ MOST_NAMES = 10
 
 
 def class_of(folders: Sequence[str]) -> str:
-    """Return the class that the folders above an image tell: the innermost that is none of files, patients, studies.
+    """Return the class that the folders above an image name: the innermost that is none of files, patients, studies.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def _joined(name: str) -> str:
 
 
 def patient_of(path: Path, folders: Sequence[str]) -> tuple[str, str]:
-    """Return the patient, and the source, that an image's path tells; empty where it tells none.
+    """Return the patient, and the data set, that an image's path names; empty where it names none.
 
     Only whole names of Kermany's and NIH's data sets count, and folders such as ``patient12``.
 
@@ -80,7 +80,7 @@ def patient_of(path: Path, folders: Sequence[str]) -> tuple[str, str]:
 
 
 def view_of(path: Path) -> str:
-    """Return the view that a path tells, such as ``view1_frontal.jpg`` or ``PA/1.png``; empty where it tells none."""
+    """Return the view that a path names, such as ``view1_frontal.jpg`` or ``PA/1.png``; empty where it names none."""
     if LATERAL.search(path.stem):
         return "lateral"
     if FRONTAL.search(path.stem):
@@ -89,7 +89,7 @@ def view_of(path: Path) -> str:
 
 
 def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
-    """Refuse a folder that holds the parts of a data set, such as ``train`` and ``test``, as if they were one.
+    """Reject a folder that holds the parts of a data set, such as ``train`` and ``test``, as if they were one.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
 
 
 def require_classes(folder: Path, paths: Sequence[Path]) -> None:
-    """Refuse images that lie in no class folder, or in a class folder within another that holds images of its own.
+    """Reject images that lie in no class folder, or in a class folder within another that holds images of its own.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:
 
 
 def require_different_names(classes: Sequence[str], where: Path) -> None:
-    """Refuse classes whose names differ in letter case, spaces or hyphens only.
+    """Reject classes whose names differ in letter case, spaces or hyphens only.
 
     Raises
     ------

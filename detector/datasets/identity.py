@@ -13,7 +13,7 @@ from detector.datasets.folders import class_of
 
 
 def require_one_class(images: Sequence[Image], digests: Sequence[str]) -> None:
-    """Refuse a data set in which two classes hold the same file.
+    """Reject a data set in which two classes hold the same file.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def require_one_class(images: Sequence[Image], digests: Sequence[str]) -> None:
 
 
 def patients(images: Sequence[Image], digests: Sequence[str]) -> np.ndarray:
-    """Return which patient each image is of, as far as can be told.
+    """Return which patient each image is of, as far as it is known.
 
-    An image whose patient nothing tells counts as a patient of its own. Patients that share an image, byte for byte,
+    An image of unknown patient counts as a patient of its own. Patients that share an image, byte for byte,
     are one person under two numbers.
 
     Parameters

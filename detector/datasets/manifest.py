@@ -19,7 +19,7 @@ from detector.storage.locks import locked_folders
 
 NAME = "manifest.csv"
 NEEDED = ("file", "label", "patient", "view", "finding", "source", "licence", "url", "sha256")
-# A manifest of before the site was told is read as if the column were empty.
+# A manifest of a version without the site is read as if the column were empty.
 COLUMNS = (*NEEDED[:6], "site", *NEEDED[6:])
 BOXES = "boxes"  # as `collections.boxes` writes them
 _KNOWN = {name.lower(): name for name in (*COLUMNS, *CLINICAL, BOXES)} | {"origin": "site"}
@@ -96,7 +96,7 @@ def _column(name: str) -> str:
 def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> None:
     """Write the manifest of a class folder, sorted by file name, whole or not at all.
 
-    Its cells come from strangers and are opened in spreadsheet programs: none is left that would be a formula there.
+    Its cells are untrusted input and are opened in spreadsheet programs: none is left that would be a formula there.
 
     Parameters
     ----------

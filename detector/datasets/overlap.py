@@ -83,7 +83,7 @@ def find_overlap(
 
 
 def _is_of_one_collection(patient: str) -> bool:
-    """Tell whether a patient's name means the same person in another data set.
+    """Return whether a patient's name means the same person in another data set.
 
     A number without its collection (``/1``), or that of a folder (``folder/patient12``), is given out by everyone anew;
     one of six digits and more is a collection's.

@@ -76,7 +76,7 @@ def table(entries: Sequence[Entry]) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def tell(log: Log, entries: Sequence[Entry]) -> None:
+def report(log: Log, entries: Sequence[Entry]) -> None:
     """Print the table, and what it means."""
     for line in (*table(entries), meaning(entries)):
         log.info(line)

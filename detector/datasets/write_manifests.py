@@ -129,11 +129,11 @@ def _row(path: Path, folders: Sequence[str], patient: str, source: str, view: st
     """Return the row of an image: what the user says comes before the DICOM header, and that before the path."""
     header = read_if_readable(path) if is_dicom_file(path) else DicomHeader()
     label = class_of(folders)
-    told = patient_of(path, folders)[0].partition("/")[2]
+    path_patient = patient_of(path, folders)[0].partition("/")[2]
     row = {
         "file": path.name,
         "label": label,
-        "patient": patient or header.patient or told,
+        "patient": patient or header.patient or path_patient,
         "view": view or header.view or view_of(Path(*folders, path.name)),
         "finding": label,
         "source": source,

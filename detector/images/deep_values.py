@@ -113,7 +113,7 @@ def _decoded(data: bytes, page: int, raw: str) -> np.ndarray:
 
 
 def require_directory(data: bytes) -> None:
-    """Refuse a TIFF file whose first directory is cut off: without its last tags values are taken for others.
+    """Reject a TIFF file whose first directory is cut off: without its last tags values are taken for others.
 
     Raises
     ------

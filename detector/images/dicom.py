@@ -35,7 +35,7 @@ JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")  # transfer syntaxes
 
 
 def is_dicom(head: bytes) -> bool:
-    """Tell a DICOM file by its mark, four letters after a preamble of 128 bytes (DICOM PS3.10, 7.1).
+    """Return whether a file is DICOM by its mark, four letters after a preamble of 128 bytes (DICOM PS3.10, 7.1).
 
     A file without a preamble is one if it begins with an element of the groups that come first.
     """
@@ -43,7 +43,7 @@ def is_dicom(head: bytes) -> bool:
 
 
 def is_bare(head: bytes) -> bool:
-    """Tell a DICOM file without a preamble: its first elements are those of group 2 or 8."""
+    """Return whether it is a DICOM file without a preamble: its first elements are those of group 2 or 8."""
     if head.startswith(GROUPS[:3]):
         return True
     # Group 8, an element of it, and a length or a value representation that makes sense.
@@ -64,7 +64,7 @@ def read_dataset(data: bytes, header_of: Sequence[str] = ()) -> Dataset:
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    # What clinical archives write is often not quite to the letter; what cannot be decoded is refused later.
+    # What clinical archives write is often not quite to the letter; what cannot be decoded is rejected later.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     if DEFLATED in data[:1024]:
         raise InputError("deflated DICOM; store it uncompressed")
@@ -90,9 +90,9 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
     data : bytes
         The whole file.
     max_pixels : int
-        Refuse an image of more pixels than this before they are decoded.
+        Reject an image of more pixels than this before they are decoded.
     max_scanned : int
-        Refuse a JPEG of more pixels than this times its scans.
+        Reject a JPEG of more pixels than this times its scans.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def _without_image(dataset: Dataset) -> str:
 
 
 def require_decoder(syntax: str) -> None:
-    """Refuse a transfer syntax that no installed package decodes.
+    """Reject a transfer syntax that no installed package decodes.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def needs_decoder(syntax: str) -> str:
 
 
 def _require_size(dataset: Dataset, frame: int) -> None:
-    """Refuse a compressed frame of another size than the header says: decoders would decode it whole.
+    """Reject a compressed frame of another size than the header says: decoders would decode it whole.
 
     Raises
     ------

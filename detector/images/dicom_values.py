@@ -144,7 +144,7 @@ def windowed(
 
 
 def is_grey(pixels: np.ndarray) -> bool:
-    """Tell whether 8-bit pixels show more than black and white: a tenth of them at least, over a tenth of the range."""
+    """Return whether 8-bit pixels show more than black and white: at least a tenth, over a tenth of the range."""
     between = float(((pixels > 0) & (pixels < 255)).mean())
     return between >= LEAST_GREY and not is_flat(pixels)
 
@@ -205,7 +205,7 @@ def _table_range(item: Dataset) -> Range:
 
 
 def apply_table(values: np.ndarray, item: Dataset) -> np.ndarray:
-    """Return values through a lookup table of any depth (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
+    """Return values through a lookup table of any bit depth (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
 
     pydicom's own functions take tables of 8 and 16 bits only.
 

@@ -151,7 +151,7 @@ def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def is_flat(pixels: np.ndarray) -> bool:
-    """Tell whether 8-bit pixels show nothing: their 1st and 99th percentile differ by less than a tenth of 0…255."""
+    """Return whether 8-bit pixels show nothing: their 1st and 99th percentile differ by less than a tenth of 0…255."""
     # Some of the values: percentiles of all would take eight times the image's memory.
     values = pixels.ravel()
     low, high = np.percentile(values[:: max(1, values.size // SAMPLE)], [1, 99])

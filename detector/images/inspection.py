@@ -51,7 +51,7 @@ class ImageProperties:
     mean, deviation : float
         Of the intensity at 224 × 224, in 0…255.
     border : list of float
-        What the outer tenth of the image gives away, as `border.border_properties` returns it.
+        Properties of the outer tenth of the image, as `border.border_properties` returns it.
     hash : str
         As `perceptual_hash.perceptual_hash` returns it.
     note : str
@@ -145,9 +145,9 @@ def _inspected_elsewhere(
     }
     missing = [i for i in range(len(paths)) if i not in found]
     if missing:
-        told = progress(elsewhere([paths[i] for i in missing]), len(missing), "reading images", quiet)
+        shown = progress(elsewhere([paths[i] for i in missing]), len(missing), "reading images", quiet)
         new: dict[bytes, bytes] = {}
-        for count, (position, one) in enumerate(told, 1):
+        for count, (position, one) in enumerate(shown, 1):
             found[missing[position]] = one
             if isinstance(one, ImageProperties):
                 text = as_text(one).encode()

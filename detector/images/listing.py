@@ -79,7 +79,7 @@ def list_images(folder: Path, skip_masks: bool = True) -> Listing:
     """List the image files below a folder, whatever order the file system has them in.
 
     An image is recognised by its suffix or its first bytes. A linked folder is followed; one that was listed already is
-    left out, so that a loop of links ends. A folder that is named like an image is listed, so that `read` can refuse it
+    left out, so that a loop of links ends. A folder that is named like an image is listed, so that `read` can reject it
     by name.
 
     Parameters
@@ -195,7 +195,7 @@ def why_no_image(path: Path) -> str:
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Tell whether a file is DICOM, by its first bytes."""
+    """Return whether a file is DICOM, by its first bytes."""
     return is_dicom(_head(path))
 
 

@@ -170,7 +170,7 @@ def unpacked(data: bytes) -> np.ndarray:
 
 
 def is_packed(data: bytes) -> bool:
-    """Tell whether bytes are what `packed` returns, without unpacking more than a mask."""
+    """Return whether bytes are what `packed` returns, without unpacking more than a mask."""
     try:
         # One byte more than a mask has: what expands without bound is cut off, and is none.
         return len(zlib.decompressobj().decompress(data, SIZE * SIZE // 8 + 1)) == SIZE * SIZE // 8

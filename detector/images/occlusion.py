@@ -114,7 +114,7 @@ def find_masks(folder: Path, images: Iterable[Path]) -> dict[str, Path]:
 
 
 def require_same_shape(masks: Mapping[str, Path], sizes: Mapping[str, tuple[int, int]]) -> None:
-    """Refuse masks that have another shape than their image: they are of another image, or of a part of it.
+    """Reject masks that have another shape than their image: they are of another image, or of a part of it.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
         Add bilateral, peripheral opacities of the lower zones, the pattern most often described in COVID-19 pneumonia
         (H. Y. F. Wong et al., Radiology 296, 2020), of a strength that varies down to hardly visible.
     seed : int
-        The same seed draws the same phantom; that of a healthy one is also that of the same patient's ill one.
+        The same seed draws the same phantom; without opacities it is that of the same patient with them.
     visit : int, default=0
         Which radiograph of this patient: another has the same anatomy and opacities, with another position, exposure
         and noise.
@@ -61,7 +61,7 @@ def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
 
 
 def draw_lungs(seed: int) -> np.ndarray:
-    """Return where the lungs of a phantom are, ill or healthy, shape (512, 512), bool."""
+    """Return where the lungs of a phantom are, with or without opacities, shape (512, 512), bool."""
     import cv2
 
     anatomy, exposure, _ = _generators(seed)

@@ -44,7 +44,7 @@ def colourfulness(pixels: np.ndarray) -> float:
 
 
 def seems_inverted(pixels: np.ndarray) -> bool:
-    """Tell whether the sides of the chest are brighter than its middle, as in a negative of a radiograph.
+    """Return whether the sides of the chest are brighter than its middle, as in a negative of a radiograph.
 
     Of 779 frontal radiographs 2 seem inverted (0.3 %), of their negatives 95 % do (2026-11-25).
 

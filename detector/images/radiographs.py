@@ -19,7 +19,7 @@ from detector.storage.recognise import instead, not_read
 SIZE = 224  # what VGG16 was trained on, in pixels
 MOST_NAMED = 10  # of the files that cannot be read
 # Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded; a decompression
-# bomb is refused by its header.
+# bomb is rejected by its header.
 MAX_PIXELS = 30_000_000
 MAX_BYTES = 128 * 2**20
 # A progressive JPEG goes over all its pixels with every scan, of which a few bytes are enough: usual are about ten.
@@ -34,7 +34,7 @@ READER_VERSION = 3
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One image as the network sees it, and the properties of its file that tell where it came from.
+    """One image as the network sees it, and the properties of its file, which may reveal its site.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def read(path: Path, size: int = SIZE) -> Radiograph:
     Parameters
     ----------
     path : Path
-        PNG, JPEG, BMP, TIFF, WebP or DICOM; any depth, grey, palette, RGB(A) or CMYK; the first frame that shows
+        PNG, JPEG, BMP, TIFF, WebP or DICOM; any bit depth, grey, palette, RGB(A) or CMYK; the first frame that shows
         something.
     size : int, default=224
         Side of the square that the image is resized to, in pixels, whatever its aspect ratio.
@@ -202,7 +202,7 @@ def decode(data: bytes, name: object) -> Decoded:
 
     from detector.images import dicom, raster
 
-    # Pillow refuses twice as much; pydicom, too, decodes with it.
+    # Pillow rejects twice as much; pydicom, too, decodes with it.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
     raster.quieten()
     try:

@@ -46,7 +46,7 @@ def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool, str]:
     data : bytes
         The whole file.
     max_scanned : int
-        Refuse a JPEG of more pixels than this times its scans. A progressive one goes over all its pixels with every
+        Reject a JPEG of more pixels than this times its scans. A progressive one goes over all its pixels with every
         scan, of which a few bytes are enough; usual are about ten.
 
     Returns

@@ -1,6 +1,6 @@
 """Shortcuts to plant into radiographs: what scanners, hospitals and archives leave on an image, and no disease does.
 
-For tests and lessons: a data set whose one class carries such a thing is told apart for the wrong reason.
+For tests and lessons: a model separates a class that carries such a thing for the wrong reason.
 """
 
 from __future__ import annotations

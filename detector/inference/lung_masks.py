@@ -36,7 +36,7 @@ class FoundLungs:
 
 
 def require_names(paths: Sequence[Path]) -> None:
-    """Refuse images whose masks would have the same name.
+    """Reject images whose masks would have the same name.
 
     Raises
     ------

@@ -136,7 +136,7 @@ def numbered_by_kind(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def require_architecture(text: str, description: Description) -> list[tuple[str, str]]:
-    """Refuse a file whose own account of its layers is not this project's architecture; return kinds and names."""
+    """Reject a file whose own account of its layers is not this project's architecture; return kinds and names."""
     layers = [
         (str(layer["class_name"]), str(layer["config"]["name"])) for layer in json.loads(text)["config"]["layers"]
     ]

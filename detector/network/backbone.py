@@ -209,10 +209,10 @@ class Backbone:
         self, elsewhere: Elsewhere, request: Request, shown: Shown
     ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
         """Yield what other machines have computed, as it comes."""
-        told = iter(shown(request.inputs))
+        counted = iter(shown(request.inputs))
         for positions, features, masks in elsewhere(self.weights, request.inputs, request.precision):
             for _ in positions:
-                next(told)
+                next(counted)
             yield [request.inputs[position] for position in positions], features, masks
 
     def forward(

@@ -33,7 +33,7 @@ class Description:
     input : {"image", "lungs"}
         Whether the model masks out all but the lungs that it finds.
     training_images : TrainingImages
-        What tells them again; kept beside the JSON. Empty in files of earlier versions.
+        Digests that identify them; kept beside the JSON. Empty in files of earlier versions.
     summary : TrainingSummary or None
         Of the training run; None in files of earlier versions.
     """

@@ -34,5 +34,5 @@ def lungs_key(digest: str, angle: float = 0.0, precision: str = "float32") -> by
 
 
 def is_features(data: bytes) -> bool:
-    """Tell whether bytes can be the features of an input."""
+    """Return whether bytes can be the features of an input."""
     return len(data) == 4 * WIDTH

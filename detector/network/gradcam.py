@@ -1,4 +1,4 @@
-"""Where the model looked.
+"""Grad-CAM: which parts of an image a prediction depends on.
 
 References: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
 ICCV 2017; B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016.
@@ -54,7 +54,7 @@ def _of_the_tutorial(model: keras.Model) -> Maps:
     """Grad-CAM of the tutorial's model.
 
     Each channel of the last convolution is weighted by the mean gradient of the class's logit, and the weighted sum is
-    cut off at 0. The logit, not the probability: where the model is sure, the probability's gradient vanishes.
+    cut off at 0. The logit, not the probability: where the model is confident, the probability's gradient vanishes.
     """
     import keras
     import tensorflow as tf

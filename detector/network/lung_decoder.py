@@ -1,4 +1,4 @@
-"""Lungs in a radiograph, found by a small decoder on four depths of the frozen base.
+"""Lungs in a radiograph, found by a small decoder on four blocks of the frozen VGG16.
 
 Reference for decoders on the maps of a frozen encoder: J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks
 for semantic segmentation", CVPR 2015. `lung_decoder.md` says what its weights were fitted to, and under which licence.
@@ -136,8 +136,8 @@ def decoder(weights: Arrays | None = None) -> keras.Model:
     import keras
 
     inputs = [
-        keras.Input((SIZE >> depth, SIZE >> depth, width))
-        for depth, width in enumerate(CHANNELS_BY_BLOCK.values(), start=2)
+        keras.Input((SIZE >> level, SIZE >> level, width))
+        for level, width in enumerate(CHANNELS_BY_BLOCK.values(), start=2)
     ]
     model = keras.Model(inputs, connect(inputs))
     if weights is not None:

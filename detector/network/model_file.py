@@ -1,8 +1,8 @@
-"""Read a model file that may come from a stranger: nothing in it runs, and only its weights are taken.
+"""Read an untrusted model file: nothing in it runs, and only its weights are taken.
 
 A Keras file can carry code (a Lambda layer is a pickled function), HDF5 can point to other files and expand without
 bound, and so can a zip archive. Keras is therefore not asked to load the file; its arrays are read by name and shape
-into this project's own architecture, and a file that holds anything else is refused.
+into this project's own architecture, and a file that holds anything else is rejected.
 """
 
 from __future__ import annotations

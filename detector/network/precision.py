@@ -16,8 +16,8 @@ WORTH_IT = 1.3
 def choose_precision(wanted: str, cache: Cache) -> str:
     """Return the precision for training copies: the one wanted or, for ``"auto"``, the faster one here.
 
-    Which it is is measured, since nothing else tells it for every machine: a convolution of VGG16's widest block, a few
-    times in turn. The finding is kept, so that later runs on this machine compute the same features.
+    The faster one is measured, since it depends on the machine: a convolution of VGG16's widest block, a few times in
+    turn. The finding is kept, so that later runs on this machine compute the same features.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _speed_ratio() -> float:
 
 
 def _cpu() -> str:
-    """Return what tells one kind of processor from another: the instructions it has, where the kernel lists them."""
+    """Return what identifies a kind of processor: the instructions it has, where the kernel lists them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

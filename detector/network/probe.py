@@ -1,6 +1,6 @@
-"""The probe: one linear layer on the means of four depths of the frozen base, fitted by logistic regression.
+"""The linear probe: one layer on the means of four blocks of the frozen VGG16, fitted by logistic regression.
 
-Convex, so that neither a seed nor a machine has a say in what it becomes. Where strata are given, site × view, each
+The loss is convex: the result depends on neither the seed nor the machine. Where strata are given, site × view, each
 has an intercept of its own while the weights are fitted: these can then explain only what differs within a stratum.
 
 References: G. Alain, Y. Bengio, "Understanding intermediate layers using linear classifier probes", arXiv:1610.01644
@@ -125,7 +125,7 @@ def choose_strength(
     """Return the loss at every strength, on the images fitted to and on held-out ones, and the strength chosen.
 
     The loss is the class-weighted cross-entropy of images that a fold holds out, with the intercepts of their strata;
-    images of strata that the fold's other side does not know with two classes tell nothing, and do not count.
+    images of strata that the fold's other side does not know with two classes do not count.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def choose_strength(
 def _folds(
     design: Design, classes: Sequence[str], groups: np.ndarray, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the sides of each fold of each repeat; of held-out images those whose stratum can tell something."""
+    """Yield the sides of each fold of each repeat; of held-out images those of strata with two classes there."""
     fewest = min(len(set(groups[design.labels == index])) for index in range(design.classes))
     if fewest < 2:
         return

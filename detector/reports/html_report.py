@@ -1,7 +1,7 @@
-"""Pages for people who would rather look than read: one file that needs nothing else, whatever names strangers gave.
+"""Write HTML reports: one file each, which loads nothing and runs nothing that a name could hold.
 
 Names, classes and cells are text, never code: the template engine escapes each, characters that would hide or turn text
-around are written out, and the page's own policy forbids everything that it does not use.
+around are written out, and the report's own policy forbids everything that it does not use.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATES = Path(__file__).with_name("templates")
-MOST = 500  # images on a page: with more it could not be opened everywhere
+MOST = 500  # images in an HTML report: some browsers could not open one with more
 # Flags, intervals, times, shares and counts of both classes: no names.
 UNBROKEN = re.compile(
     r"--[a-z-]{1,32}|(?<![\w-])-[a-z](?![\w-])(?: [\w./]{1,40}(?![\w./]))?"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%|v \d{1,9})"
     r"|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
 )
-SIDE = 160  # pixels of an image on a page; enlarged, it shows what the network saw well enough
+SIDE = 160  # pixels of an image in a report; enlarged, it shows what the network saw well enough
 QUALITY = 70  # of its JPEG
 
 
 def render(template: str, title: str, **values: object) -> bytes:
-    """Return a page, which says when, by which version and by which command it was made.
+    """Return an HTML report, which says when, by which version and by which command it was made.
 
     Parameters
     ----------

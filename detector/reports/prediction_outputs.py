@@ -39,7 +39,7 @@ class PredictionOutputs:
     gradcam: Path | None = None
 
     def require_writable(self) -> None:
-        """Refuse outputs that could not be written later.
+        """Reject outputs that could not be written later.
 
         Raises
         ------

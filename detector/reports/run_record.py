@@ -140,7 +140,7 @@ def header() -> dict[str, object]:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that have a say in the numbers."""
+    """Return the versions of Python and of the packages that affect the numbers."""
     from importlib.metadata import version
 
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}

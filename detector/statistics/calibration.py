@@ -64,7 +64,7 @@ def calibration_in_the_large(probabilities: np.ndarray, is_positive: np.ndarray,
 
     x, positive = logits(probabilities), weights @ is_positive.astype(float)
     total = weights.sum(axis=1)
-    # Every draw's answer is near that of all images.
+    # The solution of every draw is near that of all images.
     whole = calibration_in_the_large(probabilities, is_positive, np.ones((1, len(x))))[0] if len(weights) > 1 else 0.0
     found = np.full(len(weights), whole if np.isfinite(whole) else 0.0)
     for _ in range(2 * STEPS):
@@ -99,7 +99,7 @@ def calibration_slope(probabilities: np.ndarray, is_positive: np.ndarray, weight
     x = logits(probabilities)
     start: np.ndarray = np.zeros(2)
     if len(weights) > 1:
-        # Every draw's answer is near that of all images.
+        # The solution of every draw is near that of all images.
         start = _recalibration(x, is_positive, np.ones((1, len(x))), start)[:, 0]
     slope = _recalibration(x, is_positive, weights, start if np.isfinite(start).all() else np.zeros(2))[1]
     drawn = weights > 0
@@ -118,7 +118,7 @@ def _recalibration(x: np.ndarray, is_positive: np.ndarray, weights: np.ndarray, 
         a, b, c = curvature.sum(axis=1), curvature @ x, curvature @ x**2
         g, h = wrong.sum(axis=1), wrong @ x
         determinant = np.maximum(a * c - b * b, 1e-12)
-        # A step too far is cut: Newton's method may overshoot where nearly all are told apart.
+        # A step too far is cut: Newton's method may overshoot where the classes are nearly separated.
         intercept = intercept + np.clip((c * g - b * h) / determinant, -5, 5)
         slope = slope + np.clip((a * h - b * g) / determinant, -5, 5)
         if np.abs(np.stack([g, h])).max() < 1e-8 * max(1.0, weights.sum(axis=1).max()):

@@ -37,7 +37,7 @@ class Metric:
     n_patients: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no output may show: nan, inf, a value without a reason for its absence, an interval of a point.
+        """Reject what no output may show: nan, inf, a value without a reason for its absence, an interval of a point.
 
         Raises
         ------
@@ -140,7 +140,7 @@ def too_few(n_positive: int, n_negative: int, what: str = "comparable images") -
 
 
 def _short(value: float) -> str:
-    """Return a number with two decimals; from 9.95 on with one, which is as much as such a slope tells."""
+    """Return a number with two decimals; from 9.95 on with one, since such a slope is known no better."""
     return _fixed(value, 2 if abs(value) < 9.95 else 1)
 
 

@@ -94,7 +94,7 @@ def of_probabilities(
     scores : ndarray of shape (repeats, n)
         Probability of the positive class, as predicted.
     corrected : ndarray of shape (repeats, n)
-        The same, corrected to the images' own prevalence where training was told another one.
+        The same, corrected to the images' own prevalence where training assumed another one.
     is_positive : ndarray of shape (n,), bool
     patients : ndarray of shape (n,)
     seed : int

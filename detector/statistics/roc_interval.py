@@ -51,11 +51,11 @@ def newcombe_interval(
 def refit_inflation(area: float) -> float:
     """Return by how much the variance of a cross-validated area exceeds that of as many images scored by one model.
 
-    Every pair of folds counts twice: the one is trained on what the other is tested on. Where nothing is learnt but
-    what the sample happens to hold, both chances are the same one, and the variance is that of a sum in which each term
-    stands twice: doubled, whatever the folds and their number. The better a model, the less it hangs on single images.
-    In between this is a compromise: by simulation with linear models of 3 features 1.5 at 0.6, 1.1 at 0.75, 0.9 at
-    0.9; of 500 features 1.7 to 2.0 up to 0.85.
+    Every pair of folds counts twice: the one is trained on what the other is tested on. Where a model learns
+    nothing but chance properties of the sample, the errors of both folds are the same, and the variance is that of a
+    sum in which each term stands twice: doubled, whatever the folds and their number. The better a model, the less it
+    depends on single images. In between this is a compromise: by simulation with linear models of 3 features 1.5 at
+    0.6, 1.1 at 0.75, 0.9 at 0.9; of 500 features 1.7 to 2.0 up to 0.85.
 
     References: Y. Bengio, Y. Grandvalet, "No unbiased estimator of the variance of k-fold cross-validation", Journal of
     Machine Learning Research 5 (2004); C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning

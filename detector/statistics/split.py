@@ -214,7 +214,7 @@ def folds(
 
 
 def describe_patients(known: int, images: int, patients: int) -> str:
-    """Say what is assumed about patients, where nothing tells them of some images.
+    """Return what is assumed about patients, where those of some images are not known.
 
     Parameters
     ----------

@@ -23,9 +23,9 @@ def spread(features: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (width,)
-        Infinite where a feature is constant or differs by rounding only: it tells nothing.
+        Infinite where a feature is constant or differs by rounding only: it holds no information.
     """
     scale = features.std(axis=0, dtype=float)
-    tells = scale > 1e-6 * np.abs(features.mean(axis=0, dtype=float))
-    floor = LEAST_SPREAD * np.median(scale[tells]) if tells.any() else 0.0
-    return np.where(tells, np.maximum(scale, floor), np.inf)
+    varies = scale > 1e-6 * np.abs(features.mean(axis=0, dtype=float))
+    floor = LEAST_SPREAD * np.median(scale[varies]) if varies.any() else 0.0
+    return np.where(varies, np.maximum(scale, floor), np.inf)

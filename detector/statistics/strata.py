@@ -51,5 +51,5 @@ def holding_two_classes(labels: np.ndarray, strata: np.ndarray) -> np.ndarray:
 
 
 def comparable(labels: np.ndarray, strata: np.ndarray, classes: int) -> bool:
-    """Tell whether every class shares a stratum with another, so that it can be compared within one."""
+    """Return whether every class shares a stratum with another, so that it can be compared within one."""
     return len(set(labels[holding_two_classes(labels, strata)])) == classes

@@ -18,7 +18,7 @@ FILE = "features.sqlite3"
 MAX_BYTES = 2048 * 2**20  # 270,000 features; the least recently used go first, but none that this run has used
 BUSY_SECONDS = 30.0
 
-# What SQLite says where the file is well, and its surroundings are not.
+# What SQLite reports where the file is intact, and its surroundings are at fault.
 TROUBLES = ("database is locked", "disk is full", "readonly database", "unable to open", "disk I/O error")
 
 _SCHEMA = """
@@ -63,7 +63,7 @@ class Cache:
 
     @property
     def keeps(self) -> bool:
-        """Whether what is put here can be had again."""
+        """Whether what is put here can be read again."""
         return self.folder is not None and not self.trouble
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:

@@ -30,9 +30,9 @@ def sha256(path: Path) -> str:
 
 
 def require_writable(path: Path) -> None:
-    """Refuse a place that could not be written later, before any work is done.
+    """Reject a place that could not be written later, before any work is done.
 
-    Missing parent folders are made. Permission bits do not tell what a read-only mount or an ACL will do, so a file is
+    Missing parent folders are made. Permission bits do not show what a read-only mount or an ACL will do, so a file is
     really made and removed; what a killed run left half-written beside it goes, too.
 
     Raises
@@ -51,7 +51,7 @@ def require_writable(path: Path) -> None:
 
 
 def require_outputs(paths: Mapping[str, Path]) -> None:
-    """Refuse output files, named by their flags, that could not be written or would overwrite each other.
+    """Reject output files, named by their flags, that could not be written or would overwrite each other.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def require_outputs(paths: Mapping[str, Path]) -> None:
 
 
 def require_folder(path: Path) -> None:
-    """Refuse an output folder that could not be written later; it is made if it is missing.
+    """Reject an output folder that could not be written later; it is made if it is missing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Groups and arrays of an HDF5 file that may come from a stranger: such a file can point to others, and expand."""
+"""Groups and arrays of an untrusted HDF5 file: such a file can point to others, and expand."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def require_heaps_that_end(data: bytes) -> None:
-    """Refuse a file with a heap whose free space has no size: HDF5's library would look for the next object for ever.
+    """Reject a file with a heap whose free space has no size: HDF5's library would look for the next object for ever.
 
     Raises
     ------

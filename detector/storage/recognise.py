@@ -66,7 +66,7 @@ def instead(data: bytes) -> str:
 
 
 def not_read(data: bytes) -> str:
-    """Return the format of an image file that is not read, by its first bytes; empty where they tell none."""
+    """Return the format of an image file that is not read, by its first bytes; empty where these are of no format."""
     if data[4:8] == b"ftyp":  # the size of a box stands before its name
         return CONTAINED.get(data[8:12], "")
     return next((kind for mark, kind in NOT_READ.items() if data.startswith(mark)), "")

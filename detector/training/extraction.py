@@ -169,8 +169,8 @@ class FeatureExtractor:
         path, digest = self.dataset.images[row].path, self.properties[row].digest
         if occlusion is None or mask is None:
             return NetworkInput(path, digest, angle)
-        origin = f"found by {lung_decoder.DIGEST}" if occlusion.files is None else sha256(occlusion.files[path.stem])
-        return NetworkInput(path, digest, angle, f"{occlusion.part}, {origin}", occlusion.part, packed(mask))
+        mask_from = f"found by {lung_decoder.DIGEST}" if occlusion.files is None else sha256(occlusion.files[path.stem])
+        return NetworkInput(path, digest, angle, f"{occlusion.part}, {mask_from}", occlusion.part, packed(mask))
 
     def _shown(self, missing: Sequence[NetworkInput], what: str) -> Iterator[NetworkInput]:
         return progress(missing, len(missing), what, self.log.quiet)

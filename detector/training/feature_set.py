@@ -49,7 +49,7 @@ class FeatureSet:
     groups : ndarray of shape (n,)
         What splits keep whole: patients, or images.
     strata : ndarray of shape (n,), str
-        Origin and view; empty where the site is not known.
+        Site and view; empty where the site is not known.
     classes : list of str
     table : list of dict
         The manifest's rows.
@@ -95,7 +95,7 @@ class FeatureSet:
         held_out: np.ndarray | None = None,
         after_epoch: AfterEpoch = lambda epoch, metrics: None,
     ) -> FittedHead:
-        """Fit a head to some of the images; nothing of any other has a say in it.
+        """Fit a head to some of the images; no other image affects it.
 
         Parameters
         ----------

@@ -120,7 +120,7 @@ def as_list(
 
 
 def require_every_class(images: Sequence[Image], kept: np.ndarray) -> None:
-    """Refuse to go on where a class has no image that is kept.
+    """Require that an image of every class is kept.
 
     Parameters
     ----------

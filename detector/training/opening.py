@@ -1,4 +1,4 @@
-"""Open a data set: everything read and checked, patients told apart, weights and precision chosen."""
+"""Open a data set: everything read and checked, patients identified, weights and precision chosen."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class OutputPaths:
         return found | ({"--report": self.report} if self.report else {})
 
     def require_suffixes(self) -> None:
-        """Refuse outputs whose suffix names a format that is not written.
+        """Reject outputs whose suffix names a format that is not written.
 
         Raises
         ------

@@ -50,7 +50,7 @@ class DataSplit:
 
 
 def load_images(data: DataOptions) -> tuple[Dataset, str]:
-    """List the images, and refuse classes and clinical columns that cannot be trained on.
+    """List the images, and reject classes and clinical columns that cannot be trained on.
 
     Returns
     -------
