@@ -16,7 +16,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 HEADER = "patientid,finding,view,modality,folder,filename,license,url,clinical_notes"
 
 
-def write_clone(folder: Path, header: str, *lines: str, encoding: str = "utf-8") -> Path:
+def write_collection(folder: Path, header: str, *lines: str, encoding: str = "utf-8") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metadata.csv").write_bytes("\n".join([header, *lines, ""]).encode(encoding))
     return folder
@@ -27,8 +27,8 @@ def rows_by_file(folder: Path) -> dict[str, dict[str, str]]:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
-def clone(folder: Path, table: str, text: str, *images: str) -> Path:
-    """Write a clone: a table, and pictures that are all different."""
+def collection(folder: Path, table: str, text: str, *images: str) -> Path:
+    """Write a local copy of a collection: a table, and pictures that are all different."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / table).write_text(text, encoding="utf-8")
     for seed, name in enumerate(images):
@@ -36,33 +36,33 @@ def clone(folder: Path, table: str, text: str, *images: str) -> Path:
     return folder
 
 
-def actualmed_clone(folder: Path) -> Path:
+def actualmed_collection(folder: Path) -> Path:
     text = "patientid,finding,view,modality,imagename,notes\n1,COVID-19,PA,X-ray,a.png,\n2,No finding,PA,X-ray,b.png,\n"
     text += "3,,PA,X-ray,c.png,\n4,No finding,AP,X-ray,d.png,\n5,COVID-19,AP Supine,X-ray,e.png,\n"
-    return clone(folder, "metadata.csv", text, *(f"images/{name}.png" for name in "abcde"))
+    return collection(folder, "metadata.csv", text, *(f"images/{name}.png" for name in "abcde"))
 
 
-def figure1_clone(folder: Path) -> Path:
+def figure1_collection(folder: Path) -> Path:
     text = "patientid,offset,sex,age,finding,view,modality\nCOVID-00001,,F,50,COVID-19,PA,X-ray\n"
     text += "COVID-00003a,,M,60,COVID-19,PA,X-ray\nCOVID-00003b,,M,60,COVID-19,PA,X-ray\n"
     text += "NORMAL-00004,,M,60,No finding,PA,X-ray\n"
     names = ("COVID-00001.jpg", "COVID-00003a.png", "COVID-00003b.jpeg", "NORMAL-00004.jpg")
-    return clone(folder, "metadata.csv", text, *(f"images/{name}" for name in names))
+    return collection(folder, "metadata.csv", text, *(f"images/{name}" for name in names))
 
 
-def hannover_clone(folder: Path) -> Path:
+def hannover_collection(folder: Path) -> Path:
     text = (
         "patient_id,image_id,sex,age,admission_offset,death_offset,icu_admission_offset,projection,neutrophils_offset,"
         "neutrophils_val,pO2_offset,pO2_val\n"
         "p1,aaaaaaaa,m,61,-3.0,,,pa,0.0,4.5,0.0,80.0\np2,bbbbbbbb,w,40,,,2.0,AP,0.0,inf,,\n"
         "p3,cccccccc,m,70,20.0,,,pa,,,,\np4,dddddddd,f,55,9.0,12.0,,pa,1.0,2.5,,\n"
     )
-    return clone(folder, "data.csv", text, *(f"png/{name * 8}.png" for name in "abcd"))
+    return collection(folder, "data.csv", text, *(f"png/{name * 8}.png" for name in "abcd"))
 
 
-def cohen_clone(folder: Path, *lines: str, images: tuple[str, ...] = ()) -> Path:
+def cohen_collection(folder: Path, *lines: str, images: tuple[str, ...] = ()) -> Path:
     text = "\n".join(["patientid,finding,view,modality,folder,filename,license,url", *lines, ""])
-    return clone(folder, "metadata.csv", text, *images)
+    return collection(folder, "metadata.csv", text, *images)
 
 
 def build(cwd: Path, *arguments: object) -> str:

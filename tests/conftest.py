@@ -94,8 +94,8 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
 SAID: list[tuple[str, str]] = []  # in this test: what was given, where that is a command line, and what was said
 
 
-def refused(done, *words: str) -> None:
-    """Assert that a script refused its input as the project promises: status 2 and one line that has `words`.
+def rejected(done, *words: str) -> None:
+    """Assert that a script rejected its input as the project promises: status 2 and one line that has `words`.
 
     Files that it is about may stand below it, one a line.
     """
@@ -109,7 +109,7 @@ def refused(done, *words: str) -> None:
 
 
 @contextmanager
-def refusal(match: str | None = None) -> Iterator[pytest.ExceptionInfo]:
+def rejection(match: str | None = None) -> Iterator[pytest.ExceptionInfo]:
     """Expect an `InputError` whose sentence `match` is found in."""
     with pytest.raises(InputError, match=match) as caught:
         yield caught

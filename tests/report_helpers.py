@@ -1,4 +1,4 @@
-"""Names that strangers might give, and what a report may hold of them."""
+"""Names as untrusted input, and what a report may hold of them."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import SHARED, classes, inside, needs, picture, refused, script, tree
+from conftest import SHARED, classes, inside, needs, picture, rejected, script, tree
 from PIL import Image
 
 from detector.audit import conclusion, experiments
 
-CLONE = SHARED / "covid-chestxray-dataset"
+COHEN = SHARED / "covid-chestxray-dataset"
 
 
 def test_what_a_run_sees_for_free(tmp_path):
@@ -185,7 +185,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
 def test_images_without_lungs_are_named(tmp_path):
     classes(tmp_path / "data", covid=6, normal=6)
     audit = ("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1, "--no-report")
-    refused(inside(*audit, cwd=tmp_path), "lungs were found in none of 6 images of class covid")
+    rejected(inside(*audit, cwd=tmp_path), "lungs were found in none of 6 images of class covid")
     done = inside(*audit, "--pooling", "global", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "WARNING: 12 of 12 images may not be frontal chest radiographs; kept: 12 without lungs" in done.stdout
@@ -194,14 +194,14 @@ def test_images_without_lungs_are_named(tmp_path):
     assert code == conclusion.INCONCLUSIVE
 
 
-@needs(CLONE)
+@needs(COHEN)
 def test_the_real_data_is_judged_by_its_source(tmp_path):
     """A few of the images, without rotated copies, show what all of them show."""
     for arguments in (
         (
             "build_covid_dataset.py",
             "-c",
-            CLONE,
+            COHEN,
             "-o",
             "data/covid",
             "--controls-output",
@@ -218,7 +218,7 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
     shutil.copytree(tmp_path / "data", tmp_path / "elsewhere")
     done = inside(
         *("audit_covid19.py", "-d", "data", "--controls", "other", "--external", "elsewhere", "--rotations", 0),
-        *("--repeats", 1, "--masks", CLONE / "annotations" / "lungVAE-masks"),
+        *("--repeats", 1, "--masks", COHEN / "annotations" / "lungVAE-masks"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -239,17 +239,17 @@ def test_bad_arguments(tmp_path):
     classes(tmp_path / "data", covid=2, normal=2)
     run = lambda *arguments: script("audit_covid19.py", "-d", "data", *arguments, cwd=tmp_path)  # noqa: E731
     before = set(tree(tmp_path))
-    refused(run("--controls", "nowhere"), "nowhere is not a folder")
-    refused(run("--masks", "nowhere"), "--masks nowhere is not a folder")
-    refused(run("--external", "data"), "--external needs a saved model")
-    refused(run("--positive-class", "sick"), "no class sick", "--positive-class")
-    refused(run("--folds", "1"), "--folds")
-    refused(run("-o", "data/covid/covid-000.png"), "is a file")
+    rejected(run("--controls", "nowhere"), "nowhere is not a folder")
+    rejected(run("--masks", "nowhere"), "--masks nowhere is not a folder")
+    rejected(run("--external", "data"), "--external needs a saved model")
+    rejected(run("--positive-class", "sick"), "no class sick", "--positive-class")
+    rejected(run("--folds", "1"), "--folds")
+    rejected(run("-o", "data/covid/covid-000.png"), "is a file")
     classes(tmp_path / "other", covid=1, tuberculosis=1)
-    refused(run("--external", "other", "-m", "data/covid/covid-000.png"), "model data/covid/covid-000.png is rejected")
+    rejected(run("--external", "other", "-m", "data/covid/covid-000.png"), "model data/covid/covid-000.png is rejected")
     classes(tmp_path / "sick", sick=1, tuberculosis=1)
-    refused(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
-    refused(run("--masks", "data/covid"), "too few for 5 folds", "class covid")
+    rejected(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
+    rejected(run("--masks", "data/covid"), "too few for 5 folds", "class covid")
     assert {name for name in tree(tmp_path) if not name.startswith(("other/", "sick/"))} == before
 
 
@@ -257,4 +257,4 @@ def test_a_class_named_like_the_controls_is_rejected(tmp_path):
     from detector.audit.image_sets import CONTROLS
 
     classes(tmp_path / "data", covid=1, **{CONTROLS: 1})
-    refused(script("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")
+    rejected(script("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")

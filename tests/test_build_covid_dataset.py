@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from builder_helpers import HEADER, actualmed_clone, build, cohen_clone, rows, rows_by_file, write_clone
-from conftest import digest, inside, picture, refused, script, tree
+from builder_helpers import HEADER, actualmed_collection, build, cohen_collection, rows, rows_by_file, write_collection
+from conftest import digest, inside, picture, rejected, script, tree
 
 from detector.collections import (
     actualmed,
@@ -12,12 +12,12 @@ from detector.datasets import manifest, sampling
 
 
 def test_views_one_per_patient_and_limit_choose_images_and_reasons_are_counted(tmp_path):
-    clone = tmp_path / "clone"
+    local_copy = tmp_path / "clone"
     for i, name in enumerate("abcdef"):
-        picture(clone / "images" / f"{name}.png", i)
-    (clone / "images" / "broken.png").write_bytes(b"no image")
-    write_clone(
-        clone,
+        picture(local_copy / "images" / f"{name}.png", i)
+    (local_copy / "images" / "broken.png").write_bytes(b"no image")
+    write_collection(
+        local_copy,
         HEADER,
         "1,COVID-19,PA,X-ray,images,a.png,CC BY,,",
         "1,COVID-19,PA,X-ray,images,b.png,,,",
@@ -30,7 +30,7 @@ def test_views_one_per_patient_and_limit_choose_images_and_reasons_are_counted(t
     )
 
     def build(*arguments):
-        done = script("build_covid_dataset.py", "-c", clone, "-o", "out", *arguments, cwd=tmp_path)
+        done = script("build_covid_dataset.py", "-c", local_copy, "-o", "out", *arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout, sorted(row["file"] for row in rows(tmp_path / "out"))
 
@@ -48,29 +48,29 @@ def test_views_one_per_patient_and_limit_choose_images_and_reasons_are_counted(t
 
 def test_bad_metadata_is_rejected(tmp_path):
     run = lambda: script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)  # noqa: E731
-    refused(run(), "clone does not exist", "--download", "git clone")
+    rejected(run(), "clone does not exist", "--download", "git clone")
     (tmp_path / "clone").mkdir()
-    refused(run(), "no known collection found", "metadata.csv with the columns patientid and filename")
-    write_clone(tmp_path / "clone", "patientid,filename", "1,a.png")
-    refused(run(), "no column finding, view")
-    write_clone(tmp_path / "clone", HEADER)
-    refused(run(), "no rows")
-    write_clone(tmp_path / "clone", HEADER, "1,SARS,PA,X-ray,images,a.png,,,")
-    refused(run(), "no image is left", "another finding 1")
+    rejected(run(), "no known collection found", "metadata.csv with the columns patientid and filename")
+    write_collection(tmp_path / "clone", "patientid,filename", "1,a.png")
+    rejected(run(), "no column finding, view")
+    write_collection(tmp_path / "clone", HEADER)
+    rejected(run(), "no rows")
+    write_collection(tmp_path / "clone", HEADER, "1,SARS,PA,X-ray,images,a.png,,,")
+    rejected(run(), "no image is left", "another finding 1")
 
 
 def test_files_of_the_user_are_not_changed(tmp_path):
-    clone, out = tmp_path / "clone", tmp_path / "out"
+    local_copy, out = tmp_path / "clone", tmp_path / "out"
     for i, name in enumerate(("a", "b")):
-        picture(clone / "images" / f"{name}.png", i)
-    write_clone(clone, HEADER, "1,COVID-19,PA,X-ray,images,a.png,,,", "2,COVID-19,PA,X-ray,images,b.png,,,")
-    assert script("build_covid_dataset.py", "-c", clone, "-o", out, cwd=tmp_path).returncode == 0
+        picture(local_copy / "images" / f"{name}.png", i)
+    write_collection(local_copy, HEADER, "1,COVID-19,PA,X-ray,images,a.png,,,", "2,COVID-19,PA,X-ray,images,b.png,,,")
+    assert script("build_covid_dataset.py", "-c", local_copy, "-o", out, cwd=tmp_path).returncode == 0
     picture(out / "mine.png", 9)
     (out / "notes.txt").write_text("mine")
     mine = {name: value for name, value in tree(out).items() if name in ("mine.png", "notes.txt")}
 
-    write_clone(clone, HEADER, "2,COVID-19,PA,X-ray,images,b.png,,,")
-    done = script("build_covid_dataset.py", "-c", clone, "-o", out, cwd=tmp_path)
+    write_collection(local_copy, HEADER, "2,COVID-19,PA,X-ray,images,b.png,,,")
+    done = script("build_covid_dataset.py", "-c", local_copy, "-o", out, cwd=tmp_path)
     assert done.returncode == 0
     assert "mine.png, notes.txt" in done.stdout
     assert set(tree(out)) == {"b.png", "manifest.csv", *mine}
@@ -78,12 +78,12 @@ def test_files_of_the_user_are_not_changed(tmp_path):
 
     picture(out / "b.png", 77)  # a person has changed an image that the builder wrote
     before = tree(out)
-    refused(script("build_covid_dataset.py", "-c", clone, "-o", out, cwd=tmp_path), "b.png", "in the place of")
+    rejected(script("build_covid_dataset.py", "-c", local_copy, "-o", out, cwd=tmp_path), "b.png", "in the place of")
     assert tree(out) == before
 
 
 def test_only_sites_of_both_classes_are_kept_if_asked_for(tmp_path):
-    cohen_clone(
+    cohen_collection(
         tmp_path / "clone",
         *(f"{i},COVID-19,PA,X-ray,images,c{i}.png,,https://www.a.org/{i}" for i in range(2)),
         "5,COVID-19,PA,X-ray,images,c5.png,,https://b.org/5",
@@ -97,7 +97,7 @@ def test_only_sites_of_both_classes_are_kept_if_asked_for(tmp_path):
         {"s6.png"},
     )
     assert said.count("site without the other class 1") == 2
-    refused(
+    rejected(
         script("build_covid_dataset.py", "--shared-sites-only", cwd=tmp_path),
         "--shared-sites-only",
         "needs --controls-output",
@@ -105,8 +105,8 @@ def test_only_sites_of_both_classes_are_kept_if_asked_for(tmp_path):
 
 
 def test_a_build_replaces_images_of_its_own_collection_only(tmp_path):
-    actualmed_clone(tmp_path / "a")
-    cohen_clone(
+    actualmed_collection(tmp_path / "a")
+    cohen_collection(
         tmp_path / "c",
         "1,COVID-19,PA,X-ray,images,a.png,,https://x.org",
         "2,COVID-19,PA,X-ray,images,z.png,,https://x.org",
@@ -133,27 +133,27 @@ def test_a_build_replaces_images_of_its_own_collection_only(tmp_path):
 
 
 def test_an_image_that_links_to_itself_is_left_out(tmp_path):
-    write_clone(tmp_path / "clone", HEADER, "1,COVID-19,PA,X-ray,images,a.png,,,")
+    write_collection(tmp_path / "clone", HEADER, "1,COVID-19,PA,X-ray,images,a.png,,,")
     (tmp_path / "clone" / "images").mkdir()
     (tmp_path / "clone" / "images" / "a.png").symlink_to("a.png")
-    refused(script("build_covid_dataset.py", "-c", "clone", "-o", "covid", cwd=tmp_path), "no image is left")
+    rejected(script("build_covid_dataset.py", "-c", "clone", "-o", "covid", cwd=tmp_path), "no image is left")
 
 
 def test_formulas_escape_codes_and_markup_of_metadata_do_nothing(tmp_path):
-    clone = tmp_path / "clone"
+    local_copy = tmp_path / "clone"
     for i, name in enumerate(("a.png", "=cmd()!A1.png", "c.png")):
-        picture(clone / "images" / name, i)
+        picture(local_copy / "images" / name, i)
     notes = (
         '<?xml version=""1.0""?><!DOCTYPE x [<!ENTITY e SYSTEM ""file:///etc/passwd"">]><script>alert(1)</script>&e;'
     )
-    write_clone(
-        clone,
+    write_collection(
+        local_copy,
         HEADER,
         f'=1+1,COVID-19,PA,X-ray,images,a.png,=HYPERLINK("http://evil"),@SUM(A1),"{notes}"',
         '-2,"COVID-19, \x1b[2J",PA,X-ray,images,=cmd()!A1.png,CC0,,',
         '3,"COVID-19,\nfoo",PA,X-ray,images,c.png,CC0,"+cmd|x",',
     )
-    done = script("build_covid_dataset.py", "-c", clone, "-o", "covid", "--verbose", cwd=tmp_path)
+    done = script("build_covid_dataset.py", "-c", local_copy, "-o", "covid", "--verbose", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     built = rows(tmp_path / "covid")
@@ -166,6 +166,6 @@ def test_formulas_escape_codes_and_markup_of_metadata_do_nothing(tmp_path):
 
 
 def test_a_part_of_a_collection_that_is_not_split_is_rejected(tmp_path):
-    actualmed_clone(tmp_path / "clone")
+    actualmed_collection(tmp_path / "clone")
     done = inside("build_covid_dataset.py", "-c", "clone", "-o", "out", "--split", "train", cwd=tmp_path)
-    refused(done, "--split: clone (Actualmed-COVID-chestxray-dataset) is not published in parts; leave it out")
+    rejected(done, "--split: clone (Actualmed-COVID-chestxray-dataset) is not published in parts; leave it out")

@@ -1,4 +1,4 @@
-"""Every input that once broke a reader, and the readers' answers to what hypothesis thinks up."""
+"""Every input that once broke a reader, and what readers make of what hypothesis thinks up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.fuzzing.readers import READERS, answer
+from tools.fuzzing.readers import READERS, message_of
 
 CORPUS = Path(__file__).parent / "corpus"
 KEPT = sorted(path for path in CORPUS.rglob("*") if path.is_file())
@@ -17,7 +17,7 @@ KEPT = sorted(path for path in CORPUS.rglob("*") if path.is_file())
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_what_once_broke_a_reader(path, capfd):
     reader, _, _ = READERS[path.parent.name.replace("-", " ")]
-    said = answer(reader, path.read_bytes())
+    said = message_of(reader, path.read_bytes())
     assert said is None or "\n" not in said
     assert capfd.readouterr().err == ""
 
@@ -25,8 +25,8 @@ def test_what_once_broke_a_reader(path, capfd):
 @pytest.mark.parametrize("name", READERS)
 def test_seeds_are_read_or_rejected(name, capfd):
     reader, seeds, _ = READERS[name]
-    answers = [answer(reader, seed) for seed in seeds()]
-    assert None in answers, "no seed is read: the fuzzer would never come past the door"
+    messages = [message_of(reader, seed) for seed in seeds()]
+    assert None in messages, "no seed is read: the fuzzer would never come past the door"
     assert capfd.readouterr().err == ""
 
 
@@ -41,7 +41,7 @@ def test_mutated_seeds_are_read_or_rejected(name):
         mutated = bytearray(data.draw(st.sampled_from(given_first)))
         for _ in range(data.draw(st.integers(1, 6))):
             mutated[data.draw(st.integers(0, len(mutated) - 1))] = data.draw(st.integers(0, 255))
-        answer(reader, bytes(mutated[: data.draw(st.integers(1, len(mutated)))]))
+        message_of(reader, bytes(mutated[: data.draw(st.integers(1, len(mutated)))]))
 
     mutate()
 
@@ -61,4 +61,4 @@ def test_metadata_of_any_cells_are_read_or_rejected(table):
     writer = csv.writer(text)
     writer.writerow(["patientid", "finding", "view", "modality", "folder", "filename", "license", "clinical_notes"])
     writer.writerows(table)
-    answer(READERS["metadata rows"][0], text.getvalue().encode())
+    message_of(READERS["metadata rows"][0], text.getvalue().encode())

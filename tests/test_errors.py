@@ -32,13 +32,13 @@ def test_a_message_has_words_of_its_own_or_those_that_it_passes_on(message):
 
 def test_a_line_meets_the_longest_message_and_what_it_passes_on():
     folder, flag = Message("a", ("… is not a folder",)), Message("b", ("--kaggle … is not a folder",))
-    wrong, passed = Message("c", ("damaged (…)",)), Message("d", (f"model … is refused: {INNER}",))
+    wrong, passed = Message("c", ("damaged (…)",)), Message("d", (f"model … is rejected: {INNER}",))
     sent = Message("e", (SENT,))
     known = [folder, flag, wrong, passed, sent]
     assert met(known, ["--kaggle x is not a folder"]) == {"b"}
     assert met(known, ["x is not a folder", "--kaggle x is not a folder"]) == {"a", "b"}
-    assert met(known, ["model m.h5 is refused: damaged (x)"]) == {"c", "d"}
-    assert met(known, ["model m.h5 is refused: something else"]) == set()
+    assert met(known, ["model m.h5 is rejected: damaged (x)"]) == {"c", "d"}
+    assert met(known, ["model m.h5 is rejected: something else"]) == set()
     assert met(known, ["x: damaged (y) (on node 1)"]) == {"c", "e"}
 
 

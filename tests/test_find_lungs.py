@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import picture, refused, script
+from conftest import picture, rejected, script
 from image_helpers import dice
 from PIL import Image
 
@@ -28,7 +28,7 @@ from detector.images import phantom
 def masked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lungs")
     for seed in range(3):
-        Image.fromarray(phantom.draw(seed % 2 == 0, seed)[:, 20:]).save(folder / f"film {seed}.png")
+        Image.fromarray(phantom.draw(seed % 2 == 0, seed)[:, 20:]).save(folder / f"radiograph {seed}.png")
     Image.fromarray(np.zeros((300, 200), np.uint8)).save(folder / "noise.png")
     Image.fromarray(np.full((300, 200), 255, np.uint8)).save(folder / "white.png")
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 200), dtype=np.uint8)).save(folder / "noise.png")
@@ -42,14 +42,14 @@ def test_every_radiograph_gets_a_mask_of_its_own_size(masked):
     folder, done = masked
     written = {one["file"]: one for one in json.loads((folder / "lungs.json").read_text())["images"]}
     for seed in range(3):
-        one = written[f"film {seed}.png"]
-        with Image.open(folder / "masks" / one["mask"]) as mask, Image.open(folder / f"film {seed}.png") as image:
+        one = written[f"radiograph {seed}.png"]
+        with Image.open(folder / "masks" / one["mask"]) as mask, Image.open(folder / f"radiograph {seed}.png") as image:
             assert mask.size == image.size
             values = np.asarray(mask)
         assert set(np.unique(values)) == {0, 255}
         assert (values > 0).mean() == pytest.approx(one["right_lung"] + one["left_lung"], abs=0.01)
         assert dice(values > 0, phantom.draw_lungs(seed)[:, 20:]) > 0.85
-        with Image.open(folder / "masks" / f"film {seed}_overlay.png") as overlay:
+        with Image.open(folder / "masks" / f"radiograph {seed}_overlay.png") as overlay:
             assert overlay.mode == "RGB"
     assert "right lung" in done.stdout
 
@@ -71,10 +71,10 @@ def test_an_image_without_lungs_gets_no_mask(masked):
 def test_bad_arguments(tmp_path):
     picture(tmp_path / "a" / "x.png", 1)
     picture(tmp_path / "b" / "x.jpg", 2)
-    refused(script("find_lungs.py", "a", "b", cwd=tmp_path), "would have the same mask, x_mask.png")
-    refused(script("find_lungs.py", "a/x.png", "-o", "b/x.jpg", cwd=tmp_path), "is a file")
+    rejected(script("find_lungs.py", "a", "b", cwd=tmp_path), "would have the same mask, x_mask.png")
+    rejected(script("find_lungs.py", "a/x.png", "-o", "b/x.jpg", cwd=tmp_path), "is a file")
     (tmp_path / "empty").mkdir()
-    refused(script("find_lungs.py", "empty", cwd=tmp_path), "holds no images")
+    rejected(script("find_lungs.py", "empty", cwd=tmp_path), "holds no images")
     assert script("find_lungs.py", "nowhere.png", "-o", "m", cwd=tmp_path).returncode == 1
 
 

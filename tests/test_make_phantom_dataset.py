@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder_helpers import rows
-from conftest import refused, script, tree
+from conftest import rejected, script, tree
 
 
 def test_the_same_seed_draws_the_same_phantoms(tmp_path):
@@ -21,7 +21,7 @@ def test_the_same_seed_draws_the_same_phantoms(tmp_path):
 
 def test_an_output_folder_that_links_to_itself_is_rejected(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
-    refused(script("make_phantom_dataset.py", "-o", "loop", cwd=tmp_path), "loop")
+    rejected(script("make_phantom_dataset.py", "-o", "loop", cwd=tmp_path), "loop")
 
 
 def test_several_images_of_a_patient(tmp_path):

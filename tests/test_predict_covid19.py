@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import SAID, classes, inside, picture, refused, script
+from conftest import SAID, classes, inside, picture, rejected, script
 from image_helpers import write_dicom
 from PIL import Image
 
@@ -165,7 +165,7 @@ def test_a_grad_cam_is_written_for_each_image(trained, tmp_path):
     assert (tmp_path / "cam" / "predictions.html").is_file()
 
 
-# Models from strangers
+# Untrusted models
 
 
 def test_a_model_with_another_base_or_pooling_is_rejected(trained, tmp_path):
@@ -173,24 +173,26 @@ def test_a_model_with_another_base_or_pooling_is_rejected(trained, tmp_path):
 
     shutil.copy(trained / "m.h5", tmp_path / "m.h5")
     arguments = ("audit_covid19.py", "-d", trained / "data", "--external", trained / "data", "-m", "m.h5")
-    refused(script(*arguments, "--pooling", "global", cwd=tmp_path), "was trained with --pooling tutorial")
+    rejected(script(*arguments, "--pooling", "global", cwd=tmp_path), "was trained with --pooling tutorial")
     with h5py.File(tmp_path / "m.h5", "r+") as file:
         file["model_weights/block1_conv1/block1_conv1/bias"][0] += 1
-    refused(script(*arguments, cwd=tmp_path), "another base than ImageNet's")
+    rejected(script(*arguments, cwd=tmp_path), "another base than ImageNet's")
 
 
 def test_bad_arguments_are_rejected(trained, tmp_path):
     picture(tmp_path / "a.png", 1)
-    refused(script("predict_covid19.py", "a.png", cwd=tmp_path), "covid19.model.h5 is not a file")
-    refused(script("predict_covid19.py", "-m", trained / "m.h5", cwd=tmp_path), "FILE_OR_DIR")
+    rejected(script("predict_covid19.py", "a.png", cwd=tmp_path), "covid19.model.h5 is not a file")
+    rejected(script("predict_covid19.py", "-m", trained / "m.h5", cwd=tmp_path), "FILE_OR_DIR")
     (tmp_path / "covid19.model").mkdir()
     (tmp_path / "covid19.model" / "saved_model.pb").write_bytes(b"")
-    refused(inside("predict_covid19.py", "-m", "covid19.model", "a.png", cwd=tmp_path), "SavedModel", "save it as HDF5")
+    rejected(
+        inside("predict_covid19.py", "-m", "covid19.model", "a.png", cwd=tmp_path), "SavedModel", "save it as HDF5"
+    )
     (tmp_path / "empty").mkdir()
-    refused(script("predict_covid19.py", "-m", trained / "m.h5", "empty", cwd=tmp_path), "empty holds no images")
-    refused(script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")
+    rejected(script("predict_covid19.py", "-m", trained / "m.h5", "empty", cwd=tmp_path), "empty holds no images")
+    rejected(script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")
     done = script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--clinical-csv", "c.csv", cwd=tmp_path)
-    refused(done, "trained without clinical values")
+    rejected(done, "trained without clinical values")
 
 
 # Clinical values
@@ -213,9 +215,9 @@ def test_clinical_values_are_used_in_training_and_prediction(tmp_path):
     arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--quiet", "--no-report")
     done = inside("train_covid19.py", *arguments, "--clinical-columns", "age,sex", "-m", "m.h5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    refused(script("predict_covid19.py", "-m", "m.h5", "data", cwd=tmp_path), "file, age, sex")
+    rejected(script("predict_covid19.py", "-m", "m.h5", "data", cwd=tmp_path), "file, age, sex")
     (tmp_path / "values.csv").write_text("file,age\na.png,3\n")
-    refused(
+    rejected(
         script("predict_covid19.py", "-m", "m.h5", "data", "--clinical-csv", "values.csv", cwd=tmp_path),
         "no column sex",
     )
@@ -249,7 +251,7 @@ def test_clinical_values_are_used_in_training_and_prediction(tmp_path):
     manifest.write(
         data / "normal", [row | {"age": ""} for row in manifest.read(data / "normal").values()], ["age", "sex"]
     )
-    refused(script("train_covid19.py", *arguments, "--clinical-columns", "age", cwd=tmp_path), "missing", "--controls")
+    rejected(script("train_covid19.py", *arguments, "--clinical-columns", "age", cwd=tmp_path), "missing", "--controls")
 
 
 @pytest.mark.parametrize(("recipe", "suffix"), [("probe", "h5"), ("tutorial", "keras")])
@@ -274,35 +276,35 @@ def test_a_model_of_lungs_treats_a_new_image_as_those_of_training(tmp_path, reci
     done = inside(*train, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "all else is masked out" in done.stdout
-    told = json.loads((tmp_path / "m.json").read_text())
-    assert told["settings"]["input"] == "lungs"
+    record = json.loads((tmp_path / "m.json").read_text())
+    assert record["settings"]["input"] == "lungs"
     model = keras.models.load_model(tmp_path / f"m.{suffix}")
-    for one in told["held_out"]:
+    for one in record["held_out"]:
         path = next((tmp_path / "data").rglob(one["file"].rpartition("/")[2]))
         pixels = read(path).pixels[None].astype(np.float32) / 255
         said = model(pixels, training=False).numpy()[0]
-        assert np.abs(said - [one["probabilities"][name] for name in told["classes"]]).max() < 1e-5
+        assert np.abs(said - [one["probabilities"][name] for name in record["classes"]]).max() < 1e-5
         around = pixels.copy()
         around[:, :12] = around[:, -12:] = 0.5  # no lung is there
         mask = keras.Model(model.inputs[0], model.get_layer(lung_decoder.MASK).output)
         if np.array_equal(mask(around).numpy(), mask(pixels).numpy()):
             assert np.abs(model(around, training=False).numpy()[0] - said).max() < 1e-5
-    film = next((tmp_path / "data" / "covid").glob("*.png"))
-    shutil.copy(film, tmp_path / "film.png")
+    radiograph = next((tmp_path / "data" / "covid").glob("*.png"))
+    shutil.copy(radiograph, tmp_path / "radiograph.png")
     noise = np.random.default_rng(0).integers(0, 256, (300, 200), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     outputs = ("--gradcam", "maps", "--json", "p.json", "--no-report")
-    done = inside("predict_covid19.py", "film.png", "noise.png", "-m", f"m.{suffix}", *outputs, cwd=tmp_path)
+    done = inside("predict_covid19.py", "radiograph.png", "noise.png", "-m", f"m.{suffix}", *outputs, cwd=tmp_path)
     assert done.returncode == 1
     SAID.append(("predict_covid19.py noise.png -m m.h5", done.stderr))
     assert "noise.png: no lungs were found; this model uses only the lung region" in done.stderr
-    answer = json.loads((tmp_path / "p.json").read_text())["predictions"]
-    assert [one["file"] for one in answer] == ["film.png"]
-    said = model(read(film).pixels[None].astype(np.float32) / 255, training=False).numpy()[0]
-    assert list(answer[0]["probabilities"].values()) == pytest.approx(said.tolist(), abs=1e-5)
-    assert (tmp_path / "maps" / "film.png.gradcam.png").is_file()
+    predictions = json.loads((tmp_path / "p.json").read_text())["predictions"]
+    assert [one["file"] for one in predictions] == ["radiograph.png"]
+    said = model(read(radiograph).pixels[None].astype(np.float32) / 255, training=False).numpy()[0]
+    assert list(predictions[0]["probabilities"].values()) == pytest.approx(said.tolist(), abs=1e-5)
+    assert (tmp_path / "maps" / "radiograph.png.gradcam.png").is_file()
 
 
 def test_a_model_that_links_to_itself_is_rejected(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
-    refused(script("predict_covid19.py", "-m", "loop", "a.png", cwd=tmp_path), "loop is not a file")
+    rejected(script("predict_covid19.py", "-m", "loop", "a.png", cwd=tmp_path), "loop is not a file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from builder_helpers import rows
-from conftest import SHARED, classes, needs, picture, refused, script, tree
+from conftest import SHARED, classes, needs, picture, rejected, script, tree
 
 from detector.datasets import sampling
 
@@ -26,7 +26,7 @@ def test_a_sample_of_the_real_collection_has_one_image_a_patient(tmp_path):
     assert sample("-o", "normal", "--seed", "7") != first
     assert len(sample("-o", "normal", "-s", "90", "--no-one-per-patient")) == 90
     everything = script("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", "n", "-s", "90", cwd=tmp_path)
-    refused(everything, "--sample 90", "89 patients", "--no-one-per-patient")
+    rejected(everything, "--sample 90", "89 patients", "--no-one-per-patient")
     pneumonia = sample("-o", "normal", "--finding", "PNEUMONIA", "-s", "5")
     assert all(row["patient"].startswith("person") for row in pneumonia)
 
@@ -53,17 +53,17 @@ def test_the_same_seed_draws_the_same_images_from_any_layout(tmp_path):
 
 
 def test_a_missing_collection_is_named_with_what_to_do(tmp_path):
-    refused(script("sample_kaggle_dataset.py", "-k", "nowhere", cwd=tmp_path), "--kaggle nowhere", "not a folder")
+    rejected(script("sample_kaggle_dataset.py", "-k", "nowhere", cwd=tmp_path), "--kaggle nowhere", "not a folder")
     classes(tmp_path / "data", normal=2)
-    refused(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "Expected one of: train/NORMAL")
+    rejected(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "Expected one of: train/NORMAL")
     (tmp_path / "data" / "train").mkdir()
-    refused(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "no folder train/NORMAL")
+    rejected(script("sample_kaggle_dataset.py", "-k", "data", cwd=tmp_path), "no folder train/NORMAL")
     (tmp_path / "kagglehub.py").write_text("def dataset_download(handle):\n    raise OSError('no route to host')\n")
     done = script("sample_kaggle_dataset.py", "-o", "out", cwd=tmp_path, PYTHONPATH=str(tmp_path))
-    refused(done, "no route to host", "-k")
+    rejected(done, "no route to host", "-k")
     (tmp_path / "kagglehub.py").write_text("raise ImportError('not installed')\n")
     done = script("sample_kaggle_dataset.py", "-o", "out", cwd=tmp_path, PYTHONPATH=str(tmp_path))
-    refused(done, "not installed", "-k")
+    rejected(done, "not installed", "-k")
     assert tree(tmp_path / "out") == {}
 
 

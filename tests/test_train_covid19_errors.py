@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, classes, digest, inside, picture, refused, script, tree
+from conftest import ROOT, classes, digest, inside, picture, rejected, script, tree
 
 
 def phantoms(folder: Path, number: int) -> Path:
@@ -23,26 +23,26 @@ def test_data_sets_that_cannot_be_trained_on_are_rejected(tmp_path):
     def run(*arguments):
         return script("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path)
 
-    refused(run(), "data set data does not exist")
+    rejected(run(), "data set data does not exist")
     (tmp_path / "data").write_text("x")
-    refused(run(), "data set data is a file")
+    rejected(run(), "data set data is a file")
     (tmp_path / "data").unlink()
     (tmp_path / "data").mkdir()
-    refused(run(), "holds no images")
+    rejected(run(), "holds no images")
     classes(tmp_path / "data", covid=3)
-    refused(run(), "one class only, covid")
+    rejected(run(), "one class only, covid")
     classes(tmp_path / "data", sick=2)
-    refused(run("--positive-class", "normal"), "no class normal", "covid, sick")
+    rejected(run("--positive-class", "normal"), "no class normal", "covid, sick")
     picture(tmp_path / "data" / "stray.png", 1)
-    refused(run(), "stray.png", "outside of its class folders")
+    rejected(run(), "stray.png", "outside of its class folders")
     assert set(tree(tmp_path)) == {name for name in tree(tmp_path) if name.startswith("data/")}
 
 
 def test_too_few_images_for_a_split_are_rejected(tmp_path):
     classes(tmp_path / "data", covid=1, normal=6)
-    refused(script("train_covid19.py", "-d", "data", cwd=tmp_path), "too few to hold out", "covid")
+    rejected(script("train_covid19.py", "-d", "data", cwd=tmp_path), "too few to hold out", "covid")
     (tmp_path / "data" / "covid" / "covid-000.png").rename(tmp_path / "data" / "covid" / "00000001_000.png")
-    refused(script("train_covid19.py", "-d", "data", cwd=tmp_path), "class covid has images of one patient only")
+    rejected(script("train_covid19.py", "-d", "data", cwd=tmp_path), "class covid has images of one patient only")
 
 
 def test_all_bad_files_are_named_at_once(tmp_path):
@@ -51,7 +51,7 @@ def test_all_bad_files_are_named_at_once(tmp_path):
     classes(tmp_path / "data", covid=3, normal=3)
     names = bad_files(tmp_path / "data" / "covid")
     done = script("train_covid19.py", "-d", "data", cwd=tmp_path)
-    refused(done, f"{len(names)} of {len(names) + 6} images cannot be read; fix or remove them:", *names)
+    rejected(done, f"{len(names)} of {len(names) + 6} images cannot be read; fix or remove them:", *names)
     assert len(done.stderr.splitlines()) == 1 + len(names)
     assert "training" not in done.stdout
     assert not (tmp_path / "plot.png").exists()
@@ -60,7 +60,7 @@ def test_all_bad_files_are_named_at_once(tmp_path):
 def test_phantoms_and_real_radiographs_are_not_mixed(tmp_path):
     data = phantoms(tmp_path / "data", 2)
     picture(data / "covid" / "real.png", 1)
-    refused(script("train_covid19.py", "-d", "data", cwd=tmp_path), "mixes 4 phantoms", "covid/real.png")
+    rejected(script("train_covid19.py", "-d", "data", cwd=tmp_path), "mixes 4 phantoms", "covid/real.png")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_bad_arguments_are_rejected_before_anything_is_read(tmp_path, arguments)
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake" / "tensorflow.py").write_text("raise SystemError('imported')\n")
     done = script("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path, PYTHONPATH=str(tmp_path / "fake"))
-    refused(done, arguments[0])
+    rejected(done, arguments[0])
     assert tree(tmp_path).items() - before.items() == {("fake/tensorflow.py", digest(tmp_path / "fake/tensorflow.py"))}
 
 
@@ -108,7 +108,7 @@ def test_an_error_of_the_program_is_one_line_with_status_70(tmp_path):
 def test_an_output_folder_without_permission_is_named(tmp_path):
     classes(tmp_path / "data", covid=2, normal=2)
     (tmp_path / "locked").mkdir(mode=0o500)
-    refused(script("train_covid19.py", "-d", "data", "-p", "locked/plot.png", cwd=tmp_path), "locked/plot.png")
+    rejected(script("train_covid19.py", "-d", "data", "-p", "locked/plot.png", cwd=tmp_path), "locked/plot.png")
 
 
 @pytest.mark.parametrize("after", ["loading", "extracting", "training the head"])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, inside, refused, script, tree
+from conftest import ROOT, inside, rejected, script, tree
 
 from detector.network.poolings import WIDTH
 from detector.storage.cache import FILE
@@ -112,22 +112,22 @@ def running_in(folder: Path) -> list[str]:
 @needs_ray
 def test_a_cluster_out_of_reach_is_named(data, tmp_path):
     for address, word in (
-        ("127.0.0.1:1", "no Ray cluster there (connection refused)"),
+        ("127.0.0.1:1", "no Ray cluster there (connection rejected)"),
         ("nowhere", "no Ray cluster there (not host:port)"),
         ("ray://127.0.0.1:10001", "give a node's address as host:port"),
     ):
         done = script("train_covid19.py", "-d", data, "--ray", address, cwd=tmp_path)
-        refused(done, f"--ray {address}", word)
+        rejected(done, f"--ray {address}", word)
     if not running_in(Path("gcs_server")):
         auto = ("train_covid19.py", "-d", data, "--ray", "auto")
-        refused(script(*auto, cwd=tmp_path, RAY_ADDRESS="", RAY_TMPDIR=str(tmp_path)), "no Ray cluster can be used")
+        rejected(script(*auto, cwd=tmp_path, RAY_ADDRESS="", RAY_TMPDIR=str(tmp_path)), "no Ray cluster can be used")
         # What a cluster leaves behind that was killed.
         (tmp_path / "ray").mkdir(exist_ok=True)
         (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
         done = script(*auto, cwd=tmp_path, RAY_ADDRESS="", RAY_TMPDIR=str(tmp_path))
-        refused(done, "error: --ray auto (127.0.0.1:1): no Ray cluster there (connection refused)")
+        rejected(done, "error: --ray auto (127.0.0.1:1): no Ray cluster there (connection rejected)")
     done = script("audit_covid19.py", "-d", data, "--ray", "auto", cwd=tmp_path, RAY_ADDRESS="127.0.0.1:1")
-    refused(done, "--ray 127.0.0.1:1: no Ray cluster there")
+    rejected(done, "--ray 127.0.0.1:1: no Ray cluster there")
 
 
 @needs_ray
@@ -171,9 +171,17 @@ def test_an_interrupted_run_continues_and_a_dead_node_changes_nothing(data, plai
 
 @needs_ray
 def test_predictions_on_a_cluster_are_those_of_one_machine(nodes, data, plain, tmp_path):
-    films = sorted((data / "covid").glob("*.png"))[:3]
+    radiographs = sorted((data / "covid").glob("*.png"))[:3]
     (tmp_path / "broken.png").write_text("no image")
-    command = ("predict_covid19.py", "-m", plain[0] / "covid19.model.h5", *films, "broken.png", "none.png", "--force")
+    command = (
+        "predict_covid19.py",
+        "-m",
+        plain[0] / "covid19.model.h5",
+        *radiographs,
+        "broken.png",
+        "none.png",
+        "--force",
+    )
     outputs = ("--json", "p.json", "--gradcam", "cam", "--no-report")
     done = script(*command, *outputs, "--ray", nodes.address, cwd=tmp_path)
     assert done.returncode == 1
@@ -184,7 +192,11 @@ def test_predictions_on_a_cluster_are_those_of_one_machine(nodes, data, plain, t
     there = json.loads((tmp_path / "p.json").read_text())["predictions"]
     assert inside(*command, "--json", "p.json", "--no-report", cwd=tmp_path).returncode == 1
     here = json.loads((tmp_path / "p.json").read_text())["predictions"]
-    assert [one["file"] for one in there] == [one["file"] for one in here] == [str(film) for film in films]
+    assert (
+        [one["file"] for one in there]
+        == [one["file"] for one in here]
+        == [str(radiograph) for radiograph in radiographs]
+    )
     for one, other in zip(there, here, strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
 
@@ -193,7 +205,7 @@ def test_flags_of_actors_need_a_cluster(data, tmp_path):
     for script_name in ("train_covid19.py", "audit_covid19.py"):
         for flag in ("--ray-cpus-per-actor", "--ray-gpus-per-actor"):
             done = script(script_name, "-d", data, flag, 1, cwd=tmp_path)
-            refused(done, f"{flag} has no meaning without --ray ADDRESS")
-    refused(
+            rejected(done, f"{flag} has no meaning without --ray ADDRESS")
+    rejected(
         script("train_covid19.py", "--ray", "auto", "--ray-cpus-per-actor", -1, cwd=tmp_path), "--ray-cpus-per-actor"
     )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, inside, refused, script
+from conftest import ROOT, inside, rejected, script
 
 from detector.network.backbone import Backbone
 
@@ -125,15 +125,25 @@ def test_flags_without_meaning_are_rejected(trained, tmp_path):
         (("--prevalence", 0), ("--prevalence", "between 0 and 1")),
         (("--prevalence", 1.5), ("--prevalence", "between 0 and 1")),
     ):
-        refused(script("train_covid19.py", "-d", folder / "data", *arguments, cwd=tmp_path), *words)
+        rejected(script("train_covid19.py", "-d", folder / "data", *arguments, cwd=tmp_path), *words)
     audit = ("audit_covid19.py", "-d", folder / "data", "--external", folder / "data", "-m", folder / "m.h5")
-    refused(script(*audit, cwd=tmp_path), "was trained with --recipe probe; audit with the same")
-    refused(script(*audit, "--recipe", "probe", "--external", folder / "data", cwd=tmp_path), "is given twice")
-    shutil.copytree(folder / "data" / "covid", tmp_path / "ill" / "sick")
-    shutil.copytree(folder / "data" / "normal", tmp_path / "ill" / "normal")
-    ill = ("audit_covid19.py", "-d", folder / "data", "--external", "ill", "-m", folder / "m.h5", "--recipe", "probe")
-    refused(script(*ill, cwd=tmp_path), "--external ill has the classes normal, sick", "covid")
-    assert {path.name for path in tmp_path.iterdir()} == {"ill"}
+    rejected(script(*audit, cwd=tmp_path), "was trained with --recipe probe; audit with the same")
+    rejected(script(*audit, "--recipe", "probe", "--external", folder / "data", cwd=tmp_path), "is given twice")
+    shutil.copytree(folder / "data" / "covid", tmp_path / "other" / "sick")
+    shutil.copytree(folder / "data" / "normal", tmp_path / "other" / "normal")
+    other = (
+        "audit_covid19.py",
+        "-d",
+        folder / "data",
+        "--external",
+        "other",
+        "-m",
+        folder / "m.h5",
+        "--recipe",
+        "probe",
+    )
+    rejected(script(*other, cwd=tmp_path), "--external other has the classes normal, sick", "covid")
+    assert {path.name for path in tmp_path.iterdir()} == {"other"}
 
 
 # A second recipe
@@ -192,11 +202,11 @@ def test_what_cannot_be_compared_is_rejected(trained, tmp_path):
     folder, _, _ = trained
     common = ("train_covid19.py", "-d", folder / "data", "--recipe", "probe", "--compare")
     for flags, word in ((("forest",), "'forest' is no recipe"), (("probe:corner",), "'probe:corner' is no recipe")):
-        refused(script(*common, *flags, cwd=tmp_path), "--compare", word, "probe:global")
+        rejected(script(*common, *flags, cwd=tmp_path), "--compare", word, "probe:global")
     for flags, word in (
         (("probe",), "--compare probe:lungs is the recipe that is trained"),
         (("probe:lungs", "--input", "lungs"), "--compare with lung pooling needs the whole image"),
         (("probe:global", "--epochs", 3), "--epochs has no meaning"),
     ):
-        refused(inside(*common, *flags, cwd=tmp_path), word)
+        rejected(inside(*common, *flags, cwd=tmp_path), word)
     assert not list(tmp_path.iterdir())

@@ -83,14 +83,14 @@ def test_the_tutorials_data_is_its_site():
         # What is left without the lungs is no more than what the masked region's shape predicts, which follows disease.
         ({"trained": 0.89, "without": 0.80, "region": 0.83, "only": 0.82, "permuted": 0.5}, None, "lungs"),
         ({"trained": 0.80, "without": 0.67, "region": 0.66, "only": 0.77, "permuted": 0.5}, None, "inconclusive"),
-        # Baselines come before "more images", whatever the model itself learnt.
+        # Baselines come before "more images", whatever the model itself learned.
         ({"trained": 0.52, "border": 0.9, "permuted": 0.5}, None, "shortcut"),
         ({"trained": 0.52, "metadata": 0.99, "permuted": 0.5}, None, "shortcut"),
         ({"trained": 0.52, "files": 0.9, "permuted": 0.5}, None, "shortcut"),
         ({"trained": 0.52, "without": 0.9, "region": 0.5, "permuted": 0.5}, None, "shortcut"),
         ({"trained": 0.3, "permuted": 0.5}, None, "no_signal"),
         ({"trained": too_few(9, 9, "images")}, None, "inconclusive"),
-        # File properties alone: as good as excellent, nothing that the lungs show can be told from them.
+        # File properties alone: as good as excellent, what the lungs show cannot be separated from them.
         ({"trained": 0.95, "without": 0.75, "region": 0.72, "only": 0.9, "files": 0.99}, None, "mixed"),
         ({"trained": 0.95, "without": 0.75, "region": 0.72, "only": 0.5, "files": 0.99}, None, "shortcut"),
         ({"trained": 0.95, "files": 0.99}, None, "shortcut"),

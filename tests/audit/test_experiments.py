@@ -81,7 +81,7 @@ def test_whether_classes_share_their_sites(site, shared):
 
 
 def test_noise_is_rarely_a_false_alarm():
-    """Of twenty audits of noise none is said to see the lungs, and few are accused."""
+    """Of twenty audits of noise none concludes that the lungs separate the classes, and few warn of a shortcut."""
     chosen = [one for one in experiments.EXPERIMENTS if one.id in (experiments.FULL, *findings.FOREIGN)]
     codes = []
     for seed in range(20):

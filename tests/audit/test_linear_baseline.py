@@ -45,7 +45,7 @@ def test_noise_is_covered(patients, images):
 
 
 def test_pooled_over_folds_noise_would_not_be_covered():
-    """What comparing within folds is for: pooled, a constant is told from itself by each fold's intercept."""
+    """What comparing within folds is for: pooled, each fold's intercept separates the classes by a constant."""
     from detector.statistics.roc import auc
 
     who, found = np.arange(21), []
@@ -69,14 +69,14 @@ def test_too_few_patients_say_so():
     assert linear_auc(np.ones((30, 1)), np.arange(30) < 15, np.arange(30) // 15, 0).reason
 
 
-# The border, where the answer is known
+# The border, where the result is known
 
 
 def planted(change, n=24, seed=0):
     """Return border properties of phantoms, those of the first class changed, and which these are."""
     truth = np.arange(2 * n) < n
-    images = [drawn(bool(ill), seed * 1000 + i) for i, ill in enumerate(truth)]
-    changed = [change(image) if ill else image for image, ill in zip(images, truth, strict=True)]
+    images = [drawn(bool(positive), seed * 1000 + i) for i, positive in enumerate(truth)]
+    changed = [change(image) if positive else image for image, positive in zip(images, truth, strict=True)]
     return np.array([border_properties(image) for image in changed]), truth
 
 

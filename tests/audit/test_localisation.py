@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from audit_helpers import Case, audit_of, lungs
-from conftest import classes, inside, refused
+from conftest import classes, inside, rejected
 
 from detector.audit import fold_heat_maps, localisation
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
@@ -160,7 +160,7 @@ def test_what_is_no_box_is_refused_before_anything_is_computed(tmp_path, cell, w
     row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "covid-000.png", "label": "covid", "boxes": cell}
     manifest.write(tmp_path / "data" / "covid", [row], [manifest.BOXES])
     done = inside("audit_covid19.py", "-d", "data", cwd=tmp_path)
-    refused(done, "data/covid/manifest.csv, column boxes: covid-000.png", words, "correct the cell, or clear it")
+    rejected(done, "data/covid/manifest.csv, column boxes: covid-000.png", words, "correct the cell, or clear it")
 
 
 def test_the_figure_shows_what_there_is():

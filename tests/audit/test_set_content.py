@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from audit_helpers import Case, FakeExtractor, audit_of
-from conftest import refusal
+from conftest import rejection
 
 from detector.audit import experiments
 from detector.audit.external import SavedModel, evaluate_external
@@ -74,5 +74,5 @@ def test_a_set_without_any_lungs_has_no_auc_and_says_why():
 @pytest.mark.parametrize("recipe", [ProbeRecipe(), TutorialRecipe(pooling="lungs")])
 def test_a_class_without_lungs_cannot_be_audited(recipe):
     audit = audit_without(range(30), (30, 40))
-    with refusal("lungs were found in none of 30 images of class covid"):
+    with rejection("lungs were found in none of 30 images of class covid"):
         without_implausible(audit.sets, audit.extractor, recipe)

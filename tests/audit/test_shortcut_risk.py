@@ -1,4 +1,4 @@
-"""Utility and detectability, where the answer is known."""
+"""Utility and detectability, where the result is known."""
 
 from __future__ import annotations
 

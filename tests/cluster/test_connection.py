@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
-from conftest import refusal
+from conftest import rejection
 
 from detector.cluster import connection, stream
 from detector.cluster.flags import RayOptions
@@ -17,7 +17,7 @@ needs_ray = pytest.mark.skipif(
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with refusal("--ray needs Ray, which is not installed: .* requirements/ray.lock"):
+    with rejection("--ray needs Ray, which is not installed: .* requirements/ray.lock"):
         connection.connect(RayOptions("local", None, None))
 
 
@@ -34,5 +34,5 @@ def test_an_actor_that_fits_no_node_is_rejected(monkeypatch):
     assert of((64, 0)).actors == 64 // connection.CORES
     assert of((0, 0), (64, 8), cpus=4) == stream.Cluster(8, 4, 1, 64)
     assert of((64, 8), cpus=4, gpus=0.5).actors == 16
-    with refusal("no node has 4 cores and 0 GPUs for an actor; the largest have 2 and 0"):
+    with rejection("no node has 4 cores and 0 GPUs for an actor; the largest have 2 and 0"):
         of((2, 0), (1, 0), cpus=4)

@@ -7,7 +7,7 @@ import importlib.util
 
 import numpy as np
 import pytest
-from conftest import SAID, picture, refusal
+from conftest import SAID, picture, rejection
 
 from detector.images.inspection import inspect
 from detector.images.network_input import NetworkInput
@@ -47,10 +47,10 @@ def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
             yield [row for item in items for row in read(item)]
 
     monkeypatch.setattr(features, "shared", lambda value: value)
-    with refusal("is not the file that was read before"):
+    with rejection("is not the file that was read before"):
         list(features.compute(Elsewhere(), {}, [NetworkInput(path, "0" * 64)], "float32"))
     path.unlink()
-    with refusal("1 of 1 image cannot be read; fix or remove them:") as caught:
+    with rejection("1 of 1 image cannot be read; fix or remove them:") as caught:
         inspect([path], Cache(None), PixelStore(), True, functools.partial(features.properties, Elsewhere()))
     assert caught.value.details == (f"{path}: No such file or directory (on node 10.0.0.7)",)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
-from conftest import refusal
+from conftest import rejection
 
 from detector.cluster import stream
 
@@ -20,9 +20,9 @@ def test_an_error_of_ray_is_one_line():
 
     text = "Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named 'cv2'"
     with (
-        refusal("--ray: node 10.0.0.3 could not do it: ModuleNotFoundError: No module named 'cv2'"),
+        rejection("--ray: node 10.0.0.3 could not do it: ModuleNotFoundError: No module named 'cv2'"),
         stream._sentences(),
     ):
         raise RayTaskError("Map", text, ValueError(), ip="10.0.0.3")
-    with refusal("--ray: the cluster could not do it: "), stream._sentences():
+    with rejection("--ray: the cluster could not do it: "), stream._sentences():
         raise ActorDiedError()

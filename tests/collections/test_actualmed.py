@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from builder_helpers import actualmed_clone, build, rows_by_file
+from builder_helpers import actualmed_collection, build, rows_by_file
 from conftest import SHARED, needs
 
 from detector.collections import (
@@ -24,13 +24,13 @@ def test_the_counts_of_actualmed_are_those_made_by_hand():
     found = list(actualmed.entries(tables.read_table(ERAS / "actualmed.csv", actualmed.NEEDED, actualmed.SOURCE)))
     assert Counter(one.finding for one in found) == {"No finding": 127, "COVID-19": 58, "": 53}
     assert Counter(view_words.view_group(one.view) for one in found) == {"PA": 199, "AP": 39}
-    ill = selection.select(found, lambda text: findings.names_finding(text, "COVID-19"), ["frontal"])
-    well = selection.select(found, lambda text: findings.is_control(text, "COVID-19"), ["frontal"])
-    assert (len(ill.kept), len(well.kept)) == (58, 127)
+    positive = selection.select(found, lambda text: findings.names_finding(text, "COVID-19"), ["frontal"])
+    controls = selection.select(found, lambda text: findings.is_control(text, "COVID-19"), ["frontal"])
+    assert (len(positive.kept), len(controls.kept)) == (58, 127)
 
 
 def test_actualmed_has_controls_of_its_own_site(tmp_path):
-    actualmed_clone(tmp_path / "clone")
+    actualmed_collection(tmp_path / "clone")
     said = build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls-output", "d/other", "--view", "frontal")
     assert (set(rows_by_file(tmp_path / "d/covid")), set(rows_by_file(tmp_path / "d/other"))) == (
         {"a.png", "e.png"},

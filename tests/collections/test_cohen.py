@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 
 import pytest
-from builder_helpers import HEADER, rows, write_clone
-from conftest import SHARED, digest, needs, picture, refusal, refused, script, tree
+from builder_helpers import HEADER, rows, write_collection
+from conftest import SHARED, digest, needs, picture, rejected, rejection, script, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,12 +19,12 @@ from detector.collections import (
 )
 from detector.datasets import selection
 
-CLONE = SHARED / "covid-chestxray-dataset"
+COHEN = SHARED / "covid-chestxray-dataset"
 
 
-@needs(CLONE)
+@needs(COHEN)
 def test_the_counts_of_cohens_collection_are_those_made_by_hand(tmp_path):
-    done = script("build_covid_dataset.py", "-c", CLONE, "-o", "covid", "--controls-output", "other", cwd=tmp_path)
+    done = script("build_covid_dataset.py", "-c", COHEN, "-o", "covid", "--controls-output", "other", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "146 rows read, 72 images of 46 patients kept" in done.stdout
     assert "38 images of 20 patients kept" in done.stdout
@@ -38,7 +38,7 @@ def test_the_counts_of_cohens_collection_are_those_made_by_hand(tmp_path):
             assert ("COVID-19" in row["finding"]) == (folder == "covid")
             assert row["view"] == "PA"
     assert len(list((tmp_path / "covid").iterdir())) == 73
-    source = CLONE / "images" / covid[0]["file"]
+    source = COHEN / "images" / covid[0]["file"]
     assert (tmp_path / "covid" / covid[0]["file"]).read_bytes() == source.read_bytes()
 
 
@@ -65,7 +65,7 @@ def test_columns_of_any_era_with_quotes_newlines_and_encodings_are_read(tmp_path
     quoted = '7,COVID-19,PA,X-ray,a.png,,http://x,"Müller said ""hm"",\nand COVID-19, twice",'
     mentioned = '8,Streptococcus,PA,X-ray,b.png,,http://y,"not COVID-19",'
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
-        write_clone(tmp_path / "clone", header, quoted, mentioned, encoding=encoding)
+        write_collection(tmp_path / "clone", header, quoted, mentioned, encoding=encoding)
         done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert [row["patient"] for row in rows(tmp_path / "out")] == ["7"]
@@ -74,7 +74,9 @@ def test_columns_of_any_era_with_quotes_newlines_and_encodings_are_read(tmp_path
 
 def test_a_table_without_modality_is_read(tmp_path):
     picture(tmp_path / "clone" / "images" / "a.png", 1)
-    write_clone(tmp_path / "clone", "Patientid,finding,view,filename", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png")
+    write_collection(
+        tmp_path / "clone", "Patientid,finding,view,filename", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png"
+    )
     done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
     assert "1 image of 1 patient kept" in done.stdout, done.stderr
 
@@ -83,20 +85,20 @@ def test_a_table_without_modality_is_read(tmp_path):
     "name", ["../../etc/passwd", "/etc/passwd", "..\\secret.png", "a/../../b.png", "", ".hidden.png"]
 )
 def test_a_file_name_outside_of_the_folder_is_rejected_by_name(tmp_path, name):
-    write_clone(tmp_path / "clone", HEADER, f"1,COVID-19,PA,X-ray,images,{name},,,")
+    write_collection(tmp_path / "clone", HEADER, f"1,COVID-19,PA,X-ray,images,{name},,,")
     done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
-    refused(done, "line 2", name.replace("\\", "\\\\"))
+    rejected(done, "line 2", name.replace("\\", "\\\\"))
     assert tree(tmp_path / "out") == {}
 
 
 def test_a_folder_or_link_outside_of_the_local_copy_is_rejected(tmp_path):
     picture(tmp_path / "outside.png", 1)
-    clone = write_clone(tmp_path / "clone", HEADER, "1,COVID-19,PA,X-ray,../..,outside.png,,,")
-    refused(script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "outside.png")
-    write_clone(clone, HEADER, "1,COVID-19,PA,X-ray,images,link.png,,,")
-    (clone / "images").mkdir()
-    (clone / "images" / "link.png").symlink_to(tmp_path / "outside.png")
-    refused(
+    local_copy = write_collection(tmp_path / "clone", HEADER, "1,COVID-19,PA,X-ray,../..,outside.png,,,")
+    rejected(script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "outside.png")
+    write_collection(local_copy, HEADER, "1,COVID-19,PA,X-ray,images,link.png,,,")
+    (local_copy / "images").mkdir()
+    (local_copy / "images" / "link.png").symlink_to(tmp_path / "outside.png")
+    rejected(
         script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "link.png", "leaves the collection"
     )
 
@@ -129,24 +131,24 @@ def test_the_site_is_the_host_of_the_address(url, site):
 
 def test_metadata_without_permission_are_named(tmp_path, unreadable):
     (tmp_path / "metadata.csv").write_text("x")
-    with refusal("(?i)metadata.csv.*permission denied"):
+    with rejection("(?i)metadata.csv.*permission denied"):
         cohen.read(tmp_path)
 
 
 def test_metadata_that_are_a_folder_are_rejected(tmp_path):
     (tmp_path / "metadata.csv").mkdir()
-    with refusal("no regular file"):
+    with rejection("no regular file"):
         cohen.read(tmp_path)
 
 
 def test_damaged_large_and_missing_metadata_are_rejected(tmp_path, monkeypatch):
-    with refusal("line 2: not CSV"):
+    with rejection("line 2: not CSV"):
         cohen.parse_metadata(b'patientid,finding\n"1', Path("metadata.csv"))
     (tmp_path / "metadata.csv").write_text("x" * 100)
     monkeypatch.setattr(csv_table, "MAX_BYTES", 10)
-    with refusal("that of covid-chestxray-dataset is smaller"):
+    with rejection("that of covid-chestxray-dataset is smaller"):
         cohen.read(tmp_path)
-    with refusal("metadata.csv is missing"):
+    with rejection("metadata.csv is missing"):
         cohen.read(Path("/"))
-    with refusal("is not a folder"):
+    with rejection("is not a folder"):
         cohen.read(tmp_path / "nowhere")

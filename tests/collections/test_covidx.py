@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import rows_by_file
-from conftest import picture, refusal, refused, script
+from conftest import picture, rejected, rejection, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,18 +61,18 @@ def test_all_parts_and_one_that_is_not_there(published):
     build(published, "all")
     assert len(rows_by_file(published.parent / "all/covid")) == 4
     done = script("build_covid_dataset.py", "-c", published, "-o", "x", "--split", "val", cwd=published.parent)
-    refused(done, "--split val", "has no list of it; it has train.txt, test.txt")
+    rejected(done, "--split val", "has no list of it; it has train.txt, test.txt")
 
 
 def test_several_versions_of_a_list(tmp_path):
     for name in ("train_COVIDx8B.txt", "train_COVIDx9A.txt"):
         (tmp_path / name).write_text(TRAIN)
-    with refusal("several lists of train: train_COVIDx8B.txt, train_COVIDx9A.txt; keep one version"):
+    with rejection("several lists of train: train_COVIDx8B.txt, train_COVIDx9A.txt; keep one version"):
         covidx.read(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         (
             "419639-003251 MIDRC-RICORD-1C-0.png positive ricord",
@@ -88,8 +88,8 @@ def test_several_versions_of_a_list(tmp_path):
         ("7 a.png severe ricord", None),
     ],
 )
-def test_lines(line, told):
-    assert covidx.fields(line, lambda name: False) == told
+def test_lines(line, expected):
+    assert covidx.fields(line, lambda name: False) == expected
 
 
 def test_bad_lists(tmp_path):
@@ -99,7 +99,7 @@ def test_bad_lists(tmp_path):
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\n\n", "lists no images"),
     ):
-        with refusal(said):
+        with rejection(said):
             covidx.parse(data, Path("train.txt"), lambda name: "", "train")
     assert not covidx.is_here(tmp_path)
 
@@ -117,5 +117,5 @@ def test_any_list_is_read_or_rejected(data):
 
 def test_a_list_that_is_too_large_is_rejected(published, monkeypatch):
     monkeypatch.setattr(covidx, "MAX_BYTES", 10)
-    with refusal("train.txt has more than 0 MiB"):
+    with rejection("train.txt has more than 0 MiB"):
         covidx.read(published, "train")

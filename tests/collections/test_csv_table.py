@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builder_helpers import clone
-from conftest import refusal, refused, script
+from builder_helpers import collection
+from conftest import rejected, rejection, script
 
 from detector.collections import (
     actualmed,
@@ -16,8 +16,8 @@ from detector.collections import csv_table as tables
 
 def test_a_table_that_is_too_large_is_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MAX_BYTES", 10)
-    clone(tmp_path, "metadata.csv", "patientid,finding\n")
-    with refusal("more than"):
+    collection(tmp_path, "metadata.csv", "patientid,finding\n")
+    with rejection("more than"):
         tables.read_table(tmp_path / "metadata.csv", actualmed.NEEDED, actualmed.SOURCE)
 
 
@@ -28,12 +28,12 @@ def test_missing_and_repeated_columns_are_named(tmp_path):
         ("hannover", "image_id,admission_offset,projection\na,1,pa\n", "no column patient_id"),
         ("twice", "patientid,finding,view,imagename,View\n1,x,PA,a.png,AP\n", "the column view twice"),
     ):
-        clone(tmp_path / name, "data.csv" if name == "hannover" else "metadata.csv", text)
-        refused(script("build_covid_dataset.py", "-c", name, "-o", "out", cwd=tmp_path), said)
-    clone(tmp_path / "nih", "Data_Entry_2017.csv", "Image Index,Patient ID\na.png,1\n")
-    refused(script("sample_kaggle_dataset.py", "-k", "nih", cwd=tmp_path), "no column Finding Labels")
-    clone(tmp_path / "rsna", "stage_2_detailed_class_info.csv", "patientId,label\na,1\n")
-    refused(script("sample_kaggle_dataset.py", "-k", "rsna", cwd=tmp_path), "no column class")
+        collection(tmp_path / name, "data.csv" if name == "hannover" else "metadata.csv", text)
+        rejected(script("build_covid_dataset.py", "-c", name, "-o", "out", cwd=tmp_path), said)
+    collection(tmp_path / "nih", "Data_Entry_2017.csv", "Image Index,Patient ID\na.png,1\n")
+    rejected(script("sample_kaggle_dataset.py", "-k", "nih", cwd=tmp_path), "no column Finding Labels")
+    collection(tmp_path / "rsna", "stage_2_detailed_class_info.csv", "patientId,label\na,1\n")
+    rejected(script("sample_kaggle_dataset.py", "-k", "rsna", cwd=tmp_path), "no column class")
     assert not (tmp_path / "out").exists()
 
 
@@ -60,5 +60,5 @@ def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separa
     ],
 )
 def test_what_is_in_place_of_a_table_is_named(data, said):
-    with refusal(said):
+    with rejection(said):
         tables.read_cells(data, Path("t.csv"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from conftest import refusal
+from conftest import rejection
 
 from detector.collections import dicom_header
 from detector.images.dicom import DEFLATED
@@ -22,17 +22,17 @@ def header(**elements: str) -> dicom_header.DicomHeader:
 
 
 def test_damaged_headers_are_rejected():
-    with refusal("not a DICOM file"):
+    with rejection("not a DICOM file"):
         dicom_header.parse_attributes(b"no mark", "a.dcm", ("PatientAge",))
     head = b"\0" * 128 + b"DICM"
-    with refusal("deflated DICOM"):
+    with rejection("deflated DICOM"):
         dicom_header.parse_attributes(head + DEFLATED, "a.dcm", ("PatientAge",))
-    with refusal("a DICOM header that cannot be read|not a DICOM"):
+    with rejection("a DICOM header that cannot be read|not a DICOM"):
         dicom_header.parse_attributes(head + b"\2\0\0\0UL\4\0" + b"\xff" * 3, "a.dcm", ("PatientAge",))
 
 
 def test_a_header_of_a_missing_file_is_named(tmp_path):
-    with refusal(r"none\.dcm: No such file or directory"):
+    with rejection(r"none\.dcm: No such file or directory"):
         dicom_header.read(tmp_path / "none.dcm")
 
 

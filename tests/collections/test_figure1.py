@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter
 
-from builder_helpers import build, figure1_clone, rows_by_file
+from builder_helpers import build, figure1_collection, rows_by_file
 from conftest import SHARED, needs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +33,7 @@ def test_the_counts_of_figure1_are_those_made_by_hand():
 
 
 def test_figure1_has_files_of_any_suffix_and_patients_by_number(tmp_path):
-    figure1_clone(tmp_path / "clone")
+    figure1_collection(tmp_path / "clone")
     build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other")
     listed = rows_by_file(tmp_path / "covid")
     assert {name: row["patient"] for name, row in listed.items()} == {

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from builder_helpers import build, cohen_clone, hannover_clone, rows_by_file
+from builder_helpers import build, cohen_collection, hannover_collection, rows_by_file
 from conftest import SHARED, needs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,14 +24,14 @@ def test_the_real_hannover_images_are_split_by_their_dates(tmp_path):
     said = build(tmp_path, "-c", HANNOVER, "-o", "covid", "--controls-output", "other", "--view", "frontal")
     with open(HANNOVER / "data.csv", newline="", encoding="utf-8") as file:
         listed = list(csv.DictReader(file))
-    ill = {
+    positive = {
         f"{row['image_id']}.png" for row in listed if not row["admission_offset"] or float(row["admission_offset"]) < 7
     }
     not_yet = {
         f"{row['image_id']}.png" for row in listed if row["admission_offset"] and float(row["admission_offset"]) > 14
     }
     there = {path.name for path in (HANNOVER / "png").iterdir()}
-    assert set(rows_by_file(tmp_path / "covid")) == ill & there
+    assert set(rows_by_file(tmp_path / "covid")) == positive & there
     if not_yet & there:
         assert set(rows_by_file(tmp_path / "other")) == not_yet & there
     assert f"{len(listed)} rows" in said
@@ -39,7 +39,7 @@ def test_the_real_hannover_images_are_split_by_their_dates(tmp_path):
 
 
 def test_hannover_follows_its_authors_rule_and_units(tmp_path):
-    hannover_clone(tmp_path / "clone")
+    hannover_collection(tmp_path / "clone")
     said = build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other", "--view", "frontal")
     listed = rows_by_file(tmp_path / "covid")
     assert set(listed) == {"aaaaaaaa.png", "bbbbbbbb.png"}
@@ -53,8 +53,8 @@ def test_hannover_follows_its_authors_rule_and_units(tmp_path):
 
 @pytest.mark.parametrize("first", ["cohen", "hannover"])
 def test_an_image_of_hannover_that_cohen_has_is_kept_once(tmp_path, first):
-    hannover_clone(tmp_path / "hannover")
-    cohen_clone(
+    hannover_collection(tmp_path / "hannover")
+    cohen_collection(
         tmp_path / "cohen",
         "9,COVID-19,PA,X-ray,images,aaaaaaaa.jpg,,https://github.com/ml-workgroup/covid-19-image-repository/tree/m",
         "8,COVID-19,PA,X-ray,images,x.png,,https://www.radiopaedia.org/cases/1",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder_helpers import clone
-from conftest import refused, script
+from builder_helpers import collection
+from conftest import rejected, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,22 +30,22 @@ def test_no_file_name_leads_out_of_the_local_copy(folder, filename):
 
 def test_images_outside_of_the_local_copy_and_files_of_two_patients_are_rejected(tmp_path):
     head = "patientid,finding,view,imagename\n"
-    clone(tmp_path / "a", "metadata.csv", f"{head}1,COVID-19,PA,../../a.png\n")
-    refused(
+    collection(tmp_path / "a", "metadata.csv", f"{head}1,COVID-19,PA,../../a.png\n")
+    rejected(
         script("build_covid_dataset.py", "-c", "a", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
     )
-    clone(tmp_path / "b", "metadata.csv", f"{head}1,COVID-19,PA,a.png\n2,COVID-19,PA,a.png\n", "images/a.png")
-    refused(script("build_covid_dataset.py", "-c", "b", "-o", "out", cwd=tmp_path), "listed under two patients")
-    clone(tmp_path / "f", "metadata.csv", "patientid,finding,view\n../x,COVID-19,PA\n")
-    refused(
+    collection(tmp_path / "b", "metadata.csv", f"{head}1,COVID-19,PA,a.png\n2,COVID-19,PA,a.png\n", "images/a.png")
+    rejected(script("build_covid_dataset.py", "-c", "b", "-o", "out", cwd=tmp_path), "listed under two patients")
+    collection(tmp_path / "f", "metadata.csv", "patientid,finding,view\n../x,COVID-19,PA\n")
+    rejected(
         script("build_covid_dataset.py", "-c", "f", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
     )
     text = "patient_id,image_id,projection,admission_offset\np,../../x,pa,\n"
-    clone(tmp_path / "h", "data.csv", text)
-    refused(
+    collection(tmp_path / "h", "data.csv", text)
+    rejected(
         script("build_covid_dataset.py", "-c", "h", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
     )
     text = "Image Index,Finding Labels,Patient ID\na.png,No Finding,1\na.png,No Finding,2\n"
-    clone(tmp_path / "n", "Data_Entry_2017.csv", text, "images/a.png")
-    refused(script("sample_kaggle_dataset.py", "-k", "n", "-s", 1, cwd=tmp_path), "listed under two patients")
+    collection(tmp_path / "n", "Data_Entry_2017.csv", text, "images/a.png")
+    rejected(script("sample_kaggle_dataset.py", "-k", "n", "-s", 1, cwd=tmp_path), "listed under two patients")
     assert not (tmp_path / "out").exists()

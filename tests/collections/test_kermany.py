@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from builder_helpers import clone, rows_by_file
-from conftest import refused, script
+from builder_helpers import collection, rows_by_file
+from conftest import rejected, script
 
 from detector.collections import (
     kermany,
@@ -27,16 +27,18 @@ def test_a_file_name_names_the_patient(name, patient):
 
 def test_kinds_of_pneumonia_can_be_selected(tmp_path):
     names = ("person1_virus_6.jpeg", "person1_virus_7.jpeg", "person2_bacteria_3.jpeg")
-    clone(tmp_path / "k", "x", "", *(f"train/PNEUMONIA/{name}" for name in names), "train/NORMAL/IM-0001-0001.jpeg")
+    collection(
+        tmp_path / "k", "x", "", *(f"train/PNEUMONIA/{name}" for name in names), "train/NORMAL/IM-0001-0001.jpeg"
+    )
 
     def draw(*arguments):
-        return script("sample_kaggle_dataset.py", "-k", "k", "-o", "d/ill", *arguments, cwd=tmp_path)
+        return script("sample_kaggle_dataset.py", "-k", "k", "-o", "d/pneumonia", *arguments, cwd=tmp_path)
 
     assert draw("-s", 2, "--no-one-per-patient", "--finding", "virus").returncode == 0
-    assert {row["finding"] for row in rows_by_file(tmp_path / "d/ill").values()} == {"Pneumonia/Viral"}
+    assert {row["finding"] for row in rows_by_file(tmp_path / "d/pneumonia").values()} == {"Pneumonia/Viral"}
     assert draw("-s", 1, "--finding", "bacteria").returncode == 0
-    assert set(rows_by_file(tmp_path / "d/ill")) == {"person2_bacteria_3.jpeg"}
+    assert set(rows_by_file(tmp_path / "d/pneumonia")) == {"person2_bacteria_3.jpeg"}
     assert draw("-s", 3, "--no-one-per-patient", "--finding", "PNEUMONIA").returncode == 0
-    refused(draw("-s", 2, "--finding", "virus"), "--sample 2 asks for more than the 1 patient", "--no-one-per-patient")
-    refused(draw("-s", 1, "--adults"), "--adults", "are children")
-    refused(draw("-s", 1, "--finding", "covid"), "no folder train/covid")
+    rejected(draw("-s", 2, "--finding", "virus"), "--sample 2 asks for more than the 1 patient", "--no-one-per-patient")
+    rejected(draw("-s", 1, "--adults"), "--adults", "are children")
+    rejected(draw("-s", 1, "--finding", "covid"), "no folder train/covid")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builder_helpers import clone, rows_by_file
-from conftest import SHARED, digest, needs, refused, script
+from builder_helpers import collection, rows_by_file
+from conftest import SHARED, digest, needs, rejected, script
 
 from detector.collections import (
     nih,
@@ -18,11 +18,11 @@ NIH = SHARED / "nih-chest-xrays"
 
 @needs(NIH)
 def test_the_real_sample_of_nih_is_read(tmp_path):
-    for label, finding in (("normal", "normal"), ("ill", "pneumonia")):
+    for label, finding in (("normal", "normal"), ("pneumonia", "pneumonia")):
         arguments = ("-k", NIH, "-o", f"data/{label}", "-s", 40, "--finding", finding)
         done = script("sample_kaggle_dataset.py", *arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-    listed = rows_by_file(tmp_path / "data" / "ill")
+    listed = rows_by_file(tmp_path / "data" / "pneumonia")
     assert len({row["patient"] for row in listed.values()}) == 40
     assert all("Pneumonia" in row["finding"].split("|") for row in listed.values())
     assert all(digest(NIH / "images" / name) == row["sha256"] for name, row in listed.items())
@@ -35,7 +35,7 @@ def nih_folder(folder: Path, table: str = "Data_Entry_2017.csv", where: str = "i
         label = "No Finding" if i < 6 else "Mass|Pneumonia" if i < 9 else "Mass"
         age = ("058Y", "7", "414", "", "018Y", "30")[i % 6]
         lines.append(f"{i:08d}_000.png,{label},0,{i},{age},{'F' if i % 2 else 'M'},{'AP' if i % 3 else 'PA'}")
-    return clone(folder, table, "\n".join([*lines, ""]), *(f"{where}/{i:08d}_000.png" for i in range(12)))
+    return collection(folder, table, "\n".join([*lines, ""]), *(f"{where}/{i:08d}_000.png" for i in range(12)))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, whe
     assert draw("-s", 3, "--finding", "pneumonia").returncode == 0
     assert {row["finding"] for row in rows_by_file(tmp_path / "d/normal").values()} == {"Mass|Pneumonia"}
     assert draw("-s", 4, "--view", "ap").returncode == 0
-    refused(draw("-s", 3, "--view", "PA"), "--sample 3 asks for more than the 2 patients", "4 of another view")
-    refused(draw("--finding", "Covid"), "--finding Covid is no label", "it has Mass, No Finding, Pneumonia")
+    rejected(draw("-s", 3, "--view", "PA"), "--sample 3 asks for more than the 2 patients", "4 of another view")
+    rejected(draw("--finding", "Covid"), "--finding Covid is no label", "it has Mass, No Finding, Pneumonia")
 
 
 def test_a_sample_is_drawn_without_reading_images(tmp_path, monkeypatch):

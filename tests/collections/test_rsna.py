@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builder_helpers import rows_by_file
-from conftest import refusal, refused, script
+from conftest import rejected, rejection, script
 from PIL import Image
 
 from detector.collections import rsna
@@ -17,7 +17,7 @@ from tools.fuzzing.dicom_seeds import dicom
 
 
 def dicom_film(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:
-    """Write a DICOM film such as the challenge's."""
+    """Write a DICOM radiograph such as the challenge's."""
     from pydicom.encaps import encapsulate
     from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
@@ -38,10 +38,10 @@ def rsna_folder(folder: Path) -> Path:
     lines = ["patientId,class"]
     for i in range(8):
         kind = ("Normal", "Normal", "Lung Opacity", "No Lung Opacity / Not Normal")[i % 4]
-        lines += [f"film{i},{kind}"] * (2 if kind == "Lung Opacity" else 1)
+        lines += [f"radiograph{i},{kind}"] * (2 if kind == "Lung Opacity" else 1)
         age = "010Y" if i == 1 else "" if i == 4 else "045Y"
         dicom_film(
-            folder / "stage_2_train_images" / f"film{i}.dcm",
+            folder / "stage_2_train_images" / f"radiograph{i}.dcm",
             "AP" if i == 5 else "" if i == 0 else "PA",
             age,
             i % 2 == 0,
@@ -59,20 +59,24 @@ def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
     done = draw("-s", 4)
     assert done.returncode == 0, done.stderr
     listed = rows_by_file(tmp_path / "d/normal")
-    assert set(listed) == {f"film{i}.dcm" for i in (0, 1, 4, 5)}
-    assert (listed["film1.dcm"]["age"], listed["film1.dcm"]["sex"], listed["film1.dcm"]["view"]) == ("10", "F", "PA")
+    assert set(listed) == {f"radiograph{i}.dcm" for i in (0, 1, 4, 5)}
+    assert (listed["radiograph1.dcm"]["age"], listed["radiograph1.dcm"]["sex"], listed["radiograph1.dcm"]["view"]) == (
+        "10",
+        "F",
+        "PA",
+    )
     assert draw("-s", 2, "--finding", "lung opacity").returncode == 0
-    assert set(rows_by_file(tmp_path / "d/normal")) == {"film2.dcm", "film6.dcm"}
+    assert set(rows_by_file(tmp_path / "d/normal")) == {"radiograph2.dcm", "radiograph6.dcm"}
     done = draw("-s", 2, "--adults", "--view", "frontal")
-    refused(
+    rejected(
         done, "--sample 2 asks for more than the 1 patient", "1 without a view", "1 of unknown age", "1 of children"
     )
-    refused(draw("--finding", "Covid"), "is no class of", "Lung Opacity, No Lung Opacity / Not Normal, Normal")
-    (tmp_path / "rsna/stage_2_train_images/film2.dcm").unlink()
-    refused(draw("-s", 2, "--finding", "Lung Opacity"), "film2.dcm", "No such file")
+    rejected(draw("--finding", "Covid"), "is no class of", "Lung Opacity, No Lung Opacity / Not Normal, Normal")
+    (tmp_path / "rsna/stage_2_train_images/radiograph2.dcm").unlink()
+    rejected(draw("-s", 2, "--finding", "Lung Opacity"), "radiograph2.dcm", "No such file")
     with open(tmp_path / "rsna/stage_2_detailed_class_info.csv", "a") as file:
-        file.write("film0,Lung Opacity\n")
-    refused(draw(), "film0 has two classes")
+        file.write("radiograph0,Lung Opacity\n")
+    rejected(draw(), "radiograph0 has two classes")
 
 
 @pytest.mark.parametrize(
@@ -82,5 +86,5 @@ def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
 def test_a_box_that_is_none_is_named(cells, said):
     table = Path("boxes.csv")
     text = f"patientId,x,y,width,height,Target\np0,,,,,0\np1,{cells},1\n"
-    with refusal(f"boxes.csv, line 3: p1 {said}.*; correct it"):
+    with rejection(f"boxes.csv, line 3: p1 {said}.*; correct it"):
         rsna.boxes_of(parse_table(text.encode(), table, rsna.NEEDED_BOXES, rsna.SOURCE), table)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builder_helpers import rows_by_file
-from conftest import picture, refusal, refused, script
+from conftest import picture, rejected, rejection, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,7 +79,7 @@ def test_all_images_of_a_patient_and_other_findings(challenge):
     build(challenge, "--no-one-per-patient")
     assert set(rows_by_file(challenge.parent / "d/covid")) == {"i1.dcm", "i2.dcm", "i3.dcm"}
     done = script("build_covid_dataset.py", "-c", challenge, "-o", "x", "--finding", "atypical", cwd=challenge.parent)
-    refused(done, "--finding atypical: no image has it", "Findings here: Negative for Pneumonia, Typical Appearance")
+    rejected(done, "--finding atypical: no image has it", "Findings here: Negative for Pneumonia, Typical Appearance")
 
 
 def test_a_sample_reads_no_more_than_it_draws(challenge, monkeypatch):
@@ -131,12 +131,12 @@ def test_copies_beside_the_tables(tmp_path):
 )
 def test_bad_tables(tmp_path, studies, images, said):
     tables(tmp_path / "siim", studies, images)
-    with refusal(said):
+    with rejection(said):
         siim.read(tmp_path / "siim")
 
 
 def test_a_column_that_is_missing():
-    with refusal("has no column boxes"):
+    with rejection("has no column boxes"):
         parse_table(b"id,StudyInstanceUID\ni,s\n", Path("t.csv"), siim.NEEDED_IMAGES, siim.SOURCE)
 
 

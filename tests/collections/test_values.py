@@ -1,4 +1,4 @@
-"""Ages from tables of strangers."""
+"""Ages from untrusted tables."""
 
 from __future__ import annotations
 

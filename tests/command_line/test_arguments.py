@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, refused, script
+from conftest import ROOT, rejected, script
 
 from detector import __version__
 from detector.command_line.arguments import any_path, is_url, local_path, output_of
@@ -42,12 +42,12 @@ def test_help_has_an_example_and_states_that_nothing_is_a_diagnosis(tmp_path, na
 )
 def test_a_url_in_place_of_a_path_is_named_with_both_of_its_slashes(tmp_path, name, flag):
     done = script(f"{name}.py", flag, "https://example.org/x", *(["a.png"] if name[0] == "p" else []), cwd=tmp_path)
-    refused(done, "https://example.org/x is a URL; download what it names and give its path")
+    rejected(done, "https://example.org/x is a URL; download what it names and give its path")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["p.xlsx", "p.JSON", "p.html"])
-def test_an_output_whose_suffix_promises_another_format_is_refused(name):
+def test_an_output_whose_suffix_promises_another_format_is_rejected(name):
     with pytest.raises(
         argparse.ArgumentTypeError, match=r"does not name what is written; give a name that ends in \.csv"
     ):
@@ -78,5 +78,5 @@ def test_windows_paths_are_no_urls():
     [("build_covid_dataset", "--adopt", "--write-manifests"), ("train_covid19", "--pool", "--pooling")],
 )
 def test_a_flag_of_an_earlier_version_is_named_by_its_new_name(tmp_path, name, flag, now):
-    refused(script(f"{name}.py", flag, "x", cwd=tmp_path), f"error: {flag} is called {now} now")
-    refused(script(f"{name}.py", f"{flag}s-none", "x", cwd=tmp_path), "unrecognized arguments")
+    rejected(script(f"{name}.py", flag, "x", cwd=tmp_path), f"error: {flag} is called {now} now")
+    rejected(script(f"{name}.py", f"{flag}s-none", "x", cwd=tmp_path), "unrecognized arguments")

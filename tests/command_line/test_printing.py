@@ -14,17 +14,17 @@ from detector.command_line.printing import WIDTH, Log, epoch_printer, named_note
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_warnings_have_a_colour_in_a_terminal_only(environment, coloured):
-    code = "from detector.command_line.printing import BAD, say; say('! doubt', BAD); say('fine')"
+    code = "from detector.command_line.printing import BAD, say; say('! warning', BAD); say('fine')"
     clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | environment
     leader, follower = os.openpty()
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, stdout=follower, check=True)
     said = os.read(leader, 1000).decode()
     assert ("\x1b[" in said) == coloured
-    assert "! doubt" in said and said.rstrip().endswith("fine")
+    assert "! warning" in said and said.rstrip().endswith("fine")
     piped = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
     )
-    assert piped.stdout == "! doubt\nfine\n"
+    assert piped.stdout == "! warning\nfine\n"
 
 
 LONG = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import refusal
+from conftest import rejection
 
 from detector.collections.convention import Convention
 from detector.collections.image_record import ImageRecord
@@ -44,9 +44,9 @@ def test_a_finding_may_be_named_by_its_only_beginning():
 
 
 def test_a_finding_that_no_image_has_is_rejected_with_those_that_are_there():
-    with refusal(
+    with rejection(
         "--finding Asthma: no image has it. Findings here: COVID-19, No Finding, Pneumonia, SARS, Viral, todo"
     ):
         build.finding_named(ENTRIES, "Asthma")
-    with refusal("--finding cov: no image has it; did you mean COVID-19[?] Findings here: "):
+    with rejection("--finding cov: no image has it; did you mean COVID-19[?] Findings here: "):
         build.finding_named(ENTRIES, "cov")

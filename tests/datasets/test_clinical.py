@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from conftest import refusal
+from conftest import rejection
 
 from detector.datasets import clinical
 
@@ -28,16 +28,16 @@ def test_encoding_is_fitted_to_training_images_and_marks_missing_values():
 
 
 def test_columns_that_cannot_be_used_are_rejected():
-    with refusal("--clinical-columns weight is no column"):
+    with rejection("--clinical-columns weight is no column"):
         clinical.fit(["weight"], ROWS)
-    with refusal("age has no value"):
+    with rejection("age has no value"):
         clinical.fit(["age"], ROWS[2:])
-    with refusal("30 different values"):
+    with rejection("30 different values"):
         clinical.fit(["note"], [{"note": f"text {i}"} for i in range(30)])
 
 
 def test_missing_values_that_predict_the_class_stop_training():
     labels = np.array([0, 0, 1, 1])
-    with refusal(r"age.*AUC 1.00.*--controls-output.*--allow-informative-missingness"):
+    with rejection(r"age.*ROC AUC 1.00.*--controls-output.*--allow-informative-missingness"):
         clinical.require_no_missing_shortcut(["age"], ROWS, labels)
     clinical.require_no_missing_shortcut(["age"], ROWS, np.array([0, 1, 0, 1]))

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import classes, picture, refusal, script
+from conftest import classes, picture, rejection, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,12 +57,12 @@ def test_a_class_folder_may_be_a_link(tmp_path):
 def test_parts_of_a_split_are_not_one_data_set(tmp_path):
     for part in ("train", "test", "val"):
         classes(tmp_path / "d" / part, covid=1, normal=1)
-    with refusal(r"d holds train, test, val, the parts .*-d \S*d/train, .*--external \S*d/test"):
+    with rejection(r"d holds train, test, val, the parts .*-d \S*d/train, .*--external \S*d/test"):
         dataset.load(tmp_path / "d")
     assert dataset.load(tmp_path / "d" / "train").counts() == {"covid": 1, "normal": 1}
     for label in ("covid", "normal"):
         classes(tmp_path / "inside" / label, Train=1, Test=1)
-    with refusal("holds Train, Test inside of its class folders"):
+    with rejection("holds Train, Test inside of its class folders"):
         dataset.load(tmp_path / "inside")
     shutil.rmtree(tmp_path / "d" / "test")
     shutil.rmtree(tmp_path / "d" / "val")
@@ -73,7 +73,7 @@ def test_parts_of_a_split_are_not_one_data_set(tmp_path):
 def test_parts_are_known_by_any_of_their_names(tmp_path, names):
     for part in names:
         classes(tmp_path / part, covid=1, normal=1)
-    with refusal("the parts of a data set that is split already"):
+    with rejection("the parts of a data set that is split already"):
         dataset.load(tmp_path)
 
 
@@ -81,10 +81,10 @@ def test_a_part_beside_the_classes_is_no_class(tmp_path):
     """With class folders of its own, without, and within a class folder; classes that are named after a test stay."""
     classes(tmp_path / "a", covid=1, normal=1)
     classes(tmp_path / "a" / "test", covid=1, normal=1)
-    with refusal(r"a holds \S*a/test beside other images: test is a part of a data set, not a class; move it out"):
+    with rejection(r"a holds \S*a/test beside other images: test is a part of a data set, not a class; move it out"):
         dataset.load(tmp_path / "a")
     classes(tmp_path / "b", covid=1, normal=1, Validation=1)
-    with refusal("Validation is a part of a data set"):
+    with rejection("Validation is a part of a data set"):
         dataset.load(tmp_path / "b")
     classes(tmp_path / "c", **{"test-": 1, "test+": 1, "Test positive": 1})
     assert len(dataset.load(tmp_path / "c").classes) == 3
@@ -93,7 +93,7 @@ def test_a_part_beside_the_classes_is_no_class(tmp_path):
 def test_a_class_folder_within_another_is_rejected(tmp_path):
     classes(tmp_path, covid=1, normal=1)
     picture(tmp_path / "covid" / "images" / "new" / "a.png", 1)
-    with refusal("holds covid/images/new within the class folder covid, which holds images of its own"):
+    with rejection("holds covid/images/new within the class folder covid, which holds images of its own"):
         dataset.load(tmp_path)
 
 
@@ -126,30 +126,30 @@ def test_folders_of_files_patients_and_studies_are_no_classes(tmp_path):
     ]
     masks = dataset.load(tmp_path / "m")
     assert (masks.counts(), list(masks.notes)) == ({"covid": 1, "normal": 1}, ["2 files left out: 2 masks"])
-    with refusal("holds patient1, patient2, which are folders of files, patients or studies, not classes"):
+    with rejection("holds patient1, patient2, which are folders of files, patients or studies, not classes"):
         dataset.load(tmp_path / "loose")
 
 
 def test_the_positive_class_is_found_without_case(tmp_path):
     assert folders.class_named(["COVID", "NORMAL"], "covid", tmp_path) == "COVID"
     assert folders.class_named(["Covid", "covid"], "covid", tmp_path) == "covid"
-    with refusal("no class covid; its classes are c00, .*c09 and 5 more: choose the positive one"):
+    with rejection("no class covid; its classes are c00, .*c09 and 5 more: choose the positive one"):
         folders.class_named([f"c{number:02d}" for number in range(15)], "covid", tmp_path)
-    with refusal("no class covid"):
+    with rejection("no class covid"):
         folders.class_named(["COVID", "Covid"], "covid", tmp_path)
 
 
 def test_folders_within_the_positive_class_are_named_as_what_hides_it(tmp_path):
     for label, inner in (("covid", "a"), ("normal", "b")):
         picture(tmp_path / label / inner / "1.png", 1)
-    with refusal("its classes are a, b, the folders within covid and others; name such folders patient1, study1"):
+    with rejection("its classes are a, b, the folders within covid and others; name such folders patient1, study1"):
         folders.class_named(dataset.load(tmp_path).classes, "covid", tmp_path)
 
 
 @pytest.mark.parametrize("names", [("COVID", "covid"), ("Covid-19", "COVID19")])
 def test_classes_that_seem_to_be_one_are_rejected(tmp_path, names):
     classes(tmp_path, normal=1, **dict.fromkeys(names, 1))
-    with refusal("has the classes 'COV.*', which seem to be one"):
+    with rejection("has the classes 'COV.*', which seem to be one"):
         dataset.load(tmp_path)
 
 
@@ -287,7 +287,7 @@ def test_manifests_as_spreadsheet_programs_write_them(encoding, separator):
     ],
 )
 def test_what_is_no_manifest(data, said):
-    with refusal(said) as caught:
+    with rejection(said) as caught:
         manifest.parse(data, Path("manifest.csv"))
     assert "remove" not in str(caught.value)
 

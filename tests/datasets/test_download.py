@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import pytest
-from conftest import SAID, digest, picture, refused, script, tree
+from conftest import SAID, digest, picture, rejected, script, tree
 
 from detector.datasets import download
 
@@ -109,7 +109,7 @@ def test_a_page_and_a_redirection_are_no_images(server, tmp_path):
 
 
 def test_a_server_out_of_reach_is_named(tmp_path):
-    refused(build_from("http://127.0.0.1:9", tmp_path), "metadata.csv cannot be fetched")
+    rejected(build_from("http://127.0.0.1:9", tmp_path), "metadata.csv cannot be fetched")
 
 
 class Hostile(http.server.BaseHTTPRequestHandler):

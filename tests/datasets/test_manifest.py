@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from conftest import refusal, tree
+from conftest import rejection, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,13 +59,13 @@ HEADING = ",".join(manifest.COLUMNS).encode()
 
 def test_a_manifest_without_permission_is_named(tmp_path, unreadable):
     (tmp_path / "manifest.csv").write_text("x")
-    with refusal("(?i)manifest.csv.*permission denied"):
+    with rejection("(?i)manifest.csv.*permission denied"):
         manifest.read(tmp_path)
 
 
 def test_a_manifest_that_is_a_folder_is_rejected(tmp_path):
     (tmp_path / "manifest.csv").mkdir()
-    with refusal("no regular file"):
+    with rejection("no regular file"):
         manifest.read(tmp_path)
 
 
@@ -79,7 +79,7 @@ def test_a_manifest_that_is_a_folder_is_rejected(tmp_path):
     ],
 )
 def test_a_damaged_manifest_is_rejected(data, said):
-    with refusal(said):
+    with rejection(said):
         manifest.parse(data, Path("manifest.csv"))
 
 
@@ -90,7 +90,7 @@ def test_a_build_without_space_says_what_the_folder_holds(tmp_path, monkeypatch)
         raise OSError(28, "No space left on device")
 
     row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "a.png"}
-    with refusal("covid cannot be built: no space left on device; it holds images of the last build"):
+    with rejection("covid cannot be built: no space left on device; it holds images of the last build"):
         manifest.replace(tmp_path / "covid", [row], "somewhere", full)
 
 
@@ -99,7 +99,7 @@ def test_a_manifest_that_names_a_file_elsewhere_is_rejected(tmp_path):
     (tmp_path / "secret.png").write_text("secret")
     (tmp_path / "covid").mkdir()
     (tmp_path / "covid" / "manifest.csv").write_bytes(manifest.as_file([row]))
-    with refusal("not a valid file name"):
+    with rejection("not a valid file name"):
         manifest.replace(tmp_path / "covid", [], "elsewhere", lambda row, target: None)
     assert (tmp_path / "secret.png").exists()
 
@@ -143,5 +143,5 @@ def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path, monkeypat
 
 def test_a_file_that_is_listed_twice_is_rejected():
     line = b"\na.png" + b"," * (len(manifest.COLUMNS) - 1)
-    with refusal("manifest.csv, line 3: 'a.png' is listed twice; remove one line"):
+    with rejection("manifest.csv, line 3: 'a.png' is listed twice; remove one line"):
         manifest.parse(HEADING + line + line, Path("manifest.csv"))

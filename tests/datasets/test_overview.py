@@ -6,17 +6,17 @@ from detector.datasets import overview
 
 
 def test_the_overview_says_what_a_comparison_can_show():
-    film = overview.Entry
-    apart = [film("covid", "a", "PA", "1"), film("normal", "b", "PA", "2")]
+    entry = overview.Entry
+    apart = [entry("covid", "a", "PA", "1"), entry("normal", "b", "PA", "2")]
     assert overview.meaning(apart).startswith("No site and view contains both classes")
     assert overview.meaning(apart[:1]).startswith("One class so far (covid)")
-    assert overview.meaning([film("covid", "", "", "1"), film("normal", "", "", "2")]).startswith(
+    assert overview.meaning([entry("covid", "", "", "1"), entry("normal", "", "", "2")]).startswith(
         "The site of the images is not known"
     )
-    fair = [*apart, film("normal", "a", "PA", "3"), film("normal", "a", "AP", "3")]
+    fair = [*apart, entry("normal", "a", "PA", "3"), entry("normal", "a", "AP", "3")]
     assert overview.meaning(fair).startswith("1 stratum (site and view) contains both classes, 2 images")
     assert "the other 2 images can show the site only" in overview.meaning(fair)
-    lines = overview.table([*fair, film("normal", "a", "PA", "3")])
+    lines = overview.table([*fair, entry("normal", "a", "PA", "3")])
     assert [line.split() for line in lines] == [
         ["class", "site", "view", "images", "patients"],
         ["covid", "a", "PA", "1", "1"],
@@ -24,5 +24,5 @@ def test_the_overview_says_what_a_comparison_can_show():
         ["normal", "a", "PA", "2", "1"],
         ["normal", "b", "PA", "1", "1"],
     ]
-    many = [film(f"c{i:03d}", "o", "PA", str(i)) for i in range(100)]
+    many = [entry(f"c{i:03d}", "o", "PA", str(i)) for i in range(100)]
     assert overview.table(many)[-1] == "and 60 rows more"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import refusal
+from conftest import rejection
 
 from detector.collections.image_record import ImageRecord
 from detector.datasets import selection
@@ -22,5 +22,5 @@ def test_every_image_is_kept_or_counted_with_a_reason():
 
 
 def test_a_file_of_two_patients_is_rejected():
-    with refusal("row 2: images/a.png is listed under two patients; correct or remove one"):
+    with rejection("row 2: images/a.png is listed under two patients; correct or remove one"):
         selection.select([record("a.png", "1"), record("a.png", "2")], lambda finding: True, [])

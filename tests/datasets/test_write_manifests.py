@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import build, rows_by_file
-from conftest import classes, picture, refusal, refused, script, tree
+from conftest import classes, picture, rejected, rejection, script, tree
 
 from detector.collections import (
     nih,
@@ -48,8 +48,8 @@ def test_what_an_earlier_call_gave_stays(tmp_path):
     picture(tmp_path / "data" / "P" / "P-001.png", 99)
     build(tmp_path, *call)
     rows = rows_by_file(tmp_path / "data" / "P")
-    told = {name: [row[key] for key in ("patient", "view", "site", "smoker")] for name, row in rows.items()}
-    assert told == {"P-000.png": ["7", "PA", "Vienna", "yes"], "P-001.png": ["", "", "mine", ""]}
+    written = {name: [row[key] for key in ("patient", "view", "site", "smoker")] for name, row in rows.items()}
+    assert written == {"P-000.png": ["7", "PA", "Vienna", "yes"], "P-001.png": ["", "", "mine", ""]}
     (tmp_path / "who.csv").write_text("file,patient\nP-000.png,9\n")
     build(tmp_path, *call, "--view", "AP", "--patients", "who.csv")
     row = rows_by_file(tmp_path / "data" / "P")["P-000.png"]
@@ -63,12 +63,12 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
     def adopt(*arguments):
         return script("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path)
 
-    refused(adopt("data"), "needs --source")
-    refused(adopt("data", "--source", nih.SOURCE), "is a collection with a builder of its own")
-    refused(adopt("nowhere", "--source", "x"), "nowhere is not a folder")
-    refused(adopt("flat", "--source", "x"), "must lie in folders named after their classes")
-    refused(adopt("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
-    refused(adopt("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv is not a file")
+    rejected(adopt("data"), "needs --source")
+    rejected(adopt("data", "--source", nih.SOURCE), "is a collection with a builder of its own")
+    rejected(adopt("nowhere", "--source", "x"), "nowhere is not a folder")
+    rejected(adopt("flat", "--source", "x"), "must lie in folders named after their classes")
+    rejected(adopt("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
+    rejected(adopt("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv is not a file")
     for text, said in (
         ("file,patient\nelsewhere.png,1\n", "--patients names elsewhere.png, which data does not hold"),
         ("name,patient\na,1\n", "must have the columns file and patient"),
@@ -77,7 +77,7 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
         ("file,patient\np-000.jpg,1\nP/P-000.png,2\n", "--patients gives P/P-000.png two patients; remove one"),
     ):
         (tmp_path / "who.csv").write_text(text)
-        refused(adopt("data", "--source", "x", "--patients", "who.csv"), said)
+        rejected(adopt("data", "--source", "x", "--patients", "who.csv"), said)
     assert not list(tmp_path.rglob("manifest.csv"))
 
 
@@ -86,7 +86,7 @@ def test_a_patient_is_given_to_the_image_that_is_meant():
     files = ["covid/1.png", "covid/2.jpg", "normal/1.png"]
     given = patients_by_file({"covid/1.png": "a", "2.PNG": "b"}, files, Path("data"))
     assert given == {"covid/1.png": "a", "covid/2.jpg": "b"}
-    with refusal(
+    with rejection(
         "--patients names 1.png, which is covid/1.png, normal/1.png; give its path below data, such as covid/1"
     ):
         patients_by_file({"1.png": "a"}, files, Path("data"))
@@ -105,5 +105,5 @@ def test_a_table_of_patients_without_permission_is_named(tmp_path, unreadable):
     from detector.datasets import write_manifests
 
     (tmp_path / "who.csv").write_text("file,patient\n")
-    with refusal("--patients .* cannot be read"):
+    with rejection("--patients .* cannot be read"):
         write_manifests.read_patients(tmp_path / "who.csv")

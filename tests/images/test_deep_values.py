@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import refusal
+from conftest import rejection
 from image_helpers import require_near, tiff
 from PIL import Image
 
@@ -111,16 +111,16 @@ def test_pages_of_any_type_are_looked_at(tmp_path, grey):
 
 def test_what_cannot_be_read_is_rejected(capfd):
     whole = np.random.default_rng(0).integers(0, 2**16, (64, 64, 3), dtype=np.uint16)
-    with refusal("a.tif: 16-bit colours of a kind that is not read; store it as 16-bit grey or 8-bit colour"):
+    with rejection("a.tif: 16-bit colours of a kind that is not read; store it as 16-bit grey or 8-bit colour"):
         from_bytes(tiff(np.dstack([whole, whole[..., :1]]), "<", photometric=5), "a.tif")
     half = tiff(whole[..., 0] / 2.0, "<")
-    with refusal("a.tif: truncated: its pixels end before the image does"):
+    with rejection("a.tif: truncated: its pixels end before the image does"):
         from_bytes(tiff(whole[..., 0] / 2.0, "<", missing=100), "a.tif")
-    with refusal("a.tif: a TIFF with pixels of a type that is not read"):
+    with rejection("a.tif: a TIFF with pixels of a type that is not read"):
         from_bytes(half[:4] + bytes(4), "a.tif")
     for end in (20, 100, len(half) - 8):
-        with refusal("a.tif: truncated: the description of its pixels is cut off"):
+        with rejection("a.tif: truncated: the description of its pixels is cut off"):
             from_bytes(half[:-end], "a.tif")
-    with refusal("a.tif: 1073741824 pixels, more than 30000000"):
+    with rejection("a.tif: 1073741824 pixels, more than 30000000"):
         from_bytes(tiff(whole[..., 0] / 2.0, "<", says=(32768, 32768)), "a.tif")
     assert capfd.readouterr().err == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import refusal
+from conftest import rejection
 from image_helpers import require_near, write_dicom
 from pydicom import dcmread
 
@@ -103,5 +103,5 @@ def test_a_lookup_table_shorter_than_it_says_is_rejected():
 
     item = Dataset()
     item.LUTDescriptor, item.LUTData = [256, 0, 16], list(range(5))
-    with refusal("a DICOM lookup table of 5 entries that says it has 256"):
+    with rejection("a DICOM lookup table of 5 entries that says it has 256"):
         dicom_values.apply_table(np.zeros((2, 2), np.uint16), item)

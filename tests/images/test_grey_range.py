@@ -6,7 +6,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from conftest import refusal
+from conftest import rejection
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -205,10 +205,10 @@ def test_pixel_values_that_are_not_finite_are_rejected(value, said):
     values[3:] = value
     data = io.BytesIO()
     Image.fromarray(values).save(data, "TIFF")
-    with refusal(said):
+    with rejection(said):
         radiographs.from_bytes(data.getvalue(), "a.tif")
 
 
 def test_values_that_no_radiograph_has_are_rejected():
-    with refusal(r"pixel values from .* to 4.995e\+29, which no radiograph has"):
+    with rejection(r"pixel values from .* to 4.995e\+29, which no radiograph has"):
         to_8_bits(np.array([[0.0, 1e30], [5e29, 1e30]]))

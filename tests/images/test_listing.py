@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import picture, refusal
+from conftest import picture, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_helpers import write_dicom
@@ -126,7 +126,7 @@ def test_what_is_in_place_of_a_file(tmp_path):
     ):
         assert said in instead(data)
         (tmp_path / "a.png").write_bytes(data)
-        with refusal(f"a.png {said}"):
+        with rejection(f"a.png {said}"):
             read(tmp_path / "a.png")
     assert instead(b"file,patient\n") == ""
     assert [not_read(b"\0\0\0\x18ftyp" + kind) for kind in (b"heic", b"avif", b"mp42")] == ["HEIC", "AVIF", ""]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import picture, refusal
+from conftest import picture, rejection
 from image_helpers import ellipses, phantom_pixels
 from PIL import Image
 
@@ -23,10 +23,10 @@ def test_masks_are_matched_by_stem(tmp_path):
     assert found.keys() == {"a"}
     assert occlusion.read_mask(found["a"]).mean() == pytest.approx(0.15, abs=0.02)
     occlusion.require_same_shape(found, {"a": (1600, 2000)})
-    with refusal("a_mask.png is 80 x 100 pixels, its image 100 x 100"):
+    with rejection("a_mask.png is 80 x 100 pixels, its image 100 x 100"):
         occlusion.require_same_shape(found, {"a": (100, 100)})
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
-    with refusal("marks no lungs"):
+    with rejection("marks no lungs"):
         occlusion.read_mask(found["a"])
 
 
@@ -43,7 +43,7 @@ def test_parts_of_an_image_are_shown():
 
 def test_masks_without_an_image_are_rejected(tmp_path):
     picture(tmp_path / "masks" / "another.png", 1)
-    with refusal("not a folder"):
+    with rejection("not a folder"):
         occlusion.find_masks(tmp_path / "nowhere", [])
-    with refusal("holds no mask of any image"):
+    with rejection("holds no mask of any image"):
         occlusion.find_masks(tmp_path / "masks", [Path("a.png")])

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, SHARED, needs, picture, refusal
+from conftest import ROOT, SHARED, needs, picture, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_helpers import bad_files, bomb, require_near, tiff
@@ -83,10 +83,10 @@ def test_an_unusual_size_is_noted(tmp_path, width, height, note):
 
 def test_formats_that_are_not_read_are_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"GIF89a" + bytes(60))
-    with refusal("a.png: GIF, which is not read .supported: DICOM, PNG"):
+    with rejection("a.png: GIF, which is not read .supported: DICOM, PNG"):
         read(tmp_path / "a.png")
     (tmp_path / "float64.tif").write_bytes(tiff(np.random.default_rng(0).random((80, 80)), "<", compression=5))
-    with refusal("float64.tif: a TIFF with pixels of a type that is not read; store it as 16-bit grey"):
+    with rejection("float64.tif: a TIFF with pixels of a type that is not read; store it as 16-bit grey"):
         read(tmp_path / "float64.tif")
 
 
@@ -100,14 +100,14 @@ def test_exif_rotation_is_undone(tmp_path, grey):
 
 def test_bad_files_are_rejected_by_name(tmp_path):
     for name, word in bad_files(tmp_path).items():
-        with refusal(f"(?s){name}.*{word}"):
+        with rejection(f"(?s){name}.*{word}"):
             read(tmp_path / name)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_named_like_an_image_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
-    with refusal("not a regular file"):
+    with rejection("not a regular file"):
         read(tmp_path / "a.jpg")
 
 
@@ -141,21 +141,21 @@ def test_every_real_image_is_read():
 
 def test_an_image_without_permission_is_named(tmp_path, unreadable):
     (tmp_path / "a.png").write_text("x")
-    with refusal("(?i)a.png.*permission denied"):
+    with rejection("(?i)a.png.*permission denied"):
         radiographs.read(tmp_path / "a.png")
 
 
 def test_an_image_file_that_is_too_large_is_rejected(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("x" * 100)
     monkeypatch.setattr(radiographs, "MAX_BYTES", 10)
-    with refusal("MiB, more than"):
+    with rejection("MiB, more than"):
         radiographs.read(tmp_path / "a")
 
 
 def test_a_png_of_60000_by_60000_in_100_kb_is_rejected(tmp_path):
     data = bomb(60000, 60000)
     (tmp_path / "a.png").write_bytes(data + bytes(100_000 - len(data)))
-    with refusal("a.png: 3600000000 pixels, more than 30000000"):
+    with rejection("a.png: 3600000000 pixels, more than 30000000"):
         read(tmp_path / "a.png")
 
 
@@ -165,7 +165,7 @@ def test_a_jpeg_of_a_thousand_scans_is_rejected():
     whole = data.getvalue()
     scan = whole[whole.rindex(b"\xff\xda") : -2]
     assert from_bytes(whole, "a.jpg").width == 5000
-    with refusal("scans of 5000 x 5000"):
+    with rejection("scans of 5000 x 5000"):
         from_bytes(whole[:-2] + 1000 * scan + whole[-2:], "a.jpg")
 
 
@@ -176,7 +176,7 @@ def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
     grey = Image.linear_gradient("L").resize((side, side))
     image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
     image.save(path, **({"compression": "tiff_adobe_deflate"} if mode == "F" else {}))
-    # Not ru_maxrss where it can be had otherwise: a child begins with its parent's.
+    # Not ru_maxrss where there is another way: a child begins with its parent's.
     code = (
         "import resource, sys; from pathlib import Path; from detector.images.radiographs import read;"
         "read(Path(sys.argv[1])); status = Path('/proc/self/status');"
@@ -193,7 +193,7 @@ def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
 def test_an_image_that_shows_nothing_is_rejected():
     data = io.BytesIO()
     Image.new("L", (300, 300), 90).save(data, "PNG")
-    with refusal("a.png: shows nothing: its grey values lie between 90 and 90 of 255"):
+    with rejection("a.png: shows nothing: its grey values lie between 90 and 90 of 255"):
         from_bytes(data.getvalue(), "a.png")
 
 

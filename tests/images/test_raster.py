@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, refusal
+from conftest import ROOT, rejection
 from PIL import Image, features
 
 from detector.images import raster
@@ -54,7 +54,7 @@ def deep_colours() -> bytes:
 def test_colours_of_16_bits_that_are_damaged_are_rejected(capfd):
     whole = deep_colours()
     assert from_bytes(whole, "a.png").colour
-    with refusal(r"a.png: damaged or not supported \(image file is truncated"):
+    with rejection(r"a.png: damaged or not supported \(image file is truncated"):
         from_bytes(whole[: len(whole) // 2], "a.png")
     assert capfd.readouterr().err == ""
 

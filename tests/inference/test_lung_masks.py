@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from conftest import refusal
+from conftest import rejection
 from image_helpers import ellipses
 
 from detector import InputError
@@ -17,7 +17,7 @@ from detector.inference import lung_masks
 
 def test_masks_of_the_same_name_are_rejected():
     lung_masks.require_names([Path("a/x.png"), Path("a/y.png")])
-    with refusal("a/x.png and b/x.jpg would have the same mask, x_mask.png; find their lungs in two runs"):
+    with rejection("a/x.png and b/x.jpg would have the same mask, x_mask.png; find their lungs in two runs"):
         lung_masks.require_names([Path("a/x.png"), Path("b/x.jpg")])
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import picture, refusal
+from conftest import picture, rejection
 
 from detector.inference.prediction import list_images
 
@@ -21,7 +21,7 @@ def test_a_bad_folder_does_not_hide_the_others(tmp_path):
     assert [path.relative_to(tmp_path).as_posix() for path in paths] == ["a/1.png", "a/2.png", "b/1.png"]
     assert [str(one) for one in failures] == [f"{tmp_path / 'empty'} holds no images"]
     assert left_out == Counter({"not an image": 1})
-    with refusal("empty holds no images"):
+    with rejection("empty holds no images"):
         list_images([tmp_path / "empty"], [])
 
 
@@ -38,5 +38,5 @@ def test_a_pattern_is_expanded(tmp_path, monkeypatch, absolute):
 
 
 def test_an_address_is_not_fetched():
-    with refusal("^https://example.org/a.png is a URL; download the file"):
+    with rejection("^https://example.org/a.png is a URL; download the file"):
         list_images([Path("https://example.org/a.png")], [])

@@ -8,7 +8,7 @@ import cv2
 import h5py
 import numpy as np
 import pytest
-from conftest import inside, refusal
+from conftest import inside, rejection
 
 from detector.images.phantom import draw
 from detector.network import architecture, model_file
@@ -111,17 +111,17 @@ def account(**changes):
 
 def test_what_is_not_the_tutorials_is_rejected():
     assert architecture.describe_tutorials(account()).names["block1_conv1"] == "block1_conv1"
-    with refusal("its layers are not those of the tutorial's script"):
+    with rejection("its layers are not those of the tutorial's script"):
         architecture.describe_tutorials(account()[:-1])
-    with refusal("its layer 'pool' has pool_size .7, 7., not the tutorial's .4, 4."):
+    with rejection("its layer 'pool' has pool_size .7, 7., not the tutorial's .4, 4."):
         architecture.describe_tutorials(account(pool={"pool_size": (7, 7)}))
-    with refusal("its layer 'hidden' has units 128"):
+    with rejection("its layer 'hidden' has units 128"):
         architecture.describe_tutorials(account(hidden={"units": 128}))
-    with refusal(f"its layer '{LAYERS[3]}' has activation 'tanh'"):
+    with rejection(f"its layer '{LAYERS[3]}' has activation 'tanh'"):
         architecture.describe_tutorials(account(**{LAYERS[3]: {"activation": "tanh"}}))
-    with refusal("images of shape .None, 128, 128, 3., not 224 x 224"):
+    with rejection("images of shape .None, 128, 128, 3., not 224 x 224"):
         architecture.describe_tutorials(account(radiograph={"batch_shape": [None, 128, 128, 3]}))
-    with refusal("without the names of its 3 classes"):
+    with rejection("without the names of its 3 classes"):
         architecture.describe_tutorials(account(probabilities={"units": 3}))
-    with refusal("does not say which layers it has"):
+    with rejection("does not say which layers it has"):
         model_file._layers("[]")

@@ -9,7 +9,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from conftest import picture, refusal
+from conftest import picture, rejection
 from image_helpers import dice, phantom_pixels
 
 from detector.images import lungs, phantom
@@ -146,16 +146,16 @@ def test_bfloat16_features_are_near_and_cached_apart(weights, views, tmp_path):
 
 
 def test_lungs_are_computed_with_the_features_and_cached(weights, tmp_path):
-    films = {
+    radiographs = {
         NetworkInput(tmp_path / f"{seed}.png", f"{seed:064x}"): phantom_pixels(seed, seed % 2 == 0) for seed in range(3)
     }
     backbone = Backbone(weights, Cache(tmp_path / "cache"))
-    features = backbone.features(list(films), "float32", films.__getitem__)
-    found = list(backbone.lungs(list(films), films.__getitem__))
-    assert backbone.computed == len(films)
+    features = backbone.features(list(radiographs), "float32", radiographs.__getitem__)
+    found = list(backbone.lungs(list(radiographs), radiographs.__getitem__))
+    assert backbone.computed == len(radiographs)
     later = Backbone(weights, Cache(tmp_path / "cache"))
-    assert np.array_equal(list(later.lungs(list(films), films.__getitem__)), found)
-    assert np.array_equal(later.features(list(films), "float32", films.__getitem__), features)
+    assert np.array_equal(list(later.lungs(list(radiographs), radiographs.__getitem__)), found)
+    assert np.array_equal(later.features(list(radiographs), "float32", radiographs.__getitem__), features)
     assert later.computed == 0
     for seed, mask in enumerate(found):
         truth = phantom.draw_lungs(seed)[::2, ::2]
@@ -179,5 +179,5 @@ def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weight
     nothing = np.full((1, backbone.WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool)
     monkeypatch.setattr(base, "forward", lambda *ignored: nothing)
     view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
-    with refusal("bfloat16 features that are not finite"):
+    with rejection("bfloat16 features that are not finite"):
         base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)

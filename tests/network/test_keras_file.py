@@ -12,7 +12,7 @@ from itertools import pairwise
 import h5py
 import numpy as np
 import pytest
-from conftest import refusal
+from conftest import rejection
 
 from detector.datasets import clinical
 from detector.network import keras_file, model_file, runtime
@@ -54,7 +54,7 @@ def test_a_full_disk_is_an_error_of_one_line(model, suffix, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
     try:
-        with refusal("cannot hold the model while Keras writes it: file too large; set TMPDIR"):
+        with rejection("cannot hold the model while Keras writes it: file too large; set TMPDIR"):
             keras_file.written(model, suffix)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -129,7 +129,7 @@ def test_keras_loads_a_file_that_it_did_not_write(kept, tmp_path):
 def test_what_differs_by_run_is_not_of_the_skeleton(kept):
     saved, _, folder = kept
     images = TrainingImages.of([("a" * 64, "b" * 512)])
-    other = Description(["ill", "well"], "well", "probe", "global", 0.125, training_images=images)
+    other = Description(["covid", "normal"], "normal", "probe", "global", 0.125, training_images=images)
     data = keras_file.as_file(saved._replace(description=other), never, ".h5", Cache(folder))
     assert model_file.parse(data).description == other
 

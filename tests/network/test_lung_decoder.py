@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 import numpy as np
-from conftest import SHARED, needs, refusal
+from conftest import SHARED, needs, rejection
 from image_helpers import dice
 
 from detector.images import lungs
@@ -23,22 +23,22 @@ def test_the_decoder_is_small_and_a_changed_one_is_rejected(tmp_path):
     changed = bytearray(lung_decoder.FILE.read_bytes())
     changed[-1] ^= 1
     (tmp_path / "decoder.npy").write_bytes(changed)
-    with refusal("was changed"):
+    with rejection("was changed"):
         lung_decoder.read(tmp_path / "decoder.npy")
-    with refusal("cannot be read"):
+    with rejection("cannot be read"):
         lung_decoder.read(tmp_path / "none.npy")
 
 
 @needs(SHARED)
 def test_lungs_of_real_radiographs_are_found(weights):
-    """The masks' own films: that the file in the repository is the decoder it says it is, not how good it is."""
+    """The masks' own radiographs: that the file in the repository is the decoder it says it is, not how good it is."""
     from detector.images.occlusion import read_mask
     from detector.images.radiographs import read
 
     listed = list(csv.DictReader((SHARED / "lung-masks-v7" / "list.csv").open(encoding="utf-8")))[::30]
     images = [SHARED / "lung-masks-v7" / "images" / row["file"] for row in listed]
-    films = {NetworkInput(path, path.name): read(path).pixels for path in images}
-    found = Backbone(weights, Cache(None)).lungs(list(films), films.__getitem__)
+    radiographs = {NetworkInput(path, path.name): read(path).pixels for path in images}
+    found = Backbone(weights, Cache(None)).lungs(list(radiographs), radiographs.__getitem__)
     agreement = [
         dice(mask, read_mask(SHARED / "lung-masks-v7" / "masks" / row["mask"]))
         for row, mask in zip(listed, found, strict=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import picture, refusal, refused, script, tree
+from conftest import picture, rejected, rejection, script, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,13 +109,13 @@ def test_untrusted_models_are_rejected_and_run_nothing(saved, tmp_path):
     words = hostile(tmp_path, saved)
     before = tree(tmp_path)
     for name, word in words.items():
-        with refusal(name) as caught:
+        with rejection(name) as caught:
             model_file.read(tmp_path / name)
         assert word in str(caught.value), caught.value
         assert "\n" not in str(caught.value)
     assert tree(tmp_path) == before
     picture(tmp_path / "a.png", 1)
-    refused(script("predict_covid19.py", "-m", "lambda-within.h5", "a.png", cwd=tmp_path), "Lambda layer")
+    rejected(script("predict_covid19.py", "-m", "lambda-within.h5", "a.png", cwd=tmp_path), "Lambda layer")
 
 
 def test_a_saved_model_is_read(saved):
@@ -143,14 +143,14 @@ def test_mutated_models_are_read_or_rejected(saved, tmp_path_factory, data):
 
 def test_a_model_without_permission_is_named(tmp_path, unreadable):
     (tmp_path / "m.h5").write_text("x")
-    with refusal("(?i)m.h5.*permission denied"):
+    with rejection("(?i)m.h5.*permission denied"):
         model_file.read(tmp_path / "m.h5")
 
 
 def test_a_model_file_that_is_too_large_is_rejected(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("x" * 100)
     monkeypatch.setattr(model_file, "MAX_BYTES", 10)
-    with refusal("more than a model of this project has"):
+    with rejection("more than a model of this project has"):
         model_file.read(tmp_path / "a")
 
 
@@ -165,11 +165,11 @@ def test_a_model_whose_description_and_layers_disagree_is_rejected():
         "clinical": [],
         "version": 2,
     }
-    with refusal("contradicts itself"):
+    with rejection("contradicts itself"):
         model_file._description(json.dumps(values), b"")
     description = model_file._description(json.dumps(values | {"positive": "a"}), b"")
     config = [{"class_name": "Dense", "config": {"name": "hidden"}}]
-    with refusal("its layers are not those"):
+    with rejection("its layers are not those"):
         architecture.require_architecture(json.dumps({"config": {"layers": config}}), description)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import refusal
+from conftest import rejection
 
 from detector.network import head, probe
 
@@ -126,7 +126,7 @@ def test_three_classes_constant_columns_and_few_patients():
 
 def test_classes_that_share_no_stratum_are_rejected():
     features, labels, patients, strata = simulated(40, mixed=0.0)
-    with refusal("a class shares no site and view with another"):
+    with rejection("a class shares no site and view with another"):
         fit_probe(features, labels, CLASSES, patients, 0, strata)
 
 

@@ -1,4 +1,4 @@
-"""What a model file keeps of its training images: written, read, bounded, and refused where it is damaged."""
+"""What a model file keeps of its training images: written, read, bounded, and rejected where it is damaged."""
 
 import functools
 import hashlib
@@ -84,14 +84,14 @@ def test_a_file_without_training_images_is_read_and_a_foreign_record_rejected(fi
         return copy.getvalue()
 
     assert model_file.parse(changed(None)).description.training_images == TrainingImages()
-    refused = {
+    rejected = {
         "float32": {"data": np.zeros(RECORD, np.float32)},
         "compressed": {"data": np.zeros(RECORD, np.uint8), "chunks": (RECORD,), "compression": "gzip"},
         "not up to": {"shape": (LARGEST + 1,), "dtype": np.uint8},
         "training images": {"data": np.zeros(RECORD + 1, np.uint8)},
         "outside": {"shape": (10,), "dtype": np.uint8, "external": [("/etc/hostname", 0, 10)]},
     }
-    for reason, data in refused.items():
+    for reason, data in rejected.items():
         with pytest.raises(InputError, match=reason):
             model_file.parse(changed(data))
     copy = io.BytesIO(files[0][".keras"])

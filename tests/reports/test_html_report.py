@@ -9,7 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT, inside, refused, script
+from conftest import ROOT, inside, rejected, script
 from image_helpers import write_dicom
 from report_helpers import HOSTILE, harmless
 
@@ -18,7 +18,7 @@ from detector.reports import html_report
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Train, audit and predict with names that strangers gave."""
+    """Train, audit and predict with names that are untrusted input."""
     folder = tmp_path_factory.mktemp("pages")
     assert inside("make_phantom_dataset.py", "-o", "data", "-n", 8, "--quiet", cwd=folder).returncode == 0
     other = "normal<img src=x onerror=alert(1)>"
@@ -34,12 +34,12 @@ def run(tmp_path_factory):
             writer = csv.DictWriter(file, rows[0].keys())
             writer.writeheader()
             writer.writerows(rows)
-    film = next((folder / "data" / "covid").glob("*.png"))
-    (folder / "strangers").mkdir()
+    radiograph = next((folder / "data" / "covid").glob("*.png"))
+    (folder / "untrusted").mkdir()
     for name in HOSTILE:
-        shutil.copy(film, folder / "strangers" / f"{name.replace('/', '')}.png")
+        shutil.copy(radiograph, folder / "untrusted" / f"{name.replace('/', '')}.png")
     write_dicom(
-        folder / "strangers" / "film.dcm",
+        folder / "untrusted" / "radiograph.dcm",
         np.arange(4096, dtype=np.uint16).reshape(64, 64),
         12,
         "MONOCHROME2",
@@ -48,7 +48,7 @@ def run(tmp_path_factory):
     for command in (
         ("train_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2),
         ("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1),
-        ("predict_covid19.py", "data", "strangers", "--force", "--json", "said/p.json"),
+        ("predict_covid19.py", "data", "untrusted", "--force", "--json", "said/p.json"),
     ):
         done = inside(*command, cwd=folder)
         assert done.returncode == 0, done.stderr
@@ -67,11 +67,11 @@ def test_a_report_needs_no_other_file(run, name):
 
 def test_every_test_image_is_in_the_report_misclassified_ones_first(run):
     text = (run / "report.html").read_text(encoding="utf-8")
-    told = json.loads((run / "covid19.json").read_text())
-    answers = re.findall(r'data-answer="(\w+)"', text)
-    assert len(answers) == len(told["held_out"])
-    assert answers == sorted(answers, reverse=True)
-    for check in told["checks"]:
+    record = json.loads((run / "covid19.json").read_text())
+    outcomes = re.findall(r'data-answer="(\w+)"', text)
+    assert len(outcomes) == len(record["held_out"])
+    assert outcomes == sorted(outcomes, reverse=True)
+    for check in record["checks"]:
         assert check["message"].split(" ")[0] in text
 
 
@@ -80,9 +80,9 @@ def test_no_report_is_written_if_none_is_wanted(run, tmp_path):
     assert done.returncode == 0
     assert not (tmp_path / "report.html").exists()
     both = script("train_covid19.py", "-d", run / "data", "--no-report", "--report", "x.html", cwd=tmp_path)
-    refused(both, "not allowed with")
+    rejected(both, "not allowed with")
     same = script("train_covid19.py", "-d", run / "data", "--evaluation-plot", "plot.png", cwd=tmp_path)
-    refused(same, "--evaluation-plot and --plot both name plot.png")
+    rejected(same, "--evaluation-plot and --plot both name plot.png")
 
 
 # In a real browser

@@ -1,4 +1,4 @@
-"""Calibration: found again where the answer is known, and by hand at the edges."""
+"""Calibration: found again where the result is known, and by hand at the edges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probabilities: as scikit-learn counts, found again where the answer is known, and by hand at the edges."""
+"""Probabilities: as scikit-learn counts, found again where the result is known, and by hand at the edges."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import refusal
+from conftest import rejection
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -73,22 +73,22 @@ def test_the_share_held_out_is_near_the_one_asked_for():
 
 
 def test_splits_that_cannot_be():
-    with refusal("class covid has images of one patient only"):
+    with rejection("class covid has images of one patient only"):
         split.by_patient(np.array([0, 0, 1, 1]), np.array(["a", "a", "b", "c"]), ["covid", "normal"], 0.2, 0)
-    with refusal("too few to hold out"):
+    with rejection("too few to hold out"):
         split.by_image(np.array([0, 1, 1, 1, 1]), ["covid", "normal"], 0.2, 0)
-    with refusal("class covid has 2 patients, too few for 5 folds; use --folds 2, or add patients"):
+    with rejection("class covid has 2 patients, too few for 5 folds; use --folds 2, or add patients"):
         split.folds(np.array([0, 0, 1, 1]), np.array(["a", "b", "c", "d"]), ["covid", "normal"], 5, 0)
-    with refusal("class covid has 1 patient, too few for 5 folds; add patients"):
+    with rejection("class covid has 1 patient, too few for 5 folds; add patients"):
         split.folds(np.array([0, 1, 1]), np.array(["a", "b", "c"]), ["covid", "normal"], 5, 0)
 
 
 def test_a_split_without_a_class_is_rejected(monkeypatch):
     labels = np.array([0, 0, 1, 1])
-    with refusal("leaves no covid among the held-out images"):
+    with rejection("leaves no covid among the held-out images"):
         split._require_all_classes(labels, np.array([0, 1]), np.array([2, 3]), ["covid", "normal"])
     monkeypatch.setattr(split, "ATTEMPTS", 0)
-    with refusal("no 2 folds could be drawn that all have every class, patients kept whole; add patients"):
+    with rejection("no 2 folds could be drawn that all have every class, patients kept whole; add patients"):
         split.folds(labels, np.arange(4).astype(str), ["covid", "normal"], 2, 0)
-    with refusal("no 3 folds could be drawn that all have every class, patients kept whole; use fewer folds"):
+    with rejection("no 3 folds could be drawn that all have every class, patients kept whole; use fewer folds"):
         split.folds(np.repeat([0, 1], 3), np.arange(6).astype(str), ["covid", "normal"], 3, 0)

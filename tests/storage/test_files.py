@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from conftest import refusal, script, tree
+from conftest import rejection, script, tree
 
 from detector.storage import files, temporary
 from detector.storage.files import write_together
@@ -29,7 +29,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 
 def test_files_that_belong_together_are_written_all_or_none(tmp_path):
     (tmp_path / "a.txt").write_text("old")
-    with refusal(r"c\.txt cannot be written: no such file or directory; nothing was changed"):
+    with rejection(r"c\.txt cannot be written: no such file or directory; nothing was changed"):
         files.write_together({tmp_path / "a.txt": b"new", tmp_path / "nowhere" / "c.txt": b"new"})
     assert (tmp_path / "a.txt").read_text() == "old"
     assert tree(tmp_path).keys() == {"a.txt"}
@@ -43,7 +43,7 @@ def test_a_rename_that_fails_names_the_files_that_are_new(tmp_path):
         path.write_text("old")
     paths[2].unlink()
     paths[2].mkdir()  # no file replaces a folder
-    with refusal(
+    with rejection(
         r"c\.txt cannot be written: is a directory; new: \S+a\.txt, \S+b\.txt; the other outputs are unchanged"
     ):
         files.write_together(dict.fromkeys(paths, b"new"))
@@ -52,7 +52,7 @@ def test_a_rename_that_fails_names_the_files_that_are_new(tmp_path):
     paths[2].rmdir()
     paths[4].unlink()
     paths[4].mkdir()
-    with refusal(r"e\.txt cannot be written: .*c\.txt and 1 more; the other outputs are unchanged"):
+    with rejection(r"e\.txt cannot be written: .*c\.txt and 1 more; the other outputs are unchanged"):
         files.write_together(dict.fromkeys(paths, b"newer"))
     assert paths[5].read_text() == "old"
 
@@ -70,18 +70,18 @@ def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
     path = tmp_path / ("ü" * 120 + ".png")
     files.write_together({path: b"new"})
     assert path.read_bytes() == b"new"
-    with refusal("file name too long"):
+    with rejection("file name too long"):
         files.require_writable(tmp_path / ("x" * 300))
 
 
 def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path, tmp_path / "file" / "a.png"):
-        with refusal(str(path)):
+        with rejection(str(path)):
             files.require_writable(path)
-    with refusal("is a file"):
+    with rejection("is a file"):
         files.require_folder(tmp_path / "file")
-    with refusal("--plot"):
+    with rejection("--plot"):
         files.require_outputs({"--plot": tmp_path / "a", "--model": tmp_path / "a"})
 
 

@@ -1,4 +1,4 @@
-"""Arrays of HDF5 files from strangers."""
+"""Arrays of untrusted HDF5 files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import h5py
 import numpy as np
 import pytest
-from conftest import refusal
+from conftest import rejection
 
 from detector.storage import hdf5
 
@@ -27,26 +27,26 @@ def file(tmp_path):
 def test_bytes_are_read_up_to_a_length(file):
     assert hdf5.raw(file, "bytes", 10) == bytes(range(10))
     assert hdf5.raw(file, "none", 10) == b""
-    with refusal(r"bytes has shape \(10,\) and type uint8, not up to 9 bytes"):
+    with rejection(r"bytes has shape \(10,\) and type uint8, not up to 9 bytes"):
         hdf5.raw(file, "bytes", 9)
-    with refusal(r"numbers has shape \(2, 3\) and type float32, not up to 99 bytes"):
+    with rejection(r"numbers has shape \(2, 3\) and type float32, not up to 99 bytes"):
         hdf5.raw(file, "numbers", 99)
 
 
 def test_an_array_has_the_shape_that_is_expected(file):
     assert hdf5.array(file, "numbers", (2, 3)).tolist() == [[0, 1, 2], [3, 4, 5]]
-    with refusal(r"shape \(2, 3\)"):
+    with rejection(r"shape \(2, 3\)"):
         hdf5.array(file, "numbers", (3, 2))
-    with refusal("not finite"):
+    with rejection("not finite"):
         hdf5.array(hdf5.group(file, "inner"), "bias", (2,))
 
 
 def test_links_and_compressed_arrays_are_rejected(file):
-    with refusal("it has no group 'elsewhere' of its own"):
+    with rejection("it has no group 'elsewhere' of its own"):
         hdf5.group(file, "elsewhere")
-    with refusal("elsewhere"):
+    with rejection("elsewhere"):
         hdf5.raw(file, "elsewhere", 99)
-    with refusal("compressed"):
+    with rejection("compressed"):
         hdf5.raw(file, "compressed", 99)
 
 
@@ -61,5 +61,5 @@ def test_a_heap_that_does_not_end_is_rejected():
     at = data.index(b"GCOL") + 16
     while data[at : at + 2] != bytes(2):
         at += 16 + (int.from_bytes(data[at + 8 : at + 16], "little") + 7) // 8 * 8
-    with refusal(r"damaged \(a heap that does not end\)"):
+    with rejection(r"damaged \(a heap that does not end\)"):
         hdf5.require_heaps_that_end(data[: at + 8] + bytes(8) + data[at + 16 :])

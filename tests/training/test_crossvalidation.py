@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import classes, inside, refusal, refused, script
+from conftest import classes, inside, rejected, rejection, script
 
 from detector.network import head
 from detector.statistics.evaluation import evaluate
@@ -60,7 +60,7 @@ def test_the_threshold_is_chosen_without_the_images_it_is_judged_by():
 def test_a_threshold_needs_three_training_patients_of_each_class():
     case = samples(0.1, n=12)
     pairs = replace(case, groups=np.array([f"p{i % 4}" for i in range(12)]))
-    with refusal("--target-sensitivity chooses the threshold in 3 folds of the training images"):
+    with rejection("--target-sensitivity chooses the threshold in 3 folds of the training images"):
         crossvalidation.inner_threshold(pairs, 0, 0.9, TutorialRecipe(head.Hyperparameters(epochs=1)), 0)
 
 
@@ -88,6 +88,6 @@ def test_folds_in_the_script(tmp_path):
     assert len(written["train"]) == len(written["held_out"]) == 18
     assert np.sum(written["metrics"]["confusion"]) == 18
     assert "val_loss" not in written["history"]
-    refused(script("train_covid19.py", "-d", "data", "--folds", 20, cwd=tmp_path), "too few for 20 folds")
+    rejected(script("train_covid19.py", "-d", "data", "--folds", 20, cwd=tmp_path), "too few for 20 folds")
     both = script("train_covid19.py", "-d", "data", "--threshold", 0.4, TARGET, 0.9, cwd=tmp_path)
-    refused(both, TARGET, "--threshold")
+    rejected(both, TARGET, "--threshold")

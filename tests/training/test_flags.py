@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import refusal
+from conftest import rejection
 
 from detector.command_line.arguments import Parser
 from detector.network.hyperparameters import Hyperparameters
@@ -44,7 +44,7 @@ def test_a_probe_pools_inside_the_lungs_unless_they_are_the_input():
     ],
 )
 def test_flags_that_contradict_each_other_are_rejected(arguments, said):
-    with refusal(said):
+    with rejection(said):
         recipe(*arguments, lungs_only=True)
 
 
@@ -56,7 +56,7 @@ def test_flags_that_contradict_each_other_are_rejected(arguments, said):
     ],
 )
 def test_a_comparison_that_cannot_be_made_is_rejected(arguments, compare, said):
-    with refusal(said):
+    with rejection(said):
         options(*arguments, lungs_only=True, compare=compare)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from audit_helpers import Case, FakeExtractor, extractor_of, lungs
-from conftest import inside, refusal, refused
+from conftest import inside, rejected, rejection
 from PIL import Image as Picture
 
 from detector.images.duplicates import Copy
@@ -90,7 +90,9 @@ def test_where_nothing_is_doubtful_the_run_is_the_same():
 
 
 def test_a_class_without_lungs_cannot_be_trained_on():
-    with refusal("lungs were found in none of 2 images of class normal .normal/0.png, normal/1.png.; .*--pooling glob"):
+    with rejection(
+        "lungs were found in none of 2 images of class normal .normal/0.png, normal/1.png.; .*--pooling glob"
+    ):
         without_implausible(looked((3, 2), without=(3, 4)))
 
 
@@ -139,4 +141,4 @@ def test_training_names_them_and_lung_pooling_goes_on_without(tmp_path):
         assert not out or not used & set(names)
     for phantom in (tmp_path / "d" / "normal").glob("phantom*"):
         phantom.unlink()
-    refused(inside(*common, "--recipe", "probe", "-m", "p.h5", cwd=tmp_path), "none of 1 image of class normal")
+    rejected(inside(*common, "--recipe", "probe", "-m", "p.h5", cwd=tmp_path), "none of 1 image of class normal")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from conftest import refusal
+from conftest import rejection
 
 
 def sites(*pairs):
@@ -23,14 +23,14 @@ def test_a_site_without_which_a_class_is_missing_is_rejected():
     from detector.training.feature_set import FeatureSet
     from detector.training.recipes import ProbeRecipe
 
-    with refusal("no site holds both covid and another class"):
+    with rejection("no site holds both covid and another class"):
         leave_one_out.sites_of_both_classes(sites(("covid", "a"), ("normal", "b")), 0)
-    with refusal("without a no normal is left to train on"):
+    with rejection("without a no normal is left to train on"):
         leave_one_out.sites_of_both_classes(sites(("covid", "a"), ("normal", "a"), ("covid", "b")), 0)
     labels, where = np.array([0, 1, 0, 1]), np.array(["a", "a", "b", "b"])
     # The second normal is of the first's patient.
     groups = np.array(["1", "2", "3", "2"])
     samples = FeatureSet(np.zeros((4, 1, 2)), np.zeros((4, 2)), labels, groups, where, ["covid", "normal"], [{}] * 4)
-    with refusal("without the patients of a one class is left to train on"):
+    with rejection("without the patients of a one class is left to train on"):
         protocol = TrainingProtocol(ProbeRecipe(), 0, OperatingPoint(), 0)
         leave_one_out.evaluate_left_out(samples, where, "a", protocol, "auto")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import refusal
+from conftest import rejection
 
 from detector.training.output_paths import Given, OutputPaths, output_paths
 
@@ -41,7 +41,7 @@ def test_outputs_of_another_model_have_its_name():
 )
 def test_a_suffix_of_no_known_format_is_rejected(flag, name, said):
     output_paths(Given(), True).require_suffixes()
-    with refusal(said):
+    with rejection(said):
         output_paths(Given(**{flag: Path(name)}), True).require_suffixes()
 
 

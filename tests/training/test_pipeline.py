@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from audit_helpers import Case, extractor_of
-from conftest import classes, refusal
+from conftest import classes, rejection
 
 from detector.datasets import manifest
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
@@ -48,7 +48,7 @@ def test_only_a_probe_is_adjusted_and_only_where_strata_hold_two_classes():
     assert pipeline.decide_adjustment(ProbeRecipe(), "auto", mixed, chosen) == replace(ProbeRecipe(), adjusted=True)
     assert not pipeline.decide_adjustment(ProbeRecipe(), "none", mixed, chosen).adjusted
     assert not pipeline.decide_adjustment(ProbeRecipe(), "auto", apart, chosen).adjusted
-    with refusal("--adjust strata: not every class shares a site and view"):
+    with rejection("--adjust strata: not every class shares a site and view"):
         pipeline.decide_adjustment(ProbeRecipe(), "strata", apart, chosen)
 
 
@@ -56,12 +56,12 @@ def test_images_are_listed_and_clinical_columns_checked(tmp_path):
     data = classes(tmp_path / "data", covid=2, normal=2)
     found, positive = pipeline.load_images(DataOptions(data, positive_class="COVID"))
     assert (len(found.images), positive) == (4, "covid")
-    with refusal("--clinical-columns age is no column"):
+    with rejection("--clinical-columns age is no column"):
         pipeline.load_images(DataOptions(data, clinical_columns=("age",)))
     for label in ("covid", "normal"):
         rows = [{"file": f"{label}-00{i}.png", "age": "50" if label == "covid" else ""} for i in range(2)]
         manifest.write(data / label, rows, ["age"])
-    with refusal("--clinical-columns age: whether the value is missing predicts the class"):
+    with rejection("--clinical-columns age: whether the value is missing predicts the class"):
         pipeline.load_images(DataOptions(data, clinical_columns=("age",)))
     allowed = DataOptions(data, clinical_columns=("age",), allow_informative_missingness=True)
     assert pipeline.load_images(allowed)[1] == "covid"

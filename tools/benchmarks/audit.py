@@ -2,10 +2,10 @@
 
 A data set has 25 or 60 phantoms of each class, with faint opacities: where a classifier is right anyway, no shortcut
 helps it. Clean data sets come first, with every experiment that a conclusion rests on. A planted one gets further
-experiments only if its AUC is `RAISED` above that of its clean twin (otherwise no shortcut was learned), and only until
-its detection is certain: what border, age or view predict by themselves counts whatever the lungs show. Permuted labels
-are left out, since they could only withdraw a conclusion. Results are kept, so that a changed rule can be judged again
-(`--judge`).
+experiments only if its ROC AUC is `RAISED` above that of its clean twin (otherwise no shortcut was learned), and only
+until its detection is certain: what border, age or view predict by themselves counts whatever the lungs show. Permuted
+labels are left out, since they could only withdraw a conclusion. Results are kept, so that a changed rule can be judged
+again (`--judge`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def jobs(share: float, kinds: Sequence[str]) -> list[Job]:
     clean = [Job(pool, CLEAN, 0) for pool in range(1, 9)]
     generator = random.Random(0)
     some = [generator.sample(part, max(least, round(share * len(part)))) for part, least in ((clean, 5), (planted, 1))]
-    # The clean twin of each planted set comes first: its AUC is what the planted one's is compared with.
+    # The clean twin of each planted set comes first: its ROC AUC is what the planted one's is compared with.
     needed = {Job(job.pool, CLEAN, 0) for job in some[1]} | set(some[0])
     return [*sorted(needed, key=lambda job: job.pool), *some[1]]
 
@@ -127,8 +127,8 @@ def write_set(folder: Path, job: Job, start: int, stop: int) -> None:
 def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Which, float]) -> list[dict]:
     """Audit every set of a job as `audit_covid19.py` does, and return the rows of each.
 
-    A planted set that no more is made of than of its clean twin, whose AUC `twins` has, gets its first row only, and
-    one that is sure to be named no row that takes a pass.
+    A planted set whose ROC AUC is not above that of its clean twin, in `twins`, gets its first row only. One whose
+    detection is certain gets no row that needs a forward pass.
     """
     from detector.audit.comparison import Audit, Settings
     from detector.audit.experiments import run_experiments

@@ -111,7 +111,7 @@ def apart(one: Run, other: Run) -> float:
 
 
 def metrics_apart(one: Run, other: Run) -> float:
-    """Return by how much the probabilities of held-out images and the AUC differ, at most."""
+    """Return by how much the probabilities of held-out images and the ROC AUC differ, at most."""
     pairs = zip(one.record["held_out"], other.record["held_out"], strict=True)
     said = [abs(a["probabilities"]["covid"] - b["probabilities"]["covid"]) for a, b in pairs]
     return max(*said, abs(one.record["metrics"]["roc_auc"]["value"] - other.record["metrics"]["roc_auc"]["value"]))
@@ -120,7 +120,7 @@ def metrics_apart(one: Run, other: Run) -> float:
 def blocks_computed() -> int:
     """Return how many blocks of images the cluster's workers have computed so far.
 
-    Ray's record does not tell them from readers, which take a fraction of a second for a block; workers take seconds.
+    Ray's record has no mark of them. Readers take a fraction of a second for a block; workers take seconds.
     """
     import ray
 
@@ -188,7 +188,7 @@ def main() -> None:
         difference = max(apart(on_ray, plain), apart(plain, on_ray))
         row("features, on the cluster against here, furthest apart", f"{difference:.1e}", "≤ 1e-5", difference <= 1e-5)
         difference = metrics_apart(plain, on_ray)
-        row("AUC and probabilities, furthest apart", f"{difference:.1e}", "≤ 1e-5", difference <= 1e-5)
+        row("ROC AUC and probabilities, furthest apart", f"{difference:.1e}", "≤ 1e-5", difference <= 1e-5)
         difference = max(apart(bereft, plain), metrics_apart(plain_some, bereft))
         row("a node killed half-way: the same, furthest apart", f"{difference:.1e}", "≤ 1e-5", difference <= 1e-5)
         row(

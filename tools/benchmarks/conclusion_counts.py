@@ -19,13 +19,13 @@ KNOWN = ("age", "view")
 KINDS = (*shortcuts.KINDS, *KNOWN)
 # The rules were chosen on these, and are judged on the others.
 CHOSEN_ON = ("blur", "gamma", "noise", "mark", "cropping", "rotation", "age")
-RAISED = 0.03  # what a shortcut has to add to the AUC before it has to be detected
+RAISED = 0.03  # what a shortcut has to add to the ROC AUC before it has to be detected
 
 Which = tuple[int, int, int]  # pool, phantoms of each class, and the first of them
 
 
 def trained_areas(sets: Sequence[dict]) -> dict[Which, float]:
-    """Return the AUC of each clean set, as trained."""
+    """Return the ROC AUC of each clean set, as trained."""
     return {
         (one["pool"], one["n"], one["start"]): value_of(as_results(one["rows"])[0])
         for one in sets
@@ -46,7 +46,7 @@ def as_results(rows: Sequence[dict]) -> list[Result]:
 
 
 def judged(sets: Sequence[dict]) -> Iterator[dict]:
-    """Yield each set with its conclusion, and by how much its AUC lies above that of its clean twin."""
+    """Yield each set with its conclusion, and by how much its ROC AUC lies above that of its clean twin."""
     trained = trained_areas(sets)
     for one in sets:
         results = as_results(one["rows"])
@@ -65,7 +65,7 @@ def show(sets: Sequence[dict]) -> None:
     for title, some in (
         ("clean", clean),
         *((f"clean, {n} a class", [one for one in clean if one["n"] == n]) for n in (25, 60)),
-        ("planted, AUC raised by 0.03 or more", raised),
+        ("planted, ROC AUC raised by 0.03 or more", raised),
         ("of these, kinds that rules were chosen on", [one for one in raised if one["kind"] in CHOSEN_ON]),
         ("of these, the other kinds", [one for one in raised if one["kind"] not in CHOSEN_ON]),
     ):

@@ -28,7 +28,7 @@ from pathlib import Path
 from tools.benchmarks.audit import SUBSETS, Job, write_set
 from tools.benchmarks.conclusion_counts import CHOSEN_ON, CLEAN, RAISED, judged, share_text
 
-# What Datalab computes of images unless told otherwise.
+# What Datalab computes of images by default.
 PROPERTIES = ("dark", "light", "low_information", "odd_aspect_ratio", "odd_size", "grayscale", "blurry")
 
 
@@ -66,7 +66,7 @@ def main() -> None:
     print("| sets | n | detected by Datalab | detected by the audit |\n| --- | --- | --- | --- |")
     for title, some in (
         ("clean (each detection is a false alarm)", [one for one in sets if one["kind"] == CLEAN]),
-        ("planted, AUC raised by 0.03 or more", raised),
+        ("planted, ROC AUC raised by 0.03 or more", raised),
         ("of these, kinds that the audit's rules were chosen on", [one for one in raised if one["kind"] in CHOSEN_ON]),
         ("of these, the other kinds", [one for one in raised if one["kind"] not in CHOSEN_ON]),
         *((f"planted: {kind}", [one for one in raised if one["kind"] == kind]) for kind in _kinds(raised)),

@@ -64,7 +64,7 @@ def exposed(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def cropped(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return nine tenths of each side, anywhere."""
+    """Return a crop of 90 % of each side, at a random place."""
     height, width = (int(0.9 * side) for side in image.shape)
     top, left = (generator.integers(0.1 * side) for side in image.shape)
     return image[top : top + height, left : left + width]

@@ -1,4 +1,4 @@
-"""Measure `train_covid19.py` against the tutorial's loop, in turn on this machine, and how fast the scripts answer."""
+"""Measure `train_covid19.py` against the tutorial's loop, in turn on this machine, and how fast the scripts start."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def seed_weights(cache: Path) -> None:
 
 
 def start(command: tuple[str, ...]) -> float:
-    """Return how long a script takes to answer without working, best of three."""
+    """Return how long a script takes to print its help or an argument error, best of three."""
     taken = []
     for _ in range(3):
         begin = time.perf_counter()

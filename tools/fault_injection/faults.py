@@ -65,7 +65,7 @@ def disk_full(job: Job, place: Place, chance: random.Random, share: float) -> li
         ballast = place.root / "ballast"
         with open(ballast, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, max(fill, 1))
-        complaints = _refusal(place.start(job.script, job.new))
+        complaints = _rejection(place.start(job.script, job.new))
         ballast.unlink()
         return complaints
     largest = LARGEST[job.script]
@@ -73,7 +73,7 @@ def disk_full(job: Job, place: Place, chance: random.Random, share: float) -> li
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * largest), resource.RLIM_INFINITY))
 
-    return _refusal(place.start(job.script, job.new, preexec_fn=limit))
+    return _rejection(place.start(job.script, job.new, preexec_fn=limit))
 
 
 # Bytes that a script writes in all, and the size of its largest output: measured undisturbed.
@@ -90,7 +90,7 @@ def permission_revoked(job: Job, place: Place, chance: random.Random) -> list[st
     folders += [place.cache] if chance.random() < 0.5 else []
     for folder in folders:
         folder.chmod(0o500)
-    complaints = _refusal(running)
+    complaints = _rejection(running)
     for folder in folders:
         folder.chmod(0o755)
     return complaints
@@ -103,7 +103,7 @@ def four_at_once(job: Job, place: Place, chance: random.Random, mixed: bool) -> 
     """
     arguments = [job.new, job.old if mixed else job.new] * 2
     running = [place.start(job.script, each) for each in arguments]
-    complaints = [line for each in running for line in _refusal(each, may_refuse=False)]
+    complaints = [line for each in running for line in _rejection(each, may_reject=False)]
     ends = [job.after, *([job.before] if mixed else [])]
     # A later run only adds to what predict_covid19.py has drawn, and find_lungs.py found.
     drawn = {
@@ -122,13 +122,13 @@ def bits_flipped(job: Job, place: Place, chance: random.Random, name: str) -> li
     for _ in range(chance.choice([1, 1, 8, 64, 512])):
         data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
     path.write_bytes(data)
-    return _refusal(place.start(job.script, job.new), may_refuse=False)
+    return _rejection(place.start(job.script, job.new), may_reject=False)
 
 
 CACHED = (FILE, weight_sources.KEPT)
 
 
-def _refusal(running: subprocess.Popen, may_refuse: bool = True) -> list[str]:
+def _rejection(running: subprocess.Popen, may_reject: bool = True) -> list[str]:
     """Wait for a disturbed run; return what is wrong with how it ended: a traceback, silence, a hang."""
     try:
         _, said = running.communicate(timeout=SECONDS)
@@ -138,7 +138,7 @@ def _refusal(running: subprocess.Popen, may_refuse: bool = True) -> list[str]:
         return ["hung"]
     if running.returncode == 0:
         return [f"succeeded, but said: {said}"] if said else []
-    if not may_refuse or running.returncode != 2 or said.count("\n") != 1:
+    if not may_reject or running.returncode != 2 or said.count("\n") != 1:
         return [f"ended with {running.returncode}: {said[-600:]}"]
     return []
 

@@ -26,9 +26,9 @@ if "--reader" in sys.argv:
 
     # Only what parses: the rest of Python would only slow it down.
     with atheris.instrument_imports(include=["detector", "pydicom", "PIL", "csv", "zipfile"]):
-        from tools.fuzzing.readers import READERS, answer
+        from tools.fuzzing.readers import READERS, message_of
 else:
-    from tools.fuzzing.readers import READERS, answer
+    from tools.fuzzing.readers import READERS, message_of
 
 CORPUS = Path(__file__).resolve().parents[2] / "tests" / "corpus"
 MAX_SECONDS, MAX_MIB, MAX_LENGTH = 1.0, 1000, 8192
@@ -47,7 +47,7 @@ def fuzz(name: str, counts: Path, arguments: list[str]) -> None:
     reader, seeds, _ = READERS[name]
     for data in seeds():
         # What is imported late is imported here, where its compiled files may be written.
-        answer(reader, data)
+        message_of(reader, data)
     with open(counts, "r+b") as file:
         shared = mmap.mmap(file.fileno(), COUNTS.size)
     errors, screen = os.memfd_create("stderr"), os.dup(2)
@@ -65,7 +65,7 @@ def fuzz(name: str, counts: Path, arguments: list[str]) -> None:
         guarded = True
         os.dup2(errors, 2)
         try:
-            answer(reader, data)
+            message_of(reader, data)
         finally:
             os.dup2(screen, 2)
             guarded = False

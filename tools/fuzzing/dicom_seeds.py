@@ -82,7 +82,7 @@ def attribute_seeds() -> list[bytes]:
 def radiograph_with(values: Mapping[str, bytes | str]) -> bytes:
     """Return a DICOM radiograph with attributes of any bytes; ``"missing"`` leaves one out.
 
-    Written by hand, since pydicom refuses to write what a scanner, or a stranger, may have written.
+    Written by hand, since pydicom rejects what a scanner, or an attacker, may have written.
     """
     pixels = bytes(range(0, 240)) * 4
     elements: dict[str, bytes | str] = {

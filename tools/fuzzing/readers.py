@@ -1,4 +1,4 @@
-"""What is fuzzed: every reader of untrusted input, and what must hold of its answer."""
+"""What is fuzzed: every reader of untrusted input, and what must hold of its result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def metadata(data: bytes) -> None:
 
 def siblings(data: bytes) -> None:
     """The tables of Cohen's sibling collections: whichever has the columns that are there."""
-    refusals = 0
+    rejections = 0
     for module, yielding in (
         (actualmed, actualmed.entries),
         (figure1, lambda rows: figure1.entries(rows, lambda name: "1" in name)),
@@ -55,16 +55,16 @@ def siblings(data: bytes) -> None:
         try:
             rows = csv_table.parse_table(data, NAME, module.NEEDED, module.SOURCE)
         except InputError:
-            refusals += 1
+            rejections += 1
             continue
         _account_for(list(yielding(rows)))
-    if refusals == 3:
+    if rejections == 3:
         raise InputError("a table of none")
 
 
 def samples(data: bytes) -> None:
     """The tables of NIH and RSNA: what is drawn of them lies in its folder."""
-    refusals = 0
+    rejections = 0
     for module, yielding in (
         (nih, lambda rows: nih.entries(rows, NAME, {row["Image Index"]: "images" for row in rows}, "Pneumonia")),
         (rsna, lambda rows: rsna.entries(rows, NAME, "Normal")),
@@ -73,11 +73,11 @@ def samples(data: bytes) -> None:
             found = yielding(csv_table.parse_table(data, NAME, module.NEEDED, module.SOURCE))
             drawn = sampling.draw(found, sampling.Draw(min(3, len(found)), 0, False, ["frontal"], True))
         except InputError:
-            refusals += 1
+            rejections += 1
             continue
         for entry in drawn.drawn:
             _inside(entry.path)
-    if refusals == 2:
+    if rejections == 2:
         raise InputError("a table of neither")
 
 
@@ -203,8 +203,8 @@ def _inside(path: PurePosixPath) -> None:
     assert ".." not in path.parts
 
 
-def answer(reader: Callable[[bytes], None], data: bytes) -> str | None:
-    """Give bytes to a reader; return its refusal, if that is what it answers with."""
+def message_of(reader: Callable[[bytes], None], data: bytes) -> str | None:
+    """Give bytes to a reader; return its error message, if it rejects them."""
     try:
         reader(data)
     except InputError as error:
