@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import refusal
+from conftest import rejection
 
 from audit_covid19 import parse_arguments
 from detector.audit.options import AuditOutputs
@@ -65,5 +65,5 @@ def test_the_report_lies_in_the_output_folder_unless_it_is_named():
 
 def test_an_output_folder_that_is_a_file_is_rejected(tmp_path):
     (tmp_path / "audit").write_text("")
-    with refusal("is a file"):
+    with rejection("is a file"):
         AuditOutputs(tmp_path / "audit", None).require_writable()
