@@ -93,7 +93,7 @@ def main(arguments: list[str] | None) -> int:
     for line in audit_outputs.conclusion_lines(conclusion):
         say(line, GOOD if conclusion.code == LUNGS else BAD)
     audit_outputs.save(outputs, audit, found, options.settings(), log)
-    log.tell_times(options.timings)
+    log.report_times(options.timings)
     if outputs.report:
         say(f"Report: {outputs.report}")
     return 0

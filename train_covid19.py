@@ -105,7 +105,7 @@ def main(arguments: list[str] | None) -> int:
         contents = training_outputs.contents(result, outputs, file)
         replaced = replaced_line(contents)
         write_together(contents)
-    log.tell_times(options.timings)
+    log.report_times(options.timings)
     log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")
     if replaced:
         log.info(replaced)

@@ -16,7 +16,7 @@ from detector.audit.evidence import (
     Evidence,
     Reason,
 )
-from detector.audit.experiments import ALIKE, BORDER, FILES, FULL, LUNGS_ALONE, MASKED_OUT, PERMUTED
+from detector.audit.experiments import BORDER, BORDER_ADJUSTED, FILES, FULL, LUNGS_ALONE, MASKED_OUT, PERMUTED
 from detector.audit.findings import (
     CHANCE,
     EXCELLENT,
@@ -96,8 +96,8 @@ def _judge(evidence: Evidence) -> Conclusion:
 def _beside_the_lungs(evidence: Evidence, names: list[str], by_lungs: bool) -> Conclusion:
     """Conclude where something predicts the class though no pixel of the lungs goes into it, and say what."""
     reasons = [Reason(f"{evidence.title(name)}: ROC AUC {evidence.metric(name).short}", (name,)) for name in names]
-    if alike := evidence[ALIKE]:
-        reasons.append(Reason(f"{evidence.title(ALIKE)}: ROC AUC {alike.short}", (ALIKE,)))
+    if adjusted := evidence[BORDER_ADJUSTED]:
+        reasons.append(Reason(f"{evidence.title(BORDER_ADJUSTED)}: ROC AUC {adjusted.short}", (BORDER_ADJUSTED,)))
     around = {MASKED_OUT, BORDER} & set(names)
     if by_lungs:
         whole, only = evidence.metric(FULL), evidence.metric(LUNGS_ALONE)

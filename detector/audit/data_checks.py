@@ -121,7 +121,7 @@ def image_border(run: Run) -> Check:
 
 
 def border_adjusted(run: Run) -> Check:
-    """Check whether the classes are still separated among images whose borders are alike."""
+    """Check whether the classes are still separated among images whose borders are similar."""
     return border_adjusted_check(run.metrics[BORDER_ADJUSTED], run.outcome.evaluation.roc_auc, audit_for(run))
 
 

@@ -18,7 +18,7 @@ from detector.statistics.split import TooFewPatientsError
 
 FULL, MASKED_OUT, MASKED_REGION = "full_image", "lungs_masked_out", "masked_region"
 LUNGS_ALONE, LUNG_MASK = "lungs_only", "lung_mask"
-WITHIN, ALIKE = "within_site_and_view", "border_adjusted"
+WITHIN, BORDER_ADJUSTED = "within_site_and_view", "border_adjusted"
 BORDER, FILES, METADATA = "border", "file_properties", "site_and_view"
 VIEW, SEX, AGE, CLINICAL = "view", "sex", "age", "clinical_columns"
 CONTROLS_V_OTHERS, SAME_SITE, SAME_SITE_LUNGS = "controls_v_others", "same_site", "same_site_lungs_only"
@@ -91,11 +91,11 @@ EXPERIMENTS: Sequence[Experiment] = (
         signal.within_site_and_view,
     ),
     Experiment(
-        ALIKE,
+        BORDER_ADJUSTED,
         "images with similar borders",
         SIGNAL,
         "Are the classes separated if image borders are similar?",
-        signal.alike_borders,
+        signal.border_adjusted_predictions,
     ),
     Experiment(
         BORDER, "image border alone", BASELINES, "Does the outer 10 % of the image predict the class?", baselines.border

@@ -130,7 +130,7 @@ def stratified(scored: Scored) -> Metric:
 
 
 def border_adjusted(scored: Scored, deciles: np.ndarray | None) -> Metric:
-    """Compare images of one site and view whose borders are alike: of one decile of the border's out-of-fold score.
+    """Compare images of one site and view whose borders are similar: of one decile of the border's out-of-fold score.
 
     Reference: H. Janes, M. S. Pepe, "Adjusting for covariate effects on classification accuracy using the
     covariate-adjusted receiver operating characteristic curve", Biometrika 96 (2009).

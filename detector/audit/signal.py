@@ -22,8 +22,8 @@ def within_site_and_view(audit: Audit) -> Finding:
     return Finding(stratified(audit.scored))
 
 
-def alike_borders(audit: Audit) -> Finding:
-    """Compare the same predictions among images of one site and view whose borders are alike."""
+def border_adjusted_predictions(audit: Audit) -> Finding:
+    """Compare the same predictions among images of one site and view whose borders are similar."""
     return Finding(border_adjusted(audit.scored, audit.border.deciles() if audit.border.possible else None))
 
 

@@ -18,7 +18,7 @@ from detector.cluster import ray_internals
 from detector.cluster.flags import RayOptions
 from detector.cluster.stream import Cluster
 
-SECONDS = 5.0  # for a cluster's address to answer
+SECONDS = 5.0  # to wait for a response from a cluster's address
 # Cores of an actor on a machine that has more: each keeps a copy of the network, about 1 GiB. That two are best was not
 # measured (docs/cluster.md).
 CORES = 2
@@ -38,7 +38,7 @@ def connect(options: RayOptions) -> Cluster:
     Raises
     ------
     InputError
-        If Ray is not installed, nobody answers, or no node is large enough for an actor.
+        If Ray is not installed, no cluster responds, or no node is large enough for an actor.
     """
     if importlib.util.find_spec("ray") is None:
         raise InputError(
@@ -52,12 +52,12 @@ def connect(options: RayOptions) -> Cluster:
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or address
     if address not in ("auto", "local"):
-        _require_answer(address, address)
+        _require_response(address, address)
     _start(address)
     return _shape(options)
 
 
-def _require_answer(address: str, given: str) -> None:
+def _require_response(address: str, given: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), SECONDS):
@@ -86,7 +86,7 @@ def _start(address: str) -> None:
 
             if address == "auto":
                 address = ray_internals.running_address()
-                _require_answer(address, f"auto ({address})")
+                _require_response(address, f"auto ({address})")
             quiet = logging.FATAL
             ray.init(address, include_dashboard=dashboard, runtime_env=code, log_to_driver=False, logging_level=quiet)
     except InputError:

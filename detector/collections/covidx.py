@@ -163,7 +163,7 @@ def fields(line: str, is_there: Callable[[str], bool]) -> tuple[str, str, str, s
     """Return patient, file, class and source of a line; None where it has too few fields or no known class.
 
     Old lists have file names, and patients, with spaces: the split between the two is where a file is there, or where
-    both are alike, or after the first field.
+    both are the same, or after the first field.
 
     Parameters
     ----------
@@ -184,8 +184,8 @@ def fields(line: str, is_there: Callable[[str], bool]) -> tuple[str, str, str, s
     splits = range(1, at)
     names = {i: " ".join(cells[i:at]) for i in splits}
     there = next((i for i in splits if is_there(names[i])), 0)
-    alike = next((i for i in splits if names[i].rpartition(".")[0] == " ".join(cells[:i])), 0)
-    chosen = there or alike or 1
+    same = next((i for i in splits if names[i].rpartition(".")[0] == " ".join(cells[:i])), 0)
+    chosen = there or same or 1
     return " ".join(cells[:chosen]), names[chosen], label, source
 
 

@@ -24,7 +24,7 @@ LICENCE = "CC BY 3.0"
 URL = "https://github.com/ml-workgroup/covid-19-image-repository"
 # Its authors' rule (their issue 4), in days from the image to the patient's admission.
 NOT_YET, SURELY = 14.0, 7.0
-NOT_YET_ILL = "No COVID-19 yet"
+NOT_YET_POSITIVE = "No COVID-19 yet"
 
 
 def is_here(folder: Path) -> bool:
@@ -79,7 +79,7 @@ def finding_of(admission_offset: str) -> tuple[str, str]:
     if days is None or days < SURELY:
         return COVID, ""
     if days > NOT_YET:
-        return NOT_YET_ILL, ""
+        return NOT_YET_POSITIVE, ""
     return "", f"taken {SURELY:g} to {NOT_YET:g} days before admission"
 
 

@@ -107,7 +107,7 @@ class Log:
         if not self.quiet:
             print("\n".join(wrapped(message, "[INFO] ", " " * 7)), flush=True)
 
-    def tell_times(self, wanted: bool) -> None:
+    def report_times(self, wanted: bool) -> None:
         """Print how long each stage took, if that is wanted."""
         for stage, seconds in self.seconds.items() if wanted else ():
             print(f"{stage}: {seconds:.2f} s")

@@ -167,9 +167,9 @@ def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:
     """
     if wanted in classes:
         return wanted
-    alike = [name for name in classes if name.casefold() == wanted.casefold()]
-    if len(alike) == 1:
-        return alike[0]
+    similar = [name for name in classes if name.casefold() == wanted.casefold()]
+    if len(similar) == 1:
+        return similar[0]
     there = f"data set {where} has no class {wanted}; its classes are {first_names(list(classes), MOST_NAMES)}"
     if any(path.is_dir() and path.name.casefold() == wanted.casefold() for path in where.iterdir()):
         raise InputError(

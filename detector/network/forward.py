@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Forward = Callable[[np.ndarray, np.ndarray], tuple["tf.Tensor", "tf.Tensor"]]
 
 STEEPNESS = 30.0  # of the saved model's softmax over pixels: one outside the lungs weighs e^-30 of one inside
-CORNER = 4  # the tutorial's 4 × 4 pooling fits into the 7 × 7 map of block5_pool once: into the upper left
+UPPER_LEFT = 4  # the tutorial's 4 × 4 pooling fits into the 7 × 7 map of block5_pool once: into the upper left
 
 
 def pooled_maps(weights: Weights, precision: str) -> Callable[[tf.Tensor], list[tf.Tensor]]:
@@ -79,12 +79,12 @@ def compile_forward(weights: Weights, precision: str) -> Forward:
     @tf.function(input_signature=signature, autograph=False)
     def forward(pixels: tf.Tensor, regions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         blocks = maps(pixels)
-        corner = tf.reduce_mean(blocks[-1][:, :CORNER, :CORNER], (1, 2))
+        upper_left = tf.reduce_mean(blocks[-1][:, :UPPER_LEFT, :UPPER_LEFT], (1, 2))
         masks = lungs(blocks)[..., 0] > 0
         inside = tf.where(regions < 0, masks, regions > 0)
         pixel_weights = _pixel_weights(tf.cast(inside, tf.float32)[..., None])
         means = [tf.reduce_mean(x, (1, 2)) for x in blocks]
-        return tf.concat([corner, *means, *(_mean_inside(x, pixel_weights) for x in blocks)], axis=1), masks
+        return tf.concat([upper_left, *means, *(_mean_inside(x, pixel_weights) for x in blocks)], axis=1), masks
 
     return forward
 

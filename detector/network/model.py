@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder, runtime
 from detector.network.description import Description
-from detector.network.forward import CORNER, STEEPNESS
+from detector.network.forward import STEEPNESS, UPPER_LEFT
 from detector.network.head import Arrays
 from detector.network.keras_head import layers
 from detector.network.weights import CHANNELS_BY_BLOCK, Weights
@@ -106,7 +106,7 @@ def _pooled(
         ]
     else:
         last = outputs["block5_pool"]
-        cells = CORNER if description.pooling == "tutorial" else last.shape[1]
+        cells = UPPER_LEFT if description.pooling == "tutorial" else last.shape[1]
         x = keras.layers.AveragePooling2D((cells, cells), name="pool")(last)
         return keras.layers.Flatten(name="flatten")(x)
     return keras.layers.Concatenate(name="blocks")(means) if len(means) > 1 else means[0]

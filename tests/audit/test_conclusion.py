@@ -21,7 +21,7 @@ SHORT = {
     "permuted": experiments.PERMUTED,
     "region": experiments.MASKED_REGION,
     "mask": experiments.LUNG_MASK,
-    "alike": experiments.ALIKE,
+    "adjusted": experiments.BORDER_ADJUSTED,
     "border": experiments.BORDER,
     "metadata": experiments.METADATA,
     "age": experiments.AGE,
@@ -155,7 +155,7 @@ def test_a_baseline_that_may_be_chance_is_named():
 
 
 def test_the_reasons_of_mixed_say_what_predicts_beside_the_lungs():
-    found = evidence(trained=0.95, without=0.5, only=0.9, region=0.7, alike=0.8, border=0.9, age=0.7, permuted=0.5)
+    found = evidence(trained=0.95, without=0.5, only=0.9, region=0.7, adjusted=0.8, border=0.9, age=0.7, permuted=0.5)
     text = str(conclude(found))
     assert "Of ROC AUC 0.95, 0.90 is left in the lungs alone" in text
     for words in (

@@ -22,8 +22,8 @@ def in_order():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_does_not_matter(in_order, seed):
-    shuffled = random.Random(seed).sample(experiments.EXPERIMENTS, len(experiments.EXPERIMENTS))
-    assert {one.id: one for one in experiments.run_experiments(audit_of(SIGNAL), shuffled)} == in_order
+    permuted = random.Random(seed).sample(experiments.EXPERIMENTS, len(experiments.EXPERIMENTS))
+    assert {one.id: one for one in experiments.run_experiments(audit_of(SIGNAL), permuted)} == in_order
 
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda one: one.id)
@@ -60,7 +60,7 @@ def test_the_same_signal_without_the_lungs_is_a_shortcut():
 
 def test_images_of_unknown_site_are_not_compared_with_each_other():
     found = {one.id: one for one in experiments.run_experiments(audit_of(Case(site=lambda positive, number: "")))}
-    for name in (experiments.WITHIN, experiments.ALIKE, experiments.METADATA):
+    for name in (experiments.WITHIN, experiments.BORDER_ADJUSTED, experiments.METADATA):
         assert "not known" in found[name].metric.reason
     some = Case((24, 24), site=lambda positive, number: "a" if number < 12 else "")
     found = {one.id: one for one in experiments.run_experiments(audit_of(some))}

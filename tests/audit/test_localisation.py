@@ -155,7 +155,7 @@ def test_held_out_images_that_are_predicted_correctly_and_have_boxes(monkeypatch
         ("0.1 0.2 0.3 0", "has a box without width or height"),
     ],
 )
-def test_what_is_no_box_is_refused_before_anything_is_computed(tmp_path, cell, words):
+def test_what_is_no_box_is_rejected_before_anything_is_computed(tmp_path, cell, words):
     classes(tmp_path / "data", covid=2, normal=2)
     row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "covid-000.png", "label": "covid", "boxes": cell}
     manifest.write(tmp_path / "data" / "covid", [row], [manifest.BOXES])

@@ -97,7 +97,7 @@ def test_exact_near_and_by_patient(audit):
     assert external.endswith("e/covid/0.png, e/covid/2.png, e/covid/4.png, e/covid/5.png")
 
 
-def test_phantoms_are_alike_without_being_the_same(audit):
+def test_phantoms_are_similar_without_being_the_same(audit):
     properties, images = audit.extractor.properties, audit.extractor.dataset.images
     properties[60] = replace(properties[60], hash=properties[5].hash)
     images[60] = replace(images[60], source=PHANTOM)

@@ -75,5 +75,5 @@ def test_an_image_of_hannover_that_cohen_has_is_kept_once(tmp_path, first):
 def test_the_finding_of_hannover_depends_on_days_since_admission(days):
     finding, unknown = hannover.finding_of(f"{days}")
     assert (finding == "COVID-19") == (days < 7)
-    assert (finding == hannover.NOT_YET_ILL) == (days > 14)
+    assert (finding == hannover.NOT_YET_POSITIVE) == (days > 14)
     assert bool(unknown) == (7 <= days <= 14)

@@ -16,8 +16,8 @@ from detector.collections.csv_table import parse_table
 from tools.fuzzing.dicom_seeds import dicom
 
 
-def dicom_film(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:
-    """Write a DICOM radiograph such as the challenge's."""
+def dicom_image(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:
+    """Write a DICOM image such as the challenge's."""
     from pydicom.encaps import encapsulate
     from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
@@ -40,7 +40,7 @@ def rsna_folder(folder: Path) -> Path:
         kind = ("Normal", "Normal", "Lung Opacity", "No Lung Opacity / Not Normal")[i % 4]
         lines += [f"radiograph{i},{kind}"] * (2 if kind == "Lung Opacity" else 1)
         age = "010Y" if i == 1 else "" if i == 4 else "045Y"
-        dicom_film(
+        dicom_image(
             folder / "stage_2_train_images" / f"radiograph{i}.dcm",
             "AP" if i == 5 else "" if i == 0 else "PA",
             age,

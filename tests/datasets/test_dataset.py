@@ -25,7 +25,7 @@ def radiograph(path: Path, **elements: str) -> None:
     dataset_.save_as(path, enforce_file_format=True)
 
 
-def test_labels_are_folders_and_manifests_tell_patients_and_sources(tmp_path):
+def test_labels_are_folders_and_manifests_name_patients_and_data_sets(tmp_path):
     classes(tmp_path, covid=2, normal=2)
     manifest.write(
         tmp_path / "covid", [{"file": "covid-000.png", "patient": "7", "source": "cohen", "label": "x", "sha256": ""}]
@@ -162,7 +162,7 @@ def test_folds_and_patients_of_several_classes_are_named(tmp_path):
     ]
 
 
-def test_only_whole_names_of_a_collection_tell_its_patients():
+def test_only_whole_names_of_a_collection_name_its_patients():
     assert kermany.patient("NORMAL2-IM-1179-0001.jpeg") == "1179"
     assert kermany.patient("IM-0033-0001-0002.jpeg") == "0033"
     assert kermany.patient("person101_virus_187.jpeg") == "person101"

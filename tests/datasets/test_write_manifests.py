@@ -60,15 +60,15 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
     classes(tmp_path / "data", P=1, N=1)
     picture(tmp_path / "flat" / "a.png", 1)
 
-    def adopt(*arguments):
+    def write(*arguments):
         return script("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path)
 
-    rejected(adopt("data"), "needs --source")
-    rejected(adopt("data", "--source", nih.SOURCE), "is a collection with a builder of its own")
-    rejected(adopt("nowhere", "--source", "x"), "nowhere is not a folder")
-    rejected(adopt("flat", "--source", "x"), "must lie in folders named after their classes")
-    rejected(adopt("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
-    rejected(adopt("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv is not a file")
+    rejected(write("data"), "needs --source")
+    rejected(write("data", "--source", nih.SOURCE), "is a collection with a builder of its own")
+    rejected(write("nowhere", "--source", "x"), "nowhere is not a folder")
+    rejected(write("flat", "--source", "x"), "must lie in folders named after their classes")
+    rejected(write("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
+    rejected(write("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv is not a file")
     for text, said in (
         ("file,patient\nelsewhere.png,1\n", "--patients names elsewhere.png, which data does not hold"),
         ("name,patient\na,1\n", "must have the columns file and patient"),
@@ -77,7 +77,7 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
         ("file,patient\np-000.jpg,1\nP/P-000.png,2\n", "--patients gives P/P-000.png two patients; remove one"),
     ):
         (tmp_path / "who.csv").write_text(text)
-        rejected(adopt("data", "--source", "x", "--patients", "who.csv"), said)
+        rejected(write("data", "--source", "x", "--patients", "who.csv"), said)
     assert not list(tmp_path.rglob("manifest.csv"))
 
 

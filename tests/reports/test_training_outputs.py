@@ -103,7 +103,7 @@ def test_subgroups_of_long_names_stay_a_table_and_say_why_they_have_no_metric():
     assert training_outputs.subgroup_lines(result(Case()).subgroups) == []
 
 
-def test_checks_are_lines_and_tell_warnings():
+def test_checks_are_lines_and_mark_warnings():
     found = training_outputs.check_lines([Check("chance", PASS, "fine"), Check("views", WARN, "apart", "Fix.")])
     assert [warns for _, warns in found] == [False, True, True]
     assert found[0][0].split() == ["pass", "chance", "fine"]

@@ -83,7 +83,7 @@ def test_what_no_class_is_predicted_for_is_left_out_and_all_else_kept():
     }
 
 
-def test_where_nothing_is_doubtful_the_run_is_the_same():
+def test_where_every_image_is_plausible_the_run_is_the_same():
     extractor = looked()
     left, named = without_implausible(extractor)
     assert left is extractor and named == []

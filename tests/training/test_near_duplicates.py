@@ -72,7 +72,7 @@ def test_two_recorded_patients_stay_two_unless_the_pixels_show_one_radiograph():
     ) == [(0, 3)]
 
 
-def test_two_phantoms_are_never_alike():
+def test_two_phantoms_are_never_near_duplicates():
     assert find_near_duplicates(*opened(phantoms=range(4))[:2], NOWHERE, pixels) == {}
     assert list(find_near_duplicates(*opened(phantoms=(0, 1))[:2], NOWHERE, pixels)) == [(0, 3), (1, 3)]
 

@@ -79,8 +79,8 @@ def measure(weights: Weights, radiographs: Sequence[MaskedRadiograph]) -> None:
         (f"radiographs, {FOLDS} folds, patients apart", found),
         ("phantoms, with and without opacities", np.mean(drawn, axis=0)),
     ):
-        tenth = np.percentile(values, 10)
-        print(f"| {name} | {len(values)} | {values.mean():.3f} | {np.median(values):.3f} | {tenth:.3f} |")
+        tenth_percentile = np.percentile(values, 10)
+        print(f"| {name} | {len(values)} | {values.mean():.3f} | {np.median(values):.3f} | {tenth_percentile:.3f} |")
     print(
         f"cost: {cost(weights):.1%} over the forward pass without lungs (best of {TIMES}, in turn, {BATCH} images each)"
     )
