@@ -11,7 +11,7 @@ from detector.images.radiographs import SIZE
 
 # Lungs fill 9 to 61 % of the image in 298 human-reviewed masks (10 to 66 % in 895 masks of the decoder): more is
 # doubtful, far less or far more is no lung.
-LEAST, DOUBTFUL, MOST = 0.07, 0.6, 0.75
+LEAST, UNCERTAIN, MOST = 0.07, 0.6, 0.75
 # A region below this share of the image is a speck, not a lung; one that is so much smaller than the largest is mostly
 # gas in the stomach, or something beside the body.
 SPECK, SMALLER = 0.005, 0.15
@@ -61,7 +61,7 @@ def describe(mask: np.ndarray) -> Lungs:
     """
     right, left = shares(mask)
     total = float(mask.mean())
-    if total > DOUBTFUL:
+    if total > UNCERTAIN:
         warning = f"{total:.0%} of the image is marked as lung, more than lungs mostly are"
         return Lungs(right, left, warning, total <= MOST)
     if right + left < LEAST:

@@ -82,7 +82,7 @@ def with_padding(value: int) -> np.ndarray:
     return padded
 
 
-SHOWN_ALIKE = {
+SHOWN_THE_SAME = {
     **{f"{bits} bits in 16, PNG": png(in_bits(bits)) for bits in (8, 10, 12, 14, 16)},
     **{f"{bits} bits in 16, DICOM": dicom(in_bits(bits), 16) for bits in (8, 10, 12, 14, 16)},
     "10 bits in 12": dicom(in_bits(10), 12),
@@ -122,7 +122,7 @@ SHOWN_ALIKE = {
 }
 
 
-@pytest.mark.parametrize("data", SHOWN_ALIKE.values(), ids=SHOWN_ALIKE)
+@pytest.mark.parametrize("data", SHOWN_THE_SAME.values(), ids=SHOWN_THE_SAME)
 def test_it_is_shown_as_its_8_bit_original(data):
     found = decode(data, "image")
     grey = found.pixels if found.pixels.ndim == 2 else found.pixels[..., 0]
@@ -133,10 +133,10 @@ def test_it_is_shown_as_its_8_bit_original(data):
 
 def test_an_assumption_about_grey_values_is_a_note():
     for name, word in (("window beside the values", "beside"), ("window of width 0", "cannot be used")):
-        assert word in decode(SHOWN_ALIKE[name], "image").note
-    assert "frame 2 is used" in decode(SHOWN_ALIKE["first frame black"], "image").note
-    assert "alpha" in decode(SHOWN_ALIKE["alpha only, black"], "image").note
-    assert decode(SHOWN_ALIKE["12 bits in 16, PNG"], "image").note == ""
+        assert word in decode(SHOWN_THE_SAME[name], "image").note
+    assert "frame 2 is used" in decode(SHOWN_THE_SAME["first frame black"], "image").note
+    assert "alpha" in decode(SHOWN_THE_SAME["alpha only, black"], "image").note
+    assert decode(SHOWN_THE_SAME["12 bits in 16, PNG"], "image").note == ""
 
 
 @pytest.mark.parametrize("value", [0, 65535, 40000])

@@ -67,7 +67,7 @@ def test_it_is_the_difference_of_both_areas_in_folds_and_repeats():
     assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low), abs=0.01)
 
 
-def test_a_draw_changes_both_areas_alike():
+def test_a_draw_changes_both_areas_together():
     """A second score that is the first one nearly everywhere leaves little to be uncertain about."""
     generator = np.random.default_rng(2)
     (first, _), truth, who = two_classifiers(generator, (0.75, 0.75), 50)
