@@ -24,7 +24,7 @@ GLOSSARY = {
     r"the ill|the well|ill (and|or|nor) \w+": "patients with, without COVID-19",
     r"films?": "radiograph, image",
     r"frames?": "border",
-    r"origins?|(of|learn) the same source": "site",
+    r"origins?|of the same source": "site",
     r"traits?": "properties",
     r"(?<!ROC )AUCs?": "ROC AUC",
     r"tenths": "deciles",
@@ -178,7 +178,7 @@ def test_docstrings_and_comments_use_the_words_of_the_field(path):
 
 
 def names(path: Path) -> Iterator[str]:
-    """Yield the names that a module defines: functions, classes, arguments and variables."""
+    """Yield the names that a module defines: functions, classes, arguments, variables and attributes."""
     for node in ast.walk(tree(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name
@@ -186,6 +186,8 @@ def names(path: Path) -> Iterator[str]:
             yield node.arg
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
 
 
 def named_otherwise(found: Iterable[str]) -> list[str]:
