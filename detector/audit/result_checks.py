@@ -64,7 +64,7 @@ def class_balance(run: Run) -> Check:
 
 
 def calibration(run: Run) -> Check:
-    """Check whether predicted probabilities are as frequent as they say."""
+    """Check whether predicted probabilities are calibrated."""
     in_the_large, slope = run.metrics[IN_THE_LARGE], run.metrics[SLOPE]
     if not in_the_large.available:
         return Check("calibration", NOT_ASSESSED, in_the_large.reason)

@@ -34,7 +34,7 @@ LICENCE = "see the sources"
 URL = "https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database"
 CONVENTION = Convention(
     views=(),
-    remark="The classes come from different sources, and no patient is given: see the column site.",
+    remark="The classes come from different sites, and no patient is given: see the column site.",
 )
 
 
@@ -143,5 +143,5 @@ def notes(folder: Path, listed: Sequence[ImageRecord]) -> list[str]:
     if not unknown:
         return []
     return [
-        f"the source of {unknown} images is not known: save LABEL.metadata.xlsx as CSV beside it, or install openpyxl"
+        f"the site of {unknown} images is not known: save LABEL.metadata.xlsx as CSV beside it, or install openpyxl"
     ]

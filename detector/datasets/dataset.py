@@ -43,12 +43,12 @@ class Image:
     label : str
         Its class: the innermost folder that is not one of files, patients or studies.
     patient : str or None
-        From the manifest, the DICOM header (hashed), or the path; with the source, since sources number their patients
-        alike. None where it is not known.
+        From the manifest, the DICOM header (hashed), or the path; with the data set, since several data sets use the
+        same numbers. None where it is not known.
     source : str
         The data set that it comes from; empty where it is not known.
     site : str
-        The hospital or publisher that it comes from: the manifest's column ``site``, or the source.
+        The hospital or publisher that it comes from: the manifest's column ``site``, or the data set.
     row : dict
         Its row of the manifest, and what header and file name say of view, age and sex beside that.
     """

@@ -127,7 +127,7 @@ def replace(
     copy: Callable[[Row, Path], object],
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """Make `folder` hold the images of `rows`, in place of those that an earlier build put there from the same source.
+    """Make `folder` hold the images of `rows`, in place of those that an earlier build put there from that data set.
 
     Only a file that the old manifest lists for this source, with the bytes it had then, is replaced or removed, or one
     that a build put there which was killed before it could write its manifest; whatever else is in the folder is

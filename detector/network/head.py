@@ -1,4 +1,4 @@
-"""The tutorial's head, and its training on features; what any head says of features."""
+"""The tutorial's head, and its training on features; the predicted probabilities of any head."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def fit(
 
 
 def predict_proba(features: np.ndarray, weights: Arrays) -> np.ndarray:
-    """Return what a trained head says of features: relu between its dense layers, softmax after the last.
+    """Return the predicted probabilities of a trained head: relu between its dense layers, softmax after the last.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether probabilities are as frequent as they say: in the large, slope, reliability, and the prior behind them."""
+"""Calibration of probabilities: in the large, slope, reliability curve, and the prior behind them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def at_prevalence_of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarra
 def calibration_in_the_large(probabilities: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the intercept of a logistic regression of the outcome on the logit of its probability, slope fixed at 1.
 
-    0 where as many images are positive as the probabilities say; above 0 where more are.
+    0 where as many images are positive as the probabilities predict; above 0 where more are.
 
     Reference: B. Van Calster et al., "A calibration hierarchy for risk models was defined: from utopia to empirical
     data", Journal of Clinical Epidemiology 74 (2016).

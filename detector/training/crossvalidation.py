@@ -55,7 +55,7 @@ def threshold_for(sensitivity: float, scores: np.ndarray, is_positive: np.ndarra
 
 
 def inner_threshold(samples: FeatureSet, positive: int, sensitivity: float, recipe: Recipe, seed: int) -> float:
-    """Choose an operating point on a training side alone, from what heads say of parts of it that they did not see.
+    """Choose an operating point on a training side alone, from predictions of parts of it that a head did not see.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a training run ends with: a fitted head, and what heads said of images that they had not seen."""
+"""What a training run ends with: a fitted head, and predictions of images that it was not trained on."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class FittedHead:
     columns: list[clinical.Column]
 
     def predict_proba(self, features: np.ndarray, table: Sequence[Mapping[str, str]]) -> np.ndarray:
-        """Return what the head says of features (n, width) and of the manifest's rows of the same images."""
+        """Return predicted probabilities, from features (n, width) and the manifest's rows of the same images."""
         extra = clinical.encode(self.columns, table)
         return head.predict_proba(_joined(features, extra), self.trained.weights)
 
@@ -123,7 +123,7 @@ class FeatureSet:
         return FittedHead(recipe.fit(data, seed, validation, after_epoch), columns)
 
     def predict_proba(self, fitted: FittedHead, rows: np.ndarray) -> np.ndarray:
-        """Return what a trained head says of some of the images, shape (n, classes)."""
+        """Return a trained head's predicted probabilities of some of the images, shape (n, classes)."""
         return fitted.predict_proba(self.features[rows], [self.table[row] for row in rows])
 
 

@@ -36,7 +36,7 @@ def test_classes_sites_and_masks(tmp_path):
     }
     assert {row["finding"] for row in other.values()} == {"Normal", "Viral Pneumonia", "Lung Opacity"}
     assert (
-        "the source of 6 images is not known" in done.stdout and "No site and view contains both classes" in done.stdout
+        "the site of 6 images is not known" in done.stdout and "No site and view contains both classes" in done.stdout
     )
     assert len(find_masks(root, [tmp_path / "d/covid/COVID-1.png", tmp_path / "d/other/Normal-2.png"])) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +56,8 @@ def test_a_site_that_is_left_out_is_a_line_of_at_most_80_columns():
         ),
         LeftOut("Vienna", few, few, few),
     ]
+    written = json.loads(run_record.as_json({"sites_left_out": left_out}))["sites_left_out"]
+    assert [one["site"] for one in written] == ["Hannover", "Vienna"] and "source" not in written[0]
     lines = training_outputs.left_out_lines(left_out)
     assert all(len(line) <= 80 for line in lines)
     assert lines[3].split() == ["Hannover", "0.81", "(0.61-0.91)", "0.70", "(0.50-0.90)", "0.80", "(0.60-0.90)"]
