@@ -79,7 +79,7 @@ class Audit:
     settings : Settings
     masks : dict of str to Path
         Lung masks by the image's stem; empty for none. Where both sides of an experiment have enough of them, it is
-        made on the images that have one; else on lungs that are found here, of both sides alike: masks of two makers
+        made on the images that have one; else lungs are found here for both sides: masks of two makers
         would separate the classes by themselves.
     """
 

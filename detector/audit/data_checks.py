@@ -19,7 +19,7 @@ from detector.statistics.metric import Metric
 from detector.training import implausible_images
 
 CHANCE = 0.5
-KNOWN = 0.5  # share of a class's images whose view or age has to be known: what few images have says little of the rest
+KNOWN = 0.5  # share of a class's images whose view or age has to be known: few images do not represent the rest
 CHILDREN_APART = 0.5  # difference between the classes' shares of children
 VIEWS_APART = 0.25  # difference between the classes' shares of AP images
 AUDIT = "audit_covid19.py --controls DIR, with images of the same site without the disease"

@@ -67,7 +67,7 @@ def read(path: Path) -> DicomHeader:
 
 
 def read_if_readable(path: Path) -> DicomHeader:
-    """Return what the header of a file says, and nothing of a file that has none: whoever reads its image names it."""
+    """Return what the header of a file says, or an empty one: the reader of its image names a file without a header."""
     try:
         return read(path)
     except InputError:
@@ -149,10 +149,10 @@ def _of(found: dict[str, str]) -> DicomHeader:
 
 
 def hashed(patient: str) -> str:
-    """Return a patient's identifier as a hash; empty where it identifies nobody.
+    """Return a patient's identifier as a hash; empty where it identifies no person.
 
     The same identifier has the same hash everywhere, so that patients are kept whole across folders. It is a pseudonym,
-    not anonymous: whoever has a list of identifiers can compute their hashes.
+    not anonymous: anyone with a list of identifiers can compute their hashes.
     """
     text = patient.strip()
     if text.lower() in NOBODY:

@@ -1,4 +1,4 @@
-"""What a collection says that an image shows: names at any level of a path, controls, and what nobody knows."""
+"""What a collection says that an image shows: names at any level of a path, controls, and unknown findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from detector.collections.csv_table import simple
 
 COVID = "COVID-19"
-# What collections write where nobody has said what the finding is.
+# What collections write where the finding is unknown.
 UNKNOWN_FINDINGS = frozenset({"", "todo", "unknown", "na", "nan", "none"})
 
 

@@ -64,7 +64,7 @@ def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
 
 
 def finding_of(admission_offset: str) -> tuple[str, str]:
-    """Return whether an image shows COVID-19, by its authors' rule, and why nobody knows, where nobody does.
+    """Return whether an image shows COVID-19, by its authors' rule, and why it is unknown, where it is.
 
     Parameters
     ----------

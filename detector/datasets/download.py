@@ -37,7 +37,7 @@ def fetch_all(
     """Fetch files below `base` into `folder`, leaving out those that are there already and pass `check`.
 
     A connection that breaks is tried anew; a response that redirects is rejected, since it would lead to a server that
-    nobody named. A file appears under its name only when it is whole and has passed.
+    the user did not name. A file appears under its name only when it is whole and has passed.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def read(file: Path) -> Weights:
             return {layer: _read_layer(opened, i) for i, layer in enumerate(LAYERS)}
     # h5py raises nearly anything for a file that is damaged on purpose.
     except Exception as error:
-        # What h5py says of a damaged file helps nobody; what is missing in a whole one does.
+        # h5py's message on a damaged file does not help a user; the name of what is missing in a whole one does.
         reason = f" ({first_line(error)})" if isinstance(error, ValueError) else ""
         raise InputError(
             f"{file} is not a readable HDF5 file of VGG16's weights{reason}; replace or remove it"

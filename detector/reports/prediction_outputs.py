@@ -103,8 +103,8 @@ def with_overlays(
 def overlay_names(paths: Sequence[Path]) -> list[str]:
     """Return the overlays' file names: each image's, and its folder's where another image has the same name.
 
-    Folders that still read alike, such as ``../a`` and ``a``, or ``a/b`` and ``a-b``, are numbered: no overlay is
-    written over another's.
+    Names that would still be equal, such as of ``../a`` and ``a``, or ``a/b`` and ``a-b``, are numbered: no overlay
+    is written over another's.
     """
     counts = Counter(path.name for path in paths)
     found: list[str] = []

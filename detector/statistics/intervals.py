@@ -147,7 +147,7 @@ def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> 
 
 
 def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """Draw patients anew, classes kept apart, since images of one person are alike.
+    """Draw patients anew, classes kept apart, since images of one person are similar.
 
     Reference: C. M. Rutter, "Bootstrap estimation of diagnostic accuracy with patient-clustered data", Academic
     Radiology 7 (2000).

@@ -81,8 +81,8 @@ def read(path: Path, layers: Sequence[str]) -> dict[str, tuple[np.ndarray, np.nd
 def read_onnx(data: bytes) -> dict[str, np.ndarray]:
     """Read the float32 constants of an ONNX model.
 
-    The few fields of ``onnx.proto`` that matter are declared here and parsed by protobuf, which TensorFlow brings, so
-    that nobody has to install ONNX for 26 arrays.
+    The few fields of ``onnx.proto`` that matter are declared here and parsed by protobuf, which TensorFlow brings:
+    ONNX need not be installed for 26 arrays.
 
     Parameters
     ----------
