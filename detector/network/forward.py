@@ -92,7 +92,7 @@ def compile_forward(weights: Weights, precision: str) -> Forward:
 def _pixel_weights(inside: tf.Tensor) -> tf.Tensor:
     """Return each pixel's weight (n, 224, 224, 1), given a region (n, 224, 224, 1) of 0 and 1; they add up to 1.
 
-    Equal inside the region, and everywhere where it is empty. The saved model has the same softmax, for equal rounding.
+    Equal inside the region, and everywhere where it is empty. By the saved model's softmax: both round equally.
     """
     import tensorflow as tf
 
