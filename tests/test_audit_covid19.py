@@ -159,7 +159,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     from detector.training.opening import open_dataset
     from detector.training.recipes import ProbeRecipe
 
-    assert script("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=tmp_path).returncode == 0
+    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=tmp_path).returncode == 0
     generator = np.random.default_rng(0)
     for label, age, share in (("covid", 60, 0.95), ("normal", 45, 0.05)):
         path = tmp_path / "data" / label / "manifest.csv"

@@ -38,7 +38,9 @@ def report(out: Path) -> dict:
 
 
 def without_times(out: Path) -> dict:
-    return {name: value for name, value in report(out).items() if name not in ("times", "created", "command")}
+    """Return what a run recorded but when it ran, where the data are, and commands that name them."""
+    kept = {name: value for name, value in report(out).items() if name not in ("times", "created", "command")}
+    return kept | {"checks": [one | {"recommendation": ""} for one in kept["checks"]]}
 
 
 @pytest.fixture(scope="module")
@@ -129,17 +131,16 @@ def test_the_same_numbers_without_cache_from_elsewhere_and_in_another_locale(tra
         assert digest(tmp_path / "out" / name) == digest(out / name)
 
 
-@pytest.mark.parametrize("locale", ["tr_TR.UTF-8", "C.UTF-8"])
-def test_the_same_numbers_from_a_folder_with_any_name_and_with_the_cache(trained, tmp_path, locale):
+def test_the_same_numbers_from_a_folder_with_any_name_and_with_the_cache(trained, tmp_path):
     data, out, _ = trained
-    home = tmp_path / f"Prüfung 🫁 {locale} 'x'"
+    home = tmp_path / "Prüfung 🫁 'x'"
     shutil.copytree(data, home / "Bilder für später")
     done = train(
         Path("Bilder für später"),
         home / "Ergebnis ç İ ı",
         *("--epochs", 4, "--rotations", 1, "--quiet", "--no-report"),
         cwd=home,
-        LC_ALL=locale,
+        LC_ALL="tr_TR.UTF-8",
         TZ="America/Caracas",
     )
     assert done.returncode == 0, done.stderr
