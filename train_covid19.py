@@ -88,7 +88,7 @@ def main(arguments: list[str] | None) -> int:
         checks=checks,
         order=order,
         grad_cam=maps,
-        evaluation=evaluation,
+        evaluation_options=evaluation,
         settings=options.settings(split.kind),
         times=log.seconds,
         comparison=comparison,

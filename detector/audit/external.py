@@ -26,7 +26,7 @@ TITLES = {ONE_VIEW: "within one view", VIEW: "view alone", BORDER: "image border
 
 
 @dataclass(frozen=True)
-class SavedModel:
+class SavedHead:
     """The head of a saved model, its description, and what was assumed of a model without one."""
 
     weights: head.Arrays
@@ -58,7 +58,7 @@ class External:
         return {"id": self.result.id, "beside": beside, "warning": self.warning}
 
 
-def read_model(path: Path, recipe: Recipe) -> SavedModel:
+def read_model(path: Path, recipe: Recipe) -> SavedHead:
     """Read the head of a saved model that was trained with the audit's own recipe, on ImageNet's base.
 
     Raises
@@ -76,10 +76,10 @@ def read_model(path: Path, recipe: Recipe) -> SavedModel:
         raise InputError(f"--model {path} was trained with --recipe {description.recipe}; audit with the same")
     if description.pooling != recipe.pooling:
         raise InputError(f"--model {path} was trained with --pooling {description.pooling}; audit with the same")
-    return SavedModel(found.head, description, found.note)
+    return SavedHead(found.head, description, found.note)
 
 
-def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedModel) -> External:
+def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedHead) -> External:
     """Evaluate a saved model, without any training, on images from elsewhere.
 
     Parameters
@@ -89,7 +89,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
         Of the folder.
     rows : ndarray of int
         Its images; those of the model's positive class are separated from all others, whatever these are called.
-    model : SavedModel
+    model : SavedHead
 
     Returns
     -------

@@ -19,7 +19,7 @@ from detector.reports import comparison_table, plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
 from detector.reports.html_report import created
 from detector.reports.metric_names import NAMES, references
-from detector.reports.training_report import training_report
+from detector.reports.training_report import ReportedFiles, training_report
 from detector.statistics.metric import FEWEST, Metric
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
@@ -46,7 +46,7 @@ class TrainingResult:
         Test images as a report shows them.
     grad_cam : list of ndarray of shape (14, 14)
         Of the first of these; empty where no report is made.
-    evaluation : EvaluationOptions
+    evaluation_options : EvaluationOptions
     settings : mapping of str to object
     times : mapping of str to float
         Seconds of each stage.
@@ -64,7 +64,7 @@ class TrainingResult:
     checks: Sequence[Check]
     order: np.ndarray
     grad_cam: list[np.ndarray]
-    evaluation: EvaluationOptions
+    evaluation_options: EvaluationOptions
     settings: Mapping[str, object]
     times: Mapping[str, float]
     comparison: RecipeComparison | None = None
@@ -84,7 +84,7 @@ class TrainingResult:
     @property
     def sides(self) -> dict[str, np.ndarray]:
         """Training and test images; all of both in a cross-validation."""
-        if self.evaluation.folds:
+        if self.evaluation_options.folds:
             return {"all": self.outcome.held_out}
         return {"training": self.outcome.train, "test": self.outcome.held_out}
 
@@ -94,14 +94,14 @@ class TrainingResult:
         labels = self.outcome.predictions.labels
         share = float((labels == self.positive).mean())
         majority = float(max((labels == label).mean() for label in set(labels.tolist())))
-        return references(share, majority, self.evaluation.prevalence)
+        return references(share, majority, self.evaluation_options.prevalence)
 
     @property
     def title(self) -> str:
         """The test set in words."""
         images, patients = len(self.outcome.held_out), self.n_patients["test"]
         both = f"{counted(images, 'image')} from {counted(patients, 'patient')}"
-        folds = self.evaluation.folds
+        folds = self.evaluation_options.folds
         return f"{folds}-fold cross-validation: {both}" if folds else f"Test set: {both}"
 
 
@@ -111,7 +111,7 @@ def lines(result: TrainingResult) -> list[str]:
     repeats = len(outcome.predicted)
     found = [f"Classification report and confusion matrix of the first of {repeats} repeats:"] if repeats > 1 else []
     found += run_record.lines(evaluation, outcome.predictions.labels, outcome.predicted[0])
-    for text in run_record.operating_point(result.evaluation.point.sensitivity, outcome):
+    for text in run_record.operating_point(result.evaluation_options.point.sensitivity, outcome):
         found += wrapped(text, rest="  ")
     found += ["", result.title, "", f"{'metric':<25}{'value':>6}   95 % CI"]
     for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items():
@@ -243,6 +243,6 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
         outputs.json: run_record.as_json(record(result)),
     }
     if outputs.report:
-        pictures = history(".png"), evaluation(".png")
-        found[outputs.report] = training_report(result, pictures, (outputs.plot.name, outputs.json.name))
+        beside = ReportedFiles(history(".png"), evaluation(".png"), outputs.plot.name, outputs.json.name)
+        found[outputs.report] = training_report(result, beside)
     return found

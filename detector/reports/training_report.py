@@ -38,16 +38,31 @@ class Card:
     row: Mapping[str, str]
 
 
-def training_report(result: TrainingResult, pictures: tuple[bytes, bytes], names: tuple[str, str]) -> bytes:
+@dataclass(frozen=True)
+class ReportedFiles:
+    """The run's other outputs: figures that the report shows, and names that it gives.
+
+    Attributes
+    ----------
+    learning_curves, evaluation : bytes
+        Figures, as PNG.
+    plot_name, json_name : str
+        Files of the learning curves and of the record.
+    """
+
+    learning_curves: bytes
+    evaluation: bytes
+    plot_name: str
+    json_name: str
+
+
+def training_report(result: TrainingResult, beside: ReportedFiles) -> bytes:
     """Return the report.
 
     Parameters
     ----------
     result : TrainingResult
-    pictures : (bytes, bytes)
-        Learning curves and evaluation, as PNG.
-    names : (str, str)
-        Of the plot's and of the record's file.
+    beside : ReportedFiles
     """
     evaluation, outcome = result.outcome.evaluation, result.outcome
     wrong = int((outcome.predicted[0] != outcome.predictions.labels).sum())
@@ -71,11 +86,11 @@ def training_report(result: TrainingResult, pictures: tuple[bytes, bytes], names
         classes=evaluation.classes,
         positive=evaluation.positive,
         threshold=html_report.shown_threshold(outcome.threshold, evaluation.classes),
-        folds=result.evaluation.folds,
-        plot=html_report.png_uri(pictures[0]),
-        evaluation=html_report.png_uri(pictures[1]),
-        plot_name=names[0],
-        json=names[1],
+        folds=result.evaluation_options.folds,
+        plot=html_report.png_uri(beside.learning_curves),
+        evaluation=html_report.png_uri(beside.evaluation),
+        plot_name=beside.plot_name,
+        json=beside.json_name,
         subgroups=result.subgroups,
         meaning=overview.meaning(entries),
         overview=overview.rows(entries),

@@ -9,7 +9,7 @@ from audit_helpers import Case, FakeExtractor, audit_of
 from conftest import rejection
 
 from detector.audit import experiments
-from detector.audit.external import SavedModel, evaluate_external
+from detector.audit.external import SavedHead, evaluate_external
 from detector.audit.set_content import without_implausible
 from detector.network.description import Description
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
@@ -65,7 +65,7 @@ def test_a_set_without_any_lungs_has_no_auc_and_says_why():
     left = replace(audit, sets=sets)
     results = {one.id: one for one in experiments.run_experiments(left)}
     assert results[experiments.SAME_SITE].metric.reason == "every control was left out"
-    model = SavedModel([], Description(["covid", "normal"], "covid", "probe", "lungs"))
+    model = SavedHead([], Description(["covid", "normal"], "covid", "probe", "lungs"))
     found = evaluate_external(left, "e", sets.external["e"], model)
     assert found.result.metric.reason == "0 v 0 images that are left; 10 v 10 are needed"
     assert "without lungs" in found.result.notes[0]

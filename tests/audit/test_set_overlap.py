@@ -10,7 +10,7 @@ import pytest
 from audit_helpers import Case, audit_of
 
 from detector.audit import experiments
-from detector.audit.external import SavedModel, evaluate_external
+from detector.audit.external import SavedHead, evaluate_external
 from detector.audit.set_overlap import notes, without_hashes, without_overlap
 from detector.datasets.dataset import Image
 from detector.images import phantom
@@ -112,7 +112,7 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
     sets = without_overlap(audit.sets, properties, near_duplicates(properties))
     marked = replace(audit, sets=sets)
     kernel = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
-    model = SavedModel([kernel, np.zeros(2, np.float32)], Description(["covid", "normal"], "covid", "probe", "global"))
+    model = SavedHead([kernel, np.zeros(2, np.float32)], Description(["covid", "normal"], "covid", "probe", "global"))
     found = evaluate_external(marked, "e", sets.external["e"], model)
     assert found.result.metric.available == available
     assert found.result.as_json()["notes"] == (sets.external_notes["e"],)
