@@ -32,6 +32,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit import image_sets, localisation, set_content, set_overlap
     from detector.audit.comparison import Audit, Settings
     from detector.audit.conclusion import LUNGS, Evidence, conclude
+    from detector.audit.examples import Examples, find_examples
     from detector.audit.experiments import run_experiments
     from detector.audit.external import evaluate_external, read_model
     from detector.audit.same_site_controls import controls_predicted_positive
@@ -87,7 +88,10 @@ def main(arguments: list[str] | None) -> int:
         located = localisation.localise(audit, options.quiet)
         checks = [localisation.check(located, recipe.pooling)]
     conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites()))
-    found = AuditResult(results, external, controls_positive, risks, conclusion, located, checks, implausible, content)
+    shown = find_examples(audit, [one.id for one in results], located) if outputs.report else Examples()
+    found = AuditResult(
+        results, external, controls_positive, risks, conclusion, located, checks, implausible, content, shown
+    )
     for line in audit_outputs.lines(found, positive):
         say(line)
     for line in audit_outputs.conclusion_lines(conclusion):

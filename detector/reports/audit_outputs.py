@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from detector import counted
 from detector.audit.checks import Check
 from detector.audit.comparison import Audit
 from detector.audit.conclusion import Conclusion
+from detector.audit.examples import Examples
 from detector.audit.experiments import GROUPS, SAME_SITES, Result
 from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
@@ -46,6 +47,8 @@ class AuditResult:
         Those that may be no frontal chest radiographs, left out or not.
     content : str
         The same in a line; empty where there are none.
+    examples : Examples
+        Example images; empty where no HTML report is made.
     """
 
     results: list[Result]
@@ -57,6 +60,7 @@ class AuditResult:
     checks: list[Check]
     implausible: Sequence[ImplausibleImage] = ()
     content: str = ""
+    examples: Examples = field(default_factory=Examples)
 
 
 def lines(found: AuditResult, positive: str) -> list[str]:

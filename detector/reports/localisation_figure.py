@@ -5,29 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from detector.audit.localisation import Located
+from detector.audit.examples import MOST_LOCATED, LocatedImage
 from detector.images.regions import highest
 from detector.reports.drawing import as_file, drawable, heat_layer, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-EACH = 3  # best and worst examples
 LONGEST = 34  # characters of a file name above a radiograph
 PAPER, INK, DIM = "#15171a", "#ececec", "#b4bac2"  # of dark reports
 
-Shown = tuple[Located, np.ndarray, str]
 
-
-def localisation_figure(best: Sequence[Shown], worst: Sequence[Shown], dark: bool = False) -> bytes:
+def localisation_figure(best: Sequence[LocatedImage], worst: Sequence[LocatedImage], dark: bool = False) -> bytes:
     """Draw the images whose saliency lies in boxes most, and those where it does least.
 
     Parameters
     ----------
-    best, worst : sequence of (Located, pixels, name)
-        Up to `EACH` each; pixels of shape (224, 224, 3), uint8.
+    best, worst : sequence of LocatedImage
+        Up to `MOST_LOCATED` each.
     dark : bool, default=False
         Draw on black, for dark reports: colours of radiographs must not be inverted.
 
@@ -47,7 +42,7 @@ def localisation_figure(best: Sequence[Shown], worst: Sequence[Shown], dark: boo
     for part, chosen, words in ((upper, best, "most"), (lower, worst, "least")):
         part.set_facecolor(figure.get_facecolor())
         part.suptitle(f"Correctly predicted images with the {words} saliency in boxes", fontsize=11, color=ink)
-        line = part.subplots(1, EACH, squeeze=False)[0]
+        line = part.subplots(1, MOST_LOCATED, squeeze=False)[0]
         for axes in line:
             axes.set_axis_off()
         for axes, one in zip(line, chosen, strict=False):
@@ -66,10 +61,10 @@ def localisation_figure(best: Sequence[Shown], worst: Sequence[Shown], dark: boo
     return as_file(figure, ".jpg")
 
 
-def _radiograph(axes: Axes, shown: Shown, ink: str) -> None:
+def _radiograph(axes: Axes, shown: LocatedImage, ink: str) -> None:
     from matplotlib.patches import Rectangle
 
-    one, pixels, name = shown
+    one, pixels, name = shown.located, shown.pixels, shown.file
     side = len(pixels)
     axes.imshow(pixels)
     axes.imshow(heat_layer(one.heat, side))

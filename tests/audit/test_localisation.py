@@ -8,6 +8,7 @@ from audit_helpers import Case, audit_of, lungs
 from conftest import classes, inside, rejected
 
 from detector.audit import fold_heat_maps, localisation
+from detector.audit.examples import LocatedImage
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
 from detector.datasets import manifest
 from detector.datasets.drawn_boxes import boxes_of
@@ -167,7 +168,9 @@ def test_the_figure_shows_what_there_is():
     """Six examples, one of them without any saliency, and a name that is too long for a title."""
     maps = [pointing_at(7, 4), pointing_at(0, 0), np.zeros((14, 14))]
     shown = [
-        (locate(i, (BOX, (0.6, 0.4, 0.2, 0.2)), heat, LUNGS), np.full((224, 224, 3), 90, np.uint8), "x" * 80)
+        LocatedImage(
+            locate(i, (BOX, (0.6, 0.4, 0.2, 0.2)), heat, LUNGS), np.full((224, 224, 3), 90, np.uint8), "x" * 80
+        )
         for i, heat in enumerate(maps)
     ]
     drawn = localisation_figure(shown, shown[::-1])

@@ -12,6 +12,7 @@ from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of, lu
 
 from detector.audit import checks, experiments, localisation, metrics, subgroups, validity
 from detector.audit.conclusion import Evidence, conclude
+from detector.audit.examples import find_examples
 from detector.audit.shortcut_risk import shortcut_risks
 from detector.reports import audit_figures, audit_outputs, html_report, run_record, training_outputs
 from detector.reports.audit_outputs import AuditResult
@@ -117,7 +118,10 @@ def test_an_audit(name):
     risks = shortcut_risks(audit)
     judged = conclude(Evidence(results, None, "covid", audit.shares_sites()))
     located = localisation.localise(audit)
-    found = AuditResult(results, [], None, risks, judged, located, [localisation.check(located, "global")])
+    shown = find_examples(audit, [one.id for one in results], located)
+    found = AuditResult(
+        results, [], None, risks, judged, located, [localisation.check(located, "global")], examples=shown
+    )
     require_clean(
         "\n".join([*audit_outputs.lines(found, "covid"), *audit_outputs.conclusion_lines(judged), str(judged)])
     )
@@ -127,6 +131,11 @@ def test_an_audit(name):
     text = re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
     require_clean(text)
     assert judged.message in html_unescaped(text)
+    assert "full_image" in shown.by_experiment
+    for example in shown.by_experiment.values():
+        assert example.text in html_unescaped(text) and len(example.images) == 4
+        for image in example.images:
+            assert image.pixels.shape == (224, 224, 3) and f'alt="{image.text}"' in html_unescaped(page)
 
 
 def own_patients(extractor):
