@@ -6,12 +6,16 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector import InputError, printable
 from detector.cluster.flags import ComputeOptions
 from detector.command_line.arguments import Parser, add_common, any_path, output_of
 from detector.command_line.exit_status import run
 from detector.command_line.printing import DISCLAIMER, Log, named_notes, progress, say, wrapped
+
+if TYPE_CHECKING:
+    from detector.reports.lung_mask_outputs import LungMaskOutputs
 
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 
@@ -23,19 +27,13 @@ class LungOptions:
     Attributes
     ----------
     files : list of Path
-    output_dir : Path
-        Of the masks.
-    overlay : bool
-        Also draw each image with its lungs.
-    json : Path or None
+    outputs : LungMaskOutputs
     compute : ComputeOptions
     quiet : bool
     """
 
     files: list[Path]
-    output_dir: Path
-    overlay: bool
-    json: Path | None
+    outputs: LungMaskOutputs
     compute: ComputeOptions
     quiet: bool
 
@@ -58,24 +56,27 @@ def parse_arguments(arguments: list[str] | None) -> LungOptions:
     )
     add_common(parser, seed=False, tensorflow=True, precision=False)
     given = parser.parse_args(arguments)
+
+    from detector.reports.lung_mask_outputs import LungMaskOutputs
+
     compute = ComputeOptions(weights=given.weights, cache=given.cache, no_cache=given.no_cache, verbose=given.verbose)
-    return LungOptions(given.files, given.output_dir, given.overlay, given.json, compute, given.quiet)
+    return LungOptions(given.files, LungMaskOutputs(given.output_dir, given.overlay, given.json), compute, given.quiet)
 
 
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
     options = parse_arguments(arguments)
-    log = Log(options.quiet)
+    outputs, log = options.outputs, Log(options.quiet)
 
     from detector.images.listing import left_out_line
     from detector.inference import lung_masks, prediction
     from detector.network import runtime, weight_sources
     from detector.network.backbone import Backbone
+    from detector.reports import lung_mask_outputs
     from detector.storage.cache import Cache, default_folder
-    from detector.storage.files import require_folder, require_outputs, write_together
+    from detector.storage.files import write_together
 
-    require_folder(options.output_dir)
-    require_outputs({"--json": options.json} if options.json else {})
+    outputs.require_writable()
     left_out: Counter[str] = Counter()
     done: list[lung_masks.FoundLungs] = []
     failures: list[InputError] = []
@@ -90,23 +91,23 @@ def main(arguments: list[str] | None) -> int:
     found, _ = weight_sources.load(compute.weights, home, log.info)
     backbone = Backbone(found, Cache(None if compute.no_cache else home))
 
-    each = lung_masks.find_all(backbone, paths, options.output_dir, options.overlay)
+    each = lung_mask_outputs.with_masks(lung_masks.find_all(backbone, paths, outputs.overlay), outputs)
     for one in progress(each, len(paths), "finding lungs", options.quiet):
         if isinstance(one, InputError):
             failures.append(one)
         else:
             done.append(one)
-    for text in lung_masks.table(done):
+    for text in lung_mask_outputs.table(done):
         print(text)
     for note in named_notes((one.path, one.note) for one in done):
         say("\n".join(wrapped(note, rest="  ")))
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
-    if options.json:
-        write_together({options.json: lung_masks.as_json(done, failures)})
-    say(lung_masks.summary(done, failures, options.output_dir))
+    if outputs.json:
+        write_together({outputs.json: lung_mask_outputs.as_json(done, failures)})
+    say(lung_mask_outputs.summary(done, failures, outputs.folder))
     print(DISCLAIMER)
-    return 1 if failures or not all(one.written for one in done) else 0
+    return 1 if failures or not all(one.plausible for one in done) else 0
 
 
 def command() -> None:
