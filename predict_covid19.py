@@ -37,6 +37,7 @@ class PredictionOptions:
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = Parser("Predict the class of chest radiographs with a model that train_covid19.py saved.", EXAMPLE)
     data = parser.group("data")
     data.add_argument(
@@ -73,6 +74,7 @@ def output_paths(given: argparse.Namespace) -> PredictionOutputs:
 
 
 def main(arguments: list[str] | None) -> int:
+    """Run the script."""
     given = parse_arguments(arguments)
     options = PredictionOptions(
         given.files, given.model, given.clinical_csv, given.force, given.quiet, given.verbose, ray_options(given)

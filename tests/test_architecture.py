@@ -91,6 +91,17 @@ def test_below_the_scripts_nothing_sees_an_argparse_namespace():
         assert seen == [], (path, seen)
 
 
+def test_nothing_writes_into_a_namespace():
+    for path in [*ROOT.glob("*.py"), *(path for path in MODULES if path.name.endswith("flags.py"))]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        written = [
+            node.lineno
+            for node in ast.walk(tree)
+            if (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)) or name_of(node) == "setattr"
+        ]
+        assert written == [], (path, written)
+
+
 def name_of(node):
     return node.id if isinstance(node, ast.Name) else ""
 
