@@ -18,7 +18,7 @@ EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit
 
 def parse_arguments(arguments: list[str] | None) -> AuditOptions:
     """Parse the command line."""
-    parser = Parser("Test what a COVID-19 detector learns from a data set.", EXAMPLE)
+    parser = Parser("Test what a COVID-19 classifier learns from a data set.", EXAMPLE)
     add_audit(parser)
     return audit_options(parser.parse_args(arguments))
 

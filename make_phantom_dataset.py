@@ -62,7 +62,7 @@ def parse_arguments(arguments: list[str] | None) -> PhantomOptions:
         help="add this to the images of covid, as a scanner or an archive would",
     )
     parser.add_argument(
-        "--strength", type=int, choices=[1, 2, 3], default=2, help="of the shortcut: hardly seen, seen, plain"
+        "--strength", type=int, choices=[1, 2, 3], default=2, help="of the shortcut: weak, moderate, strong"
     )
     add_common(parser)
     given = parser.parse_args(arguments)

@@ -91,8 +91,15 @@ def add_evaluation(parser: Parser) -> None:
     add_compare(parser)
     point = evaluation.add_mutually_exclusive_group()
     point.add_argument("--threshold", type=between(0, 1), metavar="X", help="predict positive from this probability on")
-    point.add_argument("--target-sensitivity", type=between(0, 1), metavar="X", help="choose the threshold for this")
-    evaluation.add_argument("--prevalence", type=between(0, 1), metavar="X", help="at which PPV and NPV are reported")
+    point.add_argument(
+        "--target-sensitivity",
+        type=between(0, 1),
+        metavar="X",
+        help="choose the threshold that reaches this sensitivity",
+    )
+    evaluation.add_argument(
+        "--prevalence", type=between(0, 1), metavar="X", help="report PPV and NPV at this prevalence"
+    )
 
 
 def evaluation_options(options: argparse.Namespace) -> EvaluationOptions:
