@@ -55,13 +55,22 @@ def test_a_message_of_a_script_is_documented_once(tmp_path, monkeypatch):
             "train_covid19.py -d b",
             "train_covid19.py: error: b is a folder; give the name of a file to write",
         ),
-        Said("another", "train_covid19.py -x", "train_covid19.py: error: unrecognized arguments: -x|`"),
+        Said("another", "train_covid19.py -x", "train_covid19.py: error: unlisted argument: -x|`"),
         Said("of a function", "", "c is a folder; give the name of a file to write"),
+        Said("of two scripts", "audit_covid19.py -d 3", "audit_covid19.py: error: 3 words that no message has"),
+        Said("of two scripts", "train_covid19.py -d 4", "train_covid19.py: error: 4 words that no message has"),
+        Said("left out", "train_covid19.py -y", "train_covid19.py: error: no such flag (see train_covid19.py --help)"),
+        Said("left out", "train_covid19.py -d c", "train_covid19.py: error: t.csv, line 2: no such patient"),
+        Said("left out", "train_covid19.py -m m", "train_covid19.py: error: model m.h5 is rejected: damaged"),
+        Said("left out", "train_covid19.py --ray a", "train_covid19.py: error: --ray a: no cluster"),
     ]
     write(rows, tmp_path / "errors.md")
     lines = (tmp_path / "errors.md").read_text(encoding="utf-8").splitlines()
-    assert lines[-2:] == [
+    assert [line for line in lines if line.startswith(("##", "| `"))] == [
+        "## Several scripts",
+        "| `3 words that no message has` | `audit_covid19.py -d 3` |",
+        "## train_covid19.py",
         "| `a is a folder; give the name of a file to write` | `-d a` |",
-        "| `unrecognized arguments: -x¦'` | `-x` |",
+        "| `unlisted argument: -x¦'` | `-x` |",
     ]
     assert len((tmp_path / "all.md").read_text(encoding="utf-8").splitlines()) == 6 + len(rows)
