@@ -1,4 +1,4 @@
-"""Lung masks for files and folders: found in batches, with the image to draw them over."""
+"""Lung masks for files and folders: found in batches, each with its image for an overlay."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def find_all(backbone: Backbone, paths: Sequence[Path], with_pictures: bool) -> 
     backbone : Backbone
     paths : sequence of Path
     with_pictures : bool
-        Keep each image, to draw its lungs over it.
+        Keep each image, for an overlay of its lungs.
     """
     for start in range(0, len(paths), BATCH):
         images: dict[NetworkInput, tuple[Radiograph, np.ndarray | None]] = {}
