@@ -122,14 +122,20 @@ def evaluation_options(options: argparse.Namespace) -> EvaluationOptions:
 def add_outputs(parser: Parser) -> None:
     """Add the flags that say where a training run writes, and what it prints."""
     outputs = add_output_dir(parser, "all outputs (default: beside the model and the plot)")
-    outputs.add_argument("-p", "--plot", type=Path, metavar="FILE", help="learning curves (default: plot.png)")
-    outputs.add_argument("-m", "--model", type=Path, metavar="FILE", help="HDF5 or .keras (default: covid19.model.h5)")
-    outputs.add_argument("--evaluation-plot", type=Path, metavar="FILE", help="default: evaluation.png beside the plot")
+    outputs.add_argument("-p", "--plot", type=Path, metavar="FILE", help="learning curves (default: NAME.plot.png)")
     outputs.add_argument(
-        "--json", type=output_of(".json"), metavar="FILE", help="default: covid19.json beside the model"
+        "-m",
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="NAME.h5 or NAME.keras (default: covid19.model.h5, whose plots and report lack NAME.)",
     )
+    outputs.add_argument(
+        "--evaluation-plot", type=Path, metavar="FILE", help="default: NAME.evaluation.png beside the plot"
+    )
+    outputs.add_argument("--json", type=output_of(".json"), metavar="FILE", help="default: NAME.json beside the model")
     outputs.add_argument("--timings", action="store_true", help="print the time that each stage took")
-    add_report(parser, "report.html beside the plot")
+    add_report(parser, "NAME.report.html beside the plot; without NAME. for covid19.model.h5")
 
 
 def output_options(options: argparse.Namespace) -> OutputPaths:
