@@ -112,7 +112,7 @@ def running_in(folder: Path) -> list[str]:
 @needs_ray
 def test_a_cluster_out_of_reach_is_named(data, tmp_path):
     for address, word in (
-        ("127.0.0.1:1", "no Ray cluster there (connection rejected)"),
+        ("127.0.0.1:1", "no Ray cluster there (connection refused)"),
         ("nowhere", "no Ray cluster there (not host:port)"),
         ("ray://127.0.0.1:10001", "give a node's address as host:port"),
     ):
@@ -125,7 +125,7 @@ def test_a_cluster_out_of_reach_is_named(data, tmp_path):
         (tmp_path / "ray").mkdir(exist_ok=True)
         (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
         done = script(*auto, cwd=tmp_path, RAY_ADDRESS="", RAY_TMPDIR=str(tmp_path))
-        rejected(done, "error: --ray auto (127.0.0.1:1): no Ray cluster there (connection rejected)")
+        rejected(done, "error: --ray auto (127.0.0.1:1): no Ray cluster there (connection refused)")
     done = script("audit_covid19.py", "-d", data, "--ray", "auto", cwd=tmp_path, RAY_ADDRESS="127.0.0.1:1")
     rejected(done, "--ray 127.0.0.1:1: no Ray cluster there")
 

@@ -94,13 +94,13 @@ def calibration(run: Run) -> Check:
     return Check("calibration", PASS, found)
 
 
-def pooled_area(run: Run) -> Check:
+def pooling(run: Run) -> Check:
     """Check whether the head reads the whole image: the tutorial's pooling reads the upper left of it."""
     if run.recipe.pooling != "tutorial":
         read = "lungs" if run.recipe.pooling == "lungs" else "whole image"
-        return Check("pooled_area", PASS, f"the pooling covers the {read}")
+        return Check("pooling", PASS, f"the pooling covers the {read}")
     return Check(
-        "pooled_area",
+        "pooling",
         WARN,
         "the tutorial's pooling sees the upper left third of the image (4 × 4 of 7 × 7 cells)",
         "Train with --pooling global, or --recipe probe.",

@@ -22,7 +22,7 @@ from detector.audit.data_checks import (
     site_and_view,
     views,
 )
-from detector.audit.result_checks import calibration, chance, class_balance, pooled_area, test_set_size
+from detector.audit.result_checks import calibration, chance, class_balance, pooling, test_set_size
 from detector.datasets.dataset import Image
 
 COMMANDS = re.compile(r"\b(?:train|audit)_covid19\.py\b")
@@ -39,7 +39,7 @@ CHECKS: Sequence[Callable[[Run], Check]] = (
     age_groups,
     class_balance,
     calibration,
-    pooled_area,
+    pooling,
 )
 
 

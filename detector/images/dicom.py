@@ -221,8 +221,6 @@ def _shown(dataset: Dataset, frame: int) -> Shown:
             raise InputError(f"DICOM colours of kind {kind}")
         pixels, note = (stored, "") if stored.dtype == np.uint8 else to_8_bits(stored)
         return pixels, True, note
-    if stored.ndim != 2:
-        raise InputError(f"DICOM grey values of shape {stored.shape}")
     stored, beyond = (stored, "") if compressed else dicom_values.used_bits(stored, dataset)
     padding = dicom_values.padding(stored, dataset)
     values, common, rescaled = dicom_values.modality(stored, dataset)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-STRENGTHS = (1, 2, 3)  # hardly seen, seen by who looks for it, plain
+STRENGTHS = (1, 2, 3)  # weak, moderate, strong
 
 
 def plant(image: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:

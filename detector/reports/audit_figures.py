@@ -56,7 +56,7 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     axes.set_ylim(height - 0.4, -0.4)
     lowest = min([0.4, *(experiment.metric.low - 0.03 for experiment in experiments)])
     axes.set_xlim(max(0.0, lowest), 1.005)
-    carried = "; filled squares carry the conclusion" if conclusion.carried_by else ""
+    carried = "; filled squares decided the conclusion" if conclusion.carried_by else ""
     axes.set_xlabel(f"ROC AUC (0.5: chance; 1: perfect separation{carried})")
     plain_axes(axes)
     axes.grid(False, axis="y")

@@ -64,8 +64,8 @@ def test_calibration_warns_if_probabilities_are_wrong(scores, status, words):
 
 
 def test_the_tutorials_pooling_sees_a_part_only():
-    assert checked(Case(), recipe=TutorialRecipe())["pooled_area"].status == WARN
-    assert checked(Case())["pooled_area"].status == PASS
+    assert checked(Case(), recipe=TutorialRecipe())["pooling"].status == WARN
+    assert checked(Case())["pooling"].status == PASS
 
 
 def test_an_accuracy_that_predicting_the_larger_class_reaches_warns():

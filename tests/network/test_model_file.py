@@ -176,9 +176,9 @@ def test_a_model_whose_description_and_layers_disagree_is_rejected():
 def test_files_that_lack_a_part_are_rejected(tmp_path):
     with zipfile.ZipFile(tmp_path / "bare.keras", "w") as archive:
         archive.writestr("metadata.json", "{}")
-    with pytest.raises(InputError, match=r"it has no config\.json; was it saved by train_covid19\.py\?"):
+    with rejection(r"it has no config\.json; was it saved by train_covid19\.py\?"):
         model_file.read(tmp_path / "bare.keras")
     with h5py.File(tmp_path / "odd.h5", "w") as file:
         file.attrs["model_config"] = 5
-    with pytest.raises(InputError, match=r"it does not hold a model; was it saved by train_covid19\.py\?"):
+    with rejection(r"it does not hold a model; was it saved by train_covid19\.py\?"):
         model_file.read(tmp_path / "odd.h5")
