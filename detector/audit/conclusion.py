@@ -21,11 +21,13 @@ from detector.audit.findings import (
     CHANCE,
     EXCELLENT,
     KEPT,
+    OUTSTANDING,
+    against_the_lungs,
     kept,
     known,
     little_left_without_lungs,
     predicts_without_lungs,
-    reasons_for_site,
+    reasons_for_a_shortcut,
     reasons_of_files,
     unsettled,
 )
@@ -61,18 +63,23 @@ def _judge(evidence: Evidence) -> Conclusion:
         )
     if whole is None or whole.low <= CHANCE:
         return _without_signal(evidence, whole)
-    against, of_site = reasons_for_site(evidence, whole)
+    against, by_controls = reasons_for_a_shortcut(evidence, whole)
     if against:
-        what = "site" if of_site else "something outside the lungs"
+        what = "something outside the lungs"
+        if by_controls:
+            # Controls have other findings. Between the classes of one site, the site is no explanation at all.
+            what = "other findings" if evidence.shared_sites else "the site or other findings"
         return _conclusion(SHORTCUT, f"This model recognises {what}, not the disease.", against)
     only = evidence[LUNGS_ALONE]
     by_lungs = only is not None and only.low > CHANCE
     if beside := predicts_without_lungs(evidence):
         return _beside_the_lungs(evidence, beside, by_lungs)
-    unclear = unsettled(evidence)
+    unclear = [*unsettled(evidence), *against_the_lungs(evidence)]
     little = little_left_without_lungs(evidence, whole)
     by_files = reasons_of_files(evidence)
-    if not unclear and little and only and by_lungs and kept(only, whole) >= KEPT:
+    certain_files = bool(by_files) and evidence.metric(FILES).low > OUTSTANDING
+    lungs_suffice = only is not None and by_lungs and kept(only, whole) >= KEPT
+    if lungs_suffice and little and not unclear and not certain_files:
         but = ", but properties of the files predict the class, too" if by_files else ""
         return _conclusion(
             LUNGS,

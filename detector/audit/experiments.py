@@ -122,7 +122,7 @@ EXPERIMENTS: Sequence[Experiment] = (
         CONTROLS_V_OTHERS,
         "controls v other classes",
         SAME_SITES,
-        "Are images without the disease separated by site?",
+        "Do images without the disease differ by site or finding?",
         same_site_controls.controls_v_others,
     ),
     Experiment(

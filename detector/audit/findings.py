@@ -19,6 +19,7 @@ from detector.audit.experiments import (
     SAME_SITE_LUNGS,
     SEX,
     VIEW,
+    WITHIN,
 )
 from detector.audit.linear_baseline import SUSPICIOUS
 from detector.statistics.metric import Metric
@@ -30,6 +31,9 @@ KEPT = 0.5
 # "Excellent" discrimination begins at 0.8 (Hosmer, Lemeshow, Sturdivant, "Applied Logistic Regression", 2013, 5.2.4).
 # Sites, or files, that are separated at 0.8 leave little for the disease to add.
 EXCELLENT = 0.8
+# "Outstanding" begins at 0.9 (same source). Brightness, which follows the disease, is no more than a mean and a spread:
+# what exceeds this is size, format or colour of the files, or exposure.
+OUTSTANDING = 0.9
 # More than half of the controls predicted positive: a coin would predict fewer. DeGrave, Janizek and Lee (Nature
 # Machine Intelligence 3, 2021) show the same failure on hospitals.
 MOST = 0.5
@@ -41,6 +45,8 @@ PREDICTS = 0.55
 
 # Baselines that hold nothing of the lungs. Those of the file are not among them: brightness follows the disease, too.
 FOREIGN = (BORDER, METADATA, VIEW, SEX, AGE)
+# Experiments on images that the site does not separate: a signal in the lungs is there, too.
+WITHOUT_SITE = (SAME_SITE, SAME_SITE_LUNGS, WITHIN)
 CONTROLS_POSITIVE = "controls_predicted_positive"  # as in audit.json; no experiment of its own
 
 
@@ -64,12 +70,14 @@ def little_left_without_lungs(evidence: Evidence, whole: Metric) -> bool:
     """Say whether the masked-out image keeps less than half of the signal, or no more than its masked region's shape.
 
     The shape of the masked region, without a pixel of the image, is that of the lungs. Where it surely predicts the
-    class, and as well as all that is left, there is no sign of anything else outside the lungs.
+    class, and value and upper bound of what is left are no higher, there is no sign of anything else outside the lungs.
     """
     without, region = evidence[MASKED_OUT], evidence[MASKED_REGION]
     if without is None:
         return False
-    by_shape = region is not None and region.low > CHANCE and region.point >= without.point
+    by_shape = (
+        region is not None and region.low > PREDICTS and region.point >= without.point and region.high >= without.high
+    )
     return kept(without, whole) < KEPT or by_shape
 
 
@@ -88,6 +96,19 @@ def unsettled(evidence: Evidence) -> list[Reason]:
     ]
 
 
+def against_the_lungs(evidence: Evidence) -> list[Reason]:
+    """Return where the site cannot help, and the classes are not shown to be separated: same-site controls, elsewhere.
+
+    A signal in the lungs would separate positives from controls of their site, images of one site and view, and those
+    of an external test set.
+    """
+    return [
+        Reason(f"{one.title}: ROC AUC {one.metric.short}, not shown to be above chance", (one.id,))
+        for one in evidence.results
+        if (one.id in WITHOUT_SITE or one.group == EXTERNAL) and one.metric.available and one.metric.low <= CHANCE
+    ]
+
+
 def reasons_of_files(evidence: Evidence) -> list[Reason]:
     """Return what the file properties predict, brightness among them, which the disease may change."""
     files = evidence[FILES]
@@ -96,8 +117,8 @@ def reasons_of_files(evidence: Evidence) -> list[Reason]:
     return [Reason(f"{evidence.title(FILES)}: ROC AUC {files.short}; brightness may follow the disease", (FILES,))]
 
 
-def reasons_for_site(evidence: Evidence, whole: Metric) -> tuple[list[Reason], bool]:
-    """Return what speaks for a shortcut, and whether that is the site or only something outside the lungs."""
+def reasons_for_a_shortcut(evidence: Evidence, whole: Metric) -> tuple[list[Reason], bool]:
+    """Return what speaks for a shortcut, and whether controls do so or only what is outside the lungs."""
     without, controls_positive = evidence[MASKED_OUT], evidence.controls_positive
     reasons = []
     if without and predicts_around_the_lungs(evidence) and kept(without, whole) >= KEPT:
@@ -110,11 +131,13 @@ def reasons_for_site(evidence: Evidence, whole: Metric) -> tuple[list[Reason], b
         text = f"{of} are predicted {evidence.positive}"
         reasons.append(Reason(text, (CONTROLS_POSITIVE,)))
     if (sites := evidence[CONTROLS_V_OTHERS]) and sites.low > EXCELLENT:
-        text = f"images without the disease are separated by their site alone (ROC AUC {sites.short})"
+        # Controls have other findings, so that they differ from normal images by more than their site.
+        by = "by their findings" if evidence.shared_sites else "by their site or by their findings"
+        text = f"images without the disease are separated {by} (ROC AUC {sites.short})"
         reasons.append(Reason(text, (CONTROLS_V_OTHERS,)))
-    of_site = len(reasons) > outside
+    by_controls = len(reasons) > outside
     if not reasons:
-        return [], of_site
+        return [], by_controls
     if (files := evidence[FILES]) and files.low > EXCELLENT:
         reasons.append(Reason(f"{evidence.title(FILES)} reach ROC AUC {files.point:.2f}", (FILES,)))
     if (disease := evidence[SAME_SITE]) and whole.point - disease.point >= FALL:
@@ -126,7 +149,7 @@ def reasons_for_site(evidence: Evidence, whole: Metric) -> tuple[list[Reason], b
     for one in evidence.results:
         if one.group == EXTERNAL and one.metric.available and whole.point - one.metric.point >= FALL:
             reasons.append(Reason(f"on {one.title} the ROC AUC falls to {one.metric.short}", (one.id,)))
-    return reasons, of_site
+    return reasons, by_controls
 
 
 def known(evidence: Evidence) -> list[Reason]:

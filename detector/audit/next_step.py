@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from detector.audit.evidence import INCONCLUSIVE, LEAKAGE, LUNGS, NO_SIGNAL, Conclusion, Evidence
-from detector.audit.experiments import AGE, BORDER, EXTERNAL, FULL, LUNGS_ALONE, MASKED_OUT, METADATA, SEX, VIEW
-from detector.audit.findings import CHANCE, FOREIGN, unsettled
+from detector.audit.experiments import (
+    AGE,
+    BORDER,
+    EXTERNAL,
+    FULL,
+    LUNGS_ALONE,
+    MASKED_OUT,
+    METADATA,
+    SAME_SITES,
+    SEX,
+    VIEW,
+)
+from detector.audit.findings import CHANCE, FOREIGN, against_the_lungs, unsettled
 from detector.statistics.metric import Metric
 
 # An interval wider than this settles nothing that half of what lies above chance could.
 WIDE = 0.2
 NEXT = {
-    LEAKAGE: "Look for patients or duplicates under several names; if there are none, report a bug.",
-    NO_SIGNAL: "Add images of other patients: more folds or another recipe add no information.",
+    LEAKAGE: "Report a bug: labels that were permuted among patients can be predicted by nothing in a data set.",
+    NO_SIGNAL: "Add images of other patients: more folds add no information.",
 }
 
 
@@ -29,8 +40,7 @@ def next_step(conclusion: Conclusion, evidence: Evidence) -> str:
         One or two sentences.
     """
     if conclusion.code == LUNGS:
-        tested = any(one.group == EXTERNAL and one.metric.available for one in evidence.results)
-        another = "another hospital than the external ones here" if tested else "another hospital"
+        another = "another hospital than the external ones here" if _tested_elsewhere(evidence) else "another hospital"
         return f"Test the saved model on images of {another}: audit_covid19.py --external DIR -m MODEL."
     if conclusion.code == INCONCLUSIVE:
         return _missing(evidence)
@@ -41,6 +51,11 @@ def next_step(conclusion: Conclusion, evidence: Evidence) -> str:
 
 def _against_a_shortcut(conclusion: Conclusion, evidence: Evidence) -> str:
     """Return how to change the data set; another model on the same data would not help."""
+    if not evidence.shared_sites and _has_controls(evidence):
+        return (
+            "Train with the controls of the same site as a class of the data set, or restrict the data to sites with "
+            "both classes (build_covid_dataset.py --shared-sites-only)."
+        )
     if not evidence.shared_sites:
         return (
             "Add controls of the same site (--controls), or restrict the data to sites with both classes "
@@ -51,7 +66,7 @@ def _against_a_shortcut(conclusion: Conclusion, evidence: Evidence) -> str:
     named = carried & {VIEW, SEX, AGE} or carried & {METADATA}
     steps = []
     if named:
-        listed = ", ".join(evidence.title(name) for name in FOREIGN if name in named)
+        listed = " or ".join(evidence.title(name).removesuffix(" alone") for name in FOREIGN if name in named)
         steps.append(f"choose images in which the classes do not differ in {listed}")
     if not named or carried & {BORDER, MASKED_OUT}:
         steps.append(
@@ -69,13 +84,24 @@ def _missing(evidence: Evidence) -> str:
     if without is None or only is None:
         return "Lungs were found in too few of the images: give lung masks (--masks)."
     missing = []
-    if not evidence.shared_sites:
+    if not (evidence.shared_sites or _has_controls(evidence)):
         missing.append("controls of the same site (--controls)")
-    if unsettled(evidence) or any(_is_wide(area) for area in (whole, without, only)):
+    if unsettled(evidence) or against_the_lungs(evidence) or any(_is_wide(area) for area in (whole, without, only)):
         missing.append("more images")
-    missing += ["images of a second hospital (--external)", "sharper lung masks (--masks)"]
+    if not _tested_elsewhere(evidence):
+        missing.append("images of a second hospital (--external)")
     shared = "Both classes come from the same sites. " if evidence.shared_sites else ""
-    return f"{shared}What would show it: {', '.join(missing[:-1])}, or {missing[-1]}."
+    listed = f"{', '.join(missing)}, or " if missing else ""
+    return f"{shared}What would show it: {listed}sharper lung masks (--masks)."
+
+
+def _has_controls(evidence: Evidence) -> bool:
+    """Say whether controls were given, whatever could be computed of them."""
+    return evidence.controls_positive is not None or any(one.group == SAME_SITES for one in evidence.results)
+
+
+def _tested_elsewhere(evidence: Evidence) -> bool:
+    return any(one.group == EXTERNAL and one.metric.available for one in evidence.results)
 
 
 def _is_wide(area: Metric) -> bool:
