@@ -141,15 +141,16 @@ def _precision_recall(axes: Axes, positive: str, average: Metric, predicted: Sco
 
 def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) -> None:
     scores, is_positive = predicted.values[0], predicted.is_positive
-    few = min(is_positive.sum(), (~is_positive).sum()) < FEWEST
+    # Draws of fewer patients are hardly different.
+    few = min(len(set(predicted.patients[side])) for side in (is_positive, ~is_positive)) < FEWEST
     # Every draw of separated classes has the same curve, and says nothing of the probabilities between them.
     if not few and not is_separated(scores, is_positive):
         draws = np.concatenate(list(islice(patient_draws(is_positive, predicted.patients, SEED), DRAWS)))[:DRAWS]
-        grid, curve, low, high = reliability_curve(scores, is_positive, draws)
-        axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (bootstrap)")
+        grid, curve, low, high = reliability_curve(scores, is_positive, predicted.patients, draws)
+        axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (pointwise)")
         axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="Calibration curve (isotonic)")
     else:
-        text = f"no curve below {FEWEST} images of a class" if few else "no curve: the classes are separated"
+        text = f"no curve below {FEWEST} patients of a class" if few else "no curve: the classes are separated"
         # Below the diagonal, which would run through it elsewhere.
         axes.text(0.97, 0.1, text, ha="right", color=GREY, transform=axes.transAxes)
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Perfectly calibrated")

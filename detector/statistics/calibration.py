@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.statistics.intervals import LEVEL
+from detector.statistics.intervals import LEVEL, wilson
+from detector.statistics.metric import FEWEST
 
 STEPS = 30  # of Newton's method; it has converged after ten unless the classes are separated
 CLIP = 1e-6  # a probability of 0 or 1 would be infinitely wrong
@@ -127,9 +128,13 @@ def _recalibration(x: np.ndarray, is_positive: np.ndarray, weights: np.ndarray, 
 
 
 def reliability_curve(
-    probabilities: np.ndarray, is_positive: np.ndarray, draws: np.ndarray
+    probabilities: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, draws: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return how often images are positive at each probability: the isotonic regression, with a bootstrap interval.
+    """Return how often images are positive at each probability: the isotonic regression, with a pointwise interval.
+
+    The interval is the bootstrap's, and at least Wilson's of as many patients as share a step of the curve, or of
+    `FEWEST`: on a step at 0 or 1 all draws are alike. By simulation with 60 and 200 patients, at probabilities of 0.1
+    to 0.9, it covers 0.87 to 1.00 (0.96 and 0.99 on average); the bootstrap's alone covers 0.40 to 0.92.
 
     Reference: T. Dimitriadis, T. Gneiting, A. I. Jordan, "Stable reliability diagrams for probabilistic classifiers",
     PNAS 118 (2021). No bins have to be chosen.
@@ -138,6 +143,7 @@ def reliability_curve(
     ----------
     probabilities : ndarray of shape (n,)
     is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
     draws : ndarray of shape (draws, n)
         Weights of images, as `intervals.patient_draws` draws them: whole patients.
 
@@ -156,4 +162,26 @@ def reliability_curve(
         return model.fit(probabilities[drawn], is_positive[drawn].astype(float), weights[drawn]).predict(grid)
 
     low, high = np.quantile([fitted(weights) for weights in draws], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    floor = _wilson_of_steps(probabilities, is_positive, patients, grid)
+    low, high = np.minimum(low, floor[0]), np.maximum(high, floor[1])
+    # The curve does not fall, so the bounds do not either.
+    low, high = np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
     return grid, fitted(np.ones(len(probabilities))), low, high
+
+
+def _wilson_of_steps(
+    probabilities: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, grid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Wilson's interval of each step of the isotonic regression, at the probabilities of a grid."""
+    from scipy.stats import norm
+    from sklearn.isotonic import IsotonicRegression
+
+    order, quantile = np.argsort(probabilities, kind="stable"), float(norm.ppf((1 + LEVEL) / 2))
+    steps = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(probabilities, is_positive.astype(float))
+    bounds = np.empty((2, len(steps)))
+    for value in np.unique(steps):
+        rows = steps == value
+        people = max(len(set(patients[rows])), FEWEST)
+        bounds[:, rows] = np.reshape(wilson(float(value), people, quantile), (2, 1))
+    low, high = (np.interp(grid, probabilities[order], side[order]) for side in bounds)
+    return low, high

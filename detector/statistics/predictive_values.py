@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.statistics.intervals import LEVEL, wilson
 from detector.statistics.metric import Metric
 
 
 def predictive_values(sensitivity: Metric, specificity: Metric, prevalence: float) -> tuple[Metric, Metric]:
     """Return the positive and the negative predictive value at a prevalence.
 
-    The sample sizes are those that the intervals of sensitivity and specificity stand for: images that are worth as
-    many patients.
+    The odds of a predictive value are those of the prevalence, multiplied by a likelihood ratio: a ratio of two
+    independent proportions. Its interval is recovered from those of sensitivity and specificity, which are over
+    patients. For 20 v 20 to 200 v 200 patients and five pairs of sensitivity and specificity from 0.60 to 0.98 it
+    covers, by exact enumeration, 0.94 to 0.97; for 10 v 10, 0.91 to 0.97.
 
-    Reference: N. D. Mercaldo, K. F. Lau, X. H. Zhou, "Confidence intervals for predictive values with an emphasis to
-    case-control studies", Statistics in Medicine 26 (2007): the adjusted logit interval, none of a point where no image
-    was misclassified.
+    Reference: A. Donner, G. Y. Zou, "Closed-form confidence intervals for functions of the normal mean and standard
+    deviation", Statistical Methods in Medical Research 21 (2012): MOVER-R, the method of variance estimates recovery
+    for ratios.
 
     Parameters
     ----------
@@ -28,60 +29,46 @@ def predictive_values(sensitivity: Metric, specificity: Metric, prevalence: floa
     -------
     ppv, npv : Metric
     """
-    from scipy.special import expit
-    from scipy.stats import norm
-
     missing = next((one for one in (sensitivity, specificity) if not one.available), None)
     if missing is not None:
         return (Metric.unavailable(missing.reason),) * 2
-    z = float(norm.ppf((1 + LEVEL) / 2))
-
-    def adjusted(share: Metric) -> tuple[float, float]:
-        n = _wilson_size(share, z)
-        return (share.point * n + z**2 / 2) / (n + z**2), n + z**2
-
-    (se, n1), (sp, n0) = adjusted(sensitivity), adjusted(specificity)
-    positive, negative = prevalence, 1.0 - prevalence
     n_patients = sensitivity.n_patients + specificity.n_patients
     counts = sensitivity.n_positive, specificity.n_negative, "", n_patients
     metrics = []
-    for true, false, odds, spread, what in (
-        (
-            sensitivity.point * positive,
-            (1 - specificity.point) * negative,
-            se * positive / ((1 - sp) * negative),
-            (1 - se) / (se * n1) + sp / ((1 - sp) * n0),
-            "positive",
-        ),
-        (
-            specificity.point * negative,
-            (1 - sensitivity.point) * positive,
-            sp * negative / ((1 - se) * positive),
-            se / ((1 - se) * n1) + (1 - sp) / (sp * n0),
-            "negative",
-        ),
+    for true, false, share, what in (
+        (_bounds(sensitivity), _complement(specificity), prevalence, "positive"),
+        (_bounds(specificity), _complement(sensitivity), 1.0 - prevalence, "negative"),
     ):
-        if true + false <= 0:
+        if true[0] + false[0] <= 0:
             metrics.append(Metric.unavailable(f"no image is predicted {what}"))
             continue
-        point, half = true / (true + false), z * np.sqrt(spread)
-        low, high = expit(np.log(odds) - half), expit(np.log(odds) + half)
-        # The interval is centred on the adjusted value; the plain one is never left outside.
-        metrics.append(Metric(point, float(min(low, point)), float(max(high, point)), *counts))
+        low, high = _ratio_interval(true, false)
+        point = true[0] * share / (true[0] * share + false[0] * (1 - share))
+        bounds = low * share / (low * share + 1 - share), share / (share + (1 - share) / high) if high > 0 else 0.0
+        # Rounding must not keep the interval from its own value.
+        metrics.append(Metric(point, float(min(bounds[0], point)), float(max(bounds[1], point)), *counts))
     return metrics[0], metrics[1]
 
 
-def _wilson_size(share: Metric, z: float) -> float:
-    """Return the sample size of which a proportion would have its Wilson interval."""
-    from scipy.optimize import brentq
+def _bounds(share: Metric) -> tuple[float, float, float]:
+    return share.point, share.low, share.high
 
-    width = share.high - share.low
 
-    def excess(log_n: float) -> float:
-        low, high = wilson(share.point, float(np.exp(log_n)), z)
-        return high - low - width
+def _complement(share: Metric) -> tuple[float, float, float]:
+    return 1.0 - share.point, 1.0 - share.high, 1.0 - share.low
 
-    smallest, largest = np.log(0.1), np.log(1e7)
-    if excess(smallest) < 0 or excess(largest) > 0:
-        return float(np.exp(smallest if excess(smallest) < 0 else largest))
-    return float(np.exp(brentq(excess, smallest, largest)))
+
+def _ratio_interval(
+    numerator: tuple[float, float, float], denominator: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Return the interval of a ratio of two proportions, each with its bounds; infinite above where it may be by 0.
+
+    The lower bound is written with the root in the denominator, where nothing is divided by 0 if a proportion is.
+    """
+    (one, one_low, one_high), (other, other_low, other_high) = numerator, denominator
+    product = one * other
+    below, by = one_low * (2 * one - one_low), other_high * (2 * other - other_high)
+    low = below / (product + np.sqrt(max(product**2 - below * by, 0.0))) if below > 0 else 0.0
+    above, by = one_high * (2 * one - one_high), other_low * (2 * other - other_low)
+    high = (product + np.sqrt(max(product**2 - above * by, 0.0))) / by if by > 0 else np.inf
+    return float(low), float(high)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from detector.statistics import calibration
+from detector.statistics.intervals import patient_draws, wilson
+from detector.statistics.metric import FEWEST
 
 ONES = np.ones((1, 400))
 
@@ -71,11 +75,31 @@ def test_weights_that_let_classes_count_equally_are_undone():
     assert (np.argsort(corrected[:, 0]) == np.argsort(said[:, 0])).mean() > 0.99, "ranks stay"
 
 
+def test_the_reliability_of_few_patients_is_nowhere_certain():
+    """Where the lowest of 60 probabilities are all of negative images, every draw has a curve of 0 there."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 1.5, 60)
+    truth = generator.random(60) < expit(logits)
+    draws = np.concatenate(list(islice(patient_draws(truth, np.arange(60), 0), 1)))[:50]
+    grid, curve, low, high = calibration.reliability_curve(expit(logits), truth, np.arange(60), draws)
+    assert (low <= curve).all() and (curve <= high).all()
+    assert (high - low).min() > 0.2
+    assert high[0] == pytest.approx(wilson(0.0, FEWEST, 1.96)[1], abs=1e-3)
+
+
+def test_a_step_of_the_reliability_curve_rests_on_its_patients():
+    """The lowest 20 of 60 probabilities are of negative images; once of 20 patients, once of one."""
+    said, truth = np.linspace(0, 1, 60), np.arange(60) >= 20
+    apart, same = np.arange(60), np.where(truth, np.arange(60), 0)
+    ends = [calibration.reliability_curve(said, truth, who, np.ones((2, 60)))[3][0] for who in (apart, same)]
+    assert ends == pytest.approx([wilson(0.0, people, 1.96)[1] for people in (20, FEWEST)], abs=1e-3)
+
+
 def test_reliability_of_calibrated_probabilities_is_the_diagonal():
     generator = np.random.default_rng(3)
     said = generator.random(3000)
     draws = generator.multinomial(3000, np.full(3000, 1 / 3000), 100).astype(float)
-    curve = calibration.reliability_curve(said, generator.random(3000) < said, draws)
+    curve = calibration.reliability_curve(said, generator.random(3000) < said, np.arange(3000), draws)
     grid, middle, low, high = (np.asarray(part) for part in curve)
     inner = (grid > 0.05) & (grid < 0.95)
     assert np.abs(middle - grid)[inner].max() < 0.12

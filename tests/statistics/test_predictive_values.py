@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from detector.statistics import intervals
 from detector.statistics.metric import Metric
@@ -25,6 +28,30 @@ def test_predictive_values_are_wider_where_patients_have_several_images():
     pairs = [intervals.proportion(hits, who), intervals.proportion(hits, who, np.zeros(40, bool))]
     one, other = (predictive_values(*both, 0.1)[0] for both in (alone, pairs))
     assert one.value == other.value and one.ci_high - one.ci_low < other.ci_high - other.ci_low
+
+
+@pytest.mark.parametrize("prevalence", [0.01, 0.5])
+def test_intervals_of_predictive_values_cover(prevalence):
+    """Every result of 30 v 30 patients, weighted by how likely it is: no simulation, no luck."""
+    n, se, sp = 30, 0.85, 0.90
+    hits = [intervals.proportion(np.arange(n) < k, np.arange(n)) for k in range(n + 1)]
+    expected = (
+        se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence)),
+        sp * (1 - prevalence) / (sp * (1 - prevalence) + (1 - se) * prevalence),
+    )
+    covered = np.zeros(2)
+    for (i, p), (j, q) in itertools.product(*(enumerate(binom.pmf(np.arange(n + 1), n, of)) for of in (se, sp))):
+        if p * q > 1e-9:
+            found = predictive_values(hits[i], hits[j], prevalence)
+            covered += p * q * np.array([one.low <= of <= one.high for one, of in zip(found, expected, strict=True)])
+    assert ((covered > 0.94) & (covered < 0.98)).all()
+
+
+@pytest.mark.parametrize(("se", "sp"), [(1.0, 1.0), (0.0, 0.5), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0)])
+def test_predictive_values_at_the_edges_have_an_interval_that_holds_them(se, sp):
+    hits = [intervals.proportion(np.arange(20) < round(20 * share), np.arange(20)) for share in (se, sp)]
+    for one in predictive_values(*hits, 0.1):
+        assert 0.0 <= one.low <= one.point <= one.high <= 1.0 and one.high - one.low > 0.001
 
 
 def test_where_no_image_is_predicted_positive_there_is_no_predictive_value():
