@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from detector import counted
 from detector.audit.comparison import Audit, Finding
 from detector.audit.linear_baseline import border_matrix, indicators, linear_auc, metadata_auc, property_matrix
 from detector.collections.values import years
@@ -31,7 +32,10 @@ def metadata(audit: Audit) -> Finding:
     """Predict the class from site and view."""
     own = audit.sets.own
     positive, patients = audit.is_positive(own), audit.extractor.patients[own]
-    return Finding(metadata_auc(audit.own_images, positive, patients, audit.settings.seed))
+    found = metadata_auc(audit.own_images, positive, patients, audit.settings.seed)
+    unknown = sum(not image.site for image in audit.own_images)
+    notes = (f"without {counted(unknown, 'image')} of unknown site",) if unknown and found.available else ()
+    return Finding(found, notes)
 
 
 def view(audit: Audit) -> Finding:

@@ -52,8 +52,8 @@ def baseline_check(name: str, area: Metric, without: str, recommendation: str) -
 def site_and_view(run: Run) -> Check:
     """Check whether the site and view of an image give its class away."""
     images = run.extractor.dataset.images
-    if not all(image.site for image in images):
-        unknown = sum(not image.site for image in images)
+    unknown = sum(not image.site for image in images)
+    if unknown and not run.metrics[METADATA].available:
         return Check(
             "site_and_view",
             NOT_ASSESSED,
@@ -62,12 +62,15 @@ def site_and_view(run: Run) -> Check:
         )
     sites: dict[str, set[str]] = defaultdict(set)
     for image in images:
-        sites[image.label].add(image.site)
+        sites[image.label] |= {image.site} - {""}
     labels = list(sites.values())
     if all(not one & other for i, one in enumerate(labels) for other in labels[:i]):
         away = "no site has images of two classes: the site gives the class away"
         return Check("site_and_view", WARN, away, f"Run {AUDIT}.")
-    return baseline_check("site_and_view", run.metrics[METADATA], "without the image", f"Run {AUDIT}.")
+    without = (
+        f"without the image, {len(images) - unknown} of {len(images)} sites known" if unknown else "without the image"
+    )
+    return baseline_check("site_and_view", run.metrics[METADATA], without, f"Run {AUDIT}.")
 
 
 def image_content(run: Run) -> Check:

@@ -10,7 +10,7 @@ import numpy as np
 
 from detector.datasets.dataset import Image
 from detector.images.inspection import ImageProperties
-from detector.statistics.metric import Metric
+from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.roc import roc_auc
 from detector.statistics.threads import one_thread
 
@@ -150,7 +150,11 @@ def linear_auc(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarra
 
 
 def metadata_auc(images: Sequence[Image], is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
-    """Return how well site and view alone predict the class, without a pixel."""
-    if unknown := sum(not image.site for image in images):
-        return Metric.unavailable(f"the site of {unknown} of {len(images)} images is not known")
-    return linear_auc(site_matrix(images), is_positive, patients, seed)
+    """Return how well site and view alone predict the class, without a pixel, among images whose site is known."""
+    known = np.flatnonzero([bool(image.site) for image in images])
+    n_positive, n_negative = int(is_positive[known].sum()), int((~is_positive[known]).sum())
+    unknown = len(images) - len(known)
+    if unknown and min(n_positive, n_negative) < FEWEST:
+        reason = f"the site of {unknown} of {len(images)} images is not known"
+        return Metric.unavailable(reason, n_positive, n_negative)
+    return linear_auc(site_matrix([images[row] for row in known]), is_positive[known], patients[known], seed)

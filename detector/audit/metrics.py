@@ -74,8 +74,8 @@ class Setting:
 def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Setting) -> dict[str, Metric]:
     """Return the metrics beside those of the evaluation, by name.
 
-    Calibration is that of the probabilities at the test images' own class frequencies, where training weighted the
-    classes equally. The Brier score is that of the probabilities as they are predicted.
+    Calibration and Brier score are those of the probabilities at the test images' own class frequencies, where training
+    weighted the classes equally: so is the Brier score that they are compared with, p (1 - p).
 
     Parameters
     ----------

@@ -23,6 +23,7 @@ from detector.statistics.strata import crossed
 from detector.statistics.threads import one_thread
 
 ROC_AUC, R2 = "ROC AUC", "R²"
+INSEPARABLE = "inseparable from the class"
 # From these lower bounds on, a property is suspected: it predicts the class, and features predict it.
 USEFUL, DETECTABLE = 0.55, {ROC_AUC: 0.55, R2: 0.05}
 FOLDS = 5
@@ -69,7 +70,7 @@ class Risk:
 
 
 def shortcut_risks(audit: Audit) -> list[Risk]:
-    """Return the properties of the data set's images; those that are both useful and detectable come first.
+    """Return the properties of the data set's images: useful and detectable ones first, then useful ones not assessed.
 
     The features are those of the full images, which the audit has anyway.
 
@@ -99,13 +100,20 @@ def shortcut_risks(audit: Audit) -> list[Risk]:
     return sorted(risks, key=_order)
 
 
-def _order(risk: Risk) -> tuple[bool, float]:
-    """Return a key that puts what is both useful and detectable first, then what is nearer to it."""
-    if not (risk.utility.available and risk.detectability.available):
-        return True, 1.0
+def _order(risk: Risk) -> tuple[int, float]:
+    """Return a key: both useful and detectable, useful but not assessable (as a site that is the class), the nearest.
+
+    What is not known of enough images comes last.
+    """
+    if not risk.utility.available:
+        return 3, 0.0
+    if not risk.detectability.available:
+        return (1 if risk.utility.low > USEFUL else 3), -risk.utility.point
     floor = 0.5 if risk.measure == ROC_AUC else 0.0
     scale = 0.5 if risk.measure == ROC_AUC else 1.0
-    return not risk.suspected, -min((risk.utility.point - 0.5) / 0.5, (risk.detectability.point - floor) / scale)
+    return (0 if risk.suspected else 2), -min(
+        (risk.utility.point - 0.5) / 0.5, (risk.detectability.point - floor) / scale
+    )
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,8 @@ class FeatureReader:
             if telling is None:
                 return Metric.unavailable(f"no category has {FEWEST} images and {FEWEST} others")
             target = telling
+        if all(np.ptp(target[side]) <= WIDTH for side in (positive, ~positive)):
+            return Metric.unavailable(INSEPARABLE)
         predicted, folds = self._out_of_fold(one.rows, target)
         if predicted is None:
             return Metric.unavailable("too few patients to cross-validate")
@@ -202,8 +212,6 @@ def _r_squared(
     if min(people) < FEWEST:
         # A bootstrap over so few has next to no different draws.
         return too_few(people[0], people[1], "patients")
-    if max(target[side].std() for side in sides) <= WIDTH:
-        return Metric.unavailable("the property does not vary within class", *counts)
 
     def explained(weights: np.ndarray) -> np.ndarray:
         wrong = weights @ (target - predicted) ** 2

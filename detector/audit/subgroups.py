@@ -15,6 +15,7 @@ from detector.statistics.evaluation import Predictions
 from detector.statistics.intervals import proportion
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.roc import roc_auc
+from detector.statistics.roc_interval import fold_inflation
 from detector.training.evaluation_result import Outcome
 from detector.training.extraction import FeatureExtractor
 
@@ -97,12 +98,14 @@ def _subgroup(name: str, value: str, rows: np.ndarray, predictions: Predictions,
     n_positive, n_negative = int(truth.sum()), int((~truth).sum())
     if min(n_positive, n_negative) < FEWEST:
         return Subgroup(name, value, *counts, *[too_few(n_positive, n_negative, "images")] * 3)
-    predicted_positive = predictions.predicted[:, rows] == positive
+    predicted_positive, folds = predictions.predicted[:, rows] == positive, predictions.folds[:, rows]
+    area = roc_auc(predictions.probabilities[:, rows, positive], truth, patients, folds=folds)
+    wider = fold_inflation(area, folds)
     return Subgroup(
         name,
         value,
         *counts,
-        proportion(predicted_positive[:, truth], patients[truth], truth[truth]),
-        proportion(~predicted_positive[:, ~truth], patients[~truth], truth[~truth]),
-        roc_auc(predictions.probabilities[:, rows, positive], truth, patients, folds=predictions.folds[:, rows]),
+        proportion(predicted_positive[:, truth], patients[truth], truth[truth], wider),
+        proportion(~predicted_positive[:, ~truth], patients[~truth], truth[~truth], wider),
+        area,
     )

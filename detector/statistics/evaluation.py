@@ -10,6 +10,7 @@ import numpy as np
 from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric
 from detector.statistics.roc import roc_auc
+from detector.statistics.roc_interval import fold_inflation
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Evaluation:
     confusion : ndarray of shape (classes, classes), int
         Rows are true classes, columns predicted ones; of a cross-validation, of its first repeat.
     accuracy, sensitivity, specificity : Metric
-        Means over repeats, with Wilson's intervals over patients. Sensitivity: positives that are predicted positive.
-        Specificity: others that are not.
+        Means over repeats, with Wilson's intervals over patients, wider if several models were fitted. Sensitivity:
+        positives that are predicted positive. Specificity: others that are not.
     roc_auc : Metric
         Of the positive class against all others.
     """
@@ -111,12 +112,14 @@ def evaluate(predictions: Predictions, classes: Sequence[str], positive: int) ->
 
     labels, predicted, patients = predictions.labels, predictions.predicted, predictions.patients
     truth = labels == positive
+    area = roc_auc(predictions.probabilities[..., positive], truth, patients, folds=predictions.folds)
+    wider = fold_inflation(area, predictions.folds)
     return Evaluation(
         list(classes),
         classes[positive],
         confusion_matrix(labels, predicted[0], labels=np.arange(len(classes))),
-        proportion(predicted == labels, patients, truth),
-        proportion(predicted[:, truth] == positive, patients[truth], truth[truth]),
-        proportion(predicted[:, ~truth] != positive, patients[~truth], truth[~truth]),
-        roc_auc(predictions.probabilities[..., positive], truth, patients, folds=predictions.folds),
+        proportion(predicted == labels, patients, truth, wider),
+        proportion(predicted[:, truth] == positive, patients[truth], truth[truth], wider),
+        proportion(predicted[:, ~truth] != positive, patients[~truth], truth[~truth], wider),
+        area,
     )

@@ -78,11 +78,15 @@ def effective_size(hits: np.ndarray, patients: np.ndarray) -> tuple[float, int]:
     return n / max(clustered / binomial, 1.0), count
 
 
-def proportion(hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray | None = None) -> Metric:
+def proportion(
+    hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray | None = None, inflation: float = 1.0
+) -> Metric:
     """Return a proportion of images with Wilson's interval over patients.
 
     With several images a patient the interval is that of `effective_size` images, with Student's quantile for that
-    many patients instead of the normal one.
+    many patients instead of the normal one. If some have more images than others, Kish's effective number counts.
+
+    Reference: L. Kish, "Survey Sampling" (1965), section 11.7, for (Σm)² / Σm² of clusters of m images.
 
     Parameters
     ----------
@@ -91,6 +95,9 @@ def proportion(hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray |
     patients : ndarray of shape (n,)
     is_positive : ndarray of shape (n,), bool, optional
         Only counted; by default all images are of the positive class.
+    inflation : float, default=1
+        By how much the variance exceeds that of one model's predictions: of out-of-fold ones,
+        `roc_interval.refit_inflation`.
 
     Returns
     -------
@@ -105,9 +112,10 @@ def proportion(hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray |
     size, count = effective_size(hits, patients)
     z = float(norm.ppf((1 + LEVEL) / 2))
     if 1 < count < len(hits) and size != count:
-        z = float(t.ppf((1 + LEVEL) / 2, count - 1))
+        images = np.unique(patients, return_counts=True)[1]
+        z = float(t.ppf((1 + LEVEL) / 2, max(images.sum() ** 2 / (images**2).sum() - 1, 1.0)))
     value = float(hits.mean())
-    return Metric(value, *wilson(value, size, z), n_positive, len(hits) - n_positive, n_patients=count)
+    return Metric(value, *wilson(value, size / inflation, z), n_positive, len(hits) - n_positive, n_patients=count)
 
 
 def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> dict[str, Metric]:

@@ -125,7 +125,7 @@ def of_probabilities(
     found = resampled(
         {
             PRECISION: mean(average_precision, scores),
-            BRIER: mean(brier, scores),
+            BRIER: mean(brier, corrected),
             IN_THE_LARGE: mean(calibration_in_the_large, corrected),
             SLOPE: mean(calibration_slope, corrected),
         },

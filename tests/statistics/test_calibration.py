@@ -81,7 +81,7 @@ def test_the_reliability_of_few_patients_is_nowhere_certain():
     logits = generator.normal(0, 1.5, 60)
     truth = generator.random(60) < expit(logits)
     draws = np.concatenate(list(islice(patient_draws(truth, np.arange(60), 0), 1)))[:50]
-    grid, curve, low, high = calibration.reliability_curve(expit(logits), truth, np.arange(60), draws)
+    _, curve, low, high = calibration.reliability_curve(expit(logits), truth, np.arange(60), draws)
     assert (low <= curve).all() and (curve <= high).all()
     assert (high - low).min() > 0.2
     assert high[0] == pytest.approx(wilson(0.0, FEWEST, 1.96)[1], abs=1e-3)

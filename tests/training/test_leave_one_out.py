@@ -34,3 +34,31 @@ def test_a_site_without_which_a_class_is_missing_is_rejected():
     with rejection("without the patients of a one class is left to train on"):
         protocol = TrainingProtocol(ProbeRecipe(), 0, OperatingPoint(), 0)
         leave_one_out.evaluate_left_out(samples, where, "a", protocol, "auto")
+
+
+def left_out(**point):
+    """Hold out a site of noise with a shift between the classes, at an operating point."""
+    from audit_helpers import RidgeRecipe
+
+    from detector.training import leave_one_out
+    from detector.training.crossvalidation import OperatingPoint
+    from detector.training.evaluation_result import TrainingProtocol
+    from detector.training.feature_set import FeatureSet
+
+    labels, where = np.arange(80) % 2, np.where(np.arange(80) < 40, "a", "b")
+    features = np.random.default_rng(0).normal(size=(80, 4)) + (labels == 0)[:, None]
+    samples = FeatureSet(
+        features[:, None], features, labels, np.arange(80).astype(str), where, ["covid", "normal"], [{}] * 80
+    )
+    protocol = TrainingProtocol(RidgeRecipe(), 0, OperatingPoint(**point), 0)
+    return leave_one_out.evaluate_left_out(samples, where, "a", protocol, "none")
+
+
+def test_the_operating_point_holds_at_a_site_that_is_left_out():
+    """A threshold as given, and one that is chosen for a sensitivity on the other sites."""
+    likeliest, strict, certain = left_out(), left_out(threshold=0.9), left_out(threshold=0.0)
+    assert strict.sensitivity.value < likeliest.sensitivity.value < certain.sensitivity.value == 1.0
+    assert strict.specificity.value > likeliest.specificity.value > certain.specificity.value == 0.0
+    chosen, low = left_out(sensitivity=0.99), left_out(sensitivity=0.3)
+    assert low.sensitivity.value < likeliest.sensitivity.value < chosen.sensitivity.value
+    assert likeliest.roc_auc == strict.roc_auc == chosen.roc_auc
