@@ -30,3 +30,21 @@ def test_an_evaluation_is_drawn_without_a_warning(counts, name, capfd):
     data = evaluation_figure(replace(outcome, evaluation=named), found, "Test set")
     assert data.startswith(b"\x89PNG") and len(data) > 50_000
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("images", "drawn"), [(1, True), (3, False)])
+def test_a_calibration_curve_needs_ten_patients_of_each_class(images, drawn, monkeypatch):
+    """24 images a class: of 24 patients, or of 8."""
+    extractor = extractor_of(Case((24, 24), images=images))
+    noise = np.random.default_rng(0).normal(size=48)
+    outcome = outcome_of(extractor, 1 / (1 + np.exp(-noise - (extractor.dataset.labels == 0))))
+    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0))
+    calls = []
+
+    def curve(scores, *others):
+        calls.append(scores)
+        return np.linspace(0, 1, 3), np.zeros(3), np.zeros(3), np.ones(3)
+
+    monkeypatch.setattr("detector.reports.evaluation_figure.reliability_curve", curve)
+    evaluation_figure(outcome, found, "Test set")
+    assert bool(calls) == drawn

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import norm, t
 from statistics_helpers import SETS, at_least, at_most, of_patients
 
 from detector.statistics import intervals
@@ -72,3 +72,14 @@ def test_a_bootstrap_draws_patients_whole_and_classes_apart():
         assert (weights[:, ::2] == weights[:, 1::2]).all()
         assert (weights[:, truth].sum(axis=1) == 6).all()
         break
+
+
+def test_uneven_patients_count_as_fewer_for_students_quantile():
+    """Twelve patients with one image and two with twelve: two of them hold two thirds of the images."""
+    who = np.concatenate([np.arange(12), np.repeat([12, 13], 12)])
+    hits = np.concatenate([np.arange(12) % 2, np.ones(12), np.zeros(12)])
+    size, count = intervals.effective_size(hits, who)
+    found = intervals.proportion(hits, who)
+    assert found.n_patients == count == 14
+    quantile = t.ppf(0.975, 36**2 / (12 + 2 * 144) - 1)
+    assert (found.low, found.high) == pytest.approx(intervals.wilson(0.5, size, quantile))
