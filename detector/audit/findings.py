@@ -69,14 +69,19 @@ def predicts_around_the_lungs(evidence: Evidence) -> bool:
 def little_left_without_lungs(evidence: Evidence, whole: Metric) -> bool:
     """Say whether the masked-out image keeps less than half of the signal, or no more than its masked region's shape.
 
-    The shape of the masked region, without a pixel of the image, is that of the lungs. Where it surely predicts the
-    class, and value and upper bound of what is left are no higher, there is no sign of anything else outside the lungs.
+    The shape of the masked region, without a pixel of the image, is that of the lungs. Where value and both bounds of
+    what is left are no higher than those of the shape, there is no sign of anything else outside the lungs.
     """
     without, region = evidence[MASKED_OUT], evidence[MASKED_REGION]
     if without is None:
         return False
-    by_shape = (
-        region is not None and region.low > PREDICTS and region.point >= without.point and region.high >= without.high
+    by_shape = region is not None and all(
+        shape >= left
+        for shape, left in (
+            (region.low, without.low),
+            (region.point, without.point),
+            (region.high, without.high),
+        )
     )
     return kept(without, whole) < KEPT or by_shape
 

@@ -216,8 +216,9 @@ def _bias_corrected(value: float, draws: np.ndarray, people: int) -> tuple[float
     Slopes of few patients are too steep, and those of the draws are so twice over: percentiles lie too high. The bias
     is that of the median; the standard error, half the range of the middle 68 %, so that a few separated draws, whose
     slope is infinite, do not decide it. Where more are separated, one side has no bound. By simulation of calibrated
-    probabilities (10 v 10 to 30 v 30 and 15 v 150 patients, 60 to 120 data sets each) it covers 0.97 to 1.00, and
-    lies above 1 in at most 0.02; percentiles cover 0.83 to 0.94, and lie above 1 in 0.05 to 0.17.
+    probabilities (10 v 10 to 30 v 30 and 15 v 150 patients, 60 to 120 data sets each) they cover 0.95 to 1.00,
+    and lie above 1 in at most 0.02; percentiles cover 0.83 to 0.94, and lie above 1 in 0.05 to 0.17. The rule
+    for one side without a bound was simulated in a slightly different form only.
 
     Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 10 and 12.
     """
