@@ -44,33 +44,35 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # Installed is what the lock files say, down to the last dependency, and only what has the digest that stands there.
+# Nothing is resolved (--no-deps): pip before 24.1 would look for the newest release of what is asked for with an extra,
+# as pytest-cov asks for coverage[toml], and reject the locked one.
 $(VENV)/installed: requirements.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@touch $@
 
 $(VENV)/installed-dev: requirements/dev.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-browser: requirements/browser.lock requirements/package-lock.json | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/browser.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/browser.lock
 	npm ci --silent --no-audit --no-fund --prefix requirements
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 $(VENV)/installed-notebook: requirements/notebook.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/notebook.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/notebook.lock
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-ray: requirements/ray.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ray.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/ray.lock
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-dicom: requirements/dicom.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dicom.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dicom.lock
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-tools: requirements/tools.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.lock
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 demo: $(VENV)/installed
@@ -144,7 +146,7 @@ errors: $(VENV)/installed-dev
 
 # --strict: a dependency that cannot be looked up fails.
 audit-deps: $(VENV)/installed-tools
-	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/tools.lock
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --no-deps -r requirements/tools.lock
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-emit-index-url --no-header
 

@@ -75,13 +75,8 @@ def little_left_without_lungs(evidence: Evidence, whole: Metric) -> bool:
     without, region = evidence[MASKED_OUT], evidence[MASKED_REGION]
     if without is None:
         return False
-    by_shape = region is not None and all(
-        shape >= left
-        for shape, left in (
-            (region.low, without.low),
-            (region.point, without.point),
-            (region.high, without.high),
-        )
+    by_shape = region is not None and (
+        region.low >= without.low and region.point >= without.point and region.high >= without.high
     )
     return kept(without, whole) < KEPT or by_shape
 

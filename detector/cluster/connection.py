@@ -42,7 +42,8 @@ def connect(options: RayOptions) -> Cluster:
     """
     if importlib.util.find_spec("ray") is None:
         raise InputError(
-            "--ray needs Ray, which is not installed: python -m pip install --require-hashes -r requirements/ray.lock"
+            "--ray needs Ray, which is not installed: python -m pip install --require-hashes --no-deps "
+            "-r requirements/ray.lock"
         )
     address = options.address
     if "://" in address:

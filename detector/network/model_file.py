@@ -123,7 +123,7 @@ def parse(data: bytes) -> SavedModel:
 def _open_hdf5(source: io.BytesIO) -> Iterator[h5py.File]:
     import h5py
 
-    hdf5.require_heaps_that_end(source.getvalue())
+    hdf5.require_sound_heaps(source.getvalue(), (ATTRIBUTE, "model_config"))
     with h5py.File(source, "r") as file:
         yield file
 
@@ -132,8 +132,8 @@ def _from_hdf5(file: h5py.File) -> SavedModel:
     if ATTRIBUTE not in file.attrs and "model_config" in file.attrs:
         return _from_plain_hdf5(file)
     images = hdf5.raw(file, IMAGES, LARGEST)
-    description = _description(_text(file.attrs.get(ATTRIBUTE), "this project's description"), images)
-    require_architecture(_text(file.attrs.get("model_config"), "a model"), description)
+    description = _description(_text(hdf5.text(file, ATTRIBUTE), "this project's description"), images)
+    require_architecture(_text(hdf5.text(file, "model_config"), "a model"), description)
     root = hdf5.group(file, "model_weights")
 
     def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +144,7 @@ def _from_hdf5(file: h5py.File) -> SavedModel:
 
 
 def _from_plain_hdf5(file: h5py.File) -> SavedModel:
-    plain = architecture.describe_tutorials(_layers(_text(file.attrs["model_config"], "a model")))
+    plain = architecture.describe_tutorials(_layers(_text(hdf5.text(file, "model_config"), "a model")))
     root = hdf5.group(file, "model_weights")
 
     def pair(layer: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -227,10 +227,8 @@ def _collect(pair: Pair, description: Description) -> SavedModel:
     return SavedModel(weights, head, description, decoder)
 
 
-def _text(value: object, what: str) -> str:
-    if isinstance(value, bytes):
-        value = value.decode()
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
+def _text(value: str | None, what: str) -> str:
+    if value is None or len(value) > MAX_TEXT:
         raise InputError(f"it does not hold {what}; was it saved by train_covid19.py?")
     return value
 

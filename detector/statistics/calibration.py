@@ -156,28 +156,31 @@ def reliability_curve(
 
     grid = np.linspace(probabilities.min(), probabilities.max(), 101)
 
-    def fitted(weights: np.ndarray) -> np.ndarray:
+    def fitted(weights: np.ndarray) -> IsotonicRegression:
         drawn = weights > 0
         model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-        return model.fit(probabilities[drawn], is_positive[drawn].astype(float), weights[drawn]).predict(grid)
+        return model.fit(probabilities[drawn], is_positive[drawn].astype(float), weights[drawn])
 
-    low, high = np.quantile([fitted(weights) for weights in draws], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    floor = _wilson_of_steps(probabilities, is_positive, patients, grid)
+    curves = [fitted(weights).predict(grid) for weights in draws]
+    low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    curve = fitted(np.ones(len(probabilities)))
+    floor = _wilson_of_steps(curve.predict(probabilities), probabilities, patients, grid)
     low, high = np.minimum(low, floor[0]), np.maximum(high, floor[1])
     # The curve does not fall, so the bounds do not either.
     low, high = np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
-    return grid, fitted(np.ones(len(probabilities))), low, high
+    return grid, curve.predict(grid), low, high
 
 
 def _wilson_of_steps(
-    probabilities: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, grid: np.ndarray
+    steps: np.ndarray, probabilities: np.ndarray, patients: np.ndarray, grid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's interval of each step of the isotonic regression, at the probabilities of a grid."""
+    """Return Wilson's interval of each step of the isotonic regression, at the probabilities of a grid.
+
+    `steps` holds the value of the regression at each image.
+    """
     from scipy.stats import norm
-    from sklearn.isotonic import IsotonicRegression
 
     order, quantile = np.argsort(probabilities, kind="stable"), float(norm.ppf((1 + LEVEL) / 2))
-    steps = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(probabilities, is_positive.astype(float))
     bounds = np.empty((2, len(steps)))
     for value in np.unique(steps):
         rows = steps == value

@@ -8,7 +8,7 @@ import numpy as np
 
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.roc_interval import effective_interval
-from detector.statistics.strata import crossed, holding_two_classes
+from detector.statistics.strata import crossed, holding_two_classes, stratum_weight
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
@@ -60,10 +60,9 @@ def weighted_auc(
 ) -> np.ndarray:
     """Return the area under the ROC curve of weighted images, comparing those of one stratum with each other only.
 
-    Strata count by n₊n₋ / (n₊ + n₋ + 1).
+    Strata count by `strata.stratum_weight`.
 
-    References: Ph. van Elteren, "On the combination of independent two-sample tests of Wilcoxon", Bulletin of the
-    International Statistical Institute 37 (1960); K. H. Zou et al., Biometrical Journal 53 (2011).
+    Reference: K. H. Zou et al., Biometrical Journal 53 (2011).
 
     Parameters
     ----------
@@ -88,9 +87,8 @@ def weighted_auc(
     below -= by.spread(below[:, by.starts])
     pairs_won = np.add.reduceat(positive * (below + negative / 2), by.starts, axis=1)
     n_positive, n_negative = (np.add.reduceat(side, by.starts, axis=1) for side in (positive, negative))
-    size = n_positive + n_negative + 1
-    compared = (n_positive * n_negative / size).sum(axis=1)
-    won = np.where(n_positive * n_negative > 0, pairs_won / size, 0.0).sum(axis=1)
+    compared = stratum_weight(n_positive, n_negative).sum(axis=1)
+    won = np.where(n_positive * n_negative > 0, pairs_won / (n_positive + n_negative + 1), 0.0).sum(axis=1)
     return np.divide(won, compared, out=np.full(len(weights), np.nan), where=compared > 0)
 
 
@@ -137,7 +135,7 @@ def influence(
     above_negatives = below["negative"] / by.spread(n_negative)
     below_positives = 1.0 - below["positive"] / by.spread(n_positive)
     areas = np.add.reduceat(positive * above_negatives, by.starts) / n_positive
-    size = n_positive * n_negative / (n_positive + n_negative + 1)
+    size = stratum_weight(n_positive, n_negative)
     shares = size / size.sum()
     area = float(shares @ areas)
     centre, of_positive, of_negative = (

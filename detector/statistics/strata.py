@@ -50,6 +50,20 @@ def holding_two_classes(labels: np.ndarray, strata: np.ndarray) -> np.ndarray:
     return ((present.sum(axis=1) > 1) & (names >= 0))[inverse]
 
 
+def stratum_weight(n_positive: np.ndarray, n_negative: np.ndarray) -> np.ndarray:
+    """Return what strata count in a mean area: n₊n₋ / (n₊ + n₋ + 1), van Elteren's weight.
+
+    Reference: Ph. van Elteren, "On the combination of independent two-sample tests of Wilcoxon", Bulletin of the
+    International Statistical Institute 37 (1960).
+
+    Parameters
+    ----------
+    n_positive, n_negative : ndarray
+        Images of each class in each stratum, or sums of their weights.
+    """
+    return n_positive * n_negative / (n_positive + n_negative + 1)
+
+
 def comparable(labels: np.ndarray, strata: np.ndarray, classes: int) -> bool:
     """Return whether every class shares a stratum with another, so that it can be compared within one."""
     return len(set(labels[holding_two_classes(labels, strata)])) == classes

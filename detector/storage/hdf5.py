@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import h5py
 
 HEAP = rb"GCOL\x01\0\0\0"  # how a global heap begins (HDF5 file format specification, III.E)
+AFTER_NAME = 128  # bytes in which an attribute has its type, its shape, and where its text lies (same, IV.A.2.m)
 
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
@@ -30,8 +32,18 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
     return parent[name]
 
 
-def require_heaps_that_end(data: bytes) -> None:
-    """Reject a file with a heap whose free space has no size: HDF5's library would look for the next object for ever.
+def require_sound_heaps(data: bytes, names: Sequence[str]) -> None:
+    """Reject a file on whose texts HDF5's library would hang, or take gigabytes, before it finds them damaged.
+
+    Texts lie in heaps, each object with its size; free space without a size makes the library look for the next object
+    for ever. An attribute says again how long its text is; that much memory is taken before it is read.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    names : sequence of str
+        Attributes that will be read.
 
     Raises
     ------
@@ -44,9 +56,29 @@ def require_heaps_that_end(data: bytes) -> None:
             number, length = struct.unpack_from("<H6xQ", data, at)
             if number == length == 0:
                 raise InputError("damaged (a heap that does not end)")
-            if number == 0:
-                break  # free space is the last object
-            at += 16 + (length + 7) // 8 * 8
+            # The size of free space counts from its own beginning, that of an object from its end.
+            at += length if number == 0 else 16 + (length + 7) // 8 * 8
+        for name in names:
+            for found in re.finditer(re.escape(f"{name}\0".encode()), data):
+                reference = data.find(struct.pack("<Q", match.start()), found.end() + 4, found.end() + AFTER_NAME)
+                if reference > 0 and struct.unpack_from("<I", data, reference - 4)[0] > len(data):
+                    raise InputError("damaged (a text longer than the file)")
+
+
+def text(parent: h5py.Group, name: str) -> str | None:
+    """Return an attribute that is one text; None where there is none of that name, or where it is anything else.
+
+    HDF5's library crashes on some arrays and types of a damaged file.
+    """
+    import h5py
+
+    if name not in parent.attrs:
+        return None
+    attribute = parent.attrs.get_id(name)
+    if attribute.shape != () or attribute.get_type().get_class() != h5py.h5t.STRING:
+        return None
+    value = parent.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def raw(parent: h5py.Group, name: str, most: int) -> bytes:
