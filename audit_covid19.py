@@ -30,7 +30,7 @@ def main(arguments: list[str] | None) -> int:
     log = Log(options.quiet)
 
     from detector.audit import image_sets, localisation, set_content, set_overlap
-    from detector.audit.comparison import Audit, Settings
+    from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.conclusion import LUNGS, Evidence, conclude
     from detector.audit.examples import Examples, find_examples
     from detector.audit.experiments import run_experiments
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None) -> int:
     if content:
         warn(content)
     require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
-    settings = Settings(
+    settings = ExperimentSettings(
         positive, recipe, model.adjust, evaluation.folds, evaluation.repeats, evaluation.seed, data.columns
     )
     # One progress bar for the whole audit: its forward passes show none.

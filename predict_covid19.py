@@ -25,18 +25,19 @@ EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder -
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """What is predicted, by which model, and how."""
+    """What is predicted, by which model, how, and where the predictions go."""
 
     files: list[Path]
     model: Path
     clinical_csv: Path | None
     force: bool
+    outputs: PredictionOutputs
     quiet: bool
     verbose: bool
     ray: RayOptions | None
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> PredictionOptions:
     """Parse the command line."""
     parser = Parser("Predict the class of chest radiographs with a model that train_covid19.py saved.", EXAMPLE)
     data = parser.group("data")
@@ -58,7 +59,17 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add_report(parser, "predictions.html beside --json, --csv or --gradcam, else here")
     add_common(parser, seed=False)
     add_ray(parser)
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    return PredictionOptions(
+        given.files,
+        given.model,
+        given.clinical_csv,
+        given.force,
+        output_paths(given),
+        given.quiet,
+        given.verbose,
+        ray_options(given),
+    )
 
 
 def output_paths(given: argparse.Namespace) -> PredictionOutputs:
@@ -75,15 +86,9 @@ def output_paths(given: argparse.Namespace) -> PredictionOutputs:
 
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
-    given = parse_arguments(arguments)
-    options = PredictionOptions(
-        given.files, given.model, given.clinical_csv, given.force, given.quiet, given.verbose, ray_options(given)
-    )
-    return predict(options, output_paths(given))
+    options = parse_arguments(arguments)
+    outputs = options.outputs
 
-
-def predict(options: PredictionOptions, outputs: PredictionOutputs) -> int:
-    """Predict, print and write; return the exit status."""
     from detector.cluster.connection import connect
     from detector.datasets import clinical_table
     from detector.images.listing import left_out_line

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None) -> int:
     log = Log(options.quiet)
 
     from detector.audit.checks import Run
-    from detector.audit.metrics import Setting, compute_metrics
+    from detector.audit.metrics import MetricSettings, compute_metrics
     from detector.audit.subgroups import subgroups
     from detector.audit.validity import run_checks
     from detector.datasets import overview
@@ -61,27 +61,27 @@ def main(arguments: list[str] | None) -> int:
     implausible = pipeline.implausible_images(left_out, extractor, recipe, split, evaluation.seed)
     protocol = TrainingProtocol(recipe, images.classes.index(positive_class), evaluation.point, evaluation.seed)
     printer = epoch_printer(model.epochs, options.quiet)
-    outcome = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
-    comparison = recipe_comparison.compare(second, samples, protocol, split, outcome) if second else None
+    evaluated = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
+    comparison = recipe_comparison.compare(second, samples, protocol, split, evaluated) if second else None
     sites = pipeline.leave_sites_out(data, protocol, extractor, model.adjust) if evaluation.leave_one_site_out else []
 
     # What the predictions are worth.
     with log.timed("evaluate"):
-        setting = Setting(protocol.positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
-        metrics = compute_metrics(extractor, outcome, setting)
-        checks = run_checks(Run(extractor, outcome, metrics, recipe, samples.groups, implausible))
-        groups = subgroups(extractor, outcome, protocol.positive)
-    description = trained_model.describe(outcome, recipe, extractor)
-    saved = trained_model.saved_model(outcome, description, extractor)
+        setting = MetricSettings(protocol.positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
+        metrics = compute_metrics(extractor, evaluated, setting)
+        checks = run_checks(Run(extractor, evaluated, metrics, recipe, samples.groups, implausible))
+        groups = subgroups(extractor, evaluated, protocol.positive)
+    description = trained_model.describe(evaluated, recipe, extractor)
+    saved = trained_model.saved_model(evaluated, description, extractor)
     joined = functools.cache(saved.joined)
     with log.timed("Grad-CAM"):
-        order = trained_model.most_confident_errors_first(outcome)
+        order = trained_model.most_confident_errors_first(evaluated)
         shown = order[: html_report.MOST] if outputs.report else order[:0]
-        maps = trained_model.grad_cam(outcome, description, extractor, joined, shown)
+        maps = trained_model.grad_cam(evaluated, description, extractor, joined, shown)
 
     result = TrainingResult(
         extractor=extractor,
-        outcome=outcome,
+        evaluated=evaluated,
         metrics=metrics,
         subgroups=groups,
         left_out=sites,

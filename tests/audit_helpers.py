@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.audit import metrics, validity
 from detector.audit.checks import Run
-from detector.audit.comparison import Audit, Settings
+from detector.audit.comparison import Audit, ExperimentSettings
 from detector.audit.image_sets import ImageSets
 from detector.command_line.printing import Log
 from detector.datasets.dataset import Dataset, Image
@@ -17,7 +17,7 @@ from detector.images.inspection import ImageProperties
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate, predict
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 
 CLASSES = ["covid", "normal"]
 
@@ -148,15 +148,15 @@ def audit_of(case: Case, folds: int = 5) -> Audit:
     extractor = extractor_of(case)
     everything = np.arange(len(extractor.properties))
     sets = ImageSets(extractor.dataset, everything, everything[:0], {}, "covid")
-    return Audit(extractor, sets, Settings("covid", RidgeRecipe(), "auto", folds, 1, 42), {})
+    return Audit(extractor, sets, ExperimentSettings("covid", RidgeRecipe(), "auto", folds, 1, 42), {})
 
 
-def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> Outcome:
+def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> EvaluatedHead:
     """Return an outcome of a single model, judged on all images; `positive` are probabilities of the positive class."""
     labels, everything = extractor.dataset.labels, np.arange(len(extractor.properties))
     said = np.stack([positive, 1 - positive], axis=1)
     predictions = Predictions.of_one_model(labels, extractor.patients, said, predict(said, 0))
-    return Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything[:0], everything)
+    return EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything[:0], everything)
 
 
 def checked(case: Case, scores=None, recipe=None, implausible=()):
@@ -164,9 +164,9 @@ def checked(case: Case, scores=None, recipe=None, implausible=()):
     extractor = extractor_of(case)
     labels = extractor.dataset.labels
     noise = np.random.default_rng(0).normal(size=len(labels))
-    outcome = outcome_of(extractor, 1 / (1 + np.exp(-(2 * noise if scores is None else scores(labels == 0, noise)))))
-    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0))
-    run = Run(extractor, outcome, found, recipe or RidgeRecipe(), extractor.patients, implausible)
+    evaluated = outcome_of(extractor, 1 / (1 + np.exp(-(2 * noise if scores is None else scores(labels == 0, noise)))))
+    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0))
+    run = Run(extractor, evaluated, found, recipe or RidgeRecipe(), extractor.patients, implausible)
     return {one.id: one for one in validity.run_checks(run)}
 
 

@@ -96,7 +96,7 @@ def test_phantoms_are_judged_by_their_lungs(phantoms, tmp_path):
 
 def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     """The phantoms that are judged above, of the same recipe, with a letter beside the shoulder of those of covid."""
-    from detector.audit.comparison import Audit, Settings
+    from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.localisation import POINTING, check, localise
     from detector.command_line.printing import Log
@@ -113,7 +113,9 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
         load_image_sets(tmp_path / "marked", None, [], "covid"),
         TutorialRecipe(pooling="global", rotations=0),
     )
-    audit = Audit(open_dataset(sets.dataset, Log(True), recipe), sets, Settings("covid", recipe, "auto", 5, 1, 42), {})
+    audit = Audit(
+        open_dataset(sets.dataset, Log(True), recipe), sets, ExperimentSettings("covid", recipe, "auto", 5, 1, 42), {}
+    )
     assert audit.scored.auc().value > 0.9
     found = localise(audit)
     pointing = found.metrics[POINTING]
@@ -122,7 +124,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
 
 
 def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
-    from detector.audit.comparison import Audit, Settings
+    from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.cluster.flags import ComputeOptions
@@ -136,7 +138,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     for passes in (4, 0):
         recipe = ProbeRecipe()
         extractor = open_dataset(sets.dataset, Log(True), recipe, ComputeOptions(cache=tmp_path / "cache"))
-        audit = Audit(extractor, sets, Settings("covid", recipe, "auto", 2, 1, 42), {})
+        audit = Audit(extractor, sets, ExperimentSettings("covid", recipe, "auto", 2, 1, 42), {})
         found.append(experiments.run_experiments(audit))
         shortcut_risks(audit)
         assert extractor.backbone.computed == passes * len(sets.dataset.images)
@@ -151,7 +153,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     """Phantoms whose age, in the manifest, goes with the class, and of which nearly all of one class are blurred."""
     import cv2
 
-    from detector.audit.comparison import Audit, Settings
+    from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.cluster.flags import ComputeOptions
@@ -174,7 +176,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
                 cv2.imwrite(str(image), cv2.GaussianBlur(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), (0, 0), 1.5))
     sets = load_image_sets(tmp_path / "data", None, [], "covid")
     extractor = open_dataset(sets.dataset, Log(True), ProbeRecipe(), ComputeOptions(no_cache=True))
-    audit = Audit(extractor, sets, Settings("covid", ProbeRecipe(), "auto", 5, 1, 42), {})
+    audit = Audit(extractor, sets, ExperimentSettings("covid", ProbeRecipe(), "auto", 5, 1, 42), {})
     found = {one.name: one for one in shortcut_risks(audit)}
     assert found["age"].utility.ci_low > 0.6 and found["age"].detectability.value < 0.1
     assert not found["age"].suspected

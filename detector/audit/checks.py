@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from detector.statistics.metric import Metric
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 from detector.training.extraction import FeatureExtractor
 from detector.training.implausible_images import ImplausibleImage
 from detector.training.recipes import Recipe
@@ -64,7 +64,7 @@ class Run:
     Attributes
     ----------
     extractor : FeatureExtractor
-    outcome : Outcome
+    evaluated : EvaluatedHead
     metrics : dict of str to Metric
         As `detector.audit.metrics.compute_metrics` returns them.
     recipe : TutorialRecipe or ProbeRecipe
@@ -75,7 +75,7 @@ class Run:
     """
 
     extractor: FeatureExtractor
-    outcome: Outcome
+    evaluated: EvaluatedHead
     metrics: dict[str, Metric]
     recipe: Recipe
     groups: np.ndarray

@@ -12,7 +12,7 @@ import numpy as np
 from detector import InputError
 from detector.audit.image_sets import ImageSets
 from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate
-from detector.audit.metrics import Scored
+from detector.audit.metrics import ScoredImages
 from detector.audit.occluded import occlusion, too_few_lungs
 from detector.datasets.dataset import Image
 from detector.images.inspection import ImageProperties
@@ -29,7 +29,7 @@ from detector.training.recipes import ProbeRecipe, Recipe
 
 
 @dataclass(frozen=True)
-class Settings:
+class ExperimentSettings:
     """How every experiment is run, the same way as training.
 
     Attributes
@@ -76,7 +76,7 @@ class Audit:
     extractor : FeatureExtractor
         Opened on ``sets.dataset``.
     sets : ImageSets
-    settings : Settings
+    settings : ExperimentSettings
     masks : dict of str to Path
         Lung masks by the image's stem; empty for none. Where both sides of an experiment have enough of them, it is
         made on the images that have one; else lungs are found here for both sides: masks of two makers
@@ -85,7 +85,7 @@ class Audit:
 
     extractor: FeatureExtractor
     sets: ImageSets
-    settings: Settings
+    settings: ExperimentSettings
     masks: dict[str, Path]
 
     @functools.cached_property
@@ -99,11 +99,11 @@ class Audit:
         return out_of_fold(self, self.samples, self.plan(self.samples))
 
     @functools.cached_property
-    def scored(self) -> Scored:
+    def scored(self) -> ScoredImages:
         """Out-of-fold scores of the data set's images as they are."""
         samples, predictions = self.samples, self.validated.predictions
         scores = predictions.probabilities[..., 0]
-        return Scored(scores, samples.labels == 0, samples.groups, samples.strata, predictions.folds)
+        return ScoredImages(scores, samples.labels == 0, samples.groups, samples.strata, predictions.folds)
 
     @functools.cached_property
     def border(self) -> Baseline:

@@ -125,7 +125,7 @@ def image_border(run: Run) -> Check:
 
 def border_adjusted(run: Run) -> Check:
     """Check whether the classes are still separated among images whose borders are similar."""
-    return border_adjusted_check(run.metrics[BORDER_ADJUSTED], run.outcome.evaluation.roc_auc, audit_for(run))
+    return border_adjusted_check(run.metrics[BORDER_ADJUSTED], run.evaluated.evaluation.roc_auc, audit_for(run))
 
 
 def border_adjusted_check(adjusted: Metric, whole: Metric, audit: str) -> Check:
@@ -171,7 +171,7 @@ def duplicates(run: Run) -> Check:
     different groups is across some split.
     """
     extractor, groups = run.extractor, run.groups
-    train, held_out = run.outcome.train, run.outcome.held_out
+    train, held_out = run.evaluated.train, run.evaluated.held_out
     trained_on: dict[str, list[int]] = defaultdict(list)
     for row in train:
         trained_on[extractor.properties[row].digest].append(int(row))

@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.audit.comparison import Audit
 from detector.audit.experiments import BORDER, FULL, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
-from detector.audit.localisation import Localisation, Located
+from detector.audit.localisation import Localisation, LocatedMap
 from detector.images.border import MARGIN
 from detector.images.lungs import describe
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
@@ -57,12 +57,12 @@ class LocatedImage:
 
     Attributes
     ----------
-    located : Located
+    located : LocatedMap
     pixels : ndarray of shape (224, 224, 3), uint8
     file : str
     """
 
-    located: Located
+    located: LocatedMap
     pixels: np.ndarray
     file: str
 

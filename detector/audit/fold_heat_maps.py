@@ -10,7 +10,7 @@ import numpy as np
 from detector.audit.comparison import Audit
 from detector.command_line.printing import progress
 from detector.network.head import Arrays
-from detector.training.heat_maps import Explained, cached_heat_maps
+from detector.training.heat_maps import GradCamRequest, cached_heat_maps
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray, quiet: bool) -> list[np.
     for fold in progress(present, len(present), "Grad-CAM", quiet, "fold"):
         inside = positions[folds == fold]
         head = audit.validated.heads[fold].trained.weights
-        explained = Explained(audit.sets.own[inside], np.zeros(len(inside), int), np.zeros((len(inside), 0)))
+        explained = GradCamRequest(audit.sets.own[inside], np.zeros(len(inside), int), np.zeros((len(inside), 0)))
         maps = cached_heat_maps(audit.extractor, head, explained, _model_of(audit, head), quiet=True)
         found |= dict(zip(inside.tolist(), maps, strict=True))
     return [found[position] for position in positions.tolist()]

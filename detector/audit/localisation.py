@@ -34,7 +34,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Located:
+class LocatedMap:
     """An image, and where its Grad-CAM lies.
 
     Attributes
@@ -65,7 +65,7 @@ class Located:
 
 
 @dataclass(frozen=True)
-class Compared:
+class PairedMetric:
     """A metric beside what a random point gets, and their paired difference."""
 
     found: Metric
@@ -79,9 +79,9 @@ class Localisation:
 
     Attributes
     ----------
-    images : list of Located
+    images : list of LocatedMap
         Correctly predicted images of the positive class with boxes and lungs.
-    metrics : dict of str to Compared
+    metrics : dict of str to PairedMetric
         `POINTING`, `IN_BOXES` and `IN_LUNGS`. Beside the first two a random point of the lungs, beside the third one
         of the image. Empty where nothing can be said.
     reason : str
@@ -89,8 +89,8 @@ class Localisation:
     notes : tuple of str
     """
 
-    images: list[Located]
-    metrics: dict[str, Compared]
+    images: list[LocatedMap]
+    metrics: dict[str, PairedMetric]
     reason: str = ""
     notes: tuple[str, ...] = ()
 
@@ -98,7 +98,7 @@ class Localisation:
         """Return the metrics as they stand in a JSON file, or the reason why there are none."""
         return {**(self.metrics or {"reason": self.reason}), "notes": self.notes}
 
-    def best_first(self) -> list[Located]:
+    def best_first(self) -> list[LocatedMap]:
         """Return the images by the share of their saliency that lies in boxes, the highest first."""
         return sorted(self.images, key=lambda one: (-one.in_boxes, one.row))
 
@@ -162,7 +162,7 @@ def _lungs(audit: Audit, rows: np.ndarray) -> list[np.ndarray]:
     return [read_mask(audit.masks[stem]) if stem in audit.masks else next(found) for stem in stems]
 
 
-def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.ndarray) -> Located:
+def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.ndarray) -> LocatedMap:
     """Return where a Grad-CAM lies.
 
     Parameters
@@ -175,10 +175,10 @@ def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.n
 
     Returns
     -------
-    Located
+    LocatedMap
     """
     region, point = boxed(boxes), highest(heat)
-    return Located(
+    return LocatedMap(
         row,
         boxes,
         heat,
@@ -190,19 +190,19 @@ def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.n
     )
 
 
-def compare(located: Sequence[Located], patients: np.ndarray, seed: int) -> dict[str, Compared]:
+def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> dict[str, PairedMetric]:
     """Return each metric beside what a random point gets, which is known exactly for each image.
 
     Parameters
     ----------
-    located : sequence of Located
+    located : sequence of LocatedMap
     patients : ndarray of shape (n,)
     seed : int
         Of the bootstrap over patients.
 
     Returns
     -------
-    dict of str to Compared
+    dict of str to PairedMetric
     """
     hits, in_boxes, in_lungs, random, area = (
         np.array([getattr(one, name) for one in located], float)
@@ -213,7 +213,7 @@ def compare(located: Sequence[Located], patients: np.ndarray, seed: int) -> dict
     found[POINTING] = proportion(hits, patients)
     beside = means({name: other for name, (_, other) in pairs.items()}, patients, seed)
     differences = means({name: values - other for name, (values, other) in pairs.items()}, patients, seed)
-    return {name: Compared(found[name], beside[name], differences[name]) for name in pairs}
+    return {name: PairedMetric(found[name], beside[name], differences[name]) for name in pairs}
 
 
 def check(found: Localisation, pooling: str) -> Check:

@@ -13,7 +13,7 @@ from detector.statistics.predictive_values import predictive_values
 from detector.statistics.probabilities import of_probabilities
 from detector.statistics.roc import roc_auc
 from detector.statistics.strata import crossed
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 from detector.training.extraction import FeatureExtractor
 
 STRATIFIED, BORDER_ADJUSTED = "roc_auc_stratified", "roc_auc_border_adjusted"
@@ -22,7 +22,7 @@ PPV, NPV = "ppv", "npv"
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredImages:
     """Scores of images by heads that had not seen them, with what the images are.
 
     Attributes
@@ -50,7 +50,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Setting:
+class MetricSettings:
     """How a run's metrics are computed.
 
     Attributes
@@ -71,7 +71,9 @@ class Setting:
     prevalence: float | None = None
 
 
-def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Setting) -> dict[str, Metric]:
+def compute_metrics(
+    extractor: FeatureExtractor, evaluated: EvaluatedHead, setting: MetricSettings
+) -> dict[str, Metric]:
     """Return the metrics beside those of the evaluation, by name.
 
     Calibration and Brier score are those of the probabilities at the test images' own class frequencies, where training
@@ -80,8 +82,8 @@ def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Sett
     Parameters
     ----------
     extractor : FeatureExtractor
-    outcome : Outcome
-    setting : Setting
+    evaluated : EvaluatedHead
+    setting : MetricSettings
 
     Returns
     -------
@@ -91,8 +93,8 @@ def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Sett
     strata = np.array([image.stratum for image in images])
     border = cross_validate(border_matrix(extractor.properties), truth, extractor.patients, setting.seed)
     files = cross_validate(property_matrix(extractor.properties), truth, extractor.patients, setting.seed)
-    rows, predictions = outcome.held_out, outcome.predictions
-    scored = Scored(
+    rows, predictions = evaluated.held_out, evaluated.predictions
+    scored = ScoredImages(
         predictions.probabilities[..., setting.positive],
         truth[rows],
         extractor.patients[rows],
@@ -113,7 +115,7 @@ def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Sett
         ),
     }
     if setting.prevalence is not None:
-        result = outcome.evaluation
+        result = evaluated.evaluation
         both = predictive_values(result.sensitivity, result.specificity, setting.prevalence)
         # A patient with images of both classes is one.
         found[PPV], found[NPV] = (
@@ -122,14 +124,14 @@ def compute_metrics(extractor: FeatureExtractor, outcome: Outcome, setting: Sett
     return found
 
 
-def stratified(scored: Scored) -> Metric:
+def stratified(scored: ScoredImages) -> Metric:
     """Compare images of one site and view only."""
     if (scored.strata == "").all():
         return Metric.unavailable("the site of the images is not known")
     return scored.auc(scored.strata)
 
 
-def border_adjusted(scored: Scored, deciles: np.ndarray | None) -> Metric:
+def border_adjusted(scored: ScoredImages, deciles: np.ndarray | None) -> Metric:
     """Compare images of one site and view whose borders are similar: of one decile of the border's out-of-fold score.
 
     Reference: H. Janes, M. S. Pepe, "Adjusting for covariate effects on classification accuracy using the
@@ -137,7 +139,7 @@ def border_adjusted(scored: Scored, deciles: np.ndarray | None) -> Metric:
 
     Parameters
     ----------
-    scored : Scored
+    scored : ScoredImages
     deciles : ndarray of shape (n,), int, or None
         None where the border could not be cross-validated.
     """

@@ -18,7 +18,7 @@ def _more_images(run: Run) -> str:
     """Return how more images can be tested: all of them, where only some were and folds are possible, or others."""
     labels = run.extractor.dataset.labels
     fewest = min(len(set(run.groups[labels == label])) for label in range(len(run.extractor.dataset.classes)))
-    if len(run.outcome.held_out) == len(labels) or fewest < 2:
+    if len(run.evaluated.held_out) == len(labels) or fewest < 2:
         return "Add images of other patients."
     folds = min(FOLDS, fewest)
     return f"Evaluate every image: train_covid19.py --folds {folds} --repeats 5, or add images of other patients."
@@ -26,10 +26,10 @@ def _more_images(run: Run) -> str:
 
 def test_set_size(run: Run) -> Check:
     """Check how precise a result of so few images can be."""
-    accuracy = run.outcome.evaluation.accuracy
+    accuracy = run.evaluated.evaluation.accuracy
     if not accuracy.available:
         return Check("test_set_size", NOT_ASSESSED, accuracy.reason)
-    images, patients = len(run.outcome.held_out), accuracy.n_patients
+    images, patients = len(run.evaluated.held_out), accuracy.n_patients
     found = f"accuracy {accuracy.interval_text} with {counted(images, 'image')} of {counted(patients, 'patient')}"
     if accuracy.high - accuracy.low <= WIDE:
         return Check("test_set_size", PASS, found)
@@ -38,7 +38,7 @@ def test_set_size(run: Run) -> Check:
 
 def chance(run: Run) -> Check:
     """Check whether the model separates the classes at all, and in the right direction."""
-    area = run.outcome.evaluation.roc_auc
+    area = run.evaluated.evaluation.roc_auc
     if not area.available:
         return Check("chance", NOT_ASSESSED, area.reason, _more_images(run))
     if area.high < CHANCE:
@@ -52,7 +52,7 @@ def chance(run: Run) -> Check:
 
 def class_balance(run: Run) -> Check:
     """Check whether the accuracy exceeds that of predicting the largest class always."""
-    evaluation, counts = run.outcome.evaluation, run.outcome.evaluation.confusion.sum(axis=1)
+    evaluation, counts = run.evaluated.evaluation, run.evaluated.evaluation.confusion.sum(axis=1)
     largest, share = evaluation.classes[int(counts.argmax())], counts.max() / counts.sum()
     listing = ", ".join(f"{n} {name}" for name, n in zip(evaluation.classes, counts, strict=True))
     if counts.max() < IMBALANCED * max(counts.min(), 1):

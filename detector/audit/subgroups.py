@@ -16,7 +16,7 @@ from detector.statistics.intervals import proportion
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.roc import roc_auc
 from detector.statistics.roc_interval import fold_inflation
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 from detector.training.extraction import FeatureExtractor
 
 AGES = ((0, 18), (18, 40), (40, 60), (60, 80), (80, 130))  # years, from and below
@@ -52,13 +52,13 @@ class Subgroup:
         return f"{start}: sensitivity {self.sensitivity}, specificity {self.specificity}, ROC AUC {self.roc_auc}"
 
 
-def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int) -> list[Subgroup]:
+def subgroups(extractor: FeatureExtractor, evaluated: EvaluatedHead, positive: int) -> list[Subgroup]:
     """Return the table, of those properties that some image's manifest knows.
 
     Parameters
     ----------
     extractor : FeatureExtractor
-    outcome : Outcome
+    evaluated : EvaluatedHead
     positive : int
         Index of the positive class.
 
@@ -66,7 +66,7 @@ def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int) -> l
     -------
     list of Subgroup
     """
-    images = [extractor.dataset.images[row] for row in outcome.held_out]
+    images = [extractor.dataset.images[row] for row in evaluated.held_out]
     properties: dict[str, Callable[[Image], str]] = {
         "sex": lambda image: known(image.row.get("sex", "")).upper(),
         "age": lambda image: age_band(image.row.get("age", "")),
@@ -77,7 +77,7 @@ def subgroups(extractor: FeatureExtractor, outcome: Outcome, positive: int) -> l
     for name, value_of in properties.items():
         values = np.array([value_of(image) for image in images])
         for value in sorted(set(values) - {""}, key=lambda text: (len(text), text) if name == "age" else (0, text)):
-            table.append(_subgroup(name, str(value), np.flatnonzero(values == value), outcome.predictions, positive))
+            table.append(_subgroup(name, str(value), np.flatnonzero(values == value), evaluated.predictions, positive))
     return table
 
 

@@ -41,7 +41,7 @@ def fetch_metadata(base: str, local_copy: Path, log: Log) -> None:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SelectionCriteria:
     """What a build is asked to keep.
 
     Attributes
@@ -68,7 +68,11 @@ class Wanted:
 
 
 def choose(
-    entries: Sequence[ImageRecord], output: Path, controls: Path | None, wanted: Wanted, convention: Convention
+    entries: Sequence[ImageRecord],
+    output: Path,
+    controls: Path | None,
+    wanted: SelectionCriteria,
+    convention: Convention,
 ) -> Chosen:
     """Choose the images of a finding and, where there is a folder for them, its controls, by what the tables say.
 
@@ -123,7 +127,7 @@ def keep(
     local_copy: Path,
     chosen: Chosen,
     failures: Mapping[PurePosixPath, str],
-    wanted: Wanted,
+    wanted: SelectionCriteria,
     completer: Completer | None,
     log: Log,
 ) -> Chosen:

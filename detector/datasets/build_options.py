@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.collections.convention import Convention
-from detector.datasets.build import Wanted
+from detector.datasets.build import SelectionCriteria
 from detector.datasets.build_source import SourceOptions
 
 
@@ -36,11 +36,11 @@ class SelectionOptions:
     seed: int
     shared_sites_only: bool
 
-    def wanted(self, convention: Convention) -> Wanted:
+    def wanted(self, convention: Convention) -> SelectionCriteria:
         """Return what is kept of a collection, by its convention where nothing else was asked for."""
         per_patient = convention.one_per_patient if self.one_per_patient is None else self.one_per_patient
         views = self.views or tuple(convention.views)
-        return Wanted(self.finding, views, per_patient, self.limit, self.seed, self.shared_sites_only)
+        return SelectionCriteria(self.finding, views, per_patient, self.limit, self.seed, self.shared_sites_only)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ MOST_NAMES = 10
 
 
 @dataclass
-class Match:
+class ManifestMatch:
     """Which row each file has.
 
     Attributes
@@ -33,7 +33,7 @@ class Match:
     without_row: list[str] = field(default_factory=list)
 
 
-def match(rows: Mapping[str, Row], names: Iterable[str]) -> Match:
+def match(rows: Mapping[str, Row], names: Iterable[str]) -> ManifestMatch:
     """Match the rows of a manifest with the image files of its folder.
 
     A name that is not there is matched with other letter case, then with another suffix, where that is unambiguous.
@@ -47,9 +47,9 @@ def match(rows: Mapping[str, Row], names: Iterable[str]) -> Match:
 
     Returns
     -------
-    Match
+    ManifestMatch
     """
-    found, files, left = Match(), list(names), dict(rows)
+    found, files, left = ManifestMatch(), list(names), dict(rows)
     for name in files:
         if name in left:
             found.rows[name] = left.pop(name)
@@ -60,7 +60,9 @@ def match(rows: Mapping[str, Row], names: Iterable[str]) -> Match:
     return found
 
 
-def _match_reduced(found: Match, files: Iterable[str], left: dict[str, Row], reduced: Callable[[str], str]) -> None:
+def _match_reduced(
+    found: ManifestMatch, files: Iterable[str], left: dict[str, Row], reduced: Callable[[str], str]
+) -> None:
     waiting, listed = defaultdict(list), defaultdict(list)
     for name in files:
         waiting[reduced(name)].append(name)
@@ -78,7 +80,7 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("cp1252", "replace") if not name.isprintable() else name
 
 
-def notes(folder: str, found: Match) -> list[str]:
+def notes(folder: str, found: ManifestMatch) -> list[str]:
     """Say what of a manifest and its folder does not go together, one line each."""
     said = []
     if found.renamed:

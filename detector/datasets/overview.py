@@ -20,7 +20,7 @@ MOST_ROWS = 40  # of the table: the rest is counted in one
 
 
 @dataclass(frozen=True)
-class Entry:
+class OverviewImage:
     """What the table needs of an image; `site` and `view` are empty where they are not known."""
 
     label: str
@@ -29,15 +29,15 @@ class Entry:
     patient: str
 
 
-def of_images(images: Iterable[Image]) -> list[Entry]:
+def of_images(images: Iterable[Image]) -> list[OverviewImage]:
     """Return what the table needs of a data set."""
-    return [Entry(i.label, i.site, i.view, i.patient or i.file) for i in images]
+    return [OverviewImage(i.label, i.site, i.view, i.patient or i.file) for i in images]
 
 
-def of_manifests(folders: Iterable[Path]) -> list[Entry]:
+def of_manifests(folders: Iterable[Path]) -> list[OverviewImage]:
     """Return what the manifests of class folders list; a class is its folder's name."""
     return [
-        Entry(
+        OverviewImage(
             row["label"] or folder.name,
             row["site"] or row["source"],
             view_group(row["view"]),
@@ -53,7 +53,7 @@ def siblings(folder: Path) -> list[Path]:
     return sorted(inner for inner in folder.resolve().parent.iterdir() if (inner / manifest.NAME).is_file())
 
 
-def rows(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
+def rows(entries: Sequence[OverviewImage]) -> list[tuple[str, ...]]:
     """Return images and patients of each class, site and view, below a heading."""
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for entry in entries:
@@ -62,7 +62,7 @@ def rows(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
     return [*found, *((*key, str(len(who)), str(len(set(who)))) for key, who in sorted(groups.items()))]
 
 
-def table(entries: Sequence[Entry]) -> list[str]:
+def table(entries: Sequence[OverviewImage]) -> list[str]:
     """Return the rows as lines for people."""
     found = rows(entries)
     wide = [max(len(row[column]) for row in found) for column in range(5)]
@@ -76,13 +76,13 @@ def table(entries: Sequence[Entry]) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def report(log: Log, entries: Sequence[Entry]) -> None:
+def report(log: Log, entries: Sequence[OverviewImage]) -> None:
     """Print the table, and what it means."""
     for line in (*table(entries), meaning(entries)):
         log.info(line)
 
 
-def meaning(entries: Sequence[Entry]) -> str:
+def meaning(entries: Sequence[OverviewImage]) -> str:
     """Say in a sentence what a comparison of these classes can show, and what not."""
     classes = sorted({entry.label for entry in entries})
     if len(classes) < 2:

@@ -24,7 +24,7 @@ from detector.storage.locks import locked_folders
 FILE, PATIENT = ("file", "filename", "imagename", "image", "path", "filepath"), ("patient", "patientid", "subjectid")
 
 
-def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> Written:
+def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> WrittenManifests:
     """Write a manifest into each folder of images, beside what other manifests of it say.
 
     Parameters
@@ -41,7 +41,7 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
 
     Returns
     -------
-    Written
+    WrittenManifests
 
     Raises
     ------
@@ -81,7 +81,7 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
             notes.append(f"{inner / manifest.NAME} keeps {len(gone)} rows that name no file ({first_names(gone)})")
         with locked_folders([inner]):
             manifest.write(inner, rows.values(), [name for name in extra if name not in manifest.COLUMNS])
-    return Written({inner: len(paths) for inner, paths in images.items()}, notes)
+    return WrittenManifests({inner: len(paths) for inner, paths in images.items()}, notes)
 
 
 def patients_by_file(patients: Mapping[str, str], files: Sequence[str], folder: Path) -> dict[str, str]:
@@ -118,7 +118,7 @@ def patients_by_file(patients: Mapping[str, str], files: Sequence[str], folder: 
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenManifests:
     """The number of images of each folder that got a manifest, and what else to say."""
 
     counts: Mapping[Path, int]

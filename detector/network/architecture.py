@@ -43,7 +43,7 @@ class Layer(NamedTuple):
     settings: Mapping[str, object]
 
 
-class Plain(NamedTuple):
+class PlainModel(NamedTuple):
     """A plain model's description, the names that its layers have in the file by those that they have here."""
 
     description: Description
@@ -62,7 +62,7 @@ def read_layers(text: str) -> list[Layer]:
     return [Layer(str(one["class_name"]), str(one["config"]["name"]), dict(one["config"])) for one in layers]
 
 
-def describe_tutorials(layers: Sequence[Layer]) -> Plain:
+def describe_tutorials(layers: Sequence[Layer]) -> PlainModel:
     """Return the description of the tutorial's model.
 
     Parameters
@@ -72,7 +72,7 @@ def describe_tutorials(layers: Sequence[Layer]) -> Plain:
 
     Returns
     -------
-    Plain
+    PlainModel
 
     Raises
     ------
@@ -101,7 +101,7 @@ def describe_tutorials(layers: Sequence[Layer]) -> Plain:
         raise InputError(
             f"it was saved by Keras without the names of its {classes} classes; train with train_covid19.py"
         )
-    return Plain(Description(list(CLASSES), CLASSES[0], "tutorial", "tutorial"), names)
+    return PlainModel(Description(list(CLASSES), CLASSES[0], "tutorial", "tutorial"), names)
 
 
 def _plain(value: object) -> object:

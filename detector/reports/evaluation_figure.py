@@ -18,7 +18,7 @@ from detector.statistics.intervals import patient_draws
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import PRECISION, SLOPE, precision_recall_curve
 from detector.statistics.roc_band import roc_band, roc_curve
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,12 +53,14 @@ class Scores:
         return " (first repeat)" if len(self.values) > 1 else ""
 
 
-def evaluation_figure(outcome: Outcome, metrics: Mapping[str, Metric], title: str, suffix: str = ".png") -> bytes:
+def evaluation_figure(
+    evaluated: EvaluatedHead, metrics: Mapping[str, Metric], title: str, suffix: str = ".png"
+) -> bytes:
     """Draw an evaluation.
 
     Parameters
     ----------
-    outcome : Outcome
+    evaluated : EvaluatedHead
     metrics : mapping of str to Metric
         As `detector.audit.metrics.compute_metrics` returns them.
     title : str
@@ -69,7 +71,7 @@ def evaluation_figure(outcome: Outcome, metrics: Mapping[str, Metric], title: st
     -------
     bytes
     """
-    result, predictions = outcome.evaluation, outcome.predictions
+    result, predictions = evaluated.evaluation, evaluated.predictions
     positive = result.classes.index(result.positive)
     values, truth = predictions.probabilities[..., positive], predictions.labels == positive
     scores = Scores(values, truth, predictions.patients, predictions.folds)

@@ -19,7 +19,7 @@ from detector.network.weights import DIGEST
 from detector.reports import html_report
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 from detector.training.extraction import FeatureExtractor
 
 SCHEMA = 1  # of the JSON records
@@ -61,9 +61,9 @@ def _tutorial(metric: Metric) -> str:
     return f"{metric.value:.4f} (95 % CI {metric.interval_text}, {of})"
 
 
-def operating_point(wanted: float | None, outcome: Outcome) -> list[str]:
+def operating_point(wanted: float | None, evaluated: EvaluatedHead) -> list[str]:
     """Say which threshold was used, where it is not that of the likeliest class, and whose metrics are printed."""
-    threshold, chosen = outcome.threshold, outcome.thresholds
+    threshold, chosen = evaluated.threshold, evaluated.thresholds
     if threshold is None:
         return []
     if not wanted:
@@ -162,18 +162,18 @@ def images(extractor: FeatureExtractor, rows: Rows) -> list[dict[str, str]]:
     ]
 
 
-def predictions(extractor: FeatureExtractor, outcome: Outcome) -> list[dict[str, object]]:
+def predictions(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[dict[str, object]]:
     """Return each test image with its predicted probabilities, and the fold that held it out, from 0 (first repeat).
 
     Without a cross-validation the fold is None.
     """
-    rows, classes = outcome.held_out, outcome.evaluation.classes
-    folds = outcome.predictions.folds[0].tolist()
+    rows, classes = evaluated.held_out, evaluated.evaluation.classes
+    folds = evaluated.predictions.folds[0].tolist()
     crossed = len(set(folds)) > 1
     return [
         record | {"probabilities": dict(zip(classes, row, strict=True)), "fold": fold if crossed else None}
         for record, row, fold in zip(
-            images(extractor, rows), outcome.probabilities[0].astype(float).tolist(), folds, strict=True
+            images(extractor, rows), evaluated.probabilities[0].astype(float).tolist(), folds, strict=True
         )
     ]
 

@@ -21,10 +21,10 @@ from detector.reports.html_report import created
 from detector.reports.metric_names import NAMES, references
 from detector.reports.training_report import ReportedFiles, training_report
 from detector.statistics.metric import FEWEST, Metric
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 from detector.training.extraction import FeatureExtractor
 from detector.training.implausible_images import ImplausibleImage
-from detector.training.leave_one_out import LeftOut
+from detector.training.leave_one_out import LeftOutSite
 from detector.training.options import EvaluationOptions
 from detector.training.output_paths import OutputPaths
 from detector.training.recipe_comparison import RecipeComparison
@@ -37,10 +37,10 @@ class TrainingResult:
     Attributes
     ----------
     extractor : FeatureExtractor
-    outcome : Outcome
+    evaluated : EvaluatedHead
     metrics : dict of str to Metric
     subgroups : sequence of Subgroup
-    left_out : sequence of LeftOut
+    left_out : sequence of LeftOutSite
     checks : sequence of Check
     order : ndarray of int
         Test images as a report shows them.
@@ -57,10 +57,10 @@ class TrainingResult:
     """
 
     extractor: FeatureExtractor
-    outcome: Outcome
+    evaluated: EvaluatedHead
     metrics: dict[str, Metric]
     subgroups: Sequence[Subgroup]
-    left_out: Sequence[LeftOut]
+    left_out: Sequence[LeftOutSite]
     checks: Sequence[Check]
     order: np.ndarray
     grad_cam: list[np.ndarray]
@@ -73,25 +73,25 @@ class TrainingResult:
     @property
     def positive(self) -> int:
         """Index of the positive class."""
-        return self.outcome.evaluation.classes.index(self.outcome.evaluation.positive)
+        return self.evaluated.evaluation.classes.index(self.evaluated.evaluation.positive)
 
     @property
     def n_patients(self) -> dict[str, int]:
         """Patients of the training and of the test images."""
-        sides = (("train", self.outcome.train), ("test", self.outcome.held_out))
+        sides = (("train", self.evaluated.train), ("test", self.evaluated.held_out))
         return {side: len(set(self.extractor.patients[rows])) for side, rows in sides}
 
     @property
     def sides(self) -> dict[str, np.ndarray]:
         """Training and test images; all of both in a cross-validation."""
         if self.evaluation_options.folds:
-            return {"all": self.outcome.held_out}
-        return {"training": self.outcome.train, "test": self.outcome.held_out}
+            return {"all": self.evaluated.held_out}
+        return {"training": self.evaluated.train, "test": self.evaluated.held_out}
 
     @property
     def references(self) -> dict[str, object]:
         """What the metrics' references are filled in with."""
-        labels = self.outcome.predictions.labels
+        labels = self.evaluated.predictions.labels
         share = float((labels == self.positive).mean())
         majority = float(max((labels == label).mean() for label in set(labels.tolist())))
         return references(share, majority, self.evaluation_options.prevalence)
@@ -99,7 +99,7 @@ class TrainingResult:
     @property
     def title(self) -> str:
         """The test set in words."""
-        images, patients = len(self.outcome.held_out), self.n_patients["test"]
+        images, patients = len(self.evaluated.held_out), self.n_patients["test"]
         both = f"{counted(images, 'image')} from {counted(patients, 'patient')}"
         folds = self.evaluation_options.folds
         return f"{folds}-fold cross-validation: {both}" if folds else f"Test set: {both}"
@@ -107,11 +107,11 @@ class TrainingResult:
 
 def lines(result: TrainingResult) -> list[str]:
     """Return what is printed of a run's evaluation: the tutorial's lines, then the metrics."""
-    outcome, evaluation = result.outcome, result.outcome.evaluation
-    repeats = len(outcome.predicted)
+    evaluated, evaluation = result.evaluated, result.evaluated.evaluation
+    repeats = len(evaluated.predicted)
     found = [f"Classification report and confusion matrix of the first of {repeats} repeats:"] if repeats > 1 else []
-    found += run_record.lines(evaluation, outcome.predictions.labels, outcome.predicted[0])
-    for text in run_record.operating_point(result.evaluation_options.point.sensitivity, outcome):
+    found += run_record.lines(evaluation, evaluated.predictions.labels, evaluated.predicted[0])
+    for text in run_record.operating_point(result.evaluation_options.point.sensitivity, evaluated):
         found += wrapped(text, rest="  ")
     found += ["", result.title, "", f"{'metric':<25}{'value':>6}   95 % CI"]
     for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items():
@@ -139,7 +139,7 @@ def subgroup_lines(subgroups: Sequence[Subgroup]) -> list[str]:
     return found
 
 
-def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
+def left_out_lines(left_out: Sequence[LeftOutSite]) -> list[str]:
     """Return the table of sites that were left out of training in turn, and tested."""
     if not left_out:
         return []
@@ -177,25 +177,25 @@ def check_lines(checks: Sequence[Check]) -> list[tuple[str, bool]]:
 
 def record(result: TrainingResult) -> dict[str, object]:
     """Return the run as it stands in its JSON file."""
-    outcome, extractor = result.outcome, result.extractor
-    classes = outcome.evaluation.classes
+    evaluated, extractor = result.evaluated, result.extractor
+    classes = evaluated.evaluation.classes
     return run_record.header() | {
         "notice": DISCLAIMER,
         "versions": run_record.versions(),
         "settings": result.settings,
         "base": run_record.base(extractor),
         "classes": classes,
-        "train": run_record.images(extractor, outcome.train),
-        "held_out": run_record.predictions(extractor, outcome),
+        "train": run_record.images(extractor, evaluated.train),
+        "held_out": run_record.predictions(extractor, evaluated),
         "implausible_images": result.implausible,
         "n_patients": result.n_patients,
-        "threshold": outcome.threshold,
-        "metrics": run_record.fields_of(outcome.evaluation) | result.metrics,
+        "threshold": evaluated.threshold,
+        "metrics": run_record.fields_of(evaluated.evaluation) | result.metrics,
         "comparison": result.comparison,
         "subgroups": result.subgroups,
         "sites_left_out": result.left_out,
         "checks": result.checks,
-        "history": run_record.history(outcome.fitted.trained),
+        "history": run_record.history(evaluated.fitted.trained),
         "times": result.times,
     }
 
@@ -208,7 +208,7 @@ def summary(result: TrainingResult) -> TrainingSummary:
         own = dataset.labels == index
         counts.append(ClassCount(name, int(own.sum()), len(set(patients[own]))))
     warned = tuple(check.title for check in result.checks if check.warns)
-    roc_auc = str(result.outcome.evaluation.roc_auc)
+    roc_auc = str(result.evaluated.evaluation.roc_auc)
     return TrainingSummary(dataset.name, created(), tuple(counts), result.title, roc_auc, warned)
 
 
@@ -230,11 +230,11 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
     # A report shows both as PNG, which mostly are the files themselves: each is drawn once.
     @cache
     def history(suffix: str) -> bytes:
-        return plots.history(result.outcome.fitted.trained, suffix)
+        return plots.history(result.evaluated.fitted.trained, suffix)
 
     @cache
     def evaluation(suffix: str) -> bytes:
-        return evaluation_figure(result.outcome, result.metrics, result.title, suffix)
+        return evaluation_figure(result.evaluated, result.metrics, result.title, suffix)
 
     found = {
         outputs.plot: history(outputs.plot.suffix),

@@ -64,8 +64,8 @@ def training_report(result: TrainingResult, beside: ReportedFiles) -> bytes:
     result : TrainingResult
     beside : ReportedFiles
     """
-    evaluation, outcome = result.outcome.evaluation, result.outcome
-    wrong = int((outcome.predicted[0] != outcome.predictions.labels).sum())
+    evaluation, evaluated = result.evaluated.evaluation, result.evaluated
+    wrong = int((evaluated.predicted[0] != evaluated.predictions.labels).sum())
     entries = overview.of_images(result.extractor.dataset.images)
     counts = ", ".join(f"{count} {name}" for name, count in result.extractor.dataset.counts().items())
     settings = dict(result.settings) | run_record.versions()
@@ -85,7 +85,7 @@ def training_report(result: TrainingResult, beside: ReportedFiles) -> bytes:
         cards=cards(result),
         classes=evaluation.classes,
         positive=evaluation.positive,
-        threshold=html_report.shown_threshold(outcome.threshold, evaluation.classes),
+        threshold=html_report.shown_threshold(evaluated.threshold, evaluation.classes),
         folds=result.evaluation_options.folds,
         plot=html_report.png_uri(beside.learning_curves),
         evaluation=html_report.png_uri(beside.evaluation),
@@ -111,7 +111,7 @@ def conclusion(evaluation: Evaluation, checks: Sequence[Check]) -> str:
 
 def tiles(result: TrainingResult) -> list[tuple[str, str, str]]:
     """Return name, value and interval of what stands on the first screen."""
-    evaluation = result.outcome.evaluation
+    evaluation = result.evaluated.evaluation
     named = (
         ("ROC AUC", evaluation.roc_auc),
         ("Sensitivity", evaluation.sensitivity),
@@ -121,13 +121,13 @@ def tiles(result: TrainingResult) -> list[tuple[str, str, str]]:
         (name, metric.value_text, f"95 % CI {metric.interval_text}" if metric.available else metric.reason)
         for name, metric in named
     ]
-    images, patients = len(result.outcome.held_out), result.n_patients["test"]
+    images, patients = len(result.evaluated.held_out), result.n_patients["test"]
     return [*found, ("Test images", str(images), counted(patients, "patient"))]
 
 
 def metric_groups(result: TrainingResult) -> list[tuple[str, list[dict[str, object]]]]:
     """Return the metrics in groups, each with what it says and its own reference."""
-    evaluation = result.outcome.evaluation
+    evaluation = result.evaluated.evaluation
     metrics: dict[str, Metric] = {**evaluation.metrics(), **result.metrics}
     found = []
     for title, members in GROUPS:
@@ -148,13 +148,13 @@ def metric_groups(result: TrainingResult) -> list[tuple[str, list[dict[str, obje
 
 def cards(result: TrainingResult) -> list[Card]:
     """Return the test images, each with its Grad-CAM."""
-    outcome, extractor, positive = result.outcome, result.extractor, result.positive
-    classes = outcome.evaluation.classes
+    evaluated, extractor, positive = result.evaluated, result.extractor, result.positive
+    classes = evaluated.evaluation.classes
     shown = result.order[: len(result.grad_cam)]
-    pictures = image_uris(extractor, outcome.held_out[shown].tolist())
+    pictures = image_uris(extractor, evaluated.held_out[shown].tolist())
     found = []
     for position, heat, picture in zip(shown, result.grad_cam, pictures, strict=True):
-        row, predicted = outcome.held_out[position], classes[int(outcome.predicted[0][position])]
+        row, predicted = evaluated.held_out[position], classes[int(evaluated.predicted[0][position])]
         image, properties = extractor.dataset.images[row], extractor.properties[row]
         found.append(
             Card(
@@ -163,7 +163,7 @@ def cards(result: TrainingResult) -> list[Card]:
                 label_index=classes.index(image.label),
                 predicted=predicted,
                 correct=predicted == image.label,
-                probability=float(outcome.probabilities[0][position, positive]),
+                probability=float(evaluated.probabilities[0][position, positive]),
                 patient=run_record.short(str(extractor.patients[row])),
                 image=picture,
                 height=html_report.shown_height(properties.height / properties.width),

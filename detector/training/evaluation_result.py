@@ -18,7 +18,7 @@ from detector.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EvaluatedHead:
     """A fitted head and its evaluation.
 
     Attributes
@@ -75,12 +75,12 @@ class TrainingProtocol:
 
 def cross_validate(
     samples: FeatureSet, protocol: TrainingProtocol, plan: FoldPlan, log: Log, after_epoch: AfterEpoch
-) -> Outcome:
+) -> EvaluatedHead:
     """Evaluate on every image in turn, and fit the head that is saved to all of them.
 
     Returns
     -------
-    Outcome
+    EvaluatedHead
     """
     repeated = f", {len(plan.repeats)} repeats" if len(plan.repeats) > 1 else ""
     log.info(f"cross-validating: {len(plan.repeats[0])} folds{repeated}...")
@@ -96,7 +96,7 @@ def cross_validate(
     everything = np.arange(len(samples.labels))
     with log.timed("train the head"):
         fitted = samples.fit(everything, protocol.recipe, protocol.seed, None, after_epoch)
-    return Outcome(fitted, result, found.predictions, threshold, found.thresholds, everything, everything)
+    return EvaluatedHead(fitted, result, found.predictions, threshold, found.thresholds, everything, everything)
 
 
 def hold_out(
@@ -106,7 +106,7 @@ def hold_out(
     log: Log,
     after_epoch: AfterEpoch,
     inner_features: Callable[[], np.ndarray],
-) -> Outcome:
+) -> EvaluatedHead:
     """Fit a head to some images and evaluate it on the others.
 
     Parameters
@@ -122,7 +122,7 @@ def hold_out(
 
     Returns
     -------
-    Outcome
+    EvaluatedHead
 
     Raises
     ------
@@ -146,4 +146,4 @@ def hold_out(
         samples.labels[held_out], samples.patients[held_out], probabilities, predict(probabilities, positive, threshold)
     )
     result = evaluate(predictions, samples.classes, positive)
-    return Outcome(fitted, result, predictions, threshold, [], train, held_out)
+    return EvaluatedHead(fitted, result, predictions, threshold, [], train, held_out)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Explained:
+class GradCamRequest:
     """Images and the classes whose Grad-CAM is asked for.
 
     Attributes
@@ -40,7 +40,7 @@ class Explained:
 
 
 def cached_heat_maps(
-    extractor: FeatureExtractor, head: Arrays, explained: Explained, model: Callable[[], keras.Model], quiet: bool
+    extractor: FeatureExtractor, head: Arrays, explained: GradCamRequest, model: Callable[[], keras.Model], quiet: bool
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of images for classes.
 
@@ -52,7 +52,7 @@ def cached_heat_maps(
     extractor : FeatureExtractor
     head : list of ndarray
         The head's weights: what is cached belongs to them.
-    explained : Explained
+    explained : GradCamRequest
     model : callable
         Returns the Keras model with this head; called only if something has to be computed.
     quiet : bool
@@ -85,7 +85,7 @@ def cached_heat_maps(
     return [held[name] for name in names]
 
 
-def _names(extractor: FeatureExtractor, head: Arrays, explained: Explained) -> Sequence[bytes]:
+def _names(extractor: FeatureExtractor, head: Arrays, explained: GradCamRequest) -> Sequence[bytes]:
     """Return the names under which Grad-CAMs are cached: everything that they depend on."""
     digest = hashlib.sha256(b"".join(array.tobytes() for array in head)).hexdigest()
     part = extractor.occlusion.part if extractor.occlusion else ""

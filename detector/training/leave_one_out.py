@@ -22,7 +22,7 @@ from detector.training.recipes import ProbeRecipe
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeftOutSite:
     """Metrics of a detector on a site that it was not trained on."""
 
     site: str
@@ -60,7 +60,7 @@ def sites_of_both_classes(images: Dataset, positive: int) -> list[str]:
 
 def evaluate_left_out(
     samples: FeatureSet, sites: np.ndarray, site: str, protocol: TrainingProtocol, adjust: str
-) -> LeftOut:
+) -> LeftOutSite:
     """Train on all other sites, and test on this one; its patients' images elsewhere are not trained on.
 
     Parameters
@@ -74,7 +74,7 @@ def evaluate_left_out(
 
     Returns
     -------
-    LeftOut
+    LeftOutSite
 
     Raises
     ------
@@ -105,4 +105,4 @@ def evaluate_left_out(
         predict(probabilities, protocol.positive, threshold),
     )
     result = evaluate(predictions, samples.classes, protocol.positive)
-    return LeftOut(site, result.roc_auc, result.sensitivity, result.specificity)
+    return LeftOutSite(site, result.roc_auc, result.sensitivity, result.specificity)

@@ -49,7 +49,7 @@ class OutputPaths:
 
 
 @dataclass(frozen=True)
-class Given:
+class NamedOutputs:
     """The outputs that were named on the command line; None for the others."""
 
     output_dir: Path | None = None
@@ -60,7 +60,7 @@ class Given:
     report: Path | None = None
 
 
-def output_paths(given: Given, report: bool) -> OutputPaths:
+def output_paths(given: NamedOutputs, report: bool) -> OutputPaths:
     """Return all outputs of a run.
 
     What is not named follows the model: beside ``NAME.h5`` lie ``NAME.json``, ``NAME.plot.png`` and so on, so that a
@@ -68,7 +68,7 @@ def output_paths(given: Given, report: bool) -> OutputPaths:
 
     Parameters
     ----------
-    given : Given
+    given : NamedOutputs
     report : bool
         Whether an HTML report is made.
 

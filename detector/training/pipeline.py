@@ -16,11 +16,11 @@ from detector.network.head import AfterEpoch
 from detector.statistics import split
 from detector.statistics.split import FoldPlan
 from detector.training.adjustment import is_adjusted
-from detector.training.evaluation_result import Outcome, TrainingProtocol, cross_validate, hold_out
+from detector.training.evaluation_result import EvaluatedHead, TrainingProtocol, cross_validate, hold_out
 from detector.training.extraction import FeatureExtractor
 from detector.training.feature_set import Comparison, FeatureSet, extract
 from detector.training.implausible_images import ImplausibleImage, find_implausible, without_implausible
-from detector.training.leave_one_out import LeftOut, evaluate_left_out, sites_of_both_classes
+from detector.training.leave_one_out import LeftOutSite, evaluate_left_out, sites_of_both_classes
 from detector.training.options import DataOptions, EvaluationOptions, ModelOptions
 from detector.training.recipes import ProbeRecipe, Recipe
 
@@ -200,7 +200,7 @@ def fit_and_evaluate(
     extractor: FeatureExtractor,
     chosen: DataSplit,
     after_epoch: AfterEpoch,
-) -> Outcome:
+) -> EvaluatedHead:
     """Cross-validate, or fit to one side and evaluate on the other.
 
     Raises
@@ -210,17 +210,17 @@ def fit_and_evaluate(
     """
     log = extractor.log
     if chosen.plan:
-        outcome = cross_validate(samples, protocol, chosen.plan, log, after_epoch)
+        evaluated = cross_validate(samples, protocol, chosen.plan, log, after_epoch)
         log.info("evaluating on out-of-fold predictions...")
-        return outcome
-    outcome = hold_out(samples, protocol, chosen.sides, log, after_epoch, lambda: extractor.features(chosen.train))
+        return evaluated
+    evaluated = hold_out(samples, protocol, chosen.sides, log, after_epoch, lambda: extractor.features(chosen.train))
     log.info("evaluating on test images...")
-    return outcome
+    return evaluated
 
 
 def leave_sites_out(
     data: DataOptions, protocol: TrainingProtocol, extractor: FeatureExtractor, adjust: str
-) -> list[LeftOut]:
+) -> list[LeftOutSite]:
     """Hold out each site with both classes in turn.
 
     Raises

@@ -11,7 +11,7 @@ from detector.statistics.auc_difference import auc_difference
 from detector.statistics.metric import Metric
 from detector.statistics.roc import roc_auc
 from detector.training import crossvalidation, pipeline
-from detector.training.evaluation_result import Outcome, TrainingProtocol
+from detector.training.evaluation_result import EvaluatedHead, TrainingProtocol
 from detector.training.extraction import FeatureExtractor
 from detector.training.feature_set import Comparison, FeatureSet, extract
 from detector.training.options import ModelOptions
@@ -98,7 +98,7 @@ def prepare(
 
 
 def compare(
-    second: SecondRecipe, samples: FeatureSet, protocol: TrainingProtocol, chosen: DataSplit, outcome: Outcome
+    second: SecondRecipe, samples: FeatureSet, protocol: TrainingProtocol, chosen: DataSplit, evaluated: EvaluatedHead
 ) -> RecipeComparison:
     """Evaluate a second recipe on the images, split, folds and repeats of a training run.
 
@@ -112,7 +112,7 @@ def compare(
         Of the run's own recipe.
     protocol : TrainingProtocol
     chosen : DataSplit
-    outcome : Outcome
+    evaluated : EvaluatedHead
         Of the run's own recipe.
 
     Returns
@@ -131,14 +131,14 @@ def compare(
     with log.timed("forward"):
         read = extract(second.extractor, other, compared, protocol.seed, chosen.sides)
     with log.timed("compare recipes"):
-        scores = outcome.probabilities[..., protocol.positive]
+        scores = evaluated.probabilities[..., protocol.positive]
         other_scores = _probabilities(read, other, protocol, chosen)[..., protocol.positive]
-        is_positive = outcome.predictions.labels == protocol.positive
-        patients, folds = outcome.predictions.patients, outcome.predictions.folds
+        is_positive = evaluated.predictions.labels == protocol.positive
+        patients, folds = evaluated.predictions.patients, evaluated.predictions.folds
         return RecipeComparison(
             name_of(protocol.recipe),
             name_of(other),
-            outcome.evaluation.roc_auc,
+            evaluated.evaluation.roc_auc,
             roc_auc(other_scores, is_positive, patients, folds=folds),
             auc_difference((scores, other_scores), is_positive, patients, protocol.seed, folds),
         )

@@ -12,21 +12,21 @@ from detector.network import model
 from detector.network.description import Description
 from detector.network.model_file import SavedModel
 from detector.network.training_images import TrainingImages
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 from detector.training.extraction import FeatureExtractor
-from detector.training.heat_maps import Explained, cached_heat_maps
+from detector.training.heat_maps import GradCamRequest, cached_heat_maps
 from detector.training.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
 
 
-def describe(outcome: Outcome, recipe: Recipe, extractor: FeatureExtractor) -> Description:
+def describe(evaluated: EvaluatedHead, recipe: Recipe, extractor: FeatureExtractor) -> Description:
     """Return what the model's file says of it."""
-    result = outcome.evaluation
-    columns, threshold = outcome.fitted.columns, outcome.threshold
+    result = evaluated.evaluation
+    columns, threshold = evaluated.fitted.columns, evaluated.threshold
     restricted = "lungs" if extractor.occlusion else "image"
-    seen = (extractor.properties[row] for row in outcome.train)
+    seen = (extractor.properties[row] for row in evaluated.train)
     images = TrainingImages.of((one.digest, one.hash) for one in seen)
     read = (recipe.name, recipe.pooling)
     return Description(
@@ -34,21 +34,21 @@ def describe(outcome: Outcome, recipe: Recipe, extractor: FeatureExtractor) -> D
     )
 
 
-def saved_model(outcome: Outcome, description: Description, extractor: FeatureExtractor) -> SavedModel:
+def saved_model(evaluated: EvaluatedHead, description: Description, extractor: FeatureExtractor) -> SavedModel:
     """Return base and trained head: what is saved, and what Grad-CAM is computed with."""
-    return SavedModel(extractor.backbone.weights, outcome.fitted.trained.weights, description, None)
+    return SavedModel(extractor.backbone.weights, evaluated.fitted.trained.weights, description, None)
 
 
-def most_confident_errors_first(outcome: Outcome) -> np.ndarray:
+def most_confident_errors_first(evaluated: EvaluatedHead) -> np.ndarray:
     """Return the order of test images: errors first, the most confident on top, then the others in reverse."""
-    labels, predicted = outcome.predictions.labels, outcome.predicted[0]
-    confidence = outcome.probabilities[0][np.arange(len(predicted)), predicted]
+    labels, predicted = evaluated.predictions.labels, evaluated.predicted[0]
+    confidence = evaluated.probabilities[0][np.arange(len(predicted)), predicted]
     wrong = predicted != labels
     return np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))
 
 
 def grad_cam(
-    outcome: Outcome,
+    evaluated: EvaluatedHead,
     description: Description,
     extractor: FeatureExtractor,
     joined: Callable[[], keras.Model],
@@ -58,7 +58,7 @@ def grad_cam(
 
     Parameters
     ----------
-    outcome : Outcome
+    evaluated : EvaluatedHead
     description : Description
     extractor : FeatureExtractor
     joined : callable
@@ -70,13 +70,13 @@ def grad_cam(
     -------
     list of ndarray of shape (14, 14), in [0, 1]
     """
-    rows, predicted = outcome.held_out[positions], outcome.predicted[0][positions]
-    extra = clinical.encode(outcome.fitted.columns, [extractor.dataset.images[row].row for row in rows])
-    head = outcome.fitted.trained.weights
+    rows, predicted = evaluated.held_out[positions], evaluated.predicted[0][positions]
+    extra = clinical.encode(evaluated.fitted.columns, [extractor.dataset.images[row].row for row in rows])
+    head = evaluated.fitted.trained.weights
 
     def explaining() -> keras.Model:
         if description.input == "lungs":
             return model.join_masked(extractor.backbone.weights, head, description)
         return joined()
 
-    return cached_heat_maps(extractor, head, Explained(rows, predicted, extra), explaining, extractor.log.quiet)
+    return cached_heat_maps(extractor, head, GradCamRequest(rows, predicted, extra), explaining, extractor.log.quiet)

@@ -140,9 +140,9 @@ def add_outputs(parser: Parser) -> None:
 
 def output_options(options: argparse.Namespace) -> OutputPaths:
     """Return where the flags of `add_outputs` say that a run writes."""
-    from detector.training.output_paths import Given, output_paths
+    from detector.training.output_paths import NamedOutputs, output_paths
 
-    given = Given(
+    given = NamedOutputs(
         options.output_dir, options.plot, options.evaluation_plot, options.model, options.json, options.report
     )
     return output_paths(given, not options.no_report)

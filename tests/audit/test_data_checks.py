@@ -84,8 +84,8 @@ def test_the_border_adjusted_area_warns_only_if_it_is_lower_than_that_of_all_ima
 )
 def test_controls_of_the_same_site_are_advised_only_if_the_classes_have_other_sites(site, advised):
     extractor = extractor_of(Case((4, 4), site=site))
-    outcome = outcome_of(extractor, np.full(8, 0.5))
-    run = Run(extractor, outcome, {}, RidgeRecipe(), extractor.patients, [])
+    evaluated = outcome_of(extractor, np.full(8, 0.5))
+    run = Run(extractor, evaluated, {}, RidgeRecipe(), extractor.patients, [])
     assert ("--controls" in audit_for(run)) == advised
 
 

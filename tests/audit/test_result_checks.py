@@ -39,8 +39,8 @@ def test_chance_warns_if_the_classes_are_not_separated(scores, status, words):
 )
 def test_folds_are_advised_where_they_are_possible_and_were_not_used(images, tested, advice):
     extractor = extractor_of(Case((24, 24), images=images))
-    outcome = replace(outcome_of(extractor, np.full(48, 0.5)), held_out=np.arange(tested))
-    found = size_of_the_test_set(Run(extractor, outcome, {}, RidgeRecipe(), extractor.patients, []))
+    evaluated = replace(outcome_of(extractor, np.full(48, 0.5)), held_out=np.arange(tested))
+    found = size_of_the_test_set(Run(extractor, evaluated, {}, RidgeRecipe(), extractor.patients, []))
     assert found.status == WARN and found.recommendation == advice
     assert f"with {tested} images of {48 // images} patients" in found.message or images == 24
 

@@ -45,15 +45,17 @@ def test_a_group_is_evaluated_over_patients_and_within_folds():
     labels, patients = extractor.dataset.labels, extractor.patients
     folds = np.arange(80) // 2 % 2
     scores = 0.4 * folds + np.where(labels == 0, 0.3, 0.2)
-    outcome = outcome_of(extractor, scores)
-    predictions = replace(outcome.predictions, folds=folds[None], predicted=(np.arange(80) % 2)[None])
+    evaluated = outcome_of(extractor, scores)
+    predictions = replace(evaluated.predictions, folds=folds[None], predicted=(np.arange(80) % 2)[None])
     (row,) = (
-        one for one in subgroups.subgroups(extractor, replace(outcome, predictions=predictions), 0) if one.value == "F"
+        one
+        for one in subgroups.subgroups(extractor, replace(evaluated, predictions=predictions), 0)
+        if one.value == "F"
     )
     assert (row.n_images, row.n_patients) == (80, 40) and row.roc_auc.value == 1.0
     for found in (row.sensitivity, row.specificity):
         assert (found.value, found.n_patients) == (0.5, 20)
     alone = replace(predictions, patients=np.arange(80), folds=np.zeros((1, 80), int), predicted=labels[None] * 0)
-    whole = subgroups.subgroups(extractor, replace(outcome, predictions=alone), 0)[0]
-    paired = subgroups.subgroups(extractor, replace(outcome, predictions=replace(alone, patients=patients)), 0)[0]
+    whole = subgroups.subgroups(extractor, replace(evaluated, predictions=alone), 0)[0]
+    paired = subgroups.subgroups(extractor, replace(evaluated, predictions=replace(alone, patients=patients)), 0)[0]
     assert paired.sensitivity.ci_low < whole.sensitivity.ci_low

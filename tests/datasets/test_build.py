@@ -26,7 +26,7 @@ ENTRIES = [
 
 
 def chosen(finding: str = "", controls: bool = True, **others):
-    wanted = build.Wanted(finding, ("PA",), **others)
+    wanted = build.SelectionCriteria(finding, ("PA",), **others)
     found = build.choose(ENTRIES, Path("covid"), Path("other") if controls else None, wanted, Convention())
     return {folder.name: [entry.patient for entry in one.kept] for folder, one in found.items()}
 

@@ -10,7 +10,7 @@ from detector.collections import cohen
 from detector.collections.convention import Convention
 from detector.command_line.arguments import Parser, add_common
 from detector.datasets import build_flags
-from detector.datasets.build import Wanted
+from detector.datasets.build import SelectionCriteria
 from detector.datasets.build_options import BuildOptions, ManifestOptions, SelectionOptions
 from detector.datasets.build_source import SourceOptions
 
@@ -30,7 +30,7 @@ def test_without_flags_cohens_collection_is_built_by_its_convention():
     assert found.source == SourceOptions(Path("covid-chestxray-dataset"), None, "", None)
     assert found.folders == [Path("dataset/covid")]
     convention = Convention(views=("AP",), one_per_patient=True)
-    assert found.selection.wanted(convention) == Wanted("", ("AP",), True, None, 42, False)
+    assert found.selection.wanted(convention) == SelectionCriteria("", ("AP",), True, None, 42, False)
 
 
 def test_each_flag_arrives_where_it_belongs():
@@ -44,7 +44,7 @@ def test_each_flag_arrives_where_it_belongs():
     assert found == BuildOptions(source, selection, Path("d/covid"), Path("c"), True)
     assert found.folders == [Path("d/covid"), Path("c")]
     convention = Convention(views=("AP",), one_per_patient=True)
-    assert selection.wanted(convention) == Wanted("SARS", ("PA",), False, 9, 3, True)
+    assert selection.wanted(convention) == SelectionCriteria("SARS", ("PA",), False, 9, 3, True)
 
 
 def test_a_download_has_an_address():

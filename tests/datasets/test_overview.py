@@ -6,7 +6,7 @@ from detector.datasets import overview
 
 
 def test_the_overview_says_what_a_comparison_can_show():
-    entry = overview.Entry
+    entry = overview.OverviewImage
     apart = [entry("covid", "a", "PA", "1"), entry("normal", "b", "PA", "2")]
     assert overview.meaning(apart).startswith("No site and view contains both classes")
     assert overview.meaning(apart[:1]).startswith("One class so far (covid)")

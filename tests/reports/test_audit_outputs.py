@@ -21,7 +21,7 @@ from detector.reports.training_outputs import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate, predict
 from detector.statistics.split import draw_folds
 from detector.training.crossvalidation import out_of_fold
-from detector.training.evaluation_result import Outcome
+from detector.training.evaluation_result import EvaluatedHead
 from detector.training.feature_set import FeatureSet
 from detector.training.options import EvaluationOptions
 
@@ -84,10 +84,10 @@ def run_of(case: Case, scores) -> tuple[checks.Run, list[subgroups.Subgroup]]:
     positive = scores(labels == 0, np.random.default_rng(0))
     said = np.stack([positive, 1 - positive], axis=1)
     predictions = Predictions.of_one_model(labels, extractor.patients, said, predict(said, 0))
-    outcome = Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
-    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0, True, 0.05))
-    run = checks.Run(extractor, outcome, found, RidgeRecipe(), extractor.patients, [])
-    return run, subgroups.subgroups(extractor, outcome, 0)
+    evaluated = EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
+    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0, True, 0.05))
+    run = checks.Run(extractor, evaluated, found, RidgeRecipe(), extractor.patients, [])
+    return run, subgroups.subgroups(extractor, evaluated, 0)
 
 
 @pytest.mark.parametrize("scores", SCORES.values(), ids=SCORES)
@@ -95,15 +95,15 @@ def run_of(case: Case, scores) -> tuple[checks.Run, list[subgroups.Subgroup]]:
 def test_a_training_run(case, scores):
     run, table = run_of(case, scores)
     found = validity.run_checks(run)
-    everything = {**run.outcome.evaluation.metrics(), **run.metrics}
-    lines = run_record.lines(run.outcome.evaluation, run.outcome.predictions.labels, run.outcome.predicted[0])
+    everything = {**run.evaluated.evaluation.metrics(), **run.metrics}
+    lines = run_record.lines(run.evaluated.evaluation, run.evaluated.predictions.labels, run.evaluated.predicted[0])
     lines += [str(one) for one in (*everything.values(), *table, *found)] + [one.short for one in everything.values()]
     require_clean("\n".join(lines))
     data = run_record.as_json({"metrics": everything, "subgroups": table, "checks": found})
     require_clean_json(data)
     assert len(found) == len(validity.CHECKS) and {one.status for one in found} <= {"pass", "warn", "not_assessed"}
     if case.counts[0] < 10:
-        assert not run.outcome.evaluation.roc_auc.available
+        assert not run.evaluated.evaluation.roc_auc.available
     for one in json.loads(data)["checks"]:
         assert list(one) == ["id", "status", "message", "recommendation"]
 
@@ -168,11 +168,11 @@ def test_a_cross_validated_run(case, people, folds, repeats):
     samples = FeatureSet(features[:, None], features, labels, extractor.patients, strata, CLASSES, known)
     plan = draw_folds(labels, extractor.patients, CLASSES, folds, repeats, 0)
     predictions = out_of_fold(samples, 0, RidgeRecipe(), plan).predictions
-    outcome = Outcome(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
-    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0, True, 0.01))
-    checked = validity.run_checks(checks.Run(extractor, outcome, found, RidgeRecipe(), extractor.patients, []))
+    evaluated = EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
+    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0, True, 0.01))
+    checked = validity.run_checks(checks.Run(extractor, evaluated, found, RidgeRecipe(), extractor.patients, []))
     result = TrainingResult(
-        *(extractor, outcome, found, [], [], checked, everything[:0], []),
+        *(extractor, evaluated, found, [], [], checked, everything[:0], []),
         EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01),
         {},
         {},
@@ -181,7 +181,7 @@ def test_a_cross_validated_run(case, people, folds, repeats):
     require_clean("\n".join(lines))
     assert all(len(line) <= 80 for text in lines for line in text.splitlines())
     assert not any("--folds" in check.recommendation for check in checked), "folds were used"
-    areas = [outcome.evaluation.roc_auc, *(found[name] for name in found if "roc_auc" in name or "baseline" in name)]
+    areas = [evaluated.evaluation.roc_auc, *(found[name] for name in found if "roc_auc" in name or "baseline" in name)]
     for one in areas:
         if one.available:
             assert min(one.n_positive, one.n_negative) >= 10 and one.ci_high - one.ci_low > 0.01

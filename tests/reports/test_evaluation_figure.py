@@ -24,10 +24,10 @@ def test_an_evaluation_is_drawn_without_a_warning(counts, name, capfd):
     extractor = extractor_of(Case(counts))
     truth = extractor.dataset.labels == 0
     noise = np.random.default_rng(0).normal(size=len(truth))
-    outcome = outcome_of(extractor, 1 / (1 + np.exp(-noise - truth)))
-    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0))
-    named = replace(outcome.evaluation, classes=[name, "normal"], positive=name)
-    data = evaluation_figure(replace(outcome, evaluation=named), found, "Test set")
+    evaluated = outcome_of(extractor, 1 / (1 + np.exp(-noise - truth)))
+    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0))
+    named = replace(evaluated.evaluation, classes=[name, "normal"], positive=name)
+    data = evaluation_figure(replace(evaluated, evaluation=named), found, "Test set")
     assert data.startswith(b"\x89PNG") and len(data) > 50_000
     assert capfd.readouterr().err == ""
 
@@ -37,8 +37,8 @@ def test_a_calibration_curve_needs_ten_patients_of_each_class(images, drawn, mon
     """24 images a class: of 24 patients, or of 8."""
     extractor = extractor_of(Case((24, 24), images=images))
     noise = np.random.default_rng(0).normal(size=48)
-    outcome = outcome_of(extractor, 1 / (1 + np.exp(-noise - (extractor.dataset.labels == 0))))
-    found = metrics.compute_metrics(extractor, outcome, metrics.Setting(0, 0))
+    evaluated = outcome_of(extractor, 1 / (1 + np.exp(-noise - (extractor.dataset.labels == 0))))
+    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0))
     calls = []
 
     def curve(scores, *others):
@@ -46,5 +46,5 @@ def test_a_calibration_curve_needs_ten_patients_of_each_class(images, drawn, mon
         return np.linspace(0, 1, 3), np.zeros(3), np.zeros(3), np.ones(3)
 
     monkeypatch.setattr("detector.reports.evaluation_figure.reliability_curve", curve)
-    evaluation_figure(outcome, found, "Test set")
+    evaluation_figure(evaluated, found, "Test set")
     assert bool(calls) == drawn

@@ -14,21 +14,21 @@ from detector.audit.checks import PASS, WARN, Check
 from detector.reports import metric_names, run_record, training_outputs
 from detector.reports.training_outputs import TrainingResult
 from detector.statistics.metric import Metric
-from detector.training.leave_one_out import LeftOut
+from detector.training.leave_one_out import LeftOutSite
 from detector.training.options import EvaluationOptions
 
 
 def result(case: Case, **options: object) -> TrainingResult:
     """Return the result of a run whose probabilities are noise."""
     extractor = extractor_of(case)
-    outcome = outcome_of(extractor, np.random.default_rng(0).random(len(extractor.properties)))
+    evaluated = outcome_of(extractor, np.random.default_rng(0).random(len(extractor.properties)))
     found = {
         "average_precision": Metric(0.6, 0.41, 0.77, 24, 24),
         "border_baseline": Metric.unavailable("9 v 30 images; 10 v 10 are needed", 9, 30),
     }
-    table = subgroups.subgroups(extractor, outcome, 0)
+    table = subgroups.subgroups(extractor, evaluated, 0)
     order, evaluation = np.arange(3), EvaluationOptions(**options)
-    return TrainingResult(extractor, outcome, found, table, [], [], order, [], evaluation, {}, {})
+    return TrainingResult(extractor, evaluated, found, table, [], [], order, [], evaluation, {}, {})
 
 
 def test_a_metric_is_a_line_with_its_interval_or_its_reason():
@@ -51,10 +51,10 @@ def test_a_long_reason_goes_on_below_its_beginning():
 def test_a_site_that_is_left_out_is_a_line_of_at_most_80_columns():
     few = Metric.unavailable("3 v 30 images; 10 v 10 are needed", 3, 30)
     left_out = [
-        LeftOut(
+        LeftOutSite(
             "Hannover", Metric(0.81, 0.61, 0.91, 20, 30), Metric(0.7, 0.5, 0.9, 20, 0), Metric(0.8, 0.6, 0.9, 0, 30)
         ),
-        LeftOut("Vienna", few, few, few),
+        LeftOutSite("Vienna", few, few, few),
     ]
     written = json.loads(run_record.as_json({"sites_left_out": left_out}))["sites_left_out"]
     assert [one["site"] for one in written] == ["Hannover", "Vienna"] and "source" not in written[0]
@@ -77,9 +77,9 @@ def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
 
 def test_the_matrix_of_the_first_repeat_is_named_so():
     run = result(Case())
-    once = run.outcome.predictions
+    once = run.evaluated.predictions
     stacked = {name: np.repeat(getattr(once, name), 3, axis=0) for name in ("probabilities", "predicted", "folds")}
-    run = replace(run, outcome=replace(run.outcome, predictions=replace(once, **stacked)))
+    run = replace(run, evaluated=replace(run.evaluated, predictions=replace(once, **stacked)))
     assert training_outputs.lines(run)[0].endswith("of the first of 3 repeats:")
     assert "repeats" not in training_outputs.lines(result(Case()))[0]
 

@@ -9,7 +9,7 @@ import pytest
 
 from detector.storage.cache import Cache
 from detector.training import heat_maps
-from detector.training.heat_maps import Explained, cached_heat_maps
+from detector.training.heat_maps import GradCamRequest, cached_heat_maps
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, passes):
     built = []
 
     def asked(rows, classes, weights):
-        explained = Explained(np.array(rows), np.array(classes), np.zeros((len(rows), 0)))
+        explained = GradCamRequest(np.array(rows), np.array(classes), np.zeros((len(rows), 0)))
         found = cached_heat_maps(extractor, weights, explained, lambda: built.append(1), quiet=True)
         assert [one[0, 0] for one in found] == classes
         return len(passes)

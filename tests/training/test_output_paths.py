@@ -7,26 +7,26 @@ from pathlib import Path
 import pytest
 from conftest import rejection
 
-from detector.training.output_paths import Given, OutputPaths, output_paths
+from detector.training.output_paths import NamedOutputs, OutputPaths, output_paths
 
 
-def names(given: Given, report: bool = True) -> list[str]:
+def names(given: NamedOutputs, report: bool = True) -> list[str]:
     return [path.as_posix() for path in output_paths(given, report).by_flag().values()]
 
 
 def test_the_tutorials_names_have_no_prefix():
     expected = ["plot.png", "evaluation.png", "covid19.model.h5", "covid19.json", "report.html"]
-    assert names(Given()) == expected
-    assert names(Given(output_dir=Path("out"))) == [f"out/{name}" for name in expected]
-    assert names(Given(), report=False) == expected[:-1]
+    assert names(NamedOutputs()) == expected
+    assert names(NamedOutputs(output_dir=Path("out"))) == [f"out/{name}" for name in expected]
+    assert names(NamedOutputs(), report=False) == expected[:-1]
 
 
 def test_outputs_of_another_model_have_its_name():
-    assert names(Given(model=Path("m/second.keras"))) == [
+    assert names(NamedOutputs(model=Path("m/second.keras"))) == [
         *("m/second.plot.png", "m/second.evaluation.png"),
         *("m/second.keras", "m/second.json", "m/second.report.html"),
     ]
-    assert names(Given(model=Path("covid19.model"), plot=Path("p/plot.pdf"))) == [
+    assert names(NamedOutputs(model=Path("covid19.model"), plot=Path("p/plot.pdf"))) == [
         *("p/plot.pdf", "p/evaluation.png", "covid19.model", "covid19.json", "p/report.html")
     ]
 
@@ -40,9 +40,9 @@ def test_outputs_of_another_model_have_its_name():
     ],
 )
 def test_a_suffix_of_no_known_format_is_rejected(flag, name, said):
-    output_paths(Given(), True).require_suffixes()
+    output_paths(NamedOutputs(), True).require_suffixes()
     with rejection(said):
-        output_paths(Given(**{flag: Path(name)}), True).require_suffixes()
+        output_paths(NamedOutputs(**{flag: Path(name)}), True).require_suffixes()
 
 
 def test_outputs_are_listed_by_their_flags():
