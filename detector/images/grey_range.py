@@ -3,7 +3,8 @@
 A type says what values a file could hold, not what the image uses: a 12-bit radiograph stored in 16 bits would be 16
 times too dark. The range is therefore chosen from the values, the same way for every format, without random draws:
 
-1. Padding and burnt-in markers are left out: values beyond a wide gap at either end.
+1. Padding and burnt-in markers are left out: values beyond a wide gap at either end, which the blurred edge of a
+   marker may cross.
 2. What is left spans from its 0.1th to its 99.9th percentile, so that single pixels decide nothing.
 3. If that span fills most of a common range (0-1, 8, 10, 12, 14 or 16 bits, signed or not), that range is shown: an
    image looks the same in 8 bits and in more. Otherwise the span itself is shown.
@@ -32,6 +33,7 @@ FILLED = 0.7  # share of a common range that an image must span to be shown at i
 TAIL = 0.1  # percent of the values at either end that do not decide
 GAP = 0.5  # of the span of all other values: what lies beyond such a gap is padding or a marker
 MARKERS = 0.05  # share of the image that markers of more than one value can cover
+EDGE = 0.001  # share of the image whose values may lie within a gap: of the blurred edges of markers
 FLAT = 0.1  # share of the range between the 1st and the 99th percentile below which an image shows nothing
 SAMPLE = 1_000_000  # values that are looked at
 ROWS = 64  # scaled at a time: in double precision a whole image would be eight times itself
@@ -108,8 +110,9 @@ def choose_range(values: np.ndarray, common: Sequence[Range] = COMMON) -> Range:
 def without_outliers(ordered: np.ndarray) -> np.ndarray:
     """Return sorted values without padding and markers.
 
-    Those are a single value of any number of pixels, or a few values of at most 5 % of the pixels, beyond a gap of half
-    of the span of all others.
+    Those are a single value of any number of pixels, and other values of at most 5 % of the pixels, beyond a gap of
+    half of the span of all others. A marker that was smoothed or resized has an edge of values in between: a gap holds
+    at most 0.1 % of the pixels.
 
     Parameters
     ----------
@@ -130,10 +133,11 @@ def without_outliers(ordered: np.ndarray) -> np.ndarray:
 def _without_top(ordered: np.ndarray) -> np.ndarray:
     n = len(ordered)
     first = int(np.searchsorted(ordered, ordered[-1]))
-    start = min(first, max(1, n - int(MARKERS * n)))
-    gaps = np.diff(ordered[start - 1 :]) if start else np.zeros(0)
+    start = min(first, max(1, first - int(MARKERS * n)))
+    below = np.arange(start - 1, n - 1) if start else np.zeros(0, int)
+    gaps = ordered[np.minimum(below + max(1, int(EDGE * n)), n - 1)] - ordered[below]
     # The lowest gap that is wide: what lies above it is left out. The span below must itself be one of an image.
-    spans = ordered[start - 1 : -1] - np.percentile(ordered, 1) if start else gaps
+    spans = ordered[below] - np.percentile(ordered, 1)
     wide = np.flatnonzero((gaps > GAP * spans) & (spans > 0))
     return ordered[: start + wide[0]] if len(wide) else ordered
 

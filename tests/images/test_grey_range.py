@@ -149,6 +149,16 @@ def test_padding_does_not_darken(value):
     assert not shown[:, :60].any()
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_the_blurred_edge_of_a_marker_does_not_darken(bits, scale):
+    letter = cv2.putText(np.zeros(GREY.shape, np.float32), "R", (20, 130), 0, scale, 1.0, int(2 * scale), cv2.LINE_AA)
+    letter = cv2.GaussianBlur(letter, (0, 0), 1.0)
+    marked = np.maximum(in_bits(bits), np.rint(letter * 65535)).astype(np.uint16)
+    shown = decode(png(marked), "image").pixels
+    assert np.abs(shown.astype(int) - GREY)[letter == 0].max() <= 1
+
+
 def test_a_range_of_padding_of_an_inverted_image():
     padded = with_padding(0)
     padded[:, :60] = np.arange(60) + 5000
