@@ -219,7 +219,7 @@ def _shown(dataset: Dataset, frame: int) -> Shown:
     if kind not in dicom_values.GREY:
         if stored.ndim != 3 or stored.dtype.kind != "u":
             raise InputError(f"DICOM colours of kind {kind}")
-        pixels, note = (stored, "") if stored.dtype == np.uint8 else to_8_bits(stored)
+        pixels, note = to_8_bits(stored)
         return pixels, True, note
     stored, beyond = (stored, "") if compressed else dicom_values.used_bits(stored, dataset)
     padding = dicom_values.padding(stored, dataset)

@@ -9,7 +9,8 @@ times too dark. The range is therefore chosen from the values, the same way for 
 3. If that span fills most of a common range (0-1, 8, 10, 12, 14 or 16 bits, signed or not), that range is shown: an
    image looks the same in 8 bits and in more. Otherwise the span itself is shown.
 
-An 8-bit image has been made for display: it is changed only if it would otherwise show nothing (`is_flat`).
+An 8-bit image has been made for display: it is changed only if it would otherwise show nothing (`is_flat`), or if it
+is as dark as the high byte of a 14-bit radiograph in 16 bits (`is_dark`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ GAP = 0.5  # of the span of all other values: what lies beyond such a gap is pad
 MARKERS = 0.05  # share of the image that markers of more than one value can cover
 EDGE = 0.001  # share of the image whose values may lie within a gap: of the blurred edges of markers
 FLAT = 0.1  # share of the range between the 1st and the 99th percentile below which an image shows nothing
+# Share of the range below which an 8-bit image is dark: 14 bits in 16 have a high byte below it. Of 605 radiographs
+# of 8 bits no 99.9th percentile is below 0.53 (2026-11-28).
+DARK = 0.25
 SAMPLE = 1_000_000  # values that are looked at
 ROWS = 64  # scaled at a time: in double precision a whole image would be eight times itself
 SMALLEST = 1e-30
@@ -70,7 +74,7 @@ def to_8_bits(
     sample = inside.ravel()[:: max(1, inside.size // SAMPLE)]
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError("pixel values that are not finite")
-    if values.dtype == np.uint8 and padding is None and not is_flat(sample):
+    if values.dtype == np.uint8 and padding is None and not is_flat(sample) and not is_dark(sample):
         return values, ""
     low, high = choose_range(sample, common)
     if values.dtype == np.uint8 and padding is None and low == high:
@@ -154,9 +158,21 @@ def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return shown
 
 
-def is_flat(pixels: np.ndarray) -> bool:
-    """Return whether 8-bit pixels show nothing: their 1st and 99th percentile differ by less than a tenth of 0…255."""
+def is_flat(pixels: np.ndarray, share: float = FLAT) -> bool:
+    """Return whether 8-bit pixels show nothing: their 1st and 99th percentile differ by less than a tenth of 0…255.
+
+    `share` is another one than a tenth.
+    """
     # Some of the values: percentiles of all would take eight times the image's memory.
     values = pixels.ravel()
     low, high = np.percentile(values[:: max(1, values.size // SAMPLE)], [1, 99])
-    return bool(high - low < FLAT * 255)
+    return bool(high - low < share * 255)
+
+
+def is_dark(pixels: np.ndarray) -> bool:
+    """Return whether 8-bit pixels use the darkest quarter of 0…255 only, markers left out."""
+    values = pixels.ravel()[:: max(1, pixels.size // SAMPLE)]
+    # Markers cover less than a tenth: most images need not be sorted.
+    if np.percentile(values, 90) >= DARK * 256:
+        return False
+    return bool(np.percentile(without_outliers(np.sort(values.astype(float))), 100 - TAIL) < DARK * 256)

@@ -179,11 +179,9 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
     colour = opened.mode not in ("L", "1", "LA")
     wanted = "RGB" if colour else "L"
     pixels = np.asarray(opened if opened.mode == wanted else opened.convert(wanted))
-    if colour:
-        return pixels, True, ""
     # A mask of two values is shown as it is.
     pixels, note = (pixels, "") if opened.mode == "1" else to_8_bits(pixels)
-    return pixels, False, note
+    return pixels, colour, note
 
 
 def _other_sign(opened: ImageFile) -> type | None:

@@ -180,6 +180,13 @@ def test_an_8_bit_image_stays_as_it_is_unless_it_shows_nothing():
         assert np.array_equal(decode(png(pixels), "image").pixels, pixels)
     dark = decode(png(GREY // 16), "image")
     assert dark.pixels.max() == 255 and "contrast was stretched" in dark.note
+    for dark in (GREY // 8, GREY // 4):  # the high byte of 13 and of 14 bits in 16
+        marked = dark.copy()
+        marked[3:9, :60] = 255
+        for data in (png(dark), png(marked), png(np.dstack([dark] * 3)), dicom(dark, 8)):
+            shown = decode(data, "image")
+            grey = shown.pixels if shown.pixels.ndim == 2 else shown.pixels[..., 0]
+            assert np.abs(grey[10:].astype(int) - GREY[10:]).mean() <= 10 and "contrast was stretched" in shown.note
     mask = np.zeros((100, 100), np.uint8)
     mask[3, :40] = 255
     assert np.array_equal(decode(png(mask), "mask").pixels, mask)
