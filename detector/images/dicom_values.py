@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images.grey_range import COMMON, ROWS, Range, is_flat, scaled, to_8_bits
+from detector.images.grey_range import COMMON, ROWS, Range, is_dark, is_flat, scaled, to_8_bits
 from detector.images.raster import joined
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ NO_WINDOW = "a window that cannot be used; shown at the range of its values"
 NO_RESCALING = "a rescale slope or intercept that cannot be used; shown without rescaling"
 BESIDE = "a window beside the values; shown at their range"
 LEAST_GREY = 0.1  # share of the pixels that a window must show as grey
+LEAST_SPAN = 0.25  # share of the grey range between the 1st and the 99th percentile of what a window must show
 
 
 def complete(dataset: Dataset) -> str:
@@ -144,9 +145,12 @@ def windowed(
 
 
 def is_grey(pixels: np.ndarray) -> bool:
-    """Return whether 8-bit pixels show more than black and white: at least a tenth, over a tenth of the range."""
+    """Return whether 8-bit pixels show more than black and white: at least a tenth, over a quarter of the range.
+
+    A window of all values that the bits could hold says nothing of those that are used.
+    """
     between = float(((pixels > 0) & (pixels < 255)).mean())
-    return between >= LEAST_GREY and not is_flat(pixels)
+    return between >= LEAST_GREY and not is_flat(pixels, LEAST_SPAN) and not is_dark(pixels)
 
 
 def _window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:

@@ -113,6 +113,14 @@ SHOWN_THE_SAME = {
     "empty table": dicom(DEEP, 12, VOILUTSequence=Sequence([Dataset()])),
     "window": dicom(DEEP, 12, WindowCenter="2048", WindowWidth="4096"),
     "window beside the values": dicom(DEEP, 12, WindowCenter="20000", WindowWidth="100"),
+    "window of all 12 bits, 10 used": dicom(in_bits(10), 12, WindowCenter="2048", WindowWidth="4096"),
+    "window of all 16 bits, 14 used": dicom(in_bits(14), 16, WindowCenter="32768", WindowWidth="65536"),
+    "inverted window, 10 of 12 bits used": dicom(
+        1023 - in_bits(10), 12, "MONOCHROME1", WindowCenter="2048", WindowWidth="4096"
+    ),
+    "sigmoid of all 12 bits, 10 used": dicom(
+        in_bits(10), 12, WindowCenter="2048", WindowWidth="4096", VOILUTFunction="SIGMOID"
+    ),
     "window of width 0": dicom(DEEP, 12, WindowCenter="2048", WindowWidth="0"),
     "window of width 1": dicom(DEEP, 12, WindowCenter="2048", WindowWidth="1"),
     "window that is no number": dicom(DEEP, 12, WindowCenter="2048", WindowWidth=""),
