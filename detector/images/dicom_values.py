@@ -98,7 +98,12 @@ def padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     if value is None:
         return None
     limit = _number(dataset, "PixelPaddingRangeLimit")
-    low, high = sorted((value, value if limit is None else limit))
+    # Of signed pixels some write the value as if it were unsigned, or the other way: 62536 is -3000 in 16 bits.
+    whole = 2.0 ** (8 * stored.dtype.itemsize)
+    least, most = np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max
+    low, high = sorted(
+        one + whole * (int(one < least) - int(one > most)) for one in (value, value if limit is None else limit)
+    )
     padding = (stored >= low) & (stored <= high)
     return padding if padding.any() and not padding.all() else None
 

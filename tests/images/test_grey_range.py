@@ -5,6 +5,7 @@ import struct
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 from conftest import rejection
 from hypothesis import given
@@ -173,6 +174,20 @@ def test_a_range_of_padding_of_an_inverted_image():
     values = np.where(padded >= 5000, padded, 4095 - padded).astype(np.uint16)
     data = dicom(values, 16, "MONOCHROME1", PixelPaddingValue=5000, PixelPaddingRangeLimit=5059)
     shown = decode(data, "image").pixels
+    assert not shown[:, :60].any()
+    assert np.abs(shown[:, 60:].astype(int) - GREY[:, 60:]).max() <= 1
+
+
+@pytest.mark.parametrize(("stored", "kind", "value"), [("<i2", "US", 62536), ("<u2", "SS", -1)])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_padding_value_of_the_other_sign(stored, kind, value, photometric):
+    values = (DEEP if photometric == "MONOCHROME2" else 4095 - DEEP).astype(np.int32) - 2048 * (stored == "<i2")
+    values[:, :60] = value
+    dataset = pydicom.dcmread(io.BytesIO(dicom(values.astype(stored), 16, photometric)))
+    dataset.add_new("PixelPaddingValue", kind, value)
+    data = io.BytesIO()
+    dataset.save_as(data)
+    shown = decode(data.getvalue(), "image").pixels
     assert not shown[:, :60].any()
     assert np.abs(shown[:, 60:].astype(int) - GREY[:, 60:]).max() <= 1
 
