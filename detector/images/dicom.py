@@ -11,6 +11,7 @@ import numpy as np
 
 from detector import InputError
 from detector.images import dicom_values
+from detector.images.dicom_sign import with_sign
 from detector.images.grey_range import to_8_bits
 from detector.images.raster import SCAN, Shown, first_shown, joined
 
@@ -223,10 +224,11 @@ def _shown(dataset: Dataset, frame: int) -> Shown:
         return pixels, True, note
     stored, beyond = (stored, "") if compressed else dicom_values.used_bits(stored, dataset)
     padding = dicom_values.padding(stored, dataset)
+    stored, sign = with_sign(stored, int(dataset.BitsStored))
     values, common, rescaled = dicom_values.modality(stored, dataset)
     pixels, note = dicom_values.windowed(values, dataset, padding, common)
     if kind == "MONOCHROME1":
         pixels = 255 - pixels
     if padding is not None:
         pixels[padding] = 0
-    return pixels, False, joined(beyond, rescaled, note)
+    return pixels, False, joined(beyond, sign, rescaled, note)
