@@ -56,7 +56,8 @@ def colours(opened: ImageFile, data: bytes) -> np.ndarray | None:
     """
     raw = _raw_mode(opened.tile[0].args) if opened.tile else ""
     bits = tiff_tag(opened, BITS_PER_SAMPLE)
-    is_deep = ";16" in raw or (isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8)
+    # BMP packs three colours of 8 bits and less in 16.
+    is_deep = (";16" in raw and opened.format != "BMP") or (isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8)
     if not is_deep or opened.mode.startswith(("I", "F", "L")):
         return None
     page = opened.tell()

@@ -15,9 +15,14 @@ NOT_READ = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL ": "JPEG XL",
     b"%PDF": "PDF",
+    b"II\xbc\x01": "JPEG XR",
 }
 # What the first box of a media container names.
 CONTAINED = dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"hevc"), "HEIC") | {b"avif": "AVIF", b"avis": "AVIF"}
+
+
+# Start of frame of JPEG: usual ones, and what it is called if it is another, or has more than 8 bits.
+JPEG, FRAMES = b"\xff\xd8\xff", {0xC3: "lossless JPEG", 0xF7: "JPEG-LS"} | dict.fromkeys((0xC0, 0xC1, 0xC2), "")
 
 
 def wide_encoding(data: bytes) -> str:
@@ -69,4 +74,17 @@ def not_read(data: bytes) -> str:
     """Return the format of an image file that is not read, by its first bytes; empty where these are of no format."""
     if data[4:8] == b"ftyp":  # the size of a box stands before its name
         return CONTAINED.get(data[8:12], "")
+    if data.startswith(JPEG):
+        return _unusual_jpeg(data)
     return next((kind for mark, kind in NOT_READ.items() if data.startswith(mark)), "")
+
+
+def _unusual_jpeg(data: bytes) -> str:
+    """Return what kind of JPEG it is that is not read; empty for the usual ones."""
+    at = 2
+    while at + 5 <= len(data) and data[at] == 0xFF:
+        kind, precision = data[at + 1], data[at + 4]
+        if kind in FRAMES:
+            return FRAMES[kind] or (f"JPEG of {precision} bits" if precision > 8 else "")
+        at += 1 if kind == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import subprocess
 import sys
 
@@ -61,6 +62,16 @@ def test_alpha_palettes_and_bits_are_read(tmp_path, grey, mode):
     require_near(tmp_path / "a.png", grey, 4 if mode == "P" else 0)
 
 
+def test_a_bitmap_of_16_bits_a_pixel_is_read(tmp_path, grey):
+    height, width = grey.shape
+    deep = grey.astype("<u2")
+    data = ((deep >> 3) << 11 | (deep >> 2) << 5 | deep >> 3)[::-1].tobytes()
+    masks = struct.pack("<3I", 0xF800, 0x7E0, 0x1F)
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 16, 3, len(data), 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(struct.pack("<2sIHHI", b"BM", 66 + len(data), 0, 0, 66) + header + masks + data)
+    require_near(tmp_path / "a.bmp", grey, 6)
+
+
 def test_a_cmyk_jpeg_is_read(tmp_path, grey):
     Image.fromarray(grey).convert("RGB").convert("CMYK").save(tmp_path / "a.jpg", quality=95)
     require_near(tmp_path / "a.jpg", grey, 8)
@@ -85,6 +96,16 @@ def test_formats_that_are_not_read_are_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"GIF89a" + bytes(60))
     with rejection("a.png: GIF, which is not read .supported: DICOM, PNG"):
         read(tmp_path / "a.png")
+    ordinary = io.BytesIO()
+    picture(tmp_path / "b.png", 1, (80, 80))
+    Image.open(tmp_path / "b.png").convert("L").save(ordinary, "JPEG")
+    jpeg = ordinary.getvalue()
+    at = jpeg.index(b"\xff\xc0")
+    for kind, bits, name in ((0xC1, 12, "JPEG of 12 bits"), (0xC3, 16, "lossless JPEG"), (0xF7, 12, "JPEG-LS")):
+        frame = bytes([0xFF, kind]) + jpeg[at + 2 : at + 4] + bytes([bits])
+        (tmp_path / "a.jpg").write_bytes(jpeg[:at] + frame + jpeg[at + 5 :])
+        with rejection(f"a.jpg: {name}, which is not read"):
+            read(tmp_path / "a.jpg")
     (tmp_path / "float64.tif").write_bytes(tiff(np.random.default_rng(0).random((80, 80)), "<", compression=5))
     with rejection("float64.tif: a TIFF with pixels of a type that is not read; store it as 16-bit grey"):
         read(tmp_path / "float64.tif")
