@@ -18,7 +18,7 @@ from detector.storage.recognise import not_read
 HEAD_BYTES = 1024
 # How the names of folders of masks and other drawings end, and how such folders and those of CT and MR are called.
 MASKS = re.compile(
-    r"(?:.*(?:masks?|segmentations?|groundtruths?|annotations?|contours?|heatmaps?|overlays?)|gts?|segs?|labels?)"
+    r"(?:.*(?:masks?|segmentations?|groundtruths?|annotations?|contours?|heatmaps?|gradcams?|overlays?)|gts?|segs?|labels?)"
 )
 OTHER_MODALITY = re.compile(r"(?:chest|lung)?(ct|mri|ultrasound)(?:scans?|images?|slices?)?")
 # Names of files that were drawn from an image beside them, such as ``find_lungs.py`` writes.
@@ -26,7 +26,11 @@ DRAWN = (
     re.compile(r"(?P<image>.+?)[ _.-]*(?P<kind>masks?|seg|segmentations?|gt|overlays?|heatmaps?|gradcam)"),
     re.compile(r"(?P<kind>masks?|seg|segmentations?|gt|overlays?|heatmaps?|gradcam)[ _.-]+(?P<image>.+)"),
 )
-SYSTEM = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
+# Files and folders that Windows, macOS, Linux and storage servers (Synology, QNAP) put beside those of the user.
+SYSTEM = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin", "system volume information"}
+    | {"lost+found", "@eadir", "#recycle", "@recycle", "#snapshot"}
+)
 # Our own files beside images.
 OURS = frozenset({"manifest.csv"})
 # Media storage SOP classes (DICOM PS3.4, B.5) of files that hold no image.

@@ -54,12 +54,14 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "__MACOSX" / "._b.png").write_bytes(b"x")
+    for name in ("@eaDir/a.png/thumb.jpg", "$RECYCLE.BIN/b.png", "lost+found/c.png", "System Volume Information/d.png"):
+        picture(tmp_path / name, 1)
     report(tmp_path / "sr.dcm", "1.2.840.10008.5.1.4.1.1.88.11")
     report(tmp_path / "pdf", "1.2.840.10008.5.1.4.1.1.104.1")
     listing = list_images(tmp_path)
     assert [path.name for path in listing.images] == ["a.png"]
-    assert listing.left_out == {"hidden": 2, "of the system": 3, "not an image": 1, "DICOM without an image": 3}
-    assert listing.note == "9 files left out: 3 DICOM without an image, 2 hidden, 1 not an image, 3 of the system"
+    assert listing.left_out == {"hidden": 2, "of the system": 7, "not an image": 1, "DICOM without an image": 3}
+    assert listing.note == "13 files left out: 3 DICOM without an image, 2 hidden, 1 not an image, 7 of the system"
 
 
 def test_folders_of_masks_hold_no_images(tmp_path):
