@@ -133,7 +133,8 @@ def load(folder: Path) -> Dataset:
     classes = sorted({image.label for image in images})
     if len(classes) < 2:
         raise InputError(
-            f"data set {folder} has one class only, {', '.join(classes)}; a classifier needs two folders of images"
+            f"data set {folder} has one class only, {', '.join(classes)}{_aside(listing)}; a classifier needs two "
+            "folders of images"
         )
     require_different_names(classes, folder)
     synthetic = [image.source == phantom.SOURCE for image in images]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,15 +12,20 @@ from detector.collections import kermany, nih
 from detector.collections.views import view_group
 
 # Names of the parts of a data set, such as ``train``, ``Test_Set`` or ``validation images``.
-WORDS = "(?:data|dataset|set|split|images?|imgs?|xrays?|cxrs?|chest|radiographs?)*"
-PART = re.compile(
-    f"{WORDS}(?:train|training|test|testing|val|valid|validation|dev|eval|evaluation|holdout){WORDS}(?:[ _-]?[a-d0-9])?"
+WORDS = "(?:data|dataset|set|split|images?|imgs?|xrays?|cxrs?|chest|radiographs?|s?daten(?:satz)?|s?bilder)*"
+# In English, French, Spanish, Portuguese, Italian, German, Polish, Turkish, Russian and Chinese; without accents.
+PARTS = (
+    "train(?:ing|val)?|test(?:ing|s|e|owy|owe)?|val(?:id|idation|idacion|idacao|idazione|idierung)?|dev|eval(?:uation)?"
+    "|holdout|entrainement|essais?|entrenamiento|pruebas?|treino|treinamento|addestramento|trening(?:owy|owe)?|egitim|dogrulama"
+    "|обучение|тест|валидация|训练集?|測試集?|测试集?|验证集?|驗證集?|訓練集?"
 )
+PART = re.compile(rf"(?:x[ _-]?|\d{{1,2}}[ _.-]+)?{WORDS}(?:{PARTS}){WORDS}(?:[ _-]?(?:[a-d]|\d{{1,3}}))?")
+TRAINING = re.compile("train|entren|trein|addestr|trening|egitim|обуч|训练|訓練")
 FOLD = re.compile(r"(?:fold|split|part|batch)[ _-]?\d{1,2}", re.IGNORECASE)
 # Folders within a class folder that are no classes: of files, of patients, of studies.
 FILES = re.compile(
     "(?:images?|imgs?|pngs?|jpe?gs?|dicoms?|dcm|files?|data|pictures|scans|chest|xrays?|cxrs?|radiographs?|resized|anat)+"
-    r"|c[rx]|d[xr]|xr|\d{2,4}x\d{2,4}"
+    r"|c[rx]|d[xr]|xr|p1\d|\d{2,4}x\d{2,4}"
 )
 VIEWS = frozenset({"pa", "ap", "frontal", "lateral"})
 FOLDER = "folder"  # stands before a patient's name that is a folder's
@@ -63,6 +69,10 @@ def _joined(name: str) -> str:
     return re.sub(r"(?<=[a-z])[ _.-](?=[a-z])", "", name.lower())
 
 
+def _without_accents(name: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+
+
 def patient_of(path: Path, folders: Sequence[str]) -> tuple[str, str]:
     """Return the patient, and the data set, that an image's path names; empty where it names none.
 
@@ -99,7 +109,7 @@ def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
     others = 0
     for path in paths:
         folders = path.relative_to(folder).parts[:-1]
-        position = next((i for i, name in enumerate(folders) if PART.fullmatch(_joined(name))), None)
+        position = next((i for i, name in enumerate(folders) if PART.fullmatch(_joined(_without_accents(name)))), None)
         if position is None:
             others += 1
         else:
@@ -112,7 +122,7 @@ def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
         )
     if len(parts) < 2:
         return
-    names = sorted(parts, key=lambda name: ("train" not in name.lower(), name))
+    names = sorted(parts, key=lambda name: (not TRAINING.search(_without_accents(name.lower())), name))
     listed = ", ".join(names)
     within = {len(part) for part in parts.values()}
     if within != {1} and any(class_of(part[:-1]) for part in parts.values()):
@@ -188,7 +198,8 @@ def require_different_names(classes: Sequence[str], where: Path) -> None:
     """
     first: dict[str, str] = {}
     for name in classes:
-        plain = re.sub(r"(?<=\w)[ _.-](?=\w)", "", name.strip().casefold())
+        composed = unicodedata.normalize("NFC", name)  # some systems store accents apart
+        plain = re.sub(r"(?<=\w)[ _.-](?=\w)", "", composed.strip().casefold())
         other = first.setdefault(plain, name)
         if other != name:
             raise InputError(
@@ -198,17 +209,27 @@ def require_different_names(classes: Sequence[str], where: Path) -> None:
 
 
 def notes_on(folder: Path, paths: Sequence[Path]) -> list[str]:
-    """Return what to say of folders whose names may mean something else: folds, and patients of several classes."""
+    """Return what to say of folders that may mean something else: folds, parts, and patients of several classes."""
     folds: set[str] = set()
     classes: dict[str, set[str]] = {}
+    parts: dict[Path, set[str]] = {}  # by the folders above those of the classes
     for path in paths:
         folders = path.relative_to(folder).parts[:-1]
+        label = class_of(folders)
+        above = folders[: len(folders) - 1 - folders[::-1].index(label)]
+        parts.setdefault(folder.joinpath(*above), set()).add(label)
         folds |= {name for name in folders if FOLD.fullmatch(name)}
         for name in folders:
             if PATIENT.fullmatch(name):
-                classes.setdefault(name.lower(), set()).add(class_of(folders))
+                classes.setdefault(name.lower(), set()).add(label)
     shared = sorted(name for name, of in classes.items() if len(of) > 1)
+    pooled = sorted(where.as_posix() for where, of in parts.items() if len(of) > 1)
     notes = []
+    if len(pooled) > 1 and len(folds) < 2:
+        notes.append(
+            f"the images of {first_names(pooled)}, each with folders of several classes, are pooled; if these are "
+            "copies or parts of a split data set, give one of them with -d"
+        )
     if len(folds) > 1:
         notes.append(f"the images of {first_names(sorted(folds))} are pooled; --folds makes folds with patients apart")
     if shared:

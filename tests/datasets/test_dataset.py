@@ -69,12 +69,26 @@ def test_parts_of_a_split_are_not_one_data_set(tmp_path):
     assert dataset.load(tmp_path / "d").counts() == {"covid": 1, "normal": 1}
 
 
-@pytest.mark.parametrize("names", [("Train_Set", "test-set"), ("training images", "validation"), ("TRAIN", "HoldOut")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        *[("Train_Set", "test-set"), ("training images", "validation"), ("TRAIN", "HoldOut"), ("X_train", "X_test")],
+        *[("01_train", "02_test"), ("train80", "test20"), ("entrai\u0302nement", "essai"), ("treino", "teste")],
+        *[("entrenamiento", "Prueba"), ("Trainingsdaten", "Testdaten"), ("训练集", "测试集"), ("eğitim", "doğrulama")],
+    ],
+)
 def test_parts_are_known_by_any_of_their_names(tmp_path, names):
     for part in names:
         classes(tmp_path / part, covid=1, normal=1)
-    with rejection("the parts of a data set that is split already"):
+    with rejection(f"the parts of a data set that is split already; train with -d .*/{names[0]}, and"):
         dataset.load(tmp_path)
+
+
+def test_folders_that_hold_the_same_classes_are_pooled_with_a_note(tmp_path):
+    for where in ("mine", "mine/seen"):
+        classes(tmp_path / where, covid=1, normal=1)
+    (note,) = dataset.load(tmp_path / "mine").notes
+    assert "/mine, " in note and "/mine/seen, each with folders of several classes, are pooled" in note
 
 
 def test_a_part_beside_the_classes_is_no_class(tmp_path):
@@ -88,6 +102,14 @@ def test_a_part_beside_the_classes_is_no_class(tmp_path):
         dataset.load(tmp_path / "b")
     classes(tmp_path / "c", **{"test-": 1, "test+": 1, "Test positive": 1})
     assert len(dataset.load(tmp_path / "c").classes) == 3
+
+
+def test_what_was_left_out_is_named_where_one_class_is_left(tmp_path):
+    classes(tmp_path, covid=1)
+    (tmp_path / "normal").mkdir()
+    (tmp_path / "normal" / "notes.txt").write_text("x")
+    with rejection(r"one class only, covid \(1 file left out: 1 not an image\); a classifier needs two"):
+        dataset.load(tmp_path)
 
 
 def test_a_class_folder_within_another_is_rejected(tmp_path):
@@ -113,6 +135,7 @@ def test_folders_of_files_patients_and_studies_are_no_classes(tmp_path):
     for label, number in (("covid", 1), ("normal", 2)):
         picture(tmp_path / "x" / label / f"patient{number}" / "study1" / "view1_frontal.png", number)
         picture(tmp_path / "x" / label / f"patient{number}" / "study1" / "view2_lateral.png", 10 + number)
+        picture(tmp_path / "mimic" / label / f"p1{number}" / f"p1{number}000032" / "s50414267" / "a.png", number)
         picture(tmp_path / "m" / label / "images" / "a.png", number)
         picture(tmp_path / "m" / label / "masks" / "a.png", number)
         picture(tmp_path / "loose" / f"patient{number}" / "study1" / "a.png", number)
@@ -123,6 +146,11 @@ def test_folders_of_files_patients_and_studies_are_no_classes(tmp_path):
         ("folder/patient1", "lateral"),
         ("folder/patient2", "frontal"),
         ("folder/patient2", "lateral"),
+    ]
+    mimic = dataset.load(tmp_path / "mimic")
+    assert [(image.label, image.patient) for image in mimic.images] == [
+        ("covid", "folder/p11000032"),
+        ("normal", "folder/p12000032"),
     ]
     masks = dataset.load(tmp_path / "m")
     assert (masks.counts(), list(masks.notes)) == ({"covid": 1, "normal": 1}, ["2 files left out: 2 masks"])
@@ -146,7 +174,7 @@ def test_folders_within_the_positive_class_are_named_as_what_hides_it(tmp_path):
         folders.class_named(dataset.load(tmp_path).classes, "covid", tmp_path)
 
 
-@pytest.mark.parametrize("names", [("COVID", "covid"), ("Covid-19", "COVID19")])
+@pytest.mark.parametrize("names", [("COVID", "covid"), ("Covid-19", "COVID19"), ("COV\u00cdD", "COVI\u0301D")])
 def test_classes_that_seem_to_be_one_are_rejected(tmp_path, names):
     classes(tmp_path, normal=1, **dict.fromkeys(names, 1))
     with rejection("has the classes 'COV.*', which seem to be one"):
