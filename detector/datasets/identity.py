@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import numpy as np
 from detector import InputError
 from detector.datasets.dataset import Image
 from detector.datasets.folders import class_of
+
+NUMBER = re.compile(r"0*(\d+)(?:\.0+)?", re.ASCII)
 
 
 def require_one_class(images: Sequence[Image], digests: Sequence[str]) -> None:
@@ -43,7 +47,7 @@ def patients(images: Sequence[Image], digests: Sequence[str]) -> np.ndarray:
     """Return which patient each image is of, as far as it is known.
 
     An image of unknown patient counts as a patient of its own. Patients that share an image, byte for byte,
-    are one person under two numbers.
+    are one person under two numbers, and so are names that are written differently: ``1``, ``001`` and ``1.0``.
 
     Parameters
     ----------
@@ -57,8 +61,26 @@ def patients(images: Sequence[Image], digests: Sequence[str]) -> np.ndarray:
         Equal where the patient is the same.
     """
     names = [image.patient or f"unknown/{image.file}" for image in images]
-    first: dict[str, int] = {}
-    return merged(names, [(first.setdefault(digest, row), row) for row, digest in enumerate(digests)])
+    first: dict[tuple[str, str], int] = {}
+    written = [as_written(image.patient) if image.patient else name for image, name in zip(images, names, strict=True)]
+    same = [[("digest", digest) for digest in digests], [("name", name) for name in written]]
+    return merged(names, [(first.setdefault(key, row), row) for keys in same for row, key in enumerate(keys)])
+
+
+def as_written(patient: str) -> str:
+    """Return a patient's name as tables may write it that went through a spreadsheet program: one of ways, for all.
+
+    Letter case, leading zeros, a decimal ``.0`` and the formula ``="1"`` do not make another person.
+
+    Parameters
+    ----------
+    patient : str
+        With the data set before it, such as ``"cohen/7"``.
+    """
+    source, _, name = unicodedata.normalize("NFKC", patient).casefold().partition("/")
+    plain = re.sub(r'^="(.*)"$', r"\1", name.strip()).strip()
+    number = NUMBER.fullmatch(plain)
+    return f"{source.strip()}/{number[1] if number else plain}"
 
 
 def merged(names: Sequence[str] | np.ndarray, pairs: Iterable[tuple[int, int]]) -> np.ndarray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from detector import counted, first_names
 from detector.datasets.dataset import Image
 from detector.datasets.folders import FOLDER
+from detector.datasets.identity import as_written
 
 LONG_NUMBER = re.compile(r"\d{6}", re.ASCII)
 EXACT, NEAR, PATIENT = "the same file", "a near duplicate", "the same patient"
@@ -68,7 +69,7 @@ def find_overlap(
     -------
     Overlap
     """
-    patients = {image.patient for image in others if image.patient and _is_of_one_collection(image.patient)}
+    patients = {as_written(image.patient) for image in others if image.patient and _is_of_one_collection(image.patient)}
     known = set(other_digests)
     reasons, near = {}, near or {}
     for row, (image, digest) in enumerate(zip(images, digests, strict=True)):
@@ -76,7 +77,7 @@ def find_overlap(
             reasons[row] = EXACT
         elif row in near:
             reasons[row] = NEAR
-        elif image.patient in patients:
+        elif image.patient and as_written(image.patient) in patients:
             reasons[row] = PATIENT
     changes = {row: change for row, change in near.items() if change and reasons[row] == NEAR}
     return Overlap(reasons, changes)

@@ -19,6 +19,15 @@ def test_two_patients_who_share_an_image_are_one():
     assert len(set(same)) == 3
 
 
+def test_a_patient_who_is_written_differently_is_one():
+    names = ["c/1", "c/001", "c/1.0", 'c/="001"', "C/ 1", "c/p7", "c/P7", "c/1.5", "c/10", "d/1", "/1"]
+    images = [dataset.Image(None, f"{i}.png", "covid", name, "", "", {}) for i, name in enumerate(names)]
+    images += [dataset.Image(None, name, "covid", None, "", "", {}) for name in ("1", "01", "A.png", "a.png")]
+    same = identity.patients(images, [str(i) for i in range(len(images))])
+    assert len(set(same[:5])) == 1 and same[5] == same[6]
+    assert len(set(same)) == 2 + 4 + 4
+
+
 def test_the_same_file_in_two_classes(tmp_path):
     classes(tmp_path / "d", covid=3, normal=3)
     shutil.copy(tmp_path / "d/covid/covid-000.png", tmp_path / "d/normal/same.png")
