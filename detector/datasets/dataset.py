@@ -204,6 +204,7 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
 
 def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
     below = path.relative_to(folder)
+    row = {name: cell.strip() for name, cell in row.items()}
     path_patient, path_source = patient_of(path, below.parts[:-1])
     source = row.get("source", "")
     patient: str | None

@@ -71,14 +71,21 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
             f"{path} has no column {', '.join(missing)}; restore its heading, or write the manifest anew with "
             "build_covid_dataset.py"
         )
+    # Spreadsheet programs write columns that were emptied.
+    unnamed = [i for i, name in enumerate(columns) if not name]
+    dropped = {i for i in unnamed if not any(cells[i].strip() for _, cells in lines if i < len(cells))}
+    columns = [name for i, name in enumerate(columns) if i not in dropped]
     if len(set(columns)) < len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
         raise InputError(f"{path} has the column {twice or '(without a name)'} twice; rename one")
     rows: dict[str, Row] = {}
-    for number, cells in lines:
+    for number, given in lines:
+        cells = [spreadsheet.unescaped(cell) for i, cell in enumerate(given) if i not in dropped]
+        while len(cells) > len(columns) and not cells[-1].strip():
+            cells.pop()
         if len(cells) != len(columns):
             raise InputError(f"{path}, line {number}: {len(cells)} cells under {len(columns)} headings")
-        row = {"site": ""} | dict(zip(columns, map(spreadsheet.unescaped, cells), strict=True))
+        row = {"site": ""} | dict(zip(columns, cells, strict=True))
         if row["file"] in rows:
             raise InputError(f"{path}, line {number}: {row['file']!r} is listed twice; remove one line")
         if row["file"] in ("", "..") or Path(row["file"]).name != row["file"]:

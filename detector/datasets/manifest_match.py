@@ -53,7 +53,7 @@ def match(rows: Mapping[str, Row], names: Iterable[str]) -> ManifestMatch:
     for name in files:
         if name in left:
             found.rows[name] = left.pop(name)
-    for reduced in (_readable, folded, stem):
+    for reduced in (_last_part, _readable, folded, stem):
         _match_reduced(found, files, left, reduced)
     found.without_file = sorted(left)
     found.without_row = sorted(name for name in files if name not in found.rows)
@@ -73,6 +73,11 @@ def _match_reduced(
         if len(names) == 1 and len(there) == 1 and there[0] not in found.rows:
             found.rows[there[0]] = left.pop(names[0])
             found.renamed.append(there[0])
+
+
+def _last_part(name: str) -> str:
+    """Return a name without the folders of a Windows path, and without spaces around it."""
+    return name.rpartition("\\")[2].strip()
 
 
 def _readable(name: str) -> str:

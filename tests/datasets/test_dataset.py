@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -277,6 +278,8 @@ def test_rows_and_files_without_each_other(tmp_path):
 def test_an_ambiguous_name_is_not_matched():
     found = manifest_match.match(rows("a.png"), ["a.jpg", "a.tif"])
     assert (found.rows, found.without_file, found.without_row) == ({}, ["a.png"], ["a.jpg", "a.tif"])
+    found = manifest_match.match(rows("covid\\a.png", "b.png "), ["a.png", "b.png"])
+    assert set(found.rows) == {"a.png", "b.png"} and found.renamed == ["a.png", "b.png"]
     found = manifest_match.match(rows("A.png", "a.PNG"), ["a.png"])
     assert found.without_row == ["a.png"]
 
@@ -344,5 +347,6 @@ def test_overlap(tmp_path):
 )
 def test_a_number_of_a_folder_is_given_anew_elsewhere(tmp_path, patient, same):
     images = [dataset.Image(tmp_path / name, name, "covid", patient, "", "", {}) for name in "ab"]
+    images[0] = dataclasses.replace(images[0], patient=patient.upper() if patient.startswith("cohen") else patient)
     found = overlap.find_overlap(images[:1], ["x"], images[1:], ["y"])
     assert found.reasons == ({0: overlap.PATIENT} if same else {})

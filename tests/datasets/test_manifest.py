@@ -141,6 +141,15 @@ def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path, monkeypat
     assert not temporary._unfinished
 
 
+def test_what_spreadsheet_programs_add_to_a_manifest_is_left_out():
+    row = b"a.png,covid,1,PA,COVID-19,me,there,CC0,,"
+    plain = manifest.parse(HEADING + b"\n" + row + b"\n", Path("manifest.csv"))
+    for data in (HEADING + b",,\n" + row + b",,\n", HEADING + b",\n" + row + b"\n", HEADING + b"\n" + row + b",,\n"):
+        assert manifest.parse(data, Path("manifest.csv")) == plain
+    with rejection("11 cells under 10 headings"):
+        manifest.parse(HEADING + b"\n" + row + b",x\n", Path("manifest.csv"))
+
+
 def test_a_file_that_is_listed_twice_is_rejected():
     line = b"\na.png" + b"," * (len(manifest.COLUMNS) - 1)
     with rejection("manifest.csv, line 3: 'a.png' is listed twice; remove one line"):
