@@ -64,6 +64,8 @@ def parse(data: bytes, path: Path, names: Sequence[str]) -> dict[str, dict[str, 
     missing = [name for name in ("file", *names) if name.casefold() not in folded]
     if missing:
         raise InputError(f"--clinical-csv {path} has no column {', '.join(missing)}")
+    if twice := [name for name in ("file", *names) if folded.count(name.casefold()) > 1]:
+        raise InputError(f"--clinical-csv {path} has the column {', '.join(twice)} twice; remove one")
     at = {name: folded.index(name.casefold()) for name in ("file", *names)}
     found: Rows = {}
     for number, cells in lines:
