@@ -130,8 +130,8 @@ def separator_of(text: str) -> tuple[str, int]:
     The heading has the separator more often than any other that a spreadsheet program writes.
     """
     line = re.split(r"[\r\n]", text.lstrip("\r\n\t ,;|"), maxsplit=1)[0]
-    first = line.strip('\r "')
-    if match := re.fullmatch(r"sep=([,;\t|])?", first, re.IGNORECASE):
+    # Saved once more, the line has more separators after it, as all others have.
+    if match := re.fullmatch(r'[\s"]*sep\s*=[ "]*([,;\t|])?[\s",;|]*', line, re.IGNORECASE):
         return match[1] or "\t", 1
     outside = re.sub(r'"[^"]*"', "", line)
     return max(",;\t|", key=outside.count), 0

@@ -53,10 +53,15 @@ def instead(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         head = head[: len(head) // 4 * 4].decode(wide_encoding(data), "replace").encode()
     head = head.lstrip().lower()
-    if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<!doctype svg")) or b"<html" in head:
+    if (
+        head.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<?xml", b"<!doctype svg"))
+        or b"<html" in head
+    ):
         return "is a web page, not the file itself; download the raw file"
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the file itself; run git lfs pull"
+    if b"annex/objects/" in head:
+        return "is a git-annex pointer, not the file itself; run git annex get"
     if head.startswith((b"404: not found", b'{"message"', b'{"error"', b"<error>", b"access denied")):
         return "is an error message of a server, not the file itself; download it again"
     if data.startswith(b"%PDF"):

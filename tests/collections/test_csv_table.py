@@ -42,7 +42,7 @@ TABLE = "file{0}patient{0}finding\na.png{0}7{0}Pneumonia\n"
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("before", ["", "sep={0}\n", "\n\n", "{0}{0}\n"])
+@pytest.mark.parametrize("before", ["", "sep={0}\n", "sep = {0}\n", '"sep={0}"{0}{0}\n', "\n\n", "{0}{0}\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separator, before, end):
     text = (before + TABLE).format(separator).replace("\n", end)
@@ -57,6 +57,8 @@ def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separa
         (b'{"message": "Not Found"}', "is an error message of a server"),
         (b"%PDF-1.4", "is a PDF document; save what it shows as an image, or its table as CSV"),
         ("<!DOCTYPE html>".encode("utf-16"), "is a web page"),
+        (b"<table><tr><td>file</td></tr></table>", "is a web page"),
+        (b"/annex/objects/SHA256E-s1--00.csv", "is a git-annex pointer, not the file itself; run git annex get"),
     ],
 )
 def test_what_is_in_place_of_a_table_is_named(data, said):
