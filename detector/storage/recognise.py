@@ -16,6 +16,10 @@ NOT_READ = {
     b"\0\0\0\x0cJXL ": "JPEG XL",
     b"%PDF": "PDF",
     b"II\xbc\x01": "JPEG XR",
+    b"NRRD": "NRRD",
+    b"ObjectType": "MetaImage",
+    b"\x93NUMPY": "NumPy",
+    b"\x89HDF": "HDF5",
 }
 # What the first box of a media container names.
 CONTAINED = dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"hevc"), "HEIC") | {b"avif": "AVIF", b"avis": "AVIF"}
@@ -79,6 +83,8 @@ def not_read(data: bytes) -> str:
     """Return the format of an image file that is not read, by its first bytes; empty where these are of no format."""
     if data[4:8] == b"ftyp":  # the size of a box stands before its name
         return CONTAINED.get(data[8:12], "")
+    if data[344:348] in (b"n+1\0", b"ni1\0"):  # at the end of its header
+        return "NIfTI"
     if data.startswith(JPEG):
         return _unusual_jpeg(data)
     return next((kind for mark, kind in NOT_READ.items() if data.startswith(mark)), "")

@@ -96,6 +96,10 @@ def test_formats_that_are_not_read_are_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"GIF89a" + bytes(60))
     with rejection("a.png: GIF, which is not read .supported: DICOM, PNG"):
         read(tmp_path / "a.png")
+    for name, data in (("NRRD", b"NRRD0004\n"), ("NIfTI", bytes(344) + b"n+1\0" + bytes(99)), ("NumPy", b"\x93NUMPY")):
+        (tmp_path / "a.dcm").write_bytes(data)
+        with rejection(f"a.dcm: {name}, which is not read"):
+            read(tmp_path / "a.dcm")
     ordinary = io.BytesIO()
     picture(tmp_path / "b.png", 1, (80, 80))
     Image.open(tmp_path / "b.png").convert("L").save(ordinary, "JPEG")
