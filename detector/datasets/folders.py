@@ -227,8 +227,8 @@ def notes_on(folder: Path, paths: Sequence[Path]) -> list[str]:
     notes = []
     if len(pooled) > 1 and len(folds) < 2:
         notes.append(
-            f"the images of {first_names(pooled)}, each with folders of several classes, are pooled; if these are "
-            "copies or parts of a split data set, give one of them with -d"
+            f"the images of {first_names(pooled)}, each with folders of several classes, are pooled; if these "
+            "hold the same images or the parts of a split data set, give one of them with -d"
         )
     if len(folds) > 1:
         notes.append(f"the images of {first_names(sorted(folds))} are pooled; --folds makes folds with patients apart")

@@ -25,7 +25,7 @@ NOT_READ = {
 CONTAINED = dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"hevc"), "HEIC") | {b"avif": "AVIF", b"avis": "AVIF"}
 
 
-# Start of frame of JPEG: usual ones, and what it is called if it is another, or has more than 8 bits.
+# What begins the pixels of a JPEG: usual kinds, and what the others are called.
 JPEG, FRAMES = b"\xff\xd8\xff", {0xC3: "lossless JPEG", 0xF7: "JPEG-LS"} | dict.fromkeys((0xC0, 0xC1, 0xC2), "")
 
 
