@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from detector.images.grey_range import SAMPLE, without_outliers
@@ -39,14 +41,23 @@ def with_sign(values: np.ndarray, bits: int) -> tuple[np.ndarray, str]:
     image = without_outliers(sample)
     if image[0] >= border or image[-1] < border:
         return values, ""
-    whole = values.astype(np.int64)
-    other = np.where(whole < 0, whole + 2 * half, whole) if signed else np.where(whole >= half, whole - 2 * half, whole)
-    if _roughness(other) >= SMOOTHER * _roughness(whole):
+    # Some rows and columns: whole numbers of this size would take eight times the memory of the image.
+    step = max(1, values.size // SAMPLE)
+    lines = [line.astype(np.int64) for line in (values[::step], values[:, ::step].T)]
+    if _roughness([_turned(line, half, signed) for line in lines]) >= SMOOTHER * _roughness(lines):
         return values, ""
+    other = _turned(values.astype(np.int32 if depth <= DEEP else np.int64), half, signed)
     read_as = "unsigned" if signed else "signed"
     return other, f"its values are read as {read_as}, though its header says the other: neighbours would be far apart"
 
 
-def _roughness(values: np.ndarray) -> float:
-    """Return the sum of the differences of neighbours."""
-    return float(sum(np.abs(np.diff(values, axis=axis)).sum() for axis in (0, 1)))
+def _turned(values: np.ndarray, half: int, signed: bool) -> np.ndarray:
+    """Return values with the other sign than they were read with."""
+    if signed:
+        return np.where(values < 0, values + 2 * half, values)
+    return np.where(values >= half, values - 2 * half, values)
+
+
+def _roughness(lines: Sequence[np.ndarray]) -> float:
+    """Return the sum of the differences of neighbours along lines."""
+    return float(sum(np.abs(np.diff(line, axis=1)).sum() for line in lines))
