@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import h5py
 
 HEAP = rb"GCOL\x01\0\0\0"  # how a global heap begins (HDF5 file format specification, III.E)
-AFTER_NAME = 128  # bytes in which an attribute has its type, its shape, and where its text lies (same, IV.A.2.m)
+BEFORE_NAME = {1: 8, 2: 8, 3: 9}  # bytes of an attribute, by the version that the first of them holds (IV.A.2.m)
+VARIABLE_LENGTH = 9  # class of a type (IV.A.2.d)
 
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
@@ -58,11 +59,26 @@ def require_sound_heaps(data: bytes, names: Sequence[str]) -> None:
                 raise InputError("damaged (a heap that does not end)")
             # The size of free space counts from its own beginning, that of an object from its end.
             at += length if number == 0 else 16 + (length + 7) // 8 * 8
-        for name in names:
-            for found in re.finditer(re.escape(f"{name}\0".encode()), data):
-                reference = data.find(struct.pack("<Q", match.start()), found.end() + 4, found.end() + AFTER_NAME)
-                if reference > 0 and struct.unpack_from("<I", data, reference - 4)[0] > len(data):
-                    raise InputError("damaged (a text longer than the file)")
+    for name in names:
+        for match in re.finditer(re.escape(f"{name}\0".encode()), data):
+            if any(_length(data, match.start(), version) > len(data) for version in BEFORE_NAME):
+                raise InputError("damaged (a text longer than the file)")
+
+
+def _length(data: bytes, name: int, version: int) -> int:
+    """Return how long an attribute of a version says that its text of variable length is.
+
+    0 if there is no such attribute, whose name would begin at `name`.
+    """
+    start = name - BEFORE_NAME[version]
+    if start < 0 or data[start] != version:
+        return 0
+    sizes = struct.unpack_from("<3H", data, start + 2)  # of name, type and shape
+    of_name, of_type, of_shape = ((size + 7) // 8 * 8 if version == 1 else size for size in sizes)
+    kind, value = name + of_name, name + of_name + of_type + of_shape
+    if value + 4 > len(data) or data[kind] & 0xF != VARIABLE_LENGTH:
+        return 0
+    return int.from_bytes(data[value : value + 4], "little")
 
 
 def text(parent: h5py.Group, name: str) -> str | None:

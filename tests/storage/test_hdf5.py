@@ -84,12 +84,16 @@ def test_a_heap_is_followed_past_its_free_space():
         hdf5.require_sound_heaps(head + free + bytes(16), ["a"])
 
 
-def test_a_text_longer_than_its_file_is_rejected():
-    """HDF5's library would take 4 GB before it finds that the heap has no such text."""
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_text_longer_than_its_file_is_rejected(libver):
+    """HDF5's library would take 4 GB before it finds that there is no such text."""
     stored = io.BytesIO()
-    with h5py.File(stored, "w") as file:
-        file.attrs["a"] = "x" * 300
+    with h5py.File(stored, "w", libver=libver) as file:
+        file.attrs["a"], file.attrs["fixed"] = "x" * 300, np.bytes_(b"abcdefgh")
     data = stored.getvalue()
+    hdf5.require_sound_heaps(data, ["a", "fixed"])
     at = data.index((300).to_bytes(4, "little") + data.index(b"GCOL").to_bytes(8, "little"))
-    with rejection(r"damaged \(a text longer than the file\)"):
-        hdf5.require_sound_heaps(data[:at] + (2**32 - 1).to_bytes(4, "little") + data[at + 4 :], ["a"])
+    # Whether it says the right place or none.
+    for place in (data[at + 4 : at + 12], 8 * b"\xfe"):
+        with rejection(r"damaged \(a text longer than the file\)"):
+            hdf5.require_sound_heaps(data[:at] + (2**32 - 1).to_bytes(4, "little") + place + data[at + 12 :], ["a"])
