@@ -21,5 +21,5 @@ def at_most(sets: int) -> float:
 def of_patients(generator, patients, images, correlation=0.6):
     """Standard normal numbers of images, equally correlated within each patient, and whose they are."""
     who = np.repeat(np.arange(patients), images)
-    shared, own = generator.normal(size=patients), generator.normal(size=patients * images)
+    shared, own = generator.normal(size=patients), generator.normal(size=len(who))
     return np.sqrt(correlation) * shared[who] + np.sqrt(1 - correlation) * own, who

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from detector import counted
+from detector.statistics.effective_number import effective_size, kish_number
 from detector.statistics.metric import FEWEST, WIDTH, Metric
 
 LEVEL = 0.95
@@ -43,50 +44,13 @@ def wilson(value: float, n: float, z: float) -> tuple[float, float]:
     return float(min(max(low, 0.0), value)), float(max(min(high, 1.0), value))
 
 
-def effective_size(hits: np.ndarray, patients: np.ndarray) -> tuple[float, int]:
-    """Return how many independent observations images of the same patients are worth, and the number of patients.
-
-    The design effect is the variance of the proportion over patients, divided by that over as many independent images.
-    It is not below 1. Where every image agrees it cannot be estimated, and a patient counts as one observation.
-
-    References: J. N. K. Rao, A. J. Scott, "A simple method for the analysis of clustered binary data", Biometrics 48
-    (1992); E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with small expected number of positive
-    counts estimated from survey data", Survey Methodology 24 (1998).
-
-    Parameters
-    ----------
-    hits : ndarray of shape (n,)
-        In [0, 1]: whether each image is a hit, or in what share of repeats.
-    patients : ndarray of shape (n,)
-
-    Returns
-    -------
-    size : float
-    patients : int
-    """
-    n, value = len(hits), float(hits.mean())
-    inverse = np.unique(patients, return_inverse=True)[1]
-    count = int(inverse.max()) + 1
-    images = np.bincount(inverse, minlength=count)
-    if count == n:
-        return float(n), count
-    binomial = value * (1 - value) / n
-    if count < 2 or binomial < WIDTH:
-        return float(count), count
-    residuals = np.bincount(inverse, hits, minlength=count) - value * images
-    clustered = count / (count - 1) * (residuals**2).sum() / n**2
-    return n / max(clustered / binomial, 1.0), count
-
-
 def proportion(
     hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray | None = None, inflation: float = 1.0
 ) -> Metric:
     """Return a proportion of images with Wilson's interval over patients.
 
     With several images a patient the interval is that of `effective_size` images, with Student's quantile for that
-    many patients instead of the normal one. If some have more images than others, Kish's effective number counts.
-
-    Reference: L. Kish, "Survey Sampling" (1965), section 11.7, for (Σm)² / Σm² of clusters of m images.
+    many patients instead of the normal one. If some have more images than others, `kish_number` counts.
 
     Parameters
     ----------
@@ -113,7 +77,7 @@ def proportion(
     z = float(norm.ppf((1 + LEVEL) / 2))
     if 1 < count < len(hits) and size != count:
         images = np.unique(patients, return_counts=True)[1]
-        z = float(t.ppf((1 + LEVEL) / 2, max(images.sum() ** 2 / (images**2).sum() - 1, 1.0)))
+        z = float(t.ppf((1 + LEVEL) / 2, max(kish_number(images) - 1, 1.0)))
     value = float(hits.mean())
     return Metric(value, *wilson(value, size / inflation, z), n_positive, len(hits) - n_positive, n_patients=count)
 

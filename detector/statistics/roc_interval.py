@@ -93,7 +93,7 @@ def exponential_variance(area: float, positives: float, negatives: float) -> flo
 
 
 def effective_interval(
-    value: float, parts: list[float], people: tuple[int, int], refitted: bool
+    value: float, parts: list[float], people: tuple[int, int], effective: tuple[float, float], refitted: bool
 ) -> tuple[float, float]:
     """Return Newcombe's interval for as many independent patients as have a variance.
 
@@ -108,6 +108,8 @@ def effective_interval(
         The variance: of the positive, of the negative class, and twice the covariance of patients in both.
     people : (int, int)
         Patients of each class.
+    effective : (float, float)
+        Their `intervals.kish_number`, from 1 on: how many the variance is known from.
     refitted : bool
         Whether the scores are out of fold.
 
@@ -125,7 +127,7 @@ def effective_interval(
         # Constant scores, which no fit can change.
         return newcombe_interval(value, *people)
     # Welch's degrees of freedom.
-    squares = sum(part**2 / (count - 1) for part, count in zip(variances, people, strict=True))
+    squares = sum(part**2 / max(count - 1, WIDTH) for part, count in zip(variances, effective, strict=True))
     freedom = max(sum(variances) ** 2 / squares, 1.0)
 
     def excess(log_share: float) -> float:

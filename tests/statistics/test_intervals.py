@@ -10,6 +10,7 @@ from scipy.stats import norm, t
 from statistics_helpers import SETS, at_least, at_most, of_patients
 
 from detector.statistics import intervals
+from detector.statistics.effective_number import effective_size
 
 
 def test_wilson_as_published():
@@ -49,7 +50,7 @@ def test_wilsons_interval_over_images_would_not_cover():
 
 def test_images_that_all_agree_are_worth_their_patients():
     who = np.repeat(np.arange(12), 5)
-    assert intervals.effective_size(np.ones(60), who) == (12.0, 12)
+    assert effective_size(np.ones(60), who) == (12.0, 12)
     one, other = intervals.proportion(np.ones(60), who), intervals.proportion(np.ones(12), np.arange(12))
     assert (one.ci_low, one.n_patients) == (other.ci_low, other.n_patients)
     assert one.n_positive == 60
@@ -78,7 +79,7 @@ def test_uneven_patients_count_as_fewer_for_students_quantile():
     """Twelve patients with one image and two with twelve: two of them hold two thirds of the images."""
     who = np.concatenate([np.arange(12), np.repeat([12, 13], 12)])
     hits = np.concatenate([np.arange(12) % 2, np.ones(12), np.zeros(12)])
-    size, count = intervals.effective_size(hits, who)
+    size, count = effective_size(hits, who)
     found = intervals.proportion(hits, who)
     assert found.n_patients == count == 14
     quantile = t.ppf(0.975, 36**2 / (12 + 2 * 144) - 1)

@@ -143,3 +143,15 @@ def test_intervals_are_over_patients(images, area):
         found = roc.roc_auc((noise + shift * truth)[None], truth, who)
         covered += found.ci_low <= area <= found.ci_high
     assert at_least(SETS) <= covered / SETS <= at_most(SETS)
+
+
+@pytest.mark.parametrize("area", [0.5, 0.8, 0.96])
+def test_a_patient_with_half_of_the_images_is_one_patient(area):
+    """One of 20 patients of each class has 20 images, the others one each; images of a patient correlate with 0.6."""
+    generator, covered, shift = np.random.default_rng(round(100 * area)), 0, np.sqrt(2) * norm.ppf(area)
+    for _ in range(SETS):
+        noise, who = of_patients(generator, 40, np.where(np.arange(40) % 20, 1, 20))
+        truth = who < 20
+        found = roc.roc_auc((noise + shift * truth)[None], truth, who)
+        covered += found.ci_low <= area <= found.ci_high
+    assert covered / SETS >= at_least(SETS)
