@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.statistics.metric import Metric
+from detector.statistics.metric import WIDTH, Metric
 
 
 def predictive_values(sensitivity: Metric, specificity: Metric, prevalence: float) -> tuple[Metric, Metric]:
@@ -28,6 +28,7 @@ def predictive_values(sensitivity: Metric, specificity: Metric, prevalence: floa
     Returns
     -------
     ppv, npv : Metric
+        Unavailable where no image has that prediction, or where the prevalence is so near 0 or 1 that it alone decides.
     """
     missing = next((one for one in (sensitivity, specificity) if not one.available), None)
     if missing is not None:
@@ -42,12 +43,20 @@ def predictive_values(sensitivity: Metric, specificity: Metric, prevalence: floa
         if true[0] + false[0] <= 0:
             metrics.append(Metric.unavailable(f"no image is predicted {what}"))
             continue
-        low, high = _ratio_interval(true, false)
-        point = true[0] * share / (true[0] * share + false[0] * (1 - share))
-        bounds = low * share / (low * share + 1 - share), share / (share + (1 - share) / high) if high > 0 else 0.0
+        ratio = true[0] / false[0] if false[0] > 0 else np.inf
+        point, low, high = (_share_at(one, share) for one in (ratio, *_ratio_interval(true, false)))
         # Rounding must not keep the interval from its own value.
-        metrics.append(Metric(point, float(min(bounds[0], point)), float(max(bounds[1], point)), *counts))
+        low, high = min(low, point), max(high, point)
+        if high - low <= WIDTH:
+            metrics.append(Metric.unavailable(f"{point:.2f} whatever is predicted, at a prevalence of {prevalence:g}"))
+            continue
+        metrics.append(Metric(point, low, high, *counts))
     return metrics[0], metrics[1]
+
+
+def _share_at(ratio: float, share: float) -> float:
+    """Return the share of true predictions whose odds are a likelihood ratio times those of a share in (0, 1]."""
+    return float(share / (share + (1.0 - share) / ratio)) if ratio > 0 else 0.0
 
 
 def _bounds(share: Metric) -> tuple[float, float, float]:

@@ -59,3 +59,15 @@ def test_where_no_image_is_predicted_positive_there_is_no_predictive_value():
     ppv, npv = predictive_values(none, every, 0.1)
     assert ppv.reason == "no image is predicted positive" and npv.value == pytest.approx(0.9)
     assert not predictive_values(Metric.unavailable("no images"), every, 0.1)[0].available
+
+
+@pytest.mark.parametrize("prevalence", [1e-320, 1e-15, 1e-9, 1e-7, 1 - 1e-9])
+@pytest.mark.parametrize(("se", "sp"), itertools.product([0.0, 0.5, 1.0], repeat=2))
+def test_a_prevalence_next_to_0_or_1_gives_no_interval_of_a_point(se, sp, prevalence):
+    """``--prevalence 1e-9`` ended a training run with a traceback after its last step."""
+    hits = [intervals.proportion(np.arange(10) < round(10 * share), np.arange(10)) for share in (se, sp)]
+    ppv, npv = predictive_values(*hits, prevalence)
+    for one in (ppv, npv):
+        assert not one.available or 0 <= one.low <= one.point <= one.high <= 1
+    if (se, sp, prevalence) == (0.5, 0.5, 1e-15):
+        assert npv.reason == "1.00 whatever is predicted, at a prevalence of 1e-15"
