@@ -45,7 +45,7 @@ def properties(images: Sequence[Image], files: Sequence[ImageProperties]) -> Ite
     """Yield what manifests and files know of images: at least two different values of each."""
     everything = np.arange(len(images))
     rows, columns = known_ages(images)
-    if len(rows):
+    if len(set(columns[:, 0])) > 1:
         yield Property("age", rows, columns, True)
     rows, columns = known_sexes(images)
     if columns.shape[1] > 1:
@@ -54,9 +54,9 @@ def properties(images: Sequence[Image], files: Sequence[ImageProperties]) -> Ite
         yield from _categories(name, values)
     for name in (*DEVICE, *EXPOSURE):
         yield from _of_column(name, [image.row.get(name, "") for image in images])
-    yield Property("border", everything, border_matrix(files), True)
     sizes = np.array([[np.log(one.width), np.log(one.height)] for one in files])
     for name, numbers in (
+        ("border", border_matrix(files)),
         ("image size", sizes),
         ("brightness", np.array([[one.mean] for one in files], float)),
         ("contrast", np.array([[one.deviation] for one in files], float)),

@@ -35,3 +35,9 @@ def test_cells_without_a_value_are_left_out():
     assert {"border", "brightness"} <= set(known)
     # All files have the same size, format and colour.
     assert not {"image size", "file format", "colour", "site"} & set(known)
+
+
+def test_a_property_that_is_the_same_everywhere_is_none():
+    """It does not go with the class: nothing may call it "inseparable from the class"."""
+    extractor = extractor_of(Case((6, 6), constant=True, row=lambda positive, number: {"age": "50", "sex": "F"}))
+    assert not list(properties(extractor.dataset.images, extractor.properties))
