@@ -105,8 +105,8 @@ def of_probabilities(
     dict of str to Metric
         Average precision and Brier score have an interval on the logit scale, from the bootstrap's standard error (K.
         Boyd, K. H. Eng, C. D. Page, "Area under the precision-recall curve: point estimates and confidence intervals",
-        ECML PKDD 2013); calibration-in-the-large
-        has a percentile interval, the slope one that is corrected for bias.
+        ECML PKDD 2013); calibration-in-the-large has a percentile interval, the slope one that is corrected for bias.
+        The classes are drawn apart: intervals hold at the class frequencies of these images, which splits fix.
     """
     n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
     names = (PRECISION, BRIER, IN_THE_LARGE, SLOPE)
@@ -121,7 +121,12 @@ def of_probabilities(
         return dict.fromkeys(names, too_few(people[0], people[1], "patients"))
 
     def mean(statistic: Callable[..., np.ndarray], of: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda weights: np.mean([statistic(one, is_positive, weights) for one in of], axis=0)
+        def over_repeats(weights: np.ndarray) -> np.ndarray:
+            # Of a slope without a bound in one repeat, and the opposite one in another, there is no mean.
+            with np.errstate(invalid="ignore"):
+                return np.mean([statistic(one, is_positive, weights) for one in of], axis=0)
+
+        return over_repeats
 
     found = resampled(
         {
@@ -138,8 +143,8 @@ def of_probabilities(
     return {
         PRECISION: _share(*found[PRECISION], people[0], (_reversed_precision(is_positive), 1.0), counts),
         BRIER: _share(*found[BRIER], len(set(patients)), (0.0, 1.0), counts),
-        IN_THE_LARGE: _calibration(*found[IN_THE_LARGE], counts),
-        SLOPE: _calibration(*found[SLOPE], counts, min(people)),
+        IN_THE_LARGE: _calibration(*found[IN_THE_LARGE], counts, len(corrected)),
+        SLOPE: _calibration(*found[SLOPE], counts, len(corrected), min(people)),
     }
 
 
@@ -189,13 +194,14 @@ def _share(value: float, draws: np.ndarray, people: int, certain: tuple[float, f
     return Metric(value, *bounds, n_positive, n_negative, n_patients=n_patients)
 
 
-def _calibration(value: float, draws: np.ndarray, counts: Counts, fewest: int = 0) -> Metric:
+def _calibration(value: float, draws: np.ndarray, counts: Counts, repeats: int, fewest: int = 0) -> Metric:
     """Return a metric without limits: with a percentile interval or, given the fewest patients, a corrected one."""
     n_positive, n_negative, n_patients = counts
     if np.isnan(value):
-        return Metric.unavailable("all predictions are equal", n_positive, n_negative)
+        reason = "all predictions are equal" if repeats == 1 else "it is not defined in every repeat"
+        return Metric.unavailable(reason, n_positive, n_negative)
     if np.isinf(value):
-        all_or_none = "no image is" if value > 0 else "all images are"
+        all_or_none = ("" if repeats == 1 else "in a repeat ") + ("no image is" if value > 0 else "all images are")
         return Metric.unavailable(f"{all_or_none} ranked wrongly, so it has no bound", n_positive, n_negative)
     low, high = _bias_corrected(value, draws, fewest) if fewest else percentiles(draws)
     if np.isfinite(low) and np.isfinite(high) and high - low <= WIDTH:

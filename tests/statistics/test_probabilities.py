@@ -57,6 +57,24 @@ def test_a_metric_that_is_not_available_has_a_reason():
     assert {one.reason for one in one.values()} == {"all images of a class are of one patient"}
 
 
+def test_a_slope_that_a_repeat_does_not_have_says_so():
+    """Of several repeats one alone may separate the classes; what is said must hold of the others, too."""
+    truth, wide = np.arange(40) < 20, np.linspace(-3, 3, 40)
+    apart, mixed, equal = np.where(truth, 1.0, -1.0), np.roll(wide, 7), np.zeros(40)
+
+    def reason(*repeats):
+        scores = expit(np.stack(repeats))
+        found = probabilities.of_probabilities(scores, scores, truth, np.arange(40), 0)
+        return found["calibration_slope"].reason
+
+    assert reason(apart, mixed) == "in a repeat no image is ranked wrongly, so it has no bound"
+    assert reason(-apart, mixed) == "in a repeat all images are ranked wrongly, so it has no bound"
+    for other in (mixed, apart):
+        assert reason(equal, other) == "it is not defined in every repeat"
+    assert reason(apart, -apart) == "it is not defined in every repeat"
+    assert reason(apart) == "no image is ranked wrongly, so it has no bound"
+
+
 def test_a_slope_without_an_upper_bound_is_bounded_below():
     logits = np.concatenate([np.linspace(0.1, 1, 20), np.linspace(-1, 0, 20)])
     logits[0], logits[-1] = -0.05, 0.15
