@@ -67,9 +67,13 @@ def site_and_view(run: Run) -> Check:
     if all(not one & other for i, one in enumerate(labels) for other in labels[:i]):
         away = "no site has images of two classes: the site gives the class away"
         return Check("site_and_view", WARN, away, f"Run {AUDIT}.")
-    without = (
-        f"without the image, {len(images) - unknown} of {len(images)} sites known" if unknown else "without the image"
-    )
+    views_unknown = sum(not image.view for image in images)
+    known = [
+        f"{len(images) - missing} of {len(images)} {what} known"
+        for what, missing in (("sites", unknown), ("views", views_unknown))
+        if missing
+    ]
+    without = ", ".join(["without the image", *known])
     return baseline_check("site_and_view", run.metrics[METADATA], without, f"Run {AUDIT}.")
 
 

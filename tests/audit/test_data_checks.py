@@ -129,3 +129,11 @@ def test_one_unknown_site_does_not_switch_the_check_off():
     shared = checked(Case((60, 60), site=lambda positive, number: "" if positive and not number else "a"))
     assert shared["site_and_view"].status == PASS
     assert "without the image, 119 of 120 sites known" in shared["site_and_view"].message
+
+
+def test_sites_that_pass_say_of_how_many_images_the_view_is_known():
+    """An unknown view is a category like any other for the baseline, so that it must not seem to be assessed."""
+    none = checked(Case((60, 60), row=known(view=lambda positive, number: "")))["site_and_view"]
+    assert none.status == PASS and none.message.endswith("without the image, 0 of 120 views known")
+    every = checked(Case((60, 60), row=known(view=lambda positive, number: "PA")))["site_and_view"]
+    assert every.status == PASS and every.message.endswith("without the image")
