@@ -165,6 +165,7 @@ def resampled(
     statistics : mapping of str, or tuple of str, to callable
         From weights of images, (draws, n), to a number each, (draws,), or to one for each name of a tuple, (draws, k).
     is_positive : ndarray of shape (n,), bool
+        The classes are drawn apart; all together if it is true everywhere.
     patients : ndarray of shape (n,)
     seed : int
 
@@ -176,7 +177,7 @@ def resampled(
     everything = np.ones((1, len(is_positive)))
     values = {name: float(found[0]) for name, found in _named(statistics, everything)}
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in values}
-    if min(len(set(patients[side])) for side in (is_positive, ~is_positive)) > 1:
+    if min(len(set(patients[side])) for side in (is_positive, ~is_positive) if side.any()) > 1:
         for weights in patient_draws(is_positive, patients, seed):
             for name, found in _named(statistics, weights):
                 drawn[name].append(found)

@@ -106,7 +106,10 @@ def of_probabilities(
         Average precision and Brier score have an interval on the logit scale, from the bootstrap's standard error (K.
         Boyd, K. H. Eng, C. D. Page, "Area under the precision-recall curve: point estimates and confidence intervals",
         ECML PKDD 2013); calibration-in-the-large has a percentile interval, the slope one that is corrected for bias.
-        The classes are drawn apart: intervals hold at the class frequencies of these images, which splits fix.
+        The classes are drawn apart: intervals hold at the class frequencies of these images, which splits fix. Only
+        for calibration-in-the-large, which is about these frequencies, patients of all classes are drawn together. By
+        simulation of calibrated probabilities (100 to 400 patients, 300 data sets each) its interval then covers 0.90
+        to 0.95, with the classes apart 0.24 to 0.82; where a split fixes the frequencies, 0.99 to 1.00.
     """
     n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
     names = (PRECISION, BRIER, IN_THE_LARGE, SLOPE)
@@ -132,13 +135,14 @@ def of_probabilities(
         {
             PRECISION: mean(average_precision, scores),
             BRIER: mean(brier, corrected),
-            IN_THE_LARGE: mean(calibration_in_the_large, corrected),
             SLOPE: mean(calibration_slope, corrected),
         },
         is_positive,
         patients,
         seed,
     )
+    whole = np.ones(len(is_positive), bool)
+    found |= resampled({IN_THE_LARGE: mean(calibration_in_the_large, corrected)}, whole, patients, seed)
     counts = n_positive, n_negative, len(set(patients))
     return {
         PRECISION: _share(*found[PRECISION], people[0], (_reversed_precision(is_positive), 1.0), counts),
