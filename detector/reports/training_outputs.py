@@ -160,7 +160,7 @@ def metric_lines(name: str, metric: Metric, result: TrainingResult) -> list[str]
     if not metric.available:
         return wrapped(metric.reason, f"{start}   n/a   ", " " * 34)
     beside = NAMES[name].beside(result.references)
-    return [f"{start}{metric.value_text:>6}   {metric.interval_text:<12}  {beside}".rstrip()]
+    return [f"{start}{metric.value_text:>6}   {metric.interval_text:<13}  {beside}".rstrip()]
 
 
 def check_lines(checks: Sequence[Check]) -> list[tuple[str, bool]]:
