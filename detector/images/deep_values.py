@@ -29,6 +29,7 @@ NUMPY = {UNSIGNED: "u", SIGNED: "i", FLOAT: "f"}
 NUMBERS = {1: "B", 3: "H", 4: "I"}  # types of a tag's values, as `struct` has them
 DEFLATE = (8, 32946)  # of COMPRESSION
 MOST_PAGES, MOST_SAMPLES = 64, 4
+MOST_BYTES = 8 * MAX_PIXELS  # of pixel values: one double of each
 OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # byte orders in Pillow's raw modes
 
 
@@ -187,13 +188,19 @@ def tiff_values(data: bytes, tags: Mapping[int, tuple[int, ...]]) -> np.ndarray 
         return None
     dtype = np.dtype(f"{_byte_order(data)}{NUMPY[kind]}{bits.pop() // 8}")
     wanted = width * height * samples * dtype.itemsize
-    found = b""
+    if wanted > MOST_BYTES:
+        raise InputError(f"{wanted >> 20} MiB of pixel values, more than {MOST_BYTES >> 20} MiB")
+    found = bytearray()
     for start, length in zip(tags.get(STRIPS, ()), tags.get(STRIP_BYTES, ()), strict=False):
+        # Strips may overlap in a damaged file: no more is taken than the image has.
+        left = wanted - len(found)
+        if left <= 0:
+            break
         strip = data[start : start + length]
-        found += strip if packed == 1 else zlib.decompressobj().decompress(strip, max(1, wanted - len(found)))
+        found += strip[:left] if packed == 1 else zlib.decompressobj().decompress(strip, left)
     if len(found) < wanted:
         raise InputError("truncated: its pixels end before the image does")
-    values = np.frombuffer(found[:wanted], dtype).astype(dtype.newbyteorder("="))
+    values = np.frombuffer(found, dtype).astype(dtype.newbyteorder("="), copy=False)
     if first(PLANES, 1) == SEPARATE:
         values = np.moveaxis(values.reshape(samples, height, width), 0, -1)
     values = upright(values.reshape(height, width, samples), first(ORIENTATION, 1))

@@ -123,4 +123,6 @@ def test_what_cannot_be_read_is_rejected(capfd):
             from_bytes(half[:-end], "a.tif")
     with rejection("a.tif: 1073741824 pixels, more than 30000000"):
         from_bytes(tiff(whole[..., 0] / 2.0, "<", says=(32768, 32768)), "a.tif")
+    with rejection("a.tif: 679 MiB of pixel values, more than 228 MiB"):
+        from_bytes(tiff(whole / 2.0, "<", says=(5400, 5500)), "a.tif")
     assert capfd.readouterr().err == ""

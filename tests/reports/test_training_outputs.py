@@ -34,7 +34,7 @@ def result(case: Case, **options: object) -> TrainingResult:
 def test_a_metric_is_a_line_with_its_interval_or_its_reason():
     run = result(Case())
     assert training_outputs.metric_lines("average_precision", run.metrics["average_precision"], run) == [
-        "average precision          0.60   0.41-0.77     no skill: 0.50"
+        "average precision          0.60   0.41-0.77      no skill: 0.50"
     ]
     assert training_outputs.metric_lines("border_baseline", run.metrics["border_baseline"], run) == [
         "border-only baseline        n/a   9 v 30 images; 10 v 10 are needed"
