@@ -109,7 +109,7 @@ def of_probabilities(
         The classes are drawn apart: intervals hold at the class frequencies of these images, which splits fix. Only
         for calibration-in-the-large, which is about these frequencies, patients of all classes are drawn together. By
         simulation of calibrated probabilities (100 to 400 patients, 300 data sets each) its interval then covers 0.90
-        to 0.95, with the classes apart 0.24 to 0.82; where a split fixes the frequencies, 0.99 to 1.00.
+        to 0.95, with the classes apart 0.24 to 0.82; where a split fixes the frequencies, 0.98 to 1.00.
     """
     n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
     names = (PRECISION, BRIER, IN_THE_LARGE, SLOPE)
