@@ -46,33 +46,35 @@ $(BIN)/python:
 # Installed is what the lock files say, down to the last dependency, and only what has the digest that stands there.
 # Nothing is resolved (--no-deps): pip before 24.1 would look for the newest release of what is asked for with an extra,
 # as pytest-cov asks for coverage[toml], and reject the locked one.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
+
 $(VENV)/installed: requirements.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(INSTALL) requirements.lock
 	@touch $@
 
 $(VENV)/installed-dev: requirements/dev.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
+	$(INSTALL) requirements/dev.lock
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-browser: requirements/browser.lock requirements/package-lock.json | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/browser.lock
+	$(INSTALL) requirements/browser.lock
 	npm ci --silent --no-audit --no-fund --prefix requirements
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 $(VENV)/installed-notebook: requirements/notebook.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/notebook.lock
+	$(INSTALL) requirements/notebook.lock
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-ray: requirements/ray.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/ray.lock
+	$(INSTALL) requirements/ray.lock
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-dicom: requirements/dicom.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dicom.lock
+	$(INSTALL) requirements/dicom.lock
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-tools: requirements/tools.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/tools.lock
+	$(INSTALL) requirements/tools.lock
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 demo: $(VENV)/installed
@@ -146,7 +148,7 @@ errors: $(VENV)/installed-dev
 
 # --strict: a dependency that cannot be looked up fails.
 audit-deps: $(VENV)/installed-tools
-	$(BIN)/pip-audit --strict --disable-pip --require-hashes --no-deps -r requirements/tools.lock
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/tools.lock
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-emit-index-url --no-header
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from detector import InputError, counted, first_names
 from detector.collections import kermany, nih
 from detector.collections.views import view_group
+from detector.datasets.file_names import folded
 
 # Names of the parts of a data set, such as ``train``, ``Test_Set`` or ``validation images``.
 WORDS = "(?:data|dataset|set|split|images?|imgs?|xrays?|cxrs?|chest|radiographs?|s?daten(?:satz)?|s?bilder)*"
@@ -198,8 +199,7 @@ def require_different_names(classes: Sequence[str], where: Path) -> None:
     """
     first: dict[str, str] = {}
     for name in classes:
-        composed = unicodedata.normalize("NFC", name)  # some systems store accents apart
-        plain = re.sub(r"(?<=\w)[ _.-](?=\w)", "", composed.strip().casefold())
+        plain = re.sub(r"(?<=\w)[ _.-](?=\w)", "", folded(name.strip()))
         other = first.setdefault(plain, name)
         if other != name:
             raise InputError(
@@ -216,7 +216,7 @@ def notes_on(folder: Path, paths: Sequence[Path]) -> list[str]:
     for path in paths:
         folders = path.relative_to(folder).parts[:-1]
         label = class_of(folders)
-        above = folders[: len(folders) - 1 - folders[::-1].index(label)]
+        above = folders[: max(i for i, name in enumerate(folders) if name == label)]
         parts.setdefault(folder.joinpath(*above), set()).add(label)
         folds |= {name for name in folders if FOLD.fullmatch(name)}
         for name in folders:

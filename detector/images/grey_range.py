@@ -71,7 +71,7 @@ def to_8_bits(
         If a value is not finite.
     """
     inside = values if padding is None or padding.all() else values[~padding]
-    sample = inside.ravel()[:: max(1, inside.size // SAMPLE)]
+    sample = sampled(inside)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError("pixel values that are not finite")
     if values.dtype == np.uint8 and padding is None and not is_flat(sample) and not is_dark(sample):
@@ -158,21 +158,36 @@ def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return shown
 
 
-def is_flat(pixels: np.ndarray, share: float = FLAT) -> bool:
-    """Return whether 8-bit pixels show nothing: their 1st and 99th percentile differ by less than a tenth of 0…255.
+def sampled(values: np.ndarray) -> np.ndarray:
+    """Return some of the values, evenly spaced, shape (n,): those of all would take eight times the image's memory."""
+    return values.ravel()[:: max(1, values.size // SAMPLE)]
 
-    `share` is another one than a tenth.
+
+def is_flat(pixels: np.ndarray, share: float = FLAT) -> bool:
+    """Return whether 8-bit pixels show nothing: their 1st and 99th percentile are close to each other.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8
+    share : float, default=0.1
+        Of 0…255: closer is flat.
     """
-    # Some of the values: percentiles of all would take eight times the image's memory.
-    values = pixels.ravel()
-    low, high = np.percentile(values[:: max(1, values.size // SAMPLE)], [1, 99])
+    low, high = _percentiles(sampled(pixels), [1, 99])
     return bool(high - low < share * 255)
 
 
 def is_dark(pixels: np.ndarray) -> bool:
     """Return whether 8-bit pixels use the darkest quarter of 0…255 only, markers left out."""
-    values = pixels.ravel()[:: max(1, pixels.size // SAMPLE)]
+    values = sampled(pixels)
     # Markers cover less than a tenth: most images need not be sorted.
-    if np.percentile(values, 90) >= DARK * 256:
+    if _percentiles(values, [90])[0] >= DARK * 256:
         return False
     return bool(np.percentile(without_outliers(np.sort(values.astype(float))), 100 - TAIL) < DARK * 256)
+
+
+def _percentiles(values: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Return what `np.percentile` returns of 8-bit values, from their counts: several times as fast."""
+    places = (len(values) - 1) * np.asarray(shares) / 100
+    below = np.cumsum(np.bincount(values, minlength=256))
+    low, high = (np.searchsorted(below, place, side="right") for place in (np.floor(places), np.ceil(places)))
+    return low + (high - low) * (places - np.floor(places))

@@ -109,7 +109,7 @@ def effective_interval(
     people : (int, int)
         Patients of each class.
     effective : (float, float)
-        Their `intervals.kish_number`, from 1 on: how many the variance is known from.
+        Their `effective_number.kish_number`, from 1 on: how many the variance is known from.
     refitted : bool
         Whether the scores are out of fold.
 

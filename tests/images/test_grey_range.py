@@ -252,3 +252,11 @@ def test_pixel_values_that_are_not_finite_are_rejected(value, said):
 def test_values_that_no_radiograph_has_are_rejected():
     with rejection(r"pixel values from .* to 4.995e\+29, which no radiograph has"):
         to_8_bits(np.array([[0.0, 1e30], [5e29, 1e30]]))
+
+
+def test_percentiles_from_counts_are_numpys():
+    generator = np.random.default_rng(0)
+    for n in (1, 2, 7, 100, 1001):
+        values = generator.integers(0, 256, n, dtype=np.uint8) // generator.integers(1, 100)
+        shares = [0, 1, 33.3, 50, 90, 99, 100]
+        np.testing.assert_allclose(grey_range._percentiles(values, shares), np.percentile(values, shares))
