@@ -89,6 +89,37 @@ def test_the_probe_is_scikit_learns_logistic_regression():
         assert np.abs(head.predict_proba(features, fitted.weights) - expected).max() < 2e-3
 
 
+def test_the_intercept_is_the_best_one_where_the_classes_are_nearly_separated():
+    """Of two classes its derivative is monotonic: a bracketing search finds it to the last digits."""
+    from scipy.optimize import brentq
+    from scipy.special import expit
+
+    generator = np.random.default_rng(0)
+    for gap in (1.0, 8.0, 24.0, 40.0):
+        labels = np.arange(24) % 2
+        margins = gap * (labels - 0.5) + generator.normal(5.0, 2.0, 24)
+        weights = np.where(labels == 0, 0.8, 1.3)
+        best = brentq(lambda x: weights @ (expit(margins + x) - labels), -30, 30, xtol=1e-12)  # noqa: B023
+        first, second = probe._own_intercepts(np.column_stack([-margins, margins]) / 2, labels, weights)
+        assert abs((second - first) - best) < 1e-5 and first + second == 0
+
+
+def test_separated_classes_are_fitted_to_the_last_digits():
+    """The errors of both classes balance, and a rounding, as by another number of processors, changes nothing."""
+    from detector.statistics.strata import holding_two_classes
+
+    features, labels, patients, strata = simulated(24, 400, disease=0.0, mixed=0.7)
+    features += 0.5 * np.float32(labels[:, None])
+    rounded = features + np.random.default_rng(1).normal(0, 3e-6, features.shape).astype(np.float32)
+    one, two = (fit_probe(x, labels, CLASSES, patients, 0, strata) for x in (features, rounded))
+    ours, theirs = (head.predict_proba(x, f.weights) for x, f in ((features, one), (rounded, two)))
+    assert np.abs(ours - theirs).max() < 1e-5
+    kept = holding_two_classes(labels, strata)
+    weights = head.class_weights(labels[kept], 2, True)
+    first, second = (weights[k] * ours[kept & (labels == k)][:, 1 - k].sum() for k in (0, 1))
+    assert abs(first / second - 1) < 1e-3
+
+
 def test_enough_held_out_images_end_the_choice_of_strength(monkeypatch):
     features, labels, patients, _ = simulated(n=300)
     design = probe.Design(features.astype(float), labels, 2, None, True)
