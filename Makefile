@@ -23,8 +23,8 @@ help:
 	@echo '  make lock             pin every dependency with its digest'
 	@echo '  make audit-deps       look up every dependency in the advisory database'
 	@echo '  make fuzz             a million hostile inputs (ten minutes, Linux)'
-	@echo '  make fault-injection  kill and starve every script 650 times (one hour;'
-	@echo '                        ARGS="--share 0.01" for less)'
+	@echo '  make fault-injection  disturb every script, 770 times (two hours;'
+	@echo '                        ARGS="--share 0.01" for less; Ctrl-C prints the counts)'
 	@echo
 	@echo 'Measurements'
 	@echo '  make bench            speed against the loop of the tutorial'

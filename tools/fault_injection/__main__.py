@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -144,6 +144,24 @@ def _must_run(place: Place, script: str, arguments: list[str]) -> None:
         raise SystemExit(f"{script} failed undisturbed: {said}")
 
 
+def disturb(
+    planned: Sequence[Case], base: Path, warm: dict[str, Path], seed: int, counts: dict[str, Counter[str]]
+) -> bool:
+    """Attempt cases, count them by kind and name what is lost; return False where Ctrl-C ended it early."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        tasks = {pool.submit(attempt, case, base, warm, seed): case for case in planned}
+        try:
+            for task in tqdm(as_completed(tasks), total=len(tasks), unit="fault", disable=None):
+                case, wrong = tasks[task], task.result()
+                counts.setdefault(case.kind, Counter()).update({"tried": 1, "lost": int(bool(wrong))})
+                for line in wrong:
+                    print(f"LOST {case.job.script} {case.kind} {case.number}: {line}", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            return False
+    return True
+
+
 def main() -> int:
     """Run all cases and print the counts; the exit status says whether anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -155,21 +173,18 @@ def main() -> int:
     base = Path(tempfile.mkdtemp(prefix="faults-"))
     every = [job for job in jobs() if options.only in job.script]
     counts: dict[str, Counter[str]] = {}
+    whole = True
     try:
         make_inputs(base / "inputs")
         warm = {job.script: path for job in every if (path := undisturbed(job, base)).is_file()}
         planned = [case for case in cases(every, options.share) if options.kind in case.kind]
         random.Random(options.seed).shuffle(planned)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            tasks = {pool.submit(attempt, case, base, warm, options.seed): case for case in planned}
-            for task in tqdm(as_completed(tasks), total=len(tasks), unit="fault", disable=None):
-                case, wrong = tasks[task], task.result()
-                counts.setdefault(case.kind, Counter()).update({"tried": 1, "lost": int(bool(wrong))})
-                for line in wrong:
-                    print(f"LOST {case.job.script} {case.kind} {case.number}: {line}", file=sys.stderr, flush=True)
+        whole = disturb(planned, base, warm, options.seed, counts)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     total = sum(counts.values(), Counter())
+    if not whole:
+        print(f"Interrupted: {total['tried']} of {len(planned)} faults were tried.\n")
     print("| fault | tried | survived | lost |\n| --- | --- | --- | --- |")
     for kind, count in [*sorted(counts.items()), ("all", total)]:
         print(f"| {kind} | {count['tried']} | {count['tried'] - count['lost']} | {count['lost']} |")
