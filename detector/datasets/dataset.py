@@ -20,10 +20,10 @@ from detector.datasets.folders import (
     patient_of,
     require_classes,
     require_different_names,
-    require_one_part,
     view_of,
 )
 from detector.datasets.manifest import Row
+from detector.datasets.parts import require_one_part
 from detector.images import phantom
 from detector.images.listing import Listing, is_dicom_file, list_images
 

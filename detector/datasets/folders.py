@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,16 +11,6 @@ from detector.collections import kermany, nih
 from detector.collections.views import view_group
 from detector.datasets.file_names import folded
 
-# Names of the parts of a data set, such as ``train``, ``Test_Set`` or ``validation images``.
-WORDS = "(?:data|dataset|set|split|images?|imgs?|xrays?|cxrs?|chest|radiographs?|s?daten(?:satz)?|s?bilder)*"
-# In English, French, Spanish, Portuguese, Italian, German, Polish, Turkish, Russian and Chinese; without accents.
-PARTS = (
-    "train(?:ing|val)?|test(?:ing|s|e|owy|owe)?|val(?:id|idation|idacion|idacao|idazione|idierung)?|dev|eval(?:uation)?"
-    "|holdout|entrainement|essais?|entrenamiento|pruebas?|treino|treinamento|addestramento|trening(?:owy|owe)?|egitim|dogrulama"
-    "|обучение|тест|валидация|训练集?|測試集?|测试集?|验证集?|驗證集?|訓練集?"
-)
-PART = re.compile(rf"(?:x[ _-]?|\d{{1,2}}[ _.-]+)?{WORDS}(?:{PARTS}){WORDS}(?:[ _-]?(?:[a-d]|\d{{1,3}}))?")
-TRAINING = re.compile("train|entren|trein|addestr|trening|egitim|обуч|训练|訓練")
 FOLD = re.compile(r"(?:fold|split|part|batch)[ _-]?\d{1,2}", re.IGNORECASE)
 # Folders within a class folder that are no classes: of files, of patients, of studies.
 FILES = re.compile(
@@ -62,16 +51,12 @@ def class_of(folders: Sequence[str]) -> str:
 
 
 def _is_no_class(name: str) -> bool:
-    return any(pattern.fullmatch(text) for pattern, text in ((FILES, _joined(name)), (PATIENT, name), (STUDY, name)))
+    return any(pattern.fullmatch(text) for pattern, text in ((FILES, joined(name)), (PATIENT, name), (STUDY, name)))
 
 
-def _joined(name: str) -> str:
+def joined(name: str) -> str:
     """Return a name in small letters without what stands between words; ``test-`` and ``test+`` stay different."""
     return re.sub(r"(?<=[a-z])[ _.-](?=[a-z])", "", name.lower())
-
-
-def _without_accents(name: str) -> str:
-    return "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
 
 
 def patient_of(path: Path, folders: Sequence[str]) -> tuple[str, str]:
@@ -97,45 +82,6 @@ def view_of(path: Path) -> str:
     if FRONTAL.search(path.stem):
         return "frontal"
     return next((view_group(name.lower()) for name in reversed(path.parts[:-1]) if name.lower() in VIEWS), "")
-
-
-def require_one_part(folder: Path, paths: Sequence[Path]) -> None:
-    """Reject a folder that holds the parts of a data set, such as ``train`` and ``test``, as if they were one.
-
-    Raises
-    ------
-    InputError
-    """
-    parts: dict[str, tuple[str, ...]] = {}
-    others = 0
-    for path in paths:
-        folders = path.relative_to(folder).parts[:-1]
-        position = next((i for i, name in enumerate(folders) if PART.fullmatch(_joined(_without_accents(name)))), None)
-        if position is None:
-            others += 1
-        else:
-            parts.setdefault(folders[position], folders[: position + 1])
-    if len(parts) == 1 and others:
-        ((name, where),) = parts.items()
-        raise InputError(
-            f"data set {folder} holds {folder.joinpath(*where)} beside other images: {name} is a part of a data set, "
-            f"not a class; move it out of {folder}, and test on it with audit_covid19.py -d {folder} --external {name}"
-        )
-    if len(parts) < 2:
-        return
-    names = sorted(parts, key=lambda name: (not TRAINING.search(_without_accents(name.lower())), name))
-    listed = ", ".join(names)
-    within = {len(part) for part in parts.values()}
-    if within != {1} and any(class_of(part[:-1]) for part in parts.values()):
-        raise InputError(
-            f"data set {folder} holds {listed} inside of its class folders: they are parts of a data set, not classes; "
-            f"move the images so that {folder}/{names[0]} holds a folder for each class"
-        )
-    first, other = (folder.joinpath(*parts[name]) for name in names[:2])
-    raise InputError(
-        f"data set {folder} holds {listed}, the parts of a data set that is split already; train with -d {first}, and "
-        f"test on the other part with audit_covid19.py -d {first} --external {other}"
-    )
 
 
 def require_classes(folder: Path, paths: Sequence[Path]) -> None:

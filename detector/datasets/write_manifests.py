@@ -14,7 +14,8 @@ from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
 from detector.datasets.file_names import FileNames
-from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
+from detector.datasets.folders import class_of, patient_of, require_classes, view_of
+from detector.datasets.parts import require_one_part
 from detector.images.listing import is_dicom_file, list_images
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.storage.files import sha256

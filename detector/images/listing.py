@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -149,6 +150,11 @@ def _drawn_or_other(folder: str) -> str:
         return "masks"
     match = OTHER_MODALITY.fullmatch(name)
     return f"of another modality ({match[1]})" if match else ""
+
+
+def without_accents(name: str) -> str:
+    """Return a name without accents, whether its letters are stored with them or apart."""
+    return "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
 
 
 def _add(path: Path, listing: Listing) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from pathlib import Path
 
 import pytest
@@ -55,54 +54,11 @@ def test_a_class_folder_may_be_a_link(tmp_path):
     assert dataset.load(tmp_path / "data").counts() == {"covid": 2, "normal": 2}
 
 
-def test_parts_of_a_split_are_not_one_data_set(tmp_path):
-    for part in ("train", "test", "val"):
-        classes(tmp_path / "d" / part, covid=1, normal=1)
-    with rejection(r"d holds train, test, val, the parts .*-d \S*d/train, .*--external \S*d/test"):
-        dataset.load(tmp_path / "d")
-    assert dataset.load(tmp_path / "d" / "train").counts() == {"covid": 1, "normal": 1}
-    for label in ("covid", "normal"):
-        classes(tmp_path / "inside" / label, Train=1, Test=1)
-    with rejection("holds Train, Test inside of its class folders"):
-        dataset.load(tmp_path / "inside")
-    shutil.rmtree(tmp_path / "d" / "test")
-    shutil.rmtree(tmp_path / "d" / "val")
-    assert dataset.load(tmp_path / "d").counts() == {"covid": 1, "normal": 1}
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        *[("Train_Set", "test-set"), ("training images", "validation"), ("TRAIN", "HoldOut"), ("X_train", "X_test")],
-        *[("01_train", "02_test"), ("train80", "test20"), ("entrai\u0302nement", "essai"), ("treino", "teste")],
-        *[("entrenamiento", "Prueba"), ("Trainingsdaten", "Testdaten"), ("训练集", "测试集"), ("eğitim", "doğrulama")],
-    ],
-)
-def test_parts_are_known_by_any_of_their_names(tmp_path, names):
-    for part in names:
-        classes(tmp_path / part, covid=1, normal=1)
-    with rejection(f"the parts of a data set that is split already; train with -d .*/{names[0]}, and"):
-        dataset.load(tmp_path)
-
-
 def test_folders_that_hold_the_same_classes_are_pooled_with_a_note(tmp_path):
     for where in ("mine", "mine/seen"):
         classes(tmp_path / where, covid=1, normal=1)
     (note,) = dataset.load(tmp_path / "mine").notes
     assert "/mine, " in note and "/mine/seen, each with folders of several classes, are pooled" in note
-
-
-def test_a_part_beside_the_classes_is_no_class(tmp_path):
-    """With class folders of its own, without, and within a class folder; classes that are named after a test stay."""
-    classes(tmp_path / "a", covid=1, normal=1)
-    classes(tmp_path / "a" / "test", covid=1, normal=1)
-    with rejection(r"a holds \S*a/test beside other images: test is a part of a data set, not a class; move it out"):
-        dataset.load(tmp_path / "a")
-    classes(tmp_path / "b", covid=1, normal=1, Validation=1)
-    with rejection("Validation is a part of a data set"):
-        dataset.load(tmp_path / "b")
-    classes(tmp_path / "c", **{"test-": 1, "test+": 1, "Test positive": 1})
-    assert len(dataset.load(tmp_path / "c").classes) == 3
 
 
 def test_what_was_left_out_is_named_where_one_class_is_left(tmp_path):
