@@ -17,15 +17,23 @@ from detector.images.radiographs import SUFFIXES
 from detector.storage.recognise import not_read
 
 HEAD_BYTES = 1024
-# How the names of folders of masks and other drawings end, and how such folders and those of CT and MR are called.
-MASKS = re.compile(
-    r"(?:.*(?:masks?|segmentations?|groundtruths?|annotations?|contours?|heatmaps?|gradcams?|overlays?)|gts?|segs?|labels?)"
+# How folders of masks and other drawings are called, and those of CT and MR. Masks in English, German, Spanish and
+# Portuguese, French, Italian, Polish, Turkish, Russian and Chinese; without accents.
+MASK = (
+    "masks?|masken?|mascaras?|masques?|mascher[ae]|mask[ai]|maskeler|маск[аи]|掩[码膜碼]"
+    "|segmentations?|segmenta(?:cao|coes|cion(?:es)?|zion[ei])"
 )
+MASKS = re.compile(
+    rf"(?:.*(?:{MASK}|groundtruths?|annotations?|contours?|heatmaps?|gradcams?|overlays?)|gts?|segs?|labels?)\d*"
+    rf"|(?:{MASK})(?:lungs?|images?|imgs?|pngs?|left|right|data)"
+)
+MASK_WORD = re.compile(rf"(?:{MASK})\d*")
 OTHER_MODALITY = re.compile(r"(?:chest|lung)?(ct|mri|ultrasound)(?:scans?|images?|slices?)?")
 # Names of files that were drawn from an image beside them, such as ``find_lungs.py`` writes.
+DRAWING = rf"{MASK}|seg|gt|overlays?|heatmaps?|gradcam"
 DRAWN = (
-    re.compile(r"(?P<image>.+?)[ _.-]*(?P<kind>masks?|seg|segmentations?|gt|overlays?|heatmaps?|gradcam)"),
-    re.compile(r"(?P<kind>masks?|seg|segmentations?|gt|overlays?|heatmaps?|gradcam)[ _.-]+(?P<image>.+)"),
+    re.compile(rf"(?P<image>.+?)[ _.-]*(?P<kind>{DRAWING})"),
+    re.compile(rf"(?P<kind>{DRAWING})[ _.-]+(?P<image>.+)"),
 )
 # Files and folders that Windows, macOS, Linux and storage servers (Synology, QNAP) put beside those of the user.
 SYSTEM = frozenset(
@@ -112,7 +120,7 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
     except OSError:
         listing.left_out["in a folder that cannot be opened"] += 1
         return
-    stems = {Path(entry.name).stem.lower() for entry in found}
+    stems = {without_accents(Path(entry.name).stem.lower()) for entry in found}
     for entry in found:
         path = folder / entry.name
         try:
@@ -120,7 +128,7 @@ def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> N
         except OSError:
             is_folder = False
         if not is_folder:
-            if skip_masks and (kind := _drawn_from(path.stem.lower(), stems)):
+            if skip_masks and (kind := _drawn_from(without_accents(path.stem.lower()), stems)):
                 listing.left_out[kind] += 1
             else:
                 _add(path, listing)
@@ -139,14 +147,15 @@ def _drawn_from(stem: str, stems: Collection[str]) -> str:
     """Return what a file is that is named after an image beside it, such as ``1_mask.png``; empty for any other."""
     for pattern in DRAWN:
         if (match := pattern.fullmatch(stem)) and match["image"] in stems:
-            return "masks" if match["kind"].startswith(("mask", "seg", "gt")) else "overlays"
+            return "overlays" if match["kind"].startswith(("overlay", "heatmap", "gradcam")) else "masks"
     return ""
 
 
 def _drawn_or_other(folder: str) -> str:
     """Return why a folder's files are left out by its name: masks, or images of another modality; empty for others."""
-    name = re.sub(r"[ _.-]", "", folder.lower())
-    if MASKS.fullmatch(name):
+    words = re.split(r"[ _.-]+", without_accents(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", folder)).lower())
+    name = "".join(words)
+    if MASKS.fullmatch(name) or any(MASK_WORD.fullmatch(word) for word in words):
         return "masks"
     match = OTHER_MODALITY.fullmatch(name)
     return f"of another modality ({match[1]})" if match else ""
@@ -154,6 +163,8 @@ def _drawn_or_other(folder: str) -> str:
 
 def without_accents(name: str) -> str:
     """Return a name without accents, whether its letters are stored with them or apart."""
+    if name.isascii():
+        return name
     return "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
 
 

@@ -75,13 +75,46 @@ def test_folders_of_masks_hold_no_images(tmp_path):
     assert len(list_images(tmp_path / "Masks").images) == 1  # a folder that is asked for by name
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *(
+            "mask_lung",
+            "lung mask",
+            "Masken",
+            "M\u00e1scaras",
+            "Ma\u0301scaras",
+            "masques",
+            "maschere",
+            "mask 01",
+            "maskLung",
+        ),
+        *(
+            "masks_png",
+            "Masques pulmonaires",
+            "Lungenmasken",
+            "mascara_pulmon",
+            "segmentaciones",
+            "маски",
+            "肺掩码",
+            "MASKS2",
+        ),
+    ],
+)
+def test_folders_of_masks_have_names_in_many_languages(tmp_path, folder):
+    for name in (folder, "COVID", f"COVID/{folder}", "Damascus", "Masked lungs"):
+        picture(tmp_path / name / "a.png", 1)
+    assert names(tmp_path) == ["COVID/a.png", "Damascus/a.png", "Masked lungs/a.png"]
+    assert list_images(tmp_path).left_out == {"masks": 2}
+
+
 def test_masks_and_overlays_beside_their_image_are_no_images(tmp_path):
-    drawn = ("1_mask.png", "1-overlay.jpg", "3 seg.png", "mask_3.png")
+    drawn = ("1_mask.png", "1-overlay.jpg", "3 seg.png", "mask_3.png", "3_m\u00e1scara.png", "maske-1.png")
     for name in ("1.png", "2_mask.png", "3.jpg", "IM_mask_4.png", *drawn):
         picture(tmp_path / name, 1)
     assert names(tmp_path) == ["1.png", "2_mask.png", "3.jpg", "IM_mask_4.png"]
-    assert list_images(tmp_path).left_out == {"masks": 3, "overlays": 1}
-    assert len(list_images(tmp_path, skip_masks=False).images) == 8
+    assert list_images(tmp_path).left_out == {"masks": 5, "overlays": 1}
+    assert len(list_images(tmp_path, skip_masks=False).images) == 10
 
 
 def test_folders_of_other_drawings_and_modalities_hold_no_images(tmp_path):
