@@ -10,6 +10,7 @@ from detector import InputError, counted, first_names
 from detector.collections import kermany, nih
 from detector.collections.views import view_group
 from detector.datasets.file_names import folded
+from detector.images.listing import without_accents
 
 FOLD = re.compile(r"(?:fold|split|part|batch)[ _-]?\d{1,2}", re.IGNORECASE)
 # Folders within a class folder that are no classes: of files, of patients, of studies.
@@ -19,12 +20,14 @@ FILES = re.compile(
 )
 VIEWS = frozenset({"pa", "ap", "frontal", "lateral"})
 FOLDER = "folder"  # stands before a patient's name that is a folder's
+# Without accents, in the languages of `parts`.
 PATIENT = re.compile(
-    r"(?:patient|pat|subject|sub|case)[ _-]?\d+|p(?:id)?[ _-]?\d{3,}|pa\d{4,}|\d{3,}", re.ASCII | re.IGNORECASE
+    r"(?:patients?|pat|pt|pts|subject|subj?|cases?|casos?|cas|fall|pacientes?|pazient[ei]|patiente|sujet|sujeto|proband(?:e|in)?"
+    r"|pacjent|hasta|olgu|случай|пациент|病人|患者|病例)[ _-]?[0-9]+|p(?:id)?[ _-]?[0-9]+|pa[0-9]{4,}|[0-9]{3,}"
 )
 STUDY = re.compile(
-    r"(?:study|series|session|ses|exam|visit|scan)[ _-]?\d+|\d{4}-\d\d-\d\d|s\d{6,}|(?:st|se)\d{4,}|\d+(?:\.\d+){3,}"
-    r"|(?=[0-9a-f-]*\d)[0-9a-f-]{12,}",
+    r"(?:study|studie|estudi?o|etude|series?|session|ses|exam|visit|scan)[ _-]?\d+|\d{4}-\d\d-\d\d|s\d{6,}"
+    r"|(?:st|se)\d{4,}|\d+(?:\.\d+){3,}|(?=[0-9a-f-]*\d)[0-9a-f-]{12,}",
     re.ASCII | re.IGNORECASE,
 )
 LATERAL = re.compile(r"(?:^|[ _-])(?:lateral|lat)(?:[ _.-]|$)", re.ASCII | re.IGNORECASE)
@@ -51,7 +54,15 @@ def class_of(folders: Sequence[str]) -> str:
 
 
 def _is_no_class(name: str) -> bool:
-    return any(pattern.fullmatch(text) for pattern, text in ((FILES, joined(name)), (PATIENT, name), (STUDY, name)))
+    return is_patient(name) or any(pattern.fullmatch(text) for pattern, text in ((FILES, joined(name)), (STUDY, name)))
+
+
+def is_patient(name: str) -> bool:
+    """Return whether a folder is one of a patient by its name, such as ``patient12``, ``P1`` or ``caso 3``.
+
+    So are ``p1`` and ``p2`` where nothing else is there: classes of such names are rejected.
+    """
+    return bool(PATIENT.fullmatch(without_accents(name.strip()).lower()))
 
 
 def joined(name: str) -> str:
@@ -71,8 +82,15 @@ def patient_of(path: Path, folders: Sequence[str]) -> tuple[str, str]:
     for collection in (kermany, nih):
         if found := collection.patient(path.name):
             return f"{collection.SOURCE}/{found}", collection.SOURCE
-    name = next((name for name in folders if PATIENT.fullmatch(name)), "")
+    # MIMIC-CXR keeps the patient p10000032 in a folder p10, with others.
+    name = next(
+        (name for i, name in enumerate(folders) if is_patient(name) and not _is_group(name, folders[i + 1 :])), ""
+    )
     return (f"{FOLDER}/{name.lower()}", "") if name else ("", "")
+
+
+def _is_group(name: str, inner: Sequence[str]) -> bool:
+    return any(one != name and one.lower().startswith(name.lower()) and is_patient(one) for one in inner)
 
 
 def view_of(path: Path) -> str:
@@ -166,7 +184,7 @@ def notes_on(folder: Path, paths: Sequence[Path]) -> list[str]:
         parts.setdefault(folder.joinpath(*above), set()).add(label)
         folds |= {name for name in folders if FOLD.fullmatch(name)}
         for name in folders:
-            if PATIENT.fullmatch(name):
+            if is_patient(name):
                 classes.setdefault(name.lower(), set()).add(label)
     shared = sorted(name for name, of in classes.items() if len(of) > 1)
     pooled = sorted(where.as_posix() for where, of in parts.items() if len(of) > 1)

@@ -115,6 +115,23 @@ def test_folders_of_files_patients_and_studies_are_no_classes(tmp_path):
         dataset.load(tmp_path / "loose")
 
 
+@pytest.mark.parametrize(
+    "name", ["P1", "pt-1", "pt_12", "caso1", "paciente 3", "Fall 2", "cas_7", "Case-1", "病例5", "p10"]
+)
+def test_patients_are_known_by_short_names(tmp_path, name):
+    """A data set of such folders only is rejected."""
+    picture(tmp_path / "d" / "covid" / name / "a.png", 1)
+    picture(tmp_path / "d" / "normal" / "a.png", 2)
+    found = dataset.load(tmp_path / "d")
+    assert [(image.label, image.patient) for image in found.images] == [
+        ("covid", f"folder/{name.lower()}"),
+        ("normal", None),
+    ]
+    classes(tmp_path / "only", p1=1, p2=1)
+    with rejection("holds p1, p2, which are folders of files, patients or studies, not classes"):
+        dataset.load(tmp_path / "only")
+
+
 def test_the_positive_class_is_found_without_case(tmp_path):
     assert folders.class_named(["COVID", "NORMAL"], "covid", tmp_path) == "COVID"
     assert folders.class_named(["Covid", "covid"], "covid", tmp_path) == "covid"
