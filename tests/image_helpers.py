@@ -12,6 +12,7 @@ from PIL import Image
 
 from detector.images import phantom
 from detector.images.radiographs import decode
+from tools.fuzzing.dicom_seeds import dicom
 
 
 def write_dicom(path: Path, values: np.ndarray, bits: int, photometric: str, **elements: object) -> None:
@@ -33,6 +34,16 @@ def write_dicom(path: Path, values: np.ndarray, bits: int, photometric: str, **e
     signed = "i" if values.min() < 0 else "u"
     dataset.PixelData = values.astype(f"<{signed}{dataset.BitsAllocated // 8}").tobytes()
     dataset.save_as(path, enforce_file_format=True)
+
+
+def radiograph(path: Path, **elements: str) -> None:
+    """Write a small DICOM file with elements of its header."""
+    dataset_ = dicom("1.2.840.10008.1.2.1", 8, 8, 8)
+    dataset_.PixelData = bytes(range(64))
+    for name, value in elements.items():
+        setattr(dataset_, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset_.save_as(path, enforce_file_format=True)
 
 
 def bomb(width: int, height: int) -> bytes:

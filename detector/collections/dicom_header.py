@@ -54,6 +54,11 @@ class DicomHeader:
         """Whether the modality is, or may be, a radiograph's."""
         return self.modality in XRAY
 
+    @property
+    def left_out(self) -> str:
+        """Why the image is left out where it is no radiograph, such as ``"of another modality (CT)"``."""
+        return f"of another modality ({self.modality})"
+
 
 def read(path: Path) -> DicomHeader:
     """Return what the header of a DICOM file says, without reading its image.

@@ -196,7 +196,7 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
         if header.is_radiograph:
             images.append(_image(folder, path, row, header))
         else:
-            listing.left_out[f"of another modality ({header.modality})"] += 1
+            listing.left_out[header.left_out] += 1
     if listing.note:
         notes.insert(0, listing.note)
     return images, notes

@@ -54,6 +54,9 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
     if not folder.is_dir():
         raise InputError(f"--write-manifests {folder} is not a folder")
     listing = list_images(folder)
+    headers = {path: read_if_readable(path) for path in listing.images if is_dicom_file(path)}
+    listing.left_out.update(header.left_out for header in headers.values() if not header.is_radiograph)
+    listing.images = [path for path in listing.images if path not in headers or headers[path].is_radiograph]
     if not listing.images or any(path.parent == folder for path in listing.images):
         raise InputError(
             f"--write-manifests {folder}: images must lie in folders named after their classes, and no others"
@@ -74,10 +77,11 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
         for path in paths:
             below = path.relative_to(folder)
             if path.name not in rows:
-                row = _row(path, below.parts[:-1], given.get(below.as_posix(), ""), source, view)
+                header = headers.get(path, DicomHeader())
+                row = _row(path, below.parts[:-1], header, given.get(below.as_posix(), ""), source, view)
                 rows[path.name] = _completed(row, known.get(path.name, {}))
         extra = dict.fromkeys(name for row in (*known.values(), *rows.values()) for name in row)
-        gone = sorted(set(rows) - {path.name for path in paths})
+        gone = sorted(name for name in rows if not (inner / name).is_file())
         if gone:
             notes.append(f"{inner / manifest.NAME} keeps {len(gone)} rows that name no file ({first_names(gone)})")
         with locked_folders([inner]):
@@ -126,9 +130,8 @@ class WrittenManifests:
     notes: Sequence[str]
 
 
-def _row(path: Path, folders: Sequence[str], patient: str, source: str, view: str) -> manifest.Row:
+def _row(path: Path, folders: Sequence[str], header: DicomHeader, patient: str, source: str, view: str) -> manifest.Row:
     """Return the row of an image: what the user says comes before the DICOM header, and that before the path."""
-    header = read_if_readable(path) if is_dicom_file(path) else DicomHeader()
     label = class_of(folders)
     path_patient = patient_of(path, folders)[0].partition("/")[2]
     row = {

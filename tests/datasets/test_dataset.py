@@ -9,20 +9,10 @@ import pytest
 from conftest import classes, picture, rejection, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_helpers import radiograph
 
 from detector.collections import dicom_header, kermany, nih
 from detector.datasets import dataset, folders, manifest, manifest_match, overlap
-from tools.fuzzing.dicom_seeds import dicom
-
-
-def radiograph(path: Path, **elements: str) -> None:
-    """Write a small DICOM file with elements of its header."""
-    dataset_ = dicom("1.2.840.10008.1.2.1", 8, 8, 8)
-    dataset_.PixelData = bytes(range(64))
-    for name, value in elements.items():
-        setattr(dataset_, name, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset_.save_as(path, enforce_file_format=True)
 
 
 def test_labels_are_folders_and_manifests_name_patients_and_data_sets(tmp_path):

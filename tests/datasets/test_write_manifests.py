@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from builder_helpers import build, rows_by_file
 from conftest import classes, picture, rejected, rejection, script, tree
+from image_helpers import radiograph
 
 from detector.collections import (
     nih,
 )
-from detector.datasets.write_manifests import parse_patients, patients_by_file
+from detector.datasets import dataset, manifest
+from detector.datasets.write_manifests import parse_patients, patients_by_file, write_manifests
 
 
 def test_manifests_are_written_for_folders_as_they_are(tmp_path):
@@ -79,6 +81,21 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
         (tmp_path / "who.csv").write_text(text)
         rejected(write("data", "--source", "x", "--patients", "who.csv"), said)
     assert not list(tmp_path.rglob("manifest.csv"))
+
+
+def test_dicom_files_of_another_modality_get_no_row(tmp_path):
+    """As in training; rows of another source stay, and their files are there."""
+    for name, modality in (("covid/a.dcm", "DX"), ("covid/b.dcm", "CT"), ("normal/c", "CR"), ("normal/d", "MR")):
+        radiograph(tmp_path / name, PatientID=name, Modality=modality)
+    manifest.write(tmp_path / "covid", [{"file": "b.dcm", "source": "other"}])
+    written = write_manifests(tmp_path, "mine", "PA", {})
+    assert written.notes == ["2 files left out: 1 of another modality (CT), 1 of another modality (MR)"]
+    assert {name: row["source"] for name, row in manifest.read(tmp_path / "covid").items()} == {
+        "a.dcm": "mine",
+        "b.dcm": "other",
+    }
+    assert list(manifest.read(tmp_path / "normal")) == ["c"]
+    assert [image.file for image in dataset.load(tmp_path).images] == ["covid/a.dcm", "normal/c"]
 
 
 def test_a_patient_is_given_to_the_image_that_is_meant():
