@@ -17,6 +17,7 @@ import numpy as np
 from detector import InputError
 from detector.network.head import TrainedHead, TrainingSet, class_weights
 from detector.statistics import split
+from detector.statistics.cross_entropy import best_intercepts, cross_entropy
 from detector.statistics.standardisation import spread
 from detector.statistics.strata import comparable, holding_two_classes
 from detector.statistics.threads import one_thread
@@ -114,7 +115,7 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
     if strata is not None:
         kept = holding_two_classes(labels, strata)
         weights = class_weights(labels[kept], len(classes), balanced)[labels[kept]]
-        intercepts = _own_intercepts(columns[kept] @ coefficients.T, labels[kept], weights)
+        intercepts = best_intercepts(columns[kept] @ coefficients.T, labels[kept], weights)
     kernel = (coefficients @ basis) / scale
     bias = intercepts - kernel @ mean
     return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history, strength)
@@ -150,7 +151,7 @@ def choose_strength(
             columns, weights = _with_strata(design, rows, train), by_class[design.labels[rows]]
             total[position] += weights.sum()
             for i, (coefficients, intercepts) in enumerate(path):
-                losses[i] += weights @ _cross_entropy(columns @ coefficients.T + intercepts, design.labels[rows])
+                losses[i] += weights @ cross_entropy(columns @ coefficients.T + intercepts, design.labels[rows])
     if not total[1]:
         return {"strength": [], "loss": [], "cv_loss": []}, DEFAULT_STRENGTH
     inner, outer = inner / total[0], outer / total[1]
@@ -223,33 +224,3 @@ def _fit_path(
             intercepts = np.concatenate([-intercepts, intercepts]) / 2
         path.append((coefficients, np.broadcast_to(intercepts, len(coefficients))))
     return path
-
-
-def _own_intercepts(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the intercepts that fit best beside given logits, (classes,), adding up to 0."""
-    from scipy.optimize import minimize
-    from scipy.special import logsumexp
-
-    shares, own = weights / weights.sum(), (np.arange(len(labels)), labels)
-
-    # The logarithm of the loss, and its gradient: where the classes are nearly separated the loss itself is flat to
-    # the last digits. Minimised by finite differences, it ended a quarter of a logit off, and elsewhere after a
-    # rounding of the features.
-    def loss(intercepts: np.ndarray) -> tuple[float, np.ndarray]:
-        margins = logits + intercepts
-        margins -= margins[own][:, None]
-        margins[own] = -np.inf
-        losses = np.logaddexp(0, logsumexp(margins, axis=1))
-        gradients = np.exp(margins - losses[:, None])
-        gradients[own] = -gradients.sum(axis=1)
-        total = shares @ losses
-        return float(np.log(total)), shares @ gradients / total
-
-    found = minimize(loss, np.zeros(logits.shape[1]), jac=True, method="BFGS", options={"gtol": 1e-8}).x
-    return found - found.mean()
-
-
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    from scipy.special import log_softmax
-
-    return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]

@@ -89,21 +89,6 @@ def test_the_probe_is_scikit_learns_logistic_regression():
         assert np.abs(head.predict_proba(features, fitted.weights) - expected).max() < 2e-3
 
 
-def test_the_intercept_is_the_best_one_where_the_classes_are_nearly_separated():
-    """Of two classes its derivative is monotonic: a bracketing search finds it to the last digits."""
-    from scipy.optimize import brentq
-    from scipy.special import expit
-
-    generator = np.random.default_rng(0)
-    for gap in (1.0, 8.0, 24.0, 40.0):
-        labels = np.arange(24) % 2
-        margins = gap * (labels - 0.5) + generator.normal(5.0, 2.0, 24)
-        weights = np.where(labels == 0, 0.8, 1.3)
-        best = brentq(lambda x: weights @ (expit(margins + x) - labels), -30, 30, xtol=1e-12)  # noqa: B023
-        first, second = probe._own_intercepts(np.column_stack([-margins, margins]) / 2, labels, weights)
-        assert abs((second - first) - best) < 1e-5 and first + second == 0
-
-
 def test_separated_classes_are_fitted_to_the_last_digits():
     """The errors of both classes balance, and a rounding, as by another number of processors, changes nothing."""
     from detector.statistics.strata import holding_two_classes
