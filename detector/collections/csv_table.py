@@ -10,25 +10,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError
-from detector.storage.recognise import instead, wide_encoding
+from detector.storage.recognise import instead, is_in_conflict, wide_encoding
+from detector.storage.spreadsheet import is_error, is_shortened
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
+
+PATIENT = ("patient", "patientid", "subjectid")  # simplified names of columns with patients
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table. `line` is the one on which it ends in the file; `cells` has simplified column names."""
+    """A row of a table.
+
+    `line` is the one on which it ends in the file; `cells` has simplified column names; `where` is what errors call it;
+    `ambiguous` are the columns that stand twice in the table, with different values in this row.
+    """
 
     line: int
     cells: Mapping[str, str]
+    where: str = ""
+    ambiguous: frozenset[str] = frozenset()
 
     def __getitem__(self, column: str) -> str:
-        return self.cells.get(simple(column), "")
+        name = simple(column)
+        if name in self.ambiguous:
+            raise InputError(f"{self.where}: the column {column} stands twice, with different values; remove one")
+        return require_value(self.cells.get(name, ""), column, self.where)
 
 
 def simple(text: str) -> str:
     """Return a name without case, spaces and punctuation, which the eras write differently."""
     return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def require_value(cell: str, column: str, where: str) -> str:
+    """Return a cell; reject one that is no value, but what a spreadsheet program has made of it.
+
+    Raises
+    ------
+    InputError
+    """
+    if is_error(cell):
+        raise InputError(
+            f"{where}: {column} is {cell.strip()}, an error of a spreadsheet program; correct it, or leave the cell "
+            "empty if the value is not known"
+        )
+    if simple(column) in PATIENT and is_shortened(cell):
+        raise InputError(
+            f"{where}: {column} is {cell.strip()}, a number that a spreadsheet program has shortened, so that patients "
+            "cannot be kept apart; take the table as it was, and open it with this column as text"
+        )
+    return cell
 
 
 def read_table(path: Path, needed: Sequence[str], what: str) -> list[Row]:
@@ -78,10 +110,7 @@ def parse_table(data: bytes, path: Path, needed: Sequence[str], what: str) -> li
     """
     heading, lines = read_cells(data, path)
     columns = [simple(name) for name in heading]
-    rows = [
-        Row(number, {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name})
-        for number, cells in lines
-    ]
+    rows = [_row(columns, cells, number, path) for number, cells in lines]
     missing = [name for name in needed if simple(name) not in columns]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}; is it the table of {what}?")
@@ -91,6 +120,17 @@ def parse_table(data: bytes, path: Path, needed: Sequence[str], what: str) -> li
     if not rows:
         raise InputError(f"{path} has a heading but no rows")
     return rows
+
+
+def _row(columns: Sequence[str], cells: Sequence[str], line: int, path: Path) -> Row:
+    found: dict[str, str] = {}
+    ambiguous = set()
+    for name, cell in zip(columns, map(str.strip, cells), strict=False):
+        if name and not found.get(name):
+            found[name] = cell
+        elif name and cell and found[name] != cell:
+            ambiguous.add(name)
+    return Row(line, found, f"{path}, line {line}", frozenset(ambiguous))
 
 
 def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -113,6 +153,8 @@ def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[
     if what := instead(data):
         raise InputError(f"{path} {what}")
     text = decode(data, errors)
+    if is_in_conflict(text):
+        raise InputError(f"{path} has the marks of a merge conflict; resolve it with git, or get the table again")
     separator, skipped = separator_of(text)
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
@@ -138,7 +180,10 @@ def separator_of(text: str) -> tuple[str, int]:
 
 
 def columns_of(path: Path) -> set[str]:
-    """Return the simplified column names of a table; none where it cannot be read."""
+    """Return the simplified column names of a table; none where it cannot be read.
+
+    Marks of a merge conflict are passed over: `read_cells` names them.
+    """
     try:
         with open(path, "rb") as file:
             head = file.read(1 << 16)
@@ -148,13 +193,13 @@ def columns_of(path: Path) -> set[str]:
 
 
 def _heading(head: bytes) -> list[str]:
-    text = decode(head)
+    text = re.sub(r"^[<=>]{7}(?: .*)?$", "", decode(head), flags=re.MULTILINE)
     separator, skipped = separator_of(text)
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         for _ in range(skipped):
             next(table, [])
-        return next(table, [])
+        return next((cells for cells in table if any(cell.strip() for cell in cells)), [])
     except csv.Error:
         return []
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from detector import InputError
 from detector.collections.values import number
+from detector.storage.spreadsheet import is_error
 
 # What the collections write where a value is not known.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "unknown", "unclear"})
@@ -52,6 +53,11 @@ def fit(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Column]
                 f"--clinical-columns {name} is no column of the manifests; they have {', '.join(known) or 'none'}"
             )
         values = [row[name].strip() for row in rows if not is_missing(row.get(name, ""))]
+        if wrong := next(filter(is_error, values), ""):
+            raise InputError(
+                f"--clinical-columns {name} has {wrong}, an error of a spreadsheet program; correct it, or leave the "
+                "cell empty if the value is not known"
+            )
         numbers = [found for value in values if (found := number(value)) is not None]
         categories = sorted({value.lower() for value in values})
         if not values:

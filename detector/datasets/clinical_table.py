@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detector import InputError, counted, first_names
-from detector.collections.csv_table import read_cells
+from detector.collections.csv_table import read_cells, require_value
 from detector.datasets.clinical import Column
 from detector.datasets.file_names import FileNames
 from detector.storage.spreadsheet import unescaped
@@ -70,7 +70,7 @@ def parse(data: bytes, path: Path, names: Sequence[str]) -> dict[str, dict[str, 
     found: Rows = {}
     for number, cells in lines:
         row = {name: unescaped(cells[i]) if i < len(cells) else "" for name, i in at.items()}
-        values = {name: row[name] for name in names}
+        values = {name: require_value(row[name], name, f"--clinical-csv {path}, line {number}") for name in names}
         if found.setdefault(file := row["file"].strip().replace("\\", "/"), values) != values:
             raise InputError(
                 f"--clinical-csv {path}, line {number}: {file} has two rows of different values; remove one"

@@ -22,6 +22,8 @@ NEEDED = ("file", "label", "patient", "view", "finding", "source", "licence", "u
 # A manifest of a version without the site is read as if the column were empty.
 COLUMNS = (*NEEDED[:6], "site", *NEEDED[6:])
 BOXES = "boxes"  # as `collections.boxes` writes them
+# Columns with a meaning; any other may be named with --clinical-columns.
+USED = (*(name for name in COLUMNS if name not in ("licence", "url", "sha256")), *CLINICAL)
 _KNOWN = {name.lower(): name for name in (*COLUMNS, *CLINICAL, BOXES)} | {"origin": "site"}
 
 Row = dict[str, str]
@@ -90,6 +92,8 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
             raise InputError(f"{path}, line {number}: {row['file']!r} is listed twice; remove one line")
         if row["file"] in ("", "..") or Path(row["file"]).name != row["file"]:
             raise InputError(f"{path}, line {number}: {row['file']!r} is not a valid file name")
+        for name in USED:
+            csv_table.require_value(row.get(name, ""), name, f"{path}, line {number}")
         rows[row["file"]] = row
     return rows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector import InputError, counted, first_names
 from detector.collections.catalogue import SOURCES
-from detector.collections.csv_table import read_cells, simple
+from detector.collections.csv_table import PATIENT, read_cells, require_value, simple
 from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
@@ -22,7 +22,7 @@ from detector.storage.files import sha256
 from detector.storage.locks import locked_folders
 
 # Headings of tables of patients, as `simple` returns them.
-FILE, PATIENT = ("file", "filename", "imagename", "image", "path", "filepath"), ("patient", "patientid", "subjectid")
+FILE = ("file", "filename", "imagename", "image", "path", "filepath")
 
 
 def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str, str]) -> WrittenManifests:
@@ -187,9 +187,14 @@ def parse_patients(data: bytes, path: Path) -> dict[str, str]:
         raise InputError(f"--patients {path} must have the columns file and patient")
     found: dict[str, str] = {}
     for number, cells in lines:
+        where = f"--patients {path}, line {number}"
         file, patient = (cells[i].strip() if i is not None and i < len(cells) else "" for i in at)
+        twice = {cell.strip() for name, cell in zip(columns, cells, strict=False) if name == columns[at[1] or 0]}
+        if len(twice - {""}) > 1:
+            raise InputError(f"{where}: the column patient stands twice, with different values; remove one")
+        require_value(patient, "patient", where)
         patient = "" if is_missing(patient) else patient
         file = file.replace("\\", "/").removeprefix("./")
         if found.setdefault(file, patient) != patient:
-            raise InputError(f"--patients {path}, line {number}: {file} has two patients; remove one")
+            raise InputError(f"{where}: {file} has two patients; remove one")
     return {file: patient for file, patient in found.items() if file}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # The first bytes of formats of images that are not read.
 NOT_READ = {
     b"GIF8": "GIF",
@@ -77,6 +79,11 @@ def instead(data: bytes) -> str:
     if data.startswith(b"\x1f\x8b"):
         return "is compressed with gzip; unpack it"
     return ""
+
+
+def is_in_conflict(text: str) -> bool:
+    """Return whether a text has the marks between which Git writes the two versions of a merge conflict."""
+    return bool(re.search(r"^<{7} ", text, re.MULTILINE) and re.search(r"^>{7} ", text, re.MULTILINE))
 
 
 def not_read(data: bytes) -> str:

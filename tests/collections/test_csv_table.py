@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,51 @@ def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separa
 def test_what_is_in_place_of_a_table_is_named(data, said):
     with rejection(said):
         tables.read_cells(data, Path("t.csv"))
+
+
+def test_a_table_in_a_merge_conflict_is_named(tmp_path):
+    """Marks within the table and before its heading; a line of a text that looks like one mark is none."""
+    head, ours, theirs = "patientid,finding,view,imagename\n", "1,x,PA,a.png\n", "2,x,PA,a.png\n"
+    for text in (
+        f"{head}<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> main\n",
+        f"<<<<<<< HEAD\r\n{head}=======\n{head}>>>>>>> 1f2e3d4\n{ours}",
+    ):
+        collection(tmp_path / "c", "metadata.csv", text)
+        assert {"patientid", "imagename"} <= tables.columns_of(tmp_path / "c" / "metadata.csv")
+        with rejection("metadata.csv has the marks of a merge conflict; resolve it with git, or get the table again"):
+            tables.read_table(tmp_path / "c" / "metadata.csv", actualmed.NEEDED, actualmed.SOURCE)
+    text = f'{head}1,"x\n=======\n>>>>>>> y",PA,a.png\n'
+    (row,) = tables.parse_table(text.encode(), Path("t.csv"), actualmed.NEEDED, "it")
+    assert row["view"] == "PA"
+
+
+def test_an_optional_column_that_stands_twice_is_read_where_its_values_agree():
+    data = b"file,Age,age,sex,Sex,note,note\na,5,5,F,M,x,y\nb,,7,F,,x,x\n"
+    first, second = tables.parse_table(data, Path("t.csv"), ["file"], "it")
+    assert (first["age"], second["age"], second["sex"]) == ("5", "7", "F")
+    with rejection("t.csv, line 2: the column sex stands twice, with different values; remove one"):
+        first["sex"]
+
+
+@pytest.mark.parametrize(
+    "cell", ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NV", "#BEZUG!", "Err:502", "#####"]
+)
+def test_an_error_of_a_spreadsheet_is_no_value(cell):
+    (row,) = tables.parse_table(f"file,patientid\na,{cell}\n".encode(), Path("t.csv"), ["file"], "it")
+    assert row["file"] == "a"
+    with rejection(f"t.csv, line 2: patientid is {re.escape(cell)}, an error of a spreadsheet program; correct it"):
+        row["patientid"]
+
+
+@pytest.mark.parametrize("cell", ["1.2E+05", "1,2E+05", "9E+15", "1.23457e+11"])
+def test_a_shortened_number_is_no_patient(cell):
+    (row,) = tables.parse_table(f"file;patient id;size\na;{cell};{cell}\n".encode(), Path("t.csv"), ["file"], "it")
+    assert row["size"] == cell
+    with rejection("t.csv, line 2: patient_id is .*, a number that a spreadsheet program has shortened"):
+        row["patient_id"]
+
+
+@pytest.mark.parametrize("cell", ["#7", "1E5", "2E-05", "12", "P#1", "# 3", "1.2.840"])
+def test_other_identifiers_are_patients(cell):
+    (row,) = tables.parse_table(f"file,patient\na,{cell}\n".encode(), Path("t.csv"), ["file"], "it")
+    assert row["patient"] == cell

@@ -32,6 +32,8 @@ def test_columns_that_cannot_be_used_are_rejected():
         clinical.fit(["weight"], ROWS)
     with rejection("age has no value"):
         clinical.fit(["age"], ROWS[2:])
+    with rejection("--clinical-columns weight has #DIV/0!, an error of a spreadsheet program; correct it"):
+        clinical.fit(["weight"], [{"weight": "70"}, {"weight": "#DIV/0!"}])
     with rejection("30 different values"):
         clinical.fit(["note"], [{"note": f"text {i}"} for i in range(30)])
 

@@ -29,6 +29,8 @@ def test_tables_of_any_dialect_are_read_and_others_rejected():
         clinical_table.parse(b"<!DOCTYPE html>", Path("values.csv"), ["age"])
     with rejection("--clinical-csv values.csv has the column age twice; remove one"):
         clinical_table.parse(b"file,age,Age\na.png,3,4\n", Path("values.csv"), ["age"])
+    with rejection("--clinical-csv values.csv, line 2: age is #VALUE!, an error of a spreadsheet program"):
+        clinical_table.parse(b"file,age\na.png,#VALUE!\n", Path("values.csv"), ["age"])
     for text in ("File;AGE\nx/a.png;7\n", "sep=\t\nfile\tage\nx\\a.png\t7\n"):
         assert clinical_table.parse(text.encode("utf-16"), Path("values.csv"), ["age"]) == {"x/a.png": {"age": "7"}}
 

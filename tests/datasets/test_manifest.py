@@ -76,6 +76,10 @@ def test_a_manifest_that_is_a_folder_is_rejected(tmp_path):
         (HEADING + b",view\n", "has the column view twice"),
         (HEADING + b"\na.png,covid\n", "2 cells under 10 headings"),
         (HEADING + b'\n"a', "line 2: not CSV"),
+        (HEADING + b"\na.png,covid,#N/A" + b"," * 7, "line 2: patient is #N/A, an error of a spreadsheet program"),
+        (HEADING + b"\na.png,covid,1,#REF!" + b"," * 6, "line 2: view is #REF!, an error of a spreadsheet program"),
+        (HEADING + b'\na.png,covid,"1,2E+05"' + b"," * 7, "line 2: patient is 1,2E.05, a number that a spreadsheet"),
+        (b"<<<<<<< HEAD\n" + HEADING + b"\n>>>>>>> main\n", "manifest.csv has the marks of a merge conflict"),
     ],
 )
 def test_a_damaged_manifest_is_rejected(data, said):

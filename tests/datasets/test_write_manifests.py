@@ -118,6 +118,20 @@ def test_headings_of_patients_as_tables_have_them(heading):
     assert found == {"a.png": "7", "b.png": "", "c.png": ""}
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("file,patient\na,#N/A\n", "--patients who.csv, line 2: patient is #N/A, an error of a spreadsheet program"),
+        ("file;patient\na;1,2E+05\n", "line 2: patient is 1,2E.05, a number that a spreadsheet program has shortened"),
+        ("file,patient,Patient\na,1,1\nb,1,2\n", "line 3: the column patient stands twice, with different values"),
+    ],
+)
+def test_what_a_spreadsheet_made_of_patients_is_named(text, said):
+    with rejection(said):
+        parse_patients(text.encode(), Path("who.csv"))
+    assert parse_patients(b"file,patient,Patient\na,1,1\nb,1,\n", Path("who.csv")) == {"a": "1", "b": "1"}
+
+
 def test_a_table_of_patients_without_permission_is_named(tmp_path, unreadable):
     from detector.datasets import write_manifests
 
