@@ -1,7 +1,7 @@
 """D. S. Kermany's chest radiographs of children, as Kaggle distributes them ("Chest X-Ray Images (Pneumonia)").
 
 Reference: D. Kermany, K. Zhang, M. Goldbaum, "Labeled Optical Coherence Tomography (OCT) and Chest X-Ray Images for
-Classification", Mendeley Data (2018), CC BY 4.0.
+Classification", Mendeley Data (2018), CC BY 4.0. Its third version has other file names.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ KINDS = {"virus": "Pneumonia/Viral", "bacteria": "Pneumonia/Bacterial"}
 _NAMES = (
     re.compile(r"(?:NORMAL2-)?IM-(\d{4})-\d{4}(?:-\d{4})?\.jpeg", re.ASCII),
     re.compile(r"(person\d+)_(?:virus|bacteria)_\d+\.jpeg", re.ASCII),
+    # The third version, at Mendeley Data.
+    re.compile(r"(?:NORMAL|VIRUS|BACTERIA)-(\d+)-\d{4}\.jpeg", re.ASCII),
 )
 
 
@@ -40,7 +42,8 @@ def patient(name: str) -> str | None:
     Parameters
     ----------
     name : str
-        Such as ``NORMAL2-IM-1179-0001.jpeg`` (patient 1179) or ``person101_virus_187.jpeg`` (person101).
+        Such as ``NORMAL2-IM-1179-0001.jpeg`` (1179), ``person101_virus_187.jpeg`` (person101) or, in the version
+        at Mendeley Data, ``BACTERIA-1008087-0001.jpeg`` (1008087).
 
     Returns
     -------
@@ -79,7 +82,7 @@ def read(folder: Path, finding: str, split: str = "train") -> list[ImageRecord]:
     kind = next((name for name in KINDS if name == finding.lower()), None)
     label = "PNEUMONIA" if kind else next((name for name in CLASSES if name == finding.upper()), finding)
     root = locate(folder, split, label)
-    images = [path for path in list_images(root).images if kind is None or f"_{kind}_" in path.name]
+    images = [path for path in list_images(root).images if kind is None or _is_of_kind(path.name, kind)]
     return [
         ImageRecord(
             path.name,
@@ -95,6 +98,10 @@ def read(folder: Path, finding: str, split: str = "train") -> list[ImageRecord]:
         )
         for path in images
     ]
+
+
+def _is_of_kind(name: str, kind: str) -> bool:
+    return f"_{kind}_" in name or name.startswith(f"{kind.upper()}-")
 
 
 def locate(folder: Path, split: str, label: str) -> Path:

@@ -18,11 +18,28 @@ from detector.collections import (
         ("IM-0033-0001-0002.jpeg", "0033"),
         ("person101_virus_187.jpeg", "person101"),
         ("person1_bacteria_2.jpeg", "person1"),
+        ("BACTERIA-1008087-0001.jpeg", "1008087"),
+        ("VIRUS-28501-0003.jpeg", "28501"),
+        ("NORMAL-1003233-0001.jpeg", "1003233"),
+        ("NORMAL-1003233-0001.jpg", None),
+        ("normal-1003233-0001.jpeg", None),
+        ("my-NORMAL-1003233-0001.jpeg", None),
+        ("NORMAL-1003233.jpeg", None),
         ("auntminnie-a-2020.jpeg", None),
     ],
 )
 def test_a_file_name_names_the_patient(name, patient):
     assert kermany.patient(name) == patient
+
+
+def test_kinds_of_pneumonia_can_be_selected_in_the_version_of_mendeley_data(tmp_path):
+    names = ("VIRUS-7-0001.jpeg", "VIRUS-7-0002.jpeg", "BACTERIA-9-0001.jpeg")
+    collection(tmp_path / "k", "x", "", *(f"chest_xray/train/PNEUMONIA/{name}" for name in names))
+    assert [(one.filename, one.patient) for one in kermany.read(tmp_path / "k", "virus")] == [
+        ("VIRUS-7-0001.jpeg", "7"),
+        ("VIRUS-7-0002.jpeg", "7"),
+    ]
+    assert [one.filename for one in kermany.read(tmp_path / "k", "bacteria")] == ["BACTERIA-9-0001.jpeg"]
 
 
 def test_kinds_of_pneumonia_can_be_selected(tmp_path):
