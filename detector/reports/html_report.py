@@ -72,7 +72,7 @@ def render(template: str, title: str, **values: object) -> bytes:
     page = environment.get_template(template).render(
         title=title,
         notice=DISCLAIMER,
-        created=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
+        created=shown_time(datetime.now(timezone.utc)),
         version=__version__,
         command=command(),
         policy=policy,
@@ -155,6 +155,11 @@ def shown_threshold(threshold: float | None, classes: Sequence[str]) -> float | 
     if threshold is not None:
         return threshold
     return 0.5 if len(classes) == 2 else None
+
+
+def shown_time(utc: datetime) -> str:
+    """Return a time as reports show it, to the minute, such as ``"2026-11-29 03:08 UTC"``."""
+    return f"{utc:%Y-%m-%d %H:%M} UTC"
 
 
 def created() -> str:

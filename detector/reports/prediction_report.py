@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import datetime, timezone
 
 import numpy as np
 
 from detector import InputError, counted
+from detector.images.raster import joined
 from detector.inference.predictor import Prediction
 from detector.network.description import Description
 from detector.network.training_summary import TrainingSummary
@@ -14,6 +17,7 @@ from detector.reports import html_report
 from detector.reports.intervals import en_dash
 
 BINS = 20  # of the histogram
+APART = "; "  # notes of one image, as `joined` joins them
 INPUT = {"lungs": "the lungs only (all else is masked out)", "image": "the whole image"}
 
 
@@ -40,7 +44,9 @@ def prediction_report(
     classes = description.classes
     positive = classes.index(description.positive)
     ordered = sorted(predictions, key=lambda one: -one.probabilities[positive])
-    cards = [_card(one, classes, positive) for one in ordered if one.image is not None]
+    common = common_notes([one.note for one in predictions])
+    on_all = {note for note, number in common if number == len(predictions)}
+    cards = [_card(one, classes, positive, on_all) for one in ordered if one.image is not None]
     counts = ", ".join(f"{sum(one.label == name for one in predictions)} {name}" for name in classes)
     title = f"Predictions: {counted(len(predictions), 'image')}"
     return html_report.render(
@@ -50,6 +56,7 @@ def prediction_report(
         left_out=counted(len(predictions) - len(cards), "more image") if len(predictions) > len(cards) else "",
         bars=histogram([one.probabilities[positive] for one in predictions]),
         threshold=html_report.shown_threshold(description.threshold, classes),
+        common=[f"{number} of {counted(len(predictions), 'image')}: {text}" for text, number in common],
         cards=cards,
         classes=classes,
         positive=description.positive,
@@ -60,7 +67,20 @@ def prediction_report(
     )
 
 
-def _card(one: Prediction, classes: Sequence[str], positive: int) -> dict[str, object]:
+def common_notes(notes: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the notes that several images share, each with their number, most frequent first.
+
+    Parameters
+    ----------
+    notes : sequence of str
+        One string an image, which may hold several notes (`joined`).
+    """
+    counts = Counter(part for note in notes for part in set(note.split(APART)) if part)
+    return [(text, number) for text, number in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if number > 1]
+
+
+def _card(one: Prediction, classes: Sequence[str], positive: int, said: Collection[str]) -> dict[str, object]:
+    """Return what the report shows of an image, without the notes that it says once of all images."""
     return {
         "file": str(one.path),
         "name": one.path.name,
@@ -71,7 +91,7 @@ def _card(one: Prediction, classes: Sequence[str], positive: int) -> dict[str, o
         "image": html_report.image_uri(one.image) if one.image is not None else "",
         "height": html_report.shown_height(one.aspect),
         "heat": html_report.heat_uri(one.grad_cam) if one.grad_cam is not None else "",
-        "note": one.note,
+        "note": joined(*(part for part in one.note.split(APART) if part not in said)),
     }
 
 
@@ -118,9 +138,25 @@ def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
         f"{one.name}: {counted(one.images, 'image')} from {counted(one.patients, 'patient')}" for one in summary.classes
     )
     return [
-        ("trained", summary.created),
+        ("trained", minute(summary.created)),
         ("training data", f"{summary.data_set} ({counts})"),
         ("evaluation", summary.evaluation),
         ("ROC AUC", en_dash(summary.roc_auc)),
         ("checks that warned", "; ".join(summary.warned) or "none"),
     ]
+
+
+def minute(created: str) -> str:
+    """Return a time in UTC, to the minute, as the reports show it; what is no time, as it is.
+
+    Parameters
+    ----------
+    created : str
+        In ISO 8601, from a model file, which may hold any text. A time without a zone is one in UTC.
+    """
+    try:
+        found = datetime.fromisoformat(created)
+        zoned = found.replace(tzinfo=found.tzinfo or timezone.utc).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return created
+    return html_report.shown_time(zoned)

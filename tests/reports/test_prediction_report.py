@@ -73,3 +73,34 @@ def test_the_evaluation_of_the_model_stands_on_the_first_screen():
         "checks that warned: views."
     )
     assert prediction_report.evaluation(None) == ""
+
+
+def test_a_note_that_all_images_share_stands_once_above_them():
+    image, description = np.zeros((224, 224, 3), np.uint8), Description(["covid", "normal"], "covid", "probe", "global")
+    notes = ("<lateral>; known", "known", "known")
+    done = [
+        Prediction(Path(f"{number}.png"), "covid", [0.75, 0.25], note, image, np.zeros((14, 14)))
+        for number, note in enumerate(notes)
+    ]
+    page = prediction_report.prediction_report(done, [], description, "m.h5").decode()
+    assert "<li>3 of 3 images: known</li>" in page and page.count("known") == 1
+    assert page.count("<dd>&lt;lateral&gt;</dd>") == 1 and page.count("<dt>note</dt>") == 1
+
+
+def test_a_note_that_some_images_share_is_counted_and_stays_on_their_cards():
+    assert prediction_report.common_notes(["a; b", "b; a", "b", "", "c"]) == [("b", 3), ("a", 2)]
+    assert prediction_report.common_notes([""]) == []
+
+
+@pytest.mark.parametrize(
+    ("created", "shown"),
+    [
+        ("2026-11-29T03:08:41+00:00", "2026-11-29 03:08 UTC"),
+        ("2026-11-29T03:08:41+02:00", "2026-11-29 01:08 UTC"),
+        ("2026-11-29T03:08:41", "2026-11-29 03:08 UTC"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
+        ("<b>", "<b>"),
+    ],
+)
+def test_the_time_of_training_is_shown_to_the_minute(created, shown):
+    assert prediction_report.minute(created) == shown
