@@ -75,7 +75,16 @@ def test_bad_arguments(tmp_path):
     rejected(script("find_lungs.py", "a/x.png", "-o", "b/x.jpg", cwd=tmp_path), "is a file")
     (tmp_path / "empty").mkdir()
     rejected(script("find_lungs.py", "empty", cwd=tmp_path), "holds no images")
-    assert script("find_lungs.py", "nowhere.png", "-o", "m", cwd=tmp_path).returncode == 1
+
+
+def test_no_empty_folder_is_left_where_no_mask_was_written(tmp_path):
+    """One that was there stays."""
+    (tmp_path / "mine").mkdir()
+    for folder, left in (("new/masks", False), ("mine", True)):
+        done = script("find_lungs.py", "nowhere.png", "-o", folder, cwd=tmp_path)
+        assert done.returncode == 1 and "no mask was written; 1 file skipped" in done.stdout
+        assert (tmp_path / folder).exists() == left
+    assert not (tmp_path / "new").exists()
 
 
 # A model that looks at nothing else

@@ -298,6 +298,10 @@ def test_a_model_of_lungs_treats_a_new_image_as_those_of_training(tmp_path, reci
     assert done.returncode == 1
     SAID.append(("predict_covid19.py noise.png -m m.h5", done.stderr))
     assert "noise.png: no lungs were found; this model uses only the lung region" in done.stderr
+    outputs = ("--gradcam", "none", "--no-report")
+    done = inside("predict_covid19.py", "noise.png", "-m", f"m.{suffix}", *outputs, cwd=tmp_path)
+    assert done.returncode == 1
+    assert not (tmp_path / "none").exists() and "Grad-CAM:" not in done.stdout
     predictions = json.loads((tmp_path / "p.json").read_text())["predictions"]
     assert [one["file"] for one in predictions] == ["radiograph.png"]
     said = model(read(radiograph).pixels[None].astype(np.float32) / 255, training=False).numpy()[0]

@@ -112,7 +112,7 @@ def table(found: Sequence[FoundLungs]) -> list[str]:
 def summary(found: Sequence[FoundLungs], failures: Sequence[InputError], folder: Path) -> str:
     """Return how many masks were written, and where."""
     written = sum(one.plausible for one in found)
-    text = f"{counted(written, 'mask')} in {folder}"
+    text = f"{counted(written, 'mask')} in {folder}" if written else "no mask was written"
     if written < len(found):
         text += f"; {counted(len(found) - written, 'image')} without plausible lungs"
     return text + (f"; {counted(len(failures), 'file')} skipped" if failures else "")

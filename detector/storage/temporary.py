@@ -30,6 +30,11 @@ def remove_unfinished() -> None:
     """Remove the temporary files of this run, and the folders that it made and left empty."""
     for path in list(_unfinished):
         _remove(path)
+    remove_empty_folders()
+
+
+def remove_empty_folders() -> None:
+    """Remove the folders that this run made and has not written to."""
     for folder in reversed(_made):
         with suppress(OSError):
             folder.rmdir()
