@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images import dicom_values
+from detector.images import dicom_floats, dicom_values
+from detector.images.dicom_floats import float_bits
+from detector.images.dicom_polarity import is_inverted
 from detector.images.dicom_sign import with_sign
 from detector.images.grey_range import to_8_bits
 from detector.images.raster import SCAN, Shown, first_shown, joined
@@ -84,7 +86,8 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
 
     The stored values go through the modality and the value-of-interest transformation (DICOM PS3.4, N.2). A window that
     cannot be used, or beside the values, is left out, with a note. Whatever has no window is shown at the range that
-    `grey_range` chooses from the values, without padding. ``MONOCHROME1``, where low means bright, is inverted.
+    `grey_range` chooses from the values, without padding. An image of which low values mean bright is
+    inverted, such as one of ``MONOCHROME1``.
 
     Parameters
     ----------
@@ -109,15 +112,16 @@ def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, 
         If the file holds no image, one that is too large, or one in an encoding that is not supported.
     """
     dataset = read_dataset(data)
-    if any(keyword not in dataset for keyword in ("PixelData", "Rows", "Columns")):
+    floats = float_bits(dataset)
+    if not (floats or "PixelData" in dataset) or any(keyword not in dataset for keyword in ("Rows", "Columns")):
         raise InputError(_without_image(dataset))
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
         raise InputError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
-    scans = dataset.PixelData.count(SCAN) if dataset.file_meta.TransferSyntaxUID in JPEG else 0
+    scans = dataset.PixelData.count(SCAN) if not floats and dataset.file_meta.TransferSyntaxUID in JPEG else 0
     if scans * int(dataset.Rows) * int(dataset.Columns) > max_scanned:
         raise InputError(f"a JPEG of {scans} scans, a decompression bomb")
     require_decoder(str(dataset.file_meta.TransferSyntaxUID))
-    completed = dicom_values.complete(dataset)
+    completed = dicom_floats.complete(dataset) if floats else dicom_values.complete(dataset)
     frames = max(1, int(dataset.get("NumberOfFrames") or 1))
     (shown, colour, note), frame = first_shown(frames, lambda position: _shown(dataset, position))
     note = joined(completed, note)
@@ -222,13 +226,18 @@ def _shown(dataset: Dataset, frame: int) -> Shown:
             raise InputError(f"DICOM colours of kind {kind}")
         pixels, note = to_8_bits(stored)
         return pixels, True, note
-    stored, beyond = (stored, "") if compressed else dicom_values.used_bits(stored, dataset)
-    padding = dicom_values.padding(stored, dataset)
-    stored, sign = with_sign(stored, int(dataset.BitsStored))
+    beyond = sign = ""
+    if float_bits(dataset):
+        stored, padding = dicom_floats.without_padding(stored, dataset)
+    else:
+        stored, beyond = (stored, "") if compressed else dicom_values.used_bits(stored, dataset)
+        padding = dicom_values.padding(stored, dataset)
+        stored, sign = with_sign(stored, int(dataset.BitsStored))
     values, common, rescaled = dicom_values.modality(stored, dataset)
     pixels, note = dicom_values.windowed(values, dataset, padding, common)
-    if kind == "MONOCHROME1":
+    inverted, polarity = is_inverted(dataset)
+    if inverted:
         pixels = 255 - pixels
     if padding is not None:
         pixels[padding] = 0
-    return pixels, False, joined(beyond, sign, rescaled, note)
+    return pixels, False, joined(beyond, sign, rescaled, polarity, note)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images.grey_range import COMMON, ROWS, Range, is_dark, is_flat, scaled, to_8_bits
+from detector.images.grey_range import COMMON, DEPTHS, ROWS, Range, is_dark, is_flat, scaled, to_8_bits
 from detector.images.raster import joined
 
 if TYPE_CHECKING:
@@ -113,8 +113,10 @@ def modality(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, Sequence
     item = _lookup_table(dataset, "ModalityLUTSequence")
     if item is not None:
         return apply_table(stored, item), (_table_range(item), *COMMON), ""
-    bits = int(dataset.BitsStored)
-    signed = bool(dataset.PixelRepresentation)
+    if stored.dtype.kind == "f":
+        bits, signed = DEPTHS[-1], False
+    else:
+        bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
     limits = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0) if signed else (0.0, 2.0**bits - 1.0)
     slope, intercept = _number(dataset, "RescaleSlope", 1.0), _number(dataset, "RescaleIntercept", 0.0)
     if slope is None or intercept is None or not SMALLEST <= abs(slope) < LARGEST or abs(intercept) >= LARGEST:

@@ -39,6 +39,7 @@ FLAT = 0.1  # share of the range between the 1st and the 99th percentile below w
 # Share of the range below which an 8-bit image is dark: 14 bits in 16 have a high byte below it. Of 605 radiographs
 # of 8 bits no 99.9th percentile is below 0.53 (2026-11-28).
 DARK = 0.25
+LEAST_FINITE = 0.25  # share of an image of floats that is not padding
 SAMPLE = 1_000_000  # values that are looked at
 ROWS = 64  # scaled at a time: in double precision a whole image would be eight times itself
 SMALLEST = 1e-30
@@ -68,12 +69,13 @@ def to_8_bits(
     Raises
     ------
     InputError
-        If a value is not finite.
+        If a value is infinite, or most are NaN. Some NaN are padding.
     """
+    if values.dtype.kind == "f":
+        values, absent = without_nan(values)
+        padding = padding if absent is None else absent if padding is None else absent | padding
     inside = values if padding is None or padding.all() else values[~padding]
     sample = sampled(inside)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise InputError("pixel values that are not finite")
     if values.dtype == np.uint8 and padding is None and not is_flat(sample) and not is_dark(sample):
         return values, ""
     low, high = choose_range(sample, common)
@@ -87,6 +89,33 @@ def to_8_bits(
     if values.dtype == np.uint8 and high > low:
         return shown, f"uses grey values {low:g} to {high:g} of 0 to 255 only; its contrast was stretched"
     return shown, ""
+
+
+def without_nan(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return floats of which NaN, which is padding, has become the lowest value, and where it was.
+
+    Parameters
+    ----------
+    values : ndarray of shape (height, width) or (height, width, 3), float
+
+    Returns
+    -------
+    values : ndarray of the same shape
+    padding : ndarray of shape (height, width), bool, or None
+        None where no value is NaN.
+
+    Raises
+    ------
+    InputError
+        If a value is infinite, or less than a quarter of the image is left.
+    """
+    if np.isfinite(values).all():
+        return values, None
+    absent = np.isnan(values)
+    padding = absent if absent.ndim == 2 else absent.any(axis=2)
+    if np.isinf(values).any() or (~padding).mean() < LEAST_FINITE:
+        raise InputError("pixel values that are not finite")
+    return np.where(absent, np.nanmin(values), values), padding
 
 
 def choose_range(values: np.ndarray, common: Sequence[Range] = COMMON) -> Range:

@@ -29,7 +29,7 @@ TIFF = (b"II*\0", b"MM\0*")  # first bytes
 FEWEST_PIXELS, LONGEST = 64, 4.0  # of the shorter side; the longer side over the shorter
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 # Raise when a decoded image changes: cached features of the old one must never be met again.
-READER_VERSION = 4
+READER_VERSION = 5
 
 
 @dataclass(frozen=True)

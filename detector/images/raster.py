@@ -171,7 +171,10 @@ def _shown(opened: ImageFile, data: bytes) -> Shown:
     if stored_as or opened.mode.startswith(("I", "F")):
         values = np.asarray(opened)
         pixels, note = to_8_bits(values.view(stored_as) if stored_as else values)
-        return 255 - pixels if inverted else pixels, False, note
+        pixels = 255 - pixels if inverted else pixels
+        if inverted and values.dtype.kind == "f":
+            pixels[np.isnan(values)] = 0
+        return pixels, False, note
     if opened.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in opened.info:
         pixels = np.asarray(opened.convert("RGBA"))
         if (only := _in_alpha_only(pixels)) is not None:

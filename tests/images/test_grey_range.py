@@ -1,6 +1,7 @@
 """Every depth and type of a radiograph is shown as its 8-bit original is."""
 
 import io
+import re
 import struct
 
 import cv2
@@ -242,11 +243,32 @@ def test_colour_palettes():
 @pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (np.inf, "not finite")])
 def test_pixel_values_that_are_not_finite_are_rejected(value, said):
     values = np.linspace(0, 1, 81, dtype=np.float32).reshape(9, 9)
-    values[3:] = value
+    values[2:] = value
     data = io.BytesIO()
     Image.fromarray(values).save(data, "TIFF")
     with rejection(said):
         radiographs.from_bytes(data.getvalue(), "a.tif")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_nan_is_padding(kind, white_is_zero):
+    """Left out of the choice of the range, and shown black."""
+    values = GREY.astype(kind) * 100
+    padding = np.zeros(GREY.shape, bool)
+    padding[:, : GREY.shape[1] // 3] = padding[:, -5:] = True
+    whole = to_8_bits(values[~padding][None])[0][0]
+    values[padding] = np.nan
+    found = radiographs.decode(tiff(values, 0 if white_is_zero else 1), "a.tif").pixels
+    assert (found[padding] == 0).all()
+    assert np.abs(found[~padding].astype(int) - (255 - whole.astype(int) if white_is_zero else whole)).max() <= 1
+
+
+def test_colours_of_floats_with_nan_are_read():
+    values = np.repeat(GREY[..., None], 3, axis=2).astype(np.float32) * [1, 0.9, 0.8]
+    values[:9, :, 1] = np.nan
+    shown, note = to_8_bits(values)
+    assert note == "" and not shown[:9].any() and shown[9:].std() > 10
 
 
 def test_values_that_no_radiograph_has_are_rejected():
