@@ -282,3 +282,19 @@ def test_percentiles_from_counts_are_numpys():
         values = generator.integers(0, 256, n, dtype=np.uint8) // generator.integers(1, 100)
         shares = [0, 1, 33.3, 50, 90, 99, 100]
         np.testing.assert_allclose(grey_range._percentiles(values, shares), np.percentile(values, shares))
+
+
+@pytest.mark.parametrize("where", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_values_in_one_quarter_of_the_range_get_a_note(bits, where):
+    """Such as of a radiograph with markers of many values; an ordinary one gets none, and 8 bits never do."""
+    deep, white = in_bits(bits), 2**bits - 1
+    shown, note = to_8_bits(deep)
+    assert note == "" and np.abs(shown.astype(int) - GREY).max() <= 1
+    crowded = deep // 5 + np.uint16(where * white)
+    crowded[:60] = np.linspace(0, white, crowded[:60].size).reshape(crowded[:60].shape)
+    note = to_8_bits(crowded)[1]
+    said = r"may be shown too dark or too bright: [89]\d % of its pixels lie in one quarter of the grey range"
+    assert re.fullmatch(said, note)
+    eight = (crowded >> (bits - 8)).astype(np.uint8)
+    assert "may be shown" not in to_8_bits(eight)[1]
