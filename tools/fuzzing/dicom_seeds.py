@@ -19,7 +19,7 @@ ATTRIBUTES = (
     *("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "RescaleSlope", "RescaleIntercept"),
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "RescaleType", "PatientAge", "PatientSex", "ViewPosition"),
-    *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape"),
 )
 EXTREMES: tuple[bytes | str, ...] = (
     *("missing", "1e308", "-1e308", "1e-308", "0", "-1", "nan", "inf", "text", "1\\2\\3", "1" * 60, "058Y", "\x1b[31m"),
