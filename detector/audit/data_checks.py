@@ -102,7 +102,7 @@ def views(run: Run) -> Check:
         if found["AP"] + found["PA"] >= KNOWN * found.total() > 0
     }
     if len(shares) < len(classes):
-        missing = ", ".join(name for name in classes if name not in shares)
+        missing = " and ".join(name for name in classes if name not in shares)
         return Check("views", NOT_ASSESSED, f"the view (AP, PA) of most images of {missing} is not known")
     if max(shares.values()) - min(shares.values()) > VIEWS_APART:
         return Check(
@@ -221,7 +221,7 @@ def age_groups(run: Run) -> Check:
         if known and len(known) >= KNOWN * len(ages):
             shares[name] = sum(known) / len(known)
     if len(shares) < len(classes):
-        missing = ", ".join(name for name in classes if name not in shares)
+        missing = " and ".join(name for name in classes if name not in shares)
         return Check("age_groups", NOT_ASSESSED, f"the age of most images of {missing} is not known")
     listing = ", ".join(f"children are {share:.0%} of {name}" for name, share in shares.items())
     if max(shares.values()) - min(shares.values()) > CHILDREN_APART:

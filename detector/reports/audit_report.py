@@ -45,7 +45,7 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         located=located_figures(found.examples) if found.examples.best else (),
         checks=found.checks,
         examples=example_images(found.examples.by_experiment),
-        settings=[(name, value) for name, value in settings.items() if value is not None],
+        settings=html_report.shown_settings(settings),
     )
 
 

@@ -11,7 +11,7 @@ import hashlib
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,6 +155,19 @@ def shown_threshold(threshold: float | None, classes: Sequence[str]) -> float | 
     if threshold is not None:
         return threshold
     return 0.5 if len(classes) == 2 else None
+
+
+def shown_settings(settings: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return name and value of each setting that has one, in words: no list of nothing, no name of Python's."""
+    return [(name, _in_words(value)) for name, value in settings.items() if value is not None]
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_in_words, value)) or "none"
+    return str(value)
 
 
 def shown_time(utc: datetime) -> str:

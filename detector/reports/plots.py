@@ -25,6 +25,11 @@ def history(trained: TrainedHead, suffix: str = ".png") -> bytes:
     return as_file(figure, suffix)
 
 
+def loss_range(losses: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of a loss axis: from 0, with room above the highest loss for its marker."""
+    return 0.0, 1.08 * max([value for value in losses if np.isfinite(value)], default=1.0) or 1.0
+
+
 def _by_strength(found: Mapping[str, Sequence[float]], chosen: float) -> Figure:
     """Draw the loss of a probe against its regularisation strength, and the one chosen."""
     figure = new_figure(7.5, 5.0)
@@ -43,7 +48,7 @@ def _by_strength(found: Mapping[str, Sequence[float]], chosen: float) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel("C of scikit-learn's LogisticRegression (weak regularisation on the right)")
     axes.set_ylabel("Loss (cross-entropy, classes weighted)")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(*loss_range([*found["loss"], *found["cv_loss"]]))
     axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
     if not found["strength"]:
         axes.text(0.5, 0.5, "too few patients to choose by cross-validation", ha="center", transform=axes.transAxes)
@@ -82,7 +87,7 @@ def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> Figure:
         axes.set_ylabel(label)
         axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
         plain_axes(axes)
-    above.set_ylim(bottom=0)
+    above.set_ylim(*loss_range([*history["loss"], *history.get("val_loss", [])]))
     below.set_ylim(-0.02, 1.05)
     below.yaxis.set_major_formatter(PercentFormatter(1.0))
     below.set_xlabel("Epoch")

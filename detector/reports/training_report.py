@@ -95,7 +95,7 @@ def training_report(result: TrainingResult, beside: ReportedFiles) -> bytes:
         meaning=overview.meaning(entries),
         overview=overview.rows(entries),
         characteristics=run_record.characteristics(result.extractor.dataset.images, result.sides),
-        settings=[(name, value) for name, value in settings.items() if value is not None],
+        settings=html_report.shown_settings(settings),
     )
 
 

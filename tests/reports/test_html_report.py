@@ -120,6 +120,10 @@ def test_a_browser_shows_a_report_without_an_error(run, browser, name, scheme):
         assert tab.locator("img.heat").first.is_visible()
     # Nothing is wider than a telephone.
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    # Nor does a table scroll sideways, but for the confusion matrix of a class with a long name.
+    tables = "[...document.querySelectorAll('.scroll > table:not(.confusion)')]"
+    too_wide = f"{tables}.filter(table => table.offsetWidth > table.parentNode.clientWidth)"
+    assert tab.evaluate(f"{too_wide}.map(table => table.parentNode.ariaLabel)") == []
     assert said == []
     assert [url for url in asked if not url.startswith("data:")] == [(run / name).as_uri()]
     if not AXE.is_file():
@@ -175,6 +179,17 @@ def test_times_shares_and_counts_are_not_broken_either():
     whole = ("2026-11-25 13:57 UTC", "10 %", "72 v 90", "0.91–1.00", "-o p2", "-d a/b.c")
     for text in whole:
         assert f'<span class="unbroken">{text}</span>' in html_report.unbroken(f"at {text}, then")
+
+
+def test_settings_are_shown_in_words():
+    given = {"adjust": None, "split": "patient", "folds": 5, "quick": False, "columns": (), "masks": ["a", "b"]}
+    assert html_report.shown_settings(given) == [
+        ("split", "patient"),
+        ("folds", "5"),
+        ("quick", "no"),
+        ("columns", "none"),
+        ("masks", "a, b"),
+    ]
 
 
 @pytest.mark.parametrize(("aspect", "height"), [(1.0, 160), (1.25, 200), (0.1, 80), (9.0, 320)])

@@ -27,3 +27,9 @@ def test_an_overlay_marks_the_part_that_the_pooling_reads():
     pixels, heat = np.full((224, 224, 3), 90, np.uint8), np.eye(14)
     whole, part = (plots.overlay(pixels, heat, seen, "covid, probability 0.9") for seen in (1.0, 8 / 14))
     assert whole.startswith(b"\x89PNG") and whole != part
+
+
+@pytest.mark.parametrize(("losses", "least"), [([0.7, 0.792], 0.84), ([], 1.0), ([float("nan")], 1.0), ([0.0], 0.5)])
+def test_the_loss_axis_leaves_room_above_the_highest_loss(losses, least):
+    low, high = plots.loss_range(losses)
+    assert low == 0.0 and least <= high <= 2.0
