@@ -22,7 +22,7 @@ help:
 	@echo '  make dicom            install the decoders of compressed DICOM'
 	@echo '  make lock             pin every dependency with its digest'
 	@echo '  make audit-deps       look up every dependency in the advisory database'
-	@echo '  make fuzz             a million hostile inputs (ten minutes, Linux)'
+	@echo '  make fuzz             a million untrusted inputs (ten minutes, Linux)'
 	@echo '  make fault-injection  disturb every script, 770 times (two hours;'
 	@echo '                        ARGS="--share 0.01" for less; Ctrl-C prints the counts)'
 	@echo
@@ -30,7 +30,7 @@ help:
 	@echo '  make bench            speed against the loop of the tutorial'
 	@echo '  make bench-scale      memory and time at 500 and 5,000 images'
 	@echo '  make bench-large      the same at 10,000 and 100,000 images (half an hour)'
-	@echo '  make bench-audit      planted shortcuts that the audit detects (25 minutes;'
+	@echo '  make bench-audit      injected shortcuts that the audit detects (an hour;'
 	@echo '                        ARGS="--share 0.1" for less)'
 	@echo '  make bench-lungs      accuracy and cost of the lung masks (twenty minutes)'
 	@echo '  make bench-duplicates near duplicates found (ARGS="DIR … --every 3")'
