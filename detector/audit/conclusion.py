@@ -108,7 +108,7 @@ def _beside_the_lungs(evidence: Evidence, names: list[str], by_lungs: bool) -> C
     around = {MASKED_OUT, BORDER} & set(names)
     if by_lungs:
         whole, only = evidence.metric(FULL), evidence.metric(LUNGS_ALONE)
-        left = f"of ROC AUC {whole.point:.2f}, {only.point:.2f} is left in the lungs alone"
+        left = f"{evidence.title(LUNGS_ALONE)}: ROC AUC {only.point:.2f} (full image: {whole.point:.2f})"
         beside = "something outside them" if around else f"something else ({_listed(evidence, names)})"
         return _conclusion(
             MIXED,

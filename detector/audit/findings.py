@@ -122,7 +122,7 @@ def reasons_for_a_shortcut(evidence: Evidence, whole: Metric) -> tuple[list[Reas
     without, controls_positive = evidence[MASKED_OUT], evidence.controls_positive
     reasons = []
     if without and predicts_around_the_lungs(evidence) and kept(without, whole) >= KEPT:
-        text = f"of ROC AUC {whole.point:.2f}, {without.point:.2f} is left with the lungs masked out"
+        text = f"{evidence.title(MASKED_OUT)}: ROC AUC {without.point:.2f} (full image: {whole.point:.2f})"
         reasons.append(Reason(text, (FULL, MASKED_OUT)))
     outside = len(reasons)
     if controls_positive and controls_positive.available and controls_positive.low > MOST:
