@@ -5,6 +5,7 @@ from __future__ import annotations
 from detector import counted
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
+from detector.training.recipes import ProbeRecipe, Recipe
 
 # From here on, predicting the larger class always is right three times in four.
 IMBALANCED = 3.0
@@ -21,7 +22,14 @@ def _more_images(run: Run) -> str:
     if len(run.evaluated.held_out) == len(labels) or fewest < 2:
         return "Add images of other patients."
     folds = min(FOLDS, fewest)
-    return f"Evaluate every image: train_covid19.py --folds {folds} --repeats 5, or add images of other patients."
+    flags = f"{_recipe_flags(run.recipe)}--folds {folds} --repeats 5"
+    return f"Evaluate every image: train_covid19.py {flags}, or add images of other patients."
+
+
+def _recipe_flags(recipe: Recipe) -> str:
+    """Return the flags of a recipe and its pooling, a space after each; empty for the recipe that needs none."""
+    named = f"--recipe {recipe.name} " if recipe.name == ProbeRecipe.name else ""
+    return named if recipe.pooling == type(recipe).pooling else f"{named}--pooling {recipe.pooling} "
 
 
 def test_set_size(run: Run) -> Check:

@@ -10,7 +10,7 @@ from audit_helpers import Case, RidgeRecipe, checked, extractor_of, outcome_of
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run
 from detector.audit.result_checks import test_set_size as size_of_the_test_set
-from detector.training.recipes import TutorialRecipe
+from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,22 @@ def test_chance_warns_if_the_classes_are_not_separated(scores, status, words):
     assert found.status == status and words in found.message
     assert ("swapped" in found.recommendation) == ("worse" in words)
     assert checked(Case((9, 60)), scores)["chance"].status == NOT_ASSESSED
+
+
+@pytest.mark.parametrize(
+    ("recipe", "flags"),
+    [
+        (TutorialRecipe(), ""),
+        (TutorialRecipe(pooling="global"), "--pooling global "),
+        (ProbeRecipe(), "--recipe probe "),
+        (ProbeRecipe(pooling="global"), "--recipe probe --pooling global "),
+    ],
+)
+def test_the_advised_command_trains_the_same_recipe(recipe, flags):
+    extractor = extractor_of(Case((24, 24)))
+    evaluated = replace(outcome_of(extractor, np.full(48, 0.5)), held_out=np.arange(6))
+    found = size_of_the_test_set(Run(extractor, evaluated, {}, recipe, extractor.patients, []))
+    assert f"train_covid19.py {flags}--folds 5 --repeats 5" in found.recommendation
 
 
 @pytest.mark.parametrize(
