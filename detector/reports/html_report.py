@@ -31,7 +31,7 @@ MOST = 500  # images in an HTML report: some browsers could not open one with mo
 # Flags, intervals, times, shares and counts of both classes: no names.
 UNBROKEN = re.compile(
     r"--[a-z-]{1,32}|(?<![\w-])-[a-z](?![\w-])(?: [\w./]{1,40}(?![\w./]))?"
-    r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%|v \d{1,9})"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%(?: CI)?|v \d{1,9})"
     r"|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
 )
 SIDE = 160  # pixels of an image in a report; enlarged, it shows what the network saw well enough

@@ -90,6 +90,7 @@ def training_report(result: TrainingResult, beside: ReportedFiles) -> bytes:
         plot=html_report.png_uri(beside.learning_curves),
         evaluation=html_report.png_uri(beside.evaluation),
         plot_name=beside.plot_name,
+        probe=evaluated.fitted.trained.strength is not None,
         json=beside.json_name,
         subgroups=result.subgroups,
         meaning=overview.meaning(entries),

@@ -118,11 +118,13 @@ def test_a_browser_shows_a_report_without_an_error(run, browser, name, scheme):
         tab.keyboard.press("Enter")
     if tab.locator("img.heat").count():
         assert tab.locator("img.heat").first.is_visible()
-    # Nothing is wider than a telephone.
+    # Nothing is wider than a telephone, and no table wider than a screen.
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     # Nor does a table scroll sideways, but for the confusion matrix of a class with a long name.
     tables = "[...document.querySelectorAll('.scroll > table:not(.confusion)')]"
     too_wide = f"{tables}.filter(table => table.offsetWidth > table.parentNode.clientWidth)"
+    assert tab.evaluate(f"{too_wide}.map(table => table.parentNode.ariaLabel)") == []
+    tab.set_viewport_size({"width": 1200, "height": 800})
     assert tab.evaluate(f"{too_wide}.map(table => table.parentNode.ariaLabel)") == []
     assert said == []
     assert [url for url in asked if not url.startswith("data:")] == [(run / name).as_uri()]
@@ -176,7 +178,7 @@ def test_flags_and_intervals_are_not_broken_at_a_hyphen():
 
 
 def test_times_shares_and_counts_are_not_broken_either():
-    whole = ("2026-11-25 13:57 UTC", "10 %", "72 v 90", "0.91–1.00", "-o p2", "-d a/b.c")
+    whole = ("2026-11-25 13:57 UTC", "10 %", "95 % CI", "72 v 90", "0.91–1.00", "-o p2", "-d a/b.c")
     for text in whole:
         assert f'<span class="unbroken">{text}</span>' in html_report.unbroken(f"at {text}, then")
 
