@@ -124,7 +124,7 @@ def without_nan(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 def _crowded(shown: np.ndarray) -> str:
     """Return a note on deep values of which most are shown in one quarter of the range; mostly empty."""
     values = sampled(shown)
-    below = np.concatenate([[0], np.cumsum(np.bincount(values, minlength=256))])
+    below = np.concatenate([[0], np.cumsum(_counts(values))])
     share = float((below[64:] - below[:-64]).max() / len(values))
     if share < CROWDED:
         return ""
@@ -231,6 +231,13 @@ def is_dark(pixels: np.ndarray) -> bool:
 def _percentiles(values: np.ndarray, shares: Sequence[float]) -> np.ndarray:
     """Return what `np.percentile` returns of 8-bit values, from their counts: several times as fast."""
     places = (len(values) - 1) * np.asarray(shares) / 100
-    below = np.cumsum(np.bincount(values, minlength=256))
+    below = np.cumsum(_counts(values))
     low, high = (np.searchsorted(below, place, side="right") for place in (np.floor(places), np.ceil(places)))
     return low + (high - low) * (places - np.floor(places))
+
+
+def _counts(values: np.ndarray) -> np.ndarray:
+    """Return how often each 8-bit value occurs, (256,); NumPy's `bincount` makes 64 bits of each value first."""
+    import cv2
+
+    return cv2.calcHist([np.ascontiguousarray(values, np.uint8)[None]], [0], None, [256], [0, 256]).ravel().astype(int)

@@ -138,7 +138,7 @@ def first_shown(count: int, shown_at: Callable[[int], Shown]) -> tuple[Shown, in
     position : int
     """
     first = shown_at(0)
-    if is_flat(first[0]):
+    if count > 1 and is_flat(first[0]):
         for position in range(1, min(count, MOST_FRAMES)):
             another = shown_at(position)
             if not is_flat(another[0]):
