@@ -1,4 +1,4 @@
-"""One file in two classes, and one patient under several numbers."""
+"""One file in two classes, rows of other files, and one patient under several numbers."""
 
 from __future__ import annotations
 
@@ -40,6 +40,32 @@ def require_one_class(images: Sequence[Image], digests: Sequence[str]) -> None:
             raise InputError(
                 f"{other.path} and {image.path} are the same file in two classes; remove it from the class where it "
                 "is wrong"
+            )
+
+
+def require_own_rows(images: Sequence[Image], digests: Sequence[str]) -> None:
+    """Reject a manifest whose rows stand beside other files of its folder than they were written for.
+
+    One column that was sorted by itself gives every image another one's patient, view and site.
+
+    Parameters
+    ----------
+    images : sequence of Image
+    digests : sequence of str
+        SHA-256 of each.
+
+    Raises
+    ------
+    InputError
+    """
+    here = {(image.path.parent, digest): image for image, digest in zip(images, digests, strict=True)}
+    for image, digest in zip(images, digests, strict=True):
+        said = image.row.get("sha256", "").lower()
+        if said != digest and (other := here.get((image.path.parent, said))):
+            raise InputError(
+                f"{image.path.parent}/manifest.csv has the SHA-256 of {other.path.name} in the row of "
+                f"{image.path.name}: a column was sorted by itself, or files were renamed; restore the manifest, or "
+                "write it anew"
             )
 
 

@@ -11,7 +11,7 @@ from detector.cluster.connection import connect
 from detector.cluster.flags import ComputeOptions
 from detector.command_line.printing import Log, named_notes
 from detector.datasets.dataset import Dataset
-from detector.datasets.identity import merged, patients, require_one_class
+from detector.datasets.identity import merged, patients, require_one_class, require_own_rows
 from detector.images.inspection import inspect
 from detector.images.pixel_store import PixelStore
 from detector.network import runtime, weight_sources
@@ -67,7 +67,9 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         runtime.finish()
     with log.timed("choose precision"):
         chosen = precision_for(recipe, compute.precision, cache)
-    require_one_class(dataset.images, [image_properties.digest for image_properties in properties])
+    digests = [image_properties.digest for image_properties in properties]
+    require_one_class(dataset.images, digests)
+    require_own_rows(dataset.images, digests)
     for note in dataset.notes:
         log.info(note)
     for note in named_notes(

@@ -1,12 +1,12 @@
-"""One patient under two numbers, one file in two classes."""
+"""One patient under two numbers, one file in two classes, rows beside other files than their own."""
 
 from __future__ import annotations
 
 import shutil
 
-from conftest import classes, rejected, script
+from conftest import classes, digest, rejected, rejection, script
 
-from detector.datasets import dataset, identity
+from detector.datasets import dataset, identity, manifest
 
 
 def test_two_patients_who_share_an_image_are_one():
@@ -35,3 +35,21 @@ def test_the_same_file_in_two_classes(tmp_path):
     rejected(done, "d/covid/covid-000.png and d/normal/same.png are the same file in two classes")
     images = dataset.load(tmp_path / "d").images
     identity.require_one_class(images, [str(number) for number in range(len(images))])
+
+
+def test_rows_that_stand_beside_other_files_are_rejected(tmp_path):
+    """A column sorted by itself; an image that was edited, or whose digest is in capitals or missing, keeps its row."""
+    classes(tmp_path / "d", covid=3, normal=1)
+    digests = [digest(tmp_path / "d" / "covid" / f"covid-00{i}.png") for i in range(3)]
+
+    def check(*said: str) -> None:
+        listed = [{"file": f"covid-00{i}.png", "sha256": one} for i, one in enumerate(said)]
+        manifest.write(tmp_path / "d" / "covid", listed)
+        images = dataset.load(tmp_path / "d").images
+        identity.require_own_rows(images, [digest(image.path) for image in images])
+
+    check(digests[0].upper(), "", "0" * 64)
+    with rejection(
+        "covid/manifest.csv has the SHA-256 of covid-002.png in the row of covid-000.png: a column was sorted"
+    ):
+        check(*reversed(digests))
