@@ -28,6 +28,8 @@ MASKS = re.compile(
     rf"|(?:{MASK})(?:lungs?|images?|imgs?|pngs?|left|right|data)"
 )
 MASK_WORD = re.compile(rf"(?:{MASK})\d*")
+# As a word of a name, such as ``CT_COVID`` and ``CT_NonCOVID``, the classes of a collection of CT slices.
+MODALITIES = frozenset({"ct", "hrct", "mri"})
 OTHER_MODALITY = re.compile(r"(?:chest|lung)?(ct|mri|ultrasound)(?:scans?|images?|slices?)?")
 # Names of files that were drawn from an image beside them, such as ``find_lungs.py`` writes.
 DRAWING = rf"{MASK}|seg|gt|overlays?|heatmaps?|gradcam"
@@ -158,7 +160,8 @@ def _drawn_or_other(folder: str) -> str:
     if MASKS.fullmatch(name) or any(MASK_WORD.fullmatch(word) for word in words):
         return "masks"
     match = OTHER_MODALITY.fullmatch(name)
-    return f"of another modality ({match[1]})" if match else ""
+    other = match[1] if match else next((word for word in words if word in MODALITIES), "")
+    return f"of another modality ({other})" if other else ""
 
 
 def without_accents(name: str) -> str:
