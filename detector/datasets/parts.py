@@ -92,9 +92,9 @@ def _without_part(name: str) -> Iterator[tuple[str, str]]:
     plain = without_accents(re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", name)).lower()
     if PART.fullmatch(joined(plain)):
         return
-    words = re.split(r"[ _.-]+", plain)
+    words = re.findall(r"[^\W_]+", plain)
     for i, word in enumerate(words):
-        if match := WORD.fullmatch(word):
+        if len(words) > 1 and (match := WORD.fullmatch(word)):
             yield "".join(words[:i] + words[i + 1 :]), match["part"]
     for end in ENDS:
         if match := end.fullmatch("".join(words)):

@@ -64,6 +64,7 @@ def test_a_part_beside_the_classes_is_no_class(tmp_path):
             ("新冠训练集", "新冠测试集"),
         ],
         *[("covid.entrai\u0302nement", "covid.essai", "sain.essai"), ("covid_training", "covid_validation")],
+        *[("covid (train)", "covid (test)", "normal (train)"), ("covid+train", "covid+test", "normal")],
     ],
 )
 def test_parts_of_classes_are_no_classes(tmp_path, names):
