@@ -32,6 +32,8 @@ STUDY = re.compile(
 )
 LATERAL = re.compile(r"(?:^|[ _-])(?:lateral|lat)(?:[ _.-]|$)", re.ASCII | re.IGNORECASE)
 FRONTAL = re.compile(r"(?:^|[ _-])frontal(?:[ _.-]|$)", re.ASCII | re.IGNORECASE)
+# What a browser or an operating system adds to the name of a second folder: "covid (1)", "covid - Copy".
+COPY = re.compile(r"(?: \(\d+\)| -? ?(?:copy|kopie|copie|copia)(?: \(?\d+\)?)?)$", re.IGNORECASE)
 MOST_NAMES = 10
 
 
@@ -155,7 +157,7 @@ def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:
 
 
 def require_different_names(classes: Sequence[str], where: Path) -> None:
-    """Reject classes whose names differ in letter case, spaces or hyphens only.
+    """Reject classes whose names differ in letter case, spaces or hyphens only, or as those of a folder and its copy.
 
     Raises
     ------
@@ -163,7 +165,7 @@ def require_different_names(classes: Sequence[str], where: Path) -> None:
     """
     first: dict[str, str] = {}
     for name in classes:
-        plain = re.sub(r"(?<=\w)[ _.-](?=\w)", "", folded(name.strip()))
+        plain = re.sub(r"(?<=\w)[ _.-](?=\w)", "", folded(COPY.sub("", name.strip())))
         other = first.setdefault(plain, name)
         if other != name:
             raise InputError(

@@ -138,7 +138,17 @@ def test_folders_within_the_positive_class_are_named_as_what_hides_it(tmp_path):
         folders.class_named(dataset.load(tmp_path).classes, "covid", tmp_path)
 
 
-@pytest.mark.parametrize("names", [("COVID", "covid"), ("Covid-19", "COVID19"), ("COV\u00cdD", "COVI\u0301D")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("COVID", "covid"),
+        ("Covid-19", "COVID19"),
+        ("COV\u00cdD", "COVI\u0301D"),
+        ("COV", "COV (1)"),
+        ("COV", "COV - Kopie (2)"),
+        ("COV", "COV copy"),
+    ],
+)
 def test_classes_that_seem_to_be_one_are_rejected(tmp_path, names):
     classes(tmp_path, normal=1, **dict.fromkeys(names, 1))
     with rejection("has the classes 'COV.*', which seem to be one"):
