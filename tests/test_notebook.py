@@ -139,3 +139,11 @@ def test_the_rendered_copy_is_of_this_notebook_and_fetches_nothing():
         )
         == []
     )
+
+
+def test_the_rendered_lesson_has_the_style_of_its_template():
+    template = (ROOT / "tools" / "notebook_template" / "index.html.j2").read_text(encoding="utf-8")
+    style = re.search(r"<style>.*?</style>", template, re.DOTALL)[0]
+    assert style in RENDERED.read_text(encoding="utf-8"), "make notebook writes it anew"
+    # On a telephone the lines of a run scroll sideways: broken anywhere, its tables could not be read.
+    assert "pre { white-space: pre; word-break: normal; overflow-x: auto; }" in style
