@@ -144,7 +144,23 @@ def _piece(response: requests.Response) -> bytes:
 
 
 def _reason(error: Exception) -> str:
+    """Return why a file could not be fetched, in words: requests' own sentence is a trace of its objects."""
+    import requests
+    from urllib3.exceptions import NameResolutionError, NewConnectionError
+
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the server's certificate cannot be verified"
+    if isinstance(error, requests.Timeout):
+        return f"the server did not answer in {TIMEOUT[1]} s"
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(cause, NameResolutionError):
+        return "no server of this name is known, or there is no network"
+    if isinstance(cause, NewConnectionError):
+        said = getattr(cause.__cause__ or cause.__context__, "strerror", None)
+        return f"no connection to the server ({said.lower()})" if said else "no connection to the server"
+    if isinstance(error, requests.ConnectionError):
+        return "the connection broke off"
     return str(error).splitlines()[0][:200]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import socket
 import threading
 from collections import Counter
 from pathlib import Path, PurePosixPath
@@ -109,7 +110,25 @@ def test_a_page_and_a_redirection_are_no_images(server, tmp_path):
 
 
 def test_a_server_out_of_reach_is_named(tmp_path):
-    rejected(build_from("http://127.0.0.1:9", tmp_path), "metadata.csv cannot be fetched")
+    done = build_from("http://127.0.0.1:9", tmp_path)
+    rejected(done, "metadata.csv cannot be fetched: no connection to the server (connection refused); get the")
+
+
+def test_reasons_are_in_words():
+    import requests
+    from urllib3.connection import HTTPConnection
+    from urllib3.connectionpool import HTTPConnectionPool
+    from urllib3.exceptions import MaxRetryError, NameResolutionError
+
+    pool = HTTPConnectionPool("nowhere.invalid")
+    unknown = NameResolutionError("nowhere.invalid", HTTPConnection("nowhere.invalid"), socket.gaierror(-2, "unknown"))
+    for error, words in (
+        (requests.ConnectionError(MaxRetryError(pool, "/", unknown)), "no server of this name is known"),
+        (requests.ReadTimeout(), "did not answer in 30 s"),
+        (requests.exceptions.SSLError(), "certificate"),
+        (requests.ConnectionError("aborted"), "broke off"),
+    ):
+        assert words in download._reason(error)
 
 
 class Hostile(http.server.BaseHTTPRequestHandler):
