@@ -200,13 +200,13 @@ def test_the_real_data_are_separated(tmp_path):
     data = tmp_path / "dataset"
     cohen = SHARED / "covid-chestxray-dataset"
     for arguments in (
-        ("build_covid_dataset.py", "-c", cohen, "-o", data / "covid", "--one-per-patient", "--limit", 24),
-        ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", data / "normal", "-s", 24),
+        ("build_covid_dataset.py", "-c", cohen, "-o", data / "covid", "--one-per-patient", "--limit", 16),
+        ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", data / "normal", "-s", 16),
     ):
         assert script(*arguments, "--quiet", cwd=tmp_path).returncode == 0
     done = train(data, tmp_path / "out", "--rotations", 0, "--folds", 5, "--no-report")
     assert done.returncode == 0, done.stderr
-    assert "48 images of 48 patients" in done.stdout
+    assert "32 images of 32 patients" in done.stdout
     metrics = report(tmp_path / "out")["metrics"]
     assert metrics["sensitivity"]["value"] >= 0.90
     assert metrics["specificity"]["value"] >= 0.90

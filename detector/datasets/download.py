@@ -154,7 +154,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return "the server's certificate cannot be verified"
     if isinstance(error, requests.Timeout):
-        return f"the server did not answer in {TIMEOUT[1]} s"
+        return f"the server did not respond in {TIMEOUT[1]} s"
     cause = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(cause, NameResolutionError):
         return "no server of this name is known, or there is no network"

@@ -124,7 +124,7 @@ def test_reasons_are_in_words():
     unknown = NameResolutionError("nowhere.invalid", HTTPConnection("nowhere.invalid"), socket.gaierror(-2, "unknown"))
     for error, words in (
         (requests.ConnectionError(MaxRetryError(pool, "/", unknown)), "no server of this name is known"),
-        (requests.ReadTimeout(), "did not answer in 30 s"),
+        (requests.ReadTimeout(), "did not respond in 30 s"),
         (requests.exceptions.SSLError(), "certificate"),
         (requests.ConnectionError("aborted"), "broke off"),
     ):
