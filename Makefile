@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 
 help:
 	@echo '  make demo             train on synthetic radiographs (phantoms): demo/'
-	@echo '  make test             install, run the tests (about six minutes)'
-	@echo '  make notebook         run the lesson, write docs/tutorial.html (three minutes)'
+	@echo '  make test             install, run the tests (six to twelve minutes)'
+	@echo '  make notebook         run the lesson, write docs/tutorial.html (six minutes)'
 	@echo '  make clean            remove what make and the scripts made here, not dataset/'
 	@echo
 	@echo 'Development'
@@ -22,7 +22,7 @@ help:
 	@echo '  make dicom            install the decoders of compressed DICOM'
 	@echo '  make lock             pin every dependency with its digest'
 	@echo '  make audit-deps       look up every dependency in the advisory database'
-	@echo '  make fuzz             a million untrusted inputs (ten minutes, Linux)'
+	@echo '  make fuzz             a million untrusted inputs (twenty minutes, Linux)'
 	@echo '  make fault-injection  disturb every script, 770 times (two hours;'
 	@echo '                        ARGS="--share 0.01" for less; Ctrl-C prints the counts)'
 	@echo
