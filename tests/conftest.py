@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from detector import InputError, printable
@@ -23,10 +23,11 @@ from detector import InputError, printable
 # Under --import-mode importlib pytest gives this module another name; the tests import it by this one.
 sys.modules.setdefault("conftest", sys.modules[__name__])
 
-# At a desk every run tries other inputs; on CI the same ones, so that what lands does not hang on a draw.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# At a desk every run tries other inputs; on CI the same ones, so that what lands does not hang on a draw. None
+# depends on how fast the machine is.
+settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
