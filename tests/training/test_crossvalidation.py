@@ -88,6 +88,6 @@ def test_folds_in_the_script(tmp_path):
     assert len(written["train"]) == len(written["held_out"]) == 18
     assert np.sum(written["metrics"]["confusion"]) == 18
     assert "val_loss" not in written["history"]
-    rejected(script("train_covid19.py", "-d", "data", "--folds", 20, cwd=tmp_path), "too few for 20 folds")
+    rejected(inside("train_covid19.py", "-d", "data", "--folds", 20, cwd=tmp_path), "too few for 20 folds")
     both = script("train_covid19.py", "-d", "data", "--threshold", 0.4, TARGET, 0.9, cwd=tmp_path)
     rejected(both, TARGET, "--threshold")
