@@ -23,7 +23,7 @@ help:
 	@echo '  make lock             pin every dependency with its digest'
 	@echo '  make audit-deps       look up every dependency in the advisory database'
 	@echo '  make fuzz             a million untrusted inputs (twenty minutes, Linux)'
-	@echo '  make fault-injection  disturb every script, 770 times (two hours;'
+	@echo '  make fault-injection  disturb every script, 770 times (90 minutes;'
 	@echo '                        ARGS="--share 0.01" for less; Ctrl-C prints the counts)'
 	@echo
 	@echo 'Measurements'
