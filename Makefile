@@ -114,7 +114,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed
-	$(BIN)/python -m tools.benchmarks.speed
+	$(BIN)/python -m tools.benchmarks.speed $(ARGS)
 
 bench-scale: $(VENV)/installed
 	$(BIN)/python -m tools.benchmarks.scale
