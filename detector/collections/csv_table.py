@@ -55,7 +55,7 @@ def require_value(cell: str, column: str, where: str) -> str:
             f"{where}: {column} is {cell.strip()}, an error of a spreadsheet program; correct it, or leave the cell "
             "empty if the value is not known"
         )
-    if simple(column) in PATIENT and is_shortened(cell):
+    if is_shortened(cell) and simple(column) in PATIENT:
         raise InputError(
             f"{where}: {column} is {cell.strip()}, a number that a spreadsheet program has shortened, so that patients "
             "cannot be kept apart; take the table as it was, and open it with this column as text"
@@ -110,7 +110,7 @@ def parse_table(data: bytes, path: Path, needed: Sequence[str], what: str) -> li
     """
     heading, lines = read_cells(data, path)
     columns = [simple(name) for name in heading]
-    rows = [_row(columns, cells, number, path) for number, cells in lines]
+    rows = [row_of(columns, cells, number, path) for number, cells in lines]
     missing = [name for name in needed if simple(name) not in columns]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}; is it the table of {what}?")
@@ -122,7 +122,8 @@ def parse_table(data: bytes, path: Path, needed: Sequence[str], what: str) -> li
     return rows
 
 
-def _row(columns: Sequence[str], cells: Sequence[str], line: int, path: Path) -> Row:
+def row_of(columns: Sequence[str], cells: Sequence[str], line: int, what: object) -> Row:
+    """Return a row of what `read_cells` has read; `columns` are simplified names, `what` is the table's in errors."""
     found: dict[str, str] = {}
     ambiguous = set()
     for name, cell in zip(columns, map(str.strip, cells), strict=False):
@@ -130,7 +131,7 @@ def _row(columns: Sequence[str], cells: Sequence[str], line: int, path: Path) ->
             found[name] = cell
         elif name and cell and found[name] != cell:
             ambiguous.add(name)
-    return Row(line, found, f"{path}, line {line}", frozenset(ambiguous))
+    return Row(line, found, f"{what}, line {line}", frozenset(ambiguous))
 
 
 def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -92,8 +92,10 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
             raise InputError(f"{path}, line {number}: {row['file']!r} is listed twice; remove one line")
         if row["file"] in ("", "..") or Path(row["file"]).name != row["file"]:
             raise InputError(f"{path}, line {number}: {row['file']!r} is not a valid file name")
+        where = f"{path}, line {number}"
         for name in USED:
-            csv_table.require_value(row.get(name, ""), name, f"{path}, line {number}")
+            if cell := row.get(name):
+                csv_table.require_value(cell, name, where)
         rows[row["file"]] = row
     return rows
 

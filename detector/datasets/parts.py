@@ -19,6 +19,7 @@ PARTS = (
     "|holdout|entrainement|essais?|entrenamiento|pruebas?|treino|treinamento|addestramento|trening(?:owy|owe)?|egitim|dogrulama"
     "|обучение|тест|валидация|训练集?|測試集?|测试集?|验证集?|驗證集?|訓練集?"
 )
+# "tested" is not the part "teste" with the letter d.
 PART = re.compile(rf"(?!tested$)(?:x[ _-]?|\d{{1,2}}[ _.-]+)?{WORDS}(?:{PARTS}){WORDS}(?:[ _-]?(?:[a-d]|\d{{1,3}}))?")
 TRAINING = re.compile("train|entren|trein|addestr|trening|egitim|обуч|训练|訓練")
 # A part's name as a word of a folder's name, or at either end of it.

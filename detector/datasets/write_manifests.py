@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector import InputError, counted, first_names
 from detector.collections.catalogue import SOURCES
-from detector.collections.csv_table import PATIENT, read_cells, require_value, simple
+from detector.collections.csv_table import PATIENT, read_cells, row_of, simple
 from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
@@ -182,19 +182,15 @@ def parse_patients(data: bytes, path: Path) -> dict[str, str]:
     """
     heading, lines = read_cells(data, f"--patients {path}")
     columns = [simple(name) for name in heading]
-    at = [next((i for i, name in enumerate(columns) if name in known), None) for known in (FILE, PATIENT)]
-    if None in at:
+    at = [next((name for name in columns if name in known), "") for known in (FILE, PATIENT)]
+    if "" in at:
         raise InputError(f"--patients {path} must have the columns file and patient")
     found: dict[str, str] = {}
     for number, cells in lines:
-        where = f"--patients {path}, line {number}"
-        file, patient = (cells[i].strip() if i is not None and i < len(cells) else "" for i in at)
-        twice = {cell.strip() for name, cell in zip(columns, cells, strict=False) if name == columns[at[1] or 0]}
-        if len(twice - {""}) > 1:
-            raise InputError(f"{where}: the column patient stands twice, with different values; remove one")
-        require_value(patient, "patient", where)
+        row = row_of(columns, cells, number, f"--patients {path}")
+        file, patient = (row[name] for name in at)
         patient = "" if is_missing(patient) else patient
         file = file.replace("\\", "/").removeprefix("./")
         if found.setdefault(file, patient) != patient:
-            raise InputError(f"{where}: {file} has two patients; remove one")
+            raise InputError(f"{row.where}: {file} has two patients; remove one")
     return {file: patient for file, patient in found.items() if file}
