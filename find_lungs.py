@@ -75,7 +75,6 @@ def main(arguments: list[str] | None) -> int:
     from detector.reports import lung_mask_outputs
     from detector.storage.cache import Cache, default_folder
     from detector.storage.files import write_together
-    from detector.storage.temporary import remove_empty_folders
 
     outputs.require_writable()
     left_out: Counter[str] = Counter()
@@ -106,7 +105,6 @@ def main(arguments: list[str] | None) -> int:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
     if outputs.json:
         write_together({outputs.json: lung_mask_outputs.as_json(done, failures)})
-    remove_empty_folders()
     say(lung_mask_outputs.summary(done, failures, outputs.folder))
     print(DISCLAIMER)
     return 1 if failures or not all(one.plausible for one in done) else 0

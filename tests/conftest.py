@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from detector import InputError, printable
+from detector.storage.temporary import remove_unfinished
 
 # Under --import-mode importlib pytest gives this module another name; the tests import it by this one.
 sys.modules.setdefault("conftest", sys.modules[__name__])
@@ -84,6 +85,7 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
                 print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
                 for detail in error.details:
                     print(f"  {printable(detail)}", file=sys.stderr)
+            remove_unfinished()
     finally:
         sys.argv = arguments_before
         os.chdir(before)

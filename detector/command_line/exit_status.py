@@ -50,6 +50,7 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         signal.signal(number, _stop)
     try:
         status = main(None)
+        remove_unfinished()
         sys.stdout.flush()
     except InputError as error:
         fail(program, str(error), details=error.details)

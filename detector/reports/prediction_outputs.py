@@ -18,7 +18,6 @@ from detector.reports.plots import overlay
 from detector.reports.prediction_report import prediction_report
 from detector.storage.files import require_folder, require_outputs, write_together
 from detector.storage.spreadsheet import escaped
-from detector.storage.temporary import remove_empty_folders
 
 CSV, JSON, REPORT = "predictions.csv", "predictions.json", "predictions.html"
 
@@ -161,7 +160,6 @@ def write(run: PredictionRun, outputs: PredictionOutputs) -> dict[str, Path]:
             run.predictions, run.failures, run.description, run.model, run.model_note
         )
     write_together(contents)
-    remove_empty_folders()
     named = {"CSV": outputs.csv, "JSON": outputs.json, "Grad-CAM": outputs.gradcam, "Report": outputs.report}
     # Of images that are all skipped there is no overlay.
     return {name: path for name, path in named.items() if path and (run.predictions or name != "Grad-CAM")}

@@ -20,7 +20,7 @@ _made: list[Path] = []  # folders, parents first
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents; those that are still empty when the run fails are removed again."""
+    """Make a folder and its missing parents; those that are still empty when the run ends are removed again."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     _made.extend(reversed(missing))
@@ -30,11 +30,6 @@ def remove_unfinished() -> None:
     """Remove the temporary files of this run, and the folders that it made and left empty."""
     for path in list(_unfinished):
         _remove(path)
-    remove_empty_folders()
-
-
-def remove_empty_folders() -> None:
-    """Remove the folders that this run made and has not written to."""
     for folder in reversed(_made):
         with suppress(OSError):
             folder.rmdir()
