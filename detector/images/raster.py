@@ -34,6 +34,7 @@ Shown = tuple[np.ndarray, bool, str]  # pixels as they are shown, whether the fi
 
 MOST_FRAMES = 64  # that are looked at for one that shows something
 TIFF = (b"II*\0", b"MM\0*")  # first bytes
+BETWEEN_NOTES = "; "
 IN_ALPHA = "the image is in the alpha channel only"
 SCAN = b"\xff\xda"  # a JPEG's marker; nothing else among its pixels has these two bytes
 
@@ -148,7 +149,7 @@ def first_shown(count: int, shown_at: Callable[[int], Shown]) -> tuple[Shown, in
 
 def joined(*notes: str) -> str:
     """Return notes as one."""
-    return "; ".join(note for note in notes if note)
+    return BETWEEN_NOTES.join(note for note in notes if note)
 
 
 def _shown(opened: ImageFile, data: bytes) -> Shown:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 import numpy as np
 
 from detector import InputError, counted
-from detector.images.raster import joined
+from detector.images.raster import BETWEEN_NOTES, joined
 from detector.inference.predictor import Prediction
 from detector.network.description import Description
 from detector.network.training_summary import TrainingSummary
@@ -17,7 +17,6 @@ from detector.reports import html_report
 from detector.reports.intervals import en_dash
 
 BINS = 20  # of the histogram
-APART = "; "  # notes of one image, as `joined` joins them
 INPUT = {"lungs": "the lungs only (all else is masked out)", "image": "the whole image"}
 
 
@@ -75,7 +74,7 @@ def common_notes(notes: Sequence[str]) -> list[tuple[str, int]]:
     notes : sequence of str
         One string an image, which may hold several notes (`joined`).
     """
-    counts = Counter(part for note in notes for part in set(note.split(APART)) if part)
+    counts = Counter(part for note in notes for part in set(note.split(BETWEEN_NOTES)) if part)
     return [(text, number) for text, number in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if number > 1]
 
 
@@ -91,7 +90,7 @@ def _card(one: Prediction, classes: Sequence[str], positive: int, said: Collecti
         "image": html_report.image_uri(one.image) if one.image is not None else "",
         "height": html_report.shown_height(one.aspect),
         "heat": html_report.heat_uri(one.grad_cam) if one.grad_cam is not None else "",
-        "note": joined(*(part for part in one.note.split(APART) if part not in said)),
+        "note": joined(*(part for part in one.note.split(BETWEEN_NOTES) if part not in said)),
     }
 
 

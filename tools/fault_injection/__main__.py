@@ -144,10 +144,9 @@ def _must_run(place: Place, script: str, arguments: list[str]) -> None:
         raise SystemExit(f"{script} failed undisturbed: {said}")
 
 
-def disturb(
-    planned: Sequence[Case], base: Path, warm: dict[str, Path], seed: int, counts: dict[str, Counter[str]]
-) -> bool:
-    """Attempt cases, count them by kind and name what is lost; return False where Ctrl-C ended it early."""
+def disturb(planned: Sequence[Case], base: Path, warm: dict[str, Path], seed: int) -> dict[str, Counter[str]]:
+    """Attempt cases and name what is lost; return the counts by kind, of those tried where Ctrl-C ends it."""
+    counts: dict[str, Counter[str]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tasks = {pool.submit(attempt, case, base, warm, seed): case for case in planned}
         try:
@@ -158,8 +157,7 @@ def disturb(
                     print(f"LOST {case.job.script} {case.kind} {case.number}: {line}", file=sys.stderr, flush=True)
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
-            return False
-    return True
+    return counts
 
 
 def main() -> int:
@@ -172,18 +170,16 @@ def main() -> int:
     options = parser.parse_args()
     base = Path(tempfile.mkdtemp(prefix="faults-"))
     every = [job for job in jobs() if options.only in job.script]
-    counts: dict[str, Counter[str]] = {}
-    whole = True
     try:
         make_inputs(base / "inputs")
         warm = {job.script: path for job in every if (path := undisturbed(job, base)).is_file()}
         planned = [case for case in cases(every, options.share) if options.kind in case.kind]
         random.Random(options.seed).shuffle(planned)
-        whole = disturb(planned, base, warm, options.seed, counts)
+        counts = disturb(planned, base, warm, options.seed)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     total = sum(counts.values(), Counter())
-    if not whole:
+    if total["tried"] < len(planned):
         print(f"Interrupted: {total['tried']} of {len(planned)} faults were tried.\n")
     print("| fault | tried | survived | lost |\n| --- | --- | --- | --- |")
     for kind, count in [*sorted(counts.items()), ("all", total)]:
