@@ -145,7 +145,7 @@ class FeatureWorker:
             for start in [] if any(errors) else range(0, count, BATCH):
                 pixels = np.stack(list(block["pixels"][start : start + BATCH])).astype(np.float32) / 255
                 regions = [None if one.min() < 0 else one for one in block["region"][start : start + BATCH]]
-                found, lungs = self._base().forward(pixels, self.precision, regions)
+                found, lungs, _ = self._base().forward(pixels, self.precision, regions)
                 features += [row.astype("<f4").tobytes() for row in found]
                 masks += [packed(mask) for mask in lungs]
         # A node can lack a package, memory, or an arithmetic: whatever it is, it has a name and a place.

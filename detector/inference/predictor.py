@@ -140,7 +140,7 @@ class Predictor:
             inputs[0] = pixels * lungs
         predicted = classes_of(probabilities, description.classes.index(description.positive), description.threshold)
         maps = self._maps if any(one.with_images for one in requests) else None
-        grad_cams = list(maps(inputs, predicted)) if maps else []
+        grad_cams = list(maps(inputs, predicted, None)) if maps else []
         found: list[Prediction | InputError] = []
         for i, (one, image) in enumerate(zip(requests, images, strict=True)):
             implausible = self._implausibility(image, lungs[i, ..., 0] > 0)

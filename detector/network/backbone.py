@@ -14,6 +14,7 @@ from detector.images.network_input import NetworkInput
 from detector.network import runtime
 from detector.network.feature_keys import feature_key, is_features, lungs_key
 from detector.network.forward import Forward, compile_forward
+from detector.network.kept_maps import KeptMaps
 from detector.network.poolings import WIDTH
 from detector.network.weights import Weights
 from detector.storage.cache import Cache
@@ -67,6 +68,7 @@ class Backbone:
         self.elsewhere = elsewhere
         self.computed = 0  # images that went through the network
         self.seconds = 0.0  # that they took in it, here
+        self.kept_maps = KeptMaps()  # of images that passed here
         self._had: dict[bytes, bytes] = {}  # what the cache does not keep
         self._forward: dict[str, Forward] = {}
 
@@ -200,8 +202,10 @@ class Backbone:
             batch.append(one.shown(request.read(one)))
             regions.append(one.region())
             if len(batch) == BATCH or position == len(request.inputs):
-                features, masks = self.forward(np.stack(batch).astype(np.float32) / 255.0, request.precision, regions)
+                pixels = np.stack(batch).astype(np.float32) / 255.0
+                features, masks, maps = self.forward(pixels, request.precision, regions)
                 done = request.inputs[position - len(batch) : position]
+                self.kept_maps.add(done, request.precision, maps)
                 yield done, features, [packed(mask) for mask in masks]
                 batch, regions = [], []
 
@@ -217,7 +221,7 @@ class Backbone:
 
     def forward(
         self, pixels: np.ndarray, precision: str, regions: Sequence[np.ndarray | None] = ()
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run the network once.
 
         Parameters
@@ -231,6 +235,7 @@ class Backbone:
         -------
         features : ndarray of shape (n, 3328), float32
         lungs : ndarray of shape (n, 224, 224), bool
+        maps : ndarray of shape (n, 14, 14, 512), float32, of the last convolution
         """
         if precision not in self._forward:
             runtime.ready()
@@ -240,6 +245,6 @@ class Backbone:
             if region is not None:
                 row[:] = region
         start = time.perf_counter()
-        features, lungs = (found.numpy() for found in self._forward[precision](pixels, inside))
+        features, lungs, maps = (found.numpy() for found in self._forward[precision](pixels, inside))
         self.seconds += time.perf_counter() - start
-        return features, lungs
+        return features, lungs, maps

@@ -14,17 +14,17 @@ from detector.network.weights import CHANNELS_BY_BLOCK, LAYERS, Weights
 if TYPE_CHECKING:
     import tensorflow as tf
 
-Forward = Callable[[np.ndarray, np.ndarray], tuple["tf.Tensor", "tf.Tensor"]]
+Forward = Callable[[np.ndarray, np.ndarray], tuple["tf.Tensor", "tf.Tensor", "tf.Tensor"]]
 
 STEEPNESS = 30.0  # of the saved model's softmax over pixels: one outside the lungs weighs e^-30 of one inside
 UPPER_LEFT = 4  # the tutorial's 4 × 4 pooling fits into the 7 × 7 map of block5_pool once: into the upper left
 
 
-def pooled_maps(weights: Weights, precision: str) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-    """Return a function from pixels to the outputs of block2_pool … block5_pool, for use in a compiled one.
+def pooled_maps(weights: Weights, precision: str) -> Callable[[tf.Tensor], tuple[list[tf.Tensor], tf.Tensor]]:
+    """Return a function from pixels to the outputs of block2_pool … block5_pool and of the last convolution.
 
-    The layers are written out rather than taken from Keras' model: weights that are constants are cast, and brought
-    into the CPU's preferred layout, once instead of in every batch.
+    For use in a compiled function. The layers are written out rather than taken from Keras' model: weights that are
+    constants are cast, and brought into the CPU's preferred layout, once instead of in every batch.
 
     Parameters
     ----------
@@ -34,28 +34,29 @@ def pooled_maps(weights: Weights, precision: str) -> Callable[[tf.Tensor], list[
     Returns
     -------
     callable
-        From a tensor (n, 224, 224, 3) in [0, 1] to four float32 tensors, (n, 56, 56, 128) … (n, 7, 7, 512).
+        From a tensor (n, 224, 224, 3) in [0, 1] to four float32 tensors, (n, 56, 56, 128) … (n, 7, 7, 512), and one of
+        shape (n, 14, 14, 512).
     """
     import tensorflow as tf
 
     constants = {name: [tf.constant(array, precision) for array in pair] for name, pair in weights.items()}
 
-    def maps(pixels: tf.Tensor) -> list[tf.Tensor]:
+    def maps(pixels: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
         x, found = tf.cast(pixels, precision), []
         for i, layer in enumerate(LAYERS):
             kernel, bias = constants[layer]
             x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
             if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
-                x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+                convolved, x = x, tf.nn.max_pool2d(x, 2, 2, "VALID")
                 if f"{layer.partition('_')[0]}_pool" in CHANNELS_BY_BLOCK:
                     found.append(tf.cast(x, tf.float32))
-        return found
+        return found, tf.cast(convolved, tf.float32)
 
     return maps
 
 
 def compile_forward(weights: Weights, precision: str) -> Forward:
-    """Return a compiled function from pixels to pooled features, and to lung masks.
+    """Return a compiled function from pixels to pooled features, lung masks, and the last convolution's maps.
 
     Parameters
     ----------
@@ -66,8 +67,8 @@ def compile_forward(weights: Weights, precision: str) -> Forward:
     -------
     callable
         From pixels (n, 224, 224, 3) in [0, 1] and pooled regions (n, 224, 224), int8, 1 inside, 0 outside, -1 for the
-        lungs that are found, to features (n, 3328), float32, and lung masks (n, 224, 224), bool. The decoder itself
-        always runs in float32.
+        lungs that are found, to features (n, 3328), float32, lung masks (n, 224, 224), bool, and maps
+        (n, 14, 14, 512), float32. The decoder itself always runs in float32.
     """
     import tensorflow as tf
 
@@ -77,14 +78,15 @@ def compile_forward(weights: Weights, precision: str) -> Forward:
     signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32), tf.TensorSpec((None, SIZE, SIZE), tf.int8)]
 
     @tf.function(input_signature=signature, autograph=False)
-    def forward(pixels: tf.Tensor, regions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        blocks = maps(pixels)
+    def forward(pixels: tf.Tensor, regions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        blocks, convolved = maps(pixels)
         upper_left = tf.reduce_mean(blocks[-1][:, :UPPER_LEFT, :UPPER_LEFT], (1, 2))
         masks = lungs(blocks)[..., 0] > 0
         inside = tf.where(regions < 0, masks, regions > 0)
         pixel_weights = _pixel_weights(tf.cast(inside, tf.float32)[..., None])
         means = [tf.reduce_mean(x, (1, 2)) for x in blocks]
-        return tf.concat([upper_left, *means, *(_mean_inside(x, pixel_weights) for x in blocks)], axis=1), masks
+        inner = [_mean_inside(x, pixel_weights) for x in blocks]
+        return tf.concat([upper_left, *means, *inner], axis=1), masks, convolved
 
     return forward
 

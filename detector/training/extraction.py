@@ -152,6 +152,11 @@ class FeatureExtractor:
         (one,) = self._inputs([row], [[0.0]], occlusion)
         return one.shown(self._read(one))
 
+    def kept_maps(self, rows: Rows | np.ndarray) -> np.ndarray | None:
+        """Return maps (n, 14, 14, 512) of the last convolution, of images that passed in this run; else None."""
+        inputs = self._inputs(rows, [[0.0]] * len(rows), self.occlusion)
+        return self.backbone.kept_maps.of(list(inputs))
+
     def _read(self, one: NetworkInput) -> np.ndarray:
         return self.pixel_store.pixels(one.path, one.digest)
 

@@ -44,8 +44,8 @@ def cached_heat_maps(
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of images for classes.
 
-    Features are means of the network's maps, and the maps are not kept: an image whose Grad-CAM is not in the cache
-    passes through the network once more.
+    Features are means of the network's maps, and of the maps only those of the tutorial's recipe are kept, of the
+    first images of a run. An image whose Grad-CAM is not in the cache passes through the network once more otherwise.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def cached_heat_maps(
             pixels = np.stack([extractor.pixels(row, extractor.occlusion) for row in explained.rows[batch]])
             inputs = pixels.astype(np.float32) / 255
             extra = explained.extra[batch]
-            found = maps([inputs, extra] if extra.shape[1] else inputs, explained.classes[batch])
+            passed = extractor.kept_maps(explained.rows[batch])
+            found = maps([inputs, extra] if extra.shape[1] else inputs, explained.classes[batch], passed)
             done = {names[i]: one.astype("<f4") for i, one in zip(batch, found, strict=True)}
             cache.put({name: one.tobytes() for name, one in done.items()})
             held |= done

@@ -176,7 +176,7 @@ def test_a_damaged_mask_of_the_cache_is_computed_again(weights, tmp_path, damage
 def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weights):
 
     base = backbone.Backbone(weights, Cache(None))
-    nothing = np.full((1, backbone.WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool)
+    nothing = np.full((1, backbone.WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool), np.zeros((1, 14, 14, 512))
     monkeypatch.setattr(base, "forward", lambda *ignored: nothing)
     view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with rejection("bfloat16 features that are not finite"):

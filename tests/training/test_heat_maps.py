@@ -17,7 +17,8 @@ def passes(monkeypatch):
     """Count the images that pass through the network; a map holds its class everywhere."""
     seen = []
 
-    def maps(inputs, classes):
+    def maps(inputs, classes, kept):
+        assert kept is None
         seen.extend(classes.tolist())
         return np.ones((len(classes), 14, 14), np.float32) * classes[:, None, None]
 
@@ -31,6 +32,7 @@ def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, passes):
         properties=[SimpleNamespace(digest=f"{row}") for row in range(12)],
         columns=slice(0, 512),
         occlusion=None,
+        kept_maps=lambda rows: None,
         pixels=lambda row, occlusion: np.full((224, 224, 3), row, np.uint8),
     )
     head, other = [np.zeros((512, 2), np.float32)], [np.ones((512, 2), np.float32)]

@@ -94,7 +94,7 @@ def cost(weights: Weights) -> float:
     from detector.network.forward import compile_forward, pooled_maps
 
     maps = pooled_maps(weights, "float32")
-    plain = tf.function(lambda x, _: [tf.reduce_mean(one, (1, 2)) for one in maps(x)], autograph=False)
+    plain = tf.function(lambda x, _: [tf.reduce_mean(one, (1, 2)) for one in maps(x)[0]], autograph=False)
     pixels = np.random.default_rng(SEED).random((BATCH, SIZE, SIZE, 3), np.float32)
     as_found = np.full((BATCH, SIZE, SIZE), -1, np.int8)
     seconds: dict[Callable[..., Any], list[float]] = {plain: [], compile_forward(weights, "float32"): []}

@@ -26,7 +26,8 @@ RATE = 2e-3
 def maps_of(weights: Weights, pixels: np.ndarray, what: str) -> list[np.ndarray]:
     """Return the four maps of images, float16: half the memory, and a decoder does not see the difference."""
     maps = pooled_maps(weights, "float32")
-    forward = tf.function(maps, input_signature=[tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)], autograph=False)
+    signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)]
+    forward = tf.function(lambda x: maps(x)[0], input_signature=signature, autograph=False)
     starts = range(0, len(pixels), BATCH)
     parts = [
         [found.numpy().astype(np.float16) for found in forward(pixels[i : i + BATCH].astype(np.float32) / 255)]

@@ -1,0 +1,49 @@
+"""Grad-CAM of images that passed in this run is computed from what their pass left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_helpers import phantom_pixels
+
+from detector.images.network_input import NetworkInput
+from detector.network import kept_maps
+from detector.network.kept_maps import KeptMaps
+
+
+def test_maps_of_a_pass_serve_for_grad_cam_in_place_of_the_pixels(weights):
+    from detector.network.backbone import Backbone
+    from detector.network.description import Description
+    from detector.network.gradcam import heat_maps
+    from detector.network.model import join
+    from detector.storage.cache import Cache
+
+    backbone = Backbone(weights, Cache(None))
+    drawn = {NetworkInput(Path("a.png"), f"{i}"): phantom_pixels(i, i % 2 == 0) for i in range(2)}
+    inputs, pixels = list(drawn), np.stack(list(drawn.values())).astype(np.float32) / 255
+    backbone.features(inputs, "float32", drawn.__getitem__)
+    kept = backbone.kept_maps.of(inputs)
+    assert kept is not None and kept.shape == (len(inputs), 14, 14, 512)
+    chance = np.random.default_rng(0)
+    head = [chance.normal(0, 0.05, shape).astype(np.float32) for shape in ((512, 64), 64, (64, 2), 2)]
+    maps = heat_maps(join(weights, head, Description(["a", "b"], "a", "tutorial", "global")))
+    for classes in (np.zeros(len(inputs), int), np.ones(len(inputs), int)):
+        of_pixels = maps(pixels, classes, None)
+        assert of_pixels.any()
+        assert maps(np.zeros_like(pixels), classes, kept) == pytest.approx(of_pixels, abs=1e-4)
+
+
+def test_only_whole_passes_of_images_as_they_are_are_kept_up_to_a_number(monkeypatch):
+    monkeypatch.setattr(kept_maps, "MOST", 3)
+    maps = np.arange(6 * 14 * 14 * 512, dtype=np.float32).reshape(6, 14, 14, 512)
+    inputs = [NetworkInput(Path("a.png"), f"{i}") for i in range(6)]
+    kept = KeptMaps()
+    kept.add(inputs, "bfloat16", maps)
+    kept.add([NetworkInput(Path("a.png"), "0", 4.5)], "float32", maps[:1])
+    assert kept.of(inputs[:1]) is None
+    kept.add(inputs, "float32", maps)
+    found = kept.of(inputs[2::-1])
+    assert found is not None and np.array_equal(found, maps[2::-1])
+    assert kept.of(inputs[:4]) is None
