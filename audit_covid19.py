@@ -9,11 +9,15 @@ from detector.audit.audit_flags import add_audit, audit_options
 from detector.command_line.arguments import Parser
 from detector.command_line.exit_status import run
 from detector.command_line.printing import BAD, GOOD, Log, say, warn
+from detector.command_line.progress import one_bar, step
 
 if TYPE_CHECKING:
+    from detector.audit.comparison import Audit
     from detector.audit.options import AuditOptions
+    from detector.reports.audit_outputs import AuditResult
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
+OTHER_STEPS, EACH = 4, 10  # of the progress bar beside the experiments: reading, lungs, external sets, Grad-CAM
 
 
 def parse_arguments(arguments: list[str] | None) -> AuditOptions:
@@ -26,12 +30,33 @@ def parse_arguments(arguments: list[str] | None) -> AuditOptions:
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
     options = parse_arguments(arguments)
-    data, model, evaluation, outputs = options.data, options.model, options.evaluation, options.outputs
     log = Log(options.quiet)
+
+    from detector.audit.conclusion import LUNGS
+    from detector.audit.experiments import EXPERIMENTS
+    from detector.reports import audit_outputs
+
+    options.outputs.require_writable()
+    with one_bar(sum(one.parts for one in EXPERIMENTS) + OTHER_STEPS * EACH, "auditing", options.quiet):
+        audit, found = examine(options, log)
+    for line in audit_outputs.lines(found, audit.settings.positive):
+        say(line)
+    for line in audit_outputs.conclusion_lines(found.conclusion):
+        say(line, GOOD if found.conclusion.code == LUNGS else BAD)
+    audit_outputs.save(options.outputs, audit, found, options.settings(), log)
+    log.report_times(options.timings)
+    if options.outputs.report:
+        say(f"Report: {options.outputs.report}")
+    return 0
+
+
+def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
+    """Read the images, run every experiment that they allow, and conclude."""
+    data, model, evaluation = options.data, options.model, options.evaluation
 
     from detector.audit import image_sets, localisation, set_content, set_overlap
     from detector.audit.comparison import Audit, ExperimentSettings
-    from detector.audit.conclusion import LUNGS, Evidence, conclude
+    from detector.audit.conclusion import Evidence, conclude
     from detector.audit.examples import Examples, find_examples
     from detector.audit.experiments import run_experiments
     from detector.audit.external import evaluate_external, read_model
@@ -39,13 +64,11 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.datasets import clinical
     from detector.images.occlusion import find_masks, require_same_shape
-    from detector.reports import audit_outputs
     from detector.reports.audit_outputs import AuditResult
     from detector.training.implausible_images import line as implausible_line
     from detector.training.opening import open_dataset
 
     recipe = model.trained_recipe()
-    outputs.require_writable()
     sets = image_sets.load_image_sets(data.dataset, data.controls, evaluation.external, data.positive_class)
     positive = sets.positive
     clinical.fit(data.columns, [sets.dataset.images[row].row for row in sets.own])
@@ -54,7 +77,8 @@ def main(arguments: list[str] | None) -> int:
 
     if saved and saved.note:
         warn(f"model {evaluation.model} was {saved.note}")
-    extractor = open_dataset(sets.dataset, log, recipe, options.compute)
+    with step("reading images", EACH):
+        extractor = open_dataset(sets.dataset, log, recipe, options.compute)
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     trained = saved.description.training_images if saved else None
     sets = set_overlap.without_overlap(sets, extractor.properties, extractor.near_duplicates, trained)
@@ -62,8 +86,8 @@ def main(arguments: list[str] | None) -> int:
         log.info(note)
     for note in set_overlap.notes(sets):
         warn(note)
-    with log.timed("find lungs"):
-        total = sets.count
+    total = sets.count
+    with log.timed("find lungs"), step("finding lungs", EACH):
         sets, implausible = set_content.without_implausible(sets, extractor, recipe)
     content = implausible_line(implausible, total) if implausible else ""
     if content:
@@ -72,35 +96,26 @@ def main(arguments: list[str] | None) -> int:
     settings = ExperimentSettings(
         positive, recipe, model.adjust, evaluation.folds, evaluation.repeats, evaluation.seed, data.columns
     )
-    # One progress bar for the whole audit: its forward passes show none.
+    # What an experiment decides on its way is said by its notes.
     audit = Audit(replace(extractor, log=Log(True)), sets, settings, masks)
     if not audit.can_be_validated(sets.own):
         audit.plan(audit.samples)  # says which class has too few patients
     with log.timed("experiments"):
-        results = run_experiments(audit, quiet=options.quiet)
-        external = (
-            [evaluate_external(audit, name, rows, saved) for name, rows in sets.external.items()] if saved else []
-        )
+        results = run_experiments(audit)
+        with step("external test sets", EACH):
+            named = sets.external.items()
+            external = [evaluate_external(audit, name, rows, saved) for name, rows in named] if saved else []
         results += [one.result for one in external]
         controls_positive = controls_predicted_positive(audit)
         risks = shortcut_risks(audit)
-    with log.timed("localisation"):
-        located = localisation.localise(audit, options.quiet)
+    with log.timed("localisation"), step("Grad-CAM", EACH):
+        located = localisation.localise(audit)
         checks = [localisation.check(located, recipe.pooling)]
     conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites()))
-    shown = find_examples(audit, [one.id for one in results], located) if outputs.report else Examples()
-    found = AuditResult(
+    shown = find_examples(audit, [one.id for one in results], located) if options.outputs.report else Examples()
+    return audit, AuditResult(
         results, external, controls_positive, risks, conclusion, located, checks, implausible, content, shown
     )
-    for line in audit_outputs.lines(found, positive):
-        say(line)
-    for line in audit_outputs.conclusion_lines(conclusion):
-        say(line, GOOD if conclusion.code == LUNGS else BAD)
-    audit_outputs.save(outputs, audit, found, options.settings(), log)
-    log.report_times(options.timings)
-    if outputs.report:
-        say(f"Report: {outputs.report}")
-    return 0
 
 
 def command() -> None:

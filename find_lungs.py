@@ -12,7 +12,8 @@ from detector import InputError, printable
 from detector.cluster.flags import ComputeOptions
 from detector.command_line.arguments import Parser, add_common, any_path, output_of
 from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, Log, named_notes, progress, say, wrapped
+from detector.command_line.printing import DISCLAIMER, Log, named_notes, say, wrapped
+from detector.command_line.progress import progress
 
 if TYPE_CHECKING:
     from detector.reports.lung_mask_outputs import LungMaskOutputs

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from detector.command_line.arguments import Parser, add_common, whole_number
 from detector.command_line.exit_status import run
-from detector.command_line.printing import Log, progress
+from detector.command_line.printing import Log
+from detector.command_line.progress import progress
 from detector.images import shortcuts
 
 if TYPE_CHECKING:

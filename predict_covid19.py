@@ -13,7 +13,8 @@ from detector import InputError, printable
 from detector.cluster.flags import add_ray, ray_options
 from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, any_path, output_of
 from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
+from detector.command_line.printing import DISCLAIMER, named_notes, replaced_line, say, wrapped
+from detector.command_line.progress import progress
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions

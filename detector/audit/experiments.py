@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from detector.audit import baselines, negative_control, same_site_controls, signal
 from detector.audit.comparison import Audit, Finding
-from detector.command_line.printing import progress
+from detector.command_line.progress import step
 from detector.statistics.metric import Metric
 from detector.statistics.split import TooFewPatientsError
 
@@ -39,6 +39,11 @@ class Experiment:
     group: str
     question: str
     run: Callable[[Audit], Finding | None]
+
+    @property
+    def parts(self) -> int:
+        """How much of the progress bar it is: a baseline needs no network and takes next to no time."""
+        return 1 if self.group == BASELINES else 10
 
 
 @dataclass(frozen=True)
@@ -149,15 +154,13 @@ EXPERIMENTS: Sequence[Experiment] = (
 )
 
 
-def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS, quiet: bool = True) -> list[Result]:
+def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Result]:
     """Run the experiments that the given folders allow, in the order given.
 
     Parameters
     ----------
     audit : Audit
     experiments : sequence of Experiment
-    quiet : bool
-        Show no progress.
 
     Returns
     -------
@@ -165,11 +168,12 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
         With the reason in place of the metric, where it cannot be computed.
     """
     results: list[Result] = []
-    for one in progress(experiments, len(experiments), "experiments", quiet, "experiment"):
-        try:
-            found = one.run(audit)
-        except TooFewPatientsError as error:
-            found = Finding(Metric.unavailable(str(error)))
+    for one in experiments:
+        with step(one.title, one.parts):
+            try:
+                found = one.run(audit)
+            except TooFewPatientsError as error:
+                found = Finding(Metric.unavailable(str(error)))
         if found is not None:
             note = audit.sets.controls_note if one.group == SAME_SITES else ""
             if one.group in {result.group for result in results}:

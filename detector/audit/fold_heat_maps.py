@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.audit.comparison import Audit
-from detector.command_line.printing import progress
+from detector.command_line.progress import progress
 from detector.network.head import Arrays
 from detector.training.heat_maps import GradCamRequest, cached_heat_maps
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def fold_heat_maps(audit: Audit, positions: np.ndarray, quiet: bool) -> list[np.ndarray]:
+def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
     """Return Grad-CAM for the positive class, of the head of the fold that held each image out in the first repeat.
 
     Parameters
@@ -24,7 +24,6 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray, quiet: bool) -> list[np.
     audit : Audit
     positions : ndarray of shape (n,), int
         Among the data set's images.
-    quiet : bool
 
     Returns
     -------
@@ -33,7 +32,7 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray, quiet: bool) -> list[np.
     found: dict[int, np.ndarray] = {}
     folds = audit.validated.predictions.folds[0][positions]
     present = np.unique(folds)
-    for fold in progress(present, len(present), "Grad-CAM", quiet, "fold"):
+    for fold in progress(present, len(present), "Grad-CAM", audit.extractor.log.quiet, "fold"):
         inside = positions[folds == fold]
         head = audit.validated.heads[fold].trained.weights
         explained = GradCamRequest(audit.sets.own[inside], np.zeros(len(inside), int), np.zeros((len(inside), 0)))

@@ -103,7 +103,7 @@ class Localisation:
         return sorted(self.images, key=lambda one: (-one.in_boxes, one.row))
 
 
-def localise(audit: Audit, quiet: bool = True) -> Localisation:
+def localise(audit: Audit) -> Localisation:
     """Compare Grad-CAM with boxes and lungs, of correctly predicted images of the positive class that have boxes.
 
     Each image's map is of the head that did not train on it, in the first repeat. Maps are not among the features that
@@ -112,8 +112,6 @@ def localise(audit: Audit, quiet: bool = True) -> Localisation:
     Parameters
     ----------
     audit : Audit
-    quiet : bool
-        Show no progress.
 
     Returns
     -------
@@ -144,7 +142,7 @@ def localise(audit: Audit, quiet: bool = True) -> Localisation:
         return Localisation([], {}, f"{few} with boxes and lungs; {FEWEST} are needed", notes)
     located = [
         locate(int(own[position]), tuple(astuple(box) for box in drawn[position]), heat, mask)
-        for position, heat, mask in zip(chosen, fold_heat_maps(audit, chosen, quiet), lungs, strict=True)
+        for position, heat, mask in zip(chosen, fold_heat_maps(audit, chosen), lungs, strict=True)
     ]
     if blind := sum(one.heat.max() <= 0 for one in located):
         notes = (*notes, f"{counted(blind, 'image')} without positive saliency: counted as misses")

@@ -1,4 +1,4 @@
-"""What a script prints: results, `[INFO]` lines, progress, and how long each stage took."""
+"""What a script prints: results, `[INFO]` lines, and how long each stage took."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from detector import counted, first_names, printable
-
-T = TypeVar("T")
+from detector.command_line.progress import lines_above
 
 WIDTH = 80  # columns of a terminal
 
@@ -48,8 +46,9 @@ def say(text: object, colour: str = "") -> None:
         `GOOD` or `BAD`: shown where stdout is a terminal and NO_COLOR (no-color.org) is not set.
     """
     coloured = colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    for line in str(text).split("\n"):
-        print(f"{colour}{printable(line)}{PLAIN}" if coloured else printable(line))
+    with lines_above():
+        for line in str(text).split("\n"):
+            print(f"{colour}{printable(line)}{PLAIN}" if coloured else printable(line))
 
 
 def warn(text: object) -> None:
@@ -67,14 +66,6 @@ def epoch_printer(epochs: int, quiet: bool) -> Callable[[int, dict[str, float]],
             print(f"Epoch {epoch}/{epochs}  {text}", flush=True)
 
     return show
-
-
-def progress(items: Iterable[T], total: int, what: str, quiet: bool = False, unit: str = "image") -> Iterator[T]:
-    """Yield `items`; show a bar with an estimate on stderr where that is a terminal."""
-    from tqdm import tqdm
-
-    # None makes tqdm ask the stream: a log file gets no bar.
-    yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit=unit, disable=True if quiet else None)
 
 
 def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]:
@@ -105,7 +96,8 @@ class Log:
     def info(self, message: str) -> None:
         """Print one stage or finding."""
         if not self.quiet:
-            print("\n".join(wrapped(message, "[INFO] ", " " * 7)), flush=True)
+            with lines_above():
+                print("\n".join(wrapped(message, "[INFO] ", " " * 7)), flush=True)
 
     def report_times(self, wanted: bool) -> None:
         """Print how long each stage took, if that is wanted."""

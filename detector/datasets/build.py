@@ -13,7 +13,8 @@ from detector.collections.convention import Convention
 from detector.collections.csv_table import simple
 from detector.collections.findings import COVID, is_control, names_finding
 from detector.collections.image_record import CLINICAL, ImageRecord, manifest_row
-from detector.command_line.printing import Log, progress
+from detector.command_line.printing import Log
+from detector.command_line.progress import progress
 from detector.datasets import download, manifest, selection
 from detector.datasets.sampling import rank
 from detector.datasets.selection import Completer, Reader, Selection, account

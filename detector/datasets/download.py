@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from detector import InputError
-from detector.command_line.printing import progress
+from detector.command_line.progress import progress
 from detector.storage.files import require_folder, whole
 
 if TYPE_CHECKING:

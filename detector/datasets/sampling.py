@@ -12,7 +12,7 @@ from detector import InputError, counted
 from detector.collections.image_record import ImageRecord, manifest_row, require_inside
 from detector.collections.values import is_adult
 from detector.collections.views import is_wanted
-from detector.command_line.printing import progress
+from detector.command_line.progress import progress
 from detector.images.radiographs import name_all, read
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.command_line.printing import progress
+from detector.command_line.progress import progress
 from detector.images.border import border_properties
 from detector.images.perceptual_hash import perceptual_hash
 from detector.images.pixel_store import PixelStore

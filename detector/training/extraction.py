@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector.command_line.printing import Log, progress
+from detector.command_line.printing import Log
+from detector.command_line.progress import progress
 from detector.datasets.dataset import Dataset, Rows
 from detector.images.duplicates import Copy
 from detector.images.inspection import ImageProperties

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.command_line.printing import progress
+from detector.command_line.progress import progress
 from detector.network.backbone import BATCH
 from detector.network.gradcam import CELLS, heat_maps
 from detector.network.head import Arrays
