@@ -5,7 +5,7 @@ from __future__ import annotations
 from detector import counted
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
-from detector.training.recipes import ProbeRecipe, Recipe
+from detector.training.recipes import ProbeRecipe
 
 # From here on, predicting the larger class always is right three times in four.
 IMBALANCED = 3.0
@@ -22,14 +22,20 @@ def _more_images(run: Run) -> str:
     if len(run.evaluated.held_out) == len(labels) or fewest < 2:
         return "Add images of other patients."
     folds = min(FOLDS, fewest)
-    flags = f"{_recipe_flags(run.recipe)}--folds {folds} --repeats 5"
+    flags = f"{_model_flags(run)}--folds {folds} --repeats 5"
     return f"Evaluate every image: train_covid19.py {flags}, or add images of other patients."
 
 
-def _recipe_flags(recipe: Recipe) -> str:
-    """Return the flags of a recipe and its pooling, a space after each; empty for the recipe that needs none."""
-    named = f"--recipe {recipe.name} " if recipe.name == ProbeRecipe.name else ""
-    return named if recipe.pooling == type(recipe).pooling else f"{named}--pooling {recipe.pooling} "
+def _model_flags(run: Run) -> str:
+    """Return the flags of a run's recipe, pooling and input, a space after each; empty where none is needed."""
+    recipe, flags = run.recipe, []
+    if recipe.name == ProbeRecipe.name:
+        flags.append(f"--recipe {recipe.name} ")
+    if recipe.pooling != type(recipe).pooling:
+        flags.append(f"--pooling {recipe.pooling} ")
+    if run.extractor.occlusion:
+        flags.append("--input lungs ")
+    return "".join(flags)
 
 
 def test_set_size(run: Run) -> Check:
@@ -111,5 +117,5 @@ def pooling(run: Run) -> Check:
         "pooling",
         WARN,
         "the tutorial's pooling sees the upper left third of the image (4 × 4 of 7 × 7 cells)",
-        "Train with --pooling global, or --recipe probe.",
+        "Read the whole image: train_covid19.py --recipe probe, or --pooling global.",
     )

@@ -10,6 +10,7 @@ from audit_helpers import Case, RidgeRecipe, checked, extractor_of, outcome_of
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run
 from detector.audit.result_checks import test_set_size as size_of_the_test_set
+from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 
@@ -29,16 +30,17 @@ def test_chance_warns_if_the_classes_are_not_separated(scores, status, words):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "flags"),
+    ("recipe", "occlusion", "flags"),
     [
-        (TutorialRecipe(), ""),
-        (TutorialRecipe(pooling="global"), "--pooling global "),
-        (ProbeRecipe(), "--recipe probe "),
-        (ProbeRecipe(pooling="global"), "--recipe probe --pooling global "),
+        (TutorialRecipe(), None, ""),
+        (TutorialRecipe(pooling="global"), None, "--pooling global "),
+        (ProbeRecipe(), None, "--recipe probe "),
+        (ProbeRecipe(pooling="global"), None, "--recipe probe --pooling global "),
+        (TutorialRecipe(), Occlusion(LUNGS_ONLY), "--input lungs "),
     ],
 )
-def test_the_advised_command_trains_the_same_recipe(recipe, flags):
-    extractor = extractor_of(Case((24, 24)))
+def test_the_advised_command_trains_the_same_model(recipe, occlusion, flags):
+    extractor = replace(extractor_of(Case((24, 24))), occlusion=occlusion)
     evaluated = replace(outcome_of(extractor, np.full(48, 0.5)), held_out=np.arange(6))
     found = size_of_the_test_set(Run(extractor, evaluated, {}, recipe, extractor.patients, []))
     assert f"train_covid19.py {flags}--folds 5 --repeats 5" in found.recommendation
