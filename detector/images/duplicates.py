@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from detector.images.perceptual_hash import (
-    CENTRE,
-    COUNT,
-    RADIUS,
-    SIDE,
-    SPEEDS,
-    WAVES,
-    as_array,
-    coefficients,
-    cosines,
-    disc,
-)
+from detector.images.perceptual_hash import COUNT, WAVES, as_array, coefficients
 from detector.images.registration import agreement, picture
+from detector.images.variants import Variant, after_shifts
+from detector.statistics.threads import one_thread
 
 SEARCH_VERSION = 6  # raise when other pairs are found: results are kept
 
@@ -32,6 +24,7 @@ BITS = 256
 SAME = 0.80  # cosine from which registration need not agree: that of different patients is below 0.7
 CORRELATION = 0.84  # after registration: different patients reach 0.81, nearly all copies 0.86 and more
 BLOCK = 4096  # images whose variants are looked up at a time
+BY_ONE_THREAD = 40_000  # pairs up to which a thread is no slower than several: 200 images with each other
 
 
 class Search(NamedTuple):
@@ -84,41 +77,6 @@ def with_change(name: str, copy: Copy) -> str:
     return f"{name} ({copy})" if str(copy) else name
 
 
-class Variant(NamedTuple):
-    """How an image is changed before it is looked up: mirrored, rotated (degrees), scaled, and shifted (pixels)."""
-
-    mirrored: bool
-    angle: float
-    scale: float
-    shift: tuple[int, int]
-
-    def origins(self) -> np.ndarray:
-        """Return the map from positions in the variant to those in the image, both relative to the centre, (3, 3).
-
-        Mirroring comes before it and is not part of it.
-        """
-        turn = np.radians(self.angle)
-        cosine, sine = self.scale * np.cos(turn), self.scale * np.sin(turn)
-        return np.linalg.inv([[cosine, sine, self.shift[0]], [-sine, cosine, self.shift[1]], [0.0, 0.0, 1.0]])
-
-    def pictures(self) -> np.ndarray:
-        """Return the matrix from coefficients of images to the pictures of their variants, not shifted, (512, 1024)."""
-        rows, columns = np.mgrid[:SIDE, :SIDE] - CENTRE
-        places = np.stack([columns.ravel(), rows.ravel(), np.ones(SIDE**2)])
-        x, y, _ = self._replace(shift=(0, 0)).origins() @ places
-        return cosines(y + CENTRE, CENTRE + (-x if self.mirrored else x)).T / SPEEDS[:, None]
-
-
-def _described(shifts: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Return the matrix from a picture to its coefficients after each shift (right, down), (1024, 512 × shifts)."""
-    rows, columns = np.mgrid[:SIDE, :SIDE]
-    found = []
-    for right, down in shifts:
-        within = np.roll(np.pad(disc(RADIUS, 0.1), 2), (-down, -right), (0, 1))[2:-2, 2:-2]
-        found.append(cosines(rows + down, columns + right) * within.reshape(-1, 1) * SPEEDS)
-    return np.concatenate(found, axis=1)
-
-
 class _Found(NamedTuple):
     """Pairs that may be copies: positions of variant and image, and the cosine between their coefficients."""
 
@@ -169,9 +127,21 @@ def near_pairs(hashes: Sequence[str]) -> dict[tuple[int, int], Copy]:
 
 def _copies(codes: np.ndarray, others: np.ndarray, within: bool) -> dict[tuple[int, int], Copy]:
     """Return which images are copies of which others; within one set, the smaller index comes first."""
-    search = THOROUGH if len(codes) * len(others) <= FEW else QUICK
+    import faiss  # noqa: F401 (before its threads are limited)
+
+    pairs = len(codes) * len(others)
+    with one_thread() if pairs <= BY_ONE_THREAD else nullcontext():
+        best = _best_variants(codes, others, within, THOROUGH if pairs <= FEW else QUICK)
+        found = {pair: _verified(codes[pair[0]], others[pair[1]], *how) for pair, how in best.items()}
+    return {pair: copy for pair, copy in found.items() if copy is not None}
+
+
+def _best_variants(
+    codes: np.ndarray, others: np.ndarray, within: bool, search: Search
+) -> dict[tuple[int, int], tuple[float, Variant]]:
+    """Return candidates: pairs, and for each the cosine and the variant that is nearest."""
     shifts = search.shifts
-    described, bits = _described(shifts), _bits(others)
+    described, bits = after_shifts(shifts), _bits(others)
     best: dict[tuple[int, int], tuple[float, Variant]] = {}
     for variant in (Variant(*one, (0, 0)) for one in product((False, True), ANGLES, SCALES)):
         pictures = variant.pictures()
@@ -184,8 +154,7 @@ def _copies(codes: np.ndarray, others: np.ndarray, within: bool) -> dict[tuple[i
                     i, j = image + start, right + skipped
                     if (i < j or not within) and cosine > best.get((i, j), (0.0,))[0]:
                         best[i, j] = cosine, variant._replace(shift=shifts[shift])
-    found_copies = {pair: _verified(codes[pair[0]], others[pair[1]], *how) for pair, how in best.items()}
-    return {pair: copy for pair, copy in found_copies.items() if copy is not None}
+    return best
 
 
 def _candidates(values: np.ndarray, others: np.ndarray, bits: np.ndarray, search: Search) -> Iterator[_Found]:

@@ -6,13 +6,11 @@ from contextlib import AbstractContextManager
 
 
 def one_thread() -> AbstractContextManager:
-    """Limit the threads of numerical libraries while a block runs.
+    """Limit the threads of the numerical libraries that are imported, while a block runs.
 
     A fit of some hundred images is thousands of products of small matrices. For each of them a pool of threads is woken
     that spins while it waits; where the cores are busy, as with two training runs at once, it mostly waits.
     """
-    # What is limited has to be loaded.
-    import sklearn.linear_model  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1)

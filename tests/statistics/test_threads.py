@@ -9,7 +9,7 @@ from detector.statistics.threads import one_thread
 
 def test_one_thread_is_used_inside_of_the_block():
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    import sklearn.linear_model  # noqa: F401 - what is limited has to be loaded
+    import sklearn.linear_model  # noqa: F401 (what is limited has to be loaded)
 
     before = {one["filepath"]: one["num_threads"] for one in threadpoolctl.threadpool_info()}
     assert before
