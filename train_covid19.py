@@ -69,7 +69,9 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("evaluate"):
         setting = MetricSettings(protocol.positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
         metrics = compute_metrics(extractor, evaluated, setting)
-        checks = run_checks(Run(extractor, evaluated, metrics, recipe, samples.groups, implausible))
+        checks = run_checks(
+            Run(extractor, evaluated, metrics, recipe, samples.groups, implausible, html_report.command())
+        )
         groups = subgroups(extractor, evaluated, protocol.positive)
     description = trained_model.describe(evaluated, recipe, extractor)
     saved = trained_model.saved_model(evaluated, description, extractor)

@@ -189,7 +189,7 @@ def test_a_comparison_changes_nothing_about_the_trained_recipe(trained):
     record, alone = (json.loads((folder / name).read_text()) for name in ("test/covid19.json", "m.json"))
     assert record["held_out"] == alone["held_out"]
     assert alone["comparison"] is None
-    reason = "2 v 2 images; 10 v 10 are needed"
+    reason = "2 v 2 images; at least 10 v 10 needed"
     assert record["comparison"]["difference"] == {"value": None, "reason": reason}
     assert record["settings"]["epochs"] == 2
     sentence = f"linear probe (lungs) minus tutorial: not estimable ({reason})"

@@ -93,7 +93,7 @@ def _where_known(audit: Audit, known: Callable[[Sequence[Image]], Known]) -> Fin
     truth = audit.is_positive(own)
     if min(truth.sum(), (~truth).sum()) < FEWEST:
         n_positive, n_negative = int(truth.sum()), int((~truth).sum())
-        recorded = f"recorded for {n_positive} v {n_negative} images; {FEWEST} v {FEWEST} are needed"
+        recorded = f"recorded for {n_positive} v {n_negative} images; at least {FEWEST} v {FEWEST} needed"
         reason = recorded if len(truth) else "not recorded for any image"
         return Finding(Metric.unavailable(reason, n_positive, n_negative))
     return Finding(_linear(audit, own, columns))

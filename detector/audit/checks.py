@@ -72,6 +72,8 @@ class Run:
         What the split kept whole.
     implausible : sequence of ImplausibleImage
         Those that may be no frontal chest radiographs.
+    command : str
+        The run's command line, to which advised flags are added.
     """
 
     extractor: FeatureExtractor
@@ -80,3 +82,4 @@ class Run:
     recipe: Recipe
     groups: np.ndarray
     implausible: Sequence[ImplausibleImage]
+    command: str = "python train_covid19.py -d DIR"

@@ -50,7 +50,7 @@ def baseline_check(name: str, area: Metric, without: str, recommendation: str) -
 
 
 def site_and_view(run: Run) -> Check:
-    """Check whether the site and view of an image give its class away."""
+    """Check whether the site and view of an image predict its class."""
     images = run.extractor.dataset.images
     unknown = sum(not image.site for image in images)
     if unknown and not run.metrics[METADATA].available:
@@ -65,7 +65,7 @@ def site_and_view(run: Run) -> Check:
         sites[image.label] |= {image.site} - {""}
     labels = list(sites.values())
     if all(not one & other for i, one in enumerate(labels) for other in labels[:i]):
-        away = "no site has images of two classes: the site gives the class away"
+        away = "no site has images of two classes: the site predicts the class"
         return Check("site_and_view", WARN, away, f"Run {AUDIT}.")
     views_unknown = sum(not image.view for image in images)
     known = [
@@ -119,12 +119,9 @@ def file_properties(run: Run) -> Check:
 
 def image_border(run: Run) -> Check:
     """Check whether the outer 10 % of the images separate the classes, where no lung is."""
-    return baseline_check(
-        "image_border",
-        run.metrics[BORDER],
-        "from the outer 10 %",
-        "Read the border-adjusted ROC AUC instead of the ROC AUC.",
-    )
+    adjusted = "Read the border-adjusted ROC AUC instead of the ROC AUC."
+    advice = adjusted if run.metrics[BORDER_ADJUSTED].available else f"Run {audit_for(run)}."
+    return baseline_check("image_border", run.metrics[BORDER], "from the outer 10 %", advice)
 
 
 def border_adjusted(run: Run) -> Check:

@@ -139,7 +139,7 @@ def localise(audit: Audit) -> Localisation:
     lungs, chosen = [mask for mask, there in zip(lungs, found, strict=True) if there], chosen[found]
     if len(chosen) < FEWEST:
         few = counted(len(chosen), "correctly predicted image")
-        return Localisation([], {}, f"{few} with boxes and lungs; {FEWEST} are needed", notes)
+        return Localisation([], {}, f"{few} with boxes and lungs; at least {FEWEST} needed", notes)
     located = [
         locate(int(own[position]), tuple(astuple(box) for box in drawn[position]), heat, mask)
         for position, heat, mask in zip(chosen, fold_heat_maps(audit, chosen), lungs, strict=True)

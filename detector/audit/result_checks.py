@@ -5,7 +5,6 @@ from __future__ import annotations
 from detector import counted
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
-from detector.training.recipes import ProbeRecipe
 
 # From here on, predicting the larger class always is right three times in four.
 IMBALANCED = 3.0
@@ -22,20 +21,7 @@ def _more_images(run: Run) -> str:
     if len(run.evaluated.held_out) == len(labels) or fewest < 2:
         return "Add images of other patients."
     folds = min(FOLDS, fewest)
-    flags = f"{_model_flags(run)}--folds {folds} --repeats 5"
-    return f"Evaluate every image: train_covid19.py {flags}, or add images of other patients."
-
-
-def _model_flags(run: Run) -> str:
-    """Return the flags of a run's recipe, pooling and input, a space after each; empty where none is needed."""
-    recipe, flags = run.recipe, []
-    if recipe.name == ProbeRecipe.name:
-        flags.append(f"--recipe {recipe.name} ")
-    if recipe.pooling != type(recipe).pooling:
-        flags.append(f"--pooling {recipe.pooling} ")
-    if run.extractor.occlusion:
-        flags.append("--input lungs ")
-    return "".join(flags)
+    return f"Evaluate every image: {run.command} --folds {folds} --repeats 5, or add images of other patients."
 
 
 def test_set_size(run: Run) -> Check:
@@ -117,5 +103,5 @@ def pooling(run: Run) -> Check:
         "pooling",
         WARN,
         "the tutorial's pooling sees the upper left third of the image (4 × 4 of 7 × 7 cells)",
-        "Read the whole image: train_covid19.py --recipe probe, or --pooling global.",
+        f"Read the whole image: {run.command} --pooling global, or use --recipe probe.",
     )

@@ -25,7 +25,7 @@ from detector.audit.data_checks import (
 from detector.audit.result_checks import calibration, chance, class_balance, pooling, test_set_size
 from detector.datasets.dataset import Image
 
-COMMANDS = re.compile(r"\b(?:train|audit)_covid19\.py\b")
+COMMANDS = re.compile(r"(?<!python )\baudit_covid19\.py\b")
 CHECKS: Sequence[Callable[[Run], Check]] = (
     test_set_size,
     chance,
@@ -56,7 +56,7 @@ def folder_of(image: Image) -> Path:
 
 
 def whole_commands(text: str, folder: Path) -> str:
-    """Return a recommendation whose commands can be pasted: with ``python`` and the data set.
+    """Return a recommendation whose audit can be pasted: with ``python`` and the data set.
 
     Parameters
     ----------

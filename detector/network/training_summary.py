@@ -12,7 +12,7 @@ TEXTS = ("data_set", "created", "evaluation", "roc_auc")
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How many images and patients of a class there were."""
+    """How many images and patients of a class the model was trained on."""
 
     name: str
     images: int
@@ -30,7 +30,7 @@ class TrainingSummary:
     created : str
         When the model was trained.
     classes : tuple of ClassCount
-        Of all images, training and test.
+        Of the images that the saved model was trained on.
     evaluation : str
         What the metrics are of, such as ``"Test set: 24 images from 24 patients"``.
     roc_auc : str

@@ -102,7 +102,7 @@ def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> 
     """
     n, count = len(patients), len(set(patients))
     if count < FEWEST:
-        few = f"images of {counted(count, 'patient')}; {FEWEST} are needed"
+        few = f"images of {counted(count, 'patient')}; at least {FEWEST} needed"
         return dict.fromkeys(values, Metric.unavailable(few, n))
     table = np.stack([np.asarray(one, float) for one in values.values()], axis=1)
     draws = [

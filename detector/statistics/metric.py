@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 FEWEST = 10  # comparable images of each class that an area under the ROC curve needs
 WIDTH = 1e-9  # a narrower interval claims a certainty that no sample gives
+LEAST_DECIMALS, MOST_DECIMALS = 2, 9
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,18 @@ class Metric:
 
     @property
     def value_text(self) -> str:
-        """The value with two decimals, or ``"not estimable"``."""
-        return "not estimable" if self.value is None else _short(self.value)
+        """The value with two decimals, or with as many as its bounds need to differ, or ``"not estimable"``."""
+        if self.value is None:
+            return "not estimable"
+        return _short(self.value) if self._decimals == LEAST_DECIMALS else _fixed(self.value, self._decimals)
+
+    @property
+    def _decimals(self) -> int:
+        """With how many decimals the bounds of the interval differ."""
+        if self.ci_low is None or self.ci_high is None:
+            return LEAST_DECIMALS
+        tried = range(LEAST_DECIMALS, MOST_DECIMALS)
+        return next((n for n in tried if _fixed(self.ci_low, n) != _fixed(self.ci_high, n)), MOST_DECIMALS)
 
     @property
     def interval_text(self) -> str:
@@ -99,11 +110,7 @@ class Metric:
         if self.ci_low is None or self.ci_high is None:
             bounds = [("above", self.ci_low), ("below", self.ci_high)]
             return next((f"{word} {_short(bound)}" for word, bound in bounds if bound is not None), "")
-        low = high = ""
-        for decimals in range(2, 10):
-            low, high = _fixed(self.ci_low, decimals), _fixed(self.ci_high, decimals)
-            if low != high:
-                break
+        low, high = (_fixed(bound, self._decimals) for bound in (self.ci_low, self.ci_high))
         return f"{low}-{high}" if self.ci_low >= 0 else f"{low} to {high}"
 
     @property
@@ -134,8 +141,8 @@ class Metric:
 
 
 def too_few(n_positive: int, n_negative: int, what: str = "comparable images") -> Metric:
-    """Return a metric that too few images make impossible: ``"1 v 1 comparable images; 10 v 10 are needed"``."""
-    reason = f"{n_positive} v {n_negative} {what}; {FEWEST} v {FEWEST} are needed"
+    """Return a metric that too few images make impossible: ``"1 v 1 comparable images; at least 10 v 10 needed"``."""
+    reason = f"{n_positive} v {n_negative} {what}; at least {FEWEST} v {FEWEST} needed"
     return Metric.unavailable(reason, n_positive, n_negative)
 
 

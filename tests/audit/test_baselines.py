@@ -50,7 +50,7 @@ def test_what_differs_between_the_classes_predicts_them(baseline, key, values):
     audit = audit_of(Case(row=lambda positive, number: {key: values[0] if positive else values[1]}))
     assert baseline(audit).metric.value == 1.0
     few = audit_of(Case((24, 24), row=lambda positive, number: {key: values[0]} if number < 5 else {}))
-    assert baseline(few).metric.reason == "recorded for 5 v 5 images; 10 v 10 are needed"
+    assert baseline(few).metric.reason == "recorded for 5 v 5 images; at least 10 v 10 needed"
 
 
 def test_noise_in_the_border_predicts_nothing_and_a_mark_does():

@@ -67,7 +67,7 @@ def test_a_set_without_any_lungs_has_no_auc_and_says_why():
     assert results[experiments.SAME_SITE].metric.reason == "every control was left out"
     model = SavedHead([], Description(["covid", "normal"], "covid", "probe", "lungs"))
     found = evaluate_external(left, "e", sets.external["e"], model)
-    assert found.result.metric.reason == "0 v 0 images that are left; 10 v 10 are needed"
+    assert found.result.metric.reason == "0 v 0 images that are left; at least 10 v 10 needed"
     assert "without lungs" in found.result.notes[0]
 
 

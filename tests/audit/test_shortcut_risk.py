@@ -99,7 +99,7 @@ def test_columns_of_headers_are_properties_and_few_images_say_so():
     assert {"manufacturer", "kvp", "border", "brightness"} <= set(found)
     assert "sex" not in found, "one value tells nothing"
     few = Case((12, 12), row=lambda positive, number: {"age": str(50 + number) if number < 5 else ""})
-    assert risks_of(few)["age"].utility.reason == "5 v 5 images of which it is known; 10 v 10 are needed"
+    assert risks_of(few)["age"].utility.reason == "5 v 5 images of which it is known; at least 10 v 10 needed"
 
 
 def test_no_feature_is_computed_for_it():

@@ -21,8 +21,8 @@ def test_warnings_come_first():
     ("text", "folder", "whole"),
     [
         ("Run audit_covid19.py.", "ph", "Run python audit_covid19.py -d ph."),
-        ("train_covid19.py --folds 5, or more", "my data", "python train_covid19.py -d 'my data' --folds 5, or more"),
-        ("Train with --pooling global.", "ph", "Train with --pooling global."),
+        ("audit_covid19.py --controls C", "my data", "python audit_covid19.py -d 'my data' --controls C"),
+        ("Run python train_covid19.py -d a --folds 5.", "ph", "Run python train_covid19.py -d a --folds 5."),
     ],
 )
 def test_recommended_commands_can_be_pasted(text, folder, whole):

@@ -18,8 +18,8 @@ from detector.training.recipe_comparison import RecipeComparison
         (Metric(-0.001, -0.05, 0.05, 50, 50), "0.00 (-0.05 to 0.05)", False),
         (Metric(0.02, 0.0, 0.05, 50, 50), "+0.02 (0.00 to 0.05)", False),
         (
-            Metric.unavailable("3 v 3 images; 10 v 10 are needed"),
-            "not estimable (3 v 3 images; 10 v 10 are needed)",
+            Metric.unavailable("3 v 3 images; at least 10 v 10 needed"),
+            "not estimable (3 v 3 images; at least 10 v 10 needed)",
             False,
         ),
     ],

@@ -24,7 +24,7 @@ def result(case: Case, **options: object) -> TrainingResult:
     evaluated = outcome_of(extractor, np.random.default_rng(0).random(len(extractor.properties)))
     found = {
         "average_precision": Metric(0.6, 0.41, 0.77, 24, 24),
-        "border_baseline": Metric.unavailable("9 v 30 images; 10 v 10 are needed", 9, 30),
+        "border_baseline": Metric.unavailable("9 v 30 images; at least 10 v 10 needed", 9, 30),
     }
     table = subgroups.subgroups(extractor, evaluated, 0)
     order, evaluation = np.arange(3), EvaluationOptions(**options)
@@ -37,7 +37,7 @@ def test_a_metric_is_a_line_with_its_interval_or_its_reason():
         "average precision          0.60   0.41-0.77      no skill: 0.50"
     ]
     assert training_outputs.metric_lines("border_baseline", run.metrics["border_baseline"], run) == [
-        "border-only baseline        n/a   9 v 30 images; 10 v 10 are needed"
+        "border-only baseline        n/a   9 v 30 images; at least 10 v 10 needed"
     ]
 
 
@@ -49,7 +49,7 @@ def test_a_long_reason_goes_on_below_its_beginning():
 
 
 def test_a_site_that_is_left_out_is_a_line_of_at_most_80_columns():
-    few = Metric.unavailable("3 v 30 images; 10 v 10 are needed", 3, 30)
+    few = Metric.unavailable("3 v 30 images; at least 10 v 10 needed", 3, 30)
     left_out = [
         LeftOutSite(
             "Hannover", Metric(0.81, 0.61, 0.91, 20, 30), Metric(0.7, 0.5, 0.9, 20, 0), Metric(0.8, 0.6, 0.9, 0, 30)

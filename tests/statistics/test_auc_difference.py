@@ -96,7 +96,9 @@ def test_two_perfect_classifiers_are_not_shown_to_be_equal():
 def test_what_cannot_be_estimated_says_why():
     generator = np.random.default_rng(4)
     scores = generator.normal(size=(1, 40)), generator.normal(size=(1, 40))
-    assert auc_difference(scores, np.arange(40) > 30, np.arange(40), 0).reason == "9 v 31 images; 10 v 10 are needed"
+    assert (
+        auc_difference(scores, np.arange(40) > 30, np.arange(40), 0).reason == "9 v 31 images; at least 10 v 10 needed"
+    )
     who = np.where(np.arange(40) > 19, 0, np.arange(40) + 1)
     assert auc_difference(scores, np.arange(40) > 19, who, 0).reason == "all images of a class are of one patient"
 

@@ -40,7 +40,7 @@ def test_json_has_the_documented_keys():
         "n_negative": 30,
         "n_patients": 0,
     }
-    reason = "1 v 30 images; 10 v 10 are needed"
+    reason = "1 v 30 images; at least 10 v 10 needed"
     assert too_few(1, 30, "images").as_json() == {"value": None, "reason": reason}
     assert not too_few(1, 30).available
 

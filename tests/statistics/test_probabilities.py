@@ -52,7 +52,7 @@ def test_a_metric_that_is_not_available_has_a_reason():
     same = of(np.zeros(40), truth)
     assert same["calibration_slope"].reason == "all predictions are equal"
     few = of(np.zeros(31), np.arange(31) < 1)
-    assert {one.reason for one in few.values()} == {"1 v 30 images; 10 v 10 are needed"}
+    assert {one.reason for one in few.values()} == {"1 v 30 images; at least 10 v 10 needed"}
     one = of(np.zeros(40), truth, np.where(truth, 0, np.arange(40) + 1))
     assert {one.reason for one in one.values()} == {"all images of a class are of one patient"}
 

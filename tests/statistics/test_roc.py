@@ -71,7 +71,7 @@ def test_a_shift_between_sites_does_not_count_within_them():
     within = roc.roc_auc(scores, truth, people, crossed(site))
     assert within.ci_low < 0.5 < within.ci_high
     apart = roc.roc_auc(scores, truth, people, crossed(np.where(truth, "a", "b")))
-    assert apart.reason == "0 v 0 comparable images; 10 v 10 are needed"
+    assert apart.reason == "0 v 0 comparable images; at least 10 v 10 needed"
     unknown = roc.roc_auc(scores, truth, people, crossed(np.full(300, "")))
     assert not unknown.available, "images of unknown site are not comparable with each other"
 
@@ -110,7 +110,7 @@ def test_a_perfect_area_is_not_certain():
 
 def test_a_metric_that_is_not_available_has_a_reason():
     scores, truth = np.arange(40.0)[None], np.arange(40) > 30
-    assert roc.roc_auc(scores, truth, np.arange(40)).reason == "9 v 31 images; 10 v 10 are needed"
+    assert roc.roc_auc(scores, truth, np.arange(40)).reason == "9 v 31 images; at least 10 v 10 needed"
     one = roc.roc_auc(scores, np.arange(40) > 19, np.where(np.arange(40) > 19, 0, np.arange(40) + 1))
     assert one.reason == "all images of a class are of one patient"
 
