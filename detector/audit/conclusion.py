@@ -39,7 +39,7 @@ def conclude(evidence: Evidence) -> Conclusion:
     """Return what the metrics of an audit say, and what to do next.
 
     The order of the rules: is the audit sound, is there a signal at all, is there a shortcut without the lungs, do the
-    lungs carry it, do the files give the class away, and is it known?
+    lungs carry it, do the files predict the class, and is it known?
 
     Parameters
     ----------
@@ -83,7 +83,8 @@ def _judge(evidence: Evidence) -> Conclusion:
         but = ", but properties of the files predict the class, too" if by_files else ""
         return _conclusion(
             LUNGS,
-            f"The signal that this model uses is in the lungs; no shortcut was found{but}.",
+            f"The signal that this model uses is in the lungs; no shortcut was found{but}. Neither a shortcut nor "
+            "another disease is excluded.",
             [*known(evidence), *by_files],
         )
     if by_files and evidence.metric(FILES).low > EXCELLENT:
@@ -150,8 +151,8 @@ def _without_signal(evidence: Evidence, whole: Metric | None) -> Conclusion:
     if foreign:
         return _conclusion(
             SHORTCUT,
-            f"The data set itself gives the class away (by {_listed(evidence, foreign)}), though this model is not "
-            "shown to have learned it; more images of this kind would not help.",
+            f"The class is predicted by {_listed(evidence, foreign)} alone, though this model is not shown to have "
+            "learned that; more images of this kind would not help.",
             [*reasons, own],
         )
     own_and_unsettled = [own, *unsettled(evidence)]

@@ -157,5 +157,5 @@ def known(evidence: Evidence) -> list[Reason]:
     always = (FULL, LUNGS_ALONE, MASKED_OUT, MASKED_REGION, BORDER, FILES)
     also = [name for name in (METADATA, VIEW, SEX, AGE) if (area := evidence[name]) and area.point > PREDICTS]
     names = [name for name in (*always, *also) if evidence[name]]
-    text = ", ".join(f"{evidence.title(name)} {evidence.metric(name).point:.2f}" for name in names)
+    text = ", ".join(f"{evidence.title(name)} {evidence.metric(name).short}" for name in names)
     return [Reason(f"ROC AUC: {text}", tuple(names))]

@@ -1,4 +1,4 @@
-"""Whether the model looks where boxes were drawn: Grad-CAM of held-out images against boxes and lungs.
+"""Whether Grad-CAM lies where radiologists drew boxes: Grad-CAM of held-out images against boxes and lungs.
 
 References: J. Zhang, S. A. Bargal, Z. Lin et al., "Top-Down Neural Attention by Excitation Backprop", International
 Journal of Computer Vision 126 (2018), section 4.1 (the pointing game); for the comparison of saliency maps with boxes
@@ -75,7 +75,7 @@ class PairedMetric:
 
 @dataclass(frozen=True)
 class Localisation:
-    """Where the model looks.
+    """Where Grad-CAM lies.
 
     Attributes
     ----------
@@ -236,8 +236,8 @@ def check(found: Localisation, pooling: str) -> Check:
         f"difference {pointing.difference.short}"
     )
     if pointing.difference.low > 0:
-        return Check(ID, PASS, f"looks where boxes were drawn: {numbers}")
-    advice = "Look at the example images in the report for what it looks at instead."
+        return Check(ID, PASS, f"Grad-CAM lies in the boxes: {numbers}")
+    advice = "See the example images in the report for where Grad-CAM lies instead."
     if pooling == "tutorial":
         advice = "Use --pooling global or lungs: the tutorial's pooling reads the upper left third of the image."
-    return Check(ID, WARN, f"not shown to look where boxes were drawn: {numbers}", advice)
+    return Check(ID, WARN, f"Grad-CAM is not shown to lie in the boxes: {numbers}", advice)

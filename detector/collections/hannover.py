@@ -86,8 +86,8 @@ def finding_of(admission_offset: str) -> tuple[str, str]:
 def clinical_values(row: Row) -> dict[str, str]:
     """Return what is known under the names of J. P. Cohen's collection, in its units.
 
-    Cell counts are thousands per microlitre in both; the partial pressure of oxygen is no saturation and is left out. A
-    count is that of the image's day or none; ``inf`` and ``-inf`` are beyond what could be measured, and no number.
+    Cell counts are thousands per microlitre in both; the partial pressure of oxygen is not a saturation, so it is left
+    out. A count is that of the image's day or none; ``inf`` and ``-inf`` are beyond what could be measured, no number.
     """
     days = number(row["admission_offset"])
     return {

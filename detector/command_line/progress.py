@@ -77,6 +77,7 @@ def one_bar(parts: int, what: str, quiet: bool) -> Iterator[None]:
     _whole = _WholeRun(bar)
     try:
         yield
+        bar.set_description_str(f"[INFO] {what}")
     except BaseException:
         bar.leave = False  # an error is the only line
         raise

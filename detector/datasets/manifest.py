@@ -144,7 +144,7 @@ def replace(
 
     Only a file that the old manifest lists for this source, with the bytes it had then, is replaced or removed, or one
     that a build put there which was killed before it could write its manifest; whatever else is in the folder is
-    another source's, or a person's, and stays. An image whose name another source has gets its source's on.
+    another source's, or a person's, and stays. Where two sources have a file name, the source is appended to it.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 BATCH = 8
-TRAINED_ON = "a training image of this model, so that the prediction says nothing about new images"
+TRAINED_ON = "a training image of this model, so the prediction is not that of a new image"
 
 
 @dataclass(frozen=True)

@@ -128,17 +128,22 @@ def risk_plane(risks: Sequence[Risk]) -> bytes:
             textcoords=axes.get_yaxis_transform(),
             va="center",
             fontsize=10,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkB": 5},
+            # Dotted, and not horizontal from the point on: it is no interval.
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "linestyle": ":", "shrinkB": 5},
         )
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
     axes.axhline(0.0, color=GREY, linestyle=":", linewidth=1.4)
     axes.set_xlim(*utilities(risks))
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("Utility: how well the property predicts the class (ROC AUC; dotted: chance)")
-    axes.set_ylabel("Detectability: how well the image predicts the property\n(R², or 2 × ROC AUC − 1; dotted: chance)")
+    axes.set_ylabel(
+        "Detectability: how well the image predicts the property\n(R², or 2 × ROC AUC − 1; chance and below: 0)"
+    )
+    kinds = ((True, "s", ORANGE, "shortcut risk"), (False, "o", BLUE, "not shown to be a shortcut risk"))
     marks = [
-        Line2D([], [], marker="s", linestyle="none", color=ORANGE, markeredgecolor="black", label="shortcut risk"),
-        Line2D([], [], marker="o", linestyle="none", color=BLUE, markeredgecolor="black", label="not shown to be one"),
+        Line2D([], [], marker=marker, linestyle="none", color=colour, markeredgecolor="black", label=label)
+        for suspected, marker, colour, label in kinds
+        if any(risk.suspected == suspected for risk in risks)
     ]
     axes.legend(handles=marks, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
     plain_axes(axes)

@@ -27,11 +27,11 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
     found : AuditResult
     settings : mapping
     """
+    counts = ", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items())
     drawn = [one for one in found.risks if one.utility.available and one.detectability.available]
     return html_report.render(
         "audit.html.j2",
-        f"Audit of {audit.extractor.dataset.name}: what the detector learns from this data set",
-        counts=", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items()),
+        f"Audit of {audit.extractor.dataset.name} ({counts}): what a classifier learns from it",
         conclusion=found.conclusion,
         clean=found.conclusion.code == LUNGS,
         content=found.content,

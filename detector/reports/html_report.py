@@ -34,6 +34,7 @@ UNBROKEN = re.compile(
     r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%(?: CI)?|v \d{1,9})"
     r"|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
 )
+BREAKS = re.compile(r"[_./-]+(?=[^_./-])")
 SIDE = 160  # pixels of an image in a report; enlarged, it shows what the network saw well enough
 QUALITY = 70  # of its JPEG
 
@@ -63,7 +64,7 @@ def render(template: str, title: str, **values: object) -> bytes:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True
     )
-    environment.filters["unbroken"] = unbroken
+    environment.filters |= {"unbroken": unbroken, "breakable": breakable}
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "filter.js"))
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -91,6 +92,13 @@ def unbroken(text: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(en_dash(printable(text))))))
+
+
+def breakable(name: str) -> Markup:
+    """Return the name of a file or patient as HTML that a line may end in after ``_``, ``.``, ``-`` and ``/``."""
+    from markupsafe import Markup, escape
+
+    return Markup(BREAKS.sub(r"\g<0><wbr>", str(escape(printable(name)))))
 
 
 def _digest(text: str) -> str:

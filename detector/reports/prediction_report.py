@@ -46,7 +46,7 @@ def prediction_report(
     common = common_notes([one.note for one in predictions])
     on_all = {note for note, number in common if number == len(predictions)}
     cards = [_card(one, classes, positive, on_all) for one in ordered if one.image is not None]
-    counts = ", ".join(f"{sum(one.label == name for one in predictions)} {name}" for name in classes)
+    counts = ", ".join(f"{sum(one.label == name for one in predictions)} predicted {name}" for name in classes)
     title = f"Predictions: {counted(len(predictions), 'image')}"
     return html_report.render(
         "prediction.html.j2",

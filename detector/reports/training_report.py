@@ -81,6 +81,7 @@ def training_report(result: TrainingResult, beside: ReportedFiles) -> bytes:
         comparison=result.comparison and comparison_table.table(result.comparison),
         test_set=result.title,
         counted=f"{wrong} of {len(result.order)} test images were misclassified.",
+        upper_left=result.settings["pooling"] == "tutorial",
         left_out=max(0, len(result.order) - html_report.MOST),
         cards=cards(result),
         classes=evaluation.classes,

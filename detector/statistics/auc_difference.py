@@ -20,7 +20,7 @@ def auc_difference(
     """Return by how much the first scores' area under the ROC curve exceeds the second's, with a paired interval.
 
     Both areas are those of `roc_auc`: images are compared within a fold of a repeat only, and repeats are averaged.
-    Patients are drawn anew, classes apart, and both areas are computed from the same draws, so that what one patient
+    Patients are resampled, classes apart, and both areas are computed from the same draws, so that what one patient
     adds to both cancels. The percentile interval is widened about the difference (`_widening`).
 
     Where an area is 0 or 1, or no draw changes the difference, there is nothing to resample: the intervals of both

@@ -1,4 +1,4 @@
-"""Splits and folds that keep both sides representative and, where patients are known, share none."""
+"""Stratified splits and folds that keep the images of a patient together."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def test_a_conclusion_names_what_carried_it():
     without = conclude(evidence(trained=0.93, without=0.52, only=0.52, view=0.9))
     assert "without the lungs (by view)" in without.message
     nothing = conclude(evidence(trained=0.52, metadata=0.99, files=0.9))
-    assert "gives the class away (by site and view, file properties)" in nothing.message
+    assert "is predicted by site and view, file properties alone" in nothing.message
 
 
 def test_file_properties_are_named_before_anything_is_said_to_be_missing():
@@ -228,8 +228,8 @@ def test_inconclusive_says_what_is_known_and_what_is_missing():
     assert "a second hospital (--external)" in next_one and "sharper lung masks" in next_one
     assert "more images" not in next_one
     assert judged.reasons == [
-        "ROC AUC: full image 0.80, lungs only 0.77, lungs masked out 0.67, "
-        "shape of the masked region 0.66, image border alone 0.61"
+        "ROC AUC: full image 0.80 (0.73-0.87), lungs only 0.77 (0.70-0.84), lungs masked out 0.67 (0.60-0.74), "
+        "shape of the masked region 0.66 (0.59-0.73), image border alone 0.61 (0.54-0.68)"
     ]
     assert "--controls" in conclude(evidence(**values)).recommendation
     wide = {name: area(one.value, 0.15) for name, one in values.items()}

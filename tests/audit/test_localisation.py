@@ -67,8 +67,8 @@ def test_three_states():
     at_box, elsewhere = pointing_at(7, 4), pointing_at(0, 0)
     # Not every map is the same: an interval of a point is none.
     seen, unseen = judged([at_box] * 28 + [elsewhere] * 2), judged([at_box] + [elsewhere] * 29)
-    assert seen.status == "pass" and seen.message.startswith("looks where boxes were drawn: maximum in a box 0.93")
-    assert unseen.status == "warn" and "not shown to look" in unseen.message and unseen.recommendation
+    assert seen.status == "pass" and seen.message.startswith("Grad-CAM lies in the boxes: maximum in a box 0.93")
+    assert unseen.status == "warn" and "not shown to lie" in unseen.message and unseen.recommendation
     assert "--pooling global" in judged([at_box] + [elsewhere] * 29, "tutorial").recommendation
     assert check(Localisation([], {}, "no boxes"), "global").status == "not_assessed"
     assert judged([at_box] * 30).status == "not_assessed"  # the same difference in every image has no interval
