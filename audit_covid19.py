@@ -62,6 +62,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     from detector.audit.external import evaluate_external, read_model
     from detector.audit.same_site_controls import controls_predicted_positive
     from detector.audit.shortcut_risk import shortcut_risks
+    from detector.audit.validity import whole_commands
     from detector.datasets import clinical
     from detector.images.occlusion import find_masks, require_same_shape
     from detector.reports.audit_outputs import AuditResult
@@ -112,6 +113,8 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
         located = localisation.localise(audit)
         checks = [localisation.check(located, recipe.pooling)]
     conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites()))
+    following = whole_commands(conclusion.recommendation, data.dataset)
+    conclusion = replace(conclusion, recommendation=following)
     shown = find_examples(audit, [one.id for one in results], located) if options.outputs.report else Examples()
     return audit, AuditResult(
         results, external, controls_positive, risks, conclusion, located, checks, implausible, content, shown

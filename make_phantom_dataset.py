@@ -60,7 +60,8 @@ def parse_arguments(arguments: list[str] | None) -> PhantomOptions:
     parser.add_argument(
         "--shortcut",
         choices=[*shortcuts.KINDS],
-        help="add this to the images of covid, as a scanner or an archive would",
+        metavar="KIND",
+        help=f"add this to the images of covid, as a scanner or an archive would: {', '.join(shortcuts.KINDS)}",
     )
     parser.add_argument(
         "--strength", type=int, choices=[1, 2, 3], default=2, help="of the shortcut: weak, moderate, strong"

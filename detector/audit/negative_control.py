@@ -20,6 +20,7 @@ def permuted_labels(audit: Audit) -> Finding:
     samples = audit.samples
     people, inverse = np.unique(samples.groups, return_inverse=True)
     shares = np.bincount(inverse, samples.labels) / np.bincount(inverse)
+    uneven = len(set(np.bincount(inverse))) > 1
     found = []
     for repeat in range(max(audit.settings.repeats, DEALS)):
         # Of a patient with images of both classes either is taken, by its share.
@@ -31,4 +32,5 @@ def permuted_labels(audit: Audit) -> Finding:
             return Finding(one)
         found.append(one)
     value, low, high = (float(np.mean([getattr(one, name) for one in found])) for name in ("value", "low", "high"))
-    return Finding(Metric(value, low, high, found[0].n_positive, found[0].n_negative, n_patients=found[0].n_patients))
+    area = Metric(value, low, high, found[0].n_positive, found[0].n_negative, n_patients=found[0].n_patients)
+    return Finding(area, ("labels were permuted among patients, whose numbers of images differ",) if uneven else ())

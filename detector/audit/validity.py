@@ -25,7 +25,7 @@ from detector.audit.data_checks import (
 from detector.audit.result_checks import calibration, chance, class_balance, pooling, test_set_size
 from detector.datasets.dataset import Image
 
-COMMANDS = re.compile(r"(?<!python )\baudit_covid19\.py\b")
+COMMANDS = re.compile(r"(?<!python )\b(?:audit_covid19|build_covid_dataset)\.py\b")
 CHECKS: Sequence[Callable[[Run], Check]] = (
     test_set_size,
     chance,
@@ -56,7 +56,7 @@ def folder_of(image: Image) -> Path:
 
 
 def whole_commands(text: str, folder: Path) -> str:
-    """Return a recommendation whose audit can be pasted: with ``python`` and the data set.
+    """Return a recommendation whose commands can be pasted: with ``python``, and an audit with the data set.
 
     Parameters
     ----------
@@ -65,7 +65,8 @@ def whole_commands(text: str, folder: Path) -> str:
     folder : Path
         Of the data set.
     """
-    return COMMANDS.sub(lambda name: f"python {name[0]} -d {shlex.quote(str(folder))}", text)
+    data = f" -d {shlex.quote(str(folder))}"
+    return COMMANDS.sub(lambda name: f"python {name[0]}{data if name[0].startswith('audit') else ''}", text)
 
 
 def worst_first(checks: Sequence[Check]) -> list[Check]:

@@ -1,7 +1,7 @@
 """The linear probe: one layer on the means of four blocks of the frozen VGG16, fitted by logistic regression.
 
-The loss is convex: the result depends on neither the seed nor the machine. Where strata are given, site × view, each
-has an intercept of its own while the weights are fitted: these can then explain only what differs within a stratum.
+The loss is convex: the result depends on neither the seed nor the machine. Where strata (site × view) are given, each
+has a separate intercept while the weights are fitted, so that these explain only differences within strata.
 
 References: G. Alain, Y. Bengio, "Understanding intermediate layers using linear classifier probes", arXiv:1610.01644
 (2016); N. Breslow, N. Day, "Statistical Methods in Cancer Research I" (1980), chapters 6 and 7, for the strata.

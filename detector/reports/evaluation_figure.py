@@ -102,8 +102,6 @@ def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str], which:
 
 def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
     scores, is_positive, folds = predicted.values, predicted.is_positive, predicted.folds
-    from matplotlib.ticker import PercentFormatter
-
     false_rate, true_rate = roc_curve(scores, is_positive, folds)
     area = result.roc_auc
     if band := roc_band(scores, is_positive, predicted.patients, folds, SEED):
@@ -117,8 +115,6 @@ def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
     point = 1.0 - result.specificity.point, result.sensitivity.point
     axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="Operating point", clip_on=False, zorder=3)
     axes.set(xlim=(-0.015, 1.0), ylim=(0.0, 1.015), aspect="equal")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("1 − specificity (false positives)")
     axes.set_ylabel("Sensitivity (true positives)")
     axes.set_title(

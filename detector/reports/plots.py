@@ -70,7 +70,7 @@ def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> Figure:
     Figure
         A PNG file.
     """
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(7.5, 6.5)
     above, below = figure.subplots(2, 1, sharex=True)
@@ -89,7 +89,6 @@ def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> Figure:
         plain_axes(axes)
     above.set_ylim(*loss_range([*history["loss"], *history.get("val_loss", [])]))
     below.set_ylim(-0.02, 1.05)
-    below.yaxis.set_major_formatter(PercentFormatter(1.0))
     below.set_xlabel("Epoch")
     # Epochs count from 1; 0 would be a tick at which nothing was measured.
     last = len(history["loss"])

@@ -22,6 +22,7 @@ def test_warnings_come_first():
     [
         ("Run audit_covid19.py.", "ph", "Run python audit_covid19.py -d ph."),
         ("audit_covid19.py --controls C", "my data", "python audit_covid19.py -d 'my data' --controls C"),
+        ("(build_covid_dataset.py --view PA).", "ph", "(python build_covid_dataset.py --view PA)."),
         ("Run python train_covid19.py -d a --folds 5.", "ph", "Run python train_covid19.py -d a --folds 5."),
     ],
 )
