@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import re
@@ -10,7 +11,9 @@ import shlex
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 
+from detector.datasets import manifest
 from detector.statistics.roc import auc
 from tools import notebook_helpers as helpers
 from tools import paired_auc
@@ -115,6 +118,29 @@ def test_two_runs_of_equal_ranks_end_no_lesson(tmp_path, monkeypatch):
     monkeypatch.setattr(helpers, "markdown", lambda *lines: "\n".join(lines))
     shown = helpers.change_sentence(*folders)
     assert "the same in both runs" in shown and "every pair is ranked alike" in shown
+
+
+@pytest.mark.parametrize("shortcut", ["", "mark"])
+def test_relabelled_patients_have_no_disease_and_one_class_a_shortcut(tmp_path, monkeypatch, shortcut):
+    monkeypatch.setattr(helpers, "markdown", lambda *lines: "\n".join(lines))
+    source, target = tmp_path / "normal", tmp_path / "made"
+    source.mkdir()
+    rows = ["file,label,patient,view,finding,source,licence,url,sha256"]
+    for number in range(8):
+        Image.new("L", (60, 60), 40 + number).save(source / f"{number}.png")
+        rows.append(f"{number}.png,normal,p{number // 2},PA,No Finding,phantoms,CC0 1.0,,")
+    (source / "manifest.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    said = helpers.relabel_patients(str(source), str(target), shortcut=shortcut)
+    assert said.endswith("4 images covid, 4 images normal, of 4 patients without disease.")
+    patients = {}
+    for label in ("covid", "normal"):
+        written = manifest.read(target / label)
+        patients[label] = {row["patient"] for row in written.values()}
+        for name, row in written.items():
+            data = (target / label / name).read_bytes()
+            assert row["label"] == label and row["sha256"] == hashlib.sha256(data).hexdigest()
+            assert (data == (source / name).read_bytes()) != (label == "covid" and bool(shortcut))
+    assert len(patients["covid"]) == len(patients["normal"]) == 2 and not patients["covid"] & patients["normal"]
 
 
 def test_errors_are_listed_most_confident_first(tmp_path):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -115,7 +115,7 @@ def change_sentence(before: str, after: str) -> Markdown:
     return markdown(f"**The ROC AUC {change.verb} from {first} to {second}**; {change}.")
 
 
-def relabel_patients(source: str, target: str, seed: int = 42) -> Markdown:
+def relabel_patients(source: str, target: str, seed: int = 42, shortcut: str = "", strength: int = 3) -> Markdown:
     """Copy the images of a class folder into two classes, patients drawn at random: no image shows why.
 
     Parameters
@@ -126,6 +126,10 @@ def relabel_patients(source: str, target: str, seed: int = 42) -> Markdown:
         Data set to make, of the classes covid and normal with as many patients each.
     seed : int
         Of the draw.
+    shortcut : str, optional
+        Kind of shortcut to inject into the images of covid.
+    strength : {1, 2, 3}
+        Of the shortcut.
     """
     rows = manifest.read(Path(source))
     patients = sorted({row["patient"] for row in rows.values()})
@@ -136,14 +140,30 @@ def relabel_patients(source: str, target: str, seed: int = 42) -> Markdown:
         counts[label] = len(own)
         folder = Path(target) / label
         folder.mkdir(parents=True, exist_ok=True)
+        for number, row in enumerate(own):
+            data = (Path(source) / row["file"]).read_bytes()
+            if shortcut and label == "covid":
+                data = with_shortcut(data, shortcut, strength, number)
+            (folder / row["file"]).write_bytes(data)
+            row["sha256"] = hashlib.sha256(data).hexdigest()
         with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, own[0])
             writer.writeheader()
             writer.writerows(own)
-        for row in own:
-            shutil.copy(Path(source) / row["file"], folder)
     said = ", ".join(f"{count} images {label}" for label, count in counts.items())
     return markdown(f"`{target}`: {said}, of {len(patients)} patients without disease.")
+
+
+def with_shortcut(data: bytes, kind: str, strength: int, seed: int) -> bytes:
+    """Return the file of a greyscale image with a shortcut injected, as PNG."""
+    from PIL import Image
+
+    from detector.images.shortcuts import plant
+
+    changed = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        Image.fromarray(plant(np.array(image.convert("L")), kind, strength, seed)).save(changed, "PNG")
+    return changed.getvalue()
 
 
 def test_errors(folder: str, most: int = 4) -> list[dict[str, Any]]:
