@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from audit_helpers import Case, RidgeRecipe, audit_of, extractor_of, outcome_of
 from conftest import ROOT, script
 from document_helpers import DOCUMENTS, MODULES, TEMPLATES, TOOLS, source
+
+import audit_covid19
+import train_covid19
+from detector.audit import experiments, metrics, subgroups, validity
+from detector.audit.checks import Run
+from detector.audit.conclusion import Evidence, conclude
+from detector.audit.localisation import Localisation
+from detector.command_line.printing import Log
+from detector.datasets import manifest
+from detector.network.head import TrainedHead
+from detector.reports import audit_outputs, run_record, training_outputs
+from detector.reports.audit_outputs import AuditResult
+from detector.reports.training_outputs import TrainingResult
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 CODE = [*MODULES, *TOOLS]
@@ -83,18 +101,32 @@ NAMES = re.compile(
 )
 
 
+# The same in README, docs and the notebook alone; the changelog tells what once was.
+DOCUMENT_GLOSSARY = {
+    r"looks?|looked|looking": "reads, uses, tests; Grad-CAM",
+    r"says?|said": "states, prints, shows; predicts",
+    r"anew": "again; resampled",
+    r"g(ives?|ave) (\w+ ){0,3}away": "predicts the class",
+    r"named": "listed, reported; detected",
+}
+DOCUMENT_EXCEPTIONS = {
+    r"look at it|look at \*which\*|we looked at|looking at these": "of people who look at images",
+    r"a model named": "of a file",
+}
+
+
 def prose(path: Path) -> str:
     """Return a document's text without code, which has names of its own."""
     text = re.sub(r"^```.*?^```|^    .*?$", " ", source(path), flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"`[^`]*`|\]\([^)]*\)", " ", text)
 
 
-def unwanted(text: str, exceptions: Iterable[str] = EXCEPTIONS) -> list[str]:
-    """Return the words of the glossary's left column that stand in a text, with what to write instead."""
+def unwanted(text: str, exceptions: Iterable[str] = EXCEPTIONS, glossary: Mapping[str, str] = GLOSSARY) -> list[str]:
+    """Return the words of a glossary's left column that stand in a text, with what to write instead."""
     text = re.sub(r"\s+", " ", text)
     allowed = [match.span() for reason in exceptions for match in re.finditer(reason, text, re.IGNORECASE)]
     found = []
-    for pattern, instead in GLOSSARY.items():
+    for pattern, instead in glossary.items():
         flags = 0 if "AUC" in pattern else re.IGNORECASE
         for match in re.finditer(rf"(?<![\w-])(?:{pattern})(?![\w-])", text, flags):
             if not any(start <= match.start() and match.end() <= end for start, end in allowed):
@@ -106,6 +138,8 @@ def unwanted(text: str, exceptions: Iterable[str] = EXCEPTIONS) -> list[str]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_uses_the_words_of_the_field(path):
     assert unwanted(prose(path)) == []
+    if path.name != "CHANGELOG.md":
+        assert unwanted(prose(path), DOCUMENT_EXCEPTIONS, DOCUMENT_GLOSSARY) == []
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -208,8 +242,24 @@ def test_the_glossary_detects_a_word_and_knows_its_exceptions():
     assert unwanted("Three frames differ.") and not unwanted("30 frames, of which frame 3 is shown")
     assert unwanted("adopted") and not unwanted("adapted, untold, mendacious, outlined-region")
     every = "\n".join([*map(prose, DOCUMENTS), *(text for path in MODULES for text in messages(path))])
-    unused = [pattern for pattern in EXCEPTIONS if not re.search(pattern, re.sub(r"\s+", " ", every), re.IGNORECASE)]
+    allowed = [*EXCEPTIONS, *DOCUMENT_EXCEPTIONS]
+    unused = [pattern for pattern in allowed if not re.search(pattern, re.sub(r"\s+", " ", every), re.IGNORECASE)]
     assert unused == [], "exceptions that nothing needs any more"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("what the model looked at", "We looked at four of these."),
+        ("The report says lateral.", "an essay on hearsay"),
+        ("drawn anew", "renewed"),
+        ("The border gives the class away.", "It gives the class, far away from it."),
+        ("A shortcut is named.", "A model named NAME.h5 is renamed."),
+    ],
+)
+def test_the_glossary_of_documents_detects_a_word_and_knows_its_exceptions(wrong, right):
+    assert unwanted(wrong, DOCUMENT_EXCEPTIONS, DOCUMENT_GLOSSARY)
+    assert not unwanted(right, DOCUMENT_EXCEPTIONS, DOCUMENT_GLOSSARY)
 
 
 def test_the_glossary_of_code_detects_a_word_and_knows_its_exceptions(tmp_path):
@@ -230,3 +280,101 @@ def test_the_glossary_of_code_detects_a_word_and_knows_its_exceptions(tmp_path):
         here = unused & set(exceptions_in(path))
         unused -= {word for word in here for text in texts if re.search(rf"\b(?:{word})\b", text, re.IGNORECASE)}
     assert not unused, "exceptions that nothing needs any more"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_hold_no_comment_since_not_every_shell_takes_one(path):
+    # zsh: an interactive "#" begins no comment, so that quotes and parentheses behind it are read.
+    blocks = re.findall(r"^```bash\n(?:.*\n)*?```|(?:^ {4}\S.*\n)+", f"{source(path)}\n", re.MULTILINE)
+    assert [line for block in blocks for line in block.splitlines() if re.search(r"(^|\s)#", line)] == []
+
+
+@pytest.mark.parametrize(
+    ("term", "gloss"),
+    [
+        ("phantom", "synthetic radiographs"),
+        ("controls", "other findings from the same site"),
+        ("view", "projection"),
+        ("recipe", "training recipe"),
+        ("stratum", "one site and one view"),
+    ],
+)
+def test_terms_that_are_not_common_are_explained_once(term, gloss):
+    texts = [re.sub(r"\s+", " ", source(path)) for path in DOCUMENTS if path.name != "CHANGELOG.md"]
+    assert any(term in text and gloss in text for text in texts)
+
+
+def training_record() -> dict[str, object]:
+    """Return the record of a training run on made-up features, as it stands in its JSON file."""
+    extractor = extractor_of(Case())
+    everything = np.arange(len(extractor.properties))
+    evaluated = replace(
+        outcome_of(extractor, np.random.default_rng(0).random(len(everything))),
+        fitted=SimpleNamespace(trained=TrainedHead([], {"loss": []})),
+        train=everything,
+    )
+    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0, True, 0.02))
+    checked = validity.run_checks(Run(extractor, evaluated, found, RidgeRecipe(), extractor.patients, []))
+    options = train_covid19.parse_arguments(["--prevalence", "0.02"])
+    table = subgroups.subgroups(extractor, evaluated, 0)
+    result = TrainingResult(
+        *(extractor, evaluated, found, table, [], checked, everything, []),
+        options.evaluation,
+        options.settings("patient"),
+        {},
+    )
+    return json.loads(run_record.as_json(training_outputs.record(result)))
+
+
+def audit_record(folder: Path) -> dict[str, object]:
+    """Return the record of an audit of made-up features, as it stands in its JSON file."""
+    audit, options = audit_of(Case()), audit_covid19.parse_arguments(["-o", str(folder), "--no-report"])
+    results = experiments.run_experiments(audit)
+    conclusion = conclude(Evidence(results, None, "covid", audit.shares_sites()))
+    found = AuditResult(results, [], None, [], conclusion, Localisation({}, []), [])
+    audit_outputs.save(options.outputs, audit, found, options.settings(), Log(True))
+    return json.loads(options.outputs.json.read_text(encoding="utf-8"))
+
+
+def holds(record: object, key: str) -> bool:
+    """Return whether a record holds a key such as ``metrics.*.value``, ``train[].file`` or ``checks[calibration]``."""
+    values = [record]
+    for part in re.findall(r"\*|\w+|\[\w*\]", key):
+        if part == "*":
+            values = [one for value in values if isinstance(value, dict) for one in value.values()]
+        elif part.startswith("["):
+            listed = [one for value in values if isinstance(value, list) for one in value]
+            values = [one for one in listed if part == "[]" or one["id"] == part[1:-1]]
+        else:
+            values = [value[part] for value in values if isinstance(value, dict) and part in value]
+    return bool(values)
+
+
+def cited_keys(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the keys that a document cites, with the file before them, or an empty string."""
+    for segment in re.split(r"[|;\n]", source(path)):
+        file = ""
+        for word in re.findall(r"`([^`]+)`", segment):
+            if re.fullmatch(r"[\w.]+\.(json|csv|py|h5|html|png)", word):
+                file = word
+            elif not word.startswith("-"):
+                yield file, word
+
+
+def test_keys_that_tripod_cites_are_in_the_records(tmp_path):
+    records = {
+        "covid19.json": training_record(),
+        "audit.json": audit_record(tmp_path),
+        "manifest.csv": dict.fromkeys(manifest.COLUMNS),
+        "metadata.csv": {"date": None},  # Cohen's
+    }
+    cited = list(cited_keys(ROOT / "docs" / "tripod-ai.md"))
+    assert len(cited) >= 40
+    missing = [
+        (file, key)
+        for file, key in cited
+        if not any(holds(record, key) for name, record in records.items() if name == (file or "covid19.json"))
+    ]
+    assert missing == []
+    assert not holds(records["covid19.json"], "settings.clinical") and not holds(records["covid19.json"], "seed")
+    assert not holds(records["covid19.json"], "checks[unknown]")
