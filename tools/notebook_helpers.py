@@ -45,13 +45,7 @@ class Shell(Protocol):
 
 
 def set_up(shell: Shell) -> None:
-    """Let ``!python`` run the notebook's own Python, and a command that fails stop the notebook.
-
-    Parameters
-    ----------
-    shell : Shell
-        What ``get_ipython()`` returns.
-    """
+    """Let ``!python`` run the notebook's own Python, and a command that fails stop the notebook."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     shell.system = checked(shell.system, shell.user_ns)
 
@@ -77,14 +71,7 @@ def checked(system: Callable[[str], None], names: dict[str, Any]) -> Callable[[s
 
 
 def metric(folder: str, name: str) -> Metric:
-    """Return a metric of a training run.
-
-    Parameters
-    ----------
-    folder : str
-    name : str
-        As in covid19.json, such as ``"roc_auc"`` or ``"border_baseline"``.
-    """
+    """Return a metric of a training run by its key in covid19.json, such as ``"border_baseline"``."""
     found = read_run(folder)["metrics"][name]
     if found["value"] is None:
         return Metric.unavailable(found["reason"])
@@ -126,10 +113,8 @@ def relabel_patients(source: str, target: str, seed: int = 42, shortcut: str = "
         Data set to make, of the classes covid and normal with as many patients each.
     seed : int
         Of the draw.
-    shortcut : str, optional
-        Kind of shortcut to inject into the images of covid.
-    strength : {1, 2, 3}
-        Of the shortcut.
+    shortcut, strength : str and {1, 2, 3}
+        What is injected into the images of covid; nothing, if no shortcut is given.
     """
     rows = manifest.read(Path(source))
     patients = sorted({row["patient"] for row in rows.values()})
