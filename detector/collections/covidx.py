@@ -79,7 +79,7 @@ def read(folder: Path, split: str = "") -> list[ImageRecord]:
     wanted = [one for one in known if split in ("", one[0])]
     if not wanted:
         raise InputError(
-            f"--split {split}: {folder} has no list of it; it has {', '.join(path.name for _, path in known)}"
+            f"--split {split}: {folder} has no list of this split; it has {', '.join(path.name for _, path in known)}"
         )
     found = []
     for part in dict.fromkeys(part for part, _ in wanted):

@@ -141,7 +141,7 @@ def load(folder: Path) -> Dataset:
     if any(synthetic) and not all(synthetic):
         real = [image.file for image, drawn in zip(images, synthetic, strict=True) if not drawn]
         raise InputError(
-            f"data set {folder} mixes {sum(synthetic)} phantoms with radiographs that are none ({first_names(real)}); "
+            f"data set {folder} mixes {sum(synthetic)} phantoms with real radiographs ({first_names(real)}); "
             "keep them in data sets of their own"
         )
     images, note = _without_placeholder(images)

@@ -61,7 +61,7 @@ def test_all_parts_and_one_that_is_not_there(published):
     build(published, "all")
     assert len(rows_by_file(published.parent / "all/covid")) == 4
     done = script("build_covid_dataset.py", "-c", published, "-o", "x", "--split", "val", cwd=published.parent)
-    rejected(done, "--split val", "has no list of it; it has train.txt, test.txt")
+    rejected(done, "--split val", "has no list of this split; it has train.txt, test.txt")
 
 
 def test_several_versions_of_a_list(tmp_path):
