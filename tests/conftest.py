@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from phantom_helpers import phantoms_of, shared  # noqa: F401 (fixtures)
 from PIL import Image
 
 from detector import InputError, printable

@@ -43,11 +43,9 @@ def test_what_a_run_sees_for_free(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def phantoms(tmp_path_factory):
-    """22 phantoms of each class."""
-    folder = tmp_path_factory.mktemp("phantoms")
-    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 22, "--quiet", cwd=folder).returncode == 0
-    return folder / "data"
+def phantoms(phantoms_of, tmp_path_factory):
+    """16 phantoms of each class."""
+    return phantoms_of.write(tmp_path_factory.mktemp("phantoms") / "data", 16)
 
 
 def test_phantoms_are_judged_by_their_lungs(phantoms, tmp_path):
@@ -89,7 +87,7 @@ def test_phantoms_are_judged_by_their_lungs(phantoms, tmp_path):
     # Grad-CAM points at the opacities more often than a random point of the lungs does.
     pointing = written["localisation"]["pointing_game"]
     assert pointing["found"]["value"] > pointing["random"]["value"] + 0.1
-    assert pointing["found"]["n_positive"] >= 15 and 0.2 < pointing["random"]["value"] < 0.6
+    assert pointing["found"]["n_positive"] >= 12 and 0.2 < pointing["random"]["value"] < 0.6
     assert [one["id"] for one in written["checks"]] == ["localisation"]
     assert any(line.startswith("  maximum in a box ") for line in lines)
 
@@ -119,11 +117,11 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     assert audit.scored.auc().value > 0.9
     found = localise(audit)
     pointing = found.metrics[POINTING]
-    assert len(found.images) >= 15 and pointing.found.value < pointing.random.value
+    assert len(found.images) >= 12 and pointing.found.value < pointing.random.value
     assert check(found, "global").status == "warn"
 
 
-def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
+def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, tmp_path):
     from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
@@ -132,8 +130,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     from detector.training.opening import open_dataset
     from detector.training.recipes import ProbeRecipe
 
-    assert script("make_phantom_dataset.py", "-o", "data", "-n", 4, "--quiet", cwd=tmp_path).returncode == 0
-    sets = load_image_sets(tmp_path / "data", None, [], "covid")
+    sets = load_image_sets(phantoms_of.write(tmp_path / "data", 2), None, [], "covid")
     found = []
     for passes in (4, 0):
         recipe = ProbeRecipe()
@@ -149,19 +146,18 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(tmp_path):
     assert found[0] == found[1]
 
 
-def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
+def test_an_age_is_useful_and_a_blur_is_detectable_as_well(phantoms_of, tmp_path):
     """Phantoms whose age, in the manifest, goes with the class, and of which nearly all of one class are blurred."""
     import cv2
 
     from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
-    from detector.cluster.flags import ComputeOptions
     from detector.command_line.printing import Log
     from detector.training.opening import open_dataset
     from detector.training.recipes import ProbeRecipe
 
-    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=tmp_path).returncode == 0
+    phantoms_of.write(tmp_path / "data", 26)
     generator = np.random.default_rng(0)
     for label, age, share in (("covid", 60, 0.95), ("normal", 45, 0.05)):
         path = tmp_path / "data" / label / "manifest.csv"
@@ -175,12 +171,12 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
             if generator.random() < share:
                 cv2.imwrite(str(image), cv2.GaussianBlur(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), (0, 0), 1.5))
     sets = load_image_sets(tmp_path / "data", None, [], "covid")
-    extractor = open_dataset(sets.dataset, Log(True), ProbeRecipe(), ComputeOptions(no_cache=True))
+    extractor = open_dataset(sets.dataset, Log(True), ProbeRecipe())
     audit = Audit(extractor, sets, ExperimentSettings("covid", ProbeRecipe(), "auto", 5, 1, 42), {})
     found = {one.name: one for one in shortcut_risks(audit)}
     assert found["age"].utility.ci_low > 0.6 and found["age"].detectability.value < 0.1
     assert not found["age"].suspected
-    assert found["border"].utility.ci_low > 0.6 and found["border"].detectability.ci_low > 0.2
+    assert found["border"].utility.ci_low > 0.6 and found["border"].detectability.ci_low > 0.1
     assert next(iter(found)) == "border" and found["border"].suspected
 
 

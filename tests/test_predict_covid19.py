@@ -255,10 +255,10 @@ def test_clinical_values_are_used_in_training_and_prediction(tmp_path):
 
 
 @pytest.mark.parametrize(("recipe", "suffix"), [("probe", "h5"), ("tutorial", "keras")])
-def test_a_model_of_lungs_treats_a_new_image_as_those_of_training(tmp_path, recipe, suffix):
+def test_a_model_of_lungs_treats_a_new_image_as_those_of_training(phantoms_of, tmp_path, recipe, suffix):
     import keras
 
-    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 5, "--quiet", cwd=tmp_path).returncode == 0
+    phantoms_of.write(tmp_path / "data", 5)
     few = ("--epochs", 2, "--rotations", 0) if recipe == "tutorial" else ()
     train = (
         "train_covid19.py",

@@ -16,12 +16,6 @@ from PIL import Image
 SEED = SHARED / "seed-dataset"
 
 
-def phantoms(folder: Path, number: int) -> Path:
-    done = script("make_phantom_dataset.py", "-o", folder, "-n", number, "--quiet", cwd=folder.parent)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 def train(data: Path, out: Path, *arguments: object, cwd: Path | None = None, **environment: str):
     out.mkdir(parents=True, exist_ok=True)
     return script(
@@ -44,10 +38,10 @@ def without_times(out: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(phantoms_of, tmp_path_factory):
     """Return a data set of phantoms, and what a training run on it wrote and said."""
     folder = tmp_path_factory.mktemp("trained")
-    data = phantoms(folder / "data set ü", 12)
+    data = phantoms_of.write(folder / "data set ü", 12)
     done = train(data, folder / "out", "--epochs", 4, "--rotations", 1, "--timings")
     assert done.returncode == 0, done.stderr
     return data, folder / "out", done

@@ -7,16 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from conftest import ROOT, classes, digest, inside, picture, rejected, script, tree
-
-
-def phantoms(folder: Path, number: int) -> Path:
-    done = script("make_phantom_dataset.py", "-o", folder, "-n", number, "--quiet", cwd=folder.parent)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def test_data_sets_that_cannot_be_trained_on_are_rejected(tmp_path):
@@ -57,8 +50,8 @@ def test_all_bad_files_are_named_at_once(tmp_path):
     assert not (tmp_path / "plot.png").exists()
 
 
-def test_phantoms_and_real_radiographs_are_not_mixed(tmp_path):
-    data = phantoms(tmp_path / "data", 2)
+def test_phantoms_and_real_radiographs_are_not_mixed(phantoms_of, tmp_path):
+    data = phantoms_of.write(tmp_path / "data", 2)
     picture(data / "covid" / "real.png", 1)
     rejected(script("train_covid19.py", "-d", "data", cwd=tmp_path), "mixes 4 phantoms", "covid/real.png")
 

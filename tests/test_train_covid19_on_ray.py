@@ -55,10 +55,8 @@ def nodes():
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cluster")
-    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 12, "--quiet", cwd=folder).returncode == 0
-    return folder / "data"
+def data(phantoms_of, tmp_path_factory):
+    return phantoms_of.write(tmp_path_factory.mktemp("cluster") / "data", 12)
 
 
 def arguments(data: Path, cache: Path, *more: object) -> list[object]:

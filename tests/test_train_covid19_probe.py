@@ -28,10 +28,10 @@ NAMES = ("accuracy", "roc_auc", "roc_auc_stratified", "metadata_baseline", "bord
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(phantoms_of, tmp_path_factory):
     """Return phantoms, and what a probe's training on them said and wrote, in both formats."""
     folder = tmp_path_factory.mktemp("probe")
-    assert script("make_phantom_dataset.py", "-o", "data", "-n", 12, "--quiet", cwd=folder).returncode == 0
+    phantoms_of.write(folder / "data", 12)
     common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01)
     first = script(*common, "-m", "m.h5", cwd=folder)
     second = inside(*common, "-m", "k/m.keras", "-p", "k/plot.png", "--no-report", cwd=folder)

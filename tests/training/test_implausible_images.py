@@ -116,8 +116,8 @@ def test_the_line_counts_by_reason():
     )
 
 
-def test_training_names_them_and_lung_pooling_goes_on_without(tmp_path):
-    assert inside("make_phantom_dataset.py", "-o", "d", "-n", 5, "--quiet", cwd=tmp_path).returncode == 0
+def test_training_names_them_and_lung_pooling_goes_on_without(phantoms_of, tmp_path):
+    phantoms_of.write(tmp_path / "d", 5)
     for manifest in tmp_path.glob("d/*/manifest.csv"):
         manifest.unlink()
     noise = np.random.default_rng(0).integers(0, 256, (2, 300, 300), dtype=np.uint8)
