@@ -206,9 +206,9 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
             "other",
             "--one-per-patient",
             "--limit",
-            16,
+            12,
         ),
-        ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", "data/normal", "-s", 16),
+        ("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", "-o", "data/normal", "-s", 12),
     ):
         assert inside(*arguments, "--quiet", cwd=tmp_path).returncode == 0
     train = ("train_covid19.py", "-d", "data", "--rotations", 0, "--quiet", "--no-report")
@@ -230,7 +230,7 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
     assert "external:elsewhere" in values
     assert written["controls_predicted_positive"]["value"] > 0.8
     with open(tmp_path / "data" / "covid" / "manifest.csv", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 16
+        assert len(list(csv.DictReader(file))) == 12
 
 
 def test_bad_arguments(tmp_path):
