@@ -106,9 +106,10 @@ def test_an_output_folder_without_permission_is_named(tmp_path):
 
 @pytest.mark.parametrize("after", ["loading", "extracting", "training the head"])
 def test_ctrl_c_leaves_nothing_half_written(tmp_path, after):
-    classes(tmp_path / "data", covid=8, normal=8)
+    classes(tmp_path / "data", covid=4, normal=4)
     (tmp_path / "plot.png").write_text("the old plot")
-    command = [sys.executable, ROOT / "train_covid19.py", "-d", "data", "--no-cache", "--epochs", "100000"]
+    command = [sys.executable, ROOT / "train_covid19.py", "-d", "data", "--no-cache", "--rotations", "1"]
+    command += ["--epochs", "100000"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         for line in running.stdout:
             if after in line.lower():
