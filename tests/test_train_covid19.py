@@ -147,7 +147,7 @@ def test_another_seed_is_another_run_and_keras_format_can_be_written(trained, tm
 
 
 def test_three_unbalanced_classes_can_be_trained_and_the_tutorials_model_name_used(tmp_path):
-    classes(tmp_path / "data", covid=5, normal=11, pneumonia=4)
+    classes(tmp_path / "data", covid=3, normal=7, pneumonia=3)
     few = ("--epochs", 2, "--rotations", 0, "--no-report")
     done = inside("train_covid19.py", "-d", "data", "-m", "covid19.model", *few, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

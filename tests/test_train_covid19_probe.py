@@ -35,7 +35,7 @@ def trained(phantoms_of, tmp_path_factory):
     folder = tmp_path_factory.mktemp("probe")
     phantoms_of.write(folder / "data", 12)
     common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01)
-    first = script(*common, "-m", "m.h5", cwd=folder)
+    first = inside(*common, "-m", "m.h5", cwd=folder)
     second = inside(*common, "-m", "k/m.keras", "-p", "k/plot.png", "--no-report", cwd=folder)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     return folder, first, second
@@ -102,14 +102,14 @@ def test_a_probes_model_is_plain_keras(trained):
 
 def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     folder, _, _ = trained
-    arguments = ("-m", folder / "m.h5", folder / "data", "--json", "p.json", "--no-report")
+    reported = json.loads((folder / "m.json").read_text())["held_out"]
+    files = [folder / "data" / image["file"] for image in reported]
+    arguments = ("-m", folder / "m.h5", *files, "--json", "p.json", "--no-report")
     done = inside("predict_covid19.py", *arguments, "--force", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    reported = json.loads((folder / "m.json").read_text())["held_out"]
     found = json.loads((tmp_path / "p.json").read_text())["predictions"]
-    by_file = {one["file"].rpartition("/")[2]: one["probabilities"] for one in found}
-    for image in reported:
-        assert by_file[image["file"].rpartition("/")[2]] == pytest.approx(image["probabilities"], abs=1e-5)
+    for one, image in zip(found, reported, strict=True):
+        assert one["probabilities"] == pytest.approx(image["probabilities"], abs=1e-5)
     one = next((folder / "data" / "covid").glob("*.png"))
     done = inside("predict_covid19.py", "-m", folder / "k/m.keras", one, "--force", "--gradcam", "cam", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

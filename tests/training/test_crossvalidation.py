@@ -79,14 +79,14 @@ def test_no_threshold_asks_for_one_image_too_many(hundredths):
 
 
 def test_folds_in_the_script(tmp_path):
-    classes(tmp_path / "data", covid=9, normal=9)
+    classes(tmp_path / "data", covid=6, normal=6)
     arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--folds", 3, "--repeats", 2, "--no-report")
     done = inside("train_covid19.py", *arguments, TARGET, 0.8, "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "one of each fold" in done.stdout and "saved threshold: " in done.stdout
     written = json.loads((tmp_path / "covid19.json").read_text())
-    assert len(written["train"]) == len(written["held_out"]) == 18
-    assert np.sum(written["metrics"]["confusion"]) == 18
+    assert len(written["train"]) == len(written["held_out"]) == 12
+    assert np.sum(written["metrics"]["confusion"]) == 12
     assert "val_loss" not in written["history"]
     rejected(inside("train_covid19.py", "-d", "data", "--folds", 20, cwd=tmp_path), "too few for 20 folds")
     both = script("train_covid19.py", "-d", "data", "--threshold", 0.4, TARGET, 0.9, cwd=tmp_path)
