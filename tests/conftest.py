@@ -24,6 +24,7 @@ from phantom_helpers import phantoms_of, shared  # noqa: F401 (fixtures)
 from PIL import Image
 
 from detector import InputError, printable
+from detector.command_line import exit_status
 from detector.storage.temporary import remove_unfinished
 
 # Under --import-mode importlib pytest gives this module another name; the tests import it by this one.
@@ -82,9 +83,12 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     sys.argv = [str(ROOT / name), *given]
     os.chdir(cwd)
     try:
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patched:
+            patched.setattr(exit_status, "leave", sys.exit)  # it ends the process where TensorFlow is being imported
             try:
                 status = importlib.import_module(name.removesuffix(".py")).main(given)
+            except SystemExit as stop:
+                status = stop.code
             except InputError as error:
                 status = 2
                 print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
@@ -144,23 +148,6 @@ def what_was_said(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
             request.node.user_properties.append(("said", row))
 
 
-class Errors:
-    """Collects what was said, from all of pytest's processes, and writes it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: set[tuple[str, str, str]] = set()
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "teardown":
-            self.rows |= {tuple(row) for name, row in report.user_properties if name == "said"}
-
-    def pytest_sessionfinish(self) -> None:
-        from message_report import Said, write
-
-        write([Said(*map(printable, row)) for row in self.rows], self.path)
-
-
 # Files whose tests run scripts for a minute and more, the longest first: begun last, one would keep a core waiting.
 LONG = (
     "train_covid19_on_ray",
@@ -183,6 +170,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--errors") and not hasattr(config, "workerinput"):
+        from message_report import Errors
+
         config.pluginmanager.register(Errors(config.getoption("--errors")))
 
 

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from message_table import ALL, messages
+
+from detector import printable
 
 SEVERAL = "Several scripts"
 # What a user needs no list for: the parser's messages name --help; those of a table name file, line and cell; a model
@@ -21,6 +24,21 @@ class Said(NamedTuple):
     test: str
     given: str
     said: str
+
+
+class Errors:
+    """Collects what was said, from all of pytest's processes, and writes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: set[tuple[str, str, str]] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            self.rows |= {tuple(row) for name, row in report.user_properties if name == "said"}
+
+    def pytest_sessionfinish(self) -> None:
+        write([Said(*map(printable, row)) for row in self.rows], self.path)
 
 
 def write(rows: Iterable[Said], document: Path) -> None:

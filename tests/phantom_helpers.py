@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from detector.datasets import manifest, phantoms
@@ -40,6 +42,11 @@ class Phantoms:
                 shutil.copyfile(self.folder / row["file"], folder / label / row["file"])
             manifest.write(folder / label, rows, [manifest.BOXES])
         return folder
+
+    def images(self, label: str) -> list[np.ndarray]:
+        """Return the first 22 phantoms of a class."""
+        files = [self.folder / self._drawn(label, one)["file"] for one in NUMBERS[label][:22]]
+        return [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
 
     def _drawn(self, label: str, number: int) -> dict[str, str]:
         """Draw a phantom if no test has, and return its row of the manifest."""

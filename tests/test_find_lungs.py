@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import picture, rejected, script
+from conftest import inside, picture, rejected, script
 from image_helpers import dice
 from PIL import Image
 
@@ -71,17 +71,17 @@ def test_an_image_without_lungs_gets_no_mask(masked):
 def test_bad_arguments(tmp_path):
     picture(tmp_path / "a" / "x.png", 1)
     picture(tmp_path / "b" / "x.jpg", 2)
-    rejected(script("find_lungs.py", "a", "b", cwd=tmp_path), "would have the same mask, x_mask.png")
+    rejected(inside("find_lungs.py", "a", "b", cwd=tmp_path), "would have the same mask, x_mask.png")
     rejected(script("find_lungs.py", "a/x.png", "-o", "b/x.jpg", cwd=tmp_path), "is a file")
     (tmp_path / "empty").mkdir()
-    rejected(script("find_lungs.py", "empty", cwd=tmp_path), "holds no images")
+    rejected(inside("find_lungs.py", "empty", cwd=tmp_path), "holds no images")
 
 
 def test_no_empty_folder_is_left_where_no_mask_was_written(tmp_path):
     """One that was there stays."""
     (tmp_path / "mine").mkdir()
     for folder, left in (("new/masks", False), ("mine", True)):
-        done = script("find_lungs.py", "nowhere.png", "-o", folder, cwd=tmp_path)
+        done = inside("find_lungs.py", "nowhere.png", "-o", folder, cwd=tmp_path)
         assert done.returncode == 1 and "no mask was written; 1 file skipped" in done.stdout
         assert (tmp_path / folder).exists() == left
     assert not (tmp_path / "new").exists()

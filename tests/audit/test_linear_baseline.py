@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-
 import cv2
 import numpy as np
 import pytest
-from statistics_helpers import SETS, at_least, of_patients
+from statistics_helpers import at_least, of_patients
 
 from detector.audit.linear_baseline import cross_validate, linear_auc, property_matrix
-from detector.images import phantom
 from detector.images.border import border_properties
 from detector.images.inspection import ImageProperties
-
-drawn = functools.cache(phantom.draw)
 
 
 @pytest.mark.parametrize("images", [1, 4])
@@ -30,9 +25,9 @@ def test_a_constant_baseline_is_exactly_a_half(images):
 
 @pytest.mark.parametrize(("patients", "images"), [(40, 1), (40, 3)])
 def test_noise_is_covered(patients, images):
-    """400 data sets, cross-validated: 0.50 lies in 95 of 100 intervals, and on average at 0.50."""
-    covered, values = 0, []
-    for seed in range(SETS):
+    """200 data sets, cross-validated: 0.50 lies in 95 of 100 intervals, and on average at 0.50."""
+    sets, covered, values = 200, 0, []
+    for seed in range(sets):
         generator = np.random.default_rng([seed, images])
         columns = np.stack([of_patients(generator, patients, images)[0] for _ in range(13)], axis=1)
         who = np.repeat(np.arange(patients), images)
@@ -40,8 +35,8 @@ def test_noise_is_covered(patients, images):
         covered += found.ci_low <= 0.5 <= found.ci_high
         values.append(found.value)
     # Wider than 95 % needs, for refitted models of few features: see `refit_inflation`.
-    assert at_least(SETS) <= covered / SETS <= 0.995
-    assert np.mean(values) == pytest.approx(0.5, abs=4 * np.std(values) / np.sqrt(SETS))
+    assert at_least(sets) <= covered / sets <= 0.995
+    assert np.mean(values) == pytest.approx(0.5, abs=4 * np.std(values) / np.sqrt(sets))
 
 
 def test_pooled_over_folds_noise_would_not_be_covered():
@@ -72,12 +67,11 @@ def test_too_few_patients_say_so():
 # The border, where the result is known
 
 
-def planted(change, n=24, seed=0):
+def planted(phantoms, change, chosen=slice(22)):
     """Return border properties of phantoms, those of the first class changed, and which these are."""
-    truth = np.arange(2 * n) < n
-    images = [drawn(bool(positive), seed * 1000 + i) for i, positive in enumerate(truth)]
-    changed = [change(image) if positive else image for image, positive in zip(images, truth, strict=True)]
-    return np.array([border_properties(image) for image in changed]), truth
+    positive, negative = (phantoms.images(label)[chosen] for label in ("covid", "normal"))
+    properties = [border_properties(image) for image in [*map(change, positive), *negative]]
+    return np.array(properties), np.arange(len(properties)) < len(positive)
 
 
 def marked(image):
@@ -95,14 +89,15 @@ def marked(image):
     ],
     ids=["blurred", "darkened", "marked"],
 )
-def test_the_border_shows_what_was_planted(change, least):
-    properties, truth = planted(change)
+def test_the_border_shows_what_was_planted(phantoms_of, change, least):
+    properties, truth = planted(phantoms_of, change)
     assert linear_auc(properties, truth, np.arange(len(truth)), 0).value > least
 
 
-def test_the_border_of_clean_phantoms_shows_nothing():
-    """On average over seeds: a single draw of few phantoms may differ in exposure by luck."""
-    found = [linear_auc(*planted(lambda image: image, seed=seed), np.arange(48), 0).value for seed in range(2)]
+def test_the_border_of_clean_phantoms_shows_nothing(phantoms_of):
+    """On average over halves: a single draw of few phantoms may differ in exposure by luck."""
+    halves = slice(11), slice(11, 22)
+    found = [linear_auc(*planted(phantoms_of, np.copy, half), np.arange(22), 0).value for half in halves]
     assert 0.3 < np.mean(found) < 0.65
 
 

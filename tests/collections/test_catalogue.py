@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import rejected, script
+from conftest import inside, rejected
 
 from detector.collections import (
     catalogue,
@@ -21,14 +21,14 @@ def test_every_collection_has_what_a_builder_asks_for():
 
 def test_a_folder_that_is_no_known_collection_is_rejected(tmp_path):
     (tmp_path / "empty").mkdir()
-    done = script("build_covid_dataset.py", "-c", "empty", cwd=tmp_path)
+    done = inside("build_covid_dataset.py", "-c", "empty", cwd=tmp_path)
     rejected(
         done,
         "--covid empty: no known collection found. Expected one of: train_study_level.csv",
         "metadata.csv with the columns",
         "data.csv with the columns",
     )
-    done = script("sample_kaggle_dataset.py", "-k", "empty", cwd=tmp_path)
+    done = inside("sample_kaggle_dataset.py", "-k", "empty", cwd=tmp_path)
     rejected(
         done,
         "--kaggle empty: no known collection",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import HEADER, rows, write_collection
-from conftest import SHARED, digest, needs, picture, rejected, rejection, script, tree
+from conftest import SHARED, digest, inside, needs, picture, rejected, rejection, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ COHEN = SHARED / "covid-chestxray-dataset"
 
 @needs(COHEN)
 def test_the_counts_of_cohens_collection_are_those_made_by_hand(tmp_path):
-    done = script("build_covid_dataset.py", "-c", COHEN, "-o", "covid", "--controls-output", "other", cwd=tmp_path)
+    done = inside("build_covid_dataset.py", "-c", COHEN, "-o", "covid", "--controls-output", "other", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "146 rows read, 72 images of 46 patients kept" in done.stdout
     assert "38 images of 20 patients kept" in done.stdout
@@ -66,7 +66,7 @@ def test_columns_of_any_era_with_quotes_newlines_and_encodings_are_read(tmp_path
     mentioned = '8,Streptococcus,PA,X-ray,b.png,,http://y,"not COVID-19",'
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
         write_collection(tmp_path / "clone", header, quoted, mentioned, encoding=encoding)
-        done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
+        done = inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert [row["patient"] for row in rows(tmp_path / "out")] == ["7"]
         assert rows(tmp_path / "out")[0]["url"] == "http://x"
@@ -77,7 +77,7 @@ def test_a_table_without_modality_is_read(tmp_path):
     write_collection(
         tmp_path / "clone", "Patientid,finding,view,filename", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png"
     )
-    done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
+    done = inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
     assert "1 image of 1 patient kept" in done.stdout, done.stderr
 
 
@@ -86,7 +86,7 @@ def test_a_table_without_modality_is_read(tmp_path):
 )
 def test_a_file_name_outside_of_the_folder_is_rejected_by_name(tmp_path, name):
     write_collection(tmp_path / "clone", HEADER, f"1,COVID-19,PA,X-ray,images,{name},,,")
-    done = script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
+    done = inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
     rejected(done, "line 2", name.replace("\\", "\\\\"))
     assert tree(tmp_path / "out") == {}
 
@@ -94,12 +94,12 @@ def test_a_file_name_outside_of_the_folder_is_rejected_by_name(tmp_path, name):
 def test_a_folder_or_link_outside_of_the_local_copy_is_rejected(tmp_path):
     picture(tmp_path / "outside.png", 1)
     local_copy = write_collection(tmp_path / "clone", HEADER, "1,COVID-19,PA,X-ray,../..,outside.png,,,")
-    rejected(script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "outside.png")
+    rejected(inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "outside.png")
     write_collection(local_copy, HEADER, "1,COVID-19,PA,X-ray,images,link.png,,,")
     (local_copy / "images").mkdir()
     (local_copy / "images" / "link.png").symlink_to(tmp_path / "outside.png")
     rejected(
-        script("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "link.png", "leaves the collection"
+        inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "link.png", "leaves the collection"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import rows_by_file
-from conftest import picture, rejected, rejection, script
+from conftest import inside, picture, rejected, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +35,7 @@ def published(tmp_path) -> Path:
 
 def build(folder: Path, part: str, *arguments: object) -> str:
     given = ("-c", folder, "-o", f"{part}/covid", "--controls-output", f"{part}/normal", *arguments)
-    done = script("build_covid_dataset.py", *given, cwd=folder.parent)
+    done = inside("build_covid_dataset.py", *given, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -60,7 +60,7 @@ def test_the_published_split(published):
 def test_all_parts_and_one_that_is_not_there(published):
     build(published, "all")
     assert len(rows_by_file(published.parent / "all/covid")) == 4
-    done = script("build_covid_dataset.py", "-c", published, "-o", "x", "--split", "val", cwd=published.parent)
+    done = inside("build_covid_dataset.py", "-c", published, "-o", "x", "--split", "val", cwd=published.parent)
     rejected(done, "--split val", "has no list of this split; it has train.txt, test.txt")
 
 

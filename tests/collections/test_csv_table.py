@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import collection
-from conftest import rejected, rejection, script
+from conftest import inside, rejected, rejection
 
 from detector.collections import (
     actualmed,
@@ -30,11 +30,11 @@ def test_missing_and_repeated_columns_are_named(tmp_path):
         ("twice", "patientid,finding,view,imagename,View\n1,x,PA,a.png,AP\n", "the column view twice"),
     ):
         collection(tmp_path / name, "data.csv" if name == "hannover" else "metadata.csv", text)
-        rejected(script("build_covid_dataset.py", "-c", name, "-o", "out", cwd=tmp_path), said)
+        rejected(inside("build_covid_dataset.py", "-c", name, "-o", "out", cwd=tmp_path), said)
     collection(tmp_path / "nih", "Data_Entry_2017.csv", "Image Index,Patient ID\na.png,1\n")
-    rejected(script("sample_kaggle_dataset.py", "-k", "nih", cwd=tmp_path), "no column Finding Labels")
+    rejected(inside("sample_kaggle_dataset.py", "-k", "nih", cwd=tmp_path), "no column Finding Labels")
     collection(tmp_path / "rsna", "stage_2_detailed_class_info.csv", "patientId,label\na,1\n")
-    rejected(script("sample_kaggle_dataset.py", "-k", "rsna", cwd=tmp_path), "no column class")
+    rejected(inside("sample_kaggle_dataset.py", "-k", "rsna", cwd=tmp_path), "no column class")
     assert not (tmp_path / "out").exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder_helpers import collection
-from conftest import rejected, script
+from conftest import inside, rejected
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,20 +32,20 @@ def test_images_outside_of_the_local_copy_and_files_of_two_patients_are_rejected
     head = "patientid,finding,view,imagename\n"
     collection(tmp_path / "a", "metadata.csv", f"{head}1,COVID-19,PA,../../a.png\n")
     rejected(
-        script("build_covid_dataset.py", "-c", "a", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
+        inside("build_covid_dataset.py", "-c", "a", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
     )
     collection(tmp_path / "b", "metadata.csv", f"{head}1,COVID-19,PA,a.png\n2,COVID-19,PA,a.png\n", "images/a.png")
-    rejected(script("build_covid_dataset.py", "-c", "b", "-o", "out", cwd=tmp_path), "listed under two patients")
+    rejected(inside("build_covid_dataset.py", "-c", "b", "-o", "out", cwd=tmp_path), "listed under two patients")
     collection(tmp_path / "f", "metadata.csv", "patientid,finding,view\n../x,COVID-19,PA\n")
     rejected(
-        script("build_covid_dataset.py", "-c", "f", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
+        inside("build_covid_dataset.py", "-c", "f", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
     )
     text = "patient_id,image_id,projection,admission_offset\np,../../x,pa,\n"
     collection(tmp_path / "h", "data.csv", text)
     rejected(
-        script("build_covid_dataset.py", "-c", "h", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
+        inside("build_covid_dataset.py", "-c", "h", "-o", "out", cwd=tmp_path), "no file inside the collection's folder"
     )
     text = "Image Index,Finding Labels,Patient ID\na.png,No Finding,1\na.png,No Finding,2\n"
     collection(tmp_path / "n", "Data_Entry_2017.csv", text, "images/a.png")
-    rejected(script("sample_kaggle_dataset.py", "-k", "n", "-s", 1, cwd=tmp_path), "listed under two patients")
+    rejected(inside("sample_kaggle_dataset.py", "-k", "n", "-s", 1, cwd=tmp_path), "listed under two patients")
     assert not (tmp_path / "out").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from builder_helpers import collection, rows_by_file
-from conftest import rejected, script
+from conftest import inside, rejected
 
 from detector.collections import (
     kermany,
@@ -49,7 +49,7 @@ def test_kinds_of_pneumonia_can_be_selected(tmp_path):
     )
 
     def draw(*arguments):
-        return script("sample_kaggle_dataset.py", "-k", "k", "-o", "d/pneumonia", *arguments, cwd=tmp_path)
+        return inside("sample_kaggle_dataset.py", "-k", "k", "-o", "d/pneumonia", *arguments, cwd=tmp_path)
 
     assert draw("-s", 2, "--no-one-per-patient", "--finding", "virus").returncode == 0
     assert {row["finding"] for row in rows_by_file(tmp_path / "d/pneumonia").values()} == {"Pneumonia/Viral"}

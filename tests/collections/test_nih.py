@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import collection, rows_by_file
-from conftest import SHARED, digest, needs, rejected, script
+from conftest import SHARED, digest, inside, needs, rejected
 
 from detector.collections import (
     nih,
@@ -20,7 +20,7 @@ NIH = SHARED / "nih-chest-xrays"
 def test_the_real_sample_of_nih_is_read(tmp_path):
     for label, finding in (("normal", "normal"), ("pneumonia", "pneumonia")):
         arguments = ("-k", NIH, "-o", f"data/{label}", "-s", 40, "--finding", finding)
-        done = script("sample_kaggle_dataset.py", *arguments, cwd=tmp_path)
+        done = inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     listed = rows_by_file(tmp_path / "data" / "pneumonia")
     assert len({row["patient"] for row in listed.values()}) == 40
@@ -50,7 +50,7 @@ def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, whe
     nih_folder(tmp_path / "nih", table, where)
 
     def draw(*arguments):
-        return script("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", *arguments, cwd=tmp_path)
+        return inside("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", *arguments, cwd=tmp_path)
 
     done = draw("-s", 6)
     assert done.returncode == 0, done.stderr

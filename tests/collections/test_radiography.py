@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder_helpers import rows_by_file
-from conftest import picture, script
+from conftest import inside, picture
 
 from detector.collections import radiography
 from detector.images.occlusion import find_masks
@@ -25,7 +25,7 @@ def test_classes_sites_and_masks(tmp_path):
         "FILE NAME,FORMAT,SIZE,URL\nCOVID-1,PNG,256*256,https://sirm.org/category/senza-categoria/covid-19/\n"
         "COVID-2,PNG,256*256,https://github.com/armiro/COVID-CXNet\n"
     )
-    done = script(
+    done = inside(
         "build_covid_dataset.py", "-c", "kaggle", "-o", "d/covid", "--controls-output", "d/other", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builder_helpers import rows_by_file
-from conftest import rejected, rejection, script
+from conftest import inside, rejected, rejection
 from PIL import Image
 
 from detector.collections import rsna
@@ -54,7 +54,7 @@ def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
     rsna_folder(tmp_path / "rsna")
 
     def draw(*arguments):
-        return script("sample_kaggle_dataset.py", "-k", "rsna", "-o", "d/normal", *arguments, cwd=tmp_path)
+        return inside("sample_kaggle_dataset.py", "-k", "rsna", "-o", "d/normal", *arguments, cwd=tmp_path)
 
     done = draw("-s", 4)
     assert done.returncode == 0, done.stderr

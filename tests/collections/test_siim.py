@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builder_helpers import rows_by_file
-from conftest import picture, rejected, rejection, script
+from conftest import inside, picture, rejected, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +56,7 @@ def challenge(tmp_path) -> Path:
 
 def build(folder: Path, *arguments: object) -> str:
     given = ("-c", folder, "-o", "d/covid", "--controls-output", "d/negative", *arguments)
-    done = script("build_covid_dataset.py", *given, cwd=folder.parent)
+    done = inside("build_covid_dataset.py", *given, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -78,7 +78,7 @@ def test_dicom_folders(challenge):
 def test_all_images_of_a_patient_and_other_findings(challenge):
     build(challenge, "--no-one-per-patient")
     assert set(rows_by_file(challenge.parent / "d/covid")) == {"i1.dcm", "i2.dcm", "i3.dcm"}
-    done = script("build_covid_dataset.py", "-c", challenge, "-o", "x", "--finding", "atypical", cwd=challenge.parent)
+    done = inside("build_covid_dataset.py", "-c", challenge, "-o", "x", "--finding", "atypical", cwd=challenge.parent)
     rejected(done, "--finding atypical: no image has it", "Findings here: Negative for Pneumonia, Typical Appearance")
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from conftest import classes, picture, rejection, script
+from conftest import classes, inside, picture, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_helpers import radiograph
@@ -194,7 +194,7 @@ def test_dicom_headers_are_used_where_no_manifest_is(tmp_path):
     assert {image.row["age"] for image in found.images} == {"64"}
     assert {image.source for image in found.images} == {""}
     assert found.notes == ["1 file left out: 1 of another modality (CT)"]
-    done = script("build_covid_dataset.py", "--write-manifests", "d", "--source", "mine", cwd=tmp_path)
+    done = inside("build_covid_dataset.py", "--write-manifests", "d", "--source", "mine", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     row = manifest.read(tmp_path / "d" / "covid")["IM-0001-0000.dcm"]
     assert (row["patient"], row["view"], row["age"]) == (dicom_header.hashed("p0"), "AP", "64")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from conftest import classes, digest, rejected, rejection, script
+from conftest import classes, digest, inside, rejected, rejection
 
 from detector.datasets import dataset, identity, manifest
 
@@ -31,7 +31,7 @@ def test_a_patient_who_is_written_differently_is_one():
 def test_the_same_file_in_two_classes(tmp_path):
     classes(tmp_path / "d", covid=3, normal=3)
     shutil.copy(tmp_path / "d/covid/covid-000.png", tmp_path / "d/normal/same.png")
-    done = script("train_covid19.py", "-d", "d", cwd=tmp_path)
+    done = inside("train_covid19.py", "-d", "d", cwd=tmp_path)
     rejected(done, "d/covid/covid-000.png and d/normal/same.png are the same file in two classes")
     images = dataset.load(tmp_path / "d").images
     identity.require_one_class(images, [str(number) for number in range(len(images))])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import build, rows_by_file
-from conftest import classes, picture, rejected, rejection, script, tree
+from conftest import classes, inside, picture, rejected, rejection, tree
 from image_helpers import radiograph
 
 from detector.collections import (
@@ -63,7 +63,7 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
     picture(tmp_path / "flat" / "a.png", 1)
 
     def write(*arguments):
-        return script("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path)
+        return inside("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path)
 
     rejected(write("data"), "needs --source")
     rejected(write("data", "--source", nih.SOURCE), "is a collection with a builder of its own")

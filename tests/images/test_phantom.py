@@ -24,14 +24,12 @@ def test_boxes_hold_what_the_disease_changes(seed):
     assert change[inside].sum() > 0.8 * change.sum()
 
 
-def test_brightness_alone_does_not_separate_phantoms():
-    from detector.images.phantom import draw
+def test_brightness_alone_does_not_separate_phantoms(phantoms_of):
     from detector.statistics.roc import auc
 
-    positive = np.array([draw(True, 10_000 + i).mean() for i in range(15)])
-    negative = np.array([draw(False, 20_000 + i).mean() for i in range(15)])
-    assert 0.25 < auc(positive, negative) < 0.75
-    assert draw(True, 1).shape == (512, 512)
+    positive, negative = (phantoms_of.images(label) for label in ("covid", "normal"))
+    assert 0.25 < auc(*(np.array([one.mean() for one in images]) for images in (positive, negative))) < 0.75
+    assert {one.shape for one in positive} == {(512, 512)}
 
 
 def test_another_visit_has_the_same_anatomy_and_disease():
