@@ -235,9 +235,9 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
 
 def test_bad_arguments(tmp_path):
     classes(tmp_path / "data", covid=2, normal=2)
-    run = lambda *arguments: script("audit_covid19.py", "-d", "data", *arguments, cwd=tmp_path)  # noqa: E731
+    run = lambda *arguments: inside("audit_covid19.py", "-d", "data", *arguments, cwd=tmp_path)  # noqa: E731
     before = set(tree(tmp_path))
-    rejected(run("--controls", "nowhere"), "nowhere is not a folder")
+    rejected(script("audit_covid19.py", "-d", "data", "--controls", "nowhere", cwd=tmp_path), "nowhere is not a folder")
     rejected(run("--masks", "nowhere"), "--masks nowhere is not a folder")
     rejected(run("--external", "data"), "--external needs a saved model")
     rejected(run("--positive-class", "sick"), "no class sick", "--positive-class")
@@ -256,4 +256,4 @@ def test_a_class_named_like_the_controls_is_rejected(tmp_path):
     from detector.audit.image_sets import CONTROLS
 
     classes(tmp_path / "data", covid=1, **{CONTROLS: 1})
-    rejected(script("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")
+    rejected(inside("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")

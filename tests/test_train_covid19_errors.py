@@ -14,9 +14,9 @@ from conftest import ROOT, classes, digest, inside, picture, rejected, script, t
 
 def test_data_sets_that_cannot_be_trained_on_are_rejected(tmp_path):
     def run(*arguments):
-        return script("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path)
+        return inside("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path)
 
-    rejected(run(), "data set data does not exist")
+    rejected(script("train_covid19.py", "-d", "data", cwd=tmp_path), "data set data does not exist")
     (tmp_path / "data").write_text("x")
     rejected(run(), "data set data is a file")
     (tmp_path / "data").unlink()

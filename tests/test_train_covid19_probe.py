@@ -11,7 +11,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, inside, rejected, script
+from conftest import ROOT, inside, rejected
 
 from detector.network.backbone import Backbone
 
@@ -126,10 +126,10 @@ def test_flags_without_meaning_are_rejected(trained, tmp_path):
         (("--prevalence", 0), ("--prevalence", "between 0 and 1")),
         (("--prevalence", 1.5), ("--prevalence", "between 0 and 1")),
     ):
-        rejected(script("train_covid19.py", "-d", folder / "data", *arguments, cwd=tmp_path), *words)
+        rejected(inside("train_covid19.py", "-d", folder / "data", *arguments, cwd=tmp_path), *words)
     audit = ("audit_covid19.py", "-d", folder / "data", "--external", folder / "data", "-m", folder / "m.h5")
-    rejected(script(*audit, cwd=tmp_path), "was trained with --recipe probe; audit with the same")
-    rejected(script(*audit, "--recipe", "probe", "--external", folder / "data", cwd=tmp_path), "is given twice")
+    rejected(inside(*audit, cwd=tmp_path), "was trained with --recipe probe; audit with the same")
+    rejected(inside(*audit, "--recipe", "probe", "--external", folder / "data", cwd=tmp_path), "is given twice")
     shutil.copytree(folder / "data" / "covid", tmp_path / "other" / "sick")
     shutil.copytree(folder / "data" / "normal", tmp_path / "other" / "normal")
     other = (
@@ -143,7 +143,7 @@ def test_flags_without_meaning_are_rejected(trained, tmp_path):
         "--recipe",
         "probe",
     )
-    rejected(script(*other, cwd=tmp_path), "--external other has the classes normal, sick", "covid")
+    rejected(inside(*other, cwd=tmp_path), "--external other has the classes normal, sick", "covid")
     assert {path.name for path in tmp_path.iterdir()} == {"other"}
 
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_compared_is_rejected(trained, tmp_path):
     folder, _, _ = trained
     common = ("train_covid19.py", "-d", folder / "data", "--recipe", "probe", "--compare")
     for flags, word in ((("forest",), "'forest' is no recipe"), (("probe:corner",), "'probe:corner' is no recipe")):
-        rejected(script(*common, *flags, cwd=tmp_path), "--compare", word, "probe:global")
+        rejected(inside(*common, *flags, cwd=tmp_path), "--compare", word, "probe:global")
     for flags, word in (
         (("probe",), "--compare probe:lungs is the recipe that is trained"),
         (("probe:lungs", "--input", "lungs"), "--compare with lung pooling needs the whole image"),
