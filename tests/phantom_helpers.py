@@ -43,9 +43,9 @@ class Phantoms:
             manifest.write(folder / label, rows, [manifest.BOXES])
         return folder
 
-    def images(self, label: str) -> list[np.ndarray]:
-        """Return the first 22 phantoms of a class."""
-        files = [self.folder / self._drawn(label, one)["file"] for one in NUMBERS[label][:22]]
+    def images(self, label: str, number: int = 22) -> list[np.ndarray]:
+        """Return the first phantoms of a class."""
+        files = [self.folder / self._drawn(label, one)["file"] for one in NUMBERS[label][:number]]
         return [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
 
     def _drawn(self, label: str, number: int) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -15,10 +14,10 @@ from detector.command_line.printing import Log
 from detector.datasets import identity
 from detector.datasets.dataset import Dataset
 from detector.datasets.dataset import Image as ImageFile
-from detector.images import phantom
 from detector.images.duplicates import Copy, near_any, near_pairs
 from detector.images.inspection import ImageProperties
 from detector.images.perceptual_hash import as_array, coefficients, perceptual_hash
+from detector.images.phantom import CLASSES
 from detector.storage.cache import Cache
 from detector.training.extraction import FeatureExtractor
 from detector.training.near_duplicates import find_near_duplicates, of_different_patients
@@ -57,10 +56,9 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def patients():
+def patients(phantoms_of):
     """Return phantoms of different patients."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda number: phantom.draw(number % 2 == 0, 100 + number), range(COUNT)))
+    return [image for label in CLASSES for image in phantoms_of.images(label, COUNT // 2)]
 
 
 @pytest.fixture(scope="module")

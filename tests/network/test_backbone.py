@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -46,15 +47,20 @@ def zeros(recipe: str, pooling: str) -> list[np.ndarray]:
     return [array for a, b in pairwise(sizes) for array in (np.zeros((a, b), np.float32), np.zeros(b, np.float32))]
 
 
+@pytest.fixture(scope="module")
+def uncached(weights) -> Backbone:
+    """Return a backbone that keeps what it has computed in memory."""
+    return Backbone(weights, Cache(None))
+
+
 @pytest.mark.parametrize(("recipe", "pooling"), list(COLUMNS))
-def test_features_are_those_of_the_saved_model(weights, chests, recipe, pooling):
+def test_features_are_those_of_the_saved_model(weights, uncached, chests, recipe, pooling):
     import keras
 
     from detector.network.description import Description
     from detector.network.model import join
 
-    backbone = Backbone(weights, Cache(None))
-    features = backbone.features(list(chests), "float32", chests.__getitem__)[:, COLUMNS[recipe, pooling]]
+    features = uncached.features(list(chests), "float32", chests.__getitem__)[:, COLUMNS[recipe, pooling]]
     description = Description(["a", "b"], "a", recipe, pooling)
     model = join(weights, zeros(recipe, pooling), description)
     pooled = model.get_layer("hidden" if recipe == "tutorial" else "probabilities").input
@@ -63,13 +69,12 @@ def test_features_are_those_of_the_saved_model(weights, chests, recipe, pooling)
     assert np.abs(found - features).max() < 2e-5
 
 
-def test_pooling_inside_the_lungs_is_a_weighted_mean_of_their_cells(weights, chests):
+def test_pooling_inside_the_lungs_is_a_weighted_mean_of_their_cells(weights, uncached, chests):
     import keras
 
-    backbone = Backbone(weights, Cache(None))
     inputs = list(chests)
-    features = backbone.features(inputs, "float32", chests.__getitem__)
-    masks = list(backbone.lungs(inputs, chests.__getitem__))
+    features = uncached.features(inputs, "float32", chests.__getitem__)
+    masks = list(uncached.lungs(inputs, chests.__getitem__))
     base = keras.applications.VGG16(weights=None, include_top=False)
     for name, pair in weights.items():
         base.get_layer(name).set_weights(list(pair))
@@ -101,15 +106,15 @@ def test_lungs_of_a_rotated_copy_in_bfloat16_are_those_of_the_image(weights, che
     assert np.abs(whole - inside).max() > 0.01  # means inside the lungs are pooled over the lungs in bfloat16, too
 
 
-@pytest.fixture
-def chests(tmp_path) -> dict[NetworkInput, np.ndarray]:
+@pytest.fixture(scope="module")
+def chests() -> dict[NetworkInput, np.ndarray]:
     """Return two phantoms, which have lungs, and an even image, which has none."""
     drawn = [phantom.draw(seed == 0, seed) for seed in range(2)]
     small = [
         cv2.resize(one, (224, 224), interpolation=cv2.INTER_AREA) for one in (*drawn, np.full((224, 224), 90, np.uint8))
     ]
     return {
-        NetworkInput(tmp_path / f"{i}.png", f"{i:064x}"): np.repeat(one[..., None], 3, axis=2).astype(np.uint8)
+        NetworkInput(Path(f"{i}.png"), f"{i:064x}"): np.repeat(one[..., None], 3, axis=2).astype(np.uint8)
         for i, one in enumerate(small)
     }
 
