@@ -94,6 +94,13 @@ def same(folder: Path, cache: Path, other: Path) -> None:
         assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-5)
 
 
+def results(output: str) -> list[str]:
+    """Return what a run printed but for its advice, which is its own command."""
+    kept = [line for line in output.splitlines() if not line.startswith(" " * 28)]
+    assert "Validity checks" in kept
+    return kept
+
+
 def running_in(folder: Path) -> list[str]:
     """Return the command lines of processes that name a folder."""
     found = []
@@ -163,7 +170,7 @@ def test_an_interrupted_run_continues_and_a_dead_node_changes_nothing(data, plai
         output, said = running.communicate(timeout=200)
         assert running.returncode == 0, said
     assert said == ""
-    assert output == plain[1].stdout
+    assert results(output) == results(plain[1].stdout)
     same(tmp_path, cache, plain[0])
 
 
