@@ -15,8 +15,10 @@ from pathlib import Path
 
 # Of numerical libraries, in this process and those that it starts; before they are imported. Several processes of tests
 # share the cores, and threads that wait for a turn spin: near duplicates are found in a fifth of the time by one.
-for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-    os.environ.setdefault(library, "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import numpy as np
 import pytest
