@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 
@@ -60,24 +60,26 @@ class Message:
         return INNER in self.template or SENT in self.template
 
     @cached_property
-    def patterns(self) -> list[tuple[list[str], re.Pattern[str]]]:
-        """Return the parts of each text that are words of its own, and a pattern with a group for each."""
-        return [
-            ([part.lower() for part in _parts(text) if part not in PATTERNS], re.compile(_pattern(text), re.IGNORECASE))
-            for text in self.texts
-        ]
+    def words(self) -> list[tuple[list[str], str]]:
+        """Return the parts of each text that are words of its own, and the text."""
+        return [([part.lower() for part in _parts(text) if part not in PATTERNS], text) for text in self.texts]
 
     def covered(self, said: str) -> set[int]:
         """Return which characters of what was said are words of this message; none if it is another one."""
-        for words, pattern in self.patterns:
+        for words, text in self.words:
             # Most lines lack a word: this is asked first because a pattern takes a hundred times as long.
-            if all(word in said.lower() for word in words) and (found := pattern.search(said)):
+            if all(word in said.lower() for word in words) and (found := _compiled(text).search(said)):
                 return {at for start, end in found.regs[1:] for at in range(start, end) if said[at].isalpha()}
         return set()
 
 
 def _parts(text: str) -> list[str]:
     return [part for part in re.split(f"({'|'.join(map(re.escape, PATTERNS))})", text) if part]
+
+
+@cache
+def _compiled(text: str) -> re.Pattern[str]:
+    return re.compile(_pattern(text), re.IGNORECASE)
 
 
 def _pattern(text: str) -> str:
@@ -111,17 +113,14 @@ def met(known: Sequence[Message], lines: Iterable[str]) -> set[str]:
 
 def messages() -> Iterator[Message]:
     """Yield every `InputError` that the source makes."""
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+    trees = {path: list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) for path in SOURCES}
     returned = {
-        node.name: _returned(node)
-        for tree in trees.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
+        node.name: _returned(node) for nodes in trees.values() for node in nodes if isinstance(node, ast.FunctionDef)
     }
-    for path, tree in trees.items():
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-        handlers = [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.type]
-        for node in ast.walk(tree):
+    for path, nodes in trees.items():
+        functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+        handlers = [node for node in nodes if isinstance(node, ast.ExceptHandler) and node.type]
+        for node in nodes:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InputError"):
                 continue
             inside = [one for one in functions if one.lineno <= node.lineno <= one.end_lineno]
