@@ -189,5 +189,6 @@ def created() -> str:
 
 
 def command() -> str:
-    """Return the command line of this run, ready to be pasted."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    """Return the command line of this run, ready to be pasted: of the script, or of the command that pip installed."""
+    name = Path(sys.argv[0]).name
+    return shlex.join([*(["python"] if name.endswith(".py") else []), name, *sys.argv[1:]])

@@ -197,3 +197,15 @@ def test_settings_are_shown_in_words():
 @pytest.mark.parametrize(("aspect", "height"), [(1.0, 160), (1.25, 200), (0.1, 80), (9.0, 320)])
 def test_an_image_is_shown_in_its_own_shape_but_not_as_a_line(aspect, height):
     assert html_report.shown_height(aspect) == height
+
+
+@pytest.mark.parametrize(
+    ("argv", "pasted"),
+    [
+        (["/a/train_covid19.py", "-d", "my data"], "python train_covid19.py -d 'my data'"),
+        (["/venv/bin/covid19-train", "-d", "x"], "covid19-train -d x"),
+    ],
+)
+def test_the_command_of_a_report_can_be_pasted(monkeypatch, argv, pasted):
+    monkeypatch.setattr("sys.argv", argv)
+    assert html_report.command() == pasted
