@@ -122,7 +122,7 @@ def test_only_the_folds_know_the_seed_and_history_shows_the_choice():
     assert history["strength"] == list(probe.STRENGTHS) and len(history["loss"]) == len(history["cv_loss"]) == 9
     assert first.strength == history["strength"][int(np.argmin(history["cv_loss"]))]
     assert history["loss"] == sorted(history["loss"], reverse=True)
-    seeds = [fit_probe(features, labels, CLASSES, patients, seed, strata) for seed in range(4)]
+    seeds = [fit_probe(features, labels, CLASSES, patients, seed, strata) for seed in range(2, 5)]
     same = [one.weights[0] for one in seeds if one.strength == seeds[0].strength]
     assert all(np.array_equal(one, same[0]) for one in same)
 

@@ -125,7 +125,7 @@ def test_intervals_of_average_precision_cover(m, n, area, monkeypatch):
     assert covered / sets >= at_least(sets)
 
 
-@pytest.mark.parametrize("images", [1, 3, 10])
+@pytest.mark.parametrize("images", [1, 4])
 def test_intervals_of_average_precision_are_over_patients(images, monkeypatch):
     monkeypatch.setattr(intervals, "RESAMPLES", 200)
     generator, sets = np.random.default_rng(images), SETS // 2
