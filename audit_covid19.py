@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from detector.reports.audit_outputs import AuditResult
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
-OTHER_STEPS, EACH = 4, 10  # of the progress bar beside the experiments: reading, lungs, external sets, Grad-CAM
+# Of the progress bar, beside the experiments: reading, lungs, external sets, shortcut risks, Grad-CAM, example images.
+OTHER_STEPS, EACH = 6, 10
 
 
 def parse_arguments(arguments: list[str] | None) -> AuditOptions:
@@ -57,14 +58,15 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     from detector.audit import image_sets, localisation, set_content, set_overlap
     from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.conclusion import Evidence, conclude
+    from detector.audit.data_checks import AUDIT
     from detector.audit.examples import Examples, find_examples
     from detector.audit.experiments import run_experiments
     from detector.audit.external import evaluate_external, read_model
     from detector.audit.same_site_controls import controls_predicted_positive
     from detector.audit.shortcut_risk import shortcut_risks
-    from detector.audit.validity import whole_commands
     from detector.datasets import clinical
     from detector.images.occlusion import find_masks, require_same_shape
+    from detector.reports import html_report
     from detector.reports.audit_outputs import AuditResult
     from detector.training.implausible_images import line as implausible_line
     from detector.training.opening import open_dataset
@@ -107,15 +109,17 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
             named = sets.external.items()
             external = [evaluate_external(audit, name, rows, saved) for name, rows in named] if saved else []
         results += [one.result for one in external]
-        controls_positive = controls_predicted_positive(audit)
-        risks = shortcut_risks(audit)
+        with step("shortcut risks", EACH):
+            controls_positive = controls_predicted_positive(audit)
+            risks = shortcut_risks(audit)
     with log.timed("localisation"), step("Grad-CAM", EACH):
         located = localisation.localise(audit)
         checks = [localisation.check(located, recipe.pooling)]
     conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites()))
-    following = whole_commands(conclusion.recommendation, data.dataset)
+    following = conclusion.recommendation.replace(AUDIT, html_report.command())
     conclusion = replace(conclusion, recommendation=following)
-    shown = find_examples(audit, [one.id for one in results], located) if options.outputs.report else Examples()
+    with step("example images", EACH):
+        shown = find_examples(audit, [one.id for one in results], located) if options.outputs.report else Examples()
     return audit, AuditResult(
         results, external, controls_positive, risks, conclusion, located, checks, implausible, content, shown
     )

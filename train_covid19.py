@@ -33,7 +33,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.checks import Run
     from detector.audit.metrics import MetricSettings, compute_metrics
     from detector.audit.subgroups import subgroups
-    from detector.audit.validity import run_checks
+    from detector.audit.validity import audit_flags, run_checks
     from detector.datasets import overview
     from detector.network.keras_file import as_file
     from detector.reports import html_report, training_outputs
@@ -69,9 +69,9 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("evaluate"):
         setting = MetricSettings(protocol.positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
         metrics = compute_metrics(extractor, evaluated, setting)
-        checks = run_checks(
-            Run(extractor, evaluated, metrics, recipe, samples.groups, implausible, html_report.command())
-        )
+        audit = html_report.audit_command(audit_flags(data.dataset, recipe))
+        own = html_report.command()
+        checks = run_checks(Run(extractor, evaluated, metrics, recipe, samples.groups, implausible, own, audit))
         groups = subgroups(extractor, evaluated, protocol.positive)
     description = trained_model.describe(evaluated, recipe, extractor)
     saved = trained_model.saved_model(evaluated, description, extractor)

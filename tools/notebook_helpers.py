@@ -103,7 +103,7 @@ def change_sentence(before: str, after: str) -> Markdown:
 
 
 def relabel_patients(source: str, target: str, seed: int = 42, shortcut: str = "", strength: int = 3) -> Markdown:
-    """Copy the images of a class folder into two classes, patients drawn at random: no image shows why.
+    """Copy the images of a class folder into two classes, patients drawn at random: no disease is behind the classes.
 
     Parameters
     ----------

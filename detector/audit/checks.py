@@ -74,6 +74,8 @@ class Run:
         Those that may be no frontal chest radiographs.
     command : str
         The run's command line, to which advised flags are added.
+    audit : str
+        Command line of an audit of the same data set by the same recipe.
     """
 
     extractor: FeatureExtractor
@@ -83,3 +85,4 @@ class Run:
     groups: np.ndarray
     implausible: Sequence[ImplausibleImage]
     command: str = "python train_covid19.py -d DIR"
+    audit: str = "python audit_covid19.py -d DIR"

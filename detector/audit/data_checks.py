@@ -22,14 +22,15 @@ CHANCE = 0.5
 KNOWN = 0.5  # share of a class's images whose view or age has to be known: few images do not represent the rest
 CHILDREN_APART = 0.5  # difference between the classes' shares of children
 VIEWS_APART = 0.25  # difference between the classes' shares of AP images
-AUDIT = "audit_covid19.py --controls DIR, with images of the same site without the disease"
+AUDIT = "{audit}"  # in advice, stands for the command that audits the same data set
+WITH_CONTROLS = f"{AUDIT} --controls DIR, with images of the same site without the disease"
 
 
 def audit_for(run: Run) -> str:
     """Return how an audit is run: with controls of the same site, unless all classes come from the same sites."""
     images = run.extractor.dataset.images
     sites = [{image.site for image in images if image.label == name} for name in run.extractor.dataset.classes]
-    return "audit_covid19.py" if all(one == sites[0] != {""} for one in sites) else AUDIT
+    return AUDIT if all(one == sites[0] != {""} for one in sites) else WITH_CONTROLS
 
 
 def baseline_check(name: str, area: Metric, without: str, recommendation: str) -> Check:
@@ -66,7 +67,7 @@ def site_and_view(run: Run) -> Check:
     labels = list(sites.values())
     if all(not one & other for i, one in enumerate(labels) for other in labels[:i]):
         away = "no site has images of two classes: the site predicts the class"
-        return Check("site_and_view", WARN, away, f"Run {AUDIT}.")
+        return Check("site_and_view", WARN, away, f"Run {WITH_CONTROLS}.")
     views_unknown = sum(not image.view for image in images)
     known = [
         f"{len(images) - missing} of {len(images)} {what} known"
@@ -74,7 +75,7 @@ def site_and_view(run: Run) -> Check:
         if missing
     ]
     without = ", ".join(["without the image", *known])
-    return baseline_check("site_and_view", run.metrics[METADATA], without, f"Run {AUDIT}.")
+    return baseline_check("site_and_view", run.metrics[METADATA], without, f"Run {WITH_CONTROLS}.")
 
 
 def image_content(run: Run) -> Check:

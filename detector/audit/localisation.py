@@ -106,8 +106,7 @@ class Localisation:
 def localise(audit: Audit) -> Localisation:
     """Compare Grad-CAM with boxes and lungs, of correctly predicted images of the positive class that have boxes.
 
-    Each image's map is of the head that did not train on it, in the first repeat. Maps are not among the features that
-    are cached, so these images pass through the network once more.
+    Each image's map is of the head that did not train on it, in the first repeat.
 
     Parameters
     ----------

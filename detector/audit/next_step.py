@@ -37,11 +37,11 @@ def next_step(conclusion: Conclusion, evidence: Evidence) -> str:
     Returns
     -------
     str
-        One or two sentences.
+        One or two sentences, in which ``{audit}`` stands for the command of the audit.
     """
     if conclusion.code == LUNGS:
         another = "another hospital than the external ones here" if _tested_elsewhere(evidence) else "another hospital"
-        return f"Test the saved model on images of {another}: audit_covid19.py --external DIR -m MODEL."
+        return f"Test the saved model on images of {another}: {{audit}} --external DIR -m MODEL."
     if conclusion.code == INCONCLUSIVE:
         return _missing(evidence)
     if (whole := evidence[FULL]) and conclusion.code == NO_SIGNAL and whole.high < CHANCE:

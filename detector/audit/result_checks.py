@@ -5,6 +5,7 @@ from __future__ import annotations
 from detector import counted
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
+from detector.training.recipes import ProbeRecipe
 
 # From here on, predicting the larger class always is right three times in four.
 IMBALANCED = 3.0
@@ -22,6 +23,10 @@ def _more_images(run: Run) -> str:
         return "Add images of other patients."
     folds = min(FOLDS, fewest)
     return f"Evaluate every image: {run.command} --folds {folds} --repeats 5, or add images of other patients."
+
+
+def _or_probe(run: Run) -> str:
+    return "" if isinstance(run.recipe, ProbeRecipe) else ", or use --recipe probe"
 
 
 def test_set_size(run: Run) -> Check:
@@ -103,5 +108,5 @@ def pooling(run: Run) -> Check:
         "pooling",
         WARN,
         "the tutorial's pooling sees the upper left third of the image (4 × 4 of 7 × 7 cells)",
-        f"Read the whole image: {run.command} --pooling global, or use --recipe probe.",
+        f"Read the whole image: {run.command} --pooling global{_or_probe(run)}.",
     )

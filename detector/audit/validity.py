@@ -5,14 +5,13 @@ A check is a function of `checks.Run` that returns a `checks.Check`.
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.audit.data_checks import (
+    AUDIT,
     age_groups,
     border_adjusted,
     duplicates,
@@ -23,9 +22,8 @@ from detector.audit.data_checks import (
     views,
 )
 from detector.audit.result_checks import calibration, chance, class_balance, pooling, test_set_size
-from detector.datasets.dataset import Image
+from detector.training.recipes import ProbeRecipe, Recipe
 
-COMMANDS = re.compile(r"(?<!python )\b(?:audit_covid19|build_covid_dataset)\.py\b")
 CHECKS: Sequence[Callable[[Run], Check]] = (
     test_set_size,
     chance,
@@ -44,29 +42,17 @@ CHECKS: Sequence[Callable[[Run], Check]] = (
 
 
 def run_checks(run: Run) -> list[Check]:
-    """Return what every check finds in a run, in the order of `CHECKS`; commands in it are those of this data set."""
-    folder = folder_of(run.extractor.dataset.images[0])
+    """Return what every check finds in a run, in the order of `CHECKS`; commands in it are whole."""
     found = [check(run) for check in CHECKS]
-    return [replace(check, recommendation=whole_commands(check.recommendation, folder)) for check in found]
+    return [replace(check, recommendation=check.recommendation.replace(AUDIT, run.audit)) for check in found]
 
 
-def folder_of(image: Image) -> Path:
-    """Return the folder of the class folders that an image lies in."""
-    return image.path.parents[len(Path(image.file).parts) - 1]
-
-
-def whole_commands(text: str, folder: Path) -> str:
-    """Return a recommendation whose commands can be pasted: with ``python``, and an audit with the data set.
-
-    Parameters
-    ----------
-    text : str
-        Such as ``"Run audit_covid19.py."``.
-    folder : Path
-        Of the data set.
-    """
-    data = f" -d {shlex.quote(str(folder))}"
-    return COMMANDS.sub(lambda name: f"python {name[0]}{data if name[0].startswith('audit') else ''}", text)
+def audit_flags(folder: Path, recipe: Recipe) -> list[str]:
+    """Return the arguments with which a data set is audited by the recipe of a training run."""
+    flags = ["-d", str(folder)]
+    if recipe.name == ProbeRecipe.name:
+        flags += ["--recipe", recipe.name]
+    return flags if recipe.pooling == type(recipe).pooling else [*flags, "--pooling", recipe.pooling]
 
 
 def worst_first(checks: Sequence[Check]) -> list[Check]:

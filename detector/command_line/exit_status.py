@@ -118,5 +118,8 @@ def _stop(signum: int, frame: object) -> NoReturn:
     """
     remove_unfinished()
     # Nothing buffered is used here: the interrupted line may be in the middle of a print.
-    os.write(2, f"{Path(sys.argv[0]).name}: error: interrupted. No incomplete output was written\n".encode())
+    taken_away = "\r\x1b[K" if os.isatty(2) else ""  # of a progress bar that the line would stand behind
+    os.write(
+        2, f"{taken_away}{Path(sys.argv[0]).name}: error: interrupted. No incomplete output was written\n".encode()
+    )
     os._exit(128 + signum)

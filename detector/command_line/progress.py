@@ -18,10 +18,10 @@ FORMAT = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 
 @dataclass
 class _WholeRun:
-    """The bar of a whole run, and where its current step ends."""
+    """The bar of a whole run, and where the current step, or the current item of a loop in it, ends."""
 
     bar: tqdm
-    end: int = 0
+    end: float = 0.0
 
 
 _whole: _WholeRun | None = None
@@ -50,11 +50,15 @@ def progress(items: Iterable[T], total: int, what: str, quiet: bool = False, uni
         yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit=unit, disable=True if quiet else None)
         return
     whole, bar = _whole, _whole.bar
-    each = SHARE * (whole.end - bar.n) / max(total, 1)
-    for item in items:
-        yield item
-        # A loop within this one has moved the bar, too.
-        bar.update(min(each, whole.end - bar.n))
+    start, end = bar.n, whole.end
+    try:
+        for number, item in enumerate(items, 1):
+            # A loop within this one moves the bar within the item's part.
+            whole.end = start + SHARE * (end - start) * min(number / max(total, 1), 1.0)
+            yield item
+            bar.update(whole.end - bar.n)
+    finally:
+        whole.end = end
 
 
 @contextmanager
@@ -101,10 +105,13 @@ def step(what: str, parts: int = 1) -> Iterator[None]:
         yield
         return
     whole = _whole
-    whole.end += parts
+    end = whole.bar.n + parts
+    whole.end = end
     whole.bar.set_description_str(f"[INFO] {what}")
     yield
-    whole.bar.update(whole.end - whole.bar.n)
+    # A loop that was left early may have left its own end.
+    whole.end = end
+    whole.bar.update(end - whole.bar.n)
 
 
 @contextmanager

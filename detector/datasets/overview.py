@@ -92,10 +92,11 @@ def meaning(entries: Sequence[OverviewImage]) -> str:
     if not (strata != "").any():
         return "The site of the images is not known: no metric can separate the disease from the site."
     kept = holding_two_classes(labels, strata)
-    if not kept.any() and (unknown := int((strata == "").sum())):
+    unknown = int((strata == "").sum())
+    if not kept.any() and len(set(labels[strata != ""])) < len(classes):
         return (
-            f"The site of {unknown} of {counted(len(entries), 'image')} is not known, and no known site and view "
-            "contains both classes: no metric can separate the disease from the site."
+            f"The site of {unknown} of {counted(len(entries), 'image')} is not known, among them all of a class: no "
+            "metric can separate the disease from the site."
         )
     if not kept.any():
         return (

@@ -12,19 +12,27 @@ MOST = 64  # images: 25 MiB
 
 
 class KeptMaps:
-    """The last convolution's maps of the first images that passed through the network in float32, in memory."""
+    """The last convolution's maps of the first whole images that passed through the network in float32, in memory.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most : int
+        Images; 0 where Grad-CAM reads other maps.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
         self._maps: dict[NetworkInput, np.ndarray] = {}
 
+    def __contains__(self, one: NetworkInput) -> bool:
+        return one in self._maps
+
     def add(self, inputs: Sequence[NetworkInput], precision: str, maps: np.ndarray) -> None:
-        """Keep maps (n, 14, 14, 512), as long as there is room; those of rotated or rounded copies are not needed."""
+        """Keep maps (n, 14, 14, 512), as long as there is room; Grad-CAM needs none of rotated or rounded copies."""
         for one, values in zip(inputs, maps, strict=True):
-            if precision == "float32" and not one.angle and len(self._maps) < MOST:
+            if precision == "float32" and not one.angle and not one.part and len(self._maps) < self.most:
                 self._maps[one] = values
 
-    def of(self, inputs: Sequence[NetworkInput]) -> np.ndarray | None:
-        """Return the maps of inputs, (n, 14, 14, 512); None if any is missing."""
-        if any(one not in self._maps for one in inputs):
-            return None
+    def of(self, inputs: Sequence[NetworkInput]) -> np.ndarray:
+        """Return the maps of inputs that are all kept, (n, 14, 14, 512)."""
         return np.stack([self._maps[one] for one in inputs])

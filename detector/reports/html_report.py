@@ -192,3 +192,9 @@ def command() -> str:
     """Return the command line of this run, ready to be pasted: of the script, or of the command that pip installed."""
     name = Path(sys.argv[0]).name
     return shlex.join([*(["python"] if name.endswith(".py") else []), name, *sys.argv[1:]])
+
+
+def audit_command(flags: Sequence[str]) -> str:
+    """Return the command line of an audit, by the script or by what pip installed, whichever made this run."""
+    installed = Path(sys.argv[0]).name.startswith("covid19-")
+    return shlex.join([*(["covid19-audit"] if installed else ["python", "audit_covid19.py"]), *flags])

@@ -90,14 +90,15 @@ class Metric:
         """The value with two decimals, or with as many as its bounds need to differ, or ``"not estimable"``."""
         if self.value is None:
             return "not estimable"
-        return _short(self.value) if self._decimals == LEAST_DECIMALS else _fixed(self.value, self._decimals)
+        return _fixed(self.value, self._decimals)
 
     @property
     def _decimals(self) -> int:
-        """With how many decimals the bounds of the interval differ."""
+        """Decimals of value and bounds: two, or one from 9.95 on, or as many as it takes for the bounds to differ."""
+        least = 1 if self.value is not None and abs(self.value) >= 9.95 else LEAST_DECIMALS
         if self.ci_low is None or self.ci_high is None:
-            return LEAST_DECIMALS
-        tried = range(LEAST_DECIMALS, MOST_DECIMALS)
+            return least
+        tried = range(least, MOST_DECIMALS)
         return next((n for n in tried if _fixed(self.ci_low, n) != _fixed(self.ci_high, n)), MOST_DECIMALS)
 
     @property

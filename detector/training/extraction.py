@@ -154,9 +154,21 @@ class FeatureExtractor:
         return one.shown(self._read(one))
 
     def kept_maps(self, rows: Rows | np.ndarray) -> np.ndarray | None:
-        """Return maps (n, 14, 14, 512) of the last convolution, of images that passed in this run; else None."""
-        inputs = self._inputs(rows, [[0.0]] * len(rows), self.occlusion)
-        return self.backbone.kept_maps.of(list(inputs))
+        """Return the last convolution's maps of images that passed in this run, whole; None if any did not.
+
+        Parameters
+        ----------
+        rows : sequence of int
+
+        Returns
+        -------
+        ndarray of shape (n, 14, 14, 512) or None
+        """
+        return self.backbone.kept_maps.of([self._input(row) for row in rows]) if all(map(self.is_kept, rows)) else None
+
+    def is_kept(self, row: int) -> bool:
+        """Say whether an image's maps of the last convolution are kept."""
+        return self.occlusion is None and self._input(row) in self.backbone.kept_maps
 
     def _read(self, one: NetworkInput) -> np.ndarray:
         return self.pixel_store.pixels(one.path, one.digest)

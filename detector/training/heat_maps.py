@@ -44,8 +44,8 @@ def cached_heat_maps(
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of images for classes.
 
-    Features are means of the network's maps, and of the maps only those of the tutorial's recipe are kept, of the
-    first images of a run. An image whose Grad-CAM is not in the cache passes through the network once more otherwise.
+    Features are means of the network's maps. The maps themselves are kept of the first images of a run only, where the
+    tutorial's recipe reads them; any other image whose Grad-CAM is not in the cache passes through the network again.
 
     Parameters
     ----------
@@ -72,9 +72,13 @@ def cached_heat_maps(
     missing = np.array([i for i, name in enumerate(names) if name not in held], int)
     if len(missing):
         maps = heat_maps(model())
-        starts = range(0, len(missing), BATCH)
-        for start in progress(starts, len(starts), "Grad-CAM", quiet, "batch"):
-            batch = missing[start : start + BATCH]
+        kept = np.array([extractor.is_kept(explained.rows[i]) for i in missing], bool)
+        batches = [
+            some[start : start + BATCH]
+            for some in (missing[kept], missing[~kept])
+            for start in range(0, len(some), BATCH)
+        ]
+        for batch in progress(batches, len(batches), "Grad-CAM", quiet, "batch"):
             pixels = np.stack([extractor.pixels(row, extractor.occlusion) for row in explained.rows[batch]])
             inputs = pixels.astype(np.float32) / 255
             extra = explained.extra[batch]

@@ -16,6 +16,7 @@ from detector.images.inspection import inspect
 from detector.images.pixel_store import PixelStore
 from detector.network import runtime, weight_sources
 from detector.network.backbone import Backbone
+from detector.network.kept_maps import KeptMaps
 from detector.network.poolings import COLUMNS
 from detector.storage.cache import Cache, default_folder
 from detector.training.extraction import FeatureExtractor
@@ -89,6 +90,8 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     known = patients(dataset.images, [image_properties.digest for image_properties in properties])
     joined_patients = of_different_patients(known, properties, near_duplicates)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
+    if (recipe.name, recipe.pooling == "lungs") != ("tutorial", False):
+        backbone.kept_maps = KeptMaps(0)  # Grad-CAM of these reads other maps
     return FeatureExtractor(
         dataset,
         properties,

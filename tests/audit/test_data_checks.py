@@ -7,10 +7,19 @@ import pytest
 from audit_helpers import Case, RidgeRecipe, checked, extractor_of, known, outcome_of
 
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run
-from detector.audit.data_checks import audit_for, baseline_check, border_adjusted_check, in_two_classes
+from detector.audit.data_checks import (
+    AUDIT,
+    audit_for,
+    baseline_check,
+    border_adjusted_check,
+    image_border,
+    in_two_classes,
+)
+from detector.audit.metrics import BORDER, BORDER_ADJUSTED
 from detector.images.duplicates import Copy
-from detector.statistics.metric import Metric
+from detector.statistics.metric import Metric, too_few
 from detector.training.implausible_images import ImplausibleImage
+from detector.training.recipes import TutorialRecipe
 
 
 def test_what_is_not_known_is_not_assessed():
@@ -100,6 +109,15 @@ def test_the_border_warns_where_it_predicts_the_class():
     assert checked(Case((60, 60)))["image_border"].status == PASS
     marked = Case((60, 60), border=lambda positive, number, noise: noise + 4 * positive)
     assert checked(marked)["image_border"].status == WARN
+
+
+def test_the_border_advises_an_audit_where_no_border_adjusted_area_is_estimable():
+    border = Metric(0.9, 0.8, 0.95, 24, 24)
+    for adjusted, words in ((Metric(0.7, 0.6, 0.8, 24, 24), "border-adjusted"), (too_few(3, 3), AUDIT)):
+        extractor = extractor_of(Case((24, 24)))
+        metrics = {BORDER: border, BORDER_ADJUSTED: adjusted}
+        run = Run(extractor, outcome_of(extractor, np.full(48, 0.5)), metrics, TutorialRecipe(), extractor.patients, [])
+        assert words in image_border(run).recommendation
 
 
 def test_images_that_may_be_no_radiographs_warn():

@@ -35,7 +35,7 @@ def after(code, *results, shared_sites=False, carried_by=()):
         (NO_SIGNAL, "Add images of other patients"),
         (SHORTCUT, "Add controls of the same site (--controls)"),
         (MIXED, "--shared-sites-only"),
-        (LUNGS, "another hospital: audit_covid19.py --external"),
+        (LUNGS, "another hospital: {audit} --external"),
         (INCONCLUSIVE, "give lung masks (--masks)"),
     ],
 )

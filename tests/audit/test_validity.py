@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import validity
-from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check
-from detector.datasets.dataset import Image
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
+from detector.audit.metrics import MetricSettings, compute_metrics
+from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 
 def test_warnings_come_first():
@@ -18,18 +21,23 @@ def test_warnings_come_first():
 
 
 @pytest.mark.parametrize(
-    ("text", "folder", "whole"),
+    ("recipe", "flags"),
     [
-        ("Run audit_covid19.py.", "ph", "Run python audit_covid19.py -d ph."),
-        ("audit_covid19.py --controls C", "my data", "python audit_covid19.py -d 'my data' --controls C"),
-        ("(build_covid_dataset.py --view PA).", "ph", "(python build_covid_dataset.py --view PA)."),
-        ("Run python train_covid19.py -d a --folds 5.", "ph", "Run python train_covid19.py -d a --folds 5."),
+        (TutorialRecipe(), []),
+        (TutorialRecipe(pooling="global"), ["--pooling", "global"]),
+        (ProbeRecipe(), ["--recipe", "probe"]),
+        (ProbeRecipe(pooling="global"), ["--recipe", "probe", "--pooling", "global"]),
     ],
 )
-def test_recommended_commands_can_be_pasted(text, folder, whole):
-    assert validity.whole_commands(text, Path(folder)) == whole
+def test_a_data_set_is_audited_by_the_recipe_of_the_run(recipe, flags):
+    assert validity.audit_flags(Path("my data"), recipe) == ["-d", "my data", *flags]
 
 
-def test_the_folder_of_a_data_set_is_that_of_its_class_folders():
-    image = Image(Path("a/b/covid/x/1.png"), "covid/x/1.png", "covid", "p", "set", "site", {})
-    assert validity.folder_of(image) == Path("a/b")
+def test_advice_names_the_audit_of_this_data_set():
+    extractor = extractor_of(Case((24, 24), site=lambda positive, number: "ab"[positive]))
+    evaluated = outcome_of(extractor, np.linspace(0, 1, 48))
+    found = compute_metrics(extractor, evaluated, MetricSettings(0, 0, False))
+    audit = "covid19-audit -d '/x/audit_covid19.py/{y}' --recipe probe"
+    run = Run(extractor, evaluated, found, TutorialRecipe(), extractor.patients, [], "covid19-train -d x", audit)
+    advice = {one.id: one.recommendation for one in validity.run_checks(run)}
+    assert advice["site_and_view"] == f"Run {audit} --controls DIR, with images of the same site without the disease."

@@ -46,6 +46,7 @@ def seen(code: str, columns: int = 60) -> list[str]:
 def test_a_whole_run_has_one_bar_that_only_moves_on_and_ends_full():
     lines = seen(WHOLE)
     bars = [line for line in lines if "%|" in line]
+    assert len(bars) >= 5
     shares = [int(line.partition("%|")[0].split()[-1]) for line in bars]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 100
     assert all(len(line) <= 60 for line in lines)

@@ -13,6 +13,10 @@ def test_the_overview_says_what_a_comparison_can_show():
     assert overview.meaning([entry("covid", "", "", "1"), entry("normal", "", "", "2")]).startswith(
         "The site of the images is not known"
     )
+    # A class of unknown site cannot be compared; a few unknown sites beside known ones change nothing.
+    partly = overview.meaning([entry("covid", "", "PA", "1"), entry("normal", "b", "PA", "2")])
+    assert partly.startswith("The site of 1 of 2 images is not known, among them all of a class")
+    assert overview.meaning([*apart, entry("covid", "", "PA", "3")]) == overview.meaning(apart)
     fair = [*apart, entry("normal", "a", "PA", "3"), entry("normal", "a", "AP", "3")]
     assert overview.meaning(fair).startswith("1 stratum (site and view) contains both classes, 2 images")
     assert "the other 2 images can show the site only" in overview.meaning(fair)

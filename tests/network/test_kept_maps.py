@@ -9,7 +9,6 @@ import pytest
 from image_helpers import phantom_pixels
 
 from detector.images.network_input import NetworkInput
-from detector.network import kept_maps
 from detector.network.kept_maps import KeptMaps
 
 
@@ -25,7 +24,7 @@ def test_maps_of_a_pass_serve_for_grad_cam_in_place_of_the_pixels(weights):
     inputs, pixels = list(drawn), np.stack(list(drawn.values())).astype(np.float32) / 255
     backbone.features(inputs, "float32", drawn.__getitem__)
     kept = backbone.kept_maps.of(inputs)
-    assert kept is not None and kept.shape == (len(inputs), 14, 14, 512)
+    assert kept.shape == (len(inputs), 14, 14, 512)
     chance = np.random.default_rng(0)
     head = [chance.normal(0, 0.05, shape).astype(np.float32) for shape in ((512, 64), 64, (64, 2), 2)]
     maps = heat_maps(join(weights, head, Description(["a", "b"], "a", "tutorial", "global")))
@@ -35,15 +34,14 @@ def test_maps_of_a_pass_serve_for_grad_cam_in_place_of_the_pixels(weights):
         assert maps(np.zeros_like(pixels), classes, kept) == pytest.approx(of_pixels, abs=1e-4)
 
 
-def test_only_whole_passes_of_images_as_they_are_are_kept_up_to_a_number(monkeypatch):
-    monkeypatch.setattr(kept_maps, "MOST", 3)
+def test_only_maps_of_whole_images_as_they_are_are_kept_up_to_a_number():
     maps = np.arange(6 * 14 * 14 * 512, dtype=np.float32).reshape(6, 14, 14, 512)
     inputs = [NetworkInput(Path("a.png"), f"{i}") for i in range(6)]
-    kept = KeptMaps()
+    kept = KeptMaps(3)
     kept.add(inputs, "bfloat16", maps)
-    kept.add([NetworkInput(Path("a.png"), "0", 4.5)], "float32", maps[:1])
-    assert kept.of(inputs[:1]) is None
+    others = [NetworkInput(Path("a.png"), "0", 4.5), NetworkInput(Path("a.png"), "0", 0.0, "x", "lungs only", b"x")]
+    kept.add(others, "float32", maps[:2])
+    assert not any(one in kept for one in (*inputs, *others))
     kept.add(inputs, "float32", maps)
-    found = kept.of(inputs[2::-1])
-    assert found is not None and np.array_equal(found, maps[2::-1])
-    assert kept.of(inputs[:4]) is None
+    assert [one in kept for one in inputs] == [True] * 3 + [False] * 3
+    assert np.array_equal(kept.of(inputs[2::-1]), maps[2::-1])

@@ -209,3 +209,8 @@ def test_an_image_is_shown_in_its_own_shape_but_not_as_a_line(aspect, height):
 def test_the_command_of_a_report_can_be_pasted(monkeypatch, argv, pasted):
     monkeypatch.setattr("sys.argv", argv)
     assert html_report.command() == pasted
+
+
+def test_names_may_break_after_a_separator_and_hold_no_code():
+    assert html_report.breakable("a-b_1.png") == "a-<wbr>b_<wbr>1.<wbr>png"
+    assert html_report.breakable("<b>-c") == "&lt;b&gt;-<wbr>c"

@@ -75,6 +75,16 @@ def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
     assert all(len(line) <= 80 for text in lines for line in text.splitlines())
 
 
+def test_a_model_card_counts_the_images_that_the_model_was_trained_on():
+    found = result(Case((24, 24), images=2))
+    train = np.r_[0:10, 24:30]
+    found = replace(found, evaluated=replace(found.evaluated, train=train))
+    labels, patients = found.extractor.dataset.labels, found.extractor.patients
+    for index, one in enumerate(training_outputs.summary(found).classes):
+        own = [row for row in train if labels[row] == index]
+        assert (one.images, one.patients) == (len(own), len(set(patients[own])))
+
+
 def test_the_matrix_of_the_first_repeat_is_named_so():
     run = result(Case())
     once = run.evaluated.predictions

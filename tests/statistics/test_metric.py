@@ -60,3 +60,16 @@ def test_a_narrow_interval_never_looks_like_a_point(low, width):
     first, _, second = metric.interval_text.partition("-")
     assert first != second
     json.dumps(metric.as_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.9997, 0.99962, 0.99979, "0.9997 (0.9996-0.9998)"),
+        (14.93, 9.4, 20.1, "14.9 (9.4-20.1)"),
+        (0.5, 0.4, 0.6, "0.50 (0.40-0.60)"),
+        (12.0, None, None, "12.0"),
+    ],
+)
+def test_value_and_bounds_have_the_same_decimals(value, low, high, text):
+    assert Metric(value, low, high, 20, 20).short == text
