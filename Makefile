@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo '  make demo             train on synthetic radiographs (phantoms): demo/'
-	@echo '  make test             install, run the tests (six to seven minutes)'
+	@echo '  make test             install, run the tests (about five minutes)'
 	@echo '  make notebook         run the lesson into docs/ (three to six minutes)'
 	@echo '  make clean            remove what make and the scripts made here, not dataset/'
 	@echo
