@@ -9,7 +9,7 @@ from detector.audit.audit_flags import add_audit, audit_options
 from detector.command_line.arguments import Parser
 from detector.command_line.exit_status import run
 from detector.command_line.printing import BAD, GOOD, Log, say, warn
-from detector.command_line.progress import one_bar, step
+from detector.command_line.progress import STEP, one_bar, step
 
 if TYPE_CHECKING:
     from detector.audit.comparison import Audit
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
 # Of the progress bar, beside the experiments: reading, lungs, external sets, shortcut risks, Grad-CAM, example images.
-OTHER_STEPS, EACH = 6, 10
+OTHER_STEPS = 6
 
 
 def parse_arguments(arguments: list[str] | None) -> AuditOptions:
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.reports import audit_outputs
 
     options.outputs.require_writable()
-    with one_bar(sum(one.parts for one in EXPERIMENTS) + OTHER_STEPS * EACH, "auditing", options.quiet):
+    with one_bar(sum(one.parts for one in EXPERIMENTS) + OTHER_STEPS * STEP, "auditing", options.quiet):
         audit, found = examine(options, log)
     for line in audit_outputs.lines(found, audit.settings.positive):
         say(line)
@@ -80,7 +80,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
 
     if saved and saved.note:
         warn(f"model {evaluation.model} was {saved.note}")
-    with step("reading images", EACH):
+    with step("reading images"):
         extractor = open_dataset(sets.dataset, log, recipe, options.compute)
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     trained = saved.description.training_images if saved else None
@@ -90,7 +90,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     for note in set_overlap.notes(sets):
         warn(note)
     total = sets.count
-    with log.timed("find lungs"), step("finding lungs", EACH):
+    with log.timed("find lungs"), step("finding lungs"):
         sets, implausible = set_content.without_implausible(sets, extractor, recipe)
     content = implausible_line(implausible, total) if implausible else ""
     if content:
@@ -105,20 +105,20 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
         audit.plan(audit.samples)  # says which class has too few patients
     with log.timed("experiments"):
         results = run_experiments(audit)
-        with step("external test sets", EACH):
+        with step("external test sets"):
             named = sets.external.items()
             external = [evaluate_external(audit, name, rows, saved) for name, rows in named] if saved else []
         results += [one.result for one in external]
-        with step("shortcut risks", EACH):
+        with step("shortcut risks"):
             controls_positive = controls_predicted_positive(audit)
             risks = shortcut_risks(audit)
-    with log.timed("localisation"), step("Grad-CAM", EACH):
+    with log.timed("localisation"), step("Grad-CAM"):
         located = localisation.localise(audit)
         checks = [localisation.check(located, recipe.pooling)]
     conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites()))
     following = conclusion.recommendation.replace(AUDIT, html_report.command())
     conclusion = replace(conclusion, recommendation=following)
-    with step("example images", EACH):
+    with step("example images"):
         shown = find_examples(audit, [one.id for one in results], located) if options.outputs.report else Examples()
     return audit, AuditResult(
         results, external, controls_positive, risks, conclusion, located, checks, implausible, content, shown

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from detector.audit import baselines, negative_control, same_site_controls, signal
 from detector.audit.comparison import Audit, Finding
-from detector.command_line.progress import step
+from detector.command_line.progress import STEP, step
 from detector.statistics.metric import Metric
 from detector.statistics.split import TooFewPatientsError
 
@@ -43,7 +43,7 @@ class Experiment:
     @property
     def parts(self) -> int:
         """How much of the progress bar it is: a baseline needs no network and takes next to no time."""
-        return 1 if self.group == BASELINES else 10
+        return 1 if self.group == BASELINES else STEP
 
 
 @dataclass(frozen=True)

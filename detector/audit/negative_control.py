@@ -19,8 +19,9 @@ def permuted_labels(audit: Audit) -> Finding:
     """
     samples = audit.samples
     people, inverse = np.unique(samples.groups, return_inverse=True)
-    shares = np.bincount(inverse, samples.labels) / np.bincount(inverse)
-    uneven = len(set(np.bincount(inverse))) > 1
+    images = np.bincount(inverse)
+    shares = np.bincount(inverse, samples.labels) / images
+    uneven = len(set(images)) > 1
     found = []
     for repeat in range(max(audit.settings.repeats, DEALS)):
         # Of a patient with images of both classes either is taken, by its share.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SHARE = 0.8  # of what is left of a step that a loop within it fills: how many follow is not known
+STEP = 10  # parts of a step, unless it is a short one
 FORMAT = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 
 
@@ -91,7 +92,7 @@ def one_bar(parts: int, what: str, quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
-def step(what: str, parts: int = 1) -> Iterator[None]:
+def step(what: str, parts: int = STEP) -> Iterator[None]:
     """Do one step of what `one_bar` shows; without it, show nothing.
 
     Parameters

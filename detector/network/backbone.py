@@ -68,7 +68,7 @@ class Backbone:
         self.elsewhere = elsewhere
         self.computed = 0  # images that went through the network
         self.seconds = 0.0  # that they took in it, here
-        self.kept_maps = KeptMaps()  # of images that passed here
+        self.kept_maps = KeptMaps(0)  # none, unless a run asks for them
         self._had: dict[bytes, bytes] = {}  # what the cache does not keep
         self._forward: dict[str, Forward] = {}
 

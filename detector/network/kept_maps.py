@@ -17,7 +17,7 @@ class KeptMaps:
     Parameters
     ----------
     most : int
-        Images; 0 where Grad-CAM reads other maps.
+        Images; 0 where no Grad-CAM reads them.
     """
 
     def __init__(self, most: int = MOST) -> None:

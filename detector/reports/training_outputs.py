@@ -202,12 +202,11 @@ def record(result: TrainingResult) -> dict[str, object]:
 
 def summary(result: TrainingResult) -> TrainingSummary:
     """Return what the model's file keeps of the run."""
-    dataset, patients = result.extractor.dataset, result.extractor.patients
-    trained_on = np.isin(np.arange(len(dataset.labels)), result.evaluated.train)
+    dataset, patients, train = result.extractor.dataset, result.extractor.patients, result.evaluated.train
     counts = []
     for index, name in enumerate(dataset.classes):
-        own = trained_on & (dataset.labels == index)
-        counts.append(ClassCount(name, int(own.sum()), len(set(patients[own]))))
+        own = train[dataset.labels[train] == index]
+        counts.append(ClassCount(name, len(own), len(set(patients[own]))))
     warned = tuple(check.title for check in result.checks if check.warns)
     roc_auc = str(result.evaluated.evaluation.roc_auc)
     return TrainingSummary(dataset.name, created(), tuple(counts), result.title, roc_auc, warned)

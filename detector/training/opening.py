@@ -90,8 +90,9 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     known = patients(dataset.images, [image_properties.digest for image_properties in properties])
     joined_patients = of_different_patients(known, properties, near_duplicates)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
-    if (recipe.name, recipe.pooling == "lungs") != ("tutorial", False):
-        backbone.kept_maps = KeptMaps(0)  # Grad-CAM of these reads other maps
+    # Grad-CAM of the probe, and inside the lungs, reads other maps.
+    if recipe.name == "tutorial" and recipe.pooling != "lungs":
+        backbone.kept_maps = KeptMaps()
     return FeatureExtractor(
         dataset,
         properties,

@@ -16,11 +16,11 @@ WHOLE = """
 from detector.command_line.printing import Log, say
 from detector.command_line.progress import one_bar, progress, step
 with one_bar(13, "auditing", False):
-    with step("reading images", 10):
+    with step("reading images"):
         list(progress(range(50), 50, "images", quiet=True))
         Log().info("a note")
     for name in ("first", "second", "third"):
-        with step(name):
+        with step(name, 1):
             for what in ("folds", "passes", "passes"):
                 for _ in progress(range(7), 7, what):
                     list(progress(range(3), 3, "within"))

@@ -20,6 +20,7 @@ def test_maps_of_a_pass_serve_for_grad_cam_in_place_of_the_pixels(weights):
     from detector.storage.cache import Cache
 
     backbone = Backbone(weights, Cache(None))
+    backbone.kept_maps = KeptMaps()
     drawn = {NetworkInput(Path("a.png"), f"{i}"): phantom_pixels(i, i % 2 == 0) for i in range(2)}
     inputs, pixels = list(drawn), np.stack(list(drawn.values())).astype(np.float32) / 255
     backbone.features(inputs, "float32", drawn.__getitem__)
