@@ -44,8 +44,8 @@ def test_what_a_run_sees_for_free(tmp_path):
 
 @pytest.fixture(scope="module")
 def phantoms(phantoms_of, tmp_path_factory):
-    """16 phantoms of each class."""
-    return phantoms_of.write(tmp_path_factory.mktemp("phantoms") / "data", 16)
+    """22 phantoms of each class."""
+    return phantoms_of.write(tmp_path_factory.mktemp("phantoms") / "data", 22)
 
 
 def test_phantoms_are_judged_by_their_lungs(phantoms, tmp_path):
@@ -87,7 +87,7 @@ def test_phantoms_are_judged_by_their_lungs(phantoms, tmp_path):
     # Grad-CAM points at the opacities more often than a random point of the lungs does.
     pointing = written["localisation"]["pointing_game"]
     assert pointing["found"]["value"] > pointing["random"]["value"] + 0.1
-    assert pointing["found"]["n_positive"] >= 12 and 0.2 < pointing["random"]["value"] < 0.6
+    assert pointing["found"]["n_positive"] >= 15 and 0.2 < pointing["random"]["value"] < 0.6
     assert [one["id"] for one in written["checks"]] == ["localisation"]
     assert any(line.startswith("  maximum in a box ") for line in lines)
 
@@ -117,7 +117,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     assert audit.scored.auc().value > 0.9
     found = localise(audit)
     pointing = found.metrics[POINTING]
-    assert len(found.images) >= 12 and pointing.found.value < pointing.random.value
+    assert len(found.images) >= 15 and pointing.found.value < pointing.random.value
     assert check(found, "global").status == "warn"
 
 
@@ -146,7 +146,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, 
     assert found[0] == found[1]
 
 
-def test_an_age_is_useful_and_a_blur_is_detectable_as_well(phantoms_of, tmp_path):
+def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     """Phantoms whose age, in the manifest, goes with the class, and of which nearly all of one class are blurred."""
     import cv2
 
@@ -157,7 +157,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(phantoms_of, tmp_path
     from detector.training.opening import open_dataset
     from detector.training.recipes import ProbeRecipe
 
-    phantoms_of.write(tmp_path / "data", 26)
+    assert inside("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=tmp_path).returncode == 0
     generator = np.random.default_rng(0)
     for label, age, share in (("covid", 60, 0.95), ("normal", 45, 0.05)):
         path = tmp_path / "data" / label / "manifest.csv"
@@ -176,7 +176,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(phantoms_of, tmp_path
     found = {one.name: one for one in shortcut_risks(audit)}
     assert found["age"].utility.ci_low > 0.6 and found["age"].detectability.value < 0.1
     assert not found["age"].suspected
-    assert found["border"].utility.ci_low > 0.6 and found["border"].detectability.ci_low > 0.1
+    assert found["border"].utility.ci_low > 0.6 and found["border"].detectability.ci_low > 0.2
     assert next(iter(found)) == "border" and found["border"].suspected
 
 

@@ -101,7 +101,10 @@ def with_boxes(positive, number):
     [
         (Case(signal=3.0), "no image of covid has boxes"),
         (Case(signal=3.0, row=lambda positive, number: {} if positive else {"boxes": "0 0 1 1"}), "no image of covid"),
-        (Case((24, 24), signal=3.0, row=lambda positive, number: with_boxes(positive, number + 11)), "needed"),
+        (
+            Case((24, 24), signal=3.0, row=lambda positive, number: with_boxes(positive, number + 11)),
+            "at least 10 needed",
+        ),
     ],
 )
 def test_why_nothing_can_be_said(case, reason):
