@@ -43,7 +43,9 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     axes = figure.subplots()
     # The first reasons carry the most; all of them are printed.
     texts = [conclusion.message, *(f"– {reason}" for reason in conclusion.reasons[:2])]
-    figure.suptitle("\n".join(textwrap.fill(drawable(en_dash(text)), 92) for text in texts), fontsize=10.5)
+    # No line ends between a value and its interval.
+    drawn = [drawable(en_dash(text)).replace(" (", "\N{NO-BREAK SPACE}(") for text in texts]
+    figure.suptitle("\n".join(textwrap.fill(text, 92) for text in drawn), fontsize=10.5)
     beside = axes.get_yaxis_transform()
     for group, y in headings.items():
         axes.text(-0.02, y, group, transform=beside, ha="right", va="center", fontsize=10, fontweight="bold")
