@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from detector.audit.audit_flags import add_audit, audit_options
-from detector.command_line.arguments import Parser
-from detector.command_line.exit_status import run
-from detector.command_line.printing import BAD, GOOD, Log, say, warn
-from detector.command_line.progress import STEP, one_bar, step
+from detector.cli.arguments import Parser
+from detector.cli.output import BAD, GOOD, STEP, Log, one_bar, say, step, warn
+from detector.cli.run import run
 
 if TYPE_CHECKING:
     from detector.audit.comparison import Audit

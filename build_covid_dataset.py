@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from detector import InputError
-from detector.command_line.arguments import Parser, add_common
-from detector.command_line.exit_status import run
-from detector.command_line.printing import Log
+from detector.cli.arguments import Parser, add_common
+from detector.cli.output import Log
+from detector.cli.run import run
 from detector.datasets.build_flags import add_build, add_manifests, options_from, require_together
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def build_folders(options: BuildOptions, log: Log) -> None:
     """Filter a collection into class folders."""
     from detector.collections.convention import convention_of
     from detector.datasets import build, build_source, overview
-    from detector.storage.files import require_folder
+    from detector.files.atomic import require_folder
 
     source = options.source
     if source.download_from:

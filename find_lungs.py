@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import InputError, printable
+from detector.cli.arguments import Parser, add_common, any_path, output_of
+from detector.cli.output import DISCLAIMER, Log, named_notes, progress, say, wrapped
+from detector.cli.run import run
 from detector.cluster.flags import ComputeOptions
-from detector.command_line.arguments import Parser, add_common, any_path, output_of
-from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, Log, named_notes, say, wrapped
-from detector.command_line.progress import progress
 
 if TYPE_CHECKING:
     from detector.reports.lung_mask_outputs import LungMaskOutputs
@@ -69,13 +68,13 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     outputs, log = options.outputs, Log(options.quiet)
 
+    from detector.files.atomic import write_together
+    from detector.files.cache import Cache, default_folder
     from detector.images.listing import left_out_line
     from detector.inference import lung_masks, prediction
     from detector.network import runtime, weight_sources
     from detector.network.backbone import Backbone
     from detector.reports import lung_mask_outputs
-    from detector.storage.cache import Cache, default_folder
-    from detector.storage.files import write_together
 
     outputs.require_writable()
     left_out: Counter[str] = Counter()

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.command_line.arguments import Parser, add_common, whole_number
-from detector.command_line.exit_status import run
-from detector.command_line.printing import Log
-from detector.command_line.progress import progress
+from detector.cli.arguments import Parser, add_common, whole_number
+from detector.cli.output import Log, progress
+from detector.cli.run import run
 from detector.images import shortcuts
 
 if TYPE_CHECKING:
@@ -80,8 +79,8 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     log = Log(options.quiet)
 
+    from detector.files.atomic import require_folder
     from detector.images import phantom
-    from detector.storage.files import require_folder
 
     for label in phantom.CLASSES:
         require_folder(options.output / label)
@@ -111,7 +110,7 @@ def write_class(label: str, start: int, options: PhantomOptions, log: Log) -> No
 
 def writer_of(drawn: dict[str, bytes]) -> Callable[[dict[str, str], Path], None]:
     """Return a function that writes the file of a manifest's row to a path, given the files' bytes by name."""
-    from detector.storage.files import write_together
+    from detector.files.atomic import write_together
 
     def write(row: dict[str, str], target: Path) -> None:
         write_together({target: drawn[row["file"]]})

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import InputError, printable
+from detector.cli.arguments import Parser, add_common, add_output_dir, add_report, any_path, output_of
+from detector.cli.output import DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
+from detector.cli.run import run
 from detector.cluster.flags import add_ray, ray_options
-from detector.command_line.arguments import Parser, add_common, add_output_dir, add_report, any_path, output_of
-from detector.command_line.exit_status import run
-from detector.command_line.printing import DISCLAIMER, named_notes, replaced_line, say, wrapped
-from detector.command_line.progress import progress
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions
@@ -92,12 +91,12 @@ def main(arguments: list[str] | None) -> int:
 
     from detector.cluster.connection import connect
     from detector.datasets import clinical_table
+    from detector.files.atomic import require_folder
     from detector.images.listing import left_out_line
     from detector.inference.prediction import list_images, predict_all
     from detector.inference.predictor import Prediction, PredictionRequest
     from detector.network import model_file, runtime
     from detector.reports import prediction_outputs
-    from detector.storage.files import require_folder
 
     if (options.model / "saved_model.pb").is_file():
         raise InputError(

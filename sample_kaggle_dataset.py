@@ -6,9 +6,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from detector.command_line.arguments import Parser, add_common
-from detector.command_line.exit_status import run
-from detector.command_line.printing import Log
+from detector.cli.arguments import Parser, add_common
+from detector.cli.output import Log
+from detector.cli.run import run
 from detector.datasets.sample_flags import add_sample, sample_options
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None) -> int:
     from detector import InputError, counted
     from detector.collections import rsna
     from detector.datasets import manifest, overview, sampling
-    from detector.storage.files import copy_whole, require_folder
+    from detector.files.atomic import copy_whole, require_folder
 
     folder, collection = find_collection(options, log)
     entries = collection.read(folder, options.finding, options.split)
@@ -67,7 +67,7 @@ def find_collection(options: SampleOptions, log: Log) -> tuple[Path, ModuleType]
     """Return the folder of the data set, fetched if none is given, and the collection that it holds."""
     from detector.collections import kermany
     from detector.collections.catalogue import SAMPLED, recognise
-    from detector.storage.files import require_folder
+    from detector.files.atomic import require_folder
 
     if options.kaggle:
         return options.kaggle, recognise(options.kaggle, SAMPLED, "--kaggle")

@@ -6,9 +6,9 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from detector.command_line.arguments import Parser
-from detector.command_line.exit_status import run
-from detector.command_line.printing import BAD, Log, epoch_printer, replaced_line, say
+from detector.cli.arguments import Parser
+from detector.cli.output import BAD, Log, epoch_printer, replaced_line, say
+from detector.cli.run import run
 from detector.training.training_flags import add_training, training_options
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.subgroups import subgroups
     from detector.audit.validity import audit_flags, run_checks
     from detector.datasets import overview
+    from detector.files.atomic import require_outputs, write_together
     from detector.network.keras_file import as_file
     from detector.reports import html_report, training_outputs
     from detector.reports.training_outputs import TrainingResult
-    from detector.storage.files import require_outputs, write_together
     from detector.training import pipeline, recipe_comparison, trained_model
     from detector.training.evaluation_result import TrainingProtocol
     from detector.training.opening import open_dataset

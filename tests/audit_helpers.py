@@ -11,7 +11,7 @@ from detector.audit import metrics, validity
 from detector.audit.checks import Run
 from detector.audit.comparison import Audit, ExperimentSettings
 from detector.audit.image_sets import ImageSets
-from detector.command_line.printing import Log
+from detector.cli.output import Log
 from detector.datasets.dataset import Dataset, Image
 from detector.images.inspection import ImageProperties
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS

@@ -29,8 +29,8 @@ from phantom_helpers import phantoms_of, shared  # noqa: F401 (fixtures)
 from PIL import Image
 
 from detector import InputError, printable
-from detector.command_line import exit_status
-from detector.storage.temporary import remove_unfinished
+from detector.cli import run as runner
+from detector.files.atomic import remove_unfinished
 
 # Under --import-mode importlib pytest gives this module another name; the tests import it by this one.
 sys.modules.setdefault("conftest", sys.modules[__name__])
@@ -65,7 +65,7 @@ def script(name: str, *arguments: object, cwd: Path, timeout: float = 240, **env
     return done
 
 
-# A note that is longer than 80 columns goes on below its beginning (tests/command_line/test_printing.py).
+# A note that is longer than 80 columns goes on below its beginning (tests/cli/test_output.py).
 CONTINUED = re.compile(r"^((?:\[INFO\] |WARNING: ).*)\n(?: {7}| {9})(?=\S)", re.MULTILINE)
 
 
@@ -89,7 +89,7 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     os.chdir(cwd)
     try:
         with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patched:
-            patched.setattr(exit_status, "leave", sys.exit)  # it ends the process where TensorFlow is being imported
+            patched.setattr(runner, "leave", sys.exit)  # it ends the process where TensorFlow is being imported
             try:
                 status = importlib.import_module(name.removesuffix(".py")).main(given)
             except SystemExit as stop:
@@ -183,7 +183,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the user's own cache folder: what it holds is keyed by content, and saves the tests minutes."""
-    from detector.storage.cache import default_folder
+    from detector.files.cache import default_folder
 
     return default_folder()
 

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from detector.datasets import manifest, phantoms
-from detector.storage.files import write_together
-from detector.storage.locks import locked_folders
+from detector.files.atomic import locked_folders, write_together
 
 SEED = 42
 # The first 22 of each class are those of ``make_phantom_dataset.py -n 22``; no number is of both classes.

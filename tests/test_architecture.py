@@ -20,7 +20,7 @@ PRIVATE = {
         "worker._worker_logs_enabled",
     },
     "detector/images/raster.py": {"PIL._imaging"},
-    "detector/command_line/arguments.py": {"argparse._ArgumentGroup"},  # in annotations alone: its only name
+    "detector/cli/arguments.py": {"argparse._ArgumentGroup"},  # in annotations alone: its only name
 }
 MODULES = sorted(path for path in DETECTOR.rglob("*.py") if path.name != "__init__.py")
 FOLDERS = sorted(path for path in DETECTOR.iterdir() if (path / "__init__.py").is_file())

@@ -97,7 +97,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.localisation import POINTING, check, localise
-    from detector.command_line.printing import Log
+    from detector.cli.output import Log
     from detector.images import shortcuts
     from detector.training.opening import open_dataset
     from detector.training.recipes import TutorialRecipe
@@ -125,8 +125,8 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, 
     from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
+    from detector.cli.output import Log
     from detector.cluster.flags import ComputeOptions
-    from detector.command_line.printing import Log
     from detector.training.opening import open_dataset
     from detector.training.recipes import ProbeRecipe
 
@@ -153,7 +153,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
-    from detector.command_line.printing import Log
+    from detector.cli.output import Log
     from detector.training.opening import open_dataset
     from detector.training.recipes import ProbeRecipe
 

@@ -24,7 +24,7 @@ from detector.audit import experiments, metrics, subgroups, validity
 from detector.audit.checks import Run
 from detector.audit.conclusion import Evidence, conclude
 from detector.audit.localisation import Localisation
-from detector.command_line.printing import Log
+from detector.cli.output import Log
 from detector.datasets import manifest
 from detector.network.head import TrainedHead
 from detector.reports import audit_outputs, run_record, training_outputs
@@ -91,7 +91,7 @@ CODE_EXCEPTIONS = {
     r"but one page": ("tools/fault_injection/", "of a disk"),
     r"outlines?": ("detector/", "of the lungs: the shape that the lung mask's experiment shows"),
     r"bit depth|of its depth": ("detector/images/", "of grey values; of a phantom's lung"),
-    r"does not answer": ("detector/command_line/", "of a disk"),
+    r"does not answer": ("detector/cli/", "of a disk"),
     r"shuffled, freshly rotated": ("tools/benchmarks/", "batches of the tutorial"),
 }
 # Parts of names that no function, argument or variable has: "told" of "told_source".

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detector.cli.arguments import Parser, add_common, add_report, whole_number
 from detector.cluster.flags import add_ray, compute_options
-from detector.command_line.arguments import Parser, add_common, add_report, whole_number
 from detector.training.flags import add_recipe, model_options
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from detector.audit import baselines, negative_control, same_site_controls, signal
 from detector.audit.comparison import Audit, Finding
-from detector.command_line.progress import STEP, step
+from detector.cli.output import STEP, step
 from detector.statistics.metric import Metric
 from detector.statistics.split import TooFewPatientsError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.audit.comparison import Audit
-from detector.command_line.progress import progress
+from detector.cli.output import progress
 from detector.network.head import Arrays
 from detector.training.heat_maps import GradCamRequest, cached_heat_maps
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from detector.cli.arguments import column_names
 from detector.cluster.flags import ComputeOptions
-from detector.command_line.arguments import column_names
-from detector.storage.files import require_folder, require_writable
+from detector.files.atomic import require_folder, require_writable
 from detector.training.options import ModelOptions
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from detector import InputError
 from detector.cluster.stream import Cluster, Row, node, shared
+from detector.files.cache import Cache
 from detector.images.inspection import ImageProperties, as_text, inspect_file
 from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput
@@ -20,7 +21,6 @@ from detector.images.radiographs import SIZE, read
 from detector.network import runtime
 from detector.network.backbone import BATCH, Backbone
 from detector.network.weights import DIGEST, Weights, digest
-from detector.storage.cache import Cache
 
 if TYPE_CHECKING:
     import ray

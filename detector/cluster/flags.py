@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from detector import InputError
-from detector.command_line.arguments import Parser, between
+from detector.cli.arguments import Parser, between
 
 
 @dataclass(frozen=True)

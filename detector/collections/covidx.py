@@ -17,7 +17,7 @@ from detector.collections.convention import Convention
 from detector.collections.csv_table import MAX_BYTES, decode
 from detector.collections.findings import COVID
 from detector.collections.image_record import ImageRecord
-from detector.storage.recognise import instead
+from detector.files.recognise import instead
 
 SOURCE = "covidx"
 PARTS = ("train", "val", "test")

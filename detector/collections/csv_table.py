@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError
-from detector.storage.recognise import instead, is_in_conflict, wide_encoding
-from detector.storage.spreadsheet import is_error, is_shortened
+from detector.files.recognise import instead, is_in_conflict, wide_encoding
+from detector.files.spreadsheet import is_error, is_shortened
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from detector import InputError
 from detector.collections.values import number
-from detector.storage.spreadsheet import is_error
+from detector.files.spreadsheet import is_error
 
 # What the collections write where a value is not known.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "unknown", "unclear"})

@@ -9,7 +9,7 @@ from detector import InputError, counted, first_names
 from detector.collections.csv_table import read_cells, require_value
 from detector.datasets.clinical import Column
 from detector.datasets.file_names import FileNames
-from detector.storage.spreadsheet import unescaped
+from detector.files.spreadsheet import unescaped
 
 Rows = dict[str, dict[str, str]]
 

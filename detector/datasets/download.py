@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from detector import InputError
-from detector.command_line.progress import progress
-from detector.storage.files import require_folder, whole
+from detector.cli.output import progress
+from detector.files.atomic import require_folder, whole
 
 if TYPE_CHECKING:
     import requests

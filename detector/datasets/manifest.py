@@ -12,10 +12,9 @@ from pathlib import Path
 from detector import InputError
 from detector.collections import csv_table
 from detector.collections.image_record import CLINICAL
-from detector.storage import spreadsheet
-from detector.storage.cache import Cache, default_folder, key
-from detector.storage.files import require_folder, sha256, write_together
-from detector.storage.locks import locked_folders
+from detector.files import spreadsheet
+from detector.files.atomic import locked_folders, require_folder, sha256, write_together
+from detector.files.cache import Cache, default_folder, key
 
 NAME = "manifest.csv"
 NEEDED = ("file", "label", "patient", "view", "finding", "source", "licence", "url", "sha256")

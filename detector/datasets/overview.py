@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from detector import counted
+from detector.cli.output import Log
 from detector.collections.views import view_group
-from detector.command_line.printing import Log
 from detector.datasets import manifest
 from detector.datasets.dataset import Image
 from detector.statistics.strata import holding_two_classes

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.command_line.arguments import Parser, whole_number
+from detector.cli.arguments import Parser, whole_number
 
 if TYPE_CHECKING:
     from detector.datasets.sampling import SampleOptions

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector import InputError, counted
+from detector.cli.output import progress
 from detector.collections.image_record import ImageRecord, manifest_row, require_inside
 from detector.collections.values import is_adult
 from detector.collections.views import is_wanted
-from detector.command_line.progress import progress
 from detector.images.radiographs import name_all, read
 
 

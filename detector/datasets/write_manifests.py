@@ -16,10 +16,9 @@ from detector.datasets.clinical import is_missing
 from detector.datasets.file_names import FileNames
 from detector.datasets.folders import class_of, patient_of, require_classes, view_of
 from detector.datasets.parts import require_one_part
+from detector.files.atomic import locked_folders, sha256
 from detector.images.listing import is_dicom_file, list_images
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.storage.files import sha256
-from detector.storage.locks import locked_folders
 
 # Headings of tables of patients, as `simple` returns them.
 FILE = ("file", "filename", "imagename", "image", "path", "filepath")

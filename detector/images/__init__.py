@@ -1,1 +1,1 @@
-"""Image files and their pixels, and what can be done to pixels; may import `command_line` and what lies below."""
+"""Image files and their pixels, and what can be done to pixels; may import `cli` and what lies below."""

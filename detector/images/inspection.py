@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.command_line.progress import progress
+from detector.cli.output import progress
+from detector.files.cache import Cache, key
 from detector.images.border import border_properties
 from detector.images.perceptual_hash import perceptual_hash
 from detector.images.pixel_store import PixelStore
@@ -28,7 +29,6 @@ from detector.images.radiographs import (
     name_all,
     require_contrast,
 )
-from detector.storage.cache import Cache, key
 
 # Raise when what is read of the same file changes: cached properties of the old kind must never be met again.
 PROPERTIES_VERSION = 6

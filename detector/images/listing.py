@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector import counted
+from detector.files.recognise import not_read
 from detector.images.dicom import is_dicom
 from detector.images.radiographs import SUFFIXES
-from detector.storage.recognise import not_read
 
 HEAD_BYTES = 1024
 # How folders of masks and other drawings are called, and those of CT and MR. Masks in English, German, Spanish and

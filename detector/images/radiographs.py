@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from detector import InputError, counted
+from detector.files.recognise import instead, not_read
 from detector.images.grey_range import is_flat
-from detector.storage.recognise import instead, not_read
 
 SIZE = 224  # what VGG16 was trained on, in pixels
 MOST_NAMED = 10  # of the files that cannot be read

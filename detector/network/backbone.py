@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector import InputError
+from detector.files.cache import Cache
 from detector.images.lungs import is_packed, packed, unpacked
 from detector.images.network_input import NetworkInput
 from detector.network import runtime
@@ -17,7 +18,6 @@ from detector.network.forward import Forward, compile_forward
 from detector.network.kept_maps import KeptMaps
 from detector.network.poolings import WIDTH
 from detector.network.weights import Weights
-from detector.storage.cache import Cache
 
 # Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
 BATCH = 8

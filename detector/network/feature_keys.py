@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from detector.files.cache import key
 from detector.images.network_input import NetworkInput
 from detector.images.radiographs import READER_VERSION
 from detector.network import lung_decoder
 from detector.network.poolings import WIDTH
 from detector.network.weights import DIGEST
-from detector.storage.cache import key
 
 # By precision. Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
 FEATURES_VERSION = {"float32": 4, "bfloat16": 5}

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
+from detector.files.atomic import remove_leftovers, temporary_folder
+from detector.files.cache import Cache, key
 from detector.network import lung_decoder
 from detector.network.architecture import dense_layers
 from detector.network.model import ATTRIBUTE, IMAGES
 from detector.network.model_file import SavedModel
 from detector.network.training_images import TrainingImages
-from detector.storage.cache import Cache, key
-from detector.storage.temporary import remove_leftovers, temporary_folder
 
 if TYPE_CHECKING:
     import keras

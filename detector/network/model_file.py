@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from detector import InputError
+from detector.files import hdf5
 from detector.network import architecture, lung_decoder
 from detector.network.architecture import dense_layers, numbered_by_kind, require_architecture
 from detector.network.description import Description
@@ -28,7 +29,6 @@ from detector.network.keras_head import HIDDEN
 from detector.network.model import ATTRIBUTE, IMAGES, join
 from detector.network.training_images import LARGEST, TrainingImages
 from detector.network.weights import CHANNELS, LAYERS, Weights
-from detector.storage import hdf5
 
 if TYPE_CHECKING:
     import h5py

@@ -6,8 +6,8 @@ import platform
 import time
 from pathlib import Path
 
+from detector.files.cache import Cache, key
 from detector.network import runtime
-from detector.storage.cache import Cache, key
 
 # bfloat16 must be this much faster to be chosen; where a CPU has it in hardware it is about twice as fast.
 WORTH_IT = 1.3

@@ -10,11 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from detector import InputError
+from detector.files import wheel
+from detector.files.atomic import require_folder, temporary_folder, whole
 from detector.network import runtime
 from detector.network.weights import LAYERS, Weights, as_kept, first_line, read, read_kept, require_imagenet
-from detector.storage import wheel
-from detector.storage.files import require_folder, whole
-from detector.storage.temporary import temporary_folder
 
 KEPT = "vgg16_imagenet_notop.f32"
 KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.storage import hdf5
+from detector.files import hdf5
 
 if TYPE_CHECKING:
     import h5py

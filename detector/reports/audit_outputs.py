@@ -16,12 +16,12 @@ from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.audit.options import AuditOutputs
 from detector.audit.shortcut_risk import Risk
-from detector.command_line.printing import DISCLAIMER, Log, replaced_line, wrapped
+from detector.cli.output import DISCLAIMER, Log, replaced_line, wrapped
+from detector.files.atomic import write_together
 from detector.reports import run_record
 from detector.reports.audit_figures import forest
 from detector.reports.audit_report import audit_report
 from detector.statistics.metric import Metric
-from detector.storage.files import write_together
 from detector.training.implausible_images import ImplausibleImage
 
 NAMES = 32  # columns of an experiment's title

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import __version__, printable
-from detector.command_line.printing import DISCLAIMER
+from detector.cli.output import DISCLAIMER
 from detector.images.colours import ORANGE, rgb
 from detector.reports.intervals import en_dash
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, counted, printable
-from detector.command_line.printing import DISCLAIMER, wrapped
+from detector.cli.output import DISCLAIMER, wrapped
+from detector.files.atomic import require_folder, require_outputs, write_together
 from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import enlarged
 from detector.images.occlusion import SUFFIX
 from detector.inference.lung_masks import FoundLungs
-from detector.storage.files import require_folder, require_outputs, write_together
 
 OVERLAY = "_overlay"
 TINT = 0.15

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detector import InputError, counted, printable
-from detector.command_line.printing import DISCLAIMER
+from detector.cli.output import DISCLAIMER
+from detector.files.atomic import require_folder, require_outputs, write_together
+from detector.files.spreadsheet import escaped
 from detector.inference.predictor import Prediction
 from detector.network.description import Description
 from detector.reports import html_report, run_record
 from detector.reports.plots import overlay
 from detector.reports.prediction_report import prediction_report
-from detector.storage.files import require_folder, require_outputs, write_together
-from detector.storage.spreadsheet import escaped
 
 CSV, JSON, REPORT = "predictions.csv", "predictions.json", "predictions.html"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from detector.files.cache import key
 from detector.images.radiographs import READER_VERSION
 from detector.network import lung_decoder
 from detector.reports.html_report import QUALITY, SIDE, jpeg, jpeg_uri
-from detector.storage.cache import key
 from detector.training.extraction import FeatureExtractor
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from detector import counted
 from detector.audit.checks import PASS, Check
 from detector.audit.subgroups import Subgroup
-from detector.command_line.printing import DISCLAIMER, wrapped
+from detector.cli.output import DISCLAIMER, wrapped
 from detector.network.training_summary import ClassCount, TrainingSummary
 from detector.reports import comparison_table, plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detector import InputError, counted
-from detector.command_line.printing import Log
+from detector.cli.output import Log
 from detector.statistics.strata import comparable, holding_two_classes
 
 

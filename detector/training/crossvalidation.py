@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.command_line.progress import progress
+from detector.cli.output import progress
 from detector.statistics.evaluation import Predictions, predict
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.training.feature_set import FeatureSet, FittedHead

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector.command_line.printing import Log
+from detector.cli.output import Log
 from detector.network.head import AfterEpoch
 from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
 from detector.statistics.split import FoldPlan

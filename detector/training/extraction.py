@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector.command_line.printing import Log
-from detector.command_line.progress import progress
+from detector.cli.output import Log, progress
 from detector.datasets.dataset import Dataset, Rows
+from detector.files.atomic import sha256
 from detector.images.duplicates import Copy
 from detector.images.inspection import ImageProperties
 from detector.images.lungs import packed
@@ -19,7 +19,6 @@ from detector.images.pixel_store import PixelStore
 from detector.images.rotation import angles, rotate_mask
 from detector.network import lung_decoder
 from detector.network.backbone import Backbone
-from detector.storage.files import sha256
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from detector import InputError
-from detector.command_line.arguments import Parser, between, whole_number
+from detector.cli.arguments import Parser, between, whole_number
 from detector.network.hyperparameters import Hyperparameters
 from detector.network.poolings import POOLINGS, RECIPES
 

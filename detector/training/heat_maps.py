@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.command_line.progress import progress
+from detector.cli.output import progress
+from detector.files.cache import key
 from detector.network.backbone import BATCH
 from detector.network.gradcam import CELLS, heat_maps
 from detector.network.head import Arrays
-from detector.storage.cache import key
 from detector.training.extraction import FeatureExtractor
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from detector.datasets.dataset import Dataset
+from detector.files.cache import Cache, key
 from detector.images.duplicates import SEARCH_VERSION, Copy, near_pairs
 from detector.images.inspection import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
-from detector.storage.cache import Cache, key
 
 
 def find_near_duplicates(

@@ -6,19 +6,19 @@ import functools
 
 import numpy as np
 
+from detector.cli.output import Log, named_notes
 from detector.cluster import features
 from detector.cluster.connection import connect
 from detector.cluster.flags import ComputeOptions
-from detector.command_line.printing import Log, named_notes
 from detector.datasets.dataset import Dataset
 from detector.datasets.identity import merged, patients, require_one_class, require_own_rows
+from detector.files.cache import Cache, default_folder
 from detector.images.inspection import inspect
 from detector.images.pixel_store import PixelStore
 from detector.network import runtime, weight_sources
 from detector.network.backbone import Backbone
 from detector.network.kept_maps import KeptMaps
 from detector.network.poolings import COLUMNS
-from detector.storage.cache import Cache, default_folder
 from detector.training.extraction import FeatureExtractor
 from detector.training.near_duplicates import find_near_duplicates, of_different_patients
 from detector.training.recipes import Recipe, precision_for

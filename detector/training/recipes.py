@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from detector.files.cache import Cache
 from detector.network import head, probe
 from detector.network.head import AfterEpoch, Hyperparameters, TrainedHead, TrainingSet
 from detector.network.precision import choose_precision
-from detector.storage.cache import Cache
 
 Validation = tuple[np.ndarray, np.ndarray]  # features (m, width) and labels (m,) of held-out images
 

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.cluster.flags import add_ray, compute_options
-from detector.command_line.arguments import (
+from detector.cli.arguments import (
     Parser,
     add_common,
     add_output_dir,
@@ -17,6 +16,7 @@ from detector.command_line.arguments import (
     output_of,
     whole_number,
 )
+from detector.cluster.flags import add_ray, compute_options
 from detector.training.flags import add_compare, add_recipe, model_options
 
 if TYPE_CHECKING:

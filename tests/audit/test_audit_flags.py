@@ -6,7 +6,7 @@ from pathlib import Path
 
 from detector.audit import audit_flags
 from detector.audit.options import AuditData, AuditEvaluation
-from detector.command_line.arguments import Parser
+from detector.cli.arguments import Parser
 
 
 def parsed(*arguments: str):

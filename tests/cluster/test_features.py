@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from conftest import SAID, picture, rejection
 
+from detector.files.cache import Cache
 from detector.images.inspection import inspect
 from detector.images.network_input import NetworkInput
 from detector.images.pixel_store import PixelStore
-from detector.storage.cache import Cache
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from detector.cli.arguments import Parser, add_common
 from detector.collections import cohen
 from detector.collections.convention import Convention
-from detector.command_line.arguments import Parser, add_common
 from detector.datasets import build_flags
 from detector.datasets.build import SelectionCriteria
 from detector.datasets.build_options import BuildOptions, ManifestOptions, SelectionOptions
@@ -73,7 +73,7 @@ def test_flags_that_need_others_are_rejected_without_them(arguments, said, monke
         messages.append(message)
         raise SystemExit(2)
 
-    monkeypatch.setattr("detector.command_line.arguments.fail", fail)
+    monkeypatch.setattr("detector.cli.arguments.fail", fail)
     with pytest.raises(SystemExit):
         parsed(*arguments)
     assert said in messages[0]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.datasets import manifest
-from detector.storage import temporary
+from detector.files import atomic
 
 cells = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=20)
 
@@ -142,7 +142,7 @@ def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path, monkeypat
     # What a person puts there under such a name later is a person's.
     (folder / "d").write_text("2")
     assert build("a:5") == ["d", "person"]
-    assert not temporary._unfinished
+    assert not atomic._unfinished
 
 
 def test_what_spreadsheet_programs_add_to_a_manifest_is_left_out():

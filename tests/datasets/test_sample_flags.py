@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.command_line.arguments import Parser, add_common
+from detector.cli.arguments import Parser, add_common
 from detector.datasets import sample_flags
 from detector.datasets.sampling import Draw, SampleOptions
 

@@ -10,15 +10,15 @@ import pytest
 from conftest import classes, inside, picture
 from PIL import Image
 
-from detector.command_line.printing import Log
+from detector.cli.output import Log
 from detector.datasets import identity
 from detector.datasets.dataset import Dataset
 from detector.datasets.dataset import Image as ImageFile
+from detector.files.cache import Cache
 from detector.images.duplicates import Copy, near_any, near_pairs
 from detector.images.inspection import ImageProperties
 from detector.images.perceptual_hash import as_array, coefficients, perceptual_hash
 from detector.images.phantom import CLASSES
-from detector.storage.cache import Cache
 from detector.training.extraction import FeatureExtractor
 from detector.training.near_duplicates import find_near_duplicates, of_different_patients
 from detector.training.options import EvaluationOptions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from conftest import picture
 
+from detector.files.cache import Cache
 from detector.images.inspection import inspect
 from detector.images.pixel_store import PixelStore
-from detector.storage.cache import Cache
 
 
 def test_what_waits_for_decoding_is_called_only_for_images_that_the_cache_lacks(tmp_path):

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from image_helpers import write_dicom
 from PIL import Image
 
+from detector.files.recognise import instead, not_read
 from detector.images.listing import left_out_line, list_images
 from detector.images.radiographs import read
-from detector.storage.recognise import instead, not_read
 from tools.fuzzing.dicom_seeds import dicom
 
 

@@ -13,6 +13,7 @@ import pytest
 from conftest import picture, rejection
 from image_helpers import dice, phantom_pixels
 
+from detector.files.cache import Cache
 from detector.images import lungs, phantom
 from detector.images.network_input import NetworkInput
 from detector.images.rotation import rotate, rotate_mask
@@ -21,7 +22,6 @@ from detector.network.backbone import Backbone
 from detector.network.feature_keys import lungs_key
 from detector.network.forward import compile_forward
 from detector.network.poolings import COLUMNS, WIDTH
-from detector.storage.cache import Cache
 
 # Rotation
 

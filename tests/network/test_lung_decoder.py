@@ -8,12 +8,12 @@ import numpy as np
 from conftest import SHARED, needs, rejection
 from image_helpers import dice
 
+from detector.files.cache import Cache
 from detector.images import lungs
 from detector.images.network_input import NetworkInput
 from detector.network import lung_decoder
 from detector.network.backbone import Backbone
 from detector.network.weights import CHANNELS_BY_BLOCK
-from detector.storage.cache import Cache
 
 
 def test_the_decoder_is_small_and_a_changed_one_is_rejected(tmp_path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from detector.files.cache import Cache
 from detector.network import precision
-from detector.storage.cache import Cache
 
 
 @pytest.mark.parametrize(("ratio", "chosen"), [(2.0, "bfloat16"), (1.2, "float32"), (0.1, "float32")])

@@ -8,11 +8,11 @@ import zipfile
 import pytest
 
 from detector import InputError
+from detector.files.cache import Cache
 from detector.network import model, model_file
 from detector.network.description import Description
 from detector.network.keras_file import as_file
 from detector.network.training_images import EARLIER, LARGEST, MARK, MOST, RECORD, UNKNOWN, TrainingImages, shortened
-from detector.storage.cache import Cache
 
 
 def images_of(count: int) -> TrainingImages:

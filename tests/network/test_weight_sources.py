@@ -11,9 +11,9 @@ import pytest
 from conftest import classes, rejected, rejection, script
 
 from detector import InputError
+from detector.files import wheel
 from detector.network import runtime, weight_sources
 from detector.network import weights as room
-from detector.storage import wheel
 
 
 @pytest.fixture

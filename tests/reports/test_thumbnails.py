@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from detector.files.cache import Cache
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.reports.thumbnails import image_uris
-from detector.storage.cache import Cache
 
 
 @dataclass

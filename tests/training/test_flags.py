@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import rejection
 
-from detector.command_line.arguments import Parser
+from detector.cli.arguments import Parser
 from detector.network.hyperparameters import Hyperparameters
 from detector.training import flags
 from detector.training.options import ModelOptions

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from detector.cli.output import Log
 from detector.cluster.flags import ComputeOptions
-from detector.command_line.printing import Log
 from detector.datasets.dataset import load
+from detector.files.cache import Cache
 from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network.description import Description
 from detector.network.kept_maps import KeptMaps
 from detector.network.model import join
-from detector.storage.cache import Cache
 from detector.training import heat_maps
 from detector.training.heat_maps import GradCamRequest, cached_heat_maps
 from detector.training.opening import open_dataset

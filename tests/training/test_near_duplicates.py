@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from audit_helpers import Case, extractor_of
 
+from detector.files.cache import Cache
 from detector.images.duplicates import Copy
 from detector.images.perceptual_hash import perceptual_hash
 from detector.images.phantom import SOURCE, draw
-from detector.storage.cache import Cache
 from detector.training import near_duplicates
 from detector.training.near_duplicates import find_near_duplicates, of_different_patients
 

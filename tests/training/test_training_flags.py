@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.command_line.arguments import Parser
+from detector.cli.arguments import Parser
 from detector.training.crossvalidation import OperatingPoint
 from detector.training.options import DataOptions, EvaluationOptions
 from detector.training.training_flags import add_data, add_evaluation, data_options, evaluation_options
@@ -46,7 +46,7 @@ def test_what_cannot_be_meant_is_rejected(arguments, monkeypatch):
         said.append(message)
         raise SystemExit(2)
 
-    monkeypatch.setattr("detector.command_line.arguments.fail", fail)
+    monkeypatch.setattr("detector.cli.arguments.fail", fail)
     with pytest.raises(SystemExit):
         parsed(*arguments)
     assert arguments[-2] in said[0]

@@ -133,8 +133,8 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
     from detector.audit.comparison import Audit, ExperimentSettings
     from detector.audit.experiments import run_experiments
     from detector.audit.image_sets import load_image_sets
+    from detector.cli.output import Log
     from detector.cluster.flags import ComputeOptions
-    from detector.command_line.printing import Log
     from detector.training.opening import open_dataset
 
     found = []

@@ -21,8 +21,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from detector.files.cache import FILE
 from detector.images.phantom import draw
-from detector.storage.cache import FILE
 from tools.benchmarks.measure import ROOT, machine
 from tools.benchmarks.speed import row, seed_weights
 

@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 
 from detector.datasets.manifest import COLUMNS
+from detector.files.cache import Cache
 from detector.images.lungs import packed
 from detector.images.network_input import NetworkInput
 from detector.images.phantom import draw_lungs
 from detector.images.radiographs import SIZE
 from detector.network.feature_keys import feature_key, lungs_key
 from detector.network.poolings import WIDTH
-from detector.storage.cache import Cache
 from tools.benchmarks.measure import ROOT, machine, run
 from tools.benchmarks.speed import row, seed_weights
 

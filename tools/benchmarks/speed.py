@@ -48,7 +48,7 @@ def run_each_once(dataset: Path, out: Path) -> dict[str, Run]:
 
 def seed_weights(cache: Path) -> None:
     """Put the extracted weights into a fresh cache."""
-    from detector.storage.cache import default_folder
+    from detector.files.cache import default_folder
 
     cache.mkdir()
     for kept in default_folder().glob("vgg16_*"):

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from detector.storage import temporary
-from detector.storage.cache import FILE
+from detector.files import atomic
+from detector.files.cache import FILE
 from tools.fault_injection import faults
 from tools.fault_injection.jobs import Job, Place, jobs, make_inputs
 
@@ -89,7 +89,7 @@ def attempt(case: Case, base: Path, warm: dict[str, Path], seed: int) -> list[st
         for file, digest in place.state().items():
             # A kill just between two system calls leaves a whole file under its temporary name; it is looked for again
             # after the next run, which has to remove it.
-            if case.kind.startswith("killed") and fnmatch(Path(file).name, temporary.NAME.format("*")):
+            if case.kind.startswith("killed") and fnmatch(Path(file).name, atomic.NAME.format("*")):
                 continue
             if digest not in known.get(file, ()):
                 wrong.append(f"after the fault: {file} is neither old nor new")

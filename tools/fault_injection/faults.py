@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from detector.files.cache import FILE
 from detector.network import weight_sources
-from detector.storage.cache import FILE
 from tools.fault_injection.jobs import Job, Place
 
 PR_CAPBSET_DROP = 24

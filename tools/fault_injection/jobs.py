@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from detector.files.cache import FILE, default_folder
 from detector.network import weight_sources
-from detector.storage.cache import FILE, default_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

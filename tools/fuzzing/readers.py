@@ -28,9 +28,9 @@ from detector.collections import (
 )
 from detector.collections import image_record as entry_module
 from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
+from detector.files import spreadsheet
 from detector.images import radiographs
 from detector.network import model_file
-from detector.storage import spreadsheet
 from tools.fuzzing.dicom_seeds import ATTRIBUTES, EXTREMES, attribute_seeds, radiograph_with
 from tools.fuzzing.image_seeds import picture_seeds
 from tools.fuzzing.model_seeds import model_seeds, small_network

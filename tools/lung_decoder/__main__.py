@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from detector import InputError
+from detector.files.atomic import write_together
+from detector.files.cache import default_folder
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder, runtime
 from detector.network.backbone import BATCH
 from detector.network.weight_sources import load
 from detector.network.weights import Weights
-from detector.storage.cache import default_folder
-from detector.storage.files import write_together
 from tools.lung_decoder.masked_radiographs import MaskedRadiograph, phantoms, read_folder
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

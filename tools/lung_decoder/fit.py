@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from detector.command_line.progress import progress
+from detector.cli.output import progress
 from detector.images.lungs import enlarged, refined
 from detector.images.radiographs import SIZE
 from detector.network import lung_decoder

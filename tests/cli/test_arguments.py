@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, rejected, script
 
 from detector import __version__
-from detector.command_line.arguments import any_path, is_url, local_path, output_of
+from detector.cli.arguments import any_path, is_url, local_path, output_of
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.py")))

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 from conftest import ROOT, tree
 
-from detector.storage.cache import FILE, Cache, key
+from detector.files.cache import FILE, Cache, key
 
 
 def test_the_cache_returns_what_it_was_given(tmp_path):
@@ -98,7 +98,7 @@ def test_a_cache_without_a_table_is_begun_anew(tmp_path):
 def test_a_writer_that_is_killed_in_the_middle_loses_nothing_that_was_written(tmp_path):
     code = f"""
 from pathlib import Path
-from detector.storage.cache import Cache
+from detector.files.cache import Cache
 cache, i = Cache(Path({str(tmp_path)!r})), 0
 while True:
     cache.put({{f"{{i}}-{{j}}".encode(): f"{{i}}-{{j}}".encode() * 300 for j in range(8)}})

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from detector import __version__
-from detector.command_line.exit_status import fail
-from detector.command_line.printing import DISCLAIMER
+from detector.cli.output import DISCLAIMER
+from detector.cli.run import fail
 
 # Suffixes that promise a format.
 OTHER_FORMATS = frozenset(

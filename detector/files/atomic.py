@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from detector import InputError, first_names
-from detector.storage.locks import locked_folders
-from detector.storage.temporary import make_folder, remove_leftovers, temporary_file
 
 
 def sha256(path: Path) -> str:
@@ -184,3 +184,131 @@ def _blocked(folder: Path, error: OSError) -> str:
     """Say why nothing can be made in `folder`; "file exists" would puzzle where a parent is a file."""
     file = next((parent for parent in (folder, *folder.parents) if parent.exists() and not parent.is_dir()), None)
     return f"{file} is a file" if file else _reason(error)
+
+
+# Short: the name of the file that it becomes may be as long as the system allows.
+NAME = ".covid19-{}.part"
+
+_unfinished: set[Path] = set()
+_made: list[Path] = []  # folders, parents first
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents; those that are still empty when the run ends are removed again."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    _made.extend(reversed(missing))
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of this run, and the folders that it made and left empty."""
+    for path in list(_unfinished):
+        _remove(path)
+    for folder in reversed(_made):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed runs left in `folder`; those of running ones are locked, and stay."""
+    for path in folder.glob(NAME.format("*")):
+        with suppress(OSError), ExitStack() as stack:
+            if os.name != "nt":
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+                stack.callback(os.close, descriptor)
+                if not lock(descriptor, wait=False):
+                    continue
+            _remove(path)
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Give a new file in `folder`, open for writing and reading, that is removed unless it was renamed.
+
+    Yields
+    ------
+    tuple of Path and file object
+    """
+    while True:
+        path = folder / NAME.format(secrets.token_hex(8))
+        with ExitStack() as stack:
+            _unfinished.add(path)
+            stack.callback(_forget, path)
+            file = stack.enter_context(open(path, "x+b"))
+            lock(file.fileno())
+            # Another run may have taken it for a leftover before it was locked: make another.
+            if path.exists():
+                yield path, file
+                return
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Give a new folder in `parent` that is removed afterwards."""
+    folder = parent / NAME.format(secrets.token_hex(8))
+    with ExitStack() as stack:
+        _unfinished.add(folder)
+        folder.mkdir()
+        stack.callback(_forget, folder)
+        if os.name != "nt":
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            lock(descriptor)
+        yield folder
+
+
+def _forget(path: Path) -> None:
+    _remove(path)
+    _unfinished.discard(path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+# The folders that this run has locked: asking for one again must not wait for itself.
+_held: set[str] = set()
+
+
+def lock(descriptor: int, *, wait: bool = True) -> bool:
+    """Lock an open file or folder until it is closed.
+
+    Parameters
+    ----------
+    descriptor : int
+    wait : bool
+        Wait while another run holds it.
+
+    Returns
+    -------
+    bool
+        False if another run holds it, or if the file system has no locks, as some network file systems.
+    """
+    if sys.platform == "win32":  # An open file cannot be deleted there, which is most of what the locks are for.
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def locked_folders(folders: Iterable[Path]) -> Iterator[None]:
+    """Wait until no other run replaces files in these folders, and keep others waiting meanwhile.
+
+    The folder itself is locked, so no lock file can stay behind.
+    """
+    with ExitStack() as stack:
+        # In one order for all, lest two runs wait for each other.
+        for folder in sorted({os.path.realpath(folder) for folder in folders} - _held):
+            with suppress(OSError):  # Windows opens no folders.
+                descriptor = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, descriptor)
+                lock(descriptor)
+            _held.add(folder)
+            stack.callback(_held.discard, folder)
+        yield

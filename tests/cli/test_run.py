@@ -13,7 +13,7 @@ import detector
 RUN = """
 import errno, sys
 from detector import InputError
-from detector.command_line.exit_status import run
+from detector.cli.run import run
 def main(arguments):
     raise {error}
 sys.argv = ["script.py", *sys.argv[1:]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from conftest import rejection
 
+from detector.files import wheel
 from detector.network import weights as room
-from detector.storage import wheel
 
 
 def test_another_wheel_is_rejected(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import rejection
 
-from detector.storage import hdf5
+from detector.files import hdf5
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from detector import InputError, printable
-from detector.storage.temporary import remove_unfinished
+from detector.files.atomic import remove_unfinished
 
 
 def fail(program: str, message: str, status: int = 2, details: Sequence[str] = ()) -> NoReturn:

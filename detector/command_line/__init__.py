@@ -1,1 +1,0 @@
-"""Arguments, printed lines and exit status of every script; may import `storage` and `statistics`."""
