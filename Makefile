@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs bench-duplicates lungs fault-injection fuzz errors audit-deps lock clean help
+.PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs bench-duplicates lungs fault-injection fuzz audit-deps lock clean help
 
 help:
 	@echo '  make demo             train on synthetic radiographs (phantoms): demo/'
@@ -16,7 +16,6 @@ help:
 	@echo '  make lint             check format, style, types and imports'
 	@echo '  make format           fix format and style'
 	@echo '  make coverage         run the tests, list the lines that none of them runs'
-	@echo '  make errors           write docs/errors.md from the tests'
 	@echo '  make browser          install what the tests of the HTML reports need'
 	@echo '  make ray              install what --ray needs (docs/cluster.md)'
 	@echo '  make dicom            install the decoders of compressed DICOM'
@@ -142,9 +141,6 @@ fault-injection: $(VENV)/installed
 
 fuzz: $(VENV)/installed-tools
 	$(BIN)/python -m tools.fuzzing
-
-errors: $(VENV)/installed-dev
-	$(BIN)/python -m pytest tests --errors=docs/errors.md
 
 # --strict: a dependency that cannot be looked up fails.
 audit-deps: $(VENV)/installed-tools

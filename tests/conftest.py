@@ -9,8 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 # Of numerical libraries, in this process and those that it starts; before they are imported. Several processes of tests
@@ -108,16 +107,12 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     )
 
 
-SAID: list[tuple[str, str]] = []  # in this test: what was given, where that is a command line, and what was said
-
-
 def rejected(done, *words: str) -> None:
     """Assert that a script rejected its input as the project promises: status 2 and one line that has `words`.
 
     Files that it is about may stand below it, one a line.
     """
-    first, *details = done.stderr.splitlines()
-    SAID.append((" ".join([Path(done.args[1]).name, *map(str, done.args[2:])]), first))
+    _, *details = done.stderr.splitlines()
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
     assert all(line.startswith("  ") for line in details), done.stderr
     assert "Traceback" not in done.stderr
@@ -125,32 +120,9 @@ def rejected(done, *words: str) -> None:
         assert word in done.stderr, (word, done.stderr)
 
 
-@contextmanager
-def rejection(match: str | None = None) -> Iterator[pytest.ExceptionInfo]:
+def rejection(match: str | None = None):
     """Expect an `InputError` whose sentence `match` is found in."""
-    with pytest.raises(InputError, match=match) as caught:
-        yield caught
-    SAID.append(("", str(caught.value)))
-
-
-# What the tests were answered, for docs/errors.md
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--errors", type=Path, help="write what the tests were answered to this Markdown file")
-
-
-@pytest.fixture(autouse=True)
-def what_was_said(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """Hand what this test was answered to the process that collects it."""
-    SAID.clear()
-    yield
-    folder = re.compile(rf"{re.escape(str(tmp_path_factory.getbasetemp()))}/[^/\s:',;]+")
-    name = re.sub(r"\[.*", "", request.node.name).removeprefix("test_").replace("_", " ")
-    if not hasattr(request.function, "hypothesis"):
-        for given, said in dict.fromkeys(SAID):
-            row = (name, *(folder.sub("…", text).replace(str(ROOT.parent), "…").strip() for text in (given, said)))
-            request.node.user_properties.append(("said", row))
+    return pytest.raises(InputError, match=match)
 
 
 # Files whose tests run scripts for a minute and more, the longest first: begun last, one would keep a core waiting.
@@ -171,13 +143,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let long files begin first, in the order of `LONG`."""
     order = {f"test_{name}": position for position, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--errors") and not hasattr(config, "workerinput"):
-        from message_report import Errors
-
-        config.pluginmanager.register(Errors(config.getoption("--errors")))
 
 
 @pytest.fixture(scope="session")
