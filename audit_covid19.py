@@ -67,8 +67,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     from detector.images.occlusion import find_masks, require_same_shape
     from detector.reports import html_report
     from detector.reports.audit_outputs import AuditResult
-    from detector.training.implausible_images import line as implausible_line
-    from detector.training.opening import open_dataset
+    from detector.training.dataset import implausible_line, open_dataset
 
     recipe = model.trained_recipe()
     sets = image_sets.load_image_sets(data.dataset, data.controls, evaluation.external, data.positive_class)

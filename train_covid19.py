@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from detector.cli.arguments import Parser
 from detector.cli.output import BAD, Log, epoch_printer, replaced_line, say
 from detector.cli.run import run
-from detector.training.training_flags import add_training, training_options
+from detector.training.options import add_training, training_options
 
 if TYPE_CHECKING:
     from detector.training.options import TrainingOptions
@@ -39,31 +39,32 @@ def main(arguments: list[str] | None) -> int:
     from detector.network.keras_file import as_file
     from detector.reports import html_report, training_outputs
     from detector.reports.training_outputs import TrainingResult
-    from detector.training import pipeline, recipe_comparison, trained_model
-    from detector.training.evaluation_result import TrainingProtocol
-    from detector.training.opening import open_dataset
+    from detector.training import comparison as compared_recipe
+    from detector.training import run as training
+    from detector.training.crossvalidation import TrainingProtocol
+    from detector.training.dataset import open_dataset
 
     outputs.require_suffixes()
     require_outputs(outputs.by_flag())
 
     # Images, and what each is trained and evaluated on.
-    images, positive_class = pipeline.load_images(data)
+    images, positive_class = training.load_images(data)
     extractor = open_dataset(images, log, model.trained_recipe(), options.compute)
-    extractor, left_out = pipeline.leave_out_implausible(data, model, extractor)
-    extractor = pipeline.mask_out(data, extractor)
+    extractor, left_out = training.leave_out_implausible(data, model, extractor)
+    extractor = training.mask_out(data, extractor)
     overview.report(log, overview.of_images(extractor.dataset.images))
-    split = pipeline.choose_split(evaluation, extractor)
-    recipe = pipeline.decide_adjustment(model.trained_recipe(), model.adjust, extractor, split)
-    second = recipe_comparison.prepare(model, recipe, extractor, split, options.compute.precision)
+    split = training.choose_split(evaluation, extractor)
+    recipe = training.decide_adjustment(model.trained_recipe(), model.adjust, extractor, split)
+    second = compared_recipe.prepare(model, recipe, extractor, split, options.compute.precision)
 
     # Features, a head, and its predictions on images that it has not seen.
-    samples = pipeline.compute_features(data, recipe, extractor, split, evaluation.seed)
-    implausible = pipeline.implausible_images(left_out, extractor, recipe, split, evaluation.seed)
+    samples = training.compute_features(data, recipe, extractor, split, evaluation.seed)
+    implausible = training.implausible_images(left_out, extractor, recipe, split, evaluation.seed)
     protocol = TrainingProtocol(recipe, images.classes.index(positive_class), evaluation.point, evaluation.seed)
     printer = epoch_printer(model.epochs, options.quiet)
-    evaluated = pipeline.fit_and_evaluate(samples, protocol, extractor, split, printer)
-    comparison = recipe_comparison.compare(second, samples, protocol, split, evaluated) if second else None
-    sites = pipeline.leave_sites_out(data, protocol, extractor, model.adjust) if evaluation.leave_one_site_out else []
+    evaluated = training.fit_and_evaluate(samples, protocol, extractor, split, printer)
+    comparison = compared_recipe.compare(second, samples, protocol, split, evaluated) if second else None
+    sites = training.leave_sites_out(data, protocol, extractor, model.adjust) if evaluation.leave_one_site_out else []
 
     # What the predictions are worth.
     with log.timed("evaluate"):
@@ -73,13 +74,13 @@ def main(arguments: list[str] | None) -> int:
         own = html_report.command()
         checks = run_checks(Run(extractor, evaluated, metrics, recipe, samples.groups, implausible, own, audit))
         groups = subgroups(extractor, evaluated, protocol.positive)
-    description = trained_model.describe(evaluated, recipe, extractor)
-    saved = trained_model.saved_model(evaluated, description, extractor)
+    description = training.describe(evaluated, recipe, extractor)
+    saved = training.saved_model(evaluated, description, extractor)
     joined = functools.cache(saved.joined)
     with log.timed("Grad-CAM"):
-        order = trained_model.most_confident_errors_first(evaluated)
+        order = training.most_confident_errors_first(evaluated)
         shown = order[: html_report.MOST] if outputs.report else order[:0]
-        maps = trained_model.grad_cam(evaluated, description, extractor, joined, shown)
+        maps = training.grad_cam(evaluated, description, extractor, joined, shown)
 
     result = TrainingResult(
         extractor=extractor,

@@ -17,7 +17,7 @@ from detector.images.inspection import ImageProperties
 from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate, predict
-from detector.training.evaluation_result import EvaluatedHead
+from detector.training.crossvalidation import EvaluatedHead
 
 CLASSES = ["covid", "normal"]
 

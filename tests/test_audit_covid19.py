@@ -99,7 +99,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     from detector.audit.localisation import POINTING, check, localise
     from detector.cli.output import Log
     from detector.images import shortcuts
-    from detector.training.opening import open_dataset
+    from detector.training.dataset import open_dataset
     from detector.training.recipes import TutorialRecipe
 
     shutil.copytree(phantoms, tmp_path / "marked")
@@ -127,7 +127,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, 
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.cli.output import Log
     from detector.cluster.flags import ComputeOptions
-    from detector.training.opening import open_dataset
+    from detector.training.dataset import open_dataset
     from detector.training.recipes import ProbeRecipe
 
     sets = load_image_sets(phantoms_of.write(tmp_path / "data", 2), None, [], "covid")
@@ -154,7 +154,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     from detector.audit.image_sets import load_image_sets
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.cli.output import Log
-    from detector.training.opening import open_dataset
+    from detector.training.dataset import open_dataset
     from detector.training.recipes import ProbeRecipe
 
     assert inside("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=tmp_path).returncode == 0

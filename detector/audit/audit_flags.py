@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from detector.cli.arguments import Parser, add_common, add_report, whole_number
 from detector.cluster.flags import add_ray, compute_options
-from detector.training.flags import add_recipe, model_options
+from detector.training.options import add_recipe, model_options
 
 if TYPE_CHECKING:
     from detector.audit.options import AuditOptions

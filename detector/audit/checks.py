@@ -9,9 +9,8 @@ from typing import Literal
 import numpy as np
 
 from detector.statistics.metric import Metric
-from detector.training.evaluation_result import EvaluatedHead
-from detector.training.extraction import FeatureExtractor
-from detector.training.implausible_images import ImplausibleImage
+from detector.training.crossvalidation import EvaluatedHead
+from detector.training.dataset import FeatureExtractor, ImplausibleImage
 from detector.training.recipes import Recipe
 
 Status = Literal["pass", "warn", "not_assessed"]

@@ -23,8 +23,7 @@ from detector.statistics.split import FoldPlan, draw_folds, folds
 from detector.statistics.strata import comparable
 from detector.training import crossvalidation
 from detector.training.crossvalidation import OutOfFold
-from detector.training.extraction import FeatureExtractor
-from detector.training.feature_set import Comparison, FeatureSet, extract
+from detector.training.dataset import Comparison, FeatureExtractor, FeatureSet, extract
 from detector.training.recipes import ProbeRecipe, Recipe
 
 

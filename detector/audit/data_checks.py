@@ -16,7 +16,7 @@ from detector.collections.values import ADULT, years
 from detector.datasets.dataset import Dataset
 from detector.images.duplicates import Copy, with_change
 from detector.statistics.metric import Metric
-from detector.training import implausible_images
+from detector.training import dataset
 
 CHANCE = 0.5
 KNOWN = 0.5  # share of a class's images whose view or age has to be known: few images do not represent the rest
@@ -85,7 +85,7 @@ def image_content(run: Run) -> Check:
     if not found:
         return Check("image_content", PASS, f"{total} images with two lungs, none in colour")
     advice = "" if all(one.left_out for one in found) else "Look at them; remove what is no frontal chest radiograph."
-    return Check("image_content", WARN, implausible_images.line(found, total), advice)
+    return Check("image_content", WARN, dataset.implausible_line(found, total), advice)
 
 
 def views(run: Run) -> Check:

@@ -10,7 +10,7 @@ import numpy as np
 from detector.audit.comparison import Audit
 from detector.cli.output import progress
 from detector.network.head import Arrays
-from detector.training.heat_maps import GradCamRequest, cached_heat_maps
+from detector.training.run import GradCamRequest, cached_heat_maps
 
 if TYPE_CHECKING:
     import keras

@@ -13,8 +13,8 @@ from detector.statistics.predictive_values import predictive_values
 from detector.statistics.probabilities import of_probabilities
 from detector.statistics.roc import roc_auc
 from detector.statistics.strata import crossed
-from detector.training.evaluation_result import EvaluatedHead
-from detector.training.extraction import FeatureExtractor
+from detector.training.crossvalidation import EvaluatedHead
+from detector.training.dataset import FeatureExtractor
 
 STRATIFIED, BORDER_ADJUSTED = "roc_auc_stratified", "roc_auc_border_adjusted"
 METADATA, BORDER, FILES = "metadata_baseline", "border_baseline", "file_baseline"

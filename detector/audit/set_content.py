@@ -8,8 +8,14 @@ import numpy as np
 
 from detector.audit.image_sets import ImageSets
 from detector.images.raster import joined
-from detector.training.extraction import FeatureExtractor
-from detector.training.implausible_images import ImplausibleImage, as_list, implausibilities, line, require_every_class
+from detector.training.dataset import (
+    FeatureExtractor,
+    ImplausibleImage,
+    implausibilities,
+    implausible_line,
+    implausible_list,
+    require_every_class,
+)
 from detector.training.recipes import Recipe
 
 
@@ -40,13 +46,13 @@ def without_implausible(
 
     def kept(rows: np.ndarray, note: str) -> tuple[np.ndarray, str]:
         found = implausibilities(extractor, rows, extractor.lungs(rows))
-        listed = as_list(extractor, rows, found, leave_out=recipe.pooling == "lungs")
+        listed = implausible_list(extractor, rows, found, leave_out=recipe.pooling == "lungs")
         named.extend(listed)
         left_out = [one for one in listed if one.left_out]
         if not left_out:
             return rows, note
         left = np.array([row for row, one in zip(rows, found, strict=True) if not (one and one.rejected)], int)
-        return left, joined(note, line(left_out, len(rows)))
+        return left, joined(note, implausible_line(left_out, len(rows)))
 
     own, _ = kept(sets.own, "")
     require_every_class([extractor.dataset.images[row] for row in sets.own], np.isin(sets.own, own))

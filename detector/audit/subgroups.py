@@ -16,8 +16,8 @@ from detector.statistics.intervals import proportion
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.roc import roc_auc
 from detector.statistics.roc_interval import fold_inflation
-from detector.training.evaluation_result import EvaluatedHead
-from detector.training.extraction import FeatureExtractor
+from detector.training.crossvalidation import EvaluatedHead
+from detector.training.dataset import FeatureExtractor
 
 AGES = ((0, 18), (18, 40), (40, 60), (60, 80), (80, 130))  # years, from and below
 

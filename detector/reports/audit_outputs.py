@@ -22,7 +22,7 @@ from detector.reports import run_record
 from detector.reports.audit_figures import forest
 from detector.reports.audit_report import audit_report
 from detector.statistics.metric import Metric
-from detector.training.implausible_images import ImplausibleImage
+from detector.training.dataset import ImplausibleImage
 
 NAMES = 32  # columns of an experiment's title
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detector.statistics.metric import Metric
-from detector.training.recipe_comparison import RecipeComparison
+from detector.training.comparison import RecipeComparison
 
 GLOSS = (
     "ROC AUC of both recipes on the same images, split, folds and repeats. The difference has an interval of its own: "

@@ -18,7 +18,7 @@ from detector.statistics.intervals import patient_draws
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import PRECISION, SLOPE, precision_recall_curve
 from detector.statistics.roc_band import roc_band, roc_curve
-from detector.training.evaluation_result import EvaluatedHead
+from detector.training.crossvalidation import EvaluatedHead
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,8 +19,8 @@ from detector.network.weights import DIGEST
 from detector.reports import html_report
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
-from detector.training.evaluation_result import EvaluatedHead
-from detector.training.extraction import FeatureExtractor
+from detector.training.crossvalidation import EvaluatedHead
+from detector.training.dataset import FeatureExtractor
 
 SCHEMA = 1  # of the JSON records
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "matplotlib")

@@ -8,7 +8,7 @@ from detector.files.cache import key
 from detector.images.radiographs import READER_VERSION
 from detector.network import lung_decoder
 from detector.reports.html_report import QUALITY, SIDE, jpeg, jpeg_uri
-from detector.training.extraction import FeatureExtractor
+from detector.training.dataset import FeatureExtractor
 
 
 def image_uris(extractor: FeatureExtractor, rows: Sequence[int]) -> list[str]:

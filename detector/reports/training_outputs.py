@@ -21,13 +21,10 @@ from detector.reports.html_report import created
 from detector.reports.metric_names import NAMES, references
 from detector.reports.training_report import ReportedFiles, training_report
 from detector.statistics.metric import FEWEST, Metric
-from detector.training.evaluation_result import EvaluatedHead
-from detector.training.extraction import FeatureExtractor
-from detector.training.implausible_images import ImplausibleImage
-from detector.training.leave_one_out import LeftOutSite
-from detector.training.options import EvaluationOptions
-from detector.training.output_paths import OutputPaths
-from detector.training.recipe_comparison import RecipeComparison
+from detector.training.comparison import RecipeComparison
+from detector.training.crossvalidation import EvaluatedHead, LeftOutSite
+from detector.training.dataset import FeatureExtractor, ImplausibleImage
+from detector.training.options import EvaluationOptions, OutputPaths
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from detector.audit.data_checks import (
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED
 from detector.images.duplicates import Copy
 from detector.statistics.metric import Metric, too_few
-from detector.training.implausible_images import ImplausibleImage
+from detector.training.dataset import ImplausibleImage
 from detector.training.recipes import TutorialRecipe
 
 

@@ -19,10 +19,9 @@ from detector.images.duplicates import Copy, near_any, near_pairs
 from detector.images.inspection import ImageProperties
 from detector.images.perceptual_hash import as_array, coefficients, perceptual_hash
 from detector.images.phantom import CLASSES
-from detector.training.extraction import FeatureExtractor
-from detector.training.near_duplicates import find_near_duplicates, of_different_patients
+from detector.training.dataset import FeatureExtractor, find_near_duplicates, of_different_patients
 from detector.training.options import EvaluationOptions
-from detector.training.pipeline import choose_split
+from detector.training.run import choose_split
 
 COUNT = 12
 

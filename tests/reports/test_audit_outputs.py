@@ -20,9 +20,8 @@ from detector.reports.audit_report import audit_report
 from detector.reports.training_outputs import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate, predict
 from detector.statistics.split import draw_folds
-from detector.training.crossvalidation import out_of_fold
-from detector.training.evaluation_result import EvaluatedHead
-from detector.training.feature_set import FeatureSet
+from detector.training.crossvalidation import EvaluatedHead, out_of_fold
+from detector.training.dataset import FeatureSet
 from detector.training.options import EvaluationOptions
 
 CASES = {

@@ -6,7 +6,7 @@ import pytest
 
 from detector.reports import comparison_table
 from detector.statistics.metric import Metric
-from detector.training.recipe_comparison import RecipeComparison
+from detector.training.comparison import RecipeComparison
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from detector.audit.checks import PASS, WARN, Check
 from detector.reports import metric_names, run_record, training_outputs
 from detector.reports.training_outputs import TrainingResult
 from detector.statistics.metric import Metric
-from detector.training.leave_one_out import LeftOutSite
+from detector.training.crossvalidation import LeftOutSite
 from detector.training.options import EvaluationOptions
 
 

@@ -8,7 +8,7 @@ from conftest import rejection
 
 def test_strata_of_one_class_are_not_adjusted_for():
     from detector.cli.output import Log
-    from detector.training.adjustment import is_adjusted
+    from detector.training.run import is_adjusted
 
     labels, strata, sides = np.array([0, 1]), np.array(["a, PA", "b, PA"]), [np.arange(2)]
     assert not is_adjusted("auto", labels, strata, ["covid", "normal"], sides, Log(True))

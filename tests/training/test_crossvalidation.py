@@ -14,7 +14,7 @@ from detector.statistics.evaluation import evaluate
 from detector.statistics.split import draw_folds
 from detector.training import crossvalidation
 from detector.training.crossvalidation import OperatingPoint
-from detector.training.feature_set import FeatureSet
+from detector.training.dataset import FeatureSet
 from detector.training.recipes import TutorialRecipe
 
 TARGET = "--target-sensitivity"

@@ -7,15 +7,15 @@ from conftest import rejection
 
 from detector.cli.arguments import Parser
 from detector.network.hyperparameters import Hyperparameters
-from detector.training import flags
+from detector.training import options as training_options
 from detector.training.options import ModelOptions
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 
 def options(*arguments: str, lungs_only: bool = False, compare: str | None = None) -> ModelOptions:
     parser = Parser("Train.", "train")
-    flags.add_recipe(parser)
-    return flags.model_options(parser.parse_args(arguments), lungs_only, compare)
+    training_options.add_recipe(parser)
+    return training_options.model_options(parser.parse_args(arguments), lungs_only, compare)
 
 
 def recipe(*arguments: str, lungs_only: bool = False):
@@ -70,8 +70,8 @@ def test_a_compared_recipe_shares_all_settings_but_its_pooling():
 
 def test_parsing_leaves_the_namespace_as_it_is():
     parser = Parser("Train.", "train")
-    flags.add_recipe(parser)
+    training_options.add_recipe(parser)
     given = parser.parse_args([])
     before = dict(vars(given))
-    flags.model_options(given)
+    training_options.model_options(given)
     assert vars(given) == before

@@ -16,10 +16,10 @@ from detector.images.occlusion import LUNGS_ONLY, Occlusion
 from detector.network.description import Description
 from detector.network.kept_maps import KeptMaps
 from detector.network.model import join
-from detector.training import heat_maps
-from detector.training.heat_maps import GradCamRequest, cached_heat_maps
-from detector.training.opening import open_dataset
+from detector.training import run
+from detector.training.dataset import open_dataset
 from detector.training.recipes import TutorialRecipe
+from detector.training.run import GradCamRequest, cached_heat_maps
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def passes(monkeypatch):
         seen.extend(classes.tolist())
         return np.ones((len(classes), 14, 14), np.float32) * classes[:, None, None]
 
-    monkeypatch.setattr(heat_maps, "heat_maps", lambda model: maps)
+    monkeypatch.setattr(run, "heat_maps", lambda model: maps)
     return seen
 
 

@@ -11,8 +11,13 @@ from conftest import inside, rejected, rejection
 from PIL import Image as Picture
 
 from detector.images.duplicates import Copy
-from detector.training.extraction import FeatureExtractor
-from detector.training.implausible_images import ImplausibleImage, find_implausible, line, without_implausible
+from detector.training.dataset import (
+    FeatureExtractor,
+    ImplausibleImage,
+    find_implausible,
+    implausible_line,
+    without_implausible,
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def test_other_recipes_look_at_what_went_through_the_network():
 def test_the_line_counts_by_reason():
     named = [ImplausibleImage(f"{i}.png", "without lungs", True) for i in range(5)]
     named += [ImplausibleImage("a.png", "in colour", True), ImplausibleImage("b.png", "with one lung only", False)]
-    assert line(named, 50) == (
+    assert implausible_line(named, 50) == (
         "7 of 50 images may not be frontal chest radiographs; left out: 5 without lungs (0.png, 1.png, 2.png and 2 "
         "more), 1 in colour (a.png); kept: 1 with one lung only (b.png)"
     )

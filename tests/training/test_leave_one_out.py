@@ -17,33 +17,31 @@ def sites(*pairs):
 
 
 def test_a_site_without_which_a_class_is_missing_is_rejected():
-    from detector.training import leave_one_out
-    from detector.training.crossvalidation import OperatingPoint
-    from detector.training.evaluation_result import TrainingProtocol
-    from detector.training.feature_set import FeatureSet
+    from detector.training import crossvalidation
+    from detector.training.crossvalidation import OperatingPoint, TrainingProtocol
+    from detector.training.dataset import FeatureSet
     from detector.training.recipes import ProbeRecipe
 
     with rejection("no site holds both covid and another class"):
-        leave_one_out.sites_of_both_classes(sites(("covid", "a"), ("normal", "b")), 0)
+        crossvalidation.sites_of_both_classes(sites(("covid", "a"), ("normal", "b")), 0)
     with rejection("without a no normal is left to train on"):
-        leave_one_out.sites_of_both_classes(sites(("covid", "a"), ("normal", "a"), ("covid", "b")), 0)
+        crossvalidation.sites_of_both_classes(sites(("covid", "a"), ("normal", "a"), ("covid", "b")), 0)
     labels, where = np.array([0, 1, 0, 1]), np.array(["a", "a", "b", "b"])
     # The second normal is of the first's patient.
     groups = np.array(["1", "2", "3", "2"])
     samples = FeatureSet(np.zeros((4, 1, 2)), np.zeros((4, 2)), labels, groups, where, ["covid", "normal"], [{}] * 4)
     with rejection("without the patients of a one class is left to train on"):
         protocol = TrainingProtocol(ProbeRecipe(), 0, OperatingPoint(), 0)
-        leave_one_out.evaluate_left_out(samples, where, "a", protocol, "auto")
+        crossvalidation.evaluate_left_out(samples, where, "a", protocol, "auto")
 
 
 def left_out(**point):
     """Hold out a site of noise with a shift between the classes, at an operating point."""
     from audit_helpers import RidgeRecipe
 
-    from detector.training import leave_one_out
-    from detector.training.crossvalidation import OperatingPoint
-    from detector.training.evaluation_result import TrainingProtocol
-    from detector.training.feature_set import FeatureSet
+    from detector.training import crossvalidation
+    from detector.training.crossvalidation import OperatingPoint, TrainingProtocol
+    from detector.training.dataset import FeatureSet
 
     labels, where = np.arange(80) % 2, np.where(np.arange(80) < 40, "a", "b")
     features = np.random.default_rng(0).normal(size=(80, 4)) + (labels == 0)[:, None]
@@ -51,7 +49,7 @@ def left_out(**point):
         features[:, None], features, labels, np.arange(80).astype(str), where, ["covid", "normal"], [{}] * 80
     )
     protocol = TrainingProtocol(RidgeRecipe(), 0, OperatingPoint(**point), 0)
-    return leave_one_out.evaluate_left_out(samples, where, "a", protocol, "none")
+    return crossvalidation.evaluate_left_out(samples, where, "a", protocol, "none")
 
 
 def test_the_operating_point_holds_at_a_site_that_is_left_out():

@@ -12,8 +12,7 @@ from detector.files.cache import Cache
 from detector.images.duplicates import Copy
 from detector.images.perceptual_hash import perceptual_hash
 from detector.images.phantom import SOURCE, draw
-from detector.training import near_duplicates
-from detector.training.near_duplicates import find_near_duplicates, of_different_patients
+from detector.training.dataset import find_near_duplicates, of_different_patients
 
 NOWHERE = Cache(None)
 
@@ -80,7 +79,7 @@ def test_two_phantoms_are_never_near_duplicates():
 def test_what_was_found_is_kept(tmp_path, monkeypatch):
     dataset, properties, _ = opened()
     found = find_near_duplicates(dataset, properties, Cache(tmp_path), pixels)
-    monkeypatch.setattr(near_duplicates, "near_pairs", lambda hashes: {(0, 2): Copy(False, 0.0, 0.9)})
+    monkeypatch.setattr(dataset, "near_pairs", lambda hashes: {(0, 2): Copy(False, 0.0, 0.9)})
     assert find_near_duplicates(dataset, properties, Cache(tmp_path), pixels) == found
     assert find_near_duplicates(dataset, properties, NOWHERE, pixels) == {(0, 2): Copy(False, 0.0, 0.9)}
 

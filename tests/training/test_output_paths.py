@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import rejection
 
-from detector.training.output_paths import NamedOutputs, OutputPaths, output_paths
+from detector.training.options import NamedOutputs, OutputPaths, output_paths
 
 
 def names(given: NamedOutputs, report: bool = True) -> list[str]:

@@ -8,7 +8,7 @@ from detector.network import probe
 from detector.statistics.auc_difference import auc_difference
 from detector.statistics.split import draw_folds
 from detector.training import crossvalidation
-from detector.training.feature_set import FeatureSet
+from detector.training.dataset import FeatureSet
 from detector.training.recipes import ProbeRecipe
 
 

@@ -8,8 +8,14 @@ import pytest
 
 from detector.cli.arguments import Parser
 from detector.training.crossvalidation import OperatingPoint
-from detector.training.options import DataOptions, EvaluationOptions
-from detector.training.training_flags import add_data, add_evaluation, data_options, evaluation_options
+from detector.training.options import (
+    DataOptions,
+    EvaluationOptions,
+    add_data,
+    add_evaluation,
+    data_options,
+    evaluation_options,
+)
 
 
 def parsed(*arguments: str):

@@ -135,7 +135,7 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
     from detector.audit.image_sets import load_image_sets
     from detector.cli.output import Log
     from detector.cluster.flags import ComputeOptions
-    from detector.training.opening import open_dataset
+    from detector.training.dataset import open_dataset
 
     found = []
     with tempfile.TemporaryDirectory() as name:

@@ -10,13 +10,12 @@ from detector.network.poolings import COLUMNS
 from detector.statistics.auc_difference import auc_difference
 from detector.statistics.metric import Metric
 from detector.statistics.roc import roc_auc
-from detector.training import crossvalidation, pipeline
-from detector.training.evaluation_result import EvaluatedHead, TrainingProtocol
-from detector.training.extraction import FeatureExtractor
-from detector.training.feature_set import Comparison, FeatureSet, extract
+from detector.training import crossvalidation, run
+from detector.training.crossvalidation import EvaluatedHead, TrainingProtocol
+from detector.training.dataset import Comparison, FeatureExtractor, FeatureSet, extract
 from detector.training.options import ModelOptions
-from detector.training.pipeline import DataSplit
 from detector.training.recipes import ProbeRecipe, Recipe, precision_for
+from detector.training.run import DataSplit
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def prepare(
     if isinstance(recipe, ProbeRecipe) and isinstance(trained, ProbeRecipe):
         recipe = replace(recipe, adjusted=trained.adjusted)
     else:
-        recipe = pipeline.decide_adjustment(recipe, model.adjust, extractor, chosen)
+        recipe = run.decide_adjustment(recipe, model.adjust, extractor, chosen)
     columns = COLUMNS[recipe.name, recipe.pooling]
     precision = precision_for(recipe, precision, extractor.backbone.cache)
     return SecondRecipe(recipe, replace(extractor, columns=columns, precision=precision))

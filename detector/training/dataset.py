@@ -1,0 +1,699 @@
+"""A data set that was opened for training: images read and checked, patients, near duplicates, lungs and features."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detector import InputError, counted, first_names
+from detector.cli.output import Log, named_notes, progress
+from detector.cluster import features
+from detector.cluster.connection import connect
+from detector.cluster.flags import ComputeOptions
+from detector.datasets import clinical
+from detector.datasets.dataset import Dataset, Image, Rows
+from detector.datasets.identity import merged, patients, require_one_class, require_own_rows
+from detector.files.atomic import sha256
+from detector.files.cache import Cache, default_folder, key
+from detector.images.duplicates import SEARCH_VERSION, Copy, near_pairs
+from detector.images.inspection import ImageProperties, inspect
+from detector.images.lungs import describe, packed
+from detector.images.network_input import NetworkInput
+from detector.images.occlusion import Occlusion, read_mask
+from detector.images.phantom import SOURCE as PHANTOM
+from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
+from detector.images.pixel_store import PixelStore
+from detector.images.plausibility import Implausibility, implausibility
+from detector.images.rotation import angles, rotate_mask
+from detector.network import head, lung_decoder, runtime, weight_sources
+from detector.network.backbone import Backbone
+from detector.network.head import AfterEpoch, TrainingSet
+from detector.network.kept_maps import KeptMaps
+from detector.network.poolings import COLUMNS
+from detector.training.recipes import Recipe, precision_for
+
+
+@dataclass(frozen=True)
+class FeatureExtractor:
+    """A data set that was read and checked, with what is needed to compute features of it.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    properties : list of ImageProperties
+    patients : ndarray of shape (n,), str
+        Equal where the patient is the same.
+    near_duplicates : dict of (int, int) to Copy
+        Pairs of images of one radiograph, the smaller index first.
+    joined_patients : list of (int, int)
+        Near duplicates of different patients, not byte for byte the same: these patients count as one.
+    backbone : Backbone
+    columns : slice
+        Which of the backbone's features are wanted.
+    precision : str
+        Of training copies.
+    pixel_store : PixelStore
+    log : Log
+    occlusion : Occlusion, optional
+        Masks out a part of every image, where nothing else is asked for.
+    """
+
+    dataset: Dataset
+    properties: list[ImageProperties]
+    patients: np.ndarray
+    near_duplicates: Mapping[tuple[int, int], Copy]
+    joined_patients: list[tuple[int, int]]
+    backbone: Backbone
+    columns: slice
+    precision: str
+    pixel_store: PixelStore
+    log: Log
+    occlusion: Occlusion | None = None
+
+    def features(self, rows: Rows | None = None, occlusion: Occlusion | None = None) -> np.ndarray:
+        """Return features of images as they are, in float32: those that the saved model computes.
+
+        Parameters
+        ----------
+        rows : sequence of int, optional
+            Which images; all by default.
+        occlusion : Occlusion, optional
+            Hides a part of each first.
+
+        Returns
+        -------
+        ndarray of shape (n, width), float32
+        """
+        rows = range(len(self.properties)) if rows is None else rows
+        return self._features(rows, [[0.0]] * len(rows), "float32", "VGG16, images", occlusion)
+
+    def augmented(self, rows: Rows, count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
+        """Return features of rotated training copies.
+
+        Parameters
+        ----------
+        rows : sequence of int
+        count : int
+            Copies of each image; 0 for the images as they are.
+        seed : int
+        occlusion : Occlusion, optional
+            Hides a part of each before it is rotated.
+
+        Returns
+        -------
+        ndarray of shape (n, max(count, 1), width), float32
+        """
+        turned = [angles(self.properties[row].digest, count, seed) if count else [0.0] for row in rows]
+        features = self._features(rows, turned, self.precision, "VGG16, augmented copies", occlusion)
+        return features.reshape(len(rows), max(count, 1), -1)
+
+    def subset(self, rows: np.ndarray) -> FeatureExtractor:
+        """Return the same run with some of its images only, in the same order."""
+        position = {int(row): i for i, row in enumerate(rows)}
+        kept = {
+            pair: (position[pair[0]], position[pair[1]])
+            for pair in self.near_duplicates
+            if position.keys() >= set(pair)
+        }
+        return replace(
+            self,
+            dataset=replace(self.dataset, images=[self.dataset.images[row] for row in rows]),
+            properties=[self.properties[row] for row in rows],
+            patients=self.patients[rows],
+            near_duplicates={pair: self.near_duplicates[earlier] for earlier, pair in kept.items()},
+            joined_patients=[kept[pair] for pair in self.joined_patients if pair in kept],
+        )
+
+    def groups(self, split: str) -> np.ndarray:
+        """Return what a split of this kind keeps whole: each patient, or each image."""
+        return self.patients if split == "patient" else np.arange(len(self.properties)).astype(str)
+
+    def lungs(self, rows: Rows) -> Iterator[np.ndarray]:
+        """Yield where the lungs of images are, as the lung decoder finds them, (224, 224), bool."""
+        inputs = [self._input(row) for row in rows]
+        return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "VGG16, images"))
+
+    def lungs_of_copies(self, rows: Rows, seed: int) -> Iterator[np.ndarray]:
+        """Yield where the lungs of training images are, found on the first rotated copy of each and turned back.
+
+        Parameters
+        ----------
+        rows : sequence of int
+        seed : int
+            Of the rotations.
+
+        Yields
+        ------
+        ndarray of shape (224, 224), bool
+        """
+        inputs = [self._input(row, angles(self.properties[row].digest, 1, seed)[0]) for row in rows]
+        masks = self.backbone.lungs(
+            inputs, self._read, lambda missing: self._shown(missing, "VGG16, augmented copies"), self.precision
+        )
+        for one, mask in zip(inputs, masks, strict=True):
+            yield rotate_mask(mask, -one.angle)
+
+    def masks(self, rows: Rows, occlusion: Occlusion) -> Iterator[np.ndarray]:
+        """Yield the lungs of images as an occlusion has them, from files or found, (224, 224), bool."""
+        if occlusion.files is None:
+            return self.lungs(rows)
+        return (read_mask(occlusion.files[self.dataset.images[row].path.stem]) for row in rows)
+
+    def pixels(self, row: int, occlusion: Occlusion | None = None) -> np.ndarray:
+        """Return an image as the base sees it, (224, 224, 3), uint8, a part of it hidden or not."""
+        (one,) = self._inputs([row], [[0.0]], occlusion)
+        return one.shown(self._read(one))
+
+    def kept_maps(self, rows: Rows | np.ndarray) -> np.ndarray | None:
+        """Return the last convolution's maps of images that passed in this run, whole; None if any did not.
+
+        Parameters
+        ----------
+        rows : sequence of int
+
+        Returns
+        -------
+        ndarray of shape (n, 14, 14, 512) or None
+        """
+        return self.backbone.kept_maps.of([self._input(row) for row in rows]) if all(map(self.is_kept, rows)) else None
+
+    def is_kept(self, row: int) -> bool:
+        """Say whether an image's maps of the last convolution are kept."""
+        return self.occlusion is None and self._input(row) in self.backbone.kept_maps
+
+    def _read(self, one: NetworkInput) -> np.ndarray:
+        return self.pixel_store.pixels(one.path, one.digest)
+
+    def _inputs(
+        self, rows: Rows, angles: Sequence[Sequence[float]], occlusion: Occlusion | None
+    ) -> Iterator[NetworkInput]:
+        masks = [None] * len(rows) if occlusion is None else self.masks(rows, occlusion)
+        for row, turned, mask in zip(rows, angles, masks, strict=True):
+            for angle in turned:
+                yield self._input(row, angle, occlusion, mask)
+
+    def _input(
+        self, row: int, angle: float = 0.0, occlusion: Occlusion | None = None, mask: np.ndarray | None = None
+    ) -> NetworkInput:
+        path, digest = self.dataset.images[row].path, self.properties[row].digest
+        if occlusion is None or mask is None:
+            return NetworkInput(path, digest, angle)
+        mask_from = f"found by {lung_decoder.DIGEST}" if occlusion.files is None else sha256(occlusion.files[path.stem])
+        return NetworkInput(path, digest, angle, f"{occlusion.part}, {mask_from}", occlusion.part, packed(mask))
+
+    def _shown(self, missing: Sequence[NetworkInput], what: str) -> Iterator[NetworkInput]:
+        return progress(missing, len(missing), what, self.log.quiet)
+
+    def _features(
+        self,
+        rows: Rows,
+        angles: Sequence[Sequence[float]],
+        precision: str,
+        what: str,
+        occlusion: Occlusion | None,
+    ) -> np.ndarray:
+        inputs = list(self._inputs(rows, angles, occlusion or self.occlusion))
+        return self.backbone.features(
+            inputs, precision, self._read, lambda missing: self._shown(missing, what), self.columns
+        )
+
+
+def find_near_duplicates(
+    dataset: Dataset, properties: Sequence[ImageProperties], cache: Cache, pixels: Callable[[int], np.ndarray]
+) -> dict[tuple[int, int], Copy]:
+    """Return pairs of images that are copies of each other, sorted, the smaller index first.
+
+    Phantoms resemble each other more than people do, and the bound was measured on people: they have none.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    properties : sequence of ImageProperties
+    cache : Cache
+        Keeps what was found among the same images.
+    pixels : callable
+        From an image's position to its pixels, (224, 224, 3), uint8; called for pairs that the hash takes for copies.
+    """
+    drawn = [image.source == PHANTOM for image in dataset.images]
+    if all(drawn):
+        return {}
+    hashes = [one.hash for one in properties]
+
+    def is_same(i: int, j: int, copy: Copy) -> bool:
+        if properties[i].digest == properties[j].digest:
+            return True
+        return pixel_agreement(pixels(i), pixels(j), copy.mirrored, abs(copy.angle)) >= SAME_RADIOGRAPH
+
+    name = key(kind="near duplicates", version=SEARCH_VERSION, hashes=hashes)
+    held = cache.get([name])
+    if name in held:
+        pairs = {(i, j): Copy(*copy) for i, j, *copy in json.loads(held[name])}
+    else:
+        pairs = {(i, j): copy for (i, j), copy in near_pairs(hashes).items() if is_same(i, j, copy)}
+        cache.put({name: json.dumps([[i, j, *copy] for (i, j), copy in pairs.items()]).encode()})
+    return {(i, j): copy for (i, j), copy in pairs.items() if not (drawn[i] and drawn[j])}
+
+
+def of_different_patients(
+    patients: np.ndarray, properties: Sequence[ImageProperties], near_duplicates: Iterable[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Return those of some pairs that join two patients into one, and are not byte for byte the same.
+
+    Parameters
+    ----------
+    patients : ndarray of shape (n,), str
+        As `datasets.identity.patients` returns them.
+    properties : sequence of ImageProperties
+    near_duplicates : iterable of (int, int)
+        Pairs as `find_near_duplicates` returns them.
+    """
+    return [
+        (i, j)
+        for i, j in near_duplicates
+        if patients[i] != patients[j] and properties[i].digest != properties[j].digest
+    ]
+
+
+@dataclass(frozen=True)
+class ImplausibleImage:
+    """An image that may be no frontal chest radiograph.
+
+    Attributes
+    ----------
+    file : str
+        Its name relative to the data set.
+    reason : str
+        What such images are, such as ``"without lungs"``.
+    left_out : bool
+        Whether the run goes on without it.
+    """
+
+    file: str
+    reason: str
+    left_out: bool
+
+
+def implausibilities(
+    extractor: FeatureExtractor, rows: Sequence[int] | np.ndarray, masks: Iterable[np.ndarray]
+) -> list[Implausibility | None]:
+    """Return why each of some images may be no frontal chest radiograph, given their lung masks."""
+    found = []
+    for row, mask in zip(rows, masks, strict=True):
+        known = extractor.properties[row]
+        found.append(
+            implausibility(known.colourfulness, describe(mask), extractor.dataset.images[row].view, known.inverted)
+        )
+    return found
+
+
+def without_implausible(extractor: FeatureExtractor) -> tuple[FeatureExtractor, list[ImplausibleImage]]:
+    """Leave out what a recipe that reads the lungs only cannot use; it finds lungs in the pass that gives features.
+
+    Returns
+    -------
+    extractor : FeatureExtractor
+        Without these images.
+    implausible : list of ImplausibleImage
+        Those left out, and those kept.
+
+    Raises
+    ------
+    InputError
+        If a class has no other images.
+    """
+    extractor.log.info("finding lungs...")
+    rows = range(len(extractor.properties))
+    with extractor.log.timed("find lungs"):
+        found = implausibilities(extractor, rows, extractor.lungs(rows))
+    named = implausible_list(extractor, rows, found, leave_out=True)
+    if named:
+        extractor.log.info(implausible_line(named, len(rows)))
+    kept = np.array([not (one and one.rejected) for one in found])
+    require_every_class(extractor.dataset.images, kept)
+    return (extractor if kept.all() else extractor.subset(np.flatnonzero(kept))), named
+
+
+def find_implausible(
+    extractor: FeatureExtractor, held_out: Sequence[int], rotations: int, seed: int
+) -> list[ImplausibleImage]:
+    """Name what may be no frontal chest radiograph, by lungs that were found in the passes that gave the features.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    held_out : sequence of int
+        Images of which features were computed as they are.
+    rotations : int
+        Copies of every other image; 0 where its features, too, are those of the image as it is.
+    seed : int
+        Of the rotations.
+
+    Returns
+    -------
+    list of ImplausibleImage
+    """
+    everything = range(len(extractor.properties))
+    as_they_are = list(everything) if not rotations else sorted(int(row) for row in held_out)
+    copied = sorted(set(everything) - set(as_they_are))
+    found = dict(zip(as_they_are, implausibilities(extractor, as_they_are, extractor.lungs(as_they_are)), strict=True))
+    found |= zip(copied, implausibilities(extractor, copied, extractor.lungs_of_copies(copied, seed)), strict=True)
+    return implausible_list(extractor, everything, [found[row] for row in everything], leave_out=False)
+
+
+def implausible_list(
+    extractor: FeatureExtractor,
+    rows: Sequence[int] | np.ndarray,
+    found: Sequence[Implausibility | None],
+    leave_out: bool,
+) -> list[ImplausibleImage]:
+    """Return the images that may be no frontal chest radiograph, and whether each is left out."""
+    return [
+        ImplausibleImage(extractor.dataset.images[row].file, one.group, leave_out and one.rejected)
+        for row, one in zip(rows, found, strict=True)
+        if one
+    ]
+
+
+def require_every_class(images: Sequence[Image], kept: np.ndarray) -> None:
+    """Require that an image of every class is kept.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        Of a data set.
+    kept : ndarray of shape (n,), bool
+
+    Raises
+    ------
+    InputError
+    """
+    left = {image.label for image, one in zip(images, kept, strict=True) if one}
+    for label in dict.fromkeys(image.label for image in images):
+        if label not in left:
+            names = [image.file for image in images if image.label == label]
+            raise InputError(
+                f"lungs were found in none of {counted(len(names), 'image')} of class {label} ({first_names(names)}); "
+                "give frontal chest radiographs, or use --pooling global, which keeps such images"
+            )
+
+
+def implausible_line(implausible: Sequence[ImplausibleImage], total: int) -> str:
+    """Return how many images may be no frontal chest radiographs, why, and what becomes of them, in a line."""
+    parts = []
+    for left_out, what in ((True, "left out"), (False, "kept")):
+        files: dict[str, list[str]] = {}
+        for one in implausible:
+            if one.left_out == left_out:
+                files.setdefault(one.reason, []).append(one.file)
+        if files:
+            reasons = ", ".join(f"{len(names)} {reason} ({first_names(names)})" for reason, names in files.items())
+            parts.append(f"{what}: {reasons}")
+    return f"{len(implausible)} of {counted(total, 'image')} may not be frontal chest radiographs; {'; '.join(parts)}"
+
+
+HERE = ComputeOptions()
+
+
+def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOptions = HERE) -> FeatureExtractor:
+    """Open a data set: read every image while TensorFlow is imported, find the weights, choose the precision.
+
+    A probe on images that are all known to the cache mostly needs no TensorFlow: what does need it then imports it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    log : Log
+    recipe : TutorialRecipe or ProbeRecipe
+        Decides which features are read, and in which precision (`precision_for`).
+    compute : ComputeOptions, optional
+
+    Returns
+    -------
+    FeatureExtractor
+
+    Raises
+    ------
+    InputError
+        If an image, the weights or the cluster cannot be used.
+    """
+    cluster = connect(compute.ray) if compute.ray else None
+    if compute.weights is not None:
+        weight_sources.require_readable(compute.weights)
+    counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
+    log.info(f"loading images: {counts}...")
+    runtime.configure(compute.verbose)
+    if cluster or recipe.name != "probe":
+        runtime.start()
+    home = compute.cache or default_folder()
+    cache = Cache(None if compute.no_cache else home)
+    pixel_store = PixelStore()
+    with log.timed("read"):
+        inspected = functools.partial(features.properties, cluster) if cluster else None
+        paths = [image.path for image in dataset.images]
+        properties = inspect(paths, cache, pixel_store, log.quiet, inspected, runtime.start)
+        found, _ = weight_sources.load(compute.weights, home, log.info)
+    with log.timed("import TensorFlow (what reading did not hide)"):
+        runtime.finish()
+    with log.timed("choose precision"):
+        chosen = precision_for(recipe, compute.precision, cache)
+    digests = [image_properties.digest for image_properties in properties]
+    require_one_class(dataset.images, digests)
+    require_own_rows(dataset.images, digests)
+    for note in dataset.notes:
+        log.info(note)
+    for note in named_notes(
+        [
+            (image.file, image_properties.note)
+            for image, image_properties in zip(dataset.images, properties, strict=True)
+        ]
+    ):
+        log.info(note)
+    if cache.trouble:
+        log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
+
+    def pixels(row: int) -> np.ndarray:
+        return pixel_store.pixels(dataset.images[row].path, properties[row].digest)
+
+    near_duplicates = find_near_duplicates(dataset, properties, cache, pixels)
+    known = patients(dataset.images, [image_properties.digest for image_properties in properties])
+    joined_patients = of_different_patients(known, properties, near_duplicates)
+    backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
+    # Grad-CAM of the probe, and inside the lungs, reads other maps.
+    if recipe.name == "tutorial" and recipe.pooling != "lungs":
+        backbone.kept_maps = KeptMaps()
+    return FeatureExtractor(
+        dataset,
+        properties,
+        merged(known, joined_patients),
+        near_duplicates,
+        joined_patients,
+        backbone,
+        COLUMNS[recipe.name, recipe.pooling],
+        chosen,
+        pixel_store,
+        log,
+    )
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A trained head, and how the clinical values that it takes are encoded.
+
+    Attributes
+    ----------
+    trained : head.TrainedHead
+    columns : list of dict
+        Empty where there are no clinical values.
+    """
+
+    trained: head.TrainedHead
+    columns: list[clinical.Column]
+
+    def predict_proba(self, features: np.ndarray, table: Sequence[Mapping[str, str]]) -> np.ndarray:
+        """Return predicted probabilities, from features (n, width) and the manifest's rows of the same images."""
+        extra = clinical.encode(self.columns, table)
+        return head.predict_proba(_joined(features, extra), self.trained.weights)
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """What heads are fitted to and evaluated on.
+
+    Attributes
+    ----------
+    augmented : ndarray of shape (n, copies, width), float32
+        Features of training copies; nan for images that are never used.
+    features : ndarray of shape (n, width), float32
+        Of the images as they are; nan for images that are never used.
+    labels : ndarray of shape (n,), int
+    groups : ndarray of shape (n,)
+        What splits keep whole: patients, or images.
+    strata : ndarray of shape (n,), str
+        Site and view; empty where the site is not known.
+    classes : list of str
+    table : list of dict
+        The manifest's rows.
+    clinical : list of str
+        Its columns that join the features.
+    known_patients : ndarray of shape (n,), optional
+        The patient of each image, where splits keep something else whole.
+    """
+
+    augmented: np.ndarray
+    features: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    strata: np.ndarray
+    classes: list[str]
+    table: Sequence[Mapping[str, str]]
+    clinical: Sequence[str] = ()
+    known_patients: np.ndarray | None = None
+
+    @property
+    def patients(self) -> np.ndarray:
+        """The patient of each image: the unit of every interval, whatever splits keep whole."""
+        return self.groups if self.known_patients is None else self.known_patients
+
+    def subset(self, rows: np.ndarray) -> FeatureSet:
+        """Return what is about some of the images."""
+        return replace(
+            self,
+            augmented=self.augmented[rows],
+            features=self.features[rows],
+            labels=self.labels[rows],
+            groups=self.groups[rows],
+            known_patients=None if self.known_patients is None else self.known_patients[rows],
+            strata=self.strata[rows],
+            table=[self.table[row] for row in rows],
+        )
+
+    def fit(
+        self,
+        rows: np.ndarray,
+        recipe: Recipe,
+        seed: int,
+        held_out: np.ndarray | None = None,
+        after_epoch: AfterEpoch = lambda epoch, metrics: None,
+    ) -> FittedHead:
+        """Fit a head to some of the images; no other image affects it.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+        recipe : TutorialRecipe or ProbeRecipe
+        seed : int
+        held_out : ndarray of int, optional
+            Images that are evaluated after each epoch.
+        after_epoch : callable
+
+        Returns
+        -------
+        FittedHead
+        """
+        table = [self.table[row] for row in rows]
+        columns = clinical.fit(self.clinical, table)
+        extra = clinical.encode(columns, table)
+        validation = None
+        if held_out is not None:
+            beside = clinical.encode(columns, [self.table[row] for row in held_out])
+            validation = _joined(self.features[held_out], beside), self.labels[held_out]
+        augmented = self.augmented[rows]
+        joined = _joined(augmented, np.repeat(extra[:, None], augmented.shape[1], axis=1))
+        data = TrainingSet(joined, self.labels[rows], self.classes, self.groups[rows], self.strata[rows])
+        return FittedHead(recipe.fit(data, seed, validation, after_epoch), columns)
+
+    def predict_proba(self, fitted: FittedHead, rows: np.ndarray) -> np.ndarray:
+        """Return a trained head's predicted probabilities of some of the images, shape (n, classes)."""
+        return fitted.predict_proba(self.features[rows], [self.table[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which images are compared, by which classes.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,), int
+        Among the run's images.
+    labels : ndarray of shape (n,), int
+    classes : list of str
+    groups : ndarray of shape (n,), optional
+        What splits keep on one side; by default patients.
+    clinical_columns : sequence of str
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    classes: Sequence[str]
+    groups: np.ndarray | None = None
+    clinical_columns: Sequence[str] = ()
+
+
+def extract(
+    extractor: FeatureExtractor,
+    recipe: Recipe,
+    compared: Comparison,
+    seed: int,
+    sides: tuple[np.ndarray, np.ndarray] | None = None,
+    occlusion: Occlusion | None = None,
+) -> FeatureSet:
+    """Compute the features that a recipe needs.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    recipe : TutorialRecipe or ProbeRecipe
+    compared : Comparison
+    seed : int
+        Of the rotations.
+    sides : tuple of ndarray of int, optional
+        Which of the compared images are ever trained on, and which evaluated; by default all.
+    occlusion : Occlusion, optional
+        Masks out a part of each first.
+
+    Returns
+    -------
+    FeatureSet
+    """
+    images = np.asarray(compared.rows)
+    everything = np.arange(len(images))
+    train, held_out = sides or (everything, everything)
+    if recipe.rotations == 0 and extractor.precision == "float32":
+        # Trained on and evaluated as they are: one array, from one pass.
+        both = np.union1d(train, held_out)
+        features = _placed(extractor.features(images[both], occlusion), both, len(images))
+        augmented = features[:, None]
+    else:
+        copies = extractor.augmented(images[train], recipe.rotations, seed, occlusion)
+        augmented = _placed(copies, train, len(images))
+        features = _placed(extractor.features(images[held_out], occlusion), held_out, len(images))
+    chosen = [extractor.dataset.images[image] for image in images]
+    return FeatureSet(
+        augmented,
+        features,
+        np.asarray(compared.labels),
+        extractor.patients[images] if compared.groups is None else compared.groups,
+        np.array([image.stratum for image in chosen]),
+        list(compared.classes),
+        [image.row for image in chosen],
+        compared.clinical_columns,
+        extractor.patients[images],
+    )
+
+
+def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Return values at their places among so many; nan elsewhere."""
+    if len(rows) == count:
+        return values
+    found = np.full((count, *values.shape[1:]), np.nan, np.float32)
+    found[rows] = values
+    return found
+
+
+def _joined(features: np.ndarray, extra: np.ndarray) -> np.ndarray:
+    """Return features with further columns; where there are none, themselves: a copy could be gigabytes."""
+    return np.concatenate([features, extra], axis=-1) if extra.shape[-1] else features
