@@ -43,7 +43,7 @@ def main(arguments: list[str] | None) -> int:
 
 def build_folders(options: BuildOptions, log: Log) -> None:
     """Filter a collection into class folders."""
-    from detector.collections.convention import convention_of
+    from detector.collections.record import convention_of
     from detector.datasets import build, build_source, overview
     from detector.files.atomic import require_folder
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from builder_helpers import HEADER, actualmed_collection, build, cohen_collection, rows, rows_by_file, write_collection
 from conftest import digest, inside, picture, rejected, script, tree
 
-from detector.collections import (
-    actualmed,
-)
+from detector.collections import actualmed
 from detector.datasets import manifest, sampling
 
 

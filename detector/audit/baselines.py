@@ -9,9 +9,9 @@ import numpy as np
 from detector import counted
 from detector.audit.comparison import Audit, Finding
 from detector.audit.linear_baseline import border_matrix, indicators, linear_auc, metadata_auc, property_matrix
-from detector.collections.values import years
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
+from detector.files.values import years
 from detector.statistics.metric import FEWEST, Metric
 
 # Of which images something is known, and columns of numbers that say what.

@@ -12,8 +12,8 @@ from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.audit.linear_baseline import SUSPICIOUS
 from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.collections import kermany
-from detector.collections.values import ADULT, years
 from detector.datasets.dataset import Dataset
+from detector.files.values import ADULT, years
 from detector.images.duplicates import Copy, with_change
 from detector.statistics.metric import Metric
 from detector.training import dataset

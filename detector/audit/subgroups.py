@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector import counted
-from detector.collections.values import years
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
+from detector.files.values import years
 from detector.statistics.evaluation import Predictions
 from detector.statistics.intervals import proportion
 from detector.statistics.metric import FEWEST, Metric, too_few

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from detector.collections.csv_table import Row, columns_of, read_table
-from detector.collections.image_record import CLINICAL, ImageRecord
+from detector.collections.record import CLINICAL, ImageRecord
+from detector.files.tables import Row, columns_of, read_table
 
 SOURCE = "Actualmed-COVID-chestxray-dataset"
 METADATA = "metadata.csv"

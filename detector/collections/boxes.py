@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from detector.collections.values import number
+from detector.files.values import number
 
 KEYS = ("x", "y", "width", "height")
 MOST_BOXES = 50

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from detector import InputError
 from detector.collections import actualmed, cohen, covidx, figure1, hannover, kermany, nih, radiography, rsna, siim
-from detector.collections.csv_table import require_table
+from detector.files.tables import require_table
 
 # BUILT: read whole by build_covid_dataset.py. SAMPLED: sampled by sample_kaggle_dataset.py.
 BUILT: tuple[ModuleType, ...] = (siim, cohen, actualmed, hannover, figure1, covidx, radiography)

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from detector.collections import hannover
-from detector.collections.csv_table import Row, columns_of, parse_table, read_table
-from detector.collections.image_record import CLINICAL, ImageRecord
+from detector.collections.record import CLINICAL, ImageRecord
+from detector.files.tables import Row, columns_of, parse_table, read_table
 
 SOURCE = "covid-chestxray-dataset"
 METADATA = "metadata.csv"

@@ -13,11 +13,9 @@ from itertools import combinations
 from pathlib import Path
 
 from detector import InputError, counted, first_names
-from detector.collections.convention import Convention
-from detector.collections.csv_table import MAX_BYTES, decode
-from detector.collections.findings import COVID
-from detector.collections.image_record import ImageRecord
+from detector.collections.record import COVID, Convention, ImageRecord
 from detector.files.recognise import instead
+from detector.files.tables import MAX_BYTES, decode
 
 SOURCE = "covidx"
 PARTS = ("train", "val", "test")

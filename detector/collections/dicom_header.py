@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError
-from detector.collections.values import age_cell
+from detector.files.values import age_cell
 from detector.images.dicom import is_dicom, read_dataset
 from detector.images.raster import quieten
 

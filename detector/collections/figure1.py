@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from detector.collections.csv_table import Row, columns_of, read_table
-from detector.collections.image_record import CLINICAL, ImageRecord
+from detector.collections.record import CLINICAL, ImageRecord
+from detector.files.tables import Row, columns_of, read_table
 
 SOURCE = "Figure1-COVID-chestxray-dataset"
 METADATA = "metadata.csv"

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from detector.collections.csv_table import Row, columns_of, read_table
-from detector.collections.findings import COVID
-from detector.collections.image_record import ImageRecord
-from detector.collections.values import number
+from detector.collections.record import COVID, ImageRecord
+from detector.files.tables import Row, columns_of, read_table
+from detector.files.values import number
 
 SOURCE = "covid-19-image-repository"
 REPOSITORY = "covid-19-image-repository"  # part of the address under which other collections name it

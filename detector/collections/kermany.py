@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from detector import InputError
-from detector.collections.image_record import ImageRecord
+from detector.collections.record import ImageRecord
 from detector.images.listing import list_images
 
 SOURCE = "chest-xray-pneumonia"

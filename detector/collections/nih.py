@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detector import InputError
-from detector.collections.csv_table import Row, columns_of, read_table
-from detector.collections.findings import names_finding
-from detector.collections.image_record import ImageRecord
-from detector.collections.values import age_cell
+from detector.collections.record import ImageRecord, names_finding
+from detector.files.tables import Row, columns_of, read_table
+from detector.files.values import age_cell
 
 SOURCE = "nih-chest-xrays"
 TABLES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv", "sample_labels.csv")

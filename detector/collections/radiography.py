@@ -12,10 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from detector.collections import kermany, rsna
-from detector.collections.convention import Convention
-from detector.collections.csv_table import columns_of, read_table
-from detector.collections.findings import COVID
-from detector.collections.image_record import ImageRecord
+from detector.collections.record import COVID, Convention, ImageRecord
+from detector.files.tables import columns_of, read_table
 from detector.images.listing import list_images
 
 SOURCE = "covid19-radiography-database"

@@ -10,14 +10,20 @@ from pathlib import Path, PurePosixPath
 from detector import InputError, first_names
 from detector.cli.output import Log, progress
 from detector.collections import cohen
-from detector.collections.convention import Convention
-from detector.collections.csv_table import simple
-from detector.collections.findings import COVID, is_control, names_finding
-from detector.collections.image_record import CLINICAL, ImageRecord, manifest_row
+from detector.collections.record import (
+    CLINICAL,
+    COVID,
+    Convention,
+    ImageRecord,
+    is_control,
+    manifest_row,
+    names_finding,
+)
 from detector.datasets import download, manifest, selection
 from detector.datasets.sampling import rank
 from detector.datasets.selection import Completer, Reader, Selection, account
 from detector.files.atomic import copy_whole, sha256
+from detector.files.tables import simple
 from detector.images.radiographs import from_bytes
 
 Chosen = dict[Path, Selection]  # by the class folder that they go to

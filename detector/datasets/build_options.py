@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.collections.convention import Convention
+from detector.collections.record import Convention
 from detector.datasets.build import SelectionCriteria
 from detector.datasets.build_source import SourceOptions
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from detector import InputError
 from detector.collections import cohen, covidx
 from detector.collections.catalogue import BUILT, recognise
-from detector.collections.image_record import ImageRecord
+from detector.collections.record import ImageRecord
 from detector.datasets.write_manifests import read_patients
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from detector import InputError
-from detector.collections.values import number
-from detector.files.spreadsheet import is_error
+from detector.files.tables import is_error
+from detector.files.values import number
 
 # What the collections write where a value is not known.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "unknown", "unclear"})

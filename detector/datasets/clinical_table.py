@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detector import InputError, counted, first_names
-from detector.collections.csv_table import read_cells, require_value
 from detector.datasets.clinical import Column
-from detector.datasets.file_names import FileNames
-from detector.files.spreadsheet import unescaped
+from detector.files.tables import FileNames, read_cells, require_value, unescaped
 
 Rows = dict[str, dict[str, str]]
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from detector import InputError, first_names
 from detector.collections.dicom_header import DicomHeader, read_if_readable
-from detector.collections.views import view_group
 from detector.datasets import manifest, manifest_match
 from detector.datasets.clinical import is_missing
 from detector.datasets.folders import (
@@ -24,6 +23,7 @@ from detector.datasets.folders import (
 )
 from detector.datasets.manifest import Row
 from detector.datasets.parts import require_one_part
+from detector.files.values import view_group
 from detector.images import phantom
 from detector.images.listing import Listing, is_dicom_file, list_images
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from detector import InputError, counted, first_names
 from detector.collections import kermany, nih
-from detector.collections.views import view_group
-from detector.datasets.file_names import folded
+from detector.files.tables import folded
+from detector.files.values import view_group
 from detector.images.listing import without_accents
 
 FOLD = re.compile(r"(?:fold|split|part|batch)[ _-]?\d{1,2}", re.IGNORECASE)

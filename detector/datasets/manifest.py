@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from detector import InputError
-from detector.collections import csv_table
-from detector.collections.image_record import CLINICAL
-from detector.files import spreadsheet
+from detector.collections.record import CLINICAL
+from detector.files import tables
 from detector.files.atomic import locked_folders, require_folder, sha256, write_together
 from detector.files.cache import Cache, default_folder, key
 
@@ -64,7 +63,7 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
     ------
     InputError
     """
-    heading, lines = csv_table.read_cells(data, path, "surrogateescape")
+    heading, lines = tables.read_cells(data, path, "surrogateescape")
     columns = [_column(name) for name in heading]
     missing = [column for column in NEEDED if column not in columns]
     if missing:
@@ -81,7 +80,7 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
         raise InputError(f"{path} has the column {twice or '(without a name)'} twice; rename one")
     rows: dict[str, Row] = {}
     for number, given in lines:
-        cells = [spreadsheet.unescaped(cell) for i, cell in enumerate(given) if i not in dropped]
+        cells = [tables.unescaped(cell) for i, cell in enumerate(given) if i not in dropped]
         while len(cells) > len(columns) and not cells[-1].strip():
             cells.pop()
         if len(cells) != len(columns):
@@ -94,14 +93,14 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
         where = f"{path}, line {number}"
         for name in USED:
             if cell := row.get(name):
-                csv_table.require_value(cell, name, where)
+                tables.require_value(cell, name, where)
         rows[row["file"]] = row
     return rows
 
 
 def _column(name: str) -> str:
     """Return a heading as `COLUMNS` and `CLINICAL` have it, whatever its case; ``origin`` was the site's name once."""
-    plain = spreadsheet.unescaped(name).strip()
+    plain = tables.unescaped(name).strip()
     return _KNOWN.get(plain.lower(), plain)
 
 
@@ -126,9 +125,9 @@ def as_file(rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> byt
     text = io.StringIO()
     columns = [*COLUMNS, *extra]
     table = csv.writer(text)
-    table.writerow(map(spreadsheet.escaped, columns))
+    table.writerow(map(tables.escaped, columns))
     for row in sorted(rows, key=lambda row: row["file"]):
-        table.writerow(spreadsheet.escaped(row.get(column, "")) for column in columns)
+        table.writerow(tables.escaped(row.get(column, "")) for column in columns)
     return text.getvalue().encode(errors="surrogateescape")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from detector import counted, first_names
-from detector.datasets.file_names import folded, stem
 from detector.datasets.manifest import Row
+from detector.files.tables import folded, stem
 
 MOST_NAMES = 10
 

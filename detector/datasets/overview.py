@@ -11,9 +11,9 @@ import numpy as np
 
 from detector import counted
 from detector.cli.output import Log
-from detector.collections.views import view_group
 from detector.datasets import manifest
 from detector.datasets.dataset import Image
+from detector.files.values import view_group
 from detector.statistics.strata import holding_two_classes
 
 MOST_ROWS = 40  # of the table: the rest is counted in one

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from detector import InputError, counted
 from detector.cli.output import progress
-from detector.collections.image_record import ImageRecord, manifest_row, require_inside
-from detector.collections.values import is_adult
-from detector.collections.views import is_wanted
+from detector.collections.record import ImageRecord, manifest_row, require_inside
+from detector.files.values import is_adult, is_wanted
 from detector.images.radiographs import name_all, read
 
 

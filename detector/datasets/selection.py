@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from detector import InputError, counted
-from detector.collections.csv_table import simple
-from detector.collections.image_record import ImageRecord, require_inside
-from detector.collections.views import is_wanted
+from detector.collections.record import ImageRecord, require_inside
+from detector.files.tables import simple
+from detector.files.values import is_wanted
 from detector.images.listing import why_no_image
 from detector.images.radiographs import read
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from detector import InputError
 from detector.collections.dicom_header import DicomHeader, read_if_readable
-from detector.collections.views import view_group
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
+from detector.files.values import view_group
 from detector.images.lungs import describe
 from detector.images.plausibility import Implausibility, colourfulness, implausibility, seems_inverted
 from detector.images.radiographs import read

@@ -12,7 +12,7 @@ from pathlib import Path
 from detector import InputError, counted, printable
 from detector.cli.output import DISCLAIMER
 from detector.files.atomic import require_folder, require_outputs, write_together
-from detector.files.spreadsheet import escaped
+from detector.files.tables import escaped
 from detector.inference.predictor import Prediction
 from detector.network.description import Description
 from detector.reports import html_report, run_record

@@ -12,8 +12,8 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from detector import counted, printable
-from detector.collections.values import years
 from detector.datasets.dataset import Image, Rows
+from detector.files.values import years
 from detector.network.head import TrainedHead
 from detector.network.weights import DIGEST
 from detector.reports import html_report

@@ -8,13 +8,9 @@ from collections import Counter
 from builder_helpers import actualmed_collection, build, rows_by_file
 from conftest import SHARED, needs
 
-from detector.collections import (
-    actualmed,
-    findings,
-)
-from detector.collections import csv_table as tables
-from detector.collections import views as view_words
+from detector.collections import actualmed, record
 from detector.datasets import selection
+from detector.files import tables, values
 
 ERAS = SHARED / "metadata-eras"
 
@@ -23,9 +19,9 @@ ERAS = SHARED / "metadata-eras"
 def test_the_counts_of_actualmed_are_those_made_by_hand():
     found = list(actualmed.entries(tables.read_table(ERAS / "actualmed.csv", actualmed.NEEDED, actualmed.SOURCE)))
     assert Counter(one.finding for one in found) == {"No finding": 127, "COVID-19": 58, "": 53}
-    assert Counter(view_words.view_group(one.view) for one in found) == {"PA": 199, "AP": 39}
-    positive = selection.select(found, lambda text: findings.names_finding(text, "COVID-19"), ["frontal"])
-    controls = selection.select(found, lambda text: findings.is_control(text, "COVID-19"), ["frontal"])
+    assert Counter(values.view_group(one.view) for one in found) == {"PA": 199, "AP": 39}
+    positive = selection.select(found, lambda text: record.names_finding(text, "COVID-19"), ["frontal"])
+    controls = selection.select(found, lambda text: record.is_control(text, "COVID-19"), ["frontal"])
     assert (len(positive.kept), len(controls.kept)) == (58, 127)
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from conftest import inside, rejected
 
-from detector.collections import (
-    catalogue,
-    image_record,
-    kermany,
-)
+from detector.collections import catalogue, kermany, record
 
 
 def test_every_collection_has_what_a_builder_asks_for():
@@ -16,7 +12,7 @@ def test_every_collection_has_what_a_builder_asks_for():
         assert collection.SOURCE in catalogue.SOURCES
         assert callable(collection.read) and callable(collection.is_here) and collection.LOOKED_FOR
     assert kermany.patient("NORMAL2-IM-1179-0001.jpeg") == "1179"
-    assert set(image_record.CLINICAL) >= {"age", "sex", "offset"}
+    assert set(record.CLINICAL) >= {"age", "sex", "offset"}
 
 
 def test_a_folder_that_is_no_known_collection_is_rejected(tmp_path):

@@ -12,12 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import InputError
-from detector.collections import (
-    cohen,
-    csv_table,
-    findings,
-)
+from detector.collections import cohen, record
 from detector.datasets import selection
+from detector.files import tables
 
 COHEN = SHARED / "covid-chestxray-dataset"
 
@@ -48,7 +45,7 @@ def test_metadata_of_every_era_are_read(era, kept):
     """The counts are those of a filter by hand: finding has COVID-19, view is PA."""
     path = SHARED / "metadata-eras" / f"2020-04-{era}.csv"
     entries = cohen.parse_metadata(path.read_bytes(), path)
-    chosen = selection.select(entries, lambda finding: findings.names_finding(finding, "COVID-19"), ["PA"])
+    chosen = selection.select(entries, lambda finding: record.names_finding(finding, "COVID-19"), ["PA"])
     with open(path, newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     by_hand = [row for row in table if "COVID-19" in row["finding"] and row["view"] == "PA"]
@@ -145,7 +142,7 @@ def test_damaged_large_and_missing_metadata_are_rejected(tmp_path, monkeypatch):
     with rejection("line 2: not CSV"):
         cohen.parse_metadata(b'patientid,finding\n"1', Path("metadata.csv"))
     (tmp_path / "metadata.csv").write_text("x" * 100)
-    monkeypatch.setattr(csv_table, "MAX_BYTES", 10)
+    monkeypatch.setattr(tables, "MAX_BYTES", 10)
     with rejection("that of covid-chestxray-dataset is smaller"):
         cohen.read(tmp_path)
     with rejection("metadata.csv is missing"):

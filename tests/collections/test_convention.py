@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.collections import actualmed, catalogue, cohen
-from detector.collections.convention import Convention, convention_of
+from detector.collections.record import Convention, convention_of
 
 
 def test_a_collection_without_a_convention_has_the_usual_one():

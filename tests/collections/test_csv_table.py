@@ -9,10 +9,8 @@ import pytest
 from builder_helpers import collection
 from conftest import inside, rejected, rejection
 
-from detector.collections import (
-    actualmed,
-)
-from detector.collections import csv_table as tables
+from detector.collections import actualmed
+from detector.files import tables
 
 
 def test_a_table_that_is_too_large_is_rejected(tmp_path, monkeypatch):

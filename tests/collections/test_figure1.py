@@ -11,10 +11,8 @@ from conftest import SHARED, needs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.collections import csv_table as tables
-from detector.collections import (
-    figure1,
-)
+from detector.collections import figure1
+from detector.files import tables
 
 ERAS = SHARED / "metadata-eras"
 

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.collections import (
-    findings,
-)
+from detector.collections import record
 
 
 @pytest.mark.parametrize(
@@ -27,18 +25,18 @@ from detector.collections import (
     ],
 )
 def test_a_finding_is_covid_a_control_or_neither(finding, names, control):
-    assert findings.names_finding(finding, "COVID-19") == names
-    assert findings.is_control(finding, "COVID-19") == control
+    assert record.names_finding(finding, "COVID-19") == names
+    assert record.is_control(finding, "COVID-19") == control
 
 
 def test_a_level_of_a_finding_can_be_selected():
-    assert findings.names_finding("Pneumonia/Viral/COVID-19", "Pneumonia/Viral")
-    assert not findings.names_finding("Pneumonia/Bacterial", "Pneumonia/Viral")
+    assert record.names_finding("Pneumonia/Viral/COVID-19", "Pneumonia/Viral")
+    assert not record.names_finding("Pneumonia/Bacterial", "Pneumonia/Viral")
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["No Finding", "Mass", "Pneumonia", "Hernia"]), min_size=1, unique=True))
 def test_an_image_has_each_of_its_labels_and_no_other(labels):
     for label in ("No Finding", "Mass", "Pneumonia", "Hernia"):
-        assert findings.names_finding("|".join(labels), label) == (label in labels)
-        assert findings.names_finding("|".join(labels), label.lower()) == (label in labels)
+        assert record.names_finding("|".join(labels), label) == (label in labels)
+        assert record.names_finding("|".join(labels), label.lower()) == (label in labels)

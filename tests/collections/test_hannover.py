@@ -12,9 +12,7 @@ from conftest import SHARED, needs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.collections import (
-    hannover,
-)
+from detector.collections import hannover
 
 HANNOVER = SHARED / "covid-19-image-repository"
 

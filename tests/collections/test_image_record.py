@@ -10,17 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import InputError
-from detector.collections import (
-    image_record,
-)
+from detector.collections import record
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_file_name_leads_out_of_the_local_copy(folder, filename):
-    listed = image_record.ImageRecord("line 2", folder, filename, "", "PA", "COVID-19", "source", "site")
+    listed = record.ImageRecord("line 2", folder, filename, "", "PA", "COVID-19", "source", "site")
     try:
-        path = image_record.require_inside(listed)
+        path = record.require_inside(listed)
     except InputError:
         return
     resolved = Path("/clone", path).resolve()

@@ -6,9 +6,7 @@ import pytest
 from builder_helpers import collection, rows_by_file
 from conftest import inside, rejected
 
-from detector.collections import (
-    kermany,
-)
+from detector.collections import kermany
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,7 @@ import pytest
 from builder_helpers import collection, rows_by_file
 from conftest import SHARED, digest, inside, needs, rejected
 
-from detector.collections import (
-    nih,
-)
+from detector.collections import nih
 from detector.datasets import sampling
 
 NIH = SHARED / "nih-chest-xrays"

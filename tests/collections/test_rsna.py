@@ -12,7 +12,7 @@ from conftest import inside, rejected, rejection
 from PIL import Image
 
 from detector.collections import rsna
-from detector.collections.csv_table import parse_table
+from detector.files.tables import parse_table
 from tools.fuzzing.dicom_seeds import dicom
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.collections import boxes, dicom_header, siim
-from detector.collections.csv_table import parse_table
+from detector.files.tables import parse_table
 from tools.fuzzing.dicom_seeds import dicom
 
 STUDIES = "id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance\n"

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.collections import (
-    values,
-)
+from detector.files import values
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from conftest import rejection
 
-from detector.collections.convention import Convention
-from detector.collections.image_record import ImageRecord
+from detector.collections.record import Convention, ImageRecord
 from detector.datasets import build
 
 

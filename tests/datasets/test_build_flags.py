@@ -8,7 +8,7 @@ import pytest
 
 from detector.cli.arguments import Parser, add_common
 from detector.collections import cohen
-from detector.collections.convention import Convention
+from detector.collections.record import Convention
 from detector.datasets import build_flags
 from detector.datasets.build import SelectionCriteria
 from detector.datasets.build_options import BuildOptions, ManifestOptions, SelectionOptions

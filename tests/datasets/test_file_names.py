@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.datasets.file_names import FileNames, stem
+from detector.files.tables import FileNames, stem
 
 FILES = ["covid/1.png", "covid/B.JPG", "normal/1.png", f"normal/{unicodedata.normalize('NFD', 'Jürgen')}.png"]
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import InputError
-from detector.collections.image_record import ImageRecord
+from detector.collections.record import ImageRecord
 from detector.datasets import sampling
 
 

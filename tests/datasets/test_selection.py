@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conftest import rejection
 
-from detector.collections.image_record import ImageRecord
+from detector.collections.record import ImageRecord
 from detector.datasets import selection
 
 

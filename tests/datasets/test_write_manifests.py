@@ -9,9 +9,7 @@ from builder_helpers import build, rows_by_file
 from conftest import classes, inside, picture, rejected, rejection, tree
 from image_helpers import radiograph
 
-from detector.collections import (
-    nih,
-)
+from detector.collections import nih
 from detector.datasets import dataset, manifest
 from detector.datasets.write_manifests import parse_patients, patients_by_file, write_manifests
 

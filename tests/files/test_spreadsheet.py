@@ -7,7 +7,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.files.spreadsheet import escaped, unescaped
+from detector.files.tables import escaped, unescaped
 
 
 @settings(max_examples=300, deadline=None)

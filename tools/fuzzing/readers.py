@@ -15,20 +15,17 @@ from detector.collections import (
     boxes,
     cohen,
     covidx,
-    csv_table,
     dicom_header,
     figure1,
-    findings,
     hannover,
     kermany,
     nih,
+    record,
     rsna,
     siim,
-    values,
 )
-from detector.collections import image_record as entry_module
 from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
-from detector.files import spreadsheet
+from detector.files import tables, values
 from detector.images import radiographs
 from detector.network import model_file
 from tools.fuzzing.dicom_seeds import ATTRIBUTES, EXTREMES, attribute_seeds, radiograph_with
@@ -53,7 +50,7 @@ def siblings(data: bytes) -> None:
         (hannover, hannover.entries),
     ):
         try:
-            rows = csv_table.parse_table(data, NAME, module.NEEDED, module.SOURCE)
+            rows = tables.parse_table(data, NAME, module.NEEDED, module.SOURCE)
         except InputError:
             rejections += 1
             continue
@@ -70,7 +67,7 @@ def samples(data: bytes) -> None:
         (rsna, lambda rows: rsna.entries(rows, NAME, "Normal")),
     ):
         try:
-            found = yielding(csv_table.parse_table(data, NAME, module.NEEDED, module.SOURCE))
+            found = yielding(tables.parse_table(data, NAME, module.NEEDED, module.SOURCE))
             drawn = sampling.draw(found, sampling.Draw(min(3, len(found)), 0, False, ["frontal"], True))
         except InputError:
             rejections += 1
@@ -84,13 +81,13 @@ def samples(data: bytes) -> None:
 def challenge(data: bytes) -> None:
     """The tables of SIIM-FISABIO-RSNA, the one behind the other: boxes lie within the image, paths in the folder."""
     first, _, second = data.partition(b"\n\n")
-    labels = siim.labels(csv_table.parse_table(first, NAME, siim.NEEDED_STUDIES, siim.SOURCE), NAME)
-    rows = csv_table.parse_table(second, NAME, siim.NEEDED_IMAGES, siim.SOURCE)
+    labels = siim.labels(tables.parse_table(first, NAME, siim.NEEDED_STUDIES, siim.SOURCE), NAME)
+    rows = tables.parse_table(second, NAME, siim.NEEDED_IMAGES, siim.SOURCE)
     for entry in siim.entries(rows, NAME, labels, {}):
         inside, _ = boxes.in_fractions(entry.pixel_boxes, 100, 80)
         assert all(0 <= box.x <= box.x + box.width <= 1.0001 for box in inside)
         with suppress(InputError):
-            _inside(entry_module.require_inside(entry))
+            _inside(record.require_inside(entry))
 
 
 def lists(data: bytes) -> None:
@@ -98,7 +95,7 @@ def lists(data: bytes) -> None:
     for entry in covidx.parse(data, NAME, lambda name: "", "train"):
         assert entry.filename and entry.patient and entry.finding
         with suppress(InputError):
-            _inside(entry_module.require_inside(entry))
+            _inside(record.require_inside(entry))
 
 
 def drawn_boxes(data: bytes) -> None:
@@ -115,7 +112,7 @@ def drawn_boxes(data: bytes) -> None:
 
 def rsna_boxes(data: bytes) -> None:
     """The table of RSNA's boxes."""
-    rows = csv_table.parse_table(data, NAME, rsna.NEEDED_BOXES, rsna.SOURCE)
+    rows = tables.parse_table(data, NAME, rsna.NEEDED_BOXES, rsna.SOURCE)
     for found in rsna.boxes_of(rows, NAME).values():
         assert all(box.width > 0 for box in found)
 
@@ -145,13 +142,13 @@ def patients(data: bytes) -> None:
     assert all(write_manifests.parse_patients(data, NAME))
 
 
-def _account_for(entries: list[entry_module.ImageRecord]) -> None:
-    chosen = selection.select(entries, lambda finding: findings.names_finding(finding, "COVID-19"), ["PA"])
+def _account_for(entries: list[record.ImageRecord]) -> None:
+    chosen = selection.select(entries, lambda finding: record.names_finding(finding, "COVID-19"), ["PA"])
     assert len(entries) == len(chosen.kept) + sum(chosen.dropped.values())
     for name, entry in zip(selection.file_names(chosen.kept), chosen.kept, strict=True):
         _inside(entry.path)
-        row = entry_module.manifest_row(entry, name, "covid", "0" * 64)
-        assert manifest.parse(manifest.as_file([row], entry_module.CLINICAL), NAME) == {name: row}
+        row = record.manifest_row(entry, name, "covid", "0" * 64)
+        assert manifest.parse(manifest.as_file([row], record.CLINICAL), NAME) == {name: row}
 
 
 def manifests(data: bytes) -> None:
@@ -171,16 +168,16 @@ def names(data: bytes) -> None:
     """File names and findings: nothing leads out, drives a terminal, or is a formula."""
     text = data.decode("utf-8", "surrogateescape")
     folder, _, name = text.partition("/")
-    entry = entry_module.ImageRecord("line 1", folder, name, text, "PA", text, "source", "site")
-    assert spreadsheet.unescaped(spreadsheet.escaped(text)) == text
+    entry = record.ImageRecord("line 1", folder, name, text, "PA", text, "source", "site")
+    assert tables.unescaped(tables.escaped(text)) == text
     assert printable(text).isprintable()
     kermany.patient(text)
     assert text.startswith(figure1.person(text))
     assert cohen.site(text)
     assert values.age_cell(text) == "" or float(values.age_cell(text)) <= 120
-    if findings.names_finding(text, "COVID-19"):
-        assert not findings.is_control(text, "COVID-19")
-    _inside(entry_module.require_inside(entry))
+    if record.names_finding(text, "COVID-19"):
+        assert not record.is_control(text, "COVID-19")
+    _inside(record.require_inside(entry))
 
 
 def pictures(data: bytes) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
+from types import ModuleType
 
 from detector import InputError
 from detector.collections.boxes import Box
+from detector.files.tables import simple
 
 # Columns of clinical values that a manifest may have, under the names of J. P. Cohen's late format: days since the
 # first symptoms or admission, years, Y or N, degrees Celsius, per cent, thousands per microlitre.
@@ -125,3 +128,68 @@ def manifest_row(entry: ImageRecord, name: str, label: str, digest: str) -> dict
     }
     row |= {column: entry.clinical.get(column, "") for column in CLINICAL}
     return row | {"boxes": entry.boxes} if entry.boxes else row
+
+
+COVID = "COVID-19"
+# What collections write where the finding is unknown.
+UNKNOWN_FINDINGS = frozenset({"", "todo", "unknown", "na", "nan", "none"})
+
+
+def names_finding(text: str, finding: str) -> bool:
+    """Return whether a finding is named at any level.
+
+    ``COVID-19``, ``COVID-19, ARDS`` and ``Pneumonia/Viral/COVID-19`` all name ``COVID-19``; ``Pneumonia/Viral`` is
+    named by the last. Case, spaces and hyphens do not count.
+
+    Parameters
+    ----------
+    text : str
+        A collection's word for what it sees; several are separated by commas, semicolons or bars.
+    finding : str
+        What to look for: a name, or several levels of a path.
+
+    Returns
+    -------
+    bool
+    """
+    wanted = [simple(level) for level in finding.split("/")]
+    for part in re.split(r"[,;|]", text):
+        levels = [simple(level) for level in part.split("/")]
+        if any(levels[i : i + len(wanted)] == wanted for i in range(len(levels))):
+            return True
+    return False
+
+
+def is_control(text: str, finding: str) -> bool:
+    """Return whether a finding is known and names neither `finding` nor COVID-19."""
+    known = simple(text) not in UNKNOWN_FINDINGS
+    return known and not names_finding(text, finding) and not names_finding(text, COVID)
+
+
+@dataclass(frozen=True)
+class Convention:
+    """What a builder takes from a collection by default.
+
+    Attributes
+    ----------
+    positive : str
+        The finding that is meant by COVID-19.
+    controls : tuple of str
+        The findings of controls; empty for every other one that is known.
+    views : tuple of str
+        Views to keep; empty for any.
+    one_per_patient : bool
+    remark : str
+        What a user must know of the labels, printed at the end of a build.
+    """
+
+    positive: str = COVID
+    controls: tuple[str, ...] = ()
+    views: tuple[str, ...] = ("PA",)
+    one_per_patient: bool = False
+    remark: str = ""
+
+
+def convention_of(collection: ModuleType) -> Convention:
+    """Return the convention of a collection: its ``CONVENTION``, or the usual one."""
+    return getattr(collection, "CONVENTION", Convention())

@@ -1,9 +1,10 @@
-"""Ages and numbers, as tables and DICOM headers write them: one parser of each."""
+"""Ages, numbers and views, as tables and DICOM headers write them: one parser of each."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 OLDEST = 120.0  # years; what is above is a typing error, of which NIH's table has some (414, for one)
 YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
@@ -61,3 +62,41 @@ def is_adult(text: str) -> bool | None:
     """Return whether an age is an adult's (18 years and over); None where it is not known."""
     found = years(text)
     return None if found is None else found >= ADULT
+
+
+KNOWN = {"pa": "PA", "ap": "AP", "aps": "AP"} | dict.fromkeys(("l", "ll", "rl", "lat", "lateral"), "lateral")
+SIDES = ("left", "right")
+DECUBITUS = "decubitus"  # a patient who lies on a side is seen from the front
+FRONTAL = "frontal"  # PA and AP
+
+
+def view_group(text: str) -> str:
+    """Return the projection that a collection's word for a view means.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``PA``, ``pa``, ``AP Supine``, ``AP erect``, ``L``.
+
+    Returns
+    -------
+    str
+        ``"PA"``, ``"AP"`` or ``"lateral"``; any other word as it is.
+    """
+    words = text.casefold().split()
+    if words and words[0] in SIDES and DECUBITUS not in words:
+        words = words[1:]
+    return KNOWN.get(words[0], text.strip()) if words else ""
+
+
+def is_wanted(view: str, wanted: Iterable[str]) -> bool:
+    """Return whether a view is asked for: by its own words, by its group, or as a frontal one; without case."""
+    group = view_group(view).casefold()
+    for text in wanted:
+        asked = text.strip().casefold()
+        if asked == FRONTAL and group in ("pa", "ap"):
+            return True
+        # "AP" asks for the group, "AP Supine" for that alone.
+        if asked == view.strip().casefold() or (asked == group and asked in KNOWN):
+            return True
+    return False

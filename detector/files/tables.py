@@ -1,17 +1,18 @@
-"""Tables that collections come with: CSV of any encoding that spreadsheet programs write, columns of any spelling."""
+"""Tables: CSV of any encoding that spreadsheet programs write, columns of any spelling, names of files in them."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from detector import InputError
 from detector.files.recognise import instead, is_in_conflict, wide_encoding
-from detector.files.spreadsheet import is_error, is_shortened
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
 
@@ -244,3 +245,94 @@ def decode(data: bytes, errors: str = "cp1252") -> str:
         if errors == "surrogateescape":
             return data.decode("utf-8-sig", errors="surrogateescape")
         return data.decode("cp1252", errors="replace")
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+# Such as #N/A, #REF!, #DIV/0!, #NAME?, in other languages #NV, #BEZUG!, #¿NOMBRE?; Err:502; ### of a narrow column.
+_ERROR = re.compile(r"#[¡¿]?[^\W\d_]+(?:/0)?[!?]|#N/[AD]|#NV|#{3,}|Err:\d{3}", re.IGNORECASE)
+# As a cell of the format "general" shows a number of more digits than fit: 1.2E+05, with a decimal comma 1,2E+05.
+_SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}", re.ASCII | re.IGNORECASE)
+
+
+def escaped(text: str) -> str:
+    """Return a cell with an apostrophe before what would be a formula; a number with a sign is none."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unescaped(text: str) -> str:
+    """Return what `escaped` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def is_error(text: str) -> bool:
+    """Return whether a cell is an error of a formula, such as ``#N/A`` or ``#REF!``."""
+    return bool(_ERROR.fullmatch(text.strip()))
+
+
+def is_shortened(text: str) -> bool:
+    """Return whether a cell is a number of which a spreadsheet program kept the first digits, such as ``1.2E+05``."""
+    return bool(_SHORTENED.fullmatch(text.strip()))
+
+
+def folded(name: str) -> str:
+    """Return a name without letter case, its accents composed: some systems store them apart."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def stem(name: str) -> str:
+    """Return a name, or a path, without letter case and without its suffix."""
+    path = PurePosixPath(folded(name))
+    return path.with_suffix("").as_posix() if path.name else ""
+
+
+REDUCTIONS: tuple[Callable[[str], str], ...] = (str, folded, stem)
+
+
+class FileNames:
+    """Files that a table may name.
+
+    Parameters
+    ----------
+    files : iterable of str
+        Paths with forward slashes.
+    """
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._ends: list[dict[str, list[str]]] = []
+        paths = list(dict.fromkeys(files))
+        for reduced in REDUCTIONS:
+            ends = defaultdict(list)
+            for path in paths:
+                for end in _ends(path):
+                    ends[reduced(end)].append(path)
+            self._ends.append(ends)
+
+    def named(self, name: str) -> list[str]:
+        """Return the files that a table's name fits best.
+
+        A name as it is fits better than one in other letter case, and that better than one with another suffix; among
+        these, the more of the path agrees, the better.
+
+        Parameters
+        ----------
+        name : str
+            A file name, or a path of any length.
+
+        Returns
+        -------
+        list of str
+            Several where the name is ambiguous; empty where it fits none.
+        """
+        for reduced, ends in zip(REDUCTIONS, self._ends, strict=True):
+            for end in _ends(name):
+                if found := ends.get(reduced(end)):
+                    return found
+        return []
+
+
+def _ends(path: str) -> list[str]:
+    """Return the ends of a path, the longest first: ``a/b/1.png``, ``b/1.png``, ``1.png``."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
