@@ -64,7 +64,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     from detector.audit.same_site_controls import controls_predicted_positive
     from detector.audit.shortcut_risk import shortcut_risks
     from detector.datasets import clinical
-    from detector.images.occlusion import find_masks, require_same_shape
+    from detector.images.masks import find_masks, require_same_shape
     from detector.reports import html_report
     from detector.reports.audit_outputs import AuditResult
     from detector.training.dataset import implausible_line, open_dataset

@@ -16,7 +16,7 @@ from detector.audit.metrics import ScoredImages
 from detector.audit.occluded import occlusion, too_few_lungs
 from detector.datasets.dataset import Image
 from detector.images.inspection import ImageProperties
-from detector.images.occlusion import Occlusion
+from detector.images.masks import Occlusion
 from detector.statistics.metric import Metric
 from detector.statistics.roc import roc_auc
 from detector.statistics.split import FoldPlan, draw_folds, folds

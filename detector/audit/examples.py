@@ -12,7 +12,7 @@ from detector.audit.experiments import BORDER, FULL, LUNG_MASK, LUNGS_ALONE, MAS
 from detector.audit.localisation import Localisation, LocatedMap
 from detector.images.border import MARGIN
 from detector.images.lungs import describe
-from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
+from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 
 EACH = 2  # example images of each side
 MOST_LOCATED = 3  # images with the most, and with the least saliency in boxes

@@ -12,7 +12,7 @@ from detector.audit.comparison import Audit
 from detector.audit.experiments import BORDER, EXTERNAL, VIEW, Result
 from detector.audit.linear_baseline import border_matrix, indicators, linear_auc
 from detector.datasets import clinical
-from detector.images.occlusion import LUNGS_ONLY, Occlusion
+from detector.images.masks import LUNGS_ONLY, Occlusion
 from detector.network import head, model_file
 from detector.network.description import Description
 from detector.network.weights import DIGEST, digest

@@ -8,7 +8,7 @@ import numpy as np
 
 from detector import counted, first_names
 from detector.images.lungs import describe
-from detector.images.occlusion import Occlusion
+from detector.images.masks import Occlusion
 from detector.statistics.metric import Metric
 
 if TYPE_CHECKING:

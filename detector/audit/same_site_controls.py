@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.audit.comparison import Audit, Finding, compare, feature_set
 from detector.audit.image_sets import CONTROLS
-from detector.images.occlusion import LUNGS_ONLY
+from detector.images.masks import LUNGS_ONLY
 from detector.statistics.evaluation import predict
 from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric

@@ -9,7 +9,7 @@ from detector.audit.linear_baseline import linear_auc
 from detector.audit.metrics import border_adjusted, stratified
 from detector.audit.occluded import occlusion, too_few_lungs
 from detector.images.lungs import coarse, surroundings
-from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
+from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 
 
 def full_image(audit: Audit) -> Finding:

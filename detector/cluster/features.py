@@ -16,7 +16,7 @@ from detector.cluster.stream import Cluster, Row, node, shared
 from detector.files.cache import Cache
 from detector.images.inspection import ImageProperties, as_text, inspect_file
 from detector.images.lungs import packed
-from detector.images.network_input import NetworkInput
+from detector.images.masks import NetworkInput
 from detector.images.radiographs import SIZE, read
 from detector.network import runtime
 from detector.network.backbone import BATCH, Backbone

@@ -17,9 +17,9 @@ from detector import InputError
 from detector.cli.output import progress
 from detector.files.cache import Cache, key
 from detector.images.border import border_properties
-from detector.images.perceptual_hash import perceptual_hash
+from detector.images.duplicates import perceptual_hash
+from detector.images.lungs import colourfulness, seems_inverted
 from detector.images.pixel_store import PixelStore
-from detector.images.plausibility import colourfulness, seems_inverted
 from detector.images.radiographs import (
     READER_VERSION,
     Radiograph,
@@ -53,13 +53,13 @@ class ImageProperties:
     border : list of float
         Properties of the outer tenth of the image, as `border.border_properties` returns it.
     hash : str
-        As `perceptual_hash.perceptual_hash` returns it.
+        As `duplicates.perceptual_hash` returns it.
     note : str
         What a user should know of how it is shown; mostly empty.
     colourfulness : float
-        As `plausibility.colourfulness` returns it.
+        As `lungs.colourfulness` returns it.
     inverted : bool
-        As `plausibility.seems_inverted` returns it.
+        As `lungs.seems_inverted` returns it.
     """
 
     digest: str

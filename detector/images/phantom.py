@@ -7,20 +7,177 @@ the image's side, 0…1, from the upper left corner; the patient's right is on t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from detector.images.phantom_layers import (
-    SIDE,
-    Habitus,
-    blur,
-    bones,
-    depth,
-    heart_and_spine,
-    lung,
-    opacities,
-    soft_tissue,
-    vessels,
-)
+SIDE = 512  # pixels
+SHIFT = 4  # OpenCV draws with positions in 1/2**SHIFT of a pixel
+
+
+@dataclass(frozen=True)
+class Habitus:
+    """What differs from patient to patient."""
+
+    width: float  # half of the chest's
+    apex: float  # top of the lungs
+    base: float  # height of the right dome of the diaphragm
+    heart: float  # half of the heart's width
+    thickness: float  # of soft tissue
+    bone: float
+    tilt: float  # degrees
+
+
+def _grid() -> tuple[np.ndarray, np.ndarray]:
+    axis = (np.arange(SIDE) + 0.5) / SIDE
+    x, y = np.meshgrid(axis, axis)
+    return x, y
+
+
+def blur(layer: np.ndarray, sigma: float) -> np.ndarray:
+    """Blur by a Gaussian; `sigma` in units of the side."""
+    import cv2
+
+    return cv2.GaussianBlur(layer, (0, 0), sigma * SIDE)
+
+
+def _fill(points: np.ndarray) -> np.ndarray:
+    import cv2
+
+    layer = np.zeros((SIDE, SIDE), np.float32)
+    cv2.fillPoly(layer, [np.rint(points * SIDE * 2**SHIFT).astype(np.int32)], 1.0, cv2.LINE_AA, SHIFT)
+    return layer
+
+
+def _stroke(layer: np.ndarray, points: np.ndarray, width: float, value: float) -> None:
+    import cv2
+
+    path = np.rint(points * SIDE * 2**SHIFT).astype(np.int32)
+    cv2.polylines(layer, [path], False, value, max(1, round(width * SIDE)), cv2.LINE_AA, SHIFT)
+
+
+def soft_tissue(habitus: Habitus, generator: np.random.Generator) -> np.ndarray:
+    """Return trunk, neck and shoulders: as thick as an ellipse is, a little more below the diaphragm."""
+    x, y = _grid()
+    shoulders = 1.0 / (1.0 + np.exp(-(y - 0.10) / 0.022))
+    half = 0.10 + (habitus.width + 0.02 - 0.10 + 0.05 * np.exp(-(((y - 0.22) / 0.12) ** 2))) * shoulders
+    chord = np.sqrt(np.clip(1.0 - ((x - 0.5) / half) ** 2, 0.0, None))
+    abdomen = 0.25 / (1.0 + np.exp(-(y - habitus.base - 0.03) / 0.05))
+    fold = 0.06 * generator.random() * np.exp(-(((y - 0.55) / 0.16) ** 2) - ((np.abs(x - 0.5) - 0.19) / 0.10) ** 2)
+    return blur((habitus.thickness * (1.15 + abdomen + fold) * chord).astype(np.float32), 0.004)
+
+
+def lung(habitus: Habitus, side: int) -> np.ndarray:
+    """Return a lung field's mask; `side` is -1 for the patient's right, on the left of the image."""
+    t = np.linspace(0.0, 1.0, 40)
+    base = habitus.base if side < 0 else habitus.base + 0.025
+    outer = habitus.width - 0.055
+    corner = base + 0.09  # the costophrenic angle
+    lateral_y = habitus.apex + (corner - habitus.apex) * t
+    lateral_x = 0.055 + (outer - 0.055) * np.sin(np.pi / 2 * np.minimum(1.0, 0.12 + t * 1.5)) ** 0.75
+    dome_x = np.linspace(outer, 0.07, 40)
+    dome_y = base + 0.09 * ((dome_x - 0.17) / (outer - 0.17)) ** 2
+    medial_y = np.linspace(dome_y[-1], habitus.apex, 40)
+    medial_x = np.full(40, 0.05)
+    reach = np.concatenate([lateral_x, dome_x, medial_x])
+    return blur(_fill(np.stack([0.5 + side * reach, np.concatenate([lateral_y, dome_y, medial_y])], axis=1)), 0.004)
+
+
+def depth(mask: np.ndarray) -> np.ndarray:
+    """Return how much air a ray meets: none at the border of the lung, soon nearly all of its depth."""
+    import cv2
+
+    distance = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5) / SIDE
+    return blur((mask * (1.0 - np.exp(-distance / 0.035))).astype(np.float32), 0.004) * 0.82
+
+
+def heart_and_spine(habitus: Habitus) -> np.ndarray:
+    """Return heart, aortic arch, mediastinum and spine, less the air of the trachea."""
+    x, y = _grid()
+    centre_y = habitus.base - 0.055
+    u, v = x - 0.5 - 0.055, y - centre_y
+    u, v = 0.94 * u + 0.34 * v, -0.34 * u + 0.94 * v
+    heart = np.clip(1.0 - (u / habitus.heart) ** 2 - (v / 0.15) ** 2, 0.0, None) ** 0.7
+    arch = np.clip(1.0 - ((x - 0.535) / 0.045) ** 2 - ((y - 0.36) / 0.055) ** 2, 0.0, None) ** 0.5
+    mediastinum = np.exp(-(((x - 0.5) / 0.045) ** 2)) * (y > habitus.apex)
+    vertebrae = np.exp(-(((x - 0.5) / 0.028) ** 2)) * (0.75 + 0.25 * np.sin(2 * np.pi * y / 0.052))
+    trachea = np.exp(-(((x - 0.495) / 0.016) ** 2)) / (1.0 + np.exp((y - 0.37) / 0.012))
+    layer = 0.75 * heart + 0.30 * arch + 0.30 * mediastinum + 0.30 * vertebrae - 0.28 * trachea
+    return blur(layer.astype(np.float32), 0.006)
+
+
+def bones(habitus: Habitus, generator: np.random.Generator) -> np.ndarray:
+    """Return ribs, clavicles and shoulder blades."""
+    layer = np.zeros((SIDE, SIDE), np.float32)
+    t = np.linspace(0.0, 1.0, 40)
+    jitter = generator.normal(0.0, 0.004, 24)
+    for side in (-1, 1):
+        for rib in range(10):
+            top = habitus.apex + 0.02 + 0.062 * rib + jitter[rib]
+            reach = (habitus.width - 0.035) * min(1.0, 0.55 + 0.12 * rib)
+            x = 0.5 + side * (0.035 + (reach - 0.035) * np.sin(np.pi / 2 * t))
+            back = np.stack([x, top - 0.035 * np.sin(np.pi * t * 0.8) + 0.10 * t**2], axis=1)
+            _stroke_edges(layer, back, 0.020, 0.16)
+            if rib < 7:
+                front = np.stack([0.5 + side * reach * (1.0 - 0.62 * t), top + 0.075 + 0.10 * t**1.3], axis=1)
+                _stroke_edges(layer, front, 0.017, 0.08)
+        drop = generator.normal(0.0, 0.008)
+        clavicle = np.stack(
+            [0.5 + side * (0.03 + 0.27 * t), 0.185 + drop - 0.045 * t + 0.016 * np.sin(2 * np.pi * t)], axis=1
+        )
+        _stroke_edges(layer, clavicle, 0.026, 0.20)
+        blade = np.stack([0.5 + side * (0.315 + 0.05 * t), 0.17 + 0.26 * t], axis=1)
+        _stroke_edges(layer, blade, 0.03, 0.07)
+    return blur(layer, 0.0028)
+
+
+def _stroke_edges(layer: np.ndarray, points: np.ndarray, width: float, value: float) -> None:
+    """Add a bone: denser at its edges, where the ray runs through the cortex."""
+    solid, core = np.zeros_like(layer), np.zeros_like(layer)
+    _stroke(solid, points, width, 1.0)
+    _stroke(core, points, width * 0.55, 1.0)
+    layer += value * (solid - 0.4 * core)
+
+
+def vessels(field: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return the markings of a lung: branches that leave the hilum and thin out."""
+    layer = np.zeros((SIDE, SIDE), np.float32)
+    side = -1 if field[:, : SIDE // 2].sum() > field[:, SIDE // 2 :].sum() else 1
+    hilum = np.array([0.5 + side * 0.085, 0.44])
+    for _ in range(20):
+        angle = generator.uniform(-1.25, 1.35)
+        steps = int(generator.integers(10, 24))
+        turn = np.cumsum(generator.normal(0.0, 0.10, steps))
+        walk = 0.016 * np.stack([side * np.cos(angle + turn), np.sin(angle + turn)], axis=1)
+        path = hilum + np.cumsum(walk, axis=0)
+        for part in range(0, steps - 3, 3):
+            _stroke(
+                layer, path[part : part + 4], 0.009 * (1.0 - part / steps) ** 1.5, 0.17 * (1.0 - 0.6 * part / steps)
+            )
+    x, y = _grid()
+    shadow = 0.16 * np.exp(-(((x - hilum[0]) / 0.035) ** 2) - ((y - hilum[1]) / 0.06) ** 2)
+    return (blur(layer, 0.0025) + shadow.astype(np.float32)) * field
+
+
+def opacities(field: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return ground-glass opacities of one lung: patchy, along its outer border, mostly in its lower half."""
+    rows, columns = np.nonzero(field > 0.5)
+    centre = columns.mean()
+    outward = np.abs(columns - SIDE / 2) / np.abs(centre - SIDE / 2)
+    height = (rows - rows.min()) / (np.ptp(rows) + 1)
+    likely = np.clip(outward - 0.85, 0.0, None) ** 1.5 * np.clip(height - 0.1, 0.0, None)
+    x, y = _grid()
+    layer = np.zeros((SIDE, SIDE))
+    strength = generator.uniform(0.4, 1.2)  # of the air in front of which it lies
+    for _ in range(generator.integers(4, 9)):
+        at = generator.choice(len(rows), p=likely / likely.sum())
+        u, v = x - columns[at] / SIDE, y - rows[at] / SIDE
+        a, b = generator.uniform(0.045, 0.1, 2)
+        layer += generator.uniform(0.5, 1.0) * np.exp(-((u / a) ** 2) - (v / (b * 1.3)) ** 2)
+    grain = blur(generator.normal(0.0, 1.0, (SIDE, SIDE)).astype(np.float32), 0.014)
+    texture = np.clip(1.0 + 0.25 * grain / grain.std(), 0.2, None)
+    return (strength * np.minimum(layer, 1.0) * texture * depth(field)).astype(np.float32)
+
 
 SOURCE = "phantom"  # what marks synthetic radiographs in a manifest
 CLASSES = ("covid", "normal")

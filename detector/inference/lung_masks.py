@@ -11,8 +11,7 @@ import numpy as np
 
 from detector import InputError
 from detector.images.lungs import Lungs, describe, refined
-from detector.images.network_input import NetworkInput
-from detector.images.occlusion import SUFFIX
+from detector.images.masks import SUFFIX, NetworkInput
 from detector.images.radiographs import Radiograph, decode, file_bytes, from_decoded
 from detector.network.backbone import BATCH, Backbone
 

@@ -14,8 +14,7 @@ from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
 from detector.files.values import view_group
-from detector.images.lungs import describe
-from detector.images.plausibility import Implausibility, colourfulness, implausibility, seems_inverted
+from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
 from detector.images.radiographs import read
 from detector.images.raster import joined
 from detector.network import lung_decoder, runtime

@@ -11,7 +11,7 @@ import numpy as np
 from detector import InputError
 from detector.files.cache import Cache
 from detector.images.lungs import is_packed, packed, unpacked
-from detector.images.network_input import NetworkInput
+from detector.images.masks import NetworkInput
 from detector.network import runtime
 from detector.network.feature_keys import feature_key, is_features, lungs_key
 from detector.network.forward import Forward, compile_forward

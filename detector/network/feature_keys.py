@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.files.cache import key
-from detector.images.network_input import NetworkInput
+from detector.images.masks import NetworkInput
 from detector.images.radiographs import READER_VERSION
 from detector.network import lung_decoder
 from detector.network.poolings import WIDTH

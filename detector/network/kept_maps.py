@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detector.images.network_input import NetworkInput
+from detector.images.masks import NetworkInput
 
 MOST = 64  # images: 25 MiB
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from detector.images.perceptual_hash import BYTES
+from detector.images.duplicates import BYTES
 
 DIGEST_BYTES, HASH_BYTES = 8, BYTES
 RECORD = DIGEST_BYTES + HASH_BYTES  # bytes of an image: 26 MB for 100,000
@@ -25,7 +25,7 @@ class TrainingImages:
     digests : tuple of str
         The first 16 hexadecimal digits of each file's SHA-256.
     hashes : tuple of str
-        As `perceptual_hash.perceptual_hash` returns them; of no use where they are not known.
+        As `duplicates.perceptual_hash` returns them; of no use where they are not known.
     """
 
     digests: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from detector.audit.examples import MOST_LOCATED, LocatedImage
-from detector.images.regions import highest
+from detector.images.masks import highest
 from detector.reports.drawing import as_file, drawable, heat_layer, new_figure
 
 if TYPE_CHECKING:

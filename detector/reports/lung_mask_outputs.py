@@ -14,7 +14,7 @@ from detector.cli.output import DISCLAIMER, wrapped
 from detector.files.atomic import require_folder, require_outputs, write_together
 from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import enlarged
-from detector.images.occlusion import SUFFIX
+from detector.images.masks import SUFFIX
 from detector.inference.lung_masks import FoundLungs
 
 OVERLAY = "_overlay"

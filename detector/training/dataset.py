@@ -19,16 +19,12 @@ from detector.datasets.dataset import Dataset, Image, Rows
 from detector.datasets.identity import merged, patients, require_one_class, require_own_rows
 from detector.files.atomic import sha256
 from detector.files.cache import Cache, default_folder, key
-from detector.images.duplicates import SEARCH_VERSION, Copy, near_pairs
+from detector.images.duplicates import SAME_RADIOGRAPH, SEARCH_VERSION, Copy, near_pairs, pixel_agreement
 from detector.images.inspection import ImageProperties, inspect
-from detector.images.lungs import describe, packed
-from detector.images.network_input import NetworkInput
-from detector.images.occlusion import Occlusion, read_mask
+from detector.images.lungs import Implausibility, describe, implausibility, packed
+from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, rotate_mask
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
 from detector.images.pixel_store import PixelStore
-from detector.images.plausibility import Implausibility, implausibility
-from detector.images.rotation import angles, rotate_mask
 from detector.network import head, lung_decoder, runtime, weight_sources
 from detector.network.backbone import Backbone
 from detector.network.head import AfterEpoch, TrainingSet

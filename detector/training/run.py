@@ -16,7 +16,7 @@ from detector.datasets.dataset import Dataset
 from detector.datasets.folders import class_named
 from detector.files.cache import key
 from detector.images.duplicates import with_change
-from detector.images.occlusion import LUNGS_ONLY, Occlusion
+from detector.images.masks import LUNGS_ONLY, Occlusion
 from detector.network import model
 from detector.network.backbone import BATCH
 from detector.network.description import Description

@@ -12,7 +12,7 @@ from detector.audit.examples import LocatedImage
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
 from detector.datasets import manifest
 from detector.datasets.drawn_boxes import boxes_of
-from detector.images.regions import boxed
+from detector.images.masks import boxed
 from detector.reports import run_record
 from detector.reports.localisation_figure import localisation_figure
 

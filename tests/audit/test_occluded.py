@@ -9,7 +9,7 @@ import numpy as np
 from audit_helpers import Case, audit_of
 
 from detector.audit.occluded import occlusion, too_few_lungs
-from detector.images.occlusion import LUNGS_ONLY
+from detector.images.masks import LUNGS_ONLY
 
 EVERYTHING = np.arange(48)
 

@@ -14,8 +14,7 @@ from detector.audit.external import SavedHead, evaluate_external
 from detector.audit.set_overlap import notes, without_hashes, without_overlap
 from detector.datasets.dataset import Image
 from detector.images import phantom
-from detector.images.duplicates import near_pairs
-from detector.images.perceptual_hash import perceptual_hash
+from detector.images.duplicates import near_pairs, perceptual_hash
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.network.description import Description
 from detector.network.training_images import TrainingImages

@@ -11,7 +11,7 @@ from conftest import picture, rejection
 
 from detector.files.cache import Cache
 from detector.images.inspection import inspect
-from detector.images.network_input import NetworkInput
+from detector.images.masks import NetworkInput
 from detector.images.pixel_store import PixelStore
 
 needs_ray = pytest.mark.skipif(

@@ -8,7 +8,7 @@ from builder_helpers import rows_by_file
 from conftest import inside, picture
 
 from detector.collections import radiography
-from detector.images.occlusion import find_masks
+from detector.images.masks import find_masks
 
 
 def unpacked(root: Path) -> None:

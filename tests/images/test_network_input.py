@@ -6,14 +6,12 @@ from dataclasses import asdict
 
 import numpy as np
 
-from detector.images.network_input import NetworkInput
-from detector.images.occlusion import LUNGS_ONLY
+from detector.images.masks import LUNGS_ONLY, NetworkInput
 
 
 def test_an_input_is_the_same_on_every_node(tmp_path):
     from detector.images.lungs import packed
-    from detector.images.occlusion import Occlusion
-    from detector.images.rotation import rotate
+    from detector.images.masks import Occlusion, rotate
 
     generator = np.random.default_rng(0)
     mask = np.zeros((224, 224), bool)

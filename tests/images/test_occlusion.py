@@ -10,8 +10,8 @@ from conftest import picture, rejection
 from image_helpers import ellipses, phantom_pixels
 from PIL import Image
 
-from detector.images import lungs, occlusion
-from detector.images.occlusion import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
+from detector.images import lungs, masks
+from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 
 
 def test_masks_are_matched_by_stem(tmp_path):
@@ -19,15 +19,15 @@ def test_masks_are_matched_by_stem(tmp_path):
     mask[20:80, 10:30] = 255
     (tmp_path / "masks").mkdir()
     Image.fromarray(mask).save(tmp_path / "masks" / "a_mask.png")
-    found = occlusion.find_masks(tmp_path / "masks", [tmp_path / "a.jpg", tmp_path / "b.jpg"])
+    found = masks.find_masks(tmp_path / "masks", [tmp_path / "a.jpg", tmp_path / "b.jpg"])
     assert found.keys() == {"a"}
-    assert occlusion.read_mask(found["a"]).mean() == pytest.approx(0.15, abs=0.02)
-    occlusion.require_same_shape(found, {"a": (1600, 2000)})
+    assert masks.read_mask(found["a"]).mean() == pytest.approx(0.15, abs=0.02)
+    masks.require_same_shape(found, {"a": (1600, 2000)})
     with rejection("a_mask.png is 80 x 100 pixels, its image 100 x 100"):
-        occlusion.require_same_shape(found, {"a": (100, 100)})
+        masks.require_same_shape(found, {"a": (100, 100)})
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
     with rejection("marks no lungs"):
-        occlusion.read_mask(found["a"])
+        masks.read_mask(found["a"])
 
 
 def test_parts_of_an_image_are_shown():
@@ -44,6 +44,6 @@ def test_parts_of_an_image_are_shown():
 def test_masks_without_an_image_are_rejected(tmp_path):
     picture(tmp_path / "masks" / "another.png", 1)
     with rejection("not a folder"):
-        occlusion.find_masks(tmp_path / "nowhere", [])
+        masks.find_masks(tmp_path / "nowhere", [])
     with rejection("holds no mask of any image"):
-        occlusion.find_masks(tmp_path / "masks", [Path("a.png")])
+        masks.find_masks(tmp_path / "masks", [Path("a.png")])

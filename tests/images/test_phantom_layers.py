@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.images import phantom_layers as layers
+from detector.images import phantom as layers
 
 HABITUS = layers.Habitus(0.4, 0.16, 0.7, 0.13, 1.0, 0.3, 0.0)
 

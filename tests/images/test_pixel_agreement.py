@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from detector.images.duplicates import SAME_RADIOGRAPH, pixel_agreement
 from detector.images.phantom import draw
-from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
 
 
 def shown(seed):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.images.lungs import Lungs
+from detector.images.lungs import MOST_COLOUR, Lungs, colourfulness, implausibility, seems_inverted
 from detector.images.phantom import draw
-from detector.images.plausibility import MOST_COLOUR, colourfulness, implausibility, seems_inverted
 
 TWO, ONE = Lungs(0.1, 0.1, "", True), Lungs(0.1, 0.0, "one lung only was found", True)
 NONE, FILLED = Lungs(0.0, 0.0, "no lungs were found", False), Lungs(0.3, 0.35, "65% of the image …", True)

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.images.perceptual_hash import as_array, coefficients, perceptual_hash
-from detector.images.registration import agreement, picture
+from detector.images.duplicates import agreement, as_array, coefficients, perceptual_hash, picture
 
 
 def drawn(seed, angle=0.0):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.images.rotation import angles, rotate
+from detector.images.masks import angles, rotate
 
 
 def test_more_augmented_copies_keep_the_first_ones():

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.images.perceptual_hash import SIDE
-from detector.images.variants import Variant, after_shifts
+from detector.images.duplicates import SIDE, Variant, after_shifts
 
 CHANCE = np.random.default_rng(0)
 SMOOTH = np.where(np.arange(512) < 60, CHANCE.normal(size=512), 0.0)  # coefficients; the slowest waves come first

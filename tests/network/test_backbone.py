@@ -15,8 +15,7 @@ from image_helpers import dice, phantom_pixels
 
 from detector.files.cache import Cache
 from detector.images import lungs, phantom
-from detector.images.network_input import NetworkInput
-from detector.images.rotation import rotate, rotate_mask
+from detector.images.masks import NetworkInput, rotate, rotate_mask
 from detector.network import backbone
 from detector.network.backbone import Backbone
 from detector.network.feature_keys import lungs_key

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from image_helpers import phantom_pixels
 
-from detector.images.network_input import NetworkInput
+from detector.images.masks import NetworkInput
 from detector.network.kept_maps import KeptMaps
 
 

@@ -10,7 +10,7 @@ from image_helpers import dice
 
 from detector.files.cache import Cache
 from detector.images import lungs
-from detector.images.network_input import NetworkInput
+from detector.images.masks import NetworkInput
 from detector.network import lung_decoder
 from detector.network.backbone import Backbone
 from detector.network.weights import CHANNELS_BY_BLOCK
@@ -32,7 +32,7 @@ def test_the_decoder_is_small_and_a_changed_one_is_rejected(tmp_path):
 @needs(SHARED)
 def test_lungs_of_real_radiographs_are_found(weights):
     """The masks' own radiographs: that the file in the repository is the decoder it says it is, not how good it is."""
-    from detector.images.occlusion import read_mask
+    from detector.images.masks import read_mask
     from detector.images.radiographs import read
 
     listed = list(csv.DictReader((SHARED / "lung-masks-v7" / "list.csv").open(encoding="utf-8")))[::30]

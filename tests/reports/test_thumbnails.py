@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from detector.files.cache import Cache
-from detector.images.occlusion import LUNGS_ONLY, Occlusion
+from detector.images.masks import LUNGS_ONLY, Occlusion
 from detector.reports.thumbnails import image_uris
 
 

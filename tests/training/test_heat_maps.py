@@ -12,7 +12,7 @@ from detector.cli.output import Log
 from detector.cluster.flags import ComputeOptions
 from detector.datasets.dataset import load
 from detector.files.cache import Cache
-from detector.images.occlusion import LUNGS_ONLY, Occlusion
+from detector.images.masks import LUNGS_ONLY, Occlusion
 from detector.network.description import Description
 from detector.network.kept_maps import KeptMaps
 from detector.network.model import join

@@ -9,8 +9,7 @@ import numpy as np
 from audit_helpers import Case, extractor_of
 
 from detector.files.cache import Cache
-from detector.images.duplicates import Copy
-from detector.images.perceptual_hash import perceptual_hash
+from detector.images.duplicates import Copy, perceptual_hash
 from detector.images.phantom import SOURCE, draw
 from detector.training.dataset import find_near_duplicates, of_different_patients
 

@@ -10,7 +10,7 @@ from audit_helpers import Case, extractor_of
 from conftest import classes, rejection
 
 from detector.datasets import manifest
-from detector.images.occlusion import LUNGS_ONLY, Occlusion
+from detector.images.masks import LUNGS_ONLY, Occlusion
 from detector.training import run
 from detector.training.dataset import ImplausibleImage
 from detector.training.options import DataOptions, EvaluationOptions, ModelOptions

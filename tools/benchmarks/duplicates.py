@@ -12,10 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.images.duplicates import Copy, near_pairs
+from detector.images.duplicates import BYTES, SAME_RADIOGRAPH, Copy, near_pairs, perceptual_hash, pixel_agreement
 from detector.images.listing import list_images
-from detector.images.perceptual_hash import BYTES, perceptual_hash
-from detector.images.pixel_agreement import SAME_RADIOGRAPH, pixel_agreement
 from detector.images.radiographs import SIZE, decode, file_bytes, read
 
 LARGEST = 640  # pixels of a side: larger images are reduced before they are copied

@@ -18,7 +18,7 @@ import numpy as np
 from detector.datasets.manifest import COLUMNS
 from detector.files.cache import Cache
 from detector.images.lungs import packed
-from detector.images.network_input import NetworkInput
+from detector.images.masks import NetworkInput
 from detector.images.phantom import draw_lungs
 from detector.images.radiographs import SIZE
 from detector.network.feature_keys import feature_key, lungs_key

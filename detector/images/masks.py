@@ -1,0 +1,280 @@
+"""What is shown of an image: its lungs, what is around them, a region, or a rotated copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detector import InputError
+from detector.images.lungs import surroundings, unpacked
+from detector.images.radiographs import SIZE, SUFFIXES, decode, file_bytes
+
+Rectangle = tuple[float, float, float, float]  # x, y, width, height in fractions of the image
+
+
+def boxed(boxes: Iterable[Rectangle], size: int = SIZE) -> np.ndarray:
+    """Return which pixels of a square image have their centre in a box, shape (size, size), bool."""
+    centres = (np.arange(size) + 0.5) / size
+    inside = np.zeros((size, size), bool)
+    for x, y, width, height in boxes:
+        columns, rows = (
+            (start <= centres) & (centres <= start + length) for start, length in ((x, width), (y, height))
+        )
+        inside |= rows[:, None] & columns
+    return inside
+
+
+def share_inside(heat: np.ndarray, region: np.ndarray) -> float:
+    """Return the share of a heat map that lies in a region.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (cells, cells)
+        Not negative; each cell is spread evenly over its pixels.
+    region : ndarray of shape (size, size), bool
+        The size is a multiple of the number of cells.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 where the map is 0 everywhere.
+    """
+    cells, side = len(heat), len(region) // len(heat)
+    covered = region.reshape(cells, side, cells, side).mean(axis=(1, 3))
+    total = float(heat.sum())
+    return float((heat * covered).sum()) / total if total > 0 else 0.0
+
+
+def highest(heat: np.ndarray) -> tuple[float, float] | None:
+    """Return the centre of a heat map's highest cell, x and y in fractions; None where it is 0 everywhere."""
+    if heat.max() <= 0:
+        return None
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    return (float(column) + 0.5) / heat.shape[1], (float(row) + 0.5) / heat.shape[0]
+
+
+def in_a_box(point: tuple[float, float], boxes: Iterable[Rectangle]) -> bool:
+    """Say whether a point lies in one of some boxes, their borders included."""
+    x, y = point
+    return any(left <= x <= left + width and top <= y <= top + height for left, top, width, height in boxes)
+
+
+DEGREES = 15.0
+
+
+def angles(digest: str, copies: int, seed: int, degrees: float = DEGREES) -> list[float]:
+    """Draw the angles by which an image is rotated.
+
+    They depend on nothing but the image and the seed: not on the other images, nor on how many copies are asked for,
+    so that more copies keep those that are computed already.
+
+    Parameters
+    ----------
+    digest : str
+        SHA-256 of the image, hexadecimal.
+    copies : int
+        How many angles.
+    seed : int
+    degrees : float, default=15.0
+        Angles are uniform in ±`degrees`.
+
+    Returns
+    -------
+    list of float
+        In degrees, counter-clockwise.
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, int(digest, 16)]))
+    return [float(angle) for angle in generator.uniform(-degrees, degrees, copies)]
+
+
+def rotate_mask(mask: np.ndarray, angle: float) -> np.ndarray:
+    """Rotate a mask as `rotate` does an image, shape (height, width), bool."""
+    return rotate(np.repeat(255 * mask[..., None].astype(np.uint8), 3, axis=2), angle)[..., 0] > 127
+
+
+def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
+    """Rotate an image about its centre; what comes in from outside repeats the border.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+    angle : float
+        In degrees, counter-clockwise; 0 returns the image as it is.
+
+    Returns
+    -------
+    ndarray of the same shape and type
+    """
+    if angle == 0.0:
+        return pixels
+    import cv2
+
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
+    return cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "around both lungs", "lungs only", "outline"
+SHAPES_APART = 0.02  # relative difference of width over height that rounding may make
+SUFFIX = "_mask"  # that the collection's lung masks have after the image's stem
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """What is hidden of each image.
+
+    Attributes
+    ----------
+    part : {"around both lungs", "lungs only", "outline"}
+        What is shown. Around the lungs is what lies well outside of both and of what is between them: a mask's edge
+        follows the disease, and leaves out what is behind the heart. The outline is the mask itself, white on black.
+    files : mapping of str to Path, optional
+        Lung masks by the image's stem; by default lungs are where the lung decoder finds them.
+    """
+
+    part: str
+    files: Mapping[str, Path] | None = None
+
+    def apply(self, pixels: np.ndarray, lungs: np.ndarray) -> np.ndarray:
+        """Return the image with the hidden part black.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (224, 224, 3), uint8
+        lungs : ndarray of shape (224, 224), bool
+
+        Returns
+        -------
+        ndarray of the same shape and type
+        """
+        if self.part == OUTLINE:
+            return np.repeat(np.where(lungs, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
+        return pixels * self.visible(lungs)[..., None]
+
+    def visible(self, lungs: np.ndarray) -> np.ndarray:
+        """Return where something is shown, (224, 224), bool, given the lungs."""
+        if self.part == OUTLINE:
+            return np.ones_like(lungs)
+        return lungs if self.part == LUNGS_ONLY else ~surroundings(lungs)
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a lung mask.
+
+    Returns
+    -------
+    ndarray of shape (224, 224), bool
+        True on the lungs.
+
+    Raises
+    ------
+    InputError
+        If the file is no image, or marks nothing or everything.
+    """
+    import cv2
+
+    pixels = decode(file_bytes(path), path).pixels
+    grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)
+    marked = cv2.resize((grey > grey.max() / 2).astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
+    if not marked.any() or marked.all():
+        raise InputError(f"{path} marks no lungs: it is of one colour")
+    return marked
+
+
+def find_masks(folder: Path, images: Iterable[Path]) -> dict[str, Path]:
+    """Find the lung masks of images: files of the same stem, with or without ``_mask`` after it.
+
+    Returns
+    -------
+    dict of str to Path
+        By the image's stem; without those that have no mask.
+
+    Raises
+    ------
+    InputError
+        If `folder` is none or holds no mask of any.
+    """
+    if not folder.is_dir():
+        raise InputError(f"--masks {folder} is not a folder")
+    # Kaggle's Radiography Database has a folder of masks for each class.
+    listed = sorted([*folder.iterdir(), *folder.glob("*/masks/*")])
+    files = {path.stem: path for path in listed if path.suffix.lower() in SUFFIXES}
+    found = {}
+    for image in images:
+        for stem in (image.stem, image.stem + SUFFIX):
+            if stem in files:
+                found[image.stem] = files[stem]
+    if not found:
+        raise InputError(
+            f"--masks {folder} holds no mask of any image; a mask is named as its image, or with {SUFFIX} on"
+        )
+    return found
+
+
+def require_same_shape(masks: Mapping[str, Path], sizes: Mapping[str, tuple[int, int]]) -> None:
+    """Reject masks that have another shape than their image: they are of another image, or of a part of it.
+
+    Parameters
+    ----------
+    masks : mapping of str to Path
+        By the image's stem.
+    sizes : mapping of str to (int, int)
+        Width and height of each image, in pixels. A mask may be smaller or larger, not wider or taller in proportion.
+
+    Raises
+    ------
+    InputError
+    """
+    for stem, path in masks.items():
+        height, width = decode(file_bytes(path), path).pixels.shape[:2]
+        wide, high = sizes[stem]
+        if abs(width * high / (height * wide) - 1) > SHAPES_APART:
+            raise InputError(
+                f"{path} is {width} x {height} pixels, its image {wide} x {high}: a mask has its image's shape"
+            )
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """What the base is to see of one image file; plain values, so that another machine can make it, too.
+
+    Attributes
+    ----------
+    path : Path
+    digest : str
+        SHA-256 of the file.
+    angle : float
+        Rotation in degrees.
+    occlusion : str
+        Names what is hidden, and by which mask; empty for nothing.
+    part : str
+        What is shown, as `Occlusion` has it; empty for everything.
+    mask : bytes
+        The lungs, as `lungs.packed` returns them; empty where nothing is hidden.
+    """
+
+    path: Path
+    digest: str
+    angle: float = 0.0
+    occlusion: str = ""
+    part: str = ""
+    mask: bytes = b""
+
+    def shown(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what the base sees of the file's pixels, (224, 224, 3), uint8: a part of it black, then rotated."""
+        if self.part:
+            pixels = Occlusion(self.part).apply(pixels, unpacked(self.mask))
+        return rotate(pixels, self.angle)
+
+    def region(self) -> np.ndarray | None:
+        """Return what is left of an image of which a part is hidden, (224, 224), bool; None of one that is whole.
+
+        Pooling "inside the lungs" pools over it: a black part has no features of its own. The outline is an image of
+        its own, of which nothing is hidden.
+        """
+        if not self.part:
+            return None
+        return rotate_mask(Occlusion(self.part).visible(unpacked(self.mask)), self.angle)
