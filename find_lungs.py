@@ -71,9 +71,11 @@ def main(arguments: list[str] | None) -> int:
     from detector.files.atomic import write_together
     from detector.files.cache import Cache, default_folder
     from detector.images.listing import left_out_line
-    from detector.inference import lung_masks, prediction
-    from detector.network import runtime, weight_sources
-    from detector.network.backbone import Backbone
+    from detector.inference import lung_masks
+    from detector.inference import predict as prediction
+    from detector.network import runtime
+    from detector.network import weights as weight_sources
+    from detector.network.features import Backbone
     from detector.reports import lung_mask_outputs
 
     outputs.require_writable()

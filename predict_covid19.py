@@ -17,7 +17,7 @@ from detector.cluster.flags import add_ray, ray_options
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions
-    from detector.inference.predictor import Prediction
+    from detector.inference.predict import Prediction
     from detector.reports.prediction_outputs import PredictionOutputs
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
@@ -93,8 +93,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.datasets import clinical_table
     from detector.files.atomic import require_folder
     from detector.images.listing import left_out_line
-    from detector.inference.prediction import list_images, predict_all
-    from detector.inference.predictor import Prediction, PredictionRequest
+    from detector.inference.predict import Prediction, PredictionRequest, list_images, predict_all
     from detector.network import model_file, runtime
     from detector.reports import prediction_outputs
 

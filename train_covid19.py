@@ -36,7 +36,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.audit.validity import audit_flags, run_checks
     from detector.datasets import overview
     from detector.files.atomic import require_outputs, write_together
-    from detector.network.keras_file import as_file
+    from detector.network.model_file import as_file
     from detector.reports import html_report, training_outputs
     from detector.reports.training_outputs import TrainingResult
     from detector.training import comparison as compared_recipe

@@ -156,7 +156,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def weights(cache: Path):
     """Return VGG16's ImageNet weights."""
-    from detector.network.weight_sources import load
+    from detector.network.weights import load
 
     return load(None, cache)[0]
 

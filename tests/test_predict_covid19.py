@@ -18,7 +18,7 @@ from PIL import Image
 from detector.datasets import manifest
 from detector.images.phantom import draw
 from detector.images.radiographs import read
-from detector.network import lung_decoder
+from detector.network import lungs as lung_decoder
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT, inside, rejected, script, tree
 
 from detector.files.cache import FILE
-from detector.network.poolings import WIDTH
+from detector.network.backbone import WIDTH
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"

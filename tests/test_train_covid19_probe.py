@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, inside, rejected
 
-from detector.network.backbone import Backbone
+from detector.network.features import Backbone
 
 PRINTED = (
     "acc: ",

@@ -14,8 +14,8 @@ from detector.audit.linear_baseline import border_matrix, indicators, linear_auc
 from detector.datasets import clinical
 from detector.images.masks import LUNGS_ONLY, Occlusion
 from detector.network import head, model_file
-from detector.network.description import Description
-from detector.network.weights import DIGEST, digest
+from detector.network.backbone import DIGEST, digest
+from detector.network.model_file import Description
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.roc import roc_auc
 from detector.statistics.strata import crossed

@@ -43,8 +43,7 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
 
 def _model_of(audit: Audit, head: Arrays) -> Callable[[], keras.Model]:
     """Return a function that builds the Keras model of a head; where all maps are cached it is not called."""
-    from detector.network.description import Description
-    from detector.network.model import join
+    from detector.network.model_file import Description, join
 
     recipe, positive = audit.settings.recipe, audit.settings.positive
     description = Description([positive, "others"], positive, recipe.name, recipe.pooling)

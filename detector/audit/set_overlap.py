@@ -12,7 +12,7 @@ from detector.datasets.overlap import find_overlap
 from detector.images.duplicates import Copy, near_any
 from detector.images.inspection import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.network.training_images import TrainingImages, shortened
+from detector.network.model_file import TrainingImages, shortened
 
 LEFT_OUT = "left out, since they would make this result invalid"
 

@@ -19,8 +19,8 @@ from detector.images.lungs import packed
 from detector.images.masks import NetworkInput
 from detector.images.radiographs import SIZE, read
 from detector.network import runtime
-from detector.network.backbone import BATCH, Backbone
-from detector.network.weights import DIGEST, Weights, digest
+from detector.network.backbone import DIGEST, Weights, digest
+from detector.network.features import BATCH, Backbone
 
 if TYPE_CHECKING:
     import ray

@@ -13,7 +13,7 @@ from detector import InputError
 from detector.images.lungs import Lungs, describe, refined
 from detector.images.masks import SUFFIX, NetworkInput
 from detector.images.radiographs import Radiograph, decode, file_bytes, from_decoded
-from detector.network.backbone import BATCH, Backbone
+from detector.network.features import BATCH, Backbone
 
 MOST_PIXELS = 1024  # of a picture's longer side
 

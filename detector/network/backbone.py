@@ -1,250 +1,104 @@
-"""The frozen base: pixels → features, in batches, at the fastest precision that serves, from the cache where it can."""
+"""The frozen network: VGG16 without its top, its layers, widths and digest, and what is pooled of its maps.
+
+Reference: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector import InputError
-from detector.files.cache import Cache
-from detector.images.lungs import is_packed, packed, unpacked
-from detector.images.masks import NetworkInput
-from detector.network import runtime
-from detector.network.feature_keys import feature_key, is_features, lungs_key
-from detector.network.forward import Forward, compile_forward
-from detector.network.kept_maps import KeptMaps
-from detector.network.poolings import WIDTH
-from detector.network.weights import Weights
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-# Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
-BATCH = 8
-CHUNK = 4096  # values that are read from the cache at a time
+RECIPES = ("tutorial", "probe")
 
-# From weights, inputs and precision to what comes out of them, some at a time and in any order: positions among the
-# inputs, features, and packed masks.
-Elsewhere = Callable[[Weights, Sequence[NetworkInput], str], Iterator[tuple[list[int], np.ndarray, list[bytes]]]]
-Read = Callable[[NetworkInput], np.ndarray]  # an image's pixels as they are in the file, (224, 224, 3), uint8
-Shown = Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]]  # wraps what must be computed, to show progress
+# The upper-left 4 × 4 cells of block5_pool, the means of blocks 2-5 over the whole image, and those inside the lungs.
+POOLINGS = ("tutorial", "global", "lungs")
 
+WIDTH = 3328  # of the features of an input
 
-@dataclass(frozen=True)
-class Request:
-    """Images whose features are asked for.
+# The tutorial's recipe reads block 5 only.
+COLUMNS = {
+    ("tutorial", "tutorial"): slice(0, 512),
+    ("tutorial", "global"): slice(1408, 1920),
+    ("tutorial", "lungs"): slice(2816, 3328),
+    ("probe", "tutorial"): slice(0, 512),
+    ("probe", "global"): slice(512, 1920),
+    ("probe", "lungs"): slice(1920, 3328),
+}
 
-    Attributes
-    ----------
-    inputs : sequence of NetworkInput
-    precision : {"float32", "bfloat16"}
-    read : callable
-        Returns the pixels of an input's file.
-    """
+LAYERS = tuple(f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
 
-    inputs: Sequence[NetworkInput]
-    precision: str
-    read: Read
+CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 
-    def part(self, start: int) -> Request:
-        """Return the request for one chunk of the images."""
-        return replace(self, inputs=self.inputs[start : start + CHUNK])
+# The blocks whose output every recipe reads, and the lung decoder too.
+CHANNELS_BY_BLOCK = {"block2_pool": 128, "block3_pool": 256, "block4_pool": 512, "block5_pool": 512}
+
+# SHA-256 over each layer's kernel (height, width, in, out) and bias, little-endian float32, in order of `LAYERS`.
+DIGEST = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
+
+Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-class Backbone:
-    """VGG16 without its top, computing features: means of its maps, as `poolings.COLUMNS` names them.
+def digest(weights: Weights) -> str:
+    """Return the SHA-256 over every layer's kernel, then bias."""
+    total = hashlib.sha256()
+    for data in layer_bytes(weights):
+        total.update(data)
+    return total.hexdigest()
+
+
+def layer_bytes(weights: Weights) -> Iterator[bytes]:
+    """Yield every layer's kernel, then bias, as little-endian float32."""
+    for layer in LAYERS:
+        for array in weights[layer]:
+            yield np.ascontiguousarray(array, "<f4").tobytes()
+
+
+def shapes(index: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes of a layer's kernel and bias."""
+    return (3, 3, CHANNELS[index], CHANNELS[index + 1]), (CHANNELS[index + 1],)
+
+
+STEEPNESS = 30.0  # of the saved model's softmax over pixels: one outside the lungs weighs e^-30 of one inside
+
+UPPER_LEFT = 4  # the tutorial's 4 × 4 pooling fits into the 7 × 7 map of block5_pool once: into the upper left
+
+
+def pooled_maps(weights: Weights, precision: str) -> Callable[[tf.Tensor], tuple[list[tf.Tensor], tf.Tensor]]:
+    """Return a function from pixels to the outputs of block2_pool … block5_pool and of the last convolution.
+
+    For use in a compiled function. The layers are written out rather than taken from Keras' model: weights that are
+    constants are cast, and brought into the CPU's preferred layout, once instead of in every batch.
 
     Parameters
     ----------
     weights : dict of str to (kernel, bias)
-    cache : Cache
-    elsewhere : callable, optional
-        Computes on other machines what the cache does not hold; by default it is computed here.
+    precision : {"float32", "bfloat16"}
+
+    Returns
+    -------
+    callable
+        From a tensor (n, 224, 224, 3) in [0, 1] to four float32 tensors, (n, 56, 56, 128) … (n, 7, 7, 512), and one of
+        shape (n, 14, 14, 512).
     """
+    import tensorflow as tf
 
-    def __init__(self, weights: Weights, cache: Cache, elsewhere: Elsewhere | None = None) -> None:
-        self.weights = weights
-        self.cache = cache
-        self.elsewhere = elsewhere
-        self.computed = 0  # images that went through the network
-        self.seconds = 0.0  # that they took in it, here
-        self.kept_maps = KeptMaps(0)  # none, unless a run asks for them
-        self._had: dict[bytes, bytes] = {}  # what the cache does not keep
-        self._forward: dict[str, Forward] = {}
+    constants = {name: [tf.constant(array, precision) for array in pair] for name, pair in weights.items()}
 
-    def features(
-        self,
-        inputs: Sequence[NetworkInput],
-        precision: str,
-        read: Read,
-        shown: Shown = iter,
-        columns: slice = slice(WIDTH),
-    ) -> np.ndarray:
-        """Return the features of images, computing those that the cache does not hold.
+    def maps(pixels: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
+        x, found = tf.cast(pixels, precision), []
+        for i, layer in enumerate(LAYERS):
+            kernel, bias = constants[layer]
+            x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+            if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
+                convolved, x = x, tf.nn.max_pool2d(x, 2, 2, "VALID")
+                if f"{layer.partition('_')[0]}_pool" in CHANNELS_BY_BLOCK:
+                    found.append(tf.cast(x, tf.float32))
+        return found, tf.cast(convolved, tf.float32)
 
-        Parameters
-        ----------
-        inputs : sequence of NetworkInput
-        precision : {"float32", "bfloat16"}
-        read : callable
-            Returns the pixels of an input's file, (224, 224, 3), uint8; other machines read by themselves.
-        shown : callable
-            Wraps the inputs that must be computed, to show progress.
-        columns : slice, optional
-            Which of the 3328; `poolings.COLUMNS` says what is where.
-
-        Returns
-        -------
-        ndarray of shape (len(inputs), width), float32
-            Independent, to 1e-5, of the cache, of the order of the inputs and of the batches they fall into, and of
-            the machine.
-        """
-        found = np.empty((len(inputs), len(range(WIDTH)[columns])), np.float32)
-        names = [feature_key(one, precision) for one in inputs]
-        for position, value in enumerate(self._recall(names, is_features, Request(inputs, precision, read), shown)):
-            found[position] = np.frombuffer(value, "<f4")[columns]
-        return found
-
-    def lungs(
-        self, inputs: Sequence[NetworkInput], read: Read, shown: Shown = iter, precision: str = "float32"
-    ) -> Iterator[np.ndarray]:
-        """Yield where the lungs of images are, found in the pass that gives their features.
-
-        Parameters
-        ----------
-        inputs : sequence of NetworkInput
-            Images of which no part is hidden; of a rotated copy, the mask is rotated, too.
-        read, shown : callable
-            As `features` takes them.
-        precision : {"float32", "bfloat16"}
-            Of the pass.
-
-        Yields
-        ------
-        ndarray of shape (224, 224), bool
-        """
-        names = [lungs_key(one.digest, one.angle, precision) for one in inputs]
-        for value in self._recall(names, is_packed, Request(inputs, precision, read), shown):
-            yield unpacked(value)
-
-    def _recall(
-        self,
-        names: Sequence[bytes],
-        whole: Callable[[bytes], bool],
-        request: Request,
-        shown: Shown,
-    ) -> Iterator[bytes]:
-        """Yield the value of each name, once all are there: from the cache if they are `whole`, or computed now.
-
-        Some at a time: all features of a large data set at once take gigabytes.
-        """
-        self._complete(names, whole, request, shown)
-        for start in range(0, len(names), CHUNK):
-            chunk = names[start : start + CHUNK]
-            held = self._held(chunk, whole)
-            if any(name not in held for name in chunk):
-                # The cache has failed since, or another run has thrown it away.
-                self._complete(chunk, whole, request.part(start), iter, keep=True)
-                held = self._held(chunk, whole)
-            yield from (held[name] for name in chunk)
-
-    def _held(self, names: Sequence[bytes], whole: Callable[[bytes], bool]) -> dict[bytes, bytes]:
-        held = {name: self._had[name] for name in names if name in self._had}
-        asked = self.cache.get(name for name in names if name not in held)
-        return held | {name: value for name, value in asked.items() if whole(value)}
-
-    def _complete(
-        self,
-        names: Sequence[bytes],
-        whole: Callable[[bytes], bool],
-        request: Request,
-        shown: Shown,
-        keep: bool = False,
-    ) -> None:
-        """Compute what is not there; what the cache does not keep, or `keep` says, stays in memory."""
-        missing: dict[bytes, NetworkInput] = {}
-        for start in range(0, len(names), CHUNK):
-            chunk = names[start : start + CHUNK]
-            held = self._held(chunk, whole)
-            pairs = zip(request.part(start).inputs, chunk, strict=True)
-            missing |= {name: one for one, name in pairs if name not in held and name not in missing}
-        if not missing:
-            return
-        todo, precision = replace(request, inputs=list(missing.values())), request.precision
-        if self.elsewhere is None:
-            batches = self._computed_here(todo, shown)
-        else:
-            batches = self._computed_elsewhere(self.elsewhere, todo, shown)
-        for done, features, masks in batches:
-            if not np.isfinite(features).all():
-                raise InputError(f"{precision} features that are not finite; try --precision float32")
-            values = {
-                feature_key(one, precision): row.astype("<f4").tobytes()
-                for one, row in zip(done, features, strict=True)
-            }
-            values |= {
-                lungs_key(one.digest, one.angle, precision): mask
-                for one, mask in zip(done, masks, strict=True)
-                if not one.occlusion
-            }
-            self.computed += len(done)
-            self.cache.put(values)
-            if keep or not self.cache.keeps:
-                self._had |= values
-
-    def _computed_here(
-        self, request: Request, shown: Shown
-    ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
-        """Yield each batch with its features and packed masks."""
-        batch: list[np.ndarray] = []
-        regions: list[np.ndarray | None] = []
-        for position, one in enumerate(shown(request.inputs), 1):
-            batch.append(one.shown(request.read(one)))
-            regions.append(one.region())
-            if len(batch) == BATCH or position == len(request.inputs):
-                pixels = np.stack(batch).astype(np.float32) / 255.0
-                features, masks, maps = self.forward(pixels, request.precision, regions)
-                done = request.inputs[position - len(batch) : position]
-                self.kept_maps.add(done, request.precision, maps)
-                yield done, features, [packed(mask) for mask in masks]
-                batch, regions = [], []
-
-    def _computed_elsewhere(
-        self, elsewhere: Elsewhere, request: Request, shown: Shown
-    ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
-        """Yield what other machines have computed, as it comes."""
-        counted = iter(shown(request.inputs))
-        for positions, features, masks in elsewhere(self.weights, request.inputs, request.precision):
-            for _ in positions:
-                next(counted)
-            yield [request.inputs[position] for position in positions], features, masks
-
-    def forward(
-        self, pixels: np.ndarray, precision: str, regions: Sequence[np.ndarray | None] = ()
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Run the network once.
-
-        Parameters
-        ----------
-        pixels : ndarray of shape (n, 224, 224, 3), float32, in [0, 1]
-        precision : {"float32", "bfloat16"}
-        regions : sequence of ndarray of shape (224, 224), bool, or None
-            What features "inside the lungs" are pooled over; None, and the default, are the lungs that are found.
-
-        Returns
-        -------
-        features : ndarray of shape (n, 3328), float32
-        lungs : ndarray of shape (n, 224, 224), bool
-        maps : ndarray of shape (n, 14, 14, 512), float32, of the last convolution
-        """
-        if precision not in self._forward:
-            runtime.ready()
-            self._forward[precision] = compile_forward(self.weights, precision)
-        inside = np.full(pixels.shape[:3], -1, np.int8)
-        for row, region in zip(inside, regions, strict=False):
-            if region is not None:
-                row[:] = region
-        start = time.perf_counter()
-        features, lungs, maps = (found.numpy() for found in self._forward[precision](pixels, inside))
-        self.seconds += time.perf_counter() - start
-        return features, lungs, maps
+    return maps

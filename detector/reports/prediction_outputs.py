@@ -13,8 +13,8 @@ from detector import InputError, counted, printable
 from detector.cli.output import DISCLAIMER
 from detector.files.atomic import require_folder, require_outputs, write_together
 from detector.files.tables import escaped
-from detector.inference.predictor import Prediction
-from detector.network.description import Description
+from detector.inference.predict import Prediction
+from detector.network.model_file import Description
 from detector.reports import html_report, run_record
 from detector.reports.plots import overlay
 from detector.reports.prediction_report import prediction_report

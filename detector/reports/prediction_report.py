@@ -10,9 +10,8 @@ import numpy as np
 
 from detector import InputError, counted
 from detector.images.raster import BETWEEN_NOTES, joined
-from detector.inference.predictor import Prediction
-from detector.network.description import Description
-from detector.network.training_summary import TrainingSummary
+from detector.inference.predict import Prediction
+from detector.network.model_file import Description, TrainingSummary
 from detector.reports import html_report
 from detector.reports.intervals import en_dash
 

@@ -14,8 +14,8 @@ import numpy as np
 from detector import counted, printable
 from detector.datasets.dataset import Image, Rows
 from detector.files.values import years
+from detector.network.backbone import DIGEST
 from detector.network.head import TrainedHead
-from detector.network.weights import DIGEST
 from detector.reports import html_report
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric

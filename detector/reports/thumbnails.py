@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from detector.files.cache import key
 from detector.images.radiographs import READER_VERSION
-from detector.network import lung_decoder
+from detector.network import lungs as lung_decoder
 from detector.reports.html_report import QUALITY, SIDE, jpeg, jpeg_uri
 from detector.training.dataset import FeatureExtractor
 

@@ -14,7 +14,7 @@ from detector import counted
 from detector.audit.checks import PASS, Check
 from detector.audit.subgroups import Subgroup
 from detector.cli.output import DISCLAIMER, wrapped
-from detector.network.training_summary import ClassCount, TrainingSummary
+from detector.network.model_file import ClassCount, TrainingSummary
 from detector.reports import comparison_table, plots, run_record
 from detector.reports.evaluation_figure import evaluation_figure
 from detector.reports.html_report import created

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector.network.poolings import COLUMNS
+from detector.network.backbone import COLUMNS
 from detector.statistics.auc_difference import auc_difference
 from detector.statistics.metric import Metric
 from detector.statistics.roc import roc_auc

@@ -25,11 +25,12 @@ from detector.images.lungs import Implausibility, describe, implausibility, pack
 from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, rotate_mask
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.pixel_store import PixelStore
-from detector.network import head, lung_decoder, runtime, weight_sources
-from detector.network.backbone import Backbone
+from detector.network import head, runtime
+from detector.network import lungs as lung_decoder
+from detector.network import weights as weight_sources
+from detector.network.backbone import COLUMNS
+from detector.network.features import Backbone, KeptMaps
 from detector.network.head import AfterEpoch, TrainingSet
-from detector.network.kept_maps import KeptMaps
-from detector.network.poolings import COLUMNS
 from detector.training.recipes import Recipe, precision_for
 
 

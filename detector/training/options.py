@@ -18,8 +18,8 @@ from detector.cli.arguments import (
     whole_number,
 )
 from detector.cluster.flags import ComputeOptions, add_ray, compute_options
-from detector.network.hyperparameters import Hyperparameters
-from detector.network.poolings import POOLINGS, RECIPES
+from detector.network.backbone import POOLINGS, RECIPES
+from detector.network.head import Hyperparameters
 from detector.training.crossvalidation import OperatingPoint
 from detector.training.recipes import ProbeRecipe, Recipe, TutorialRecipe
 

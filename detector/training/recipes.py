@@ -8,8 +8,8 @@ import numpy as np
 
 from detector.files.cache import Cache
 from detector.network import head, probe
+from detector.network.features import choose_precision
 from detector.network.head import AfterEpoch, Hyperparameters, TrainedHead, TrainingSet
-from detector.network.precision import choose_precision
 
 Validation = tuple[np.ndarray, np.ndarray]  # features (m, width) and labels (m,) of held-out images
 

@@ -17,13 +17,11 @@ from detector.datasets.folders import class_named
 from detector.files.cache import key
 from detector.images.duplicates import with_change
 from detector.images.masks import LUNGS_ONLY, Occlusion
-from detector.network import model
-from detector.network.backbone import BATCH
-from detector.network.description import Description
+from detector.network import model_file as model
+from detector.network.features import BATCH
 from detector.network.gradcam import CELLS, heat_maps
 from detector.network.head import AfterEpoch, Arrays
-from detector.network.model_file import SavedModel
-from detector.network.training_images import TrainingImages
+from detector.network.model_file import Description, SavedModel, TrainingImages
 from detector.statistics import split
 from detector.statistics.split import FoldPlan
 from detector.statistics.strata import comparable, holding_two_classes

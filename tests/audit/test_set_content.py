@@ -11,7 +11,7 @@ from conftest import rejection
 from detector.audit import experiments
 from detector.audit.external import SavedHead, evaluate_external
 from detector.audit.set_content import without_implausible
-from detector.network.description import Description
+from detector.network.model_file import Description
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 

@@ -16,8 +16,7 @@ from detector.datasets.dataset import Image
 from detector.images import phantom
 from detector.images.duplicates import near_pairs, perceptual_hash
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.network.description import Description
-from detector.network.training_images import TrainingImages
+from detector.network.model_file import Description, TrainingImages
 
 
 def digest(text: str) -> str:

@@ -22,7 +22,7 @@ needs_ray = pytest.mark.skipif(
 @needs_ray
 def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
     from detector.cluster import features
-    from detector.inference import cluster_prediction
+    from detector.inference import predict as cluster_prediction
 
     for module in (features, cluster_prediction):
         monkeypatch.setattr(module, "node", lambda: "node 10.0.0.7")
@@ -60,9 +60,8 @@ def test_an_error_of_a_worker_names_its_node(monkeypatch, weights):
     import ray
 
     from detector.cluster import features
-    from detector.inference import cluster_prediction
-    from detector.network.description import Description
-    from detector.network.model_file import SavedModel
+    from detector.inference import predict as cluster_prediction
+    from detector.network.model_file import Description, SavedModel
 
     monkeypatch.setattr(features, "node", lambda: "node 10.0.0.7")
     monkeypatch.setattr(ray, "get", lambda ref: {name: (k + 1, b) for name, (k, b) in weights.items()})

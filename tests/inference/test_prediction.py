@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import picture, rejection
 
-from detector.inference.prediction import list_images
+from detector.inference.predict import list_images
 
 
 def test_a_bad_folder_does_not_hide_the_others(tmp_path):

@@ -11,8 +11,9 @@ import pytest
 from conftest import inside, rejection
 
 from detector.images.phantom import draw
-from detector.network import architecture, model_file
-from detector.network.weights import LAYERS
+from detector.network import model_file
+from detector.network import model_file as architecture
+from detector.network.backbone import LAYERS
 
 PROBABILITIES = 1e-5
 

@@ -16,11 +16,8 @@ from image_helpers import dice, phantom_pixels
 from detector.files.cache import Cache
 from detector.images import lungs, phantom
 from detector.images.masks import NetworkInput, rotate, rotate_mask
-from detector.network import backbone
-from detector.network.backbone import Backbone
-from detector.network.feature_keys import lungs_key
-from detector.network.forward import compile_forward
-from detector.network.poolings import COLUMNS, WIDTH
+from detector.network.backbone import COLUMNS, WIDTH
+from detector.network.features import Backbone, compile_forward, lungs_key
 
 # Rotation
 
@@ -56,8 +53,7 @@ def uncached(weights) -> Backbone:
 def test_features_are_those_of_the_saved_model(weights, uncached, chests, recipe, pooling):
     import keras
 
-    from detector.network.description import Description
-    from detector.network.model import join
+    from detector.network.model_file import Description, join
 
     features = uncached.features(list(chests), "float32", chests.__getitem__)[:, COLUMNS[recipe, pooling]]
     description = Description(["a", "b"], "a", recipe, pooling)
@@ -179,8 +175,8 @@ def test_a_damaged_mask_of_the_cache_is_computed_again(weights, tmp_path, damage
 
 def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weights):
 
-    base = backbone.Backbone(weights, Cache(None))
-    nothing = np.full((1, backbone.WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool), np.zeros((1, 14, 14, 512))
+    base = Backbone(weights, Cache(None))
+    nothing = np.full((1, WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool), np.zeros((1, 14, 14, 512))
     monkeypatch.setattr(base, "forward", lambda *ignored: nothing)
     view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with rejection("bfloat16 features that are not finite"):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from detector.images import phantom
-from detector.network.description import Description
-from detector.network.model import join
+from detector.network.model_file import Description, join
 
 
 @pytest.mark.parametrize("pooling", ["global", "lungs"])
@@ -57,9 +56,8 @@ def _cells(model, pixels, kernel, pooling):
 
 def test_grad_cam_marks_the_cells_that_raise_the_class(weights):
     """A head that reads one channel of the upper left cells has its heat where that channel is."""
-    from detector.network.description import Description
     from detector.network.gradcam import heat_maps, seen_cells
-    from detector.network.model import join
+    from detector.network.model_file import Description, join
 
     hidden, output = np.zeros((512, 64), np.float32), np.zeros((64, 2), np.float32)
     pixels = np.zeros((1, 224, 224, 3), np.float32)

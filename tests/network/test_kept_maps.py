@@ -9,15 +9,14 @@ import pytest
 from image_helpers import phantom_pixels
 
 from detector.images.masks import NetworkInput
-from detector.network.kept_maps import KeptMaps
+from detector.network.features import KeptMaps
 
 
 def test_maps_of_a_pass_serve_for_grad_cam_in_place_of_the_pixels(weights):
     from detector.files.cache import Cache
-    from detector.network.backbone import Backbone
-    from detector.network.description import Description
+    from detector.network.features import Backbone
     from detector.network.gradcam import heat_maps
-    from detector.network.model import join
+    from detector.network.model_file import Description, join
 
     backbone = Backbone(weights, Cache(None))
     backbone.kept_maps = KeptMaps()

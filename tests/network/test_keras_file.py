@@ -16,10 +16,9 @@ from conftest import rejection
 
 from detector.datasets import clinical
 from detector.files.cache import FILE, Cache
-from detector.network import keras_file, model_file, runtime
-from detector.network.description import Description
-from detector.network.model_file import SavedModel
-from detector.network.training_images import TrainingImages
+from detector.network import model_file, runtime
+from detector.network import model_file as keras_file
+from detector.network.model_file import Description, SavedModel, TrainingImages
 
 AGES = clinical.fit(["age"], [{"age": "30"}, {"age": "50"}, {"age": ""}])
 GLOBAL = Description(["a", "b"], "a", "probe", "global")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.network import keras_head
+from detector.network import head as keras_head
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from image_helpers import dice
 from detector.files.cache import Cache
 from detector.images import lungs
 from detector.images.masks import NetworkInput
-from detector.network import lung_decoder
-from detector.network.backbone import Backbone
-from detector.network.weights import CHANNELS_BY_BLOCK
+from detector.network import lungs as lung_decoder
+from detector.network.backbone import CHANNELS_BY_BLOCK
+from detector.network.features import Backbone
 
 
 def test_the_decoder_is_small_and_a_changed_one_is_rejected(tmp_path):

@@ -17,15 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import InputError
-from detector.network import architecture, model_file
+from detector.network import model_file
+from detector.network import model_file as architecture
 
 
 @pytest.fixture(scope="module")
 def saved(weights, tmp_path_factory):
     """Return a folder with a model as training saves it, with a head of zeros."""
     from detector.files.cache import Cache
-    from detector.network.description import Description
-    from detector.network.keras_file import as_file
+    from detector.network.model_file import Description, as_file
 
     folder = tmp_path_factory.mktemp("model")
     arrays = [np.zeros(shape, np.float32) for shape in ((512, 64), (64,), (64, 2), (2,))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detector.files.cache import Cache
-from detector.network import precision
+from detector.network import features as precision
 
 
 @pytest.mark.parametrize(("ratio", "chosen"), [(2.0, "bfloat16"), (1.2, "float32"), (0.1, "float32")])

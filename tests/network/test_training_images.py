@@ -9,10 +9,20 @@ import pytest
 
 from detector import InputError
 from detector.files.cache import Cache
-from detector.network import model, model_file
-from detector.network.description import Description
-from detector.network.keras_file import as_file
-from detector.network.training_images import EARLIER, LARGEST, MARK, MOST, RECORD, UNKNOWN, TrainingImages, shortened
+from detector.network import model_file
+from detector.network import model_file as model
+from detector.network.model_file import (
+    EARLIER,
+    LARGEST,
+    MARK,
+    RECORD,
+    UNKNOWN,
+    Description,
+    TrainingImages,
+    as_file,
+    shortened,
+)
+from detector.network.model_file import MOST_IMAGES as MOST
 
 
 def images_of(count: int) -> TrainingImages:
@@ -51,7 +61,7 @@ def files():
     """Return the bytes of one and the same model of 100,000 training images in both formats."""
     import numpy as np
 
-    from detector.network.weights import CHANNELS, LAYERS
+    from detector.network.backbone import CHANNELS, LAYERS
 
     shapes = [(3, 3, CHANNELS[i], CHANNELS[i + 1]) for i in range(len(LAYERS))]
     weights = {

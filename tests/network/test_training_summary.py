@@ -7,8 +7,7 @@ from dataclasses import asdict
 
 import pytest
 
-from detector.network.description import Description
-from detector.network.training_summary import LONGEST, ClassCount, TrainingSummary
+from detector.network.model_file import LONGEST, ClassCount, Description, TrainingSummary
 from detector.reports.prediction_report import model_card
 
 COUNTS = (ClassCount("covid", 60, 15), ClassCount("normal", 61, 61))

@@ -12,8 +12,9 @@ from conftest import classes, rejected, rejection, script
 
 from detector import InputError
 from detector.files import wheel
-from detector.network import runtime, weight_sources
+from detector.network import runtime
 from detector.network import weights as room
+from detector.network import weights as weight_sources
 
 
 @pytest.fixture

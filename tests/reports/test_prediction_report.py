@@ -13,9 +13,8 @@ from report_helpers import HOSTILE, harmless
 
 from detector import InputError
 from detector.images import phantom
-from detector.inference.predictor import Prediction
-from detector.network.description import Description
-from detector.network.training_summary import TrainingSummary
+from detector.inference.predict import Prediction
+from detector.network.model_file import Description, TrainingSummary
 from detector.reports import html_report, prediction_report
 
 

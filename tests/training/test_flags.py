@@ -6,7 +6,7 @@ import pytest
 from conftest import rejection
 
 from detector.cli.arguments import Parser
-from detector.network.hyperparameters import Hyperparameters
+from detector.network.head import Hyperparameters
 from detector.training import options as training_options
 from detector.training.options import ModelOptions
 from detector.training.recipes import ProbeRecipe, TutorialRecipe

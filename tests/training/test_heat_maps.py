@@ -13,9 +13,8 @@ from detector.cluster.flags import ComputeOptions
 from detector.datasets.dataset import load
 from detector.files.cache import Cache
 from detector.images.masks import LUNGS_ONLY, Occlusion
-from detector.network.description import Description
-from detector.network.kept_maps import KeptMaps
-from detector.network.model import join
+from detector.network.features import KeptMaps
+from detector.network.model_file import Description, join
 from detector.training import run
 from detector.training.dataset import open_dataset
 from detector.training.recipes import TutorialRecipe

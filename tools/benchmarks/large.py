@@ -21,8 +21,8 @@ from detector.images.lungs import packed
 from detector.images.masks import NetworkInput
 from detector.images.phantom import draw_lungs
 from detector.images.radiographs import SIZE
-from detector.network.feature_keys import feature_key, lungs_key
-from detector.network.poolings import WIDTH
+from detector.network.backbone import WIDTH
+from detector.network.features import feature_key, lungs_key
 from tools.benchmarks.measure import ROOT, machine, run
 from tools.benchmarks.speed import row, seed_weights
 

@@ -17,7 +17,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.model_selection import train_test_split
 
 from detector.files.cache import default_folder
-from detector.network.weight_sources import load
+from detector.network.weights import load
 
 EPOCHS, BATCH, LEARNING_RATE = 25, 8, 1e-3
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from detector.files.cache import FILE
-from detector.network import weight_sources
+from detector.network import weights as weight_sources
 from tools.fault_injection.jobs import Job, Place
 
 PR_CAPBSET_DROP = 24

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.files.cache import FILE, default_folder
-from detector.network import weight_sources
+from detector.network import weights as weight_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 

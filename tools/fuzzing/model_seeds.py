@@ -14,9 +14,11 @@ from unittest import mock
 import h5py
 import numpy as np
 
-from detector.network import architecture, description, lung_decoder, model_file
-from detector.network.description import Description
-from detector.network.model import ATTRIBUTE
+from detector.network import lungs as lung_decoder
+from detector.network import model_file
+from detector.network import model_file as architecture
+from detector.network import model_file as description
+from detector.network.model_file import ATTRIBUTE, Description
 
 # A network of the same make, but small: its arrays are numbers that no reader looks into.
 LAYERS, CHANNELS, HIDDEN, WIDTH = ("block1_conv1", "block2_conv1"), (3, 2, 4), 3, 4

@@ -16,10 +16,11 @@ from detector import InputError
 from detector.files.atomic import write_together
 from detector.files.cache import default_folder
 from detector.images.radiographs import SIZE
-from detector.network import lung_decoder, runtime
-from detector.network.backbone import BATCH
-from detector.network.weight_sources import load
-from detector.network.weights import Weights
+from detector.network import lungs as lung_decoder
+from detector.network import runtime
+from detector.network.backbone import Weights
+from detector.network.features import BATCH
+from detector.network.weights import load
 from tools.lung_decoder.masked_radiographs import MaskedRadiograph, phantoms, read_folder
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -91,7 +92,8 @@ def cost(weights: Weights) -> float:
     """Return by how much finding lungs makes the forward pass longer."""
     import tensorflow as tf
 
-    from detector.network.forward import compile_forward, pooled_maps
+    from detector.network.backbone import pooled_maps
+    from detector.network.features import compile_forward
 
     maps = pooled_maps(weights, "float32")
     plain = tf.function(lambda x, _: [tf.reduce_mean(one, (1, 2)) for one in maps(x)[0]], autograph=False)

@@ -12,10 +12,9 @@ import tensorflow as tf
 from detector.cli.output import progress
 from detector.images.lungs import enlarged, refined
 from detector.images.radiographs import SIZE
-from detector.network import lung_decoder
-from detector.network.backbone import BATCH
-from detector.network.forward import pooled_maps
-from detector.network.weights import Weights
+from detector.network import lungs as lung_decoder
+from detector.network.backbone import Weights, pooled_maps
+from detector.network.features import BATCH
 from tools.lung_decoder.augmentation import augmented
 from tools.lung_decoder.masked_radiographs import MaskedRadiograph
 

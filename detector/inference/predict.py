@@ -1,7 +1,11 @@
-"""A saved model made ready to predict: radiographs → class, probabilities, Grad-CAM."""
+"""A saved model applied to images, here or on a cluster: radiographs → class, probabilities, Grad-CAM."""
 
 from __future__ import annotations
 
+import glob
+import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,27 +14,30 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from detector import InputError
+from detector.cluster.stream import Cluster, Row, node, shared
 from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
 from detector.files.values import view_group
+from detector.images.listing import list_images as listing_of
 from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
-from detector.images.radiographs import read
+from detector.images.radiographs import SIZE, read
 from detector.images.raster import joined
-from detector.network import lung_decoder, runtime
-from detector.network.gradcam import Maps
-from detector.network.lung_decoder import MASK
-from detector.network.model import join_masked
-from detector.network.model_file import SavedModel
-from detector.network.training_images import shortened
-from detector.network.weights import CHANNELS_BY_BLOCK, DIGEST, digest
+from detector.network import lungs as lung_decoder
+from detector.network import runtime
+from detector.network.backbone import CHANNELS_BY_BLOCK, DIGEST, digest
+from detector.network.gradcam import CELLS, Maps
+from detector.network.lungs import MASK
+from detector.network.model_file import SavedModel, join_masked, shortened
 from detector.statistics.evaluation import predict as classes_of
 
 if TYPE_CHECKING:
     import keras
+    import ray
     import tensorflow as tf
 
 BATCH = 8
+
 TRAINED_ON = "a training image of this model, so the prediction is not that of a new image"
 
 
@@ -246,3 +253,196 @@ def _compiled(
         lung_decoder.put(both, lung_decoder.read())
     run = tf.function(lambda inputs: both(inputs, training=False), reduce_retracing=True, autograph=False)
     return run, finds_lungs
+
+
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def list_images(given: Sequence[Path], failures: list[InputError], left_out: Counter[str] | None = None) -> list[Path]:
+    """Return the files to predict: those given, and those below the folders given, each once.
+
+    Parameters
+    ----------
+    given : sequence of Path
+        Files, folders, or patterns such as ``*.png`` that the shell did not expand.
+    failures : list of InputError
+        Gets what is no file and no folder with images.
+    left_out : Counter, optional
+        Gets the number of other files in the folders, by reason.
+
+    Raises
+    ------
+    InputError
+        If there is no file at all.
+    """
+    paths: list[Path] = []
+    for path in (one for each in given for one in _expanded(each)):
+        if _URL.match(str(path)):
+            url = str(path).replace(":/", "://", 1)
+            failures.append(InputError(f"{url} is a URL; download the file and give its path"))
+        elif not path.is_dir():
+            paths.append(path)
+        else:
+            listing = listing_of(path)
+            if left_out is not None:
+                left_out += listing.left_out
+            paths += listing.images
+            if not listing.images:
+                failures.append(InputError(f"{path} holds no images{f' ({listing.note})' if listing.note else ''}"))
+    if not paths and failures:
+        raise failures[0]
+    return list(dict.fromkeys(paths))
+
+
+def _expanded(path: Path) -> list[Path]:
+    """Return what a pattern matches, or the path itself."""
+    if not glob.has_magic(str(path)) or path.exists():
+        return [path]
+    root = Path(path.anchor)
+    return sorted(root.glob(str(path.relative_to(path.anchor)))) or [path]
+
+
+def predict_all(
+    saved: SavedModel, requests: Sequence[PredictionRequest], cluster: Cluster | None = None, force: bool = False
+) -> Iterator[Prediction | InputError]:
+    """Yield the prediction of each image, in order, or why there is none.
+
+    Parameters
+    ----------
+    saved : SavedModel
+    requests : sequence of PredictionRequest
+    cluster : Cluster, optional
+        Reads and predicts; by default that is done here.
+    force : bool, default=False
+        Predict a class for images that are no frontal chest radiographs, too.
+    """
+    if cluster is None:
+        return predict(saved, requests, force)
+    return on_cluster(cluster, saved, requests, force)
+
+
+def on_cluster(
+    cluster: Cluster, saved: SavedModel, requests: Sequence[PredictionRequest], force: bool = False
+) -> Iterator[Prediction | InputError]:
+    """Yield the prediction of each image, in order, computed by actors that keep the model loaded.
+
+    Raises
+    ------
+    InputError
+        If a node cannot compute; it is named.
+    """
+    items = [
+        {
+            "index": i,
+            "path": str(one.path.absolute()),
+            "given": str(one.path),
+            "values": json.dumps(dict(one.values)),
+            "with_images": one.with_images,
+        }
+        for i, one in enumerate(requests)
+    ]
+    with_images = any(one.with_images for one in requests)
+    arguments = shared(tuple(saved)), digest(saved.weights), with_images, force, max(1, int(cluster.cpus))
+    ready: dict[int, Prediction | InputError] = {}
+    following = 0
+    for rows in cluster.map_batches(items, image_rows, PredictionWorker, arguments):
+        for row in rows:
+            if row["error"]:
+                raise InputError(str(row["error"]))
+            ready[int(row["index"])] = _prediction(row, requests[int(row["index"])].path)
+        while following in ready:
+            yield ready.pop(following)
+            following += 1
+
+
+def _prediction(row: Row, path: Path) -> Prediction | InputError:
+    if row["rejected"]:
+        return InputError(str(row["rejected"]))
+    image = np.frombuffer(row["image"], np.uint8).reshape(SIZE, SIZE, 3) if row["image"] else None
+    grad_cam = np.frombuffer(row["grad_cam"], np.float32).reshape(CELLS, CELLS) if row["grad_cam"] else None
+    probabilities, sizes = json.loads(row["probabilities"]), (float(row["seen"]), float(row["aspect"]))
+    return Prediction(path, str(row["label"]), probabilities, str(row["note"]), image, grad_cam, *sizes)
+
+
+def image_rows(item: Row) -> list[Row]:
+    """Read an image on the node that sees it."""
+    image, rejected = InputImage(np.zeros((SIZE, SIZE, 3), np.uint8), "", ""), ""
+    try:
+        image = input_image(Path(item["path"]))
+    except InputError as error:
+        rejected = f"{str(error).replace(str(item['path']), str(item['given']))} (on {node()})"
+    kept = {name: item[name] for name in ("index", "given", "values", "with_images")}
+    return [kept | image._asdict() | {"rejected": rejected}]
+
+
+class PredictionWorker:
+    """Keeps a model loaded in a process of its own.
+
+    Parameters
+    ----------
+    saved : ray.ObjectRef
+        Stands for the model in Ray's object store.
+    expected : str
+        Digest of its base's weights.
+    with_images : bool
+    force : bool
+    threads : int
+        Cores that this process has.
+    """
+
+    def __init__(self, saved: ray.ObjectRef, expected: str, with_images: bool, force: bool, threads: int) -> None:
+        runtime.limit_cores(threads)
+        self.shared, self.expected, self.with_images, self.force = saved, expected, with_images, force
+        self.predictor: Predictor | None = None
+
+    def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the predictions of some images, or one sentence that says why there are none."""
+        rows = [dict(zip(block, values, strict=True)) for values in zip(*block.values(), strict=True)]
+        predictions: list[Prediction | InputError] = []
+        error = ""
+        try:
+            for start in range(0, len(rows), BATCH):
+                some = rows[start : start + BATCH]
+                requests = [_request(row) for row in some]
+                predictions += predict_batch(self._ready(), requests, [_image(row) for row in some])
+        # A node can lack a package or memory: whatever it is, it has a name and a place.
+        except Exception as reason:
+            error = f"{node()} cannot predict: {type(reason).__name__}: {reason}".splitlines()[0][:300]
+            predictions = [InputError(error)] * len(rows)
+        plain = [_columns(one) for one in predictions]
+        found = {name: np.array([row[name] for row in plain], object) for name in plain[0]}
+        return found | {"index": block["index"], "error": np.array([error] * len(rows), object)}
+
+    def _ready(self) -> Predictor:
+        if self.predictor is None:
+            import ray
+
+            saved = SavedModel(*ray.get(self.shared))
+            if digest(saved.weights) != self.expected:
+                raise InputError("the model's weights arrived damaged")
+            self.predictor = Predictor(saved, self.with_images, self.force)
+        return self.predictor
+
+
+def _image(row: Row) -> InputImage | InputError:
+    if row["rejected"]:
+        return InputError(str(row["rejected"]))
+    sha256, note, view, modality = (str(row[name]) for name in ("digest", "note", "view", "modality"))
+    return InputImage(np.asarray(row["pixels"]), sha256, note, view, modality, float(row["aspect"]))
+
+
+def _request(row: Row) -> PredictionRequest:
+    return PredictionRequest(Path(row["given"]), json.loads(row["values"]), bool(row["with_images"]))
+
+
+def _columns(prediction: Prediction | InputError) -> Row:
+    """Return a prediction as plain values; empty ones for a rejected image."""
+    rejected = ""
+    if isinstance(prediction, InputError):
+        rejected, prediction = str(prediction), Prediction(Path(), "", [])
+    arrays = {
+        "image": b"" if prediction.image is None else prediction.image.tobytes(),
+        "grad_cam": b"" if prediction.grad_cam is None else prediction.grad_cam.astype(np.float32).tobytes(),
+    }
+    kept = {name: getattr(prediction, name) for name in ("label", "note", "seen", "aspect")}
+    return kept | arrays | {"probabilities": json.dumps(prediction.probabilities), "rejected": rejected}

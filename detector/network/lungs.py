@@ -16,23 +16,30 @@ import numpy as np
 
 from detector import InputError
 from detector.images.radiographs import SIZE
-from detector.network.weights import CHANNELS_BY_BLOCK
+from detector.network.backbone import CHANNELS_BY_BLOCK
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-FILE = Path(__file__).with_suffix(".npy")
+FILE = Path(__file__).with_name("lung_decoder.npy")
+
 # SHA-256 of that file; `make lungs` prints the one of a new file.
 DIGEST = "c3f282fc496ee5fb73ed48b9b04d7c4bcbd1d77353a890f5a109586f4eb692ea"
+
 CELLS = 56  # rows and columns of block2_pool, on which it works
+
 WIDTH = 40  # channels
+
 DILATIONS = (1, 2, 4, 8)
+
 # What is typical of each map where anything is found (mean of the positive values, on the masks' own images). Softsign
 # of a map over it does what a logarithm would, and is a layer that every Keras knows.
 TYPICAL = {"block2_pool": 5.0, "block3_pool": 10.0, "block4_pool": 2.5, "block5_pool": 0.5}
+
 # Steep enough that a pixel is black or shown, and nothing between.
 STEEP = 1e6
+
 MASK, SHOWN = "lungs_mask", "lungs_only"  # layers of a model that looks at nothing but lungs
 
 Arrays = list[np.ndarray]
