@@ -14,7 +14,7 @@ from conftest import ROOT
 from PIL import Image
 
 from detector.datasets import manifest
-from detector.statistics.roc import auc
+from detector.statistics.auc import auc
 from tools import notebook_helpers as helpers
 from tools import paired_auc
 

@@ -23,7 +23,7 @@ from detector.datasets import manifest
 from detector.reports.intervals import en_dash
 from detector.reports.metric_names import NAMES
 from detector.statistics.metric import Metric
-from detector.statistics.predictive_values import predictive_values
+from detector.statistics.proportions import predictive_values
 from tools.paired_auc import EqualRanksError, auc_change, read_run
 
 if TYPE_CHECKING:

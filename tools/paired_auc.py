@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from detector.statistics.intervals import LEVEL
-from detector.statistics.roc import influence
-from detector.statistics.roc_interval import refit_inflation
+from detector.statistics.auc import influence, refit_inflation
+from detector.statistics.resampling import LEVEL
 
 
 def read_run(folder: str) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from detector.audit.occluded import occlusion, too_few_lungs
 from detector.datasets.dataset import Image
 from detector.images.inspection import ImageProperties
 from detector.images.masks import Occlusion
+from detector.statistics.auc import roc_auc
 from detector.statistics.metric import Metric
-from detector.statistics.roc import roc_auc
 from detector.statistics.split import FoldPlan, draw_folds, folds
 from detector.statistics.strata import comparable
 from detector.training import crossvalidation

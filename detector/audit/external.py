@@ -16,8 +16,8 @@ from detector.images.masks import LUNGS_ONLY, Occlusion
 from detector.network import head, model_file
 from detector.network.backbone import DIGEST, digest
 from detector.network.model_file import Description
+from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, Metric, too_few
-from detector.statistics.roc import roc_auc
 from detector.statistics.strata import crossed
 from detector.training.recipes import Recipe
 

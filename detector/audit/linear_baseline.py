@@ -10,9 +10,9 @@ import numpy as np
 
 from detector.datasets.dataset import Image
 from detector.images.inspection import ImageProperties
+from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, Metric
-from detector.statistics.roc import roc_auc
-from detector.statistics.threads import one_thread
+from detector.statistics.strata import one_thread
 
 SUSPICIOUS = 0.75  # ROC AUC of a baseline from which it is taken for a shortcut, if it is shown to be above chance
 

@@ -19,8 +19,9 @@ from detector.audit.fold_heat_maps import fold_heat_maps
 from detector.datasets.drawn_boxes import boxes_of
 from detector.images.lungs import describe
 from detector.images.masks import Rectangle, boxed, highest, in_a_box, read_mask, share_inside
-from detector.statistics.intervals import means, proportion
 from detector.statistics.metric import FEWEST, Metric
+from detector.statistics.proportions import proportion
+from detector.statistics.resampling import means
 from detector.statistics.split import TooFewPatientsError
 
 ID = "localisation"

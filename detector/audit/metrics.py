@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.audit.linear_baseline import border_matrix, cross_validate, metadata_auc, property_matrix
-from detector.statistics.calibration import at_prevalence_of
+from detector.statistics.auc import roc_auc
 from detector.statistics.metric import Metric
-from detector.statistics.predictive_values import predictive_values
-from detector.statistics.probabilities import of_probabilities
-from detector.statistics.roc import roc_auc
+from detector.statistics.probabilities import at_prevalence_of, of_probabilities
+from detector.statistics.proportions import predictive_values
 from detector.statistics.strata import crossed
 from detector.training.crossvalidation import EvaluatedHead
 from detector.training.dataset import FeatureExtractor

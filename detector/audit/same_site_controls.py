@@ -11,8 +11,8 @@ from detector.audit.comparison import Audit, Finding, compare, feature_set
 from detector.audit.image_sets import CONTROLS
 from detector.images.masks import LUNGS_ONLY
 from detector.statistics.evaluation import predict
-from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric
+from detector.statistics.proportions import proportion
 
 
 def _without_controls(audit: Audit) -> Finding | None:

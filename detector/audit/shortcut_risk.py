@@ -16,11 +16,10 @@ import numpy as np
 from detector.audit.comparison import Audit
 from detector.audit.linear_baseline import Baseline, cross_validate
 from detector.audit.properties import Property, properties
-from detector.statistics.intervals import percentiles, resampled
+from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
-from detector.statistics.roc import roc_auc
-from detector.statistics.strata import crossed
-from detector.statistics.threads import one_thread
+from detector.statistics.resampling import percentiles, resampled
+from detector.statistics.strata import crossed, one_thread
 
 ROC_AUC, R2 = "ROC AUC", "R²"
 INSEPARABLE = "inseparable from the class"

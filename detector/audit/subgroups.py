@@ -11,11 +11,10 @@ from detector import counted
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.files.values import years
+from detector.statistics.auc import fold_inflation, roc_auc
 from detector.statistics.evaluation import Predictions
-from detector.statistics.intervals import proportion
 from detector.statistics.metric import FEWEST, Metric, too_few
-from detector.statistics.roc import roc_auc
-from detector.statistics.roc_interval import fold_inflation
+from detector.statistics.proportions import proportion
 from detector.training.crossvalidation import EvaluatedHead
 from detector.training.dataset import FeatureExtractor
 

@@ -133,7 +133,7 @@ def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str
     InputError
         If, for any class, being missing ranks its images above or below the others with a ROC AUC over 0.6.
     """
-    from detector.statistics.roc import auc
+    from detector.statistics.auc import auc
 
     flags = missing_flags(names, rows).astype(float)
     for i, name in enumerate(names):

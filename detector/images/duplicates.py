@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detector.statistics.threads import one_thread
+from detector.statistics.strata import one_thread
 
 SIDE = 32  # pixels of the picture that is described
 SLOWEST = 3.0  # half waves of a side: what changes more slowly is exposure and outline, alike in all patients

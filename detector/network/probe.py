@@ -18,9 +18,7 @@ from detector import InputError
 from detector.network.head import TrainedHead, TrainingSet, class_weights
 from detector.statistics import split
 from detector.statistics.cross_entropy import best_intercepts, cross_entropy
-from detector.statistics.standardisation import spread
-from detector.statistics.strata import comparable, holding_two_classes
-from detector.statistics.threads import one_thread
+from detector.statistics.strata import comparable, holding_two_classes, one_thread, spread
 
 # Scikit-learn's C: the inverse of the strength of the regularisation, two a decade.
 STRENGTHS = tuple(float(f"{c:.3g}") for c in np.logspace(-4, 0, 9))

@@ -12,12 +12,11 @@ import numpy as np
 from detector.images.colours import BLUE, GREY, ORANGE
 from detector.reports.drawing import as_file, drawable, new_figure, plain_axes
 from detector.reports.intervals import en_dash
-from detector.statistics.calibration import reliability_curve
+from detector.statistics.auc import roc_band, roc_curve
 from detector.statistics.evaluation import Evaluation
-from detector.statistics.intervals import patient_draws
 from detector.statistics.metric import Metric
-from detector.statistics.probabilities import PRECISION, SLOPE, precision_recall_curve
-from detector.statistics.roc_band import roc_band, roc_curve
+from detector.statistics.probabilities import PRECISION, SLOPE, precision_recall_curve, reliability_curve
+from detector.statistics.resampling import patient_draws
 from detector.training.crossvalidation import EvaluatedHead
 
 if TYPE_CHECKING:

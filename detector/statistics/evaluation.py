@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.statistics.intervals import proportion
+from detector.statistics.auc import fold_inflation, roc_auc
 from detector.statistics.metric import Metric
-from detector.statistics.roc import roc_auc
-from detector.statistics.roc_interval import fold_inflation
+from detector.statistics.proportions import proportion
 
 
 @dataclass(frozen=True)

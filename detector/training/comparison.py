@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.network.backbone import COLUMNS
-from detector.statistics.auc_difference import auc_difference
+from detector.statistics.auc import auc_difference, roc_auc
 from detector.statistics.metric import Metric
-from detector.statistics.roc import roc_auc
 from detector.training import crossvalidation, run
 from detector.training.crossvalidation import EvaluatedHead, TrainingProtocol
 from detector.training.dataset import Comparison, FeatureExtractor, FeatureSet, extract

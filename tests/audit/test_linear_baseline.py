@@ -41,7 +41,7 @@ def test_noise_is_covered(patients, images):
 
 def test_pooled_over_folds_noise_would_not_be_covered():
     """What comparing within folds is for: pooled, each fold's intercept separates the classes by a constant."""
-    from detector.statistics.roc import auc
+    from detector.statistics.auc import auc
 
     who, found = np.arange(21), []
     for seed in range(50):

@@ -25,7 +25,7 @@ def test_boxes_hold_what_the_disease_changes(seed):
 
 
 def test_brightness_alone_does_not_separate_phantoms(phantoms_of):
-    from detector.statistics.roc import auc
+    from detector.statistics.auc import auc
 
     positive, negative = (phantoms_of.images(label) for label in ("covid", "normal"))
     assert 0.25 < auc(*(np.array([one.mean() for one in images]) for images in (positive, negative))) < 0.75

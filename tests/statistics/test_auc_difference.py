@@ -7,10 +7,8 @@ import pytest
 from scipy.stats import norm
 from statistics_helpers import at_least, of_patients
 
-from detector.statistics import auc_difference as module
-from detector.statistics import intervals, roc
-from detector.statistics.auc_difference import auc_difference
-from detector.statistics.roc import roc_auc
+from detector.statistics import auc, resampling
+from detector.statistics.auc import auc_difference, roc_auc
 
 SETS = 200
 
@@ -18,7 +16,7 @@ SETS = 200
 @pytest.fixture
 def fewer_draws(monkeypatch):
     """Draw 400 times instead of 2,000: what hundreds of data sets need."""
-    monkeypatch.setattr(intervals, "RESAMPLES", 400)
+    monkeypatch.setattr(resampling, "RESAMPLES", 400)
 
 
 def two_classifiers(generator, areas, patients, images=1, shared=0.5):
@@ -48,7 +46,7 @@ def delong_error(scores, truth):
 def test_the_standard_error_is_delongs_where_each_patient_has_an_image(areas, shared):
     (first, second), truth, who = two_classifiers(np.random.default_rng(5), areas, 100, shared=shared)
     found = auc_difference((first, second), truth, who, 0)
-    half = norm.ppf(0.975) * module._widening(100, ())
+    half = norm.ppf(0.975) * auc._widening(100, ())
     assert (found.high - found.low) / 2 / half == pytest.approx(delong_error((first[0], second[0]), truth), rel=0.08)
 
 
@@ -72,7 +70,7 @@ def test_a_draw_changes_both_areas_together():
     generator = np.random.default_rng(2)
     (first, _), truth, who = two_classifiers(generator, (0.75, 0.75), 50)
     close = auc_difference((first, first + 0.05 * generator.normal(size=first.shape)), truth, who, 0)
-    area = roc.roc_auc(first, truth, who)
+    area = auc.roc_auc(first, truth, who)
     assert close.high - close.low < 0.2 * (area.high - area.low)
 
 
@@ -144,7 +142,7 @@ def test_of_scores_out_of_fold_the_interval_covers_what_refitting_adds(fewer_dra
         found = auc_difference(tuple(scores), truth, np.arange(n), seed, folds)
         covered += found.low <= 0 <= found.high
         # What the interval would be without the correction.
-        factor = module._widening(30, tuple(roc_auc(one, truth, np.arange(n), folds=folds).point for one in scores))
+        factor = auc._widening(30, tuple(roc_auc(one, truth, np.arange(n), folds=folds).point for one in scores))
         narrow = [found.point + (bound - found.point) / factor for bound in (found.low, found.high)]
         without += narrow[0] <= 0 <= narrow[1]
     assert covered / sets >= at_least(sets)

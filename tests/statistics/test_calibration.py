@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from detector.statistics import calibration
-from detector.statistics.intervals import patient_draws, wilson
+from detector.statistics import probabilities
 from detector.statistics.metric import FEWEST
+from detector.statistics.resampling import patient_draws, wilson
 
 ONES = np.ones((1, 400))
 
@@ -20,7 +20,7 @@ def test_calibration_in_the_large_is_the_intercept_at_slope_one(intercept):
     generator = np.random.default_rng(2)
     logits = generator.normal(0, 1.5, 40_000)
     truth = generator.random(40_000) < expit(intercept + logits)
-    found = calibration.calibration_in_the_large(expit(logits), truth, np.ones((1, 40_000)))[0]
+    found = probabilities.calibration_in_the_large(expit(logits), truth, np.ones((1, 40_000)))[0]
     assert found == pytest.approx(intercept, abs=0.05)
 
 
@@ -29,7 +29,7 @@ def test_the_slope_is_found_whatever_the_intercept(slope):
     generator = np.random.default_rng(2)
     logits = generator.normal(0, 1.5, 40_000)
     truth = generator.random(40_000) < expit(0.7 + slope * logits)
-    found = calibration.calibration_slope(expit(logits), truth, np.ones((1, 40_000)))[0]
+    found = probabilities.calibration_slope(expit(logits), truth, np.ones((1, 40_000)))[0]
     assert found == pytest.approx(slope, abs=0.06)
 
 
@@ -38,9 +38,9 @@ def test_a_steep_slope_does_not_move_calibration_in_the_large():
     generator = np.random.default_rng(0)
     strength = generator.normal(0, 1, 400)
     truth = generator.random(400) < expit(15 * strength)
-    found = calibration.calibration_in_the_large(expit(0.3 + strength), truth, ONES)[0]
+    found = probabilities.calibration_in_the_large(expit(0.3 + strength), truth, ONES)[0]
     assert abs(found) < 0.7
-    assert calibration.calibration_slope(expit(0.3 + strength), truth, ONES)[0] > 5
+    assert probabilities.calibration_slope(expit(0.3 + strength), truth, ONES)[0] > 5
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_steep_slope_does_not_move_calibration_in_the_large():
 )
 def test_separation_includes_ties_at_the_boundary(positives, negatives, expected):
     scores, truth = np.array(positives + negatives), np.array([True, True, False, False])
-    found = calibration.calibration_slope(scores, truth, np.ones((1, 4)))[0]
+    found = probabilities.calibration_slope(scores, truth, np.ones((1, 4)))[0]
     assert found == expected or (np.isnan(found) and np.isnan(expected))
 
 
@@ -65,10 +65,10 @@ def test_weights_that_let_classes_count_equally_are_undone():
     x = generator.normal(0, 1, 40_000) + 1.5 * (labels == 0)
     equal = expit(1.5 * x - 1.5**2 / 2)
     said = np.stack([equal, 1 - equal], axis=1)
-    corrected = calibration.at_prevalence_of(said, labels)
+    corrected = probabilities.at_prevalence_of(said, labels)
     weights = np.ones((1, 40_000))
-    before = calibration.calibration_in_the_large(said[:, 0], labels == 0, weights)[0]
-    after = calibration.calibration_in_the_large(corrected[:, 0], labels == 0, weights)[0]
+    before = probabilities.calibration_in_the_large(said[:, 0], labels == 0, weights)[0]
+    after = probabilities.calibration_in_the_large(corrected[:, 0], labels == 0, weights)[0]
     assert before == pytest.approx(np.log(1 / 9), abs=0.1)
     assert after == pytest.approx(0, abs=0.05)
     assert corrected.sum(axis=1) == pytest.approx(1)
@@ -81,7 +81,7 @@ def test_the_reliability_of_few_patients_is_nowhere_certain():
     logits = generator.normal(0, 1.5, 60)
     truth = generator.random(60) < expit(logits)
     draws = np.concatenate(list(islice(patient_draws(truth, np.arange(60), 0), 1)))[:50]
-    _, curve, low, high = calibration.reliability_curve(expit(logits), truth, np.arange(60), draws)
+    _, curve, low, high = probabilities.reliability_curve(expit(logits), truth, np.arange(60), draws)
     assert (low <= curve).all() and (curve <= high).all()
     assert (high - low).min() > 0.2
     assert high[0] == pytest.approx(wilson(0.0, FEWEST, 1.96)[1], abs=1e-3)
@@ -91,7 +91,7 @@ def test_a_step_of_the_reliability_curve_rests_on_its_patients():
     """The lowest 20 of 60 probabilities are of negative images; once of 20 patients, once of one."""
     said, truth = np.linspace(0, 1, 60), np.arange(60) >= 20
     apart, same = np.arange(60), np.where(truth, np.arange(60), 0)
-    ends = [calibration.reliability_curve(said, truth, who, np.ones((2, 60)))[3][0] for who in (apart, same)]
+    ends = [probabilities.reliability_curve(said, truth, who, np.ones((2, 60)))[3][0] for who in (apart, same)]
     assert ends == pytest.approx([wilson(0.0, people, 1.96)[1] for people in (20, FEWEST)], abs=1e-3)
 
 
@@ -99,7 +99,7 @@ def test_reliability_of_calibrated_probabilities_is_the_diagonal():
     generator = np.random.default_rng(3)
     said = generator.random(3000)
     draws = generator.multinomial(3000, np.full(3000, 1 / 3000), 100).astype(float)
-    curve = calibration.reliability_curve(said, generator.random(3000) < said, np.arange(3000), draws)
+    curve = probabilities.reliability_curve(said, generator.random(3000) < said, np.arange(3000), draws)
     grid, middle, low, high = (np.asarray(part) for part in curve)
     inner = (grid > 0.05) & (grid < 0.95)
     assert np.abs(middle - grid)[inner].max() < 0.12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.statistics.effective_number import kish_number, patient_share
+from detector.statistics.resampling import kish_number, patient_share
 
 
 def test_patients_of_as_many_images_count_one_each():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm, t
 from statistics_helpers import SETS, at_least, at_most, of_patients
 
-from detector.statistics import intervals
-from detector.statistics.effective_number import effective_size
+from detector.statistics import proportions, resampling
+from detector.statistics.resampling import effective_size
 
 
 def test_wilson_as_published():
@@ -21,7 +21,7 @@ def test_wilson_as_published():
         (0, 20, 0, 0.1611),
         (1, 29, 0.0061, 0.1718),
     ):
-        found = intervals.proportion(np.arange(n) < hits, np.arange(n))
+        found = proportions.proportion(np.arange(n) < hits, np.arange(n))
         assert (round(found.ci_low, 4), round(found.ci_high, 4)) == (low, high)
 
 
@@ -33,7 +33,7 @@ def test_intervals_are_over_patients(images, share):
     covered = 0
     for _ in range(SETS):
         latent, who = of_patients(generator, 40, images)
-        found = intervals.proportion(latent < norm.ppf(share), who)
+        found = proportions.proportion(latent < norm.ppf(share), who)
         covered += found.ci_low <= share <= found.ci_high
     assert at_least(SETS) <= covered / SETS <= at_most(SETS)
 
@@ -43,7 +43,7 @@ def test_wilsons_interval_over_images_would_not_cover():
     generator, covered = np.random.default_rng(0), 0
     for _ in range(SETS):
         latent, who = of_patients(generator, 40, 10)
-        found = intervals.proportion(latent < 0, np.arange(len(who)))
+        found = proportions.proportion(latent < 0, np.arange(len(who)))
         covered += found.ci_low <= 0.5 <= found.ci_high
     assert covered / SETS < 0.75
 
@@ -51,7 +51,7 @@ def test_wilsons_interval_over_images_would_not_cover():
 def test_images_that_all_agree_are_worth_their_patients():
     who = np.repeat(np.arange(12), 5)
     assert effective_size(np.ones(60), who) == (12.0, 12)
-    one, other = intervals.proportion(np.ones(60), who), intervals.proportion(np.ones(12), np.arange(12))
+    one, other = proportions.proportion(np.ones(60), who), proportions.proportion(np.ones(12), np.arange(12))
     assert (one.ci_low, one.n_patients) == (other.ci_low, other.n_patients)
     assert one.n_positive == 60
 
@@ -59,17 +59,17 @@ def test_images_that_all_agree_are_worth_their_patients():
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5)), min_size=1, max_size=30))
 def test_an_interval_holds_its_value(cells):
-    found = intervals.proportion(np.array([hit for hit, _ in cells]), np.array([who for _, who in cells]))
+    found = proportions.proportion(np.array([hit for hit, _ in cells]), np.array([who for _, who in cells]))
     assert 0 <= found.ci_low <= found.value <= found.ci_high <= 1
 
 
 def test_no_images_have_no_proportion():
-    assert intervals.proportion(np.empty(0), np.empty(0)).reason == "no images"
+    assert proportions.proportion(np.empty(0), np.empty(0)).reason == "no images"
 
 
 def test_a_bootstrap_draws_patients_whole_and_classes_apart():
     truth, who = np.arange(12) < 6, np.repeat(np.arange(6), 2)
-    for weights in intervals.patient_draws(truth, who, 0):
+    for weights in resampling.patient_draws(truth, who, 0):
         assert (weights[:, ::2] == weights[:, 1::2]).all()
         assert (weights[:, truth].sum(axis=1) == 6).all()
         break
@@ -80,7 +80,7 @@ def test_uneven_patients_count_as_fewer_for_students_quantile():
     who = np.concatenate([np.arange(12), np.repeat([12, 13], 12)])
     hits = np.concatenate([np.arange(12) % 2, np.ones(12), np.zeros(12)])
     size, count = effective_size(hits, who)
-    found = intervals.proportion(hits, who)
+    found = proportions.proportion(hits, who)
     assert found.n_patients == count == 14
     quantile = t.ppf(0.975, 36**2 / (12 + 2 * 144) - 1)
-    assert (found.low, found.high) == pytest.approx(intervals.wilson(0.5, size, quantile))
+    assert (found.low, found.high) == pytest.approx(resampling.wilson(0.5, size, quantile))

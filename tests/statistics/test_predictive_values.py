@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from detector.statistics import intervals
+from detector.statistics import proportions
 from detector.statistics.metric import Metric
-from detector.statistics.predictive_values import predictive_values
+from detector.statistics.proportions import predictive_values
 
 
 def test_predictive_values_by_bayes():
@@ -24,8 +24,11 @@ def test_predictive_values_by_bayes():
 def test_predictive_values_are_wider_where_patients_have_several_images():
     hits, who = np.tile([1.0] * 9 + [0.0], 4), np.repeat(np.arange(20), 2)
     hits = np.repeat(hits[:20], 2)
-    alone = [intervals.proportion(hits, np.arange(40)), intervals.proportion(hits, np.arange(40), np.zeros(40, bool))]
-    pairs = [intervals.proportion(hits, who), intervals.proportion(hits, who, np.zeros(40, bool))]
+    alone = [
+        proportions.proportion(hits, np.arange(40)),
+        proportions.proportion(hits, np.arange(40), np.zeros(40, bool)),
+    ]
+    pairs = [proportions.proportion(hits, who), proportions.proportion(hits, who, np.zeros(40, bool))]
     one, other = (predictive_values(*both, 0.1)[0] for both in (alone, pairs))
     assert one.value == other.value and one.ci_high - one.ci_low < other.ci_high - other.ci_low
 
@@ -34,7 +37,7 @@ def test_predictive_values_are_wider_where_patients_have_several_images():
 def test_intervals_of_predictive_values_cover(prevalence):
     """Every result of 30 v 30 patients, weighted by how likely it is: no simulation, no luck."""
     n, se, sp = 30, 0.85, 0.90
-    hits = [intervals.proportion(np.arange(n) < k, np.arange(n)) for k in range(n + 1)]
+    hits = [proportions.proportion(np.arange(n) < k, np.arange(n)) for k in range(n + 1)]
     expected = (
         se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence)),
         sp * (1 - prevalence) / (sp * (1 - prevalence) + (1 - se) * prevalence),
@@ -49,7 +52,7 @@ def test_intervals_of_predictive_values_cover(prevalence):
 
 @pytest.mark.parametrize(("se", "sp"), [(1.0, 1.0), (0.0, 0.5), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0)])
 def test_predictive_values_at_the_edges_have_an_interval_that_holds_them(se, sp):
-    hits = [intervals.proportion(np.arange(20) < round(20 * share), np.arange(20)) for share in (se, sp)]
+    hits = [proportions.proportion(np.arange(20) < round(20 * share), np.arange(20)) for share in (se, sp)]
     for one in predictive_values(*hits, 0.1):
         assert 0.0 <= one.low <= one.point <= one.high <= 1.0 and one.high - one.low > 0.001
 
@@ -65,7 +68,7 @@ def test_where_no_image_is_predicted_positive_there_is_no_predictive_value():
 @pytest.mark.parametrize(("se", "sp"), itertools.product([0.0, 0.5, 1.0], repeat=2))
 def test_a_prevalence_next_to_0_or_1_gives_no_interval_of_a_point(se, sp, prevalence):
     """``--prevalence 1e-9`` ended a training run with a traceback after its last step."""
-    hits = [intervals.proportion(np.arange(10) < round(10 * share), np.arange(10)) for share in (se, sp)]
+    hits = [proportions.proportion(np.arange(10) < round(10 * share), np.arange(10)) for share in (se, sp)]
     ppv, npv = predictive_values(*hits, prevalence)
     for one in (ppv, npv):
         assert not one.available or 0 <= one.low <= one.point <= one.high <= 1

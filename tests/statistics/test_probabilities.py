@@ -8,7 +8,7 @@ from scipy.special import expit
 from scipy.stats import norm
 from statistics_helpers import SETS, at_least, at_most, of_patients
 
-from detector.statistics import intervals, probabilities
+from detector.statistics import probabilities, resampling
 
 ONES = np.ones((1, 400))
 
@@ -84,7 +84,7 @@ def test_a_slope_without_an_upper_bound_is_bounded_below():
 
 def test_calibrated_probabilities_of_few_images_are_not_called_underconfident(monkeypatch):
     """Two normals: the probabilities are the true ones, and the slope is 1."""
-    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    monkeypatch.setattr(resampling, "RESAMPLES", 200)
     sets, above, covered = 60, 0, 0
     for m, shift in ((10, 1.2), (30, 2.2)):
         generator, truth = np.random.default_rng(m), np.arange(2 * m) < m
@@ -113,7 +113,7 @@ def test_no_interval_is_narrow_because_no_draw_differs(m, n):
 @pytest.mark.parametrize(("m", "n", "area"), [(20, 20, 0.6), (20, 20, 0.8), (50, 50, 0.8), (20, 180, 0.8)])
 def test_intervals_of_average_precision_cover(m, n, area, monkeypatch):
     """Two normals of a known area; the average precision of so many images, at their prevalence."""
-    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    monkeypatch.setattr(resampling, "RESAMPLES", 200)
     generator, sets, shift = np.random.default_rng([m, n, round(100 * area)]), SETS // 4, np.sqrt(2) * norm.ppf(area)
     thresholds = np.linspace(9 + shift, -9, 20_001)
     recall, false = norm.sf(thresholds - shift), norm.sf(thresholds)
@@ -127,7 +127,7 @@ def test_intervals_of_average_precision_cover(m, n, area, monkeypatch):
 
 @pytest.mark.parametrize("images", [1, 4])
 def test_intervals_of_average_precision_are_over_patients(images, monkeypatch):
-    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    monkeypatch.setattr(resampling, "RESAMPLES", 200)
     generator, sets = np.random.default_rng(images), SETS // 2
     truth = np.arange(60 * images) < 30 * images
     noise, _ = of_patients(np.random.default_rng(9), 40_000, 1)

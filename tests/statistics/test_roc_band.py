@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statistics_helpers import of_patients
 
-from detector.statistics.roc import auc, roc_auc, weighted_auc
-from detector.statistics.roc_band import roc_band, roc_curve
+from detector.statistics.auc import auc, roc_auc, roc_band, roc_curve, weighted_auc
 
 
 def one_model(scores):

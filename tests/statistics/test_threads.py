@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.statistics.threads import one_thread
+from detector.statistics.strata import one_thread
 
 
 def test_one_thread_is_used_inside_of_the_block():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.network import probe
-from detector.statistics.auc_difference import auc_difference
+from detector.statistics.auc import auc_difference
 from detector.statistics.split import draw_folds
 from detector.training import crossvalidation
 from detector.training.dataset import FeatureSet

@@ -10,8 +10,8 @@ from detector.audit.conclusion import conclude
 from detector.audit.evidence import LUNGS, MIXED, SHORTCUT, Evidence
 from detector.audit.experiments import FULL, Result
 from detector.images import shortcuts
-from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric
+from detector.statistics.proportions import proportion
 
 CLEAN = "none"
 # Properties of the patient that change the image, too: planted into image and manifest.

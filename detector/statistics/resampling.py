@@ -1,4 +1,4 @@
-"""Proportions with their intervals, and resampling: the unit of every interval is the patient, not the image."""
+"""Resampling of patients: draws, percentiles, effective numbers, and Wilson's interval, which every metric rests on."""
 
 from __future__ import annotations
 
@@ -7,14 +7,93 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from detector import counted
-from detector.statistics.effective_number import effective_size, kish_number
 from detector.statistics.metric import FEWEST, WIDTH, Metric
+from detector.statistics.strata import crossed
 
 LEVEL = 0.95
+
 RESAMPLES = 2000
+
 MOST_NUMBERS = 2_000_000  # weights held at a time: all resamples of 20,000 images would be 300 MB
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # from weights of images, (draws, n), to a number each, (draws,)
+
+
+def effective_size(hits: np.ndarray, patients: np.ndarray) -> tuple[float, int]:
+    """Return how many independent observations images of the same patients are worth, and the number of patients.
+
+    The design effect is the variance of the proportion over patients, divided by that over as many independent images.
+    It is not below 1. Where every image agrees it cannot be estimated, and a patient counts as one observation.
+
+    References: J. N. K. Rao, A. J. Scott, "A simple method for the analysis of clustered binary data", Biometrics 48
+    (1992); E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", Survey Methodology 24 (1998).
+
+    Parameters
+    ----------
+    hits : ndarray of shape (n,)
+        In [0, 1]: whether each image is a hit, or in what share of repeats.
+    patients : ndarray of shape (n,)
+
+    Returns
+    -------
+    size : float
+    patients : int
+    """
+    n, value = len(hits), float(hits.mean())
+    inverse = np.unique(patients, return_inverse=True)[1]
+    count = int(inverse.max()) + 1
+    images = np.bincount(inverse, minlength=count)
+    if count == n:
+        return float(n), count
+    binomial = value * (1 - value) / n
+    if count < 2 or binomial < WIDTH:
+        return float(count), count
+    residuals = np.bincount(inverse, hits, minlength=count) - value * images
+    clustered = count / (count - 1) * (residuals**2).sum() / n**2
+    return n / max(clustered / binomial, 1.0), count
+
+
+def kish_number(images: np.ndarray) -> float:
+    """Return Kish's effective number of patients: (Σm)² / Σm², of patients with m images each.
+
+    Reference: L. Kish, "Survey Sampling" (1965), section 11.7.
+
+    Parameters
+    ----------
+    images : ndarray of shape (patients,), int
+
+    Returns
+    -------
+    float
+        From 1 to the number of patients; 0 where there are none.
+    """
+    return float(images.sum() ** 2 / (images**2).sum()) if len(images) else 0.0
+
+
+def patient_share(patients: np.ndarray, is_positive: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Return the share of its class and stratum's images that each image's patient has.
+
+    A patient pulls a mean towards itself by its share h: the variance of its residual is too small by 1 - h.
+
+    Reference: R. M. Bell, D. F. McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage
+    samples", Survey Methodology 28 (2002).
+
+    Parameters
+    ----------
+    patients : ndarray of shape (n,), int
+    is_positive : ndarray of shape (n,), bool
+    strata : ndarray of shape (n,), str or int
+        All known.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In (0, 1]; 1 where the patient is the only one.
+    """
+    cells = crossed(strata, is_positive.astype(int))
+    pairs = crossed(cells, patients)
+    return np.bincount(pairs)[pairs] / np.bincount(cells)[cells]
 
 
 def wilson(value: float, n: float, z: float) -> tuple[float, float]:
@@ -42,44 +121,6 @@ def wilson(value: float, n: float, z: float) -> tuple[float, float]:
     low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
     # Rounding must not keep the interval from its own value.
     return float(min(max(low, 0.0), value)), float(max(min(high, 1.0), value))
-
-
-def proportion(
-    hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray | None = None, inflation: float = 1.0
-) -> Metric:
-    """Return a proportion of images with Wilson's interval over patients.
-
-    With several images a patient the interval is that of `effective_size` images, with Student's quantile for that
-    many patients instead of the normal one. If some have more images than others, `kish_number` counts.
-
-    Parameters
-    ----------
-    hits : ndarray of shape (n,) or (repeats, n)
-        Whether each image is a hit; of repeats, the mean is taken.
-    patients : ndarray of shape (n,)
-    is_positive : ndarray of shape (n,), bool, optional
-        Only counted; by default all images are of the positive class.
-    inflation : float, default=1
-        By how much the variance exceeds that of one model's predictions: of out-of-fold ones,
-        `roc_interval.refit_inflation`.
-
-    Returns
-    -------
-    Metric
-    """
-    from scipy.stats import norm, t
-
-    hits, patients = np.atleast_2d(hits).mean(axis=0), np.asarray(patients)
-    if not len(hits):
-        return Metric.unavailable("no images")
-    n_positive = len(hits) if is_positive is None else int(np.sum(is_positive))
-    size, count = effective_size(hits, patients)
-    z = float(norm.ppf((1 + LEVEL) / 2))
-    if 1 < count < len(hits) and size != count:
-        images = np.unique(patients, return_counts=True)[1]
-        z = float(t.ppf((1 + LEVEL) / 2, max(kish_number(images) - 1, 1.0)))
-    value = float(hits.mean())
-    return Metric(value, *wilson(value, size / inflation, z), n_positive, len(hits) - n_positive, n_patients=count)
 
 
 def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> dict[str, Metric]:

@@ -1,10 +1,49 @@
-"""Predictive values at a prevalence."""
+"""Proportions with their intervals over patients, and predictive values."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from detector.statistics.metric import WIDTH, Metric
+from detector.statistics.resampling import LEVEL, effective_size, kish_number, wilson
+
+
+def proportion(
+    hits: np.ndarray, patients: np.ndarray, is_positive: np.ndarray | None = None, inflation: float = 1.0
+) -> Metric:
+    """Return a proportion of images with Wilson's interval over patients.
+
+    With several images a patient the interval is that of `effective_size` images, with Student's quantile for that
+    many patients instead of the normal one. If some have more images than others, `kish_number` counts.
+
+    Parameters
+    ----------
+    hits : ndarray of shape (n,) or (repeats, n)
+        Whether each image is a hit; of repeats, the mean is taken.
+    patients : ndarray of shape (n,)
+    is_positive : ndarray of shape (n,), bool, optional
+        Only counted; by default all images are of the positive class.
+    inflation : float, default=1
+        By how much the variance exceeds that of one model's predictions: of out-of-fold ones,
+        `roc_interval.refit_inflation`.
+
+    Returns
+    -------
+    Metric
+    """
+    from scipy.stats import norm, t
+
+    hits, patients = np.atleast_2d(hits).mean(axis=0), np.asarray(patients)
+    if not len(hits):
+        return Metric.unavailable("no images")
+    n_positive = len(hits) if is_positive is None else int(np.sum(is_positive))
+    size, count = effective_size(hits, patients)
+    z = float(norm.ppf((1 + LEVEL) / 2))
+    if 1 < count < len(hits) and size != count:
+        images = np.unique(patients, return_counts=True)[1]
+        z = float(t.ppf((1 + LEVEL) / 2, max(kish_number(images) - 1, 1.0)))
+    value = float(hits.mean())
+    return Metric(value, *wilson(value, size / inflation, z), n_positive, len(hits) - n_positive, n_patients=count)
 
 
 def predictive_values(sensitivity: Metric, specificity: Metric, prevalence: float) -> tuple[Metric, Metric]:

@@ -1,0 +1,636 @@
+"""Areas under the ROC curve, over all images or within strata: intervals over patients, differences and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
+from detector.statistics.resampling import (
+    LEVEL,
+    kish_number,
+    patient_draws,
+    patient_share,
+    percentiles,
+    resampled,
+    wilson,
+)
+from detector.statistics.strata import crossed, holding_two_classes, stratum_weight
+
+MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
+
+BAND_DRAWS = 500
+
+RATES = 101  # of false positives, at which the band is computed
+
+
+def auc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Return the area under the ROC curve: the share of pairs in which the positive scores higher; a tie counts half.
+
+    Reference: J. A. Hanley, B. J. McNeil, "The meaning and use of the area under a receiver operating characteristic
+    (ROC) curve", Radiology 143 (1982).
+
+    Parameters
+    ----------
+    positive : ndarray of shape (p,)
+    negative : ndarray of shape (q,)
+        Scores.
+
+    Returns
+    -------
+    float
+        nan where there are none.
+    """
+    scores = np.concatenate([positive, negative])
+    is_positive = np.arange(len(scores)) < len(positive)
+    return float(weighted_auc(scores, is_positive, np.ones((1, len(scores))))[0])
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The order of images by stratum and score, and where strata and ties begin in it."""
+
+    order: np.ndarray
+    steps: np.ndarray  # first position of each group of images of a stratum that tie
+    starts: np.ndarray  # which of these groups is the first of its stratum
+
+    @classmethod
+    def of(cls, scores: np.ndarray, strata: np.ndarray | None) -> _Steps:
+        codes = np.zeros(len(scores), int) if strata is None else np.unique(strata, return_inverse=True)[1]
+        order = np.lexsort((scores, codes))
+        codes, scores = codes[order], scores[order]
+        new_stratum = np.append(True, codes[1:] != codes[:-1])
+        steps = np.flatnonzero(new_stratum | np.append(True, scores[1:] != scores[:-1]))
+        return cls(order, steps, np.flatnonzero(new_stratum[steps]))
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Return values of strata, (…, strata), at each of their groups, (…, groups)."""
+        return np.repeat(values, np.diff(np.append(self.starts, len(self.steps))), axis=-1)
+
+
+def weighted_auc(
+    scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray, strata: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the area under the ROC curve of weighted images, comparing those of one stratum with each other only.
+
+    Strata count by `strata.stratum_weight`.
+
+    Reference: K. H. Zou et al., Biometrical Journal 53 (2011).
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+    is_positive : ndarray of shape (n,), bool
+    weights : ndarray of shape (draws, n)
+    strata : ndarray of shape (n,), optional
+        By default all images are in one.
+
+    Returns
+    -------
+    ndarray of shape (draws,)
+        nan where no stratum has both classes.
+    """
+    if not len(scores):
+        return np.full(len(weights), np.nan)
+    by = _Steps.of(scores, strata)
+    weights, is_positive = weights[:, by.order], is_positive[by.order]
+    positive = np.add.reduceat(weights * is_positive, by.steps, axis=1)
+    negative = np.add.reduceat(weights * ~is_positive, by.steps, axis=1)
+    below = np.cumsum(negative, axis=1) - negative
+    below -= by.spread(below[:, by.starts])
+    pairs_won = np.add.reduceat(positive * (below + negative / 2), by.starts, axis=1)
+    n_positive, n_negative = (np.add.reduceat(side, by.starts, axis=1) for side in (positive, negative))
+    compared = stratum_weight(n_positive, n_negative).sum(axis=1)
+    won = np.where(n_positive * n_negative > 0, pairs_won / (n_positive + n_negative + 1), 0.0).sum(axis=1)
+    return np.divide(won, compared, out=np.full(len(weights), np.nan), where=compared > 0)
+
+
+def influence(
+    scores: np.ndarray,
+    is_positive: np.ndarray,
+    strata: np.ndarray | None = None,
+    alone: np.ndarray | None = None,
+) -> tuple[float, np.ndarray]:
+    """Return the area of `weighted_auc`, and by how much each image moves it away from the others' mean.
+
+    An image's placement is the share of its stratum's other class that it is ranked on the right side of. Its
+    influence is the distance of that from its stratum's area, by its weight; influences add up to 0. Where a stratum
+    has a single patient of a class, the distance from its own area would be 0: that from the mean area is taken, as
+    surveys do with a single unit of a stratum.
+
+    Reference: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, "Comparing the areas under two or more correlated
+    receiver operating characteristic curves: a nonparametric approach", Biometrics 44 (1988).
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+    is_positive : ndarray of shape (n,), bool
+    strata : ndarray of shape (n,), optional
+        Each holds both classes.
+    alone : ndarray of shape (n,), bool, optional
+        Whether an image's patient is the only one of the class in the stratum; by default none is.
+
+    Returns
+    -------
+    area : float
+    influence : ndarray of shape (n,)
+    """
+    by = _Steps.of(scores, strata)
+    side = is_positive[by.order]
+    ties = np.diff(np.append(by.steps, len(scores)))
+    positive = np.add.reduceat(side.astype(float), by.steps)
+    negative = ties - positive
+    n_positive, n_negative = (np.add.reduceat(one, by.starts) for one in (positive, negative))
+    below = {}
+    for name, one in (("positive", positive), ("negative", negative)):
+        before = np.cumsum(one) - one
+        below[name] = before - by.spread(before[by.starts]) + one / 2
+    above_negatives = below["negative"] / by.spread(n_negative)
+    below_positives = 1.0 - below["positive"] / by.spread(n_positive)
+    areas = np.add.reduceat(positive * above_negatives, by.starts) / n_positive
+    size = stratum_weight(n_positive, n_negative)
+    shares = size / size.sum()
+    area = float(shares @ areas)
+    centre, of_positive, of_negative = (
+        np.repeat(by.spread(one), ties) for one in (areas, shares / n_positive, shares / n_negative)
+    )
+    if alone is not None:
+        centre = np.where(alone[by.order], area, centre)
+    moved = np.where(
+        side,
+        of_positive * (np.repeat(above_negatives, ties) - centre),
+        of_negative * (np.repeat(below_positives, ties) - centre),
+    )
+    found = np.empty(len(scores))
+    found[by.order] = moved
+    return area, found
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The images that a repeat compares, and their patients: of each class, and in all.
+
+    `effective` are as many patients of equally many images each, by Kish.
+    """
+
+    images: tuple[int, int]
+    people: tuple[int, int]
+    effective: tuple[float, float]
+    n_patients: int
+
+    @classmethod
+    def of(cls, patients: np.ndarray, is_positive: np.ndarray, kept: np.ndarray) -> _Compared:
+        sides = kept & is_positive, kept & ~is_positive
+        counts = [np.unique(patients[side], return_counts=True)[1] for side in sides]
+        images, people = (int(sides[0].sum()), int(sides[1].sum())), (len(counts[0]), len(counts[1]))
+        return cls(images, people, (kish_number(counts[0]), kish_number(counts[1])), len(set(patients[kept])))
+
+
+def roc_auc(
+    scores: np.ndarray,
+    is_positive: np.ndarray,
+    patients: np.ndarray,
+    strata: np.ndarray | None = None,
+    folds: np.ndarray | None = None,
+) -> Metric:
+    """Return the mean area under the ROC curve over repeats, with an interval over patients.
+
+    The variance is that of influences added up by patient, in which images of one person, repeats and patients with
+    images of both classes are accounted for. The interval is Newcombe's for as many independent patients as would have
+    that variance, with Student's quantile for Kish's effective number of patients; without any variance, as where no
+    pair is ranked wrongly, for the patients that there are. By simulation it covers 0.90 to 0.98 for areas of 0.5 to
+    0.97, from 10 v 10 patients on, also where one of 20 patients of a class has half of its images; within strata of
+    few images, which repeats draw anew, 0.95 to 1.00. Of out-of-fold scores it is wider: see
+    `roc_interval.refit_inflation`. Where repeats compare different images, as within strata, images and patients are
+    counted in the repeat that compares the fewest.
+
+    References: N. A. Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997); for folds
+    as strata, A. Airola et al., Computational Statistics & Data Analysis 55 (2011), and G. Forman, M. Scholz, SIGKDD
+    Explorations 12 (2010): scores of two folds come from two models, and ranking them together is biased.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (repeats, n)
+    is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
+    strata : ndarray of shape (n,) or (repeats, n), optional
+        Compare within these only; an image whose stratum is empty text, or below 0, is compared with none.
+    folds : ndarray of shape (n,) or (repeats, n), int, optional
+        Which fold held each image out: only images of one fold are compared, since only they were scored by one model.
+
+    Returns
+    -------
+    Metric
+        Unavailable with fewer than `FEWEST` comparable images of a class, or with one patient in a class, in any
+        repeat.
+    """
+    patients = np.unique(np.asarray(patients), return_inverse=True)[1]
+    refitted = False
+    if folds is not None and len(np.unique(folds)) > 1:
+        refitted = True
+        strata = crossed(folds) if strata is None else crossed(strata, folds)
+    compared: list[_Compared] = []
+    values, moved = [], np.zeros(len(is_positive))
+    for repeat, one in enumerate(scores):
+        own = None if strata is None else np.broadcast_to(strata, np.shape(scores))[repeat]
+        kept = np.ones(len(one), bool) if own is None else holding_two_classes(is_positive, own)
+        compared.append(_Compared.of(patients, is_positive, kept))
+        images, people = compared[-1].images, compared[-1].people
+        if min(images) < FEWEST:
+            return too_few(*images, "images" if kept.all() else "comparable images")
+        if min(people) < 2:
+            return Metric.unavailable("all images of a class are of one patient", *images)
+        within = np.zeros(kept.sum(), int) if own is None else own[kept]
+        share = patient_share(patients[kept], is_positive[kept], within)
+        area, change = influence(one[kept], is_positive[kept], within, share == 1)
+        values.append(area)
+        # Residuals as if each patient had not pulled its stratum's mean towards itself.
+        moved[kept] += change / np.sqrt(np.where(share < 1, 1 - share, 1.0)) / len(scores)
+    sums = [
+        np.bincount(patients[side], moved[side], minlength=patients.max() + 1) for side in (is_positive, ~is_positive)
+    ]
+    variances = [float((one**2).sum()) for one in sums]
+    # Of patients with images of both classes.
+    covariance = max(2 * float(sums[0] @ sums[1]), -0.9 * sum(variances))
+    value = round(float(np.mean(values)), 12)  # a constant has exactly 0.5
+    # Other repeats compare other images of the same sample: adding theirs would count more than one comparison has.
+    fewest = min(compared, key=lambda one: min(one.images))
+    low, high = effective_interval(value, [*variances, covariance], fewest.people, fewest.effective, refitted)
+    return Metric(value, low, high, *fewest.images, n_patients=fewest.n_patients)
+
+
+def newcombe_interval(
+    value: float, positives: float, negatives: float, quantile: float | None = None, refitted: bool = False
+) -> tuple[float, float]:
+    """Return a score interval of an area under the ROC curve, which is none of a point where no pair is ranked wrongly.
+
+    Reference: R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
+    part 2", Statistics in Medicine 25 (2006), method 5: the variance of Hanley and McNeil's exponential model at the
+    bound itself, with the mean of both sample sizes in place of each.
+
+    Parameters
+    ----------
+    value : float
+    positives, negatives : float
+        Independent ones: patients. They need not be whole: they may be effective sample sizes.
+    quantile : float, optional
+        By default the normal distribution's, 1.96.
+    refitted : bool
+        Whether the scores are out of fold: see `refit_inflation`.
+
+    Returns
+    -------
+    low, high : float
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + LEVEL) / 2)) if quantile is None else quantile
+
+    def too_far(bound: float) -> float:
+        inflation = refit_inflation(bound) if refitted else 1.0
+        return (value - bound) ** 2 - z**2 * inflation * exponential_variance(bound, positives, negatives)
+
+    # At the value itself nothing is too far; where that is 0 or 1 it would be taken for the bound.
+    low = 0.0 if value <= 0 else brentq(too_far, 0.0, value - 1e-9)
+    high = 1.0 if value >= 1 else brentq(too_far, value + 1e-9, 1.0)
+    return float(low), float(high)
+
+
+def refit_inflation(area: float) -> float:
+    """Return by how much the variance of a cross-validated area exceeds that of as many images scored by one model.
+
+    Every pair of folds counts twice: the one is trained on what the other is tested on. Where a model learns
+    nothing but chance properties of the sample, the errors of both folds are the same, and the variance is that of a
+    sum in which each term stands twice: doubled, whatever the folds and their number. The better a model, the less it
+    depends on single images. In between this is a compromise: by simulation with linear models of 3 features 1.5 at
+    0.6, 1.1 at 0.75, 0.9 at 0.9; of 500 features 1.7 to 2.0 up to 0.85.
+
+    References: Y. Bengio, Y. Grandvalet, "No unbiased estimator of the variance of k-fold cross-validation", Journal of
+    Machine Learning Research 5 (2004); C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning
+    52 (2003), whose correction is 2.25 for five folds.
+    """
+    return 1.0 + 4.0 * area * (1.0 - area)
+
+
+def fold_inflation(area: Metric, folds: np.ndarray) -> float:
+    """Return `refit_inflation` of a model's area if its predictions are out of fold, and 1 if one model made all.
+
+    The same sharing of images between folds widens every mean over out-of-fold predictions. By simulation of ridge
+    regression on noise, 3 and 100 features, 20 v 20 and 40 v 40 patients, 5 folds, 400 data sets, Wilson's interval of
+    the accuracy covers 0.86 to 0.91 without it and 0.96 to 0.98 with it; that of sensitivity and specificity 0.95 to
+    0.97, and 0.98 to 1.00.
+
+    Parameters
+    ----------
+    area : Metric
+        If it is not available, a model that learned nothing is assumed.
+    folds : ndarray of shape (repeats, n), int
+    """
+    if len(np.unique(folds)) < 2:
+        return 1.0
+    return refit_inflation(area.point if area.available else 0.5)
+
+
+def exponential_variance(area: float, positives: float, negatives: float) -> float:
+    """Return the variance of an area under the ROC curve, were the scores of both classes exponential.
+
+    Reference: J. A. Hanley, B. J. McNeil, Radiology 143 (1982), with Newcombe's mean sample size.
+    """
+    spread = 1 + ((positives + negatives) / 2 - 1) * ((1 - area) / (2 - area) + area / (1 + area))
+    return area * (1 - area) * spread / (positives * negatives)
+
+
+def effective_interval(
+    value: float, parts: list[float], people: tuple[int, int], effective: tuple[float, float], refitted: bool
+) -> tuple[float, float]:
+    """Return Newcombe's interval for as many independent patients as have a variance.
+
+    Near 0 and 1 that variance is next to nothing, and by simulation the interval covers too little (0.90 for an area of
+    0.995 and 72 v 72). It therefore reaches at least as far as that of a perfect separation of the same patients, so
+    that the lower bound never falls as the area rises; then it covers 0.96.
+
+    Parameters
+    ----------
+    value : float
+    parts : list of float
+        The variance: of the positive, of the negative class, and twice the covariance of patients in both.
+    people : (int, int)
+        Patients of each class.
+    effective : (float, float)
+        Their `effective_number.kish_number`, from 1 on: how many the variance is known from.
+    refitted : bool
+        Whether the scores are out of fold.
+
+    Returns
+    -------
+    low, high : float
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import t
+
+    variances, total = parts[:2], sum(parts)
+    if not WIDTH < value < 1 - WIDTH:
+        return newcombe_interval(float(round(value)), *people, refitted=refitted)
+    if total < WIDTH**2:
+        # Constant scores, which no fit can change.
+        return newcombe_interval(value, *people)
+    # Welch's degrees of freedom.
+    squares = sum(part**2 / max(count - 1, WIDTH) for part, count in zip(variances, effective, strict=True))
+    freedom = max(sum(variances) ** 2 / squares, 1.0)
+
+    def excess(log_share: float) -> float:
+        return exponential_variance(value, *(count * float(np.exp(log_share)) for count in people)) - total
+
+    bounds = np.log([2 / min(people) / 10, MOST_EFFECTIVE])
+    if excess(bounds[0]) < 0:
+        share = float(np.exp(bounds[0]))
+    elif excess(bounds[1]) > 0:
+        share = MOST_EFFECTIVE
+    else:
+        share = float(np.exp(brentq(excess, *bounds)))
+    quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
+    low, high = newcombe_interval(value, people[0] * share, people[1] * share, quantile, refitted)
+    furthest = newcombe_interval(1.0, *people, refitted=refitted)[0]
+    return min(low, furthest), max(high, 1.0 - furthest)
+
+
+def auc_difference(
+    scores: tuple[np.ndarray, np.ndarray],
+    is_positive: np.ndarray,
+    patients: np.ndarray,
+    seed: int,
+    folds: np.ndarray | None = None,
+) -> Metric:
+    """Return by how much the first scores' area under the ROC curve exceeds the second's, with a paired interval.
+
+    Both areas are those of `roc_auc`: images are compared within a fold of a repeat only, and repeats are averaged.
+    Patients are resampled, classes apart, and both areas are computed from the same draws, so that what one patient
+    adds to both cancels. The percentile interval is widened about the difference (`_widening`).
+
+    Where an area is 0 or 1, or no draw changes the difference, there is nothing to resample: the intervals of both
+    areas are then combined as those of independent samples, which is wider. Equal scores differ by exactly 0, and
+    there is no interval.
+
+    References: C. M. Rutter, Academic Radiology 7 (2000), for draws over patients; G. Y. Zou, A. Donner, "Construction
+    of confidence limits about effect measures: a general approach", Statistics in Medicine 27 (2008), for the
+    combination of intervals.
+
+    Parameters
+    ----------
+    scores : tuple of two ndarray of shape (repeats, n)
+    is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
+    seed : int
+        Of the draws.
+    folds : ndarray of shape (repeats, n), int, optional
+        Which fold held each image out; by default one model scored all.
+
+    Returns
+    -------
+    Metric
+        In [-1, 1]; unavailable for the reasons of `roc_auc`.
+    """
+    first, second = (roc_auc(one, is_positive, patients, folds=folds) for one in scores)
+    if not first.available:
+        return first
+    counts = first.n_positive, first.n_negative
+    value = round(first.point - second.point, 12)
+    if np.array_equal(*scores):
+        return Metric(value, None, None, *counts, n_patients=first.n_patients)
+
+    def difference(weights: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(weights))
+        for repeat, (one, other) in enumerate(zip(*scores, strict=True)):
+            strata = None if folds is None else folds[repeat]
+            areas = (weighted_auc(ranked, is_positive, weights, strata) for ranked in (one, other))
+            found += np.subtract(*areas) / len(scores[0])
+        return found
+
+    _, draws = resampled({"difference": difference}, is_positive, patients, seed)["difference"]
+    low, high = percentiles(draws)
+    certain = any(not WIDTH < area.point < 1 - WIDTH for area in (first, second))
+    if certain or high - low <= WIDTH:
+        below = np.hypot(first.point - first.low, second.high - second.point)
+        above = np.hypot(first.high - first.point, second.point - second.low)
+    else:
+        fewest = min(len(set(patients[side])) for side in (is_positive, ~is_positive))
+        refitted = folds is not None and len(np.unique(folds)) > 1
+        factor = _widening(fewest, (first.point, second.point) if refitted else ())
+        below, above = factor * (value - low), factor * (high - value)
+    bounds = max(value - float(below), -1.0), min(value + float(above), 1.0)
+    return Metric(value, *bounds, *counts, n_patients=first.n_patients)
+
+
+def _widening(fewest: int, refitted: tuple[float, ...]) -> float:
+    """Return how many times wider than percentiles an interval of a difference has to be.
+
+    Of few patients the bootstrap's variance is too small by (m - 1) / m, and Student's quantile takes the place of the
+    normal one. Of out-of-fold scores the bootstrap leaves out that the models are fitted to the sample as well: the
+    variance is multiplied by `refit_inflation`, its mean over both areas. By simulation of ridge regression on 300
+    features, 50 v 50 patients, 5 folds, 300 data sets, areas of 0.50 to 0.83: without this the interval covers the true
+    difference in 0.84 to 0.86 of the data sets, with it in 0.93 to 0.96.
+
+    Reference: T. C. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69 (2015),
+    for the expanded percentile interval.
+
+    Parameters
+    ----------
+    fewest : int
+        Patients of the smaller class, from 2 on.
+    refitted : tuple of float
+        The areas, if the scores are out of fold; else empty.
+    """
+    from scipy.stats import norm, t
+
+    quantile = (1 + LEVEL) / 2
+    student = t.ppf(quantile, fewest - 1) / norm.ppf(quantile) * np.sqrt(fewest / (fewest - 1))
+    return float(student * np.sqrt(np.mean([refit_inflation(area) for area in refitted] or [1.0])))
+
+
+def roc_curve(scores: np.ndarray, is_positive: np.ndarray, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean ROC curve over folds and repeats, whose area is that of `roc.roc_auc` within folds.
+
+    At each rate of false positives the sensitivities of the folds' own curves are averaged, each with the weight that
+    its area has in the mean area; repeats count equally. Images of different folds are not ranked together, since
+    their scores come from different models. A fold without images of both classes has no curve.
+
+    Reference: T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27 (2006), section 8.1
+    (vertical averaging).
+
+    Parameters
+    ----------
+    scores : ndarray of shape (repeats, n)
+    is_positive : ndarray of shape (n,), bool
+    folds : ndarray of shape (repeats, n), int
+        Which fold held each image out; all equal of a single model.
+
+    Returns
+    -------
+    false_positive_rate, true_positive_rate : ndarray of shape (points,)
+        Corners of the curve from (0, 0) to (1, 1), to be joined by straight lines; empty where no fold has both
+        classes.
+    """
+    parts: list[tuple[float, np.ndarray, np.ndarray]] = []
+    for one, own in zip(scores, folds, strict=True):
+        found = []
+        for rows in _with_both_classes(is_positive, own):
+            false, true = _corners(one[rows], is_positive[rows], np.ones((1, len(rows))))
+            share = float(stratum_weight(is_positive[rows].sum(), (~is_positive[rows]).sum()))
+            found.append((share, false[0], true[0]))
+        whole = sum(share for share, _, _ in found)
+        parts += [(share / whole, false, true) for share, false, true in found]
+    if not parts:
+        return np.empty(0), np.empty(0)
+    total = sum(share for share, _, _ in parts)
+    rates = np.unique(np.concatenate([false for _, false, _ in parts]))
+    # Where a curve rises, it has two sensitivities at one rate: below and above the step.
+    below, above = np.zeros(len(rates)), np.zeros(len(rates))
+    for share, false, true in parts:
+        below += share / total * _sensitivity(false, true, rates, "left")
+        above += share / total * _sensitivity(false, true, rates, "right")
+    return np.repeat(rates, 2), np.stack([below, above], axis=1).ravel()
+
+
+def roc_band(
+    scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, folds: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return a pointwise interval of the curve of `roc_curve`: a bootstrap over patients, and Wilson's at least.
+
+    Of out-of-fold scores the bootstrap leaves out that the models hang on the sample, too: the interval is widened as
+    that of the area is (`roc_interval.fold_inflation`). By simulation with 20 to 60 patients a class and areas of 0.7
+    to 0.95 it covers 0.89 to 1.00 of the points, 0.97 to 0.99 on average.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (repeats, n)
+    is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
+    folds : ndarray of shape (repeats, n), int
+    seed : int
+
+    Returns
+    -------
+    false_positive_rate : ndarray of shape (101,)
+    low, high : ndarray of shape (101,)
+        Sensitivity at each. None instead of the three where the area is not estimable, or where it is 0 or 1: every
+        draw then has the same curve, and a band without width would claim a certainty that no sample gives.
+    """
+    from scipy.stats import norm
+
+    area = roc_auc(scores, is_positive, patients, folds=folds)
+    if not area.available or not WIDTH < area.point < 1 - WIDTH:
+        return None
+    rates = np.linspace(0.0, 1.0, RATES)
+    # The first row is the sample itself.
+    draws = np.concatenate([np.ones((1, len(is_positive))), *_first(BAND_DRAWS, is_positive, patients, seed)])
+    curves, repeats = np.zeros((len(draws), RATES)), np.zeros((len(draws), 1))
+    for one, own in zip(scores, folds, strict=True):
+        sums, shares = np.zeros((len(draws), RATES)), np.zeros((len(draws), 1))
+        for rows in _with_both_classes(is_positive, own):
+            weights, truth = draws[:, rows], is_positive[rows]
+            share = stratum_weight(weights @ truth, weights @ ~truth)[:, None]
+            corners = zip(*_corners(one[rows], truth, weights), strict=True)
+            sums += share * [_sensitivity(false, true, rates, "right") for false, true in corners]
+            shares += share
+        curves += np.divide(sums, shares, out=np.zeros(sums.shape), where=shares > 0)
+        repeats += shares > 0
+    curve, *drawn = curves[repeats[:, 0] > 0] / repeats[repeats[:, 0] > 0]
+    low, high = np.transpose([percentiles(column) for column in np.transpose(drawn)])
+    wider = np.sqrt(fold_inflation(area, folds))
+    # Where nearly all draws have a sensitivity of 0 or 1, they do not show how many patients that rests on.
+    quantile, people = norm.ppf((1 + LEVEL) / 2), len(set(patients[is_positive]))
+    floor = np.array([wilson(sensitivity, people, quantile) for sensitivity in np.clip(curve, 0.0, 1.0)])
+    low, high = np.minimum(low, floor[:, 0]), np.maximum(high, floor[:, 1])
+    low, high = np.clip(curve - wider * (curve - low), 0.0, 1.0), np.clip(curve + wider * (high - curve), 0.0, 1.0)
+    # No ROC curve falls, so the bounds do not either.
+    return rates, np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
+
+
+def _with_both_classes(is_positive: np.ndarray, folds: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the images of each fold that has images of both classes."""
+    for fold in np.unique(folds):
+        rows = np.flatnonzero(folds == fold)
+        if 0 < is_positive[rows].sum() < len(rows):
+            yield rows
+
+
+def _first(count: int, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """Yield the first draws of patients."""
+    for weights in patient_draws(is_positive, patients, seed):
+        yield weights[:count]
+        count -= len(weights[:count])
+        if count <= 0:
+            return
+
+
+def _corners(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of a ROC curve of weighted images: rates of false and true positives, (draws, corners).
+
+    Rates of a class that was not drawn are 0; such curves have no share.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.diff(scores[order]) != 0, True)
+    rates = []
+    for side in (~is_positive, is_positive):
+        sums = np.cumsum(weights[:, order] * side[order], axis=1)[:, ends]
+        rates.append(np.pad(sums / np.maximum(sums[:, -1:], WIDTH), ((0, 0), (1, 0))))
+    return rates[0], rates[1]
+
+
+def _sensitivity(false: np.ndarray, true: np.ndarray, rates: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+    """Return the sensitivity of a curve below ("left") or above ("right") its step at rates of false positives."""
+    if side == "right":
+        start = np.minimum(np.searchsorted(false, rates + WIDTH, side="right") - 1, len(false) - 1)
+        stop = np.minimum(start + 1, len(false) - 1)
+    else:
+        stop = np.minimum(np.searchsorted(false, rates - WIDTH, side="left"), len(false) - 1)
+        start = np.maximum(stop - 1, 0)
+    run = false[stop] - false[start]
+    along = np.divide(rates - false[start], run, out=np.zeros(len(rates)), where=run > WIDTH)
+    if side == "left":
+        along = np.where(run > WIDTH, along, 1.0)
+    return true[start] + np.clip(along, 0.0, 1.0) * (true[stop] - true[start])
