@@ -13,7 +13,7 @@ from detector.audit.comparison import Audit, ExperimentSettings
 from detector.audit.image_sets import ImageSets
 from detector.cli.output import Log
 from detector.datasets.dataset import Dataset, Image
-from detector.images.inspection import ImageProperties
+from detector.images.inspect import ImageProperties
 from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate, predict

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from detector.images import phantom
-from detector.images.radiographs import decode
+from detector.images.read import decode
 from tools.fuzzing.dicom_seeds import dicom
 
 

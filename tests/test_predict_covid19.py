@@ -17,7 +17,7 @@ from PIL import Image
 
 from detector.datasets import manifest
 from detector.images.phantom import draw
-from detector.images.radiographs import read
+from detector.images.read import read
 from detector.network import lungs as lung_decoder
 
 

@@ -15,7 +15,7 @@ from detector.audit.linear_baseline import Baseline, border_matrix, cross_valida
 from detector.audit.metrics import ScoredImages
 from detector.audit.occluded import occlusion, too_few_lungs
 from detector.datasets.dataset import Image
-from detector.images.inspection import ImageProperties
+from detector.images.inspect import ImageProperties
 from detector.images.masks import Occlusion
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import Metric

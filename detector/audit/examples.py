@@ -10,7 +10,7 @@ import numpy as np
 from detector.audit.comparison import Audit
 from detector.audit.experiments import BORDER, FULL, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
 from detector.audit.localisation import Localisation, LocatedMap
-from detector.images.border import MARGIN
+from detector.images.inspect import MARGIN
 from detector.images.lungs import describe
 from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 

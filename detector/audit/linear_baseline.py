@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.datasets.dataset import Image
-from detector.images.inspection import ImageProperties
+from detector.images.inspect import ImageProperties
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.strata import one_thread

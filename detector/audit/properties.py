@@ -11,7 +11,7 @@ from detector.audit.baselines import known_ages, known_sexes
 from detector.audit.linear_baseline import border_matrix, indicators
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
-from detector.images.inspection import ImageProperties
+from detector.images.inspect import ImageProperties
 from detector.statistics.metric import WIDTH
 
 # Columns that DICOM headers or manifests may have: the device, and how the exposure was made.

@@ -10,7 +10,7 @@ import numpy as np
 from detector.audit.image_sets import ImageSets
 from detector.datasets.overlap import find_overlap
 from detector.images.duplicates import Copy, near_any
-from detector.images.inspection import ImageProperties
+from detector.images.inspect import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.network.model_file import TrainingImages, shortened
 

@@ -14,10 +14,10 @@ import numpy as np
 from detector import InputError
 from detector.cluster.stream import Cluster, Row, node, shared
 from detector.files.cache import Cache
-from detector.images.inspection import ImageProperties, as_text, inspect_file
+from detector.images.inspect import ImageProperties, as_text, inspect_file
 from detector.images.lungs import packed
 from detector.images.masks import NetworkInput
-from detector.images.radiographs import SIZE, read
+from detector.images.read import SIZE, read
 from detector.network import runtime
 from detector.network.backbone import DIGEST, Weights, digest
 from detector.network.features import BATCH, Backbone

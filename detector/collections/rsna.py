@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from detector import InputError
-from detector.collections import dicom_header
 from detector.collections.boxes import KEYS, Box, as_cell, checked, in_fractions
 from detector.collections.record import ImageRecord, require_inside
 from detector.files.tables import Row, columns_of, read_table, simple
+from detector.images import dicom_header
 
 SOURCE = "rsna-pneumonia-detection-challenge"
 TABLE = "stage_2_detailed_class_info.csv"

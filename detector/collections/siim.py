@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from detector import InputError
-from detector.collections import dicom_header
 from detector.collections.boxes import as_cell, in_fractions, parse_listed
 from detector.collections.record import Convention, ImageRecord, require_inside
 from detector.files.tables import Row, columns_of, read_table, simple
 from detector.files.values import number
+from detector.images import dicom_header
 from detector.images.listing import is_dicom_file
 
 SOURCE = "siim-covid19-detection"

@@ -24,7 +24,7 @@ from detector.datasets.sampling import rank
 from detector.datasets.selection import Completer, Reader, Selection, account
 from detector.files.atomic import copy_whole, sha256
 from detector.files.tables import simple
-from detector.images.radiographs import from_bytes
+from detector.images.read import from_bytes
 
 Chosen = dict[Path, Selection]  # by the class folder that they go to
 MOST_NAMED = 10

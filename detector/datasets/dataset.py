@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, first_names
-from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import manifest, manifest_match
 from detector.datasets.clinical import is_missing
 from detector.datasets.folders import (
@@ -25,6 +24,7 @@ from detector.datasets.manifest import Row
 from detector.datasets.parts import require_one_part
 from detector.files.values import view_group
 from detector.images import phantom
+from detector.images.dicom_header import DicomHeader, read_if_readable
 from detector.images.listing import Listing, is_dicom_file, list_images
 
 FEWEST_WITH_PLACEHOLDER = 4  # images of one patient: fewer may well be

@@ -12,7 +12,7 @@ from detector import InputError, counted
 from detector.cli.output import progress
 from detector.collections.record import ImageRecord, manifest_row, require_inside
 from detector.files.values import is_adult, is_wanted
-from detector.images.radiographs import name_all, read
+from detector.images.read import name_all, read
 
 
 @dataclass

@@ -13,7 +13,7 @@ from detector.collections.record import ImageRecord, require_inside
 from detector.files.tables import simple
 from detector.files.values import is_wanted
 from detector.images.listing import why_no_image
-from detector.images.radiographs import read
+from detector.images.read import read
 
 # Returns an entry with what its file's header says, and notes.
 Completer = Callable[[ImageRecord], tuple[ImageRecord, list[str]]]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images.radiographs import MAX_PIXELS
+from detector.images.read import MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

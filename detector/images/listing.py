@@ -14,7 +14,7 @@ from pathlib import Path
 from detector import counted
 from detector.files.recognise import not_read
 from detector.images.dicom import is_dicom
-from detector.images.radiographs import SUFFIXES
+from detector.images.read import SUFFIXES
 
 HEAD_BYTES = 1024
 # How folders of masks and other drawings are called, and those of CT and MR. Masks in English, German, Spanish and

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detector.images.radiographs import SIZE
+from detector.images.read import SIZE
 
 # Lungs fill 9 to 61 % of the image in 298 human-reviewed masks (10 to 66 % in 895 masks of the decoder): more is
 # doubtful, far less or far more is no lung.

@@ -12,7 +12,7 @@ import numpy as np
 from detector import InputError
 from detector.images.lungs import Lungs, describe, refined
 from detector.images.masks import SUFFIX, NetworkInput
-from detector.images.radiographs import Radiograph, decode, file_bytes, from_decoded
+from detector.images.read import Radiograph, decode, file_bytes, from_decoded
 from detector.network.features import BATCH, Backbone
 
 MOST_PIXELS = 1024  # of a picture's longer side

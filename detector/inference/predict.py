@@ -15,14 +15,14 @@ import numpy as np
 
 from detector import InputError
 from detector.cluster.stream import Cluster, Row, node, shared
-from detector.collections.dicom_header import DicomHeader, read_if_readable
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
 from detector.files.values import view_group
+from detector.images.dicom_header import DicomHeader, read_if_readable
 from detector.images.listing import list_images as listing_of
 from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
-from detector.images.radiographs import SIZE, read
 from detector.images.raster import joined
+from detector.images.read import SIZE, read
 from detector.network import lungs as lung_decoder
 from detector.network import runtime
 from detector.network.backbone import CHANNELS_BY_BLOCK, DIGEST, digest

@@ -15,7 +15,7 @@ from detector import InputError
 from detector.files.cache import Cache, key
 from detector.images.lungs import is_packed, packed, unpacked
 from detector.images.masks import NetworkInput
-from detector.images.radiographs import READER_VERSION, SIZE
+from detector.images.read import READER_VERSION, SIZE
 from detector.network import lungs as lung_decoder
 from detector.network import runtime
 from detector.network.backbone import (

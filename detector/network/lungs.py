@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.images.radiographs import SIZE
+from detector.images.read import SIZE
 from detector.network.backbone import CHANNELS_BY_BLOCK
 
 if TYPE_CHECKING:

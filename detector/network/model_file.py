@@ -30,7 +30,7 @@ from detector.files import hdf5
 from detector.files.atomic import remove_leftovers, temporary_folder
 from detector.files.cache import Cache, key
 from detector.images.duplicates import BYTES
-from detector.images.radiographs import SIZE
+from detector.images.read import SIZE
 from detector.network import lungs as lung_decoder
 from detector.network import runtime
 from detector.network.backbone import (

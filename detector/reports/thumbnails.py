@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from detector.files.cache import key
-from detector.images.radiographs import READER_VERSION
+from detector.images.read import READER_VERSION
 from detector.network import lungs as lung_decoder
 from detector.reports.html_report import QUALITY, SIDE, jpeg, jpeg_uri
 from detector.training.dataset import FeatureExtractor

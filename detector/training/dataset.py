@@ -20,11 +20,10 @@ from detector.datasets.identity import merged, patients, require_one_class, requ
 from detector.files.atomic import sha256
 from detector.files.cache import Cache, default_folder, key
 from detector.images.duplicates import SAME_RADIOGRAPH, SEARCH_VERSION, Copy, near_pairs, pixel_agreement
-from detector.images.inspection import ImageProperties, inspect
+from detector.images.inspect import ImageProperties, PixelStore, inspect
 from detector.images.lungs import Implausibility, describe, implausibility, packed
 from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, rotate_mask
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.images.pixel_store import PixelStore
 from detector.network import head, runtime
 from detector.network import lungs as lung_decoder
 from detector.network import weights as weight_sources

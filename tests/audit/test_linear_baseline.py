@@ -8,8 +8,7 @@ import pytest
 from statistics_helpers import at_least, of_patients
 
 from detector.audit.linear_baseline import cross_validate, linear_auc, property_matrix
-from detector.images.border import border_properties
-from detector.images.inspection import ImageProperties
+from detector.images.inspect import ImageProperties, border_properties
 
 
 @pytest.mark.parametrize("images", [1, 4])

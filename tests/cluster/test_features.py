@@ -10,9 +10,8 @@ import pytest
 from conftest import picture, rejection
 
 from detector.files.cache import Cache
-from detector.images.inspection import inspect
+from detector.images.inspect import PixelStore, inspect
 from detector.images.masks import NetworkInput
-from detector.images.pixel_store import PixelStore
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"

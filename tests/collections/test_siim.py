@@ -12,8 +12,9 @@ from conftest import inside, picture, rejected, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.collections import boxes, dicom_header, siim
+from detector.collections import boxes, siim
 from detector.files.tables import parse_table
+from detector.images import dicom_header
 from tools.fuzzing.dicom_seeds import dicom
 
 STUDIES = "id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance\n"

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_helpers import radiograph
 
-from detector.collections import dicom_header, kermany, nih
+from detector.collections import kermany, nih
 from detector.datasets import dataset, folders, manifest, manifest_match, overlap
+from detector.images import dicom_header
 
 
 def test_labels_are_folders_and_manifests_name_patients_and_data_sets(tmp_path):

@@ -12,7 +12,7 @@ from image_helpers import require_near, tiff
 from PIL import Image
 
 from detector.images.deep_values import upright
-from detector.images.radiographs import from_bytes, read
+from detector.images.read import from_bytes, read
 
 DEEP = {
     "unsigned 16": lambda grey: grey.astype(np.uint16) * 257,

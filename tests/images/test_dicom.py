@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom.pixels import get_decoder
 
 from detector.images import dicom
-from detector.images.radiographs import decode, file_bytes, from_bytes, read
+from detector.images.read import decode, file_bytes, from_bytes, read
 from tools.fuzzing.dicom_seeds import dicom as made_dicom
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"

@@ -10,7 +10,7 @@ from conftest import rejection
 from image_helpers import write_dicom
 
 from detector.images import phantom
-from detector.images.radiographs import read
+from detector.images.read import read
 
 GREY = phantom.draw(True, 0)
 

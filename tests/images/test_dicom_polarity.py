@@ -7,7 +7,7 @@ import pytest
 from image_helpers import write_dicom
 
 from detector.images import phantom
-from detector.images.radiographs import read
+from detector.images.read import read
 
 GREY = phantom.draw(True, 0)
 DEEP = np.rint(GREY * (4095 / 255)).astype(np.uint16)

@@ -6,7 +6,7 @@ from image_helpers import write_dicom
 
 from detector.images import phantom
 from detector.images.dicom_sign import with_sign
-from detector.images.radiographs import read
+from detector.images.read import read
 
 GREY = phantom.draw(True, 0)
 DEEP, DEEPER = (np.rint(GREY * (white / 255)).astype(np.uint16) for white in (4095, 65535))

@@ -10,7 +10,7 @@ from pydicom import dcmread
 
 from detector.images import dicom_values
 from detector.images.dicom_values import NO_WINDOW
-from detector.images.radiographs import read
+from detector.images.read import read
 
 
 def test_window_rescaling_and_sign_are_applied(tmp_path, grey):

@@ -16,7 +16,7 @@ from detector.datasets.dataset import Dataset
 from detector.datasets.dataset import Image as ImageFile
 from detector.files.cache import Cache
 from detector.images.duplicates import Copy, as_array, coefficients, near_any, near_pairs, perceptual_hash
-from detector.images.inspection import ImageProperties
+from detector.images.inspect import ImageProperties
 from detector.images.phantom import CLASSES
 from detector.training.dataset import FeatureExtractor, find_near_duplicates, of_different_patients
 from detector.training.options import EvaluationOptions

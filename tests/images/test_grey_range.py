@@ -17,9 +17,10 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from detector import InputError
-from detector.images import grey_range, phantom, radiographs
+from detector.images import grey_range, phantom
+from detector.images import read as radiographs
 from detector.images.grey_range import to_8_bits
-from detector.images.radiographs import decode, from_bytes
+from detector.images.read import decode, from_bytes
 
 GREY = phantom.draw(True, 0)
 DEEP = np.rint(GREY * (4095 / 255)).astype(np.uint16)

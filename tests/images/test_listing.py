@@ -15,7 +15,7 @@ from PIL import Image
 
 from detector.files.recognise import instead, not_read
 from detector.images.listing import left_out_line, list_images
-from detector.images.radiographs import read
+from detector.images.read import read
 from tools.fuzzing.dicom_seeds import dicom
 
 

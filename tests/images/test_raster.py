@@ -12,7 +12,7 @@ from conftest import ROOT, rejection
 from PIL import Image, features
 
 from detector.images import raster
-from detector.images.radiographs import from_bytes
+from detector.images.read import from_bytes
 
 LOAD = """
 import io, sys

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from detector.images import radiographs
+from detector.images import read as radiographs
 from detector.images.masks import boxed, highest, in_a_box, share_inside
 
 RECTANGLE = (0.25, 0.5, 0.25, 0.125)  # x, y, width, height

@@ -33,7 +33,7 @@ def test_the_decoder_is_small_and_a_changed_one_is_rejected(tmp_path):
 def test_lungs_of_real_radiographs_are_found(weights):
     """The masks' own radiographs: that the file in the repository is the decoder it says it is, not how good it is."""
     from detector.images.masks import read_mask
-    from detector.images.radiographs import read
+    from detector.images.read import read
 
     listed = list(csv.DictReader((SHARED / "lung-masks-v7" / "list.csv").open(encoding="utf-8")))[::30]
     images = [SHARED / "lung-masks-v7" / "images" / row["file"] for row in listed]
@@ -49,7 +49,7 @@ def test_lungs_of_real_radiographs_are_found(weights):
 
 @needs(SHARED)
 def test_laterals_and_slices_have_no_lungs(weights):
-    from detector.images.radiographs import read
+    from detector.images.read import read
 
     folder = SHARED / "covid-chestxray-dataset"
     rows = csv.DictReader((folder / "metadata.csv").open(encoding="utf-8"))

@@ -14,7 +14,7 @@ import numpy as np
 
 from detector.images.duplicates import BYTES, SAME_RADIOGRAPH, Copy, near_pairs, perceptual_hash, pixel_agreement
 from detector.images.listing import list_images
-from detector.images.radiographs import SIZE, decode, file_bytes, read
+from detector.images.read import SIZE, decode, file_bytes, read
 
 LARGEST = 640  # pixels of a side: larger images are reduced before they are copied
 PAIRS = 0.18  # that the hash finds for each of 903 radiographs

@@ -20,7 +20,7 @@ from detector.files.cache import Cache
 from detector.images.lungs import packed
 from detector.images.masks import NetworkInput
 from detector.images.phantom import draw_lungs
-from detector.images.radiographs import SIZE
+from detector.images.read import SIZE
 from detector.network.backbone import WIDTH
 from detector.network.features import feature_key, lungs_key
 from tools.benchmarks.measure import ROOT, machine, run

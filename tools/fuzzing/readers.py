@@ -10,23 +10,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from detector import InputError, printable
-from detector.collections import (
-    actualmed,
-    boxes,
-    cohen,
-    covidx,
-    dicom_header,
-    figure1,
-    hannover,
-    kermany,
-    nih,
-    record,
-    rsna,
-    siim,
-)
+from detector.collections import actualmed, boxes, cohen, covidx, figure1, hannover, kermany, nih, record, rsna, siim
 from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
 from detector.files import tables, values
-from detector.images import radiographs
+from detector.images import dicom_header
+from detector.images import read as radiographs
 from detector.network import model_file
 from tools.fuzzing.dicom_seeds import ATTRIBUTES, EXTREMES, attribute_seeds, radiograph_with
 from tools.fuzzing.image_seeds import picture_seeds

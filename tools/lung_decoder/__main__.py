@@ -15,7 +15,7 @@ import numpy as np
 from detector import InputError
 from detector.files.atomic import write_together
 from detector.files.cache import default_folder
-from detector.images.radiographs import SIZE
+from detector.images.read import SIZE
 from detector.network import lungs as lung_decoder
 from detector.network import runtime
 from detector.network.backbone import Weights

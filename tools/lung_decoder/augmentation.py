@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from detector.images.radiographs import SIZE
+from detector.images.read import SIZE
 from tools.lung_decoder.masked_radiographs import MaskedRadiograph
 
 COPIES = 2  # of each radiograph, beside itself and before each is mirrored

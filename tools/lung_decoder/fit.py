@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from detector.cli.output import progress
 from detector.images.lungs import enlarged, refined
-from detector.images.radiographs import SIZE
+from detector.images.read import SIZE
 from detector.network import lungs as lung_decoder
 from detector.network.backbone import Weights, pooled_maps
 from detector.network.features import BATCH

@@ -11,7 +11,7 @@ import numpy as np
 
 from detector import InputError
 from detector.images import phantom
-from detector.images.radiographs import SIZE, decode, file_bytes, from_decoded
+from detector.images.read import SIZE, decode, file_bytes, from_decoded
 
 COLUMNS = ("file", "mask", "patient")
 

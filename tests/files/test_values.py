@@ -23,3 +23,11 @@ def test_any_age_is_that_of_a_person_or_unknown(text):
     years = values.age_cell(text)
     assert years == "" or 0 <= float(years) <= values.OLDEST
     assert values.is_adult(years) in (True, False, None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=12))
+def test_the_group_of_a_view_does_not_depend_on_case(text):
+    assert values.is_wanted(text, [text.upper()]) or text.strip().casefold() != text.upper().strip().casefold()
+    assert values.view_group("AP " + text) == "AP"
+    assert values.is_wanted("pa", ["PA"]) and not values.is_wanted("L", ["frontal"])

@@ -5,28 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import numpy as np
 
 from detector import InputError
 from detector.cli.output import progress
 from detector.files.cache import Cache, key
-from detector.images.border import border_properties
 from detector.images.duplicates import perceptual_hash
 from detector.images.lungs import colourfulness, seems_inverted
-from detector.images.pixel_store import PixelStore
-from detector.images.radiographs import (
+from detector.images.read import (
     READER_VERSION,
+    SIZE,
     Radiograph,
     decode,
     file_bytes,
     from_decoded,
     name_all,
+    read,
     require_contrast,
 )
 
@@ -246,3 +248,112 @@ def properties_of(radiograph: Radiograph, decoded: np.ndarray) -> ImagePropertie
 
 def _name(digest: str) -> bytes:
     return key(kind="properties", image=digest, version=(READER_VERSION, PROPERTIES_VERSION))
+
+
+SIDE = 512  # pixels that an image is brought to, so that sharpness is measured on one scale
+MARGIN = 0.1  # of the side, along each edge
+PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+FINE, COARSE = 1.0, 2.5  # pixels: standard deviations of the Gaussians whose difference is the band of middle detail
+BLACK, WHITE = 2, 253  # grey values up to and from which a pixel counts as black or white
+NAMES = (
+    *(f"percentile {p} of grey" for p in PERCENTILES),
+    "median of fine detail",
+    "deviation of fine detail",
+    "deviation of middle detail",
+    "fine detail over middle detail",
+    "share of black",
+    "share of white",
+)
+
+
+def border_properties(pixels: np.ndarray) -> list[float]:
+    """Return properties of the outer tenth of an image.
+
+    Fine detail is what a Gaussian of 1 px removes at 512 × 512 pixels; middle detail lies between Gaussians of 1 and of
+    2.5 px. A scanner, an exposure and a compression leave their marks on both wherever they are measured.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width) or (height, width, 3), uint8
+
+    Returns
+    -------
+    list of 13 float
+        In the order of `NAMES`; grey values in [0, 1].
+    """
+    import cv2
+
+    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    interpolation = cv2.INTER_AREA if min(grey.shape) >= SIDE else cv2.INTER_LINEAR
+    scaled = cv2.resize(grey, (SIDE, SIDE), interpolation=interpolation).astype(np.float32)
+    smooth, smoother = (cv2.GaussianBlur(scaled, (0, 0), sigma) for sigma in (FINE, COARSE))
+    edge = _edge()
+    grey, fine, middle = (layer[edge] / 255.0 for layer in (scaled, scaled - smooth, smooth - smoother))
+    properties = [
+        *np.percentile(grey, PERCENTILES),
+        np.median(np.abs(fine)),
+        fine.std(),
+        middle.std(),
+        fine.std() / max(float(middle.std()), 1e-6),
+        (scaled[edge] <= BLACK).mean(),
+        (scaled[edge] >= WHITE).mean(),
+    ]
+    return [round(float(value), 6) for value in properties]
+
+
+def _edge() -> np.ndarray:
+    """Return where the outer tenth is, shape (512, 512), bool."""
+    edge = np.ones((SIDE, SIDE), bool)
+    margin = round(SIDE * MARGIN)
+    edge[margin:-margin, margin:-margin] = False
+    return edge
+
+
+MOST_STORED = 4 * 2**30  # bytes on disk: 28,000 radiographs
+
+
+class PixelStore:
+    """Decoded radiographs between the pass that checks them and the pass that uses them, so that none is decoded twice.
+
+    The first 64 MiB stay in memory, more goes to a file without a name, which vanishes with the process however that
+    ends; what `MOST_STORED` has no room for is decoded again. Safe for several threads.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where the file is made; None is the system's folder for temporary files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        where = None if folder is None else str(folder)
+        self._file = SpooledTemporaryFile(max_size=64 * 2**20, dir=where)  # noqa: SIM115 (lives as long as the object)
+        self._offsets: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def put(self, radiograph: Radiograph) -> None:
+        """Keep the pixels of `radiograph`."""
+        with self._lock:
+            if radiograph.digest not in self._offsets:
+                offset = self._file.seek(0, os.SEEK_END)
+                if offset + radiograph.pixels.nbytes > MOST_STORED:
+                    return
+                self._file.write(radiograph.pixels.tobytes())
+                self._offsets[radiograph.digest] = offset
+
+    def pixels(self, path: Path, digest: str) -> np.ndarray:
+        """Return the pixels of the image at `path`: the ones kept, or else decoded now.
+
+        Raises
+        ------
+        InputError
+            If the file has changed since its `digest` was taken.
+        """
+        with self._lock:
+            if digest in self._offsets:
+                self._file.seek(self._offsets[digest])
+                data = self._file.read(SIZE * SIZE * 3)
+                return np.frombuffer(data, np.uint8).reshape(SIZE, SIZE, 3)
+        radiograph = read(path)
+        if radiograph.digest != digest:
+            raise InputError(f"{path} changed while the run was reading it; start again")
+        return radiograph.pixels

@@ -17,9 +17,9 @@ from image_helpers import bad_files, bomb, require_near, tiff
 from PIL import Image
 
 from detector import InputError
-from detector.images import radiographs
+from detector.images import read as radiographs
 from detector.images.listing import list_images
-from detector.images.radiographs import MAX_PIXELS, decode, from_bytes, read
+from detector.images.read import MAX_PIXELS, decode, from_bytes, read
 
 
 def test_pixels_have_the_networks_shape_and_properties_are_those_of_the_file(tmp_path, grey):
@@ -203,7 +203,7 @@ def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
     image.save(path, **({"compression": "tiff_adobe_deflate"} if mode == "F" else {}))
     # Not ru_maxrss where there is another way: a child begins with its parent's.
     code = (
-        "import resource, sys; from pathlib import Path; from detector.images.radiographs import read;"
+        "import resource, sys; from pathlib import Path; from detector.images.read import read;"
         "read(Path(sys.argv[1])); status = Path('/proc/self/status');"
         "lines = status.read_text().splitlines() if status.exists() else [];"
         "peaks = [int(line.split()[1]) >> 10 for line in lines if line.startswith('VmHWM')];"

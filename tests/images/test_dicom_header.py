@@ -7,7 +7,7 @@ import io
 import pytest
 from conftest import rejection
 
-from detector.collections import dicom_header
+from detector.images import dicom_header
 from detector.images.dicom import DEFLATED
 from tools.fuzzing.dicom_seeds import dicom
 

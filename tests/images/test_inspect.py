@@ -1,0 +1,59 @@
+"""Properties of images, and what is printed of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import picture, rejection
+
+from detector.files.cache import Cache
+from detector.images import phantom
+from detector.images.inspect import NAMES, PixelStore, border_properties, inspect
+from detector.images.read import read
+
+
+def test_what_waits_for_decoding_is_called_only_for_images_that_the_cache_lacks(tmp_path):
+    for seed in range(2):
+        picture(tmp_path / f"{seed}.png", seed)
+    paths, calls = [tmp_path / "0.png", tmp_path / "1.png"], []
+    for known, expected in ((paths[:1], 1), (paths[:1], 1), (paths, 2), (paths, 2)):
+        inspect(known, Cache(tmp_path / "cache"), PixelStore(), True, before_decoding=lambda: calls.append(1))
+        assert len(calls) == expected
+
+
+def test_the_border_does_not_see_the_chest():
+    image = phantom.draw(True, 1)
+    other = image.copy()
+    other[70:440, 70:440] = np.random.default_rng(0).integers(0, 255, (370, 370))
+    assert border_properties(image) == border_properties(other)
+    assert len(border_properties(image)) == len(NAMES) == 13
+    assert border_properties(np.stack([image] * 3, axis=-1)) == pytest.approx(border_properties(image), abs=2e-3)
+
+
+def test_stored_pixels_are_those_that_were_stored(tmp_path):
+    store = PixelStore()
+    radiographs = []
+    for i in range(3):
+        picture(tmp_path / f"{i}.png", i)
+        radiographs.append(read(tmp_path / f"{i}.png"))
+        store.put(radiographs[-1])
+    for i in (2, 0, 1):
+        assert np.array_equal(store.pixels(tmp_path / f"{i}.png", radiographs[i].digest), radiographs[i].pixels)
+
+
+def test_a_file_that_changed_is_rejected(tmp_path):
+    picture(tmp_path / "a.png", 1)
+    with rejection("changed"):
+        PixelStore().pixels(tmp_path / "a.png", "0" * 64)
+
+
+def test_pixels_without_room_are_decoded_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("detector.images.inspect.MOST_STORED", 2 * 224 * 224 * 3)
+    store, radiographs = PixelStore(), []
+    for seed in range(3):
+        picture(tmp_path / f"{seed}.png", seed)
+        radiographs.append(read(tmp_path / f"{seed}.png"))
+        store.put(radiographs[-1])
+    assert len(store._offsets) == 2
+    for seed, radiograph in enumerate(radiographs):
+        assert np.array_equal(store.pixels(tmp_path / f"{seed}.png", radiograph.digest), radiograph.pixels)
