@@ -35,20 +35,6 @@ OTHER_FORMATS = frozenset(
     ]
 )
 
-# Flags of versions before 0.3.
-RENAMED = {
-    "--adopt": "--write-manifests",
-    "--controls": "--controls-output",
-    "--shared-origins": "--shared-sites-only",
-    "--sensitivity": "--target-sensitivity",
-    "--positive": "--positive-class",
-    "--pool": "--pooling",
-    "--lungs": "--input",
-    "--leave-one-source-out": "--leave-one-site-out",
-    "--allow-missing-shortcut": "--allow-informative-missingness",
-    "--evaluation": "--evaluation-plot",
-}
-
 
 class _WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
     """Show defaults, where there is a value to show: not of switches, nor of what is empty where it is not given."""
@@ -80,9 +66,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message as one line and exit with status 2."""
-        for flag, now in RENAMED.items():
-            if re.search(rf"unrecognized arguments: .*{flag}(?![\w-])", message) and now in self.format_usage():
-                message = f"{flag} is called {now} now"
         fail(self.prog, f"{message} (see {self.prog} --help)")
 
 
