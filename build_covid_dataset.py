@@ -77,7 +77,7 @@ def build_folders(options: BuildOptions, log: Log) -> None:
 def write_manifests_for(options: ManifestOptions, log: Log) -> None:
     """Write manifests for class folders of the user's own."""
     from detector.datasets import overview
-    from detector.datasets.write_manifests import read_patients, write_manifests
+    from detector.datasets.own_folders import read_patients, write_manifests
 
     patients = read_patients(options.patients) if options.patients else {}
     views = options.views or ("",)

@@ -90,7 +90,7 @@ def main(arguments: list[str] | None) -> int:
     outputs = options.outputs
 
     from detector.cluster.connection import connect
-    from detector.datasets import clinical_table
+    from detector.datasets import clinical
     from detector.files.atomic import require_folder
     from detector.images.listing import left_out_line
     from detector.inference.predict import Prediction, PredictionRequest, list_images, predict_all
@@ -116,8 +116,8 @@ def main(arguments: list[str] | None) -> int:
     saved = model_file.read(options.model)
     if saved.note:
         print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)
-    table = clinical_table.read(options.clinical_csv, saved.description.clinical)
-    values, notes = clinical_table.of_images(table, paths, options.clinical_csv)
+    table = clinical.read(options.clinical_csv, saved.description.clinical)
+    values, notes = clinical.of_images(table, paths, options.clinical_csv)
     for note in filter(None, [left_out_line(left_out), *notes]):
         say(note)
     requests = [

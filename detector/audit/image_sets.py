@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, first_names
-from detector.datasets.dataset import Dataset, Image, load, load_folder
-from detector.datasets.drawn_boxes import boxes_of
+from detector.datasets.dataset import Dataset, Image, boxes_of, load, load_folder
 from detector.datasets.folders import MOST_NAMES, class_named
 
 CONTROLS = "controls"  # their class; no class of the data set may have this name

@@ -16,7 +16,7 @@ from detector import counted
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check
 from detector.audit.comparison import Audit
 from detector.audit.fold_heat_maps import fold_heat_maps
-from detector.datasets.drawn_boxes import boxes_of
+from detector.datasets.dataset import boxes_of
 from detector.images.lungs import describe
 from detector.images.masks import Rectangle, boxed, highest, in_a_box, read_mask, share_inside
 from detector.statistics.metric import FEWEST, Metric

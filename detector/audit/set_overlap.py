@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from detector.audit.image_sets import ImageSets
-from detector.datasets.overlap import find_overlap
+from detector.datasets.identity import find_overlap
 from detector.images.duplicates import Copy, near_any
 from detector.images.inspect import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM

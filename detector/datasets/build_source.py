@@ -10,7 +10,7 @@ from detector import InputError
 from detector.collections import cohen, covidx
 from detector.collections.catalogue import BUILT, recognise
 from detector.collections.record import ImageRecord
-from detector.datasets.write_manifests import read_patients
+from detector.datasets.own_folders import read_patients
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, first_names
-from detector.datasets import manifest, manifest_match
+from detector.collections.boxes import Box, from_cell
+from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
 from detector.datasets.folders import (
     class_of,
@@ -18,10 +19,10 @@ from detector.datasets.folders import (
     patient_of,
     require_classes,
     require_different_names,
+    require_one_part,
     view_of,
 )
 from detector.datasets.manifest import Row
-from detector.datasets.parts import require_one_part
 from detector.files.values import view_group
 from detector.images import phantom
 from detector.images.dicom_header import DicomHeader, read_if_readable
@@ -185,9 +186,9 @@ def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
     notes: list[str] = []
     for inner, names in by_folder.items():
         if (inner / manifest.NAME).exists():
-            found = manifest_match.match(manifest.read(inner), names)
+            found = manifest.match(manifest.read(inner), names)
             rows[inner] = found.rows
-            notes += manifest_match.notes(inner.relative_to(folder).as_posix(), found)
+            notes += manifest.notes(inner.relative_to(folder).as_posix(), found)
     images = []
     for path in listing.images:
         row, header = rows.get(path.parent, {}).get(path.name, {}), DicomHeader()
@@ -219,3 +220,29 @@ def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
     row = row | {name: value for name, value in known.items() if value and not row.get(name)}
     label = class_of(below.parts[:-1]) or path.parent.name
     return Image(path, below.as_posix(), label, patient, source, row.get("site", "") or source, row)
+
+
+def boxes_of(image: Image) -> tuple[Box, ...]:
+    """Return the boxes that were drawn around opacities of an image.
+
+    Parameters
+    ----------
+    image : Image
+
+    Returns
+    -------
+    tuple of Box
+        In fractions of the image's width and height; empty where the manifest has none.
+
+    Raises
+    ------
+    InputError
+        If the cell of the manifest holds something else.
+    """
+    try:
+        return from_cell(image.row.get(manifest.BOXES, ""))
+    except ValueError as error:
+        raise InputError(
+            f"{image.path.parent / manifest.NAME}, column {manifest.BOXES}: {image.path.name} {error}; correct the "
+            "cell, or clear it"
+        ) from None

@@ -11,7 +11,7 @@ from detector.audit import fold_heat_maps, localisation
 from detector.audit.examples import LocatedImage
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
 from detector.datasets import manifest
-from detector.datasets.drawn_boxes import boxes_of
+from detector.datasets.dataset import boxes_of
 from detector.images.masks import boxed
 from detector.reports import run_record
 from detector.reports.localisation_figure import localisation_figure

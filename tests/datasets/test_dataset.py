@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from image_helpers import radiograph
 
 from detector.collections import kermany, nih
-from detector.datasets import dataset, folders, manifest, manifest_match, overlap
+from detector.datasets import dataset, folders, identity, manifest
 from detector.images import dicom_header
 
 
@@ -250,11 +250,11 @@ def test_rows_and_files_without_each_other(tmp_path):
 
 
 def test_an_ambiguous_name_is_not_matched():
-    found = manifest_match.match(rows("a.png"), ["a.jpg", "a.tif"])
+    found = manifest.match(rows("a.png"), ["a.jpg", "a.tif"])
     assert (found.rows, found.without_file, found.without_row) == ({}, ["a.png"], ["a.jpg", "a.tif"])
-    found = manifest_match.match(rows("covid\\a.png", "b.png "), ["a.png", "b.png"])
+    found = manifest.match(rows("covid\\a.png", "b.png "), ["a.png", "b.png"])
     assert set(found.rows) == {"a.png", "b.png"} and found.renamed == ["a.png", "b.png"]
-    found = manifest_match.match(rows("A.png", "a.PNG"), ["a.png"])
+    found = manifest.match(rows("A.png", "a.PNG"), ["a.png"])
     assert found.without_row == ["a.png"]
 
 
@@ -262,7 +262,7 @@ def test_an_ambiguous_name_is_not_matched():
 @given(st.lists(st.sampled_from(["a.png", "A.png", "a.jpg", "b.png", "B.JPG", "c"]), unique=True), st.data())
 def test_every_row_and_file_is_matched_once_or_counted(listed, data):
     names = data.draw(st.lists(st.sampled_from(["a.png", "A.PNG", "a.tif", "b.png", "b.jpg", "C"]), unique=True))
-    found = manifest_match.match(rows(*listed), names)
+    found = manifest.match(rows(*listed), names)
     assert sorted([*found.rows, *found.without_row]) == sorted(names)
     assert sorted([*(row["file"] for row in found.rows.values()), *found.without_file]) == sorted(listed)
 
@@ -279,7 +279,7 @@ def test_manifests_as_spreadsheet_programs_write_them(encoding, separator):
     data = f"{lines}{mark.join(columns)}\r\n{mark.join(quoted)}\r\n".encode(encoding)
     (row,) = manifest.parse(data, Path("manifest.csv")).values()
     assert (row["patient"], row["site"]) == ("patient, x", "Origin, x")
-    assert list(manifest_match.match({row["file"]: row}, ["ä.png"]).rows) == ["ä.png"]
+    assert list(manifest.match({row["file"]: row}, ["ä.png"]).rows) == ["ä.png"]
 
 
 @pytest.mark.parametrize(
@@ -306,13 +306,13 @@ def test_overlap(tmp_path):
 
     own = [image("a", "s/1"), image("b", None)]
     given_ = [image("c", "s/1"), image("d", None), image("e", "s/2"), image("f", None)]
-    found = overlap.find_overlap(given_, ["x", "B", "y", "z"], own, ["A", "B"], near={3: "mirrored"})
-    assert found.reasons == {0: overlap.PATIENT, 1: overlap.EXACT, 3: overlap.NEAR}
+    found = identity.find_overlap(given_, ["x", "B", "y", "z"], own, ["A", "B"], near={3: "mirrored"})
+    assert found.reasons == {0: identity.PATIENT, 1: identity.EXACT, 3: identity.NEAR}
     assert found.describe(given_) == (
         "3 images also in the training set (1 the same file, 1 a near duplicate, 1 the same patient): "
         "covid/c, covid/d, covid/f (mirrored)"
     )
-    assert overlap.find_overlap(given_, ["x", "y", "z", "v"], [own[1]], ["B"]).describe(given_) == ""
+    assert identity.find_overlap(given_, ["x", "y", "z", "v"], [own[1]], ["B"]).describe(given_) == ""
 
 
 @pytest.mark.parametrize(
@@ -322,5 +322,5 @@ def test_overlap(tmp_path):
 def test_a_number_of_a_folder_is_given_anew_elsewhere(tmp_path, patient, same):
     images = [dataset.Image(tmp_path / name, name, "covid", patient, "", "", {}) for name in "ab"]
     images[0] = dataclasses.replace(images[0], patient=patient.upper() if patient.startswith("cohen") else patient)
-    found = overlap.find_overlap(images[:1], ["x"], images[1:], ["y"])
-    assert found.reasons == ({0: overlap.PATIENT} if same else {})
+    found = identity.find_overlap(images[:1], ["x"], images[1:], ["y"])
+    assert found.reasons == ({0: identity.PATIENT} if same else {})

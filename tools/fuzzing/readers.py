@@ -11,7 +11,7 @@ import numpy as np
 
 from detector import InputError, printable
 from detector.collections import actualmed, boxes, cohen, covidx, figure1, hannover, kermany, nih, record, rsna, siim
-from detector.datasets import clinical_table, manifest, sampling, selection, write_manifests
+from detector.datasets import clinical, manifest, own_folders, sampling, selection
 from detector.files import tables, values
 from detector.images import dicom_header
 from detector.images import read as radiographs
@@ -127,7 +127,7 @@ def attributes(data: bytes) -> None:
 
 def patients(data: bytes) -> None:
     """A user's table of patients."""
-    assert all(write_manifests.parse_patients(data, NAME))
+    assert all(own_folders.parse_patients(data, NAME))
 
 
 def _account_for(entries: list[record.ImageRecord]) -> None:
@@ -146,9 +146,9 @@ def manifests(data: bytes) -> None:
     assert manifest.parse(manifest.as_file(rows.values(), extra), NAME) == rows
 
 
-def clinical(data: bytes) -> None:
+def clinical_values(data: bytes) -> None:
     """A table of clinical values."""
-    for cells in clinical_table.parse(data, NAME, ["age", "sex"]).values():
+    for cells in clinical.parse(data, NAME, ["age", "sex"]).values():
         assert cells.keys() == {"age", "sex"}
 
 
@@ -209,7 +209,7 @@ READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]], flo
     "RSNA boxes": (rsna_boxes, box_seeds, 0.02),
     "patients": (patients, csv_seeds, 0.05),
     "manifests": (manifests, csv_seeds, 0.12),
-    "clinical tables": (clinical, csv_seeds, 0.05),
+    "clinical tables": (clinical_values, csv_seeds, 0.05),
     "file names": (names, csv_seeds, 0.08),
     "DICOM headers": (headers, lambda: picture_seeds("DICOM"), 0.02),
     "DICOM attributes": (attributes, attribute_seeds, 0.03),

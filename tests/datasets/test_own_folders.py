@@ -11,7 +11,7 @@ from image_helpers import radiograph
 
 from detector.collections import nih
 from detector.datasets import dataset, manifest
-from detector.datasets.write_manifests import parse_patients, patients_by_file, write_manifests
+from detector.datasets.own_folders import parse_patients, patients_by_file, write_manifests
 
 
 def test_manifests_are_written_for_folders_as_they_are(tmp_path):
@@ -131,8 +131,8 @@ def test_what_a_spreadsheet_made_of_patients_is_named(text, said):
 
 
 def test_a_table_of_patients_without_permission_is_named(tmp_path, unreadable):
-    from detector.datasets import write_manifests
+    from detector.datasets import own_folders
 
     (tmp_path / "who.csv").write_text("file,patient\n")
     with rejection("--patients .* cannot be read"):
-        write_manifests.read_patients(tmp_path / "who.csv")
+        own_folders.read_patients(tmp_path / "who.csv")

@@ -11,8 +11,7 @@ from detector import InputError, counted, first_names
 from detector.collections.catalogue import SOURCES
 from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
-from detector.datasets.folders import class_of, patient_of, require_classes, view_of
-from detector.datasets.parts import require_one_part
+from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
 from detector.files.atomic import locked_folders, sha256
 from detector.files.tables import PATIENT, FileNames, read_cells, row_of, simple
 from detector.images.dicom_header import DicomHeader, read_if_readable
