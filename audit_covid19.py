@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from detector.audit.audit_flags import add_audit, audit_options
+from detector.audit.options import add_audit, audit_options
 from detector.cli.arguments import Parser
 from detector.cli.output import BAD, GOOD, STEP, Log, one_bar, say, step, warn
 from detector.cli.run import run
 
 if TYPE_CHECKING:
-    from detector.audit.comparison import Audit
+    from detector.audit.context import Audit
     from detector.audit.options import AuditOptions
     from detector.reports.audit_outputs import AuditResult
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     log = Log(options.quiet)
 
-    from detector.audit.conclusion import LUNGS
+    from detector.audit.evidence import LUNGS
     from detector.audit.experiments import EXPERIMENTS
     from detector.reports import audit_outputs
 
@@ -54,15 +54,16 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     """Read the images, run every experiment that they allow, and conclude."""
     data, model, evaluation = options.data, options.model, options.evaluation
 
-    from detector.audit import image_sets, localisation, set_content, set_overlap
-    from detector.audit.comparison import Audit, ExperimentSettings
-    from detector.audit.conclusion import Evidence, conclude
-    from detector.audit.data_checks import AUDIT
+    from detector.audit import image_sets, localisation
+    from detector.audit import image_sets as set_content
+    from detector.audit import image_sets as set_overlap
+    from detector.audit.baselines import shortcut_risks
+    from detector.audit.checks import AUDIT
+    from detector.audit.context import Audit, ExperimentSettings
+    from detector.audit.evidence import Evidence, conclude
     from detector.audit.examples import Examples, find_examples
-    from detector.audit.experiments import run_experiments
+    from detector.audit.experiments import controls_predicted_positive, run_experiments
     from detector.audit.external import evaluate_external, read_model
-    from detector.audit.same_site_controls import controls_predicted_positive
-    from detector.audit.shortcut_risk import shortcut_risks
     from detector.datasets import clinical
     from detector.images.masks import find_masks, require_same_shape
     from detector.reports import html_report

@@ -30,10 +30,9 @@ def main(arguments: list[str] | None) -> int:
     data, model, evaluation, outputs = options.data, options.model, options.evaluation, options.outputs
     log = Log(options.quiet)
 
-    from detector.audit.checks import Run
+    from detector.audit.checks import Run, audit_flags, run_checks
     from detector.audit.metrics import MetricSettings, compute_metrics
     from detector.audit.subgroups import subgroups
-    from detector.audit.validity import audit_flags, run_checks
     from detector.datasets import overview
     from detector.files.atomic import require_outputs, write_together
     from detector.network.model_file import as_file

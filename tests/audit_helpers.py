@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.audit import metrics, validity
+from detector.audit import checks as validity
+from detector.audit import metrics
 from detector.audit.checks import Run
-from detector.audit.comparison import Audit, ExperimentSettings
+from detector.audit.context import Audit, ExperimentSettings
 from detector.audit.image_sets import ImageSets
 from detector.cli.output import Log
 from detector.datasets.dataset import Dataset, Image

@@ -11,7 +11,8 @@ import pytest
 from conftest import SHARED, classes, inside, needs, picture, rejected, script, tree
 from PIL import Image
 
-from detector.audit import conclusion, experiments
+from detector.audit import evidence as conclusion
+from detector.audit import experiments
 
 COHEN = SHARED / "covid-chestxray-dataset"
 
@@ -94,7 +95,7 @@ def test_phantoms_are_judged_by_their_lungs(phantoms, tmp_path):
 
 def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     """The phantoms that are judged above, of the same recipe, with a letter beside the shoulder of those of covid."""
-    from detector.audit.comparison import Audit, ExperimentSettings
+    from detector.audit.context import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.audit.localisation import POINTING, check, localise
     from detector.cli.output import Log
@@ -122,9 +123,9 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
 
 
 def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, tmp_path):
-    from detector.audit.comparison import Audit, ExperimentSettings
+    from detector.audit.baselines import shortcut_risks
+    from detector.audit.context import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
-    from detector.audit.shortcut_risk import shortcut_risks
     from detector.cli.output import Log
     from detector.cluster.flags import ComputeOptions
     from detector.training.dataset import open_dataset
@@ -150,9 +151,9 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     """Phantoms whose age, in the manifest, goes with the class, and of which nearly all of one class are blurred."""
     import cv2
 
-    from detector.audit.comparison import Audit, ExperimentSettings
+    from detector.audit.baselines import shortcut_risks
+    from detector.audit.context import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
-    from detector.audit.shortcut_risk import shortcut_risks
     from detector.cli.output import Log
     from detector.training.dataset import open_dataset
     from detector.training.recipes import ProbeRecipe

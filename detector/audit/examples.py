@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detector.audit.comparison import Audit
+from detector.audit.context import Audit
 from detector.audit.experiments import BORDER, FULL, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
 from detector.audit.localisation import Localisation, LocatedMap
 from detector.images.inspect import MARGIN

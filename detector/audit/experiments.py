@@ -8,12 +8,21 @@ metric means is a rule in `conclusion`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from detector.audit import baselines, negative_control, same_site_controls, signal
-from detector.audit.comparison import Audit, Finding
+import numpy as np
+
+from detector.audit import baselines
+from detector.audit.context import Audit, Finding, compare, cross_validated, feature_set, occlusion, too_few_lungs
+from detector.audit.image_sets import CONTROLS
+from detector.audit.linear_baseline import linear_auc
+from detector.audit.metrics import border_adjusted, stratified
 from detector.cli.output import STEP, step
+from detector.images.lungs import coarse, surroundings
+from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
+from detector.statistics.evaluation import predict
 from detector.statistics.metric import Metric
+from detector.statistics.proportions import proportion
 from detector.statistics.split import TooFewPatientsError
 
 FULL, MASKED_OUT, MASKED_REGION = "full_image", "lungs_masked_out", "masked_region"
@@ -71,36 +80,145 @@ class Result:
         return {name: getattr(self, name) for name in names} | {"roc_auc": self.metric.as_json()}
 
 
+def full_image(audit: Audit) -> Finding:
+    """Cross-validate the data set as training does."""
+    return Finding(audit.scored.auc())
+
+
+def within_site_and_view(audit: Audit) -> Finding:
+    """Compare the same predictions within one site and view only."""
+    return Finding(stratified(audit.scored))
+
+
+def border_adjusted_predictions(audit: Audit) -> Finding:
+    """Compare the same predictions among images of one site and view whose borders are similar."""
+    return Finding(border_adjusted(audit.scored, audit.border.deciles() if audit.border.possible else None))
+
+
+def lungs_masked_out(audit: Audit) -> Finding:
+    """Repeat it with the lungs black."""
+    return compare(audit, audit.sets.own, part=WITHOUT_LUNGS)
+
+
+def masked_region(audit: Audit) -> Finding:
+    """Predict the class from the shape of what is masked out: it follows the disease, too."""
+    rows, hide, _ = occlusion(audit, audit.sets.own, WITHOUT_LUNGS)
+    if not audit.can_be_validated(rows):
+        return Finding(too_few_lungs(rows))
+    columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, hide)])
+    return Finding(linear_auc(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed))
+
+
+def lungs_only(audit: Audit) -> Finding:
+    """Repeat it with everything but the lungs black."""
+    return compare(audit, audit.sets.own, part=LUNGS_ONLY)
+
+
+def lung_mask(audit: Audit) -> Finding:
+    """Repeat it with the lung mask as the image: the shape of what is masked out may predict by itself."""
+    return compare(audit, audit.sets.own, part=OUTLINE)
+
+
+def _without_controls(audit: Audit) -> Finding | None:
+    """Return nothing where no controls were given, and why nothing can be found where all of them were left out."""
+    if not audit.sets.controls_note:
+        return None
+    return Finding(Metric.unavailable("every control was left out"))
+
+
+def controls_v_others(audit: Audit) -> Finding | None:
+    """Separate the positives' site from the others', without an image of the disease."""
+    if not len(audit.sets.controls):
+        return _without_controls(audit)
+    return compare(audit, np.concatenate([audit.sets.controls, audit.own_others()]), CONTROLS)
+
+
+def same_site(audit: Audit) -> Finding | None:
+    """Separate patients with and without the disease within its site."""
+    if not len(audit.sets.controls):
+        return _without_controls(audit)
+    return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]))
+
+
+def same_site_lungs_only(audit: Audit) -> Finding | None:
+    """Separate patients with and without the disease within its site by the lungs alone."""
+    if not len(audit.sets.controls):
+        return _without_controls(audit)
+    return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
+
+
+def controls_predicted_positive(audit: Audit) -> Metric | None:
+    """Return the share of controls that the model, trained on the whole data set, predicts positive."""
+    controls = audit.sets.controls
+    if not len(controls):
+        return None
+    classes = audit.extractor.dataset.classes
+    positive = classes.index(audit.settings.positive)
+    whole = feature_set(audit, audit.sets.own, audit.settings.positive, None, binary=False)
+    fitted = whole.fit(np.arange(len(whole.labels)), audit.recipe_for(whole, []), audit.settings.seed)
+    features = audit.extractor.features(controls)
+    predicted = predict(fitted.predict_proba(features, [{}] * len(features)), positive)
+    return proportion(predicted == positive, audit.extractor.patients[controls], np.zeros(len(controls), bool))
+
+
+DEALS = 5  # of permuted labels, at least
+
+
+def permuted_labels(audit: Audit) -> Finding:
+    """Permute the labels among patients, in every repeat anew: nothing may be found.
+
+    The interval is the mean of those of the single permutations, since the luck of one is what it stands for.
+    """
+    samples = audit.samples
+    people, inverse = np.unique(samples.groups, return_inverse=True)
+    images = np.bincount(inverse)
+    shares = np.bincount(inverse, samples.labels) / images
+    uneven = len(set(images)) > 1
+    found = []
+    for repeat in range(max(audit.settings.repeats, DEALS)):
+        # Of a patient with images of both classes either is taken, by its share.
+        own = np.random.default_rng([audit.settings.seed, repeat, 1]).random(len(people)) < shares
+        dealt = np.random.default_rng([audit.settings.seed, repeat]).permutation(own.astype(samples.labels.dtype))
+        permuted = replace(samples, labels=dealt[inverse])
+        one = cross_validated(audit, permuted, audit.plan(permuted, 1, repeat))
+        if not one.available:
+            return Finding(one)
+        found.append(one)
+    value, low, high = (float(np.mean([getattr(one, name) for one in found])) for name in ("value", "low", "high"))
+    area = Metric(value, low, high, found[0].n_positive, found[0].n_negative, n_patients=found[0].n_patients)
+    return Finding(area, ("labels were permuted among patients, whose numbers of images differ",) if uneven else ())
+
+
 # In the order in which they are printed.
 EXPERIMENTS: Sequence[Experiment] = (
-    Experiment(FULL, "full image", SIGNAL, "Does the model separate the classes?", signal.full_image),
+    Experiment(FULL, "full image", SIGNAL, "Does the model separate the classes?", full_image),
     Experiment(
-        MASKED_OUT, "lungs masked out", SIGNAL, "Are the classes separated without the lungs?", signal.lungs_masked_out
+        MASKED_OUT, "lungs masked out", SIGNAL, "Are the classes separated without the lungs?", lungs_masked_out
     ),
     Experiment(
         MASKED_REGION,
         "shape of the masked region",
         SIGNAL,
         "Does the shape of the masked region predict the class?",
-        signal.masked_region,
+        masked_region,
     ),
-    Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Are the classes separated by the lungs alone?", signal.lungs_only),
+    Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Are the classes separated by the lungs alone?", lungs_only),
     Experiment(
-        LUNG_MASK, "shape of the lung mask", SIGNAL, "Does the shape of the lungs predict the class?", signal.lung_mask
+        LUNG_MASK, "shape of the lung mask", SIGNAL, "Does the shape of the lungs predict the class?", lung_mask
     ),
     Experiment(
         WITHIN,
         "within one site and view",
         SIGNAL,
         "Are the classes separated within one site and view?",
-        signal.within_site_and_view,
+        within_site_and_view,
     ),
     Experiment(
         BORDER_ADJUSTED,
         "images with similar borders",
         SIGNAL,
         "Are the classes separated if image borders are similar?",
-        signal.border_adjusted_predictions,
+        border_adjusted_predictions,
     ),
     Experiment(
         BORDER, "image border alone", BASELINES, "Does the outer 10 % of the image predict the class?", baselines.border
@@ -128,28 +246,28 @@ EXPERIMENTS: Sequence[Experiment] = (
         "controls v other classes",
         SAME_SITES,
         "Do images without the disease differ by site or finding?",
-        same_site_controls.controls_v_others,
+        controls_v_others,
     ),
     Experiment(
         SAME_SITE,
         "positives v controls",
         SAME_SITES,
         "Are positives separated from controls of their site?",
-        same_site_controls.same_site,
+        same_site,
     ),
     Experiment(
         SAME_SITE_LUNGS,
         "lungs of positives v controls",
         SAME_SITES,
         "Do the lungs alone separate positives from controls?",
-        same_site_controls.lungs_only,
+        same_site_lungs_only,
     ),
     Experiment(
         PERMUTED,
         "permuted labels",
         NEGATIVE,
         "Is the ROC AUC of random labels near 0.5?",
-        negative_control.permuted_labels,
+        permuted_labels,
     ),
 )
 

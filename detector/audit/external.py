@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.audit.comparison import Audit
+from detector.audit.context import Audit
 from detector.audit.experiments import BORDER, EXTERNAL, VIEW, Result
 from detector.audit.linear_baseline import border_matrix, indicators, linear_auc
 from detector.datasets import clinical

@@ -1,8 +1,8 @@
-"""The images of an audit: the data set's own, controls and external ones, in one list."""
+"""The images of an audit: the data set's own, controls and external ones, in one list, without what proves nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,21 @@ import numpy as np
 from detector import InputError, first_names
 from detector.datasets.dataset import Dataset, Image, boxes_of, load, load_folder
 from detector.datasets.folders import MOST_NAMES, class_named
+from detector.datasets.identity import find_overlap
+from detector.images.duplicates import Copy, near_any
+from detector.images.inspect import ImageProperties
+from detector.images.phantom import SOURCE as PHANTOM
+from detector.images.raster import joined
+from detector.network.model_file import TrainingImages, shortened
+from detector.training.dataset import (
+    FeatureExtractor,
+    ImplausibleImage,
+    implausibilities,
+    implausible_line,
+    implausible_list,
+    require_every_class,
+)
+from detector.training.recipes import Recipe
 
 CONTROLS = "controls"  # their class; no class of the data set may have this name
 
@@ -96,3 +111,124 @@ def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path
     rows = [np.arange(start, stop) for start, stop in pairwise(bounds)]
     everything = Dataset([image for part in parts for image in part], own.classes, notes, own.name)
     return ImageSets(everything, rows[0], rows[1], dict(zip(elsewhere, rows[2:], strict=True)), positive)
+
+
+def without_implausible(
+    sets: ImageSets, extractor: FeatureExtractor, recipe: Recipe
+) -> tuple[ImageSets, list[ImplausibleImage]]:
+    """Name images that may be no frontal chest radiographs, by training's own rule, and leave out what it would.
+
+    Parameters
+    ----------
+    sets : ImageSets
+    extractor : FeatureExtractor
+        Opened on its data set; lungs are found in the pass that gives the features.
+    recipe : TutorialRecipe or ProbeRecipe
+
+    Returns
+    -------
+    sets : ImageSets
+        With notes on what was left out of controls and external sets.
+    implausible : list of ImplausibleImage
+
+    Raises
+    ------
+    InputError
+        If no image of a class of the data set is left.
+    """
+    named: list[ImplausibleImage] = []
+
+    def kept(rows: np.ndarray, note: str) -> tuple[np.ndarray, str]:
+        found = implausibilities(extractor, rows, extractor.lungs(rows))
+        listed = implausible_list(extractor, rows, found, leave_out=recipe.pooling == "lungs")
+        named.extend(listed)
+        left_out = [one for one in listed if one.left_out]
+        if not left_out:
+            return rows, note
+        left = np.array([row for row, one in zip(rows, found, strict=True) if not (one and one.rejected)], int)
+        return left, joined(note, implausible_line(left_out, len(rows)))
+
+    own, _ = kept(sets.own, "")
+    require_every_class([extractor.dataset.images[row] for row in sets.own], np.isin(sets.own, own))
+    controls, controls_note = kept(sets.controls, sets.controls_note)
+    external, notes = {}, {}
+    for name, rows in sets.external.items():
+        external[name], notes[name] = kept(rows, sets.external_notes.get(name, ""))
+    left = replace(sets, own=own, controls=controls, external=external, controls_note=controls_note)
+    return replace(left, external_notes=notes), named
+
+
+LEFT_OUT = "left out, since they would make this result invalid"
+
+
+def without_overlap(
+    sets: ImageSets,
+    properties: Sequence[ImageProperties],
+    near_duplicates: Mapping[tuple[int, int], Copy],
+    trained: TrainingImages | None = None,
+) -> ImageSets:
+    """Leave out controls that are in the data set, and external images that are there or were trained on.
+
+    Phantoms resemble each other more than people do: of two phantoms, only the same file counts.
+
+    Parameters
+    ----------
+    sets : ImageSets
+    properties : sequence of ImageProperties
+        Of all images.
+    near_duplicates : mapping of (int, int) to Copy
+        Near duplicates among all images, as `near_duplicates.find_near_duplicates` returns them.
+    trained : TrainingImages, optional
+        Those of the saved model, which external images are compared with, too.
+
+    Returns
+    -------
+    ImageSets
+        With notes on what was left out.
+    """
+    trained = trained or TrainingImages()
+    images = sets.dataset.images
+    own = [images[row] for row in sets.own]
+    digests = {shortened(properties[row].digest) for row in sets.own}
+    mine = set(sets.own.tolist())
+    copies = {one: copy for pair, copy in near_duplicates.items() for one, other in (pair, pair[::-1]) if other in mine}
+
+    def kept(rows: np.ndarray, seen: TrainingImages, where: str) -> tuple[np.ndarray, str]:
+        given = [images[row] for row in rows]
+        looked = [i for i, row in enumerate(rows) if properties[row].hash and images[row].source != PHANTOM]
+        near = near_any([properties[rows[i]].hash for i in looked], seen.known_hashes)
+        changes = {looked[position]: str(copy) for position, copy in near.items()}
+        changes |= {i: str(copies[rows[i]]) for i in looked if rows[i] in copies}
+        found = find_overlap(
+            given,
+            [shortened(properties[row].digest) for row in rows],
+            own,
+            digests | set(seen.digests),
+            changes,
+        )
+        left = np.array([row for i, row in enumerate(rows) if i not in found.reasons], int)
+        note = found.describe(given, where)
+        return left, f"{LEFT_OUT}: {note}" if note else ""
+
+    controls, note = kept(sets.controls, TrainingImages(), "the data set")
+    external, notes = {}, {}
+    for name, rows in sets.external.items():
+        external[name], notes[name] = kept(rows, trained, "the training set")
+    return replace(sets, controls=controls, external=external, controls_note=note, external_notes=notes)
+
+
+def without_hashes(trained: TrainingImages) -> str:
+    """Return what to say of a model file that was written before hashes of mirrored and rotated copies; or nothing."""
+    if not trained.digests or trained.known_hashes:
+        return ""
+    return (
+        "the model file is of an earlier version: external images are compared with its training images by file, not "
+        "for near duplicates; train the model again to compare both"
+    )
+
+
+def notes(sets: ImageSets) -> list[str]:
+    """Return a sentence for each folder that holds images which were left out."""
+    named = [("--controls", sets.controls_note)]
+    named += [(f"--external {name}", note) for name, note in sets.external_notes.items()]
+    return [f"{name}: {note}" for name, note in named if note]

@@ -7,22 +7,29 @@ of radiologists: A. Saporta, X. Gui, A. Agrawal et al., Nature Machine Intellige
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector import counted
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check
-from detector.audit.comparison import Audit
-from detector.audit.fold_heat_maps import fold_heat_maps
+from detector.audit.context import Audit
+from detector.cli.output import progress
 from detector.datasets.dataset import boxes_of
 from detector.images.lungs import describe
 from detector.images.masks import Rectangle, boxed, highest, in_a_box, read_mask, share_inside
+from detector.network.head import Arrays
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.proportions import proportion
 from detector.statistics.resampling import means
 from detector.statistics.split import TooFewPatientsError
+from detector.training.run import GradCamRequest, cached_heat_maps
+
+if TYPE_CHECKING:
+    import keras
+
 
 ID = "localisation"
 POINTING, IN_BOXES, IN_LUNGS = "pointing_game", "saliency_in_boxes", "saliency_in_lungs"
@@ -240,3 +247,37 @@ def check(found: Localisation, pooling: str) -> Check:
     if pooling == "tutorial":
         advice = "Use --pooling global or lungs: the tutorial's pooling reads the upper left third of the image."
     return Check(ID, WARN, f"Grad-CAM is not shown to lie in the boxes: {numbers}", advice)
+
+
+def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
+    """Return Grad-CAM for the positive class, of the head of the fold that held each image out in the first repeat.
+
+    Parameters
+    ----------
+    audit : Audit
+    positions : ndarray of shape (n,), int
+        Among the data set's images.
+
+    Returns
+    -------
+    list of ndarray of shape (14, 14), in [0, 1]
+    """
+    found: dict[int, np.ndarray] = {}
+    folds = audit.validated.predictions.folds[0][positions]
+    present = np.unique(folds)
+    for fold in progress(present, len(present), "Grad-CAM", audit.extractor.log.quiet, "fold"):
+        inside = positions[folds == fold]
+        head = audit.validated.heads[fold].trained.weights
+        explained = GradCamRequest(audit.sets.own[inside], np.zeros(len(inside), int), np.zeros((len(inside), 0)))
+        maps = cached_heat_maps(audit.extractor, head, explained, _model_of(audit, head), quiet=True)
+        found |= dict(zip(inside.tolist(), maps, strict=True))
+    return [found[position] for position in positions.tolist()]
+
+
+def _model_of(audit: Audit, head: Arrays) -> Callable[[], keras.Model]:
+    """Return a function that builds the Keras model of a head; where all maps are cached it is not called."""
+    from detector.network.model_file import Description, join
+
+    recipe, positive = audit.settings.recipe, audit.settings.positive
+    description = Description([positive, "others"], positive, recipe.name, recipe.pooling)
+    return lambda: join(audit.extractor.backbone.weights, head, description)

@@ -14,9 +14,9 @@ from detector.reports.intervals import en_dash
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from detector.audit.conclusion import Conclusion
+    from detector.audit.baselines import Risk
+    from detector.audit.evidence import Conclusion
     from detector.audit.experiments import Result
-    from detector.audit.shortcut_risk import Risk
 
 DARK = "#333333"
 HEADING = 0.9  # height of a group's heading, of an experiment's line

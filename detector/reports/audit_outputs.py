@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from detector import counted
+from detector.audit.baselines import Risk
 from detector.audit.checks import Check
-from detector.audit.comparison import Audit
-from detector.audit.conclusion import Conclusion
+from detector.audit.context import Audit
+from detector.audit.evidence import Conclusion
 from detector.audit.examples import Examples
 from detector.audit.experiments import GROUPS, SAME_SITES, Result
 from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.audit.options import AuditOutputs
-from detector.audit.shortcut_risk import Risk
 from detector.cli.output import DISCLAIMER, Log, replaced_line, wrapped
 from detector.files.atomic import write_together
 from detector.reports import run_record

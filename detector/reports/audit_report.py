@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from detector.audit.comparison import Audit
+from detector.audit.context import Audit
 from detector.audit.evidence import LUNGS
 from detector.audit.examples import Example, Examples
 from detector.audit.experiments import GROUPS

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from detector import counted
-from detector.audit.checks import Check
-from detector.audit.validity import worst_first
+from detector.audit.checks import Check, worst_first
 from detector.datasets import overview
 from detector.reports import comparison_table, html_report, run_record
 from detector.reports.metric_names import GROUPS

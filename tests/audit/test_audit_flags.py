@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.audit import audit_flags
+from detector.audit import options as audit_flags
 from detector.audit.options import AuditData, AuditEvaluation
 from detector.cli.arguments import Parser
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from detector.audit import conclusion, experiments, findings
-from detector.audit.conclusion import Evidence, conclude
+from detector.audit import evidence as conclusion
+from detector.audit import evidence as findings
+from detector.audit import experiments
+from detector.audit.evidence import Evidence, conclude
 from detector.statistics.metric import Metric, too_few
 
 SHORT = {

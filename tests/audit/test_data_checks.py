@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from audit_helpers import Case, RidgeRecipe, checked, extractor_of, known, outcome_of
 
-from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run
-from detector.audit.data_checks import (
+from detector.audit.checks import (
     AUDIT,
+    NOT_ASSESSED,
+    PASS,
+    WARN,
+    Run,
     audit_for,
     baseline_check,
     border_adjusted_check,

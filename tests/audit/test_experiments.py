@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from audit_helpers import Case, audit_of
 
-from detector.audit import conclusion, experiments, findings
-from detector.audit.conclusion import Evidence, conclude
+from detector.audit import evidence as conclusion
+from detector.audit import evidence as findings
+from detector.audit import experiments
+from detector.audit.evidence import Evidence, conclude
 
 SIGNAL = Case((24, 24), signal=0.8)
 

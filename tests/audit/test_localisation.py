@@ -7,7 +7,8 @@ import pytest
 from audit_helpers import Case, audit_of, lungs
 from conftest import classes, inside, rejected
 
-from detector.audit import fold_heat_maps, localisation
+from detector.audit import localisation
+from detector.audit import localisation as fold_heat_maps
 from detector.audit.examples import LocatedImage
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
 from detector.datasets import manifest

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from audit_helpers import Case, audit_of, extractor_of, outcome_of
 
-from detector.audit import comparison, metrics
+from detector.audit import context as comparison
+from detector.audit import metrics
 from detector.statistics.evaluation import Predictions
 from detector.statistics.probabilities import BRIER, IN_THE_LARGE
 

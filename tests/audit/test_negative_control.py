@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from audit_helpers import Case, audit_of
 
-from detector.audit import negative_control
+from detector.audit import experiments as negative_control
 
 
 def test_labels_are_permuted_of_patients_with_images_of_both_classes_too():

@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 
 from detector.audit import experiments
-from detector.audit.evidence import INCONCLUSIVE, LEAKAGE, LUNGS, MIXED, NO_SIGNAL, SHORTCUT, Conclusion, Evidence
-from detector.audit.next_step import next_step
+from detector.audit.evidence import (
+    INCONCLUSIVE,
+    LEAKAGE,
+    LUNGS,
+    MIXED,
+    NO_SIGNAL,
+    SHORTCUT,
+    Conclusion,
+    Evidence,
+    next_step,
+)
 from detector.statistics.metric import Metric
 
 FULL = experiments.Result(experiments.FULL, "full image", experiments.SIGNAL, "", Metric(0.9, 0.8, 0.95, 50, 50))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from audit_helpers import Case, audit_of
 
-from detector.audit.occluded import occlusion, too_few_lungs
+from detector.audit.context import occlusion, too_few_lungs
 from detector.images.masks import LUNGS_ONLY
 
 EVERYTHING = np.arange(48)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit_helpers import Case, extractor_of
 
-from detector.audit.properties import properties
+from detector.audit.baselines import properties
 
 
 def found(**values):

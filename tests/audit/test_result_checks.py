@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from audit_helpers import Case, RidgeRecipe, checked, extractor_of, outcome_of
 
-from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run
-from detector.audit.result_checks import pooling
-from detector.audit.result_checks import test_set_size as size_of_the_test_set
+from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Run, pooling
+from detector.audit.checks import test_set_size as size_of_the_test_set
 from detector.training.recipes import TutorialRecipe
 
 

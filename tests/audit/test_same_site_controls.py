@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from audit_helpers import Case, audit_of
 
-from detector.audit import same_site_controls
+from detector.audit import experiments as same_site_controls
 from detector.audit.image_sets import CONTROLS
 
 
@@ -28,7 +28,11 @@ def with_controls(case: Case, positives: int):
 
 def test_without_controls_nothing_is_asked_or_the_reason_is_given():
     audit = audit_of(Case())
-    experiments = (same_site_controls.controls_v_others, same_site_controls.same_site, same_site_controls.lungs_only)
+    experiments = (
+        same_site_controls.controls_v_others,
+        same_site_controls.same_site,
+        same_site_controls.same_site_lungs_only,
+    )
     assert [one(audit) for one in experiments] == [None] * 3
     assert same_site_controls.controls_predicted_positive(audit) is None
     left_out = replace(audit, sets=replace(audit.sets, controls_note="--controls: 3 images are in the data set"))

@@ -10,7 +10,7 @@ from conftest import rejection
 
 from detector.audit import experiments
 from detector.audit.external import SavedHead, evaluate_external
-from detector.audit.set_content import without_implausible
+from detector.audit.image_sets import without_implausible
 from detector.network.model_file import Description
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
 

@@ -11,7 +11,7 @@ from audit_helpers import Case, audit_of
 
 from detector.audit import experiments
 from detector.audit.external import SavedHead, evaluate_external
-from detector.audit.set_overlap import notes, without_hashes, without_overlap
+from detector.audit.image_sets import notes, without_hashes, without_overlap
 from detector.datasets.dataset import Image
 from detector.images import phantom
 from detector.images.duplicates import near_pairs, perceptual_hash

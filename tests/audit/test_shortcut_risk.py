@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from audit_helpers import Case, audit_of, extractor_of
 
-from detector.audit.comparison import Audit
-from detector.audit.shortcut_risk import R2, ROC_AUC, shortcut_risks
+from detector.audit.baselines import R2, ROC_AUC, shortcut_risks
+from detector.audit.context import Audit
 
 AGES = np.random.default_rng(7).normal(0, 8, 1000)
 

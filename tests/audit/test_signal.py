@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from audit_helpers import Case, audit_of
 
-from detector.audit import signal
+from detector.audit import experiments as signal
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
-from detector.audit import validity
+from detector.audit import checks as validity
 from detector.audit.checks import NOT_ASSESSED, PASS, WARN, Check, Run
 from detector.audit.metrics import MetricSettings, compute_metrics
 from detector.training.recipes import ProbeRecipe, TutorialRecipe

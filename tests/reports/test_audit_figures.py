@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+from detector.audit.baselines import Risk
 from detector.audit.experiments import BASELINES, SIGNAL, Result
-from detector.audit.shortcut_risk import Risk
 from detector.reports import audit_figures
 from detector.statistics.metric import Metric
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of, lungs
 
-from detector.audit import checks, experiments, localisation, metrics, subgroups, validity
-from detector.audit.conclusion import Evidence, conclude
+from detector.audit import checks, experiments, localisation, metrics, subgroups
+from detector.audit import checks as validity
+from detector.audit.baselines import shortcut_risks
+from detector.audit.evidence import Evidence, conclude
 from detector.audit.examples import find_examples
-from detector.audit.shortcut_risk import shortcut_risks
 from detector.reports import audit_figures, audit_outputs, html_report, run_record, training_outputs
 from detector.reports.audit_outputs import AuditResult
 from detector.reports.audit_report import audit_report

@@ -28,8 +28,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from detector.audit.evidence import FOREIGN, PREDICTS
 from detector.audit.experiments import EXPERIMENTS, FULL, PERMUTED
-from detector.audit.findings import FOREIGN, PREDICTS
 from detector.images import shortcuts
 from detector.images.phantom import draw
 from detector.training.recipes import ProbeRecipe, Recipe, TutorialRecipe
@@ -130,7 +130,7 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
     A planted set whose ROC AUC is not above that of its clean twin, in `twins`, gets its first row only. One whose
     detection is certain gets no row that needs a forward pass.
     """
-    from detector.audit.comparison import Audit, ExperimentSettings
+    from detector.audit.context import Audit, ExperimentSettings
     from detector.audit.experiments import run_experiments
     from detector.audit.image_sets import load_image_sets
     from detector.cli.output import Log

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from detector.audit.conclusion import conclude
-from detector.audit.evidence import LUNGS, MIXED, SHORTCUT, Evidence
+from detector.audit.evidence import LUNGS, MIXED, SHORTCUT, Evidence, conclude
 from detector.audit.experiments import FULL, Result
 from detector.images import shortcuts
 from detector.statistics.metric import Metric

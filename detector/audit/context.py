@@ -1,4 +1,4 @@
-"""What the experiments of an audit are made of: images, parts of them masked out, classified in training's own way."""
+"""What the experiments of an audit are made of: images, classified in training's own way."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, counted, first_names
 from detector.audit.image_sets import ImageSets
 from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate
 from detector.audit.metrics import ScoredImages
-from detector.audit.occluded import occlusion, too_few_lungs
 from detector.datasets.dataset import Image
 from detector.images.inspect import ImageProperties
+from detector.images.lungs import describe
 from detector.images.masks import Occlusion
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import Metric
@@ -230,3 +230,28 @@ def cross_validated(audit: Audit, samples: FeatureSet, plan: FoldPlan | None = N
 def out_of_fold(audit: Audit, samples: FeatureSet, plan: FoldPlan) -> OutOfFold:
     """Cross-validate in given folds; class 0 is the positive one."""
     return crossvalidation.out_of_fold(samples, 0, audit.recipe_for(samples, plan.training_sides), plan)
+
+
+def too_few_lungs(rows: np.ndarray) -> Metric:
+    """Return the metric of an experiment on lungs that are found in too few images."""
+    return Metric.unavailable(f"lungs were found in {counted(len(rows), 'image')}, too few for the folds")
+
+
+def occlusion(audit: Audit, rows: np.ndarray, part: str) -> tuple[np.ndarray, Occlusion, tuple[str, ...]]:
+    """Return the images of an occlusion experiment, what is masked out, and what has to be said.
+
+    Masks from files are used where both sides have enough of them, else lungs that are found.
+    """
+    notes: list[str] = []
+    masked = np.array([row for row in rows if audit.extractor.dataset.images[row].path.stem in audit.masks], int)
+    if audit.can_be_validated(masked):
+        if len(masked) < len(rows):
+            notes.append(f"uses {len(masked)} of {len(rows)} images: those with a lung mask")
+        return masked, Occlusion(part, audit.masks), tuple(notes)
+    if audit.masks:
+        notes.append("uses lungs that this software finds: a class has too few images with a lung mask (--masks)")
+    found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)], np.bool_)
+    if not found.all():
+        names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
+        notes.append(f"leaves out {first_names(names)}: no lungs were found")
+    return rows[found], Occlusion(part), tuple(notes)
