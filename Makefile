@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-large bench-cluster bench-lungs bench-duplicates lungs fault-injection fuzz audit-deps lock clean help
+.PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-cluster bench-lungs bench-duplicates lungs fault-injection audit-deps lock clean help
 
 help:
 	@echo '  make demo             train on synthetic radiographs (phantoms): demo/'
@@ -21,14 +21,12 @@ help:
 	@echo '  make dicom            install the decoders of compressed DICOM'
 	@echo '  make lock             pin every dependency with its digest'
 	@echo '  make audit-deps       look up every dependency in the advisory database'
-	@echo '  make fuzz             a million untrusted inputs (twenty minutes, Linux)'
 	@echo '  make fault-injection  disturb every script, 770 times (90 minutes;'
 	@echo '                        ARGS="--share 0.01" for less; Ctrl-C prints the counts)'
 	@echo
 	@echo 'Measurements'
 	@echo '  make bench            speed against the loop of the tutorial'
 	@echo '  make bench-scale      memory and time at 500 and 5,000 images'
-	@echo '  make bench-large      the same at 10,000 and 100,000 images (half an hour)'
 	@echo '  make bench-audit      injected shortcuts that the audit detects (an hour;'
 	@echo '                        ARGS="--share 0.1" for less)'
 	@echo '  make bench-lungs      accuracy and cost of the lung masks (twenty minutes)'
@@ -121,9 +119,6 @@ bench-scale: $(VENV)/installed
 bench-audit: $(VENV)/installed
 	$(BIN)/python -m tools.benchmarks.audit $(ARGS)
 
-bench-large: $(VENV)/installed
-	$(BIN)/python -m tools.benchmarks.large $(ARGS)
-
 bench-cluster: $(VENV)/installed-ray
 	$(BIN)/python -m tools.benchmarks.cluster $(ARGS)
 
@@ -138,9 +133,6 @@ lungs: $(VENV)/installed
 
 fault-injection: $(VENV)/installed
 	$(BIN)/python -m tools.fault_injection $(ARGS)
-
-fuzz: $(VENV)/installed-tools
-	$(BIN)/python -m tools.fuzzing
 
 # --strict: a dependency that cannot be looked up fails.
 audit-deps: $(VENV)/installed-tools

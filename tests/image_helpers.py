@@ -8,11 +8,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from dicom_helpers import dicom
 from PIL import Image
 
 from detector.images import phantom
 from detector.images.read import decode
-from tools.fuzzing.dicom_seeds import dicom
 
 
 def write_dicom(path: Path, values: np.ndarray, bits: int, photometric: str, **elements: object) -> None:

@@ -1,1 +1,1 @@
-"""What maintainers run: benchmarks, fault injection, fuzzing, fitting the lung decoder."""
+"""What maintainers run: benchmarks, fault injection, fitting the lung decoder."""

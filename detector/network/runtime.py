@@ -32,7 +32,6 @@ def start() -> threading.Thread:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import cv2  # noqa: F401
     import h5py  # noqa: F401
-    import imagehash  # noqa: F401
     import numpy  # noqa: F401
     import scipy.fftpack  # noqa: F401
     from PIL import Image

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from builder_helpers import rows_by_file
 from conftest import inside, rejected, rejection
+from dicom_helpers import dicom
 from PIL import Image
 
 from detector.collections import rsna
 from detector.files.tables import parse_table
-from tools.fuzzing.dicom_seeds import dicom
 
 
 def dicom_image(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from builder_helpers import rows_by_file
 from conftest import inside, picture, rejected, rejection
+from dicom_helpers import dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.collections import boxes, siim
 from detector.files.tables import parse_table
 from detector.images import dicom_header
-from tools.fuzzing.dicom_seeds import dicom
 
 STUDIES = "id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance\n"
 IMAGES = "id,boxes,label,StudyInstanceUID\n"

@@ -8,13 +8,13 @@ import numpy as np
 import pydicom.data
 import pytest
 from conftest import rejection
+from dicom_helpers import dicom as made_dicom
 from image_helpers import require_near, write_dicom
 from PIL import Image
 from pydicom.pixels import get_decoder
 
 from detector.images import dicom
 from detector.images.read import decode, file_bytes, from_bytes, read
-from tools.fuzzing.dicom_seeds import dicom as made_dicom
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
 # The compressed file, and the same image uncompressed.

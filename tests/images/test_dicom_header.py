@@ -6,10 +6,10 @@ import io
 
 import pytest
 from conftest import rejection
+from dicom_helpers import dicom
 
 from detector.images import dicom_header
 from detector.images.dicom import DEFLATED
-from tools.fuzzing.dicom_seeds import dicom
 
 
 def header(**elements: str) -> dicom_header.DicomHeader:

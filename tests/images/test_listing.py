@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import picture, rejection
+from dicom_helpers import dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_helpers import write_dicom
@@ -16,7 +17,6 @@ from PIL import Image
 from detector.files.recognise import instead, not_read
 from detector.images.listing import left_out_line, list_images
 from detector.images.read import read
-from tools.fuzzing.dicom_seeds import dicom
 
 
 def names(folder: Path) -> list[str]:
