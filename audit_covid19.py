@@ -13,7 +13,7 @@ from detector.cli.run import run
 if TYPE_CHECKING:
     from detector.audit.context import Audit
     from detector.audit.options import AuditOptions
-    from detector.reports.audit_outputs import AuditResult
+    from detector.reports.audit_report import AuditResult
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
 # Of the progress bar, beside the experiments: reading, lungs, external sets, shortcut risks, Grad-CAM, example images.
@@ -34,16 +34,16 @@ def main(arguments: list[str] | None) -> int:
 
     from detector.audit.evidence import LUNGS
     from detector.audit.experiments import EXPERIMENTS
-    from detector.reports import audit_outputs
+    from detector.reports import audit_report
 
     options.outputs.require_writable()
     with one_bar(sum(one.parts for one in EXPERIMENTS) + OTHER_STEPS * STEP, "auditing", options.quiet):
         audit, found = examine(options, log)
-    for line in audit_outputs.lines(found, audit.settings.positive):
+    for line in audit_report.lines(found, audit.settings.positive):
         say(line)
-    for line in audit_outputs.conclusion_lines(found.conclusion):
+    for line in audit_report.conclusion_lines(found.conclusion):
         say(line, GOOD if found.conclusion.code == LUNGS else BAD)
-    audit_outputs.save(options.outputs, audit, found, options.settings(), log)
+    audit_report.save(options.outputs, audit, found, options.settings(), log)
     log.report_times(options.timings)
     if options.outputs.report:
         say(f"Report: {options.outputs.report}")
@@ -66,8 +66,8 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     from detector.audit.external import evaluate_external, read_model
     from detector.datasets import clinical
     from detector.images.masks import find_masks, require_same_shape
-    from detector.reports import html_report
-    from detector.reports.audit_outputs import AuditResult
+    from detector.reports import html
+    from detector.reports.audit_report import AuditResult
     from detector.training.dataset import implausible_line, open_dataset
 
     recipe = model.trained_recipe()
@@ -115,7 +115,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
         located = localisation.localise(audit)
         checks = [localisation.check(located, recipe.pooling)]
     conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites()))
-    following = conclusion.recommendation.replace(AUDIT, html_report.command())
+    following = conclusion.recommendation.replace(AUDIT, html.command())
     conclusion = replace(conclusion, recommendation=following)
     with step("example images"):
         shown = find_examples(audit, [one.id for one in results], located) if options.outputs.report else Examples()

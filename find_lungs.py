@@ -15,7 +15,7 @@ from detector.cli.run import run
 from detector.cluster.flags import ComputeOptions
 
 if TYPE_CHECKING:
-    from detector.reports.lung_mask_outputs import LungMaskOutputs
+    from detector.reports.lung_mask_report import LungMaskOutputs
 
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 
@@ -57,7 +57,7 @@ def parse_arguments(arguments: list[str] | None) -> LungOptions:
     add_common(parser, seed=False, tensorflow=True, precision=False)
     given = parser.parse_args(arguments)
 
-    from detector.reports.lung_mask_outputs import LungMaskOutputs
+    from detector.reports.lung_mask_report import LungMaskOutputs
 
     compute = ComputeOptions(weights=given.weights, cache=given.cache, no_cache=given.no_cache, verbose=given.verbose)
     return LungOptions(given.files, LungMaskOutputs(given.output_dir, given.overlay, given.json), compute, given.quiet)
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.network import runtime
     from detector.network import weights as weight_sources
     from detector.network.features import Backbone
-    from detector.reports import lung_mask_outputs
+    from detector.reports import lung_mask_report
 
     outputs.require_writable()
     left_out: Counter[str] = Counter()
@@ -93,21 +93,21 @@ def main(arguments: list[str] | None) -> int:
     found, _ = weight_sources.load(compute.weights, home, log.info)
     backbone = Backbone(found, Cache(None if compute.no_cache else home))
 
-    each = lung_mask_outputs.with_masks(lung_masks.find_all(backbone, paths, outputs.overlay), outputs)
+    each = lung_mask_report.with_masks(lung_masks.find_all(backbone, paths, outputs.overlay), outputs)
     for one in progress(each, len(paths), "finding lungs", options.quiet):
         if isinstance(one, InputError):
             failures.append(one)
         else:
             done.append(one)
-    for text in lung_mask_outputs.table(done):
+    for text in lung_mask_report.table(done):
         print(text)
     for note in named_notes((one.path, one.note) for one in done):
         say("\n".join(wrapped(note, rest="  ")))
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
     if outputs.json:
-        write_together({outputs.json: lung_mask_outputs.as_json(done, failures)})
-    say(lung_mask_outputs.summary(done, failures, outputs.folder))
+        write_together({outputs.json: lung_mask_report.as_json(done, failures)})
+    say(lung_mask_report.summary(done, failures, outputs.folder))
     print(DISCLAIMER)
     return 1 if failures or not all(one.plausible for one in done) else 0
 

@@ -18,7 +18,7 @@ from detector.cluster.flags import add_ray, ray_options
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions
     from detector.inference.predict import Prediction
-    from detector.reports.prediction_outputs import PredictionOutputs
+    from detector.reports.prediction_report import PredictionOutputs
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
 
@@ -74,7 +74,7 @@ def parse_arguments(arguments: list[str] | None) -> PredictionOptions:
 
 def output_paths(given: argparse.Namespace) -> PredictionOutputs:
     """Return where a run writes."""
-    from detector.reports.prediction_outputs import CSV, JSON, REPORT, PredictionOutputs
+    from detector.reports.prediction_report import CSV, JSON, REPORT, PredictionOutputs
 
     folder = given.output_dir
     csv = given.csv or (folder / CSV if folder else None)
@@ -95,7 +95,7 @@ def main(arguments: list[str] | None) -> int:
     from detector.images.listing import left_out_line
     from detector.inference.predict import Prediction, PredictionRequest, list_images, predict_all
     from detector.network import model_file, runtime
-    from detector.reports import prediction_outputs
+    from detector.reports import prediction_report
 
     if (options.model / "saved_model.pb").is_file():
         raise InputError(
@@ -125,23 +125,23 @@ def main(arguments: list[str] | None) -> int:
         for position, path in enumerate(paths)
     ]
     results = predict_all(saved, requests, cluster, options.force)
-    results = prediction_outputs.with_overlays(results, paths, outputs, saved.description.classes)
+    results = prediction_report.with_overlays(results, paths, outputs, saved.description.classes)
     done: list[Prediction] = []
     for result in progress(results, len(paths), "predicting", options.quiet):
         if isinstance(result, Prediction):
             done.append(result)
         else:
             failures.append(result)
-    found = prediction_outputs.PredictionRun(done, failures, saved.description, options.model.name, saved.note)
-    for line in prediction_outputs.table(found):
+    found = prediction_report.PredictionRun(done, failures, saved.description, options.model.name, saved.note)
+    for line in prediction_report.table(found):
         print(line)
     for note in named_notes((one.path, one.note) for one in done):
         say("\n".join(wrapped(note, rest="  ")))
     for failure in failures:
         print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
     replaced = replaced_line(path for path in (outputs.csv, outputs.json, outputs.report) if path)
-    written = prediction_outputs.write(found, outputs)
-    say(prediction_outputs.summary(found))
+    written = prediction_report.write(found, outputs)
+    say(prediction_report.summary(found))
     print(DISCLAIMER)
     for name, path in written.items():
         say(f"{name}: {path}")

@@ -36,8 +36,8 @@ def main(arguments: list[str] | None) -> int:
     from detector.datasets import overview
     from detector.files.atomic import require_outputs, write_together
     from detector.network.model_file import as_file
-    from detector.reports import html_report, training_outputs
-    from detector.reports.training_outputs import TrainingResult
+    from detector.reports import html, training_report
+    from detector.reports.training_report import TrainingResult
     from detector.training import comparison as compared_recipe
     from detector.training import run as training
     from detector.training.crossvalidation import TrainingProtocol
@@ -69,8 +69,8 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("evaluate"):
         setting = MetricSettings(protocol.positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
         metrics = compute_metrics(extractor, evaluated, setting)
-        audit = html_report.audit_command(audit_flags(data.dataset, recipe))
-        own = html_report.command()
+        audit = html.audit_command(audit_flags(data.dataset, recipe))
+        own = html.command()
         checks = run_checks(Run(extractor, evaluated, metrics, recipe, samples.groups, implausible, own, audit))
         groups = subgroups(extractor, evaluated, protocol.positive)
     description = training.describe(evaluated, recipe, extractor)
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None) -> int:
     joined = functools.cache(saved.joined)
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
-        shown = order[: html_report.MOST] if outputs.report else order[:0]
+        shown = order[: html.MOST] if outputs.report else order[:0]
         maps = training.grad_cam(evaluated, description, extractor, joined, shown)
 
     result = TrainingResult(
@@ -96,15 +96,15 @@ def main(arguments: list[str] | None) -> int:
         comparison=comparison,
         implausible=implausible,
     )
-    say("\n".join(training_outputs.lines(result)))
+    say("\n".join(training_report.lines(result)))
     say("\nValidity checks")
-    for line, warns in training_outputs.check_lines(checks):
+    for line, warns in training_report.check_lines(checks):
         say(line, BAD if warns else "")
     with log.timed("save"):
-        described = replace(description, summary=training_outputs.summary(result))
+        described = replace(description, summary=training_report.summary(result))
         described_model = saved._replace(description=described)
         file = as_file(described_model, joined, outputs.model.suffix, extractor.backbone.cache)
-        contents = training_outputs.contents(result, outputs, file)
+        contents = training_report.contents(result, outputs, file)
         replaced = replaced_line(contents)
         write_together(contents)
     log.report_times(options.timings)

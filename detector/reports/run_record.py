@@ -16,7 +16,7 @@ from detector.datasets.dataset import Image, Rows
 from detector.files.values import years
 from detector.network.backbone import DIGEST
 from detector.network.head import TrainedHead
-from detector.reports import html_report
+from detector.reports import html
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
 from detector.training.crossvalidation import EvaluatedHead
@@ -135,7 +135,7 @@ def _shares(values: Sequence[str]) -> str:
 
 def header() -> dict[str, object]:
     """Return what stands at the top of a record: the version of its layout, when it was made, and by which command."""
-    return {"schema_version": SCHEMA, "created": html_report.created(), "command": html_report.command()}
+    return {"schema_version": SCHEMA, "created": html.created(), "command": html.command()}
 
 
 @functools.cache

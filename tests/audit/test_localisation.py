@@ -15,7 +15,7 @@ from detector.datasets import manifest
 from detector.datasets.dataset import boxes_of
 from detector.images.masks import boxed
 from detector.reports import run_record
-from detector.reports.localisation_figure import localisation_figure
+from detector.reports.figures import localisation_figure
 
 LUNGS = lungs()
 BOX = (0.2, 0.4, 0.2, 0.2)

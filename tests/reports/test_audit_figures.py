@@ -6,7 +6,7 @@ import itertools
 
 from detector.audit.baselines import Risk
 from detector.audit.experiments import BASELINES, SIGNAL, Result
-from detector.reports import audit_figures
+from detector.reports import figures
 from detector.statistics.metric import Metric
 
 
@@ -15,24 +15,24 @@ def risk(low: float, measure: str = "R²") -> Risk:
 
 
 def test_no_interval_of_the_plane_is_cut_off():
-    assert audit_figures.utilities([risk(0.5)]) == (0.3, 1.02)
-    lowest, highest = audit_figures.utilities([risk(0.5), risk(0.12)])
+    assert figures.utilities([risk(0.5)]) == (0.3, 1.02)
+    lowest, highest = figures.utilities([risk(0.5), risk(0.12)])
     assert lowest < 0.12 and highest == 1.02
-    assert audit_figures.risk_plane([risk(0.5), risk(0.12, "ROC AUC")]).startswith(b"\x89PNG")
+    assert figures.risk_plane([risk(0.5), risk(0.12, "ROC AUC")]).startswith(b"\x89PNG")
 
 
 def test_labels_of_the_plane_are_apart_and_in_order():
-    found = audit_figures.spread([0.99, 0.0, 0.98, 0.5, 0.99], 0.05, 1.0)
+    found = figures.spread([0.99, 0.0, 0.98, 0.5, 0.99], 0.05, 1.0)
     assert max(found) <= 1.0 and found[3] == 0.5 and found[1] == 0.0
     ordered = sorted(found)
     assert min(above - below for below, above in itertools.pairwise(ordered)) > 0.05 - 1e-9
     assert found[2] < found[0] < found[4]
-    assert audit_figures.spread([], 0.05, 1.0) == []
+    assert figures.spread([], 0.05, 1.0) == []
 
 
 def test_experiments_stand_below_the_heading_of_their_group():
     area = Metric(0.7, 0.6, 0.8, 20, 20)
     groups = [SIGNAL, SIGNAL, BASELINES]
-    headings, lines, height = audit_figures.placed([Result(str(n), "t", g, "q", area) for n, g in enumerate(groups)])
+    headings, lines, height = figures.placed([Result(str(n), "t", g, "q", area) for n, g in enumerate(groups)])
     assert list(headings) == [SIGNAL, BASELINES]
     assert headings[SIGNAL] < lines[0] < lines[1] < headings[BASELINES] < lines[2] < height

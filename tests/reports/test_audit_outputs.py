@@ -15,10 +15,9 @@ from detector.audit import checks as validity
 from detector.audit.baselines import shortcut_risks
 from detector.audit.evidence import Evidence, conclude
 from detector.audit.examples import find_examples
-from detector.reports import audit_figures, audit_outputs, html_report, run_record, training_outputs
-from detector.reports.audit_outputs import AuditResult
-from detector.reports.audit_report import audit_report
-from detector.reports.training_outputs import TrainingResult
+from detector.reports import audit_report, figures, run_record, training_report
+from detector.reports.audit_report import AuditResult
+from detector.reports.training_report import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate, predict
 from detector.statistics.split import draw_folds
 from detector.training.crossvalidation import EvaluatedHead, out_of_fold
@@ -122,12 +121,10 @@ def test_an_audit(name):
     found = AuditResult(
         results, [], None, risks, judged, located, [localisation.check(located, "global")], examples=shown
     )
-    require_clean(
-        "\n".join([*audit_outputs.lines(found, "covid"), *audit_outputs.conclusion_lines(judged), str(judged)])
-    )
+    require_clean("\n".join([*audit_report.lines(found, "covid"), *audit_report.conclusion_lines(judged), str(judged)]))
     require_clean_json(run_record.as_json({"experiments": results, "shortcut_risks": risks, "conclusion": judged}))
-    assert audit_figures.forest(results, judged).startswith(b"\x89PNG")
-    page = audit_report(audit, found, {}).decode()
+    assert figures.forest(results, judged).startswith(b"\x89PNG")
+    page = audit_report.audit_report(audit, found, {}).decode()
     text = re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
     require_clean(text)
     assert judged.message in html_unescaped(text)
@@ -177,7 +174,7 @@ def test_a_cross_validated_run(case, people, folds, repeats):
         {},
         {},
     )
-    lines = [*training_outputs.lines(result), *(line for line, _ in training_outputs.check_lines(checked))]
+    lines = [*training_report.lines(result), *(line for line, _ in training_report.check_lines(checked))]
     require_clean("\n".join(lines))
     assert all(len(line) <= 80 for text in lines for line in text.splitlines())
     assert not any("--folds" in check.recommendation for check in checked), "folds were used"
@@ -205,7 +202,7 @@ def test_where_grad_cam_lies(heat, patients):
     metrics_of = localisation.compare(images, np.arange(30) % patients, 0)
     located = localisation.Localisation(images, metrics_of)
     found = AuditResult([], [], None, [], None, located, [localisation.check(located, "global")])
-    lines = audit_outputs.lines(found, "covid")
+    lines = audit_report.lines(found, "covid")
     require_clean("\n".join(lines))
     require_clean_json(run_record.as_json({"localisation": located, "checks": found.checks}))
     assert max(map(len, lines)) <= 80
@@ -223,4 +220,3 @@ def test_the_search_finds_what_it_looks_for():
         with pytest.raises(AssertionError):
             require_clean(text)
     require_clean("financial information of 0.50 (0.40-0.60) and nanometres")
-    assert html_report is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.reports import comparison_table
+from detector.reports import training_report
 from detector.statistics.metric import Metric
 from detector.training.comparison import RecipeComparison
 
@@ -26,10 +26,12 @@ from detector.training.comparison import RecipeComparison
 )
 def test_a_difference_in_words(difference, text, clear):
     area = Metric(0.8, 0.7, 0.9, 50, 50)
-    found = comparison_table.lines(RecipeComparison("probe:lungs", "tutorial:tutorial", area, area, difference))
+    found = training_report.comparison_lines(
+        RecipeComparison("probe:lungs", "tutorial:tutorial", area, area, difference)
+    )
     assert f"  linear probe (lungs) minus tutorial: {text}" in found
-    assert (f"  {comparison_table.UNCLEAR}" in found) == (difference.available and not clear)
+    assert (f"  {training_report.UNCLEAR}" in found) == (difference.available and not clear)
 
 
 def test_no_difference_without_an_interval_is_nought():
-    assert comparison_table.signed(Metric(0.0, None, None, 50, 50)) == "0"
+    assert training_report.signed(Metric(0.0, None, None, 50, 50)) == "0"

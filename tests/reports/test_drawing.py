@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.reports import drawing
+from detector.reports import figures
 
 
 @pytest.mark.parametrize(
@@ -12,11 +12,11 @@ from detector.reports import drawing
 )
 def test_the_suffix_decides_the_format_and_the_bytes_are_the_same_each_time(suffix, start):
     def draw() -> bytes:
-        figure = drawing.new_figure(2, 2)
+        figure = figures.new_figure(2, 2)
         axes = figure.subplots()
-        drawing.plain_axes(axes)
+        figures.plain_axes(axes)
         axes.plot([0, 1], [1, 0])
-        return drawing.as_file(figure, suffix)
+        return figures.as_file(figure, suffix)
 
     data = draw()
     assert data.startswith(start)
@@ -25,5 +25,5 @@ def test_the_suffix_decides_the_format_and_the_bytes_are_the_same_each_time(suff
 
 
 def test_characters_that_the_font_lacks_are_replaced():
-    assert drawing.drawable("covid é $x^2$") == "covid é $x^2$"
-    assert drawing.drawable("a\n\x1b🫁b") == "a\ufffd\ufffd\ufffdb"
+    assert figures.drawable("covid é $x^2$") == "covid é $x^2$"
+    assert figures.drawable("a\n\x1b🫁b") == "a\ufffd\ufffd\ufffdb"

@@ -9,7 +9,7 @@ import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import metrics
-from detector.reports.evaluation_figure import evaluation_figure, is_separated
+from detector.reports.figures import evaluation_figure, is_separated
 
 
 def test_separated_classes_have_no_calibration_curve():

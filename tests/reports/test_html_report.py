@@ -13,7 +13,7 @@ from conftest import ROOT, inside, rejected, script
 from image_helpers import write_dicom
 from report_helpers import HOSTILE, harmless
 
-from detector.reports import html_report
+from detector.reports import html
 
 
 @pytest.fixture(scope="module")
@@ -165,27 +165,27 @@ def test_everything_is_shown_without_javascript(run, browser):
     [(0.0, "ab", 0.0), (0.3, "abc", 0.3), (None, "ab", 0.5), (None, "abc", None)],
 )
 def test_a_threshold_of_zero_is_one(threshold, classes, shown):
-    assert html_report.shown_threshold(threshold, list(classes)) == shown
+    assert html.shown_threshold(threshold, list(classes)) == shown
 
 
 def test_flags_and_intervals_are_not_broken_at_a_hyphen():
-    found = str(html_report.unbroken("ROC AUC 0.98 (0.91-1.00): use --target-sensitivity, <b> -2.2 to 4.6"))
+    found = str(html.unbroken("ROC AUC 0.98 (0.91-1.00): use --target-sensitivity, <b> -2.2 to 4.6"))
     assert '<span class="unbroken">(0.91–1.00)</span>' in found
     assert '<span class="unbroken">--target-sensitivity</span>' in found
     assert '<span class="unbroken">-2.2 to 4.6</span>' in found
     assert "&lt;b&gt;" in found and "<b>" not in found
-    assert "unbroken" not in html_report.unbroken("2" * 40)
+    assert "unbroken" not in html.unbroken("2" * 40)
 
 
 def test_times_shares_and_counts_are_not_broken_either():
     whole = ("2026-11-25 13:57 UTC", "10 %", "95 % CI", "72 v 90", "0.91–1.00", "-o p2", "-d a/b.c")
     for text in whole:
-        assert f'<span class="unbroken">{text}</span>' in html_report.unbroken(f"at {text}, then")
+        assert f'<span class="unbroken">{text}</span>' in html.unbroken(f"at {text}, then")
 
 
 def test_settings_are_shown_in_words():
     given = {"adjust": None, "split": "patient", "folds": 5, "quick": False, "columns": (), "masks": ["a", "b"]}
-    assert html_report.shown_settings(given) == [
+    assert html.shown_settings(given) == [
         ("split", "patient"),
         ("folds", "5"),
         ("quick", "no"),
@@ -196,7 +196,7 @@ def test_settings_are_shown_in_words():
 
 @pytest.mark.parametrize(("aspect", "height"), [(1.0, 160), (1.25, 200), (0.1, 80), (9.0, 320)])
 def test_an_image_is_shown_in_its_own_shape_but_not_as_a_line(aspect, height):
-    assert html_report.shown_height(aspect) == height
+    assert html.shown_height(aspect) == height
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,9 @@ def test_an_image_is_shown_in_its_own_shape_but_not_as_a_line(aspect, height):
 )
 def test_the_command_of_a_report_can_be_pasted(monkeypatch, argv, pasted):
     monkeypatch.setattr("sys.argv", argv)
-    assert html_report.command() == pasted
+    assert html.command() == pasted
 
 
 def test_names_may_break_after_a_separator_and_hold_no_code():
-    assert html_report.breakable("a-b_1.png") == "a-<wbr>b_<wbr>1.<wbr>png"
-    assert html_report.breakable("<b>-c") == "&lt;b&gt;-<wbr>c"
+    assert html.breakable("a-b_1.png") == "a-<wbr>b_<wbr>1.<wbr>png"
+    assert html.breakable("<b>-c") == "&lt;b&gt;-<wbr>c"

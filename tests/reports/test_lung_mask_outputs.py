@@ -14,8 +14,8 @@ from detector import InputError
 from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import describe
 from detector.inference.lung_masks import FoundLungs
-from detector.reports import lung_mask_outputs
-from detector.reports.lung_mask_outputs import LungMaskOutputs
+from detector.reports import lung_mask_report
+from detector.reports.lung_mask_report import LungMaskOutputs
 
 
 def test_masks_are_written_as_they_come_and_not_kept(tmp_path):
@@ -26,7 +26,7 @@ def test_masks_are_written_as_they_come_and_not_kept(tmp_path):
         InputError("c.png: empty"),
         FoundLungs(Path("x/b.png"), describe(np.zeros((224, 224), bool)), picture=picture),
     ]
-    results = lung_mask_outputs.with_masks(iter(found), LungMaskOutputs(tmp_path, True, None))
+    results = lung_mask_report.with_masks(iter(found), LungMaskOutputs(tmp_path, True, None))
     first = next(results)
     assert {path.name for path in tmp_path.iterdir()} == {"a_mask.png", "a_overlay.png"}
     assert (first.mask, first.picture, first.note) == (None, None, "a note")
@@ -45,7 +45,7 @@ def test_an_output_folder_that_is_a_file_is_rejected(tmp_path):
 
 def test_an_overlay_outlines_the_lungs():
     picture = np.full((1024, 512, 3), 100, np.uint8)
-    drawn = lung_mask_outputs.drawn_over(picture, ellipses(0.3, 0.7))
+    drawn = lung_mask_report.drawn_over(picture, ellipses(0.3, 0.7))
     colours = {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()}
     assert {rgb(BLUE), rgb(ORANGE), (100, 100, 100)} <= colours
     # Lungs are tinted; what lies outside is as it was.
@@ -56,18 +56,18 @@ def test_an_overlay_outlines_the_lungs():
 def test_what_was_found_is_one_row_and_one_entry():
     found = FoundLungs(Path("a.png"), describe(ellipses(0.3, 0.7)))
     none = FoundLungs(Path("b.png"), describe(np.zeros((224, 224), bool)))
-    heading, first, second, warning = lung_mask_outputs.table([found, none])
+    heading, first, second, warning = lung_mask_report.table([found, none])
     assert heading == "right lung  left lung  file"
     right, left, name = first.split()
     assert right.startswith("12.") and left.startswith("12.") and name == "a.png"
     assert second.split() == ["no", "mask", "no", "mask", "b.png"] and warning.strip() == none.lungs.warning
     assert all(len(line) <= 80 for line in (heading, first, second, warning))
-    assert lung_mask_outputs.table([]) == []
+    assert lung_mask_report.table([]) == []
     failures = [InputError("c.png: empty")]
-    assert lung_mask_outputs.summary([found, none], failures, Path("masks")) == (
+    assert lung_mask_report.summary([found, none], failures, Path("masks")) == (
         "1 mask in masks; 1 image without plausible lungs; 1 file skipped"
     )
-    assert lung_mask_outputs.summary([found], [], Path("masks")) == "1 mask in masks"
-    record = json.loads(lung_mask_outputs.as_json([found, none], [InputError("c.png: empty")]))
+    assert lung_mask_report.summary([found], [], Path("masks")) == "1 mask in masks"
+    record = json.loads(lung_mask_report.as_json([found, none], [InputError("c.png: empty")]))
     assert [one["mask"] for one in record["images"]] == ["a_mask.png", None]
     assert record["failures"] == ["c.png: empty"] and "never a diagnosis" in record["notice"]

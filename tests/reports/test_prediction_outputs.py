@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.reports.prediction_outputs import overlay_names
+from detector.reports.prediction_report import overlay_names
 
 
 @settings(max_examples=100, deadline=None)

@@ -15,7 +15,7 @@ from detector import InputError
 from detector.images import phantom
 from detector.inference.predict import Prediction
 from detector.network.model_file import Description, TrainingSummary
-from detector.reports import html_report, prediction_report
+from detector.reports import html, prediction_report
 
 
 def predictions_page(names, note=""):
@@ -47,7 +47,7 @@ def test_five_hundred_images_make_a_small_report():
     grad_cam = np.random.default_rng(0).random((14, 14))
     done = [
         Prediction(Path(f"{number}.png"), "covid", [0.75, 0.25], "", images[number % 8], grad_cam)
-        for number in range(html_report.MOST)
+        for number in range(html.MOST)
     ]
     description = Description(["covid", "normal"], "covid", "tutorial", "tutorial")
     data = prediction_report.prediction_report(done, [], description, "m.h5")

@@ -12,7 +12,7 @@ import pytest
 
 from detector.files.cache import Cache
 from detector.images.masks import LUNGS_ONLY, Occlusion
-from detector.reports.thumbnails import image_uris
+from detector.reports.html import image_uris
 
 
 @dataclass

@@ -11,8 +11,8 @@ from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import subgroups
 from detector.audit.checks import PASS, WARN, Check
-from detector.reports import metric_names, run_record, training_outputs
-from detector.reports.training_outputs import TrainingResult
+from detector.reports import metric_names, run_record, training_report
+from detector.reports.training_report import TrainingResult
 from detector.statistics.metric import Metric
 from detector.training.crossvalidation import LeftOutSite
 from detector.training.options import EvaluationOptions
@@ -33,17 +33,17 @@ def result(case: Case, **options: object) -> TrainingResult:
 
 def test_a_metric_is_a_line_with_its_interval_or_its_reason():
     run = result(Case())
-    assert training_outputs.metric_lines("average_precision", run.metrics["average_precision"], run) == [
+    assert training_report.metric_lines("average_precision", run.metrics["average_precision"], run) == [
         "average precision          0.60   0.41-0.77      no skill: 0.50"
     ]
-    assert training_outputs.metric_lines("border_baseline", run.metrics["border_baseline"], run) == [
+    assert training_report.metric_lines("border_baseline", run.metrics["border_baseline"], run) == [
         "border-only baseline        n/a   9 v 30 images; at least 10 v 10 needed"
     ]
 
 
 def test_a_long_reason_goes_on_below_its_beginning():
     reason = "separated perfectly, so that no slope can be computed from these images, whatever their number"
-    lines = training_outputs.metric_lines("calibration_slope", Metric.unavailable(reason, 20, 20), result(Case()))
+    lines = training_report.metric_lines("calibration_slope", Metric.unavailable(reason, 20, 20), result(Case()))
     assert len(lines) > 1 and all(len(line) <= 80 for line in lines)
     assert " ".join(" ".join(lines).split()) == f"calibration slope n/a {reason}"
 
@@ -58,15 +58,15 @@ def test_a_site_that_is_left_out_is_a_line_of_at_most_80_columns():
     ]
     written = json.loads(run_record.as_json({"sites_left_out": left_out}))["sites_left_out"]
     assert [one["site"] for one in written] == ["Hannover", "Vienna"] and "source" not in written[0]
-    lines = training_outputs.left_out_lines(left_out)
+    lines = training_report.left_out_lines(left_out)
     assert all(len(line) <= 80 for line in lines)
     assert lines[3].split() == ["Hannover", "0.81", "(0.61-0.91)", "0.70", "(0.50-0.90)", "0.80", "(0.60-0.90)"]
     assert lines[4].split() == ["Vienna", "n/a", "n/a", "n/a"] and lines[5] == f"    n/a: {few.reason}"
-    assert training_outputs.left_out_lines([]) == []
+    assert training_report.left_out_lines([]) == []
 
 
 def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
-    lines = training_outputs.lines(result(Case()))
+    lines = training_report.lines(result(Case()))
     start = next(at for at, line in enumerate(lines) if line.startswith("metric  "))
     assert next(at for at, line in enumerate(lines) if line.startswith("acc: ")) < start
     assert [line[:25].strip() for line in lines[start + 1 : start + 4]] == [
@@ -80,7 +80,7 @@ def test_a_model_card_counts_the_images_that_the_model_was_trained_on():
     train = np.r_[0:10, 24:30]
     found = replace(found, evaluated=replace(found.evaluated, train=train))
     labels, patients = found.extractor.dataset.labels, found.extractor.patients
-    for index, one in enumerate(training_outputs.summary(found).classes):
+    for index, one in enumerate(training_report.summary(found).classes):
         own = [row for row in train if labels[row] == index]
         assert (one.images, one.patients) == (len(own), len(set(patients[own])))
 
@@ -90,8 +90,8 @@ def test_the_matrix_of_the_first_repeat_is_named_so():
     once = run.evaluated.predictions
     stacked = {name: np.repeat(getattr(once, name), 3, axis=0) for name in ("probabilities", "predicted", "folds")}
     run = replace(run, evaluated=replace(run.evaluated, predictions=replace(once, **stacked)))
-    assert training_outputs.lines(run)[0].endswith("of the first of 3 repeats:")
-    assert "repeats" not in training_outputs.lines(result(Case()))[0]
+    assert training_report.lines(run)[0].endswith("of the first of 3 repeats:")
+    assert "repeats" not in training_report.lines(result(Case()))[0]
 
 
 def test_the_test_set_is_named_with_its_images_and_patients():
@@ -103,21 +103,21 @@ def test_the_test_set_is_named_with_its_images_and_patients():
 
 def test_subgroups_are_a_table_if_there_are_several():
     row = lambda positive, number: {"sex": "MF"[number % 2]}  # noqa: E731
-    table = training_outputs.subgroup_lines(result(Case((24, 24), row=row)).subgroups)
+    table = training_report.subgroup_lines(result(Case((24, 24), row=row)).subgroups)
     assert table[1].split()[:2] == ["Subgroups", "images"]
     assert {line.split()[0] for line in table[2:]} == {"sex"} and len(table) == 4
 
 
 def test_subgroups_of_long_names_stay_a_table_and_say_why_they_have_no_metric():
     row = lambda positive, number: {"sex": "MF"[number % 2] * (1 + 30 * (number % 2))}  # noqa: E731
-    table = training_outputs.subgroup_lines(result(Case((8, 8), row=row)).subgroups)
+    table = training_report.subgroup_lines(result(Case((8, 8), row=row)).subgroups)
     assert len({len(line) for line in table[1:4]}) == 1 and max(map(len, table)) <= 80
     assert table[4] == "  n/a: fewer than 10 images of a class"
-    assert training_outputs.subgroup_lines(result(Case()).subgroups) == []
+    assert training_report.subgroup_lines(result(Case()).subgroups) == []
 
 
 def test_checks_are_lines_and_mark_warnings():
-    found = training_outputs.check_lines([Check("chance", PASS, "fine"), Check("views", WARN, "apart", "Fix.")])
+    found = training_report.check_lines([Check("chance", PASS, "fine"), Check("views", WARN, "apart", "Fix.")])
     assert [warns for _, warns in found] == [False, True, True]
     assert found[0][0].split() == ["pass", "chance", "fine"]
 
@@ -126,10 +126,10 @@ LONG = "slope 1.48 (1.13-2.07), in the large 0.47 (0.25-0.72): probabilities are
 
 
 def test_what_to_do_stands_below_a_warning():
-    found = training_outputs.check_lines([Check("views", WARN, "apart", "Build with --view PA.")])
+    found = training_report.check_lines([Check("views", WARN, "apart", "Build with --view PA.")])
     assert [line.split(maxsplit=1)[0] for line, _ in found] == ["warn", "->"]
     assert found[1] == (" " * 28 + "-> Build with --view PA.", True)
-    assert len(training_outputs.check_lines([Check("views", PASS, "alike", "Nothing.")])) == 1
+    assert len(training_report.check_lines([Check("views", PASS, "alike", "Nothing.")])) == 1
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_patients_are_named_by_what_differs(patient, shown):
 
 def test_a_long_finding_goes_on_below_its_beginning():
     checks = [Check("calibration", WARN, LONG), Check("views", PASS, "covid 60 PA; normal 60 PA")]
-    found = training_outputs.check_lines(checks)
+    found = training_report.check_lines(checks)
     lines = [line for line, _ in found]
     assert len(lines) == 4 and max(map(len, lines)) <= 80
     start = lines[0].index("slope")

@@ -1,8 +1,4 @@
-"""Write HTML reports: one file each, which loads nothing and runs nothing that a name could hold.
-
-Names, classes and cells are text, never code: the template engine escapes each, characters that would hide or turn text
-around are written out, and the report's own policy forbids everything that it does not use.
-"""
+"""HTML reports: the template, images as data, and how values are shown."""
 
 from __future__ import annotations
 
@@ -20,22 +16,31 @@ import numpy as np
 
 from detector import __version__, printable
 from detector.cli.output import DISCLAIMER
+from detector.files.cache import key
 from detector.images.colours import ORANGE, rgb
+from detector.images.read import READER_VERSION
+from detector.network import lungs as lung_decoder
 from detector.reports.intervals import en_dash
+from detector.training.dataset import FeatureExtractor
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATES = Path(__file__).with_name("templates")
+
 MOST = 500  # images in an HTML report: some browsers could not open one with more
+
 # Flags, intervals, times, shares and counts of both classes: no names.
 UNBROKEN = re.compile(
     r"--[a-z-]{1,32}|(?<![\w-])-[a-z](?![\w-])(?: [\w./]{1,40}(?![\w./]))?"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%(?: CI)?|v \d{1,9})"
     r"|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
 )
+
 BREAKS = re.compile(r"[_./-]+(?=[^_./-])")
+
 SIDE = 160  # pixels of an image in a report; enlarged, it shows what the network saw well enough
+
 QUALITY = 70  # of its JPEG
 
 
@@ -198,3 +203,36 @@ def audit_command(flags: Sequence[str]) -> str:
     """Return the command line of an audit, by the script or by what pip installed, whichever made this run."""
     installed = Path(sys.argv[0]).name.startswith("covid19-")
     return shlex.join([*(["covid19-audit"] if installed else ["python", "audit_covid19.py"]), *flags])
+
+
+def image_uris(extractor: FeatureExtractor, rows: Sequence[int]) -> list[str]:
+    """Return images as a run's network sees them, small, each as an address that holds it.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    rows : sequence of int
+        Among the run's images.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If an image has changed since the run has read it.
+    """
+    cache = extractor.backbone.cache
+    hidden = (extractor.occlusion.part, lung_decoder.DIGEST) if extractor.occlusion else ()
+    look = {"hidden": hidden, "side": SIDE, "quality": QUALITY, "version": READER_VERSION}
+    names = [key(kind="thumbnail", image=extractor.properties[row].digest, **look) for row in rows]
+    held = cache.get(names)
+    new = {
+        name: jpeg(extractor.pixels(row, extractor.occlusion))
+        for name, row in zip(names, rows, strict=True)
+        if name not in held
+    }
+    if new:
+        cache.put(new)
+    return [jpeg_uri((held | new)[name]) for name in names]

@@ -1,4 +1,4 @@
-"""What the search for lungs prints and writes: masks, overlays to check them by, and a record for programs."""
+"""Lung masks as files: what is printed, PNGs, overlays and JSON."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from detector.images.masks import SUFFIX
 from detector.inference.lung_masks import FoundLungs
 
 OVERLAY = "_overlay"
+
 TINT = 0.15
 
 
