@@ -54,7 +54,7 @@ def parse_arguments(arguments: list[str] | None) -> LungOptions:
         metavar="FILE",
         help="also write each lung's share of the image, and warnings",
     )
-    add_common(parser, seed=False, tensorflow=True, precision=False)
+    add_common(parser, seed=False, tensorflow=True)
     given = parser.parse_args(arguments)
 
     from detector.reports.lung_mask_report import LungMaskOutputs

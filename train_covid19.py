@@ -54,7 +54,7 @@ def main(arguments: list[str] | None) -> int:
     overview.report(log, overview.of_images(extractor.dataset.images))
     split = training.choose_split(evaluation, extractor)
     recipe = training.decide_adjustment(model.trained_recipe(), model.adjust, extractor, split)
-    second = compared_recipe.prepare(model, recipe, extractor, split, options.compute.precision)
+    second = compared_recipe.prepare(model, recipe, extractor, split)
 
     # Features, a head, and its predictions on images that it has not seen.
     samples = training.compute_features(data, recipe, extractor, split, evaluation.seed)

@@ -54,7 +54,6 @@ class FakeExtractor:
     mask: np.ndarray
     asked: list[str] = field(default_factory=list)
     log: Log = field(default_factory=lambda: Log(True))
-    precision: str = "float32"
     pooling: str = "blocks"
     near_duplicates: dict = field(default_factory=dict)
     joined_patients: tuple = ()

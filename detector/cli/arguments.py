@@ -136,7 +136,7 @@ def between(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False, precision: bool = True) -> None:
+def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -> None:
     """Add the flags that mean the same in every script."""
     computing = parser.group("computing")
     if seed:
@@ -149,13 +149,6 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False, p
         computing.add_argument(
             "--weights", type=Path, metavar="FILE", help="VGG16's ImageNet weights, Keras' notop HDF5 (default: found)"
         )
-        if precision:
-            computing.add_argument(
-                "--precision",
-                choices=["auto", "float32", "bfloat16"],
-                default="auto",
-                help="arithmetic for rotated training copies; auto measures which is faster here",
-            )
         computing.add_argument("--cache", type=Path, metavar="DIR", help="where features are kept (default: per user)")
         computing.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
 

@@ -47,7 +47,7 @@ def _properties_rows(row: Row) -> list[Row]:
 
 
 def compute(
-    cluster: Cluster, weights: Weights, inputs: Sequence[NetworkInput], precision: str
+    cluster: Cluster, weights: Weights, inputs: Sequence[NetworkInput]
 ) -> Iterator[tuple[list[int], np.ndarray, list[bytes]]]:
     """Compute features on a cluster.
 
@@ -56,14 +56,12 @@ def compute(
     cluster : Cluster
     weights : dict of str to (kernel, bias)
     inputs : sequence of NetworkInput
-    precision : {"float32", "bfloat16"}
-        Chosen once, for all nodes.
 
     Yields
     ------
     positions : list of int
         Among the inputs.
-    features : ndarray of shape (n, 3328), float32
+    features : ndarray of shape (n, `WIDTH`), float32
     masks : list of bytes
         Packed ones.
 
@@ -77,7 +75,7 @@ def compute(
         copies = list(turned)
         first = asdict(copies[0][1]) | {"path": str(copies[0][1].path.absolute())}
         items.append(first | {"indices": [i for i, _ in copies], "angles": [one.angle for _, one in copies]})
-    arguments = shared(weights), precision, max(1, int(cluster.cpus))
+    arguments = shared(weights), max(1, int(cluster.cpus))
     for rows in cluster.map_batches(items, _pixel_rows, FeatureWorker, arguments):
         wrong = next((row["error"] for row in rows if row["error"]), None)
         if wrong:
@@ -126,14 +124,13 @@ class FeatureWorker:
     ----------
     weights : ray.ObjectRef
         Stands for the weights in Ray's object store.
-    precision : {"float32", "bfloat16"}
     threads : int
         Cores that this process has.
     """
 
-    def __init__(self, weights: ray.ObjectRef, precision: str, threads: int) -> None:
+    def __init__(self, weights: ray.ObjectRef, threads: int) -> None:
         runtime.limit_cores(threads)
-        self.shared, self.precision = weights, precision
+        self.shared = weights
         self.backbone: Backbone | None = None
 
     def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -143,15 +140,15 @@ class FeatureWorker:
         features, masks = [], []
         try:
             for start in [] if any(errors) else range(0, count, BATCH):
-                pixels = np.stack(list(block["pixels"][start : start + BATCH])).astype(np.float32) / 255
+                pixels = np.stack(list(block["pixels"][start : start + BATCH]))
                 regions = [None if one.min() < 0 else one for one in block["region"][start : start + BATCH]]
-                found, lungs, _ = self._base().forward(pixels, self.precision, regions)
+                found, lungs = self._base().forward(pixels, regions)
                 features += [row.astype("<f4").tobytes() for row in found]
                 masks += [packed(mask) for mask in lungs]
-        # A node can lack a package, memory, or an arithmetic: whatever it is, it has a name and a place.
+        # A node can lack a package, or memory: whatever it is, it has a name and a place.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            errors = [f"{node()} cannot compute {self.precision} features: {reason}"] * count
+            errors = [f"{node()} cannot compute features: {reason}"] * count
         if any(errors):
             features = masks = [b""] * count
         columns = {"index": block["index"], "features": features, "mask": masks, "error": errors}

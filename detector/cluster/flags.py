@@ -19,8 +19,6 @@ class ComputeOptions:
     ----------
     weights : Path, optional
         VGG16's ImageNet weights; by default they are located.
-    precision : {"auto", "float32", "bfloat16"}
-        Of rotated training copies.
     cache : Path, optional
         Folder of cached features; by default the user's.
     no_cache : bool
@@ -30,7 +28,6 @@ class ComputeOptions:
     """
 
     weights: Path | None = None
-    precision: str = "auto"
     cache: Path | None = None
     no_cache: bool = False
     verbose: bool = False
@@ -45,7 +42,7 @@ def compute_options(options: argparse.Namespace) -> ComputeOptions:
     InputError
         If there are actors, and no cluster for them.
     """
-    given = options.weights, options.precision, options.cache, options.no_cache, options.verbose
+    given = options.weights, options.cache, options.no_cache, options.verbose
     return ComputeOptions(*given, ray_options(options))
 
 

@@ -25,7 +25,7 @@ from detector.images.raster import joined
 from detector.images.read import SIZE, read
 from detector.network import lungs as lung_decoder
 from detector.network import runtime
-from detector.network.backbone import CHANNELS_BY_BLOCK, DIGEST, digest
+from detector.network.backbone import DIGEST, MAPS, digest
 from detector.network.gradcam import CELLS, Maps
 from detector.network.lungs import MASK
 from detector.network.model_file import SavedModel, join_masked, shortened
@@ -245,7 +245,7 @@ def _compiled(
     if saved.decoder is not None:
         lungs = model.get_layer(MASK).output
     elif digest(saved.weights) == DIGEST:
-        lungs = lung_decoder.mask([model.get_layer(name).output for name in CHANNELS_BY_BLOCK])
+        lungs = lung_decoder.mask([model.get_layer(name).output for name in MAPS])
     else:
         finds_lungs, lungs = False, keras.ops.ones_like(model.inputs[0][..., :1])
     both = keras.Model(model.inputs, [model.output, lungs])

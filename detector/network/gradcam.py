@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.network.backbone import CHANNELS_BY_BLOCK
+from detector.network.backbone import MAPS
 
 if TYPE_CHECKING:
     import keras
@@ -99,12 +99,12 @@ def _of_the_probe(model: keras.Model) -> Maps:
     import keras
     import tensorflow as tf
 
-    blocks = ["block5_pool"] if _has(model, "pool") else list(CHANNELS_BY_BLOCK)
+    blocks = ["block5_pool"] if _has(model, "pool") else list(MAPS)
     inside = [f"{block.partition('_')[0]}_lung_weights" for block in blocks] if _has(model, "blocks") else []
     inside = [name for name in inside if _has(model, name)]
     before = keras.Model(model.inputs[0], [model.get_layer(name).output for name in (*blocks, *inside)])
     kernel, bias = model.get_layer("probabilities").get_weights()
-    bounds = np.cumsum([0, *(CHANNELS_BY_BLOCK[block] for block in blocks)])
+    bounds = np.cumsum([0, *(MAPS[block] for block in blocks)])
     seen = seen_cells(model)
     # What separates the classes is a logit's distance from their mean; softmax knows nothing else of it.
     kernel, bias = kernel - kernel.mean(axis=1, keepdims=True), bias - bias.mean()

@@ -16,7 +16,7 @@ import numpy as np
 
 from detector import InputError
 from detector.images.read import SIZE
-from detector.network.backbone import CHANNELS_BY_BLOCK
+from detector.network.backbone import MAPS
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +48,7 @@ Arrays = list[np.ndarray]
 def shapes() -> list[tuple[str, tuple[int, ...]]]:
     """Return the name of each convolution of the decoder, in order, with the shape of its kernel."""
     return [
-        *((f"lungs_{block.partition('_')[0]}", (1, 1, width, WIDTH)) for block, width in CHANNELS_BY_BLOCK.items()),
+        *((f"lungs_{block.partition('_')[0]}", (1, 1, width, WIDTH)) for block, width in MAPS.items()),
         *((f"lungs_dilated{dilation}", (3, 3, WIDTH, WIDTH)) for dilation in DILATIONS),
         ("lungs_cells", (1, 1, WIDTH, 1)),
     ]
@@ -57,12 +57,12 @@ def shapes() -> list[tuple[str, tuple[int, ...]]]:
 def layer_names() -> list[tuple[str, str]]:
     """Return the kind and the name of every layer by which a model finds lungs."""
     found = []
-    for i, (name, _) in enumerate(shapes()[: len(CHANNELS_BY_BLOCK)]):
+    for i, (name, _) in enumerate(shapes()[: len(MAPS)]):
         found += [("Rescaling", f"{name}_scaled"), ("Activation", f"{name}_softsign"), ("Conv2D", name)]
         if i:
             found.append(("UpSampling2D", f"{name}_enlarged"))
     found += [("Add", "lungs_sum"), ("ReLU", "lungs_joined")]
-    found += [("Conv2D", name) for name, _ in shapes()[len(CHANNELS_BY_BLOCK) :]]
+    found += [("Conv2D", name) for name, _ in shapes()[len(MAPS) :]]
     return [*found, ("UpSampling2D", "lungs_logits"), ("Rescaling", "lungs_steep"), ("ReLU", MASK)]
 
 
@@ -108,7 +108,7 @@ def connect(maps: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
     from keras import layers
 
     found = []
-    for block, (name, _), activations in zip(CHANNELS_BY_BLOCK, shapes(), maps, strict=False):
+    for block, (name, _), activations in zip(MAPS, shapes(), maps, strict=False):
         x = layers.Rescaling(1.0 / TYPICAL[block], name=f"{name}_scaled")(activations)
         x = layers.Activation("softsign", name=f"{name}_softsign")(x)
         x = layers.Conv2D(WIDTH, 1, name=name)(x)
@@ -142,10 +142,7 @@ def decoder(weights: Arrays | None = None) -> keras.Model:
     """Return the decoder as a Keras model of its own, from four maps to logits; its weights are fresh by default."""
     import keras
 
-    inputs = [
-        keras.Input((SIZE >> level, SIZE >> level, width))
-        for level, width in enumerate(CHANNELS_BY_BLOCK.values(), start=2)
-    ]
+    inputs = [keras.Input((SIZE >> level, SIZE >> level, width)) for level, width in enumerate(MAPS.values(), start=2)]
     model = keras.Model(inputs, connect(inputs))
     if weights is not None:
         put(model, weights)
@@ -155,7 +152,7 @@ def decoder(weights: Arrays | None = None) -> keras.Model:
 def compiled(weights: Arrays) -> Callable[[Sequence[tf.Tensor]], tf.Tensor]:
     """Return a function from four maps to logits (n, 224, 224, 1), for use in a compiled one.
 
-    What `connect` makes of layers, written out: to build and trace these takes a third of a second for each precision.
+    What `connect` makes of layers, written out: to build and trace these takes a third of a second.
 
     Parameters
     ----------
@@ -177,7 +174,7 @@ def compiled(weights: Arrays) -> Callable[[Sequence[tf.Tensor]], tf.Tensor]:
         return x if x.shape[1] == cells else tf.image.resize(x, (cells, cells), "bilinear")
 
     def logits(maps: Sequence[tf.Tensor]) -> tf.Tensor:
-        scaled = [x * (1.0 / TYPICAL[block]) for block, x in zip(CHANNELS_BY_BLOCK, maps, strict=True)]
+        scaled = [x * (1.0 / TYPICAL[block]) for block, x in zip(MAPS, maps, strict=True)]
         parts = [enlarged(convolved(tf.nn.softsign(x), index), CELLS) for index, x in enumerate(scaled)]
         x = tf.nn.relu(parts[0] + parts[1] + parts[2] + parts[3])
         for index, dilation in enumerate(DILATIONS, len(parts)):

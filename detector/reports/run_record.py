@@ -180,7 +180,7 @@ def predictions(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[d
 
 def base(extractor: FeatureExtractor) -> dict[str, object]:
     """Return what identifies the network that computed the features."""
-    return {"network": "VGG16, ImageNet, no top, frozen", "sha256": DIGEST, "precision": extractor.precision}
+    return {"network": "VGG16, ImageNet, no top, frozen", "sha256": DIGEST}
 
 
 def fields_of(result: Evaluation) -> dict[str, object]:

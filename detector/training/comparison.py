@@ -13,7 +13,7 @@ from detector.training import crossvalidation, run
 from detector.training.crossvalidation import EvaluatedHead, TrainingProtocol
 from detector.training.dataset import Comparison, FeatureExtractor, FeatureSet, extract
 from detector.training.options import ModelOptions
-from detector.training.recipes import ProbeRecipe, Recipe, precision_for
+from detector.training.recipes import ProbeRecipe, Recipe
 from detector.training.run import DataSplit
 
 
@@ -59,7 +59,7 @@ class RecipeComparison:
 
 
 def prepare(
-    model: ModelOptions, trained: Recipe, extractor: FeatureExtractor, chosen: DataSplit, precision: str
+    model: ModelOptions, trained: Recipe, extractor: FeatureExtractor, chosen: DataSplit
 ) -> SecondRecipe | None:
     """Decide how the compared recipe is fitted, before anything is computed.
 
@@ -71,7 +71,6 @@ def prepare(
     extractor : FeatureExtractor
         Of the run's own recipe.
     chosen : DataSplit
-    precision : {"auto", "float32", "bfloat16"}
 
     Returns
     -------
@@ -91,8 +90,7 @@ def prepare(
     else:
         recipe = run.decide_adjustment(recipe, model.adjust, extractor, chosen)
     columns = COLUMNS[recipe.name, recipe.pooling]
-    precision = precision_for(recipe, precision, extractor.backbone.cache)
-    return SecondRecipe(recipe, replace(extractor, columns=columns, precision=precision))
+    return SecondRecipe(recipe, replace(extractor, columns=columns))
 
 
 def compare(

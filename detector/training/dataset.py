@@ -28,9 +28,9 @@ from detector.network import head, runtime
 from detector.network import lungs as lung_decoder
 from detector.network import weights as weight_sources
 from detector.network.backbone import COLUMNS
-from detector.network.features import Backbone, KeptMaps
+from detector.network.features import Backbone
 from detector.network.head import AfterEpoch, TrainingSet
-from detector.training.recipes import Recipe, precision_for
+from detector.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,6 @@ class FeatureExtractor:
     backbone : Backbone
     columns : slice
         Which of the backbone's features are wanted.
-    precision : str
-        Of training copies.
     pixel_store : PixelStore
     log : Log
     occlusion : Occlusion, optional
@@ -65,7 +63,6 @@ class FeatureExtractor:
     joined_patients: list[tuple[int, int]]
     backbone: Backbone
     columns: slice
-    precision: str
     pixel_store: PixelStore
     log: Log
     occlusion: Occlusion | None = None
@@ -85,7 +82,7 @@ class FeatureExtractor:
         ndarray of shape (n, width), float32
         """
         rows = range(len(self.properties)) if rows is None else rows
-        return self._features(rows, [[0.0]] * len(rows), "float32", "VGG16, images", occlusion)
+        return self._features(rows, [[0.0]] * len(rows), "VGG16, images", occlusion)
 
     def augmented(self, rows: Rows, count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return features of rotated training copies.
@@ -104,7 +101,7 @@ class FeatureExtractor:
         ndarray of shape (n, max(count, 1), width), float32
         """
         turned = [angles(self.properties[row].digest, count, seed) if count else [0.0] for row in rows]
-        features = self._features(rows, turned, self.precision, "VGG16, augmented copies", occlusion)
+        features = self._features(rows, turned, "VGG16, augmented copies", occlusion)
         return features.reshape(len(rows), max(count, 1), -1)
 
     def subset(self, rows: np.ndarray) -> FeatureExtractor:
@@ -147,9 +144,7 @@ class FeatureExtractor:
         ndarray of shape (224, 224), bool
         """
         inputs = [self._input(row, angles(self.properties[row].digest, 1, seed)[0]) for row in rows]
-        masks = self.backbone.lungs(
-            inputs, self._read, lambda missing: self._shown(missing, "VGG16, augmented copies"), self.precision
-        )
+        masks = self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "VGG16, augmented copies"))
         for one, mask in zip(inputs, masks, strict=True):
             yield rotate_mask(mask, -one.angle)
 
@@ -163,23 +158,6 @@ class FeatureExtractor:
         """Return an image as the base sees it, (224, 224, 3), uint8, a part of it hidden or not."""
         (one,) = self._inputs([row], [[0.0]], occlusion)
         return one.shown(self._read(one))
-
-    def kept_maps(self, rows: Rows | np.ndarray) -> np.ndarray | None:
-        """Return the last convolution's maps of images that passed in this run, whole; None if any did not.
-
-        Parameters
-        ----------
-        rows : sequence of int
-
-        Returns
-        -------
-        ndarray of shape (n, 14, 14, 512) or None
-        """
-        return self.backbone.kept_maps.of([self._input(row) for row in rows]) if all(map(self.is_kept, rows)) else None
-
-    def is_kept(self, row: int) -> bool:
-        """Say whether an image's maps of the last convolution are kept."""
-        return self.occlusion is None and self._input(row) in self.backbone.kept_maps
 
     def _read(self, one: NetworkInput) -> np.ndarray:
         return self.pixel_store.pixels(one.path, one.digest)
@@ -208,14 +186,11 @@ class FeatureExtractor:
         self,
         rows: Rows,
         angles: Sequence[Sequence[float]],
-        precision: str,
         what: str,
         occlusion: Occlusion | None,
     ) -> np.ndarray:
         inputs = list(self._inputs(rows, angles, occlusion or self.occlusion))
-        return self.backbone.features(
-            inputs, precision, self._read, lambda missing: self._shown(missing, what), self.columns
-        )
+        return self.backbone.features(inputs, self._read, lambda missing: self._shown(missing, what), self.columns)
 
 
 def find_near_duplicates(
@@ -415,7 +390,7 @@ HERE = ComputeOptions()
 
 
 def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOptions = HERE) -> FeatureExtractor:
-    """Open a data set: read every image while TensorFlow is imported, find the weights, choose the precision.
+    """Open a data set: read every image while TensorFlow is imported, find the weights.
 
     A probe on images that are all known to the cache mostly needs no TensorFlow: what does need it then imports it.
 
@@ -424,7 +399,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     dataset : Dataset
     log : Log
     recipe : TutorialRecipe or ProbeRecipe
-        Decides which features are read, and in which precision (`precision_for`).
+        Decides which features are read.
     compute : ComputeOptions, optional
 
     Returns
@@ -454,8 +429,6 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         found, _ = weight_sources.load(compute.weights, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.finish()
-    with log.timed("choose precision"):
-        chosen = precision_for(recipe, compute.precision, cache)
     digests = [image_properties.digest for image_properties in properties]
     require_one_class(dataset.images, digests)
     require_own_rows(dataset.images, digests)
@@ -478,9 +451,6 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     known = patients(dataset.images, [image_properties.digest for image_properties in properties])
     joined_patients = of_different_patients(known, properties, near_duplicates)
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
-    # Grad-CAM of the probe, and inside the lungs, reads other maps.
-    if recipe.name == "tutorial" and recipe.pooling != "lungs":
-        backbone.kept_maps = KeptMaps()
     return FeatureExtractor(
         dataset,
         properties,
@@ -489,7 +459,6 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         joined_patients,
         backbone,
         COLUMNS[recipe.name, recipe.pooling],
-        chosen,
         pixel_store,
         log,
     )
@@ -658,7 +627,7 @@ def extract(
     images = np.asarray(compared.rows)
     everything = np.arange(len(images))
     train, held_out = sides or (everything, everything)
-    if recipe.rotations == 0 and extractor.precision == "float32":
+    if recipe.rotations == 0:
         # Trained on and evaluated as they are: one array, from one pass.
         both = np.union1d(train, held_out)
         features = _placed(extractor.features(images[both], occlusion), both, len(images))

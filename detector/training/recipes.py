@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detector.files.cache import Cache
 from detector.network import head, probe
-from detector.network.features import choose_precision
 from detector.network.head import AfterEpoch, Hyperparameters, TrainedHead, TrainingSet
 
 Validation = tuple[np.ndarray, np.ndarray]  # features (m, width) and labels (m,) of held-out images
@@ -65,24 +63,3 @@ class ProbeRecipe:
 
 
 Recipe = TutorialRecipe | ProbeRecipe
-
-
-def precision_for(recipe: Recipe, wanted: str, cache: Cache) -> str:
-    """Return the precision in which a recipe's training images are computed.
-
-    One without rotated copies, or that pools inside the lungs, is computed in float32 unless another precision is
-    wanted: an image is then trained on and evaluated with the same features, the same on every machine.
-
-    Parameters
-    ----------
-    recipe : TutorialRecipe or ProbeRecipe
-    wanted : {"auto", "float32", "bfloat16"}
-    cache : Cache
-
-    Returns
-    -------
-    {"float32", "bfloat16"}
-    """
-    if wanted == "auto" and (recipe.rotations == 0 or recipe.pooling == "lungs"):
-        return "float32"
-    return choose_precision(wanted, cache)

@@ -74,8 +74,8 @@ def cached_heat_maps(
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of images for classes.
 
-    Features are means of the network's maps. The maps themselves are kept of the first images of a run only, where the
-    tutorial's recipe reads them; any other image whose Grad-CAM is not in the cache passes through the network again.
+    Features are means of the network's maps, which are not kept: an image whose Grad-CAM is not in the cache passes
+    through the network again.
 
     Parameters
     ----------
@@ -102,18 +102,12 @@ def cached_heat_maps(
     missing = np.array([i for i, name in enumerate(names) if name not in held], int)
     if len(missing):
         maps = heat_maps(model())
-        kept = np.array([extractor.is_kept(explained.rows[i]) for i in missing], bool)
-        batches = [
-            some[start : start + BATCH]
-            for some in (missing[kept], missing[~kept])
-            for start in range(0, len(some), BATCH)
-        ]
+        batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
         for batch in progress(batches, len(batches), "Grad-CAM", quiet, "batch"):
             pixels = np.stack([extractor.pixels(row, extractor.occlusion) for row in explained.rows[batch]])
             inputs = pixels.astype(np.float32) / 255
             extra = explained.extra[batch]
-            passed = extractor.kept_maps(explained.rows[batch])
-            found = maps([inputs, extra] if extra.shape[1] else inputs, explained.classes[batch], passed)
+            found = maps([inputs, extra] if extra.shape[1] else inputs, explained.classes[batch], None)
             done = {names[i]: one.astype("<f4") for i, one in zip(batch, found, strict=True)}
             cache.put({name: one.tobytes() for name, one in done.items()})
             held |= done

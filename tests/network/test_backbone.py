@@ -18,11 +18,7 @@ from detector.images import lungs, phantom
 from detector.images.masks import NetworkInput, rotate, rotate_mask
 from detector.network.backbone import COLUMNS, WIDTH
 from detector.network.features import Backbone, compile_forward, lungs_key
-
-# Rotation
-
-
-# Backbone
+from detector.network.lungs import read
 
 
 @pytest.fixture
@@ -55,7 +51,7 @@ def test_features_are_those_of_the_saved_model(weights, uncached, chests, recipe
 
     from detector.network.model_file import Description, join
 
-    features = uncached.features(list(chests), "float32", chests.__getitem__)[:, COLUMNS[recipe, pooling]]
+    features = uncached.features(list(chests), chests.__getitem__)[:, COLUMNS[recipe, pooling]]
     description = Description(["a", "b"], "a", recipe, pooling)
     model = join(weights, zeros(recipe, pooling), description)
     pooled = model.get_layer("hidden" if recipe == "tutorial" else "probabilities").input
@@ -68,7 +64,7 @@ def test_pooling_inside_the_lungs_is_a_weighted_mean_of_their_cells(weights, unc
     import keras
 
     inputs = list(chests)
-    features = uncached.features(inputs, "float32", chests.__getitem__)
+    features = uncached.features(inputs, chests.__getitem__)
     masks = list(uncached.lungs(inputs, chests.__getitem__))
     base = keras.applications.VGG16(weights=None, include_top=False)
     for name, pair in weights.items():
@@ -86,19 +82,19 @@ def test_pooling_inside_the_lungs_is_a_weighted_mean_of_their_cells(weights, unc
     assert [mask.any() for mask in masks] == [True, True, False]
 
 
-def test_lungs_of_a_rotated_copy_in_bfloat16_are_those_of_the_image(weights, chests):
+def test_lungs_of_a_rotated_copy_are_those_of_the_image(weights, chests):
     backbone = Backbone(weights, Cache(None))
     shown, pixels = next(iter(chests.items()))
     one, copy = replace(shown, angle=0.0), replace(shown, angle=12.0)
     (exact,) = backbone.lungs([one], lambda _: pixels)
-    features = backbone.features([copy], "bfloat16", lambda _: pixels)
-    (rotated,) = backbone.lungs([copy], lambda _: pixels, precision="bfloat16")
+    features = backbone.features([copy], lambda _: pixels)
+    (rotated,) = backbone.lungs([copy], lambda _: pixels)
     assert backbone.computed == 2
     turned_back = rotate_mask(rotated, -copy.angle)
     assert 2 * (exact & turned_back).sum() / (exact.sum() + turned_back.sum()) > 0.85
     assert (exact & rotated).sum() < (exact & turned_back).sum()
     whole, inside = (features[0, COLUMNS["probe", pooling]] for pooling in ("global", "lungs"))
-    assert np.abs(whole - inside).max() > 0.01  # means inside the lungs are pooled over the lungs in bfloat16, too
+    assert np.abs(whole - inside).max() > 0.01
 
 
 @pytest.fixture(scope="module")
@@ -117,16 +113,16 @@ def chests() -> dict[NetworkInput, np.ndarray]:
 def test_features_depend_on_neither_cache_nor_batch_nor_order_nor_threads(weights, views, tmp_path):
     import tensorflow as tf
 
-    reference = Backbone(weights, Cache(None)).features(list(views), "float32", views.__getitem__)
+    reference = Backbone(weights, Cache(None)).features(list(views), views.__getitem__)
     cache = Cache(tmp_path / "cache")
     cached = Backbone(weights, cache)
-    backwards = cached.features(list(views)[::-1], "float32", views.__getitem__)[::-1]
-    one_by_one = [cached.features([view], "float32", views.__getitem__)[0] for view in views]
+    backwards = cached.features(list(views)[::-1], views.__getitem__)[::-1]
+    one_by_one = [cached.features([view], views.__getitem__)[0] for view in views]
     untouched = Backbone(weights, cache)
-    from_cache = untouched.features(list(views), "float32", views.__getitem__)
+    from_cache = untouched.features(list(views), views.__getitem__)
     assert untouched.computed == 0
     with tf.device("/CPU:0"):
-        single = compile_forward(weights, "float32")
+        single = compile_forward(weights, read())
     pixels = np.stack([rotate(views[view], view.angle) for view in views]).astype(np.float32) / 255
     inside = np.full((1, 224, 224), -1, np.int8)
     alone = np.concatenate([single(pixels[i : i + 1], inside)[0].numpy() for i in range(5)])
@@ -134,28 +130,17 @@ def test_features_depend_on_neither_cache_nor_batch_nor_order_nor_threads(weight
         assert np.allclose(other, reference, rtol=1e-5, atol=1e-5)
 
 
-def test_bfloat16_features_are_near_and_cached_apart(weights, views, tmp_path):
-    backbone = Backbone(weights, Cache(tmp_path))
-    exact = backbone.features(list(views), "float32", views.__getitem__)
-    rough = backbone.features(list(views), "bfloat16", views.__getitem__)
-    assert backbone.computed == 2 * len(views)
-    assert 0 < np.abs(rough - exact).max() < 0.05 * exact.max()
-
-
-# Head
-
-
 def test_lungs_are_computed_with_the_features_and_cached(weights, tmp_path):
     radiographs = {
         NetworkInput(tmp_path / f"{seed}.png", f"{seed:064x}"): phantom_pixels(seed, seed % 2 == 0) for seed in range(3)
     }
     backbone = Backbone(weights, Cache(tmp_path / "cache"))
-    features = backbone.features(list(radiographs), "float32", radiographs.__getitem__)
+    features = backbone.features(list(radiographs), radiographs.__getitem__)
     found = list(backbone.lungs(list(radiographs), radiographs.__getitem__))
     assert backbone.computed == len(radiographs)
     later = Backbone(weights, Cache(tmp_path / "cache"))
     assert np.array_equal(list(later.lungs(list(radiographs), radiographs.__getitem__)), found)
-    assert np.array_equal(later.features(list(radiographs), "float32", radiographs.__getitem__), features)
+    assert np.array_equal(later.features(list(radiographs), radiographs.__getitem__), features)
     assert later.computed == 0
     for seed, mask in enumerate(found):
         truth = phantom.draw_lungs(seed)[::2, ::2]
@@ -176,8 +161,8 @@ def test_a_damaged_mask_of_the_cache_is_computed_again(weights, tmp_path, damage
 def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weights):
 
     base = Backbone(weights, Cache(None))
-    nothing = np.full((1, WIDTH), np.nan, np.float32), np.zeros((1, 0, 0), bool), np.zeros((1, 14, 14, 512))
+    nothing = np.full((1, WIDTH), np.nan, np.float32), np.zeros((1, 224, 224), bool)
     monkeypatch.setattr(base, "forward", lambda *ignored: nothing)
     view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
-    with rejection("bfloat16 features that are not finite"):
-        base.features([view], "bfloat16", lambda view: np.zeros((224, 224, 3), np.uint8), iter)
+    with rejection("not finite"):
+        base.features([view], lambda view: np.zeros((224, 224, 3), np.uint8), iter)

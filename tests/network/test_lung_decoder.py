@@ -12,7 +12,7 @@ from detector.files.cache import Cache
 from detector.images import lungs
 from detector.images.masks import NetworkInput
 from detector.network import lungs as lung_decoder
-from detector.network.backbone import CHANNELS_BY_BLOCK
+from detector.network.backbone import MAPS
 from detector.network.features import Backbone
 
 
@@ -64,7 +64,7 @@ def test_the_compiled_decoder_is_that_of_a_saved_model():
     generator = np.random.default_rng(0)
     maps = [
         generator.exponential(2.0, (2, 224 >> depth, 224 >> depth, width)).astype(np.float32)
-        for depth, width in enumerate(CHANNELS_BY_BLOCK.values(), start=2)
+        for depth, width in enumerate(MAPS.values(), start=2)
     ]
     arrays = lung_decoder.read()
     layers, written_out = lung_decoder.decoder(arrays)(maps).numpy(), lung_decoder.compiled(arrays)(maps).numpy()

@@ -95,11 +95,11 @@ def cost(weights: Weights) -> float:
     from detector.network.backbone import pooled_maps
     from detector.network.features import compile_forward
 
-    maps = pooled_maps(weights, "float32")
+    maps = pooled_maps(weights)
     plain = tf.function(lambda x, _: [tf.reduce_mean(one, (1, 2)) for one in maps(x)[0]], autograph=False)
     pixels = np.random.default_rng(SEED).random((BATCH, SIZE, SIZE, 3), np.float32)
     as_found = np.full((BATCH, SIZE, SIZE), -1, np.int8)
-    seconds: dict[Callable[..., Any], list[float]] = {plain: [], compile_forward(weights, "float32"): []}
+    seconds: dict[Callable[..., Any], list[float]] = {plain: [], compile_forward(weights, lung_decoder.read()): []}
     for _ in range(TIMES + 1):
         for forward, taken in seconds.items():
             start = time.perf_counter()

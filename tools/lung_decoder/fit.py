@@ -24,7 +24,7 @@ RATE = 2e-3
 
 def maps_of(weights: Weights, pixels: np.ndarray, what: str) -> list[np.ndarray]:
     """Return the four maps of images, float16: half the memory, and a decoder does not see the difference."""
-    maps = pooled_maps(weights, "float32")
+    maps = pooled_maps(weights)
     signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)]
     forward = tf.function(lambda x: maps(x)[0], input_signature=signature, autograph=False)
     starts = range(0, len(pixels), BATCH)
