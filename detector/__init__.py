@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 __version__ = "0.3.0"  # the only place: pyproject.toml reads it from here
 
@@ -48,6 +51,25 @@ def printable(text: object) -> str:
     if (text := str(text)).isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+# The scripts, and what each is called where it is installed (pyproject.toml).
+COMMANDS = {
+    "audit_covid19.py": "covid19-audit",
+    "build_covid_dataset.py": "covid19-build",
+    "find_lungs.py": "covid19-lungs",
+    "make_phantom_dataset.py": "covid19-phantoms",
+    "predict_covid19.py": "covid19-predict",
+    "sample_kaggle_dataset.py": "covid19-sample",
+    "train_covid19.py": "covid19-train",
+}
+
+
+def as_called(text: str) -> str:
+    """Return `text` with the scripts named as the user calls them: as commands, where they are installed."""
+    if Path(sys.argv[0]).stem not in COMMANDS.values():
+        return text
+    return re.sub(rf"(?:python )?({'|'.join(map(re.escape, COMMANDS))})", lambda match: COMMANDS[match[1]], text)
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from detector.datasets import manifest, phantoms
-from detector.files.atomic import locked_folders, write_together
+from detector.files.atomic import write_together
 
 SEED = 42
 # The first 22 of each class are those of ``make_phantom_dataset.py -n 22``; no number is of both classes.
@@ -51,11 +51,10 @@ class Phantoms:
         """Draw a phantom if no test has, and return its row of the manifest."""
         name, visit = phantoms.name_of(number), phantoms.Visit(number, 0)
         stored = self.folder / f"{name}.json"
-        with locked_folders([self.folder]):
-            if not stored.exists():
-                data = phantoms.draw_file(label, visit, SEED, None)
-                (row,) = phantoms.manifest_rows({name: data}, label, [visit], SEED)
-                write_together({self.folder / name: data, stored: json.dumps(row).encode()})
+        if not stored.exists():
+            data = phantoms.draw_file(label, visit, SEED, None)
+            (row,) = phantoms.manifest_rows({name: data}, label, [visit], SEED)
+            write_together({self.folder / name: data, stored: json.dumps(row).encode()})
         return json.loads(stored.read_text(encoding="utf-8"))
 
 

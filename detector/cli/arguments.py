@@ -8,30 +8,43 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from detector import __version__
+from detector import __version__, as_called
 from detector.cli.output import DISCLAIMER
 from detector.cli.run import fail
 
 # Suffixes that promise a format.
 OTHER_FORMATS = frozenset(
     [
-        *(
-            ".csv",
-            ".tsv",
-            ".xls",
-            ".xlsx",
-            ".ods",
-            ".parquet",
-            ".json",
-            ".yaml",
-            ".yml",
-            ".xml",
-            ".pkl",
-            ".npy",
-            ".npz",
-        ),
-        *(".html", ".htm", ".pdf", ".doc", ".docx", ".odt", ".md", ".png", ".jpg", ".jpeg", ".svg", ".tif", ".tiff"),
-        *(".h5", ".hdf5", ".keras", ".zip"),
+        ".csv",
+        ".tsv",
+        ".xls",
+        ".xlsx",
+        ".ods",
+        ".parquet",
+        ".json",
+        ".yaml",
+        ".yml",
+        ".xml",
+        ".pkl",
+        ".npy",
+        ".npz",
+        ".html",
+        ".htm",
+        ".pdf",
+        ".doc",
+        ".docx",
+        ".odt",
+        ".md",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".svg",
+        ".tif",
+        ".tiff",
+        ".h5",
+        ".hdf5",
+        ".keras",
+        ".zip",
     ]
 )
 
@@ -48,8 +61,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, description: str, example: str) -> None:
         super().__init__(
-            description=f"{description} {DISCLAIMER}",
-            epilog=f"example: {example}",
+            description=as_called(f"{description} {DISCLAIMER}"),
+            epilog=as_called(f"example: {example}"),
             formatter_class=_WithDefaults,
             allow_abbrev=False,
         )

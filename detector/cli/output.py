@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from detector import counted, first_names, printable
+from detector import as_called, counted, first_names, printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -29,11 +29,7 @@ DISCLAIMER = "Educational software: what it prints is never a diagnosis."
 def wrapped(text: object, first: str = "", rest: str = "") -> list[str]:
     """Return text in lines of at most `WIDTH` columns, broken at spaces only, so that paths and flags stay whole.
 
-    Parameters
-    ----------
-    text : object
-    first, rest : str
-        What the first line begins with, and every other one.
+    The first line begins with `first`, every other one with `rest`.
     """
     filled = textwrap.TextWrapper(
         WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
@@ -44,15 +40,11 @@ def wrapped(text: object, first: str = "", rest: str = "") -> list[str]:
 def say(text: object, colour: str = "") -> None:
     """Print a result; control characters in names do not reach the terminal.
 
-    Parameters
-    ----------
-    text : object
-    colour : str, optional
-        `GOOD` or `BAD`: shown where stdout is a terminal and NO_COLOR (no-color.org) is not set.
+    A `colour`, `GOOD` or `BAD`, is shown where stdout is a terminal and NO_COLOR (no-color.org) is not set.
     """
     coloured = colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     with lines_above():
-        for line in str(text).split("\n"):
+        for line in as_called(str(text)).split("\n"):
             print(f"{colour}{printable(line)}{PLAIN}" if coloured else printable(line))
 
 
@@ -102,7 +94,7 @@ class Log:
         """Print one stage or finding."""
         if not self.quiet:
             with lines_above():
-                print("\n".join(wrapped(message, "[INFO] ", " " * 7)), flush=True)
+                print("\n".join(wrapped(as_called(message), "[INFO] ", " " * 7)), flush=True)
 
     def report_times(self, wanted: bool) -> None:
         """Print how long each stage took, if that is wanted."""

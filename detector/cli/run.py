@@ -15,14 +15,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from detector import InputError, printable
+from detector import InputError, as_called, printable
 from detector.files.atomic import remove_unfinished
+
+IMPORTING = "import tensorflow"  # name of the thread that does so
+NOTHING = "No incomplete output was written"
+# The disk is full, or does not answer: the system names no file.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE)
 
 
 def fail(program: str, message: str, status: int = 2, details: Sequence[str] = ()) -> NoReturn:
     """Print one line on stderr, its details below it, and leave, with nothing left that is half-made."""
     remove_unfinished()
-    lines = [f"{program}: error: {printable(message)}", *(f"  {printable(detail)}" for detail in details)]
+    lines = [f"{program}: error: {printable(as_called(message))}", *(f"  {printable(detail)}" for detail in details)]
     print("\n".join(lines), file=sys.stderr, flush=True)
     leave(status)
 
@@ -31,9 +36,14 @@ def leave(status: int) -> NoReturn:
     """Exit with `status` without waiting for a background import of TensorFlow, which cannot be interrupted."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    if threading.active_count() > 1:
+    if any(thread.name == IMPORTING for thread in threading.enumerate()) and not _in_notebook():
         os._exit(status)
     raise SystemExit(status)
+
+
+def _in_notebook() -> bool:
+    """Return whether this is the kernel of a notebook, where ``%run`` must end the script alone."""
+    return "ipykernel" in sys.modules
 
 
 def run(main: Callable[[list[str] | None], int]) -> NoReturn:
@@ -45,9 +55,12 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
             with suppress(ValueError):
                 stream.reconfigure(errors="backslashreplace")
     if "--verbose" not in sys.argv:
-        _quieten_libraries()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+        # What a user should know is said by this program, not by warnings and logs of libraries.
+        warnings.simplefilter("ignore")
+        logging.getLogger().addHandler(logging.NullHandler())
+    if not _in_notebook():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stop)
     try:
         status = main(None)
         remove_unfinished()
@@ -58,56 +71,36 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         # The reader of our output (head, less) has left: that is no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         leave(141)
-    except MemoryError:
-        fail(program, "out of memory; close other programs or use fewer images")
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in ("", "detector"):
-            _internal(program, error)
-        fail(
-            program,
-            f"the Python package {package} is not installed in {sys.executable}. Run it with .venv/bin/python, into "
-            "which `make demo` installs everything, or install it: python -m pip install -r requirements.txt",
-        )
-    except OSError as error:
-        if not _is_users(error):
-            _internal(program, error)
-        what = f"{error.filename}: " if error.filename else ""
-        fail(program, f"{what}{(error.strerror or str(error)).lower()}. No incomplete output was written")
     except Exception as error:
-        _internal(program, error)
+        if sentence := _users(error):
+            fail(program, sentence)
+        if "--verbose" in sys.argv:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        fail(program, f"internal error: {reason}. {NOTHING}. Run with --verbose and report it", 70)
     leave(status)
 
 
-def _quieten_libraries() -> None:
-    """Keep warnings and logs of libraries from the terminal: what a user should know is said by this program."""
-    warnings.simplefilter("ignore")
-    # Without a handler, a log ends on stderr.
-    logging.getLogger().addHandler(logging.NullHandler())
-
-
-# The disk is full, or does not answer: the system names no file.
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE)
-
-
-def _is_users(error: OSError) -> bool:
-    """Return whether an error is one of the user's files or disk, not of this program."""
+def _users(error: Exception) -> str:
+    """Return what to say of an error of the user's memory, installation, files or disk; empty for one of ours."""
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and "llocate memory" in str(error)):
+        return "out of memory; close other programs or use fewer images"
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "detector"):
+            return ""
+        return (
+            f"the Python package {package} is not installed in {sys.executable}. Run it with .venv/bin/python, into "
+            "which `make demo` installs everything, or install it: python -m pip install -r requirements.txt"
+        )
+    if not isinstance(error, OSError):
+        return ""
+    reason = (error.strerror or str(error)).lower()
     if error.filename is None:
-        return error.errno in _DISK
+        return f"{reason}. {NOTHING}" if error.errno in _DISK else ""
     path = Path(os.fsdecode(error.filename)).absolute()
-    return not any(path.is_relative_to(own) for own in (Path(__file__).parents[1], Path(sys.prefix)))
-
-
-def _internal(program: str, error: Exception) -> NoReturn:
-    """End with a fault of this program: one sentence, or with ``--verbose`` a traceback for whoever wants to fix it."""
-    if "--verbose" in sys.argv:
-        raise error
-    reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    fail(
-        program,
-        f"internal error: {reason}. No incomplete output was written. Run with --verbose and report it",
-        70,
-    )
+    ours = any(path.is_relative_to(own) for own in (Path(__file__).parents[1], Path(sys.prefix)))
+    return "" if ours else f"{error.filename}: {reason}. {NOTHING}"
 
 
 def _stop(signum: int, frame: object) -> NoReturn:
@@ -119,7 +112,5 @@ def _stop(signum: int, frame: object) -> NoReturn:
     remove_unfinished()
     # Nothing buffered is used here: the interrupted line may be in the middle of a print.
     taken_away = "\r\x1b[K" if os.isatty(2) else ""  # of a progress bar that the line would stand behind
-    os.write(
-        2, f"{taken_away}{Path(sys.argv[0]).name}: error: interrupted. No incomplete output was written\n".encode()
-    )
+    os.write(2, f"{taken_away}{Path(sys.argv[0]).name}: error: interrupted. {NOTHING}\n".encode())
     os._exit(128 + signum)

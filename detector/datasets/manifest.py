@@ -14,7 +14,7 @@ from pathlib import Path
 from detector import InputError, counted, first_names
 from detector.collections.record import CLINICAL
 from detector.files import tables
-from detector.files.atomic import locked_folders, require_folder, sha256, write_together
+from detector.files.atomic import require_folder, sha256, write_together
 from detector.files.cache import Cache, default_folder, key
 from detector.files.tables import folded, stem
 
@@ -170,9 +170,7 @@ def replace(
         If the folder cannot be written, or a person's file has the name of an image of `rows`; nothing is changed then.
     """
     require_folder(folder)
-    # Builds of one folder at the same time wait for each other: it ends as the last one of them wants it.
-    with locked_folders([folder]):
-        return _replace(folder, rows, source, copy, extra)
+    return _replace(folder, rows, source, copy, extra)
 
 
 def _replace(

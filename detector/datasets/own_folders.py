@@ -12,7 +12,7 @@ from detector.collections.catalogue import SOURCES
 from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
 from detector.datasets.folders import class_of, patient_of, require_classes, require_one_part, view_of
-from detector.files.atomic import locked_folders, sha256
+from detector.files.atomic import sha256
 from detector.files.tables import PATIENT, FileNames, read_cells, row_of, simple
 from detector.images.dicom_header import DicomHeader, read_if_readable
 from detector.images.listing import is_dicom_file, list_images
@@ -81,8 +81,7 @@ def write_manifests(folder: Path, source: str, view: str, patients: Mapping[str,
         gone = sorted(name for name in rows if not (inner / name).is_file())
         if gone:
             notes.append(f"{inner / manifest.NAME} keeps {len(gone)} rows that name no file ({first_names(gone)})")
-        with locked_folders([inner]):
-            manifest.write(inner, rows.values(), [name for name in extra if name not in manifest.COLUMNS])
+        manifest.write(inner, rows.values(), [name for name in extra if name not in manifest.COLUMNS])
     return WrittenManifests({inner: len(paths) for inner, paths in images.items()}, notes)
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from detector import InputError
 from detector.datasets.clinical import checked, width
 from detector.files import hdf5
-from detector.files.atomic import remove_leftovers, temporary_folder
+from detector.files.atomic import temporary_folder
 from detector.files.cache import Cache, key
 from detector.images.duplicates import BYTES
 from detector.images.read import SIZE
@@ -923,7 +923,6 @@ def written(model: keras.Model, suffix: str) -> bytes:
         If the disk of the system's temporary files is full.
     """
     folder = Path(tempfile.gettempdir())
-    remove_leftovers(folder)
     with temporary_folder(folder) as temporary:
         file = temporary / f"model{suffix}"
         try:

@@ -6,6 +6,8 @@ import os
 import threading
 from contextlib import suppress
 
+from detector.cli.run import IMPORTING
+
 _importing: threading.Thread | None = None
 
 
@@ -37,7 +39,7 @@ def start() -> threading.Thread:
     from PIL import Image
 
     Image.init()
-    _importing = threading.Thread(target=_import, name="import tensorflow", daemon=True)
+    _importing = threading.Thread(target=_import, name=IMPORTING, daemon=True)
     _importing.start()
     return _importing
 

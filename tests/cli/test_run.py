@@ -31,6 +31,7 @@ OWN = f"{detector.__path__[0]}/network/lung_decoder.npy"
         (f"FileNotFoundError(2, 'No such file', {OWN!r})", 70, "error: internal error: FileNotFoundError"),
         ("OSError('unknown')", 70, "error: internal error: OSError: unknown"),
         ("MemoryError()", 2, "error: out of memory"),
+        ("ImportError('x.so: cannot allocate memory in static TLS block')", 2, "error: out of memory"),
         ("ModuleNotFoundError('none', name='cv2.gapi')", 2, "error: the Python package cv2 is not installed in"),
         ("ModuleNotFoundError('none', name='detector.x')", 70, "error: internal error: ModuleNotFoundError"),
         ("ZeroDivisionError('by zero')", 70, "error: internal error: ZeroDivisionError: by zero"),
@@ -70,3 +71,28 @@ def test_files_that_an_error_is_about_stand_below_it_one_a_line():
     first, *details = done.stderr.splitlines()
     assert done.returncode == 2 and first.endswith("error: 2 of 9 images cannot be read:")
     assert details == ["  a.png: empty", r"  b\nscript.py: error: forged.png"]
+
+
+@pytest.mark.parametrize(("importing", "kernel", "goes_on"), [(0, 0, True), (1, 0, False), (1, 1, True), (0, 1, True)])
+def test_only_the_import_of_tensorflow_ends_the_process_and_never_that_of_a_notebook(importing, kernel, goes_on):
+    code = f"""
+import sys, threading, time
+from detector.cli import run
+if {kernel}:
+    sys.modules["ipykernel"] = sys
+if {importing}:
+    threading.Thread(target=time.sleep, args=(9,), name=run.IMPORTING, daemon=True).start()
+try:
+    run.run(lambda arguments: 1)
+except SystemExit as end:
+    print("goes on after", end.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == ((0, "goes on after 1\n") if goes_on else (1, ""))
+
+
+def test_messages_name_scripts_as_they_are_called(monkeypatch):
+    message = "train with python train_covid19.py, or build_covid_dataset.py"
+    assert detector.as_called(message) == message
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/covid19-audit"])
+    assert detector.as_called(message) == "train with covid19-train, or covid19-build"

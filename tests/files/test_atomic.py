@@ -76,6 +76,17 @@ def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
         atomic.require_writable(tmp_path / ("x" * 300))
 
 
+def test_a_run_that_is_killed_leaves_the_target_as_it_was(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    code = (
+        "import os, sys; from pathlib import Path; from detector.files import atomic\n"
+        "with atomic.whole(Path(sys.argv[1])) as part: part.write(b'half'); part.flush(); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, tmp_path / "a.txt"], cwd=ROOT, check=False).returncode == -9
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["a.txt"]
+
+
 def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path, tmp_path / "file" / "a.png"):
@@ -100,102 +111,14 @@ def test_an_output_that_is_a_link_is_replaced_and_not_followed(tmp_path):
     assert not (tmp_path / "plot.png").is_symlink()
 
 
-WRITER = """
-import sys
-from pathlib import Path
-from detector.files import atomic
-with atomic.whole(Path(sys.argv[1])) as part, atomic.temporary_folder(Path(sys.argv[1]).parent) as folder:
-    (folder / "a.whl").write_text("half")
-    part.write(b"half")
-    part.flush()
-    print("writing", flush=True)
-    sys.stdin.read()
-"""
-
-
-def writer(path):
-    """Start another run that has begun to write `path`, and a temporary folder beside it."""
-    running = subprocess.Popen(
-        [sys.executable, "-c", WRITER, path], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert running.stdout.readline() == "writing\n"
-    return running
-
-
-def test_what_a_killed_run_left_is_removed_but_not_what_a_running_one_writes(tmp_path):
-    killed = writer(tmp_path / "a.txt")
-    killed.kill()
-    killed.communicate()
-    left = set(tmp_path.iterdir())
-    assert len(left) == 2
-    running = writer(tmp_path / "a.txt")
-    used = set(tmp_path.iterdir()) - left
-    assert len(used) == 2
-    atomic.require_writable(tmp_path / "b.txt")
-    assert set(tmp_path.iterdir()) == used
-    running.communicate("")
-    assert running.returncode == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"a.txt"}
-    assert (tmp_path / "a.txt").read_bytes() == b"half"
-
-
-def test_a_temporary_file_that_is_taken_for_a_leftover_is_made_anew(tmp_path, monkeypatch):
-    taken = []
-    lock = atomic.lock
-
-    def late(descriptor, **how):
-        if not taken:
-            taken.extend(tmp_path.iterdir())
-            taken[0].unlink()
-        return lock(descriptor, **how)
-
-    monkeypatch.setattr(atomic, "lock", late)
-    atomic.write_together({tmp_path / "a.txt": b"new"})
-    assert len(taken) == 1
-    assert tree(tmp_path).keys() == {"a.txt"}
-
-
 def test_a_run_that_fails_removes_what_it_began(tmp_path):
     atomic.make_folder(tmp_path / "new" / "inner")
     atomic.make_folder(tmp_path / "used")
     (tmp_path / "used" / "a.txt").write_text("x")
-    with atomic.temporary_file(tmp_path) as (part, _), atomic.temporary_folder(tmp_path) as folder:
+    with atomic.temporary(tmp_path) as part, atomic.temporary_folder(tmp_path) as folder:
+        part.touch()
         atomic.remove_unfinished()
         assert not part.exists()
         assert not folder.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"used"}
     assert not atomic._unfinished
-
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
-
-
-def test_a_run_never_waits_for_itself(tmp_path):
-    with atomic.locked_folders([tmp_path]), atomic.locked_folders([tmp_path, tmp_path]):
-        atomic.write_together({tmp_path / "a.txt": b"a"})
-    assert not atomic._held
-
-
-def test_another_run_waits(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from detector.files import atomic; "
-        "print('begun', flush=True); atomic.write_together({Path(sys.argv[1]): b'another'})"
-    )
-    path = tmp_path / "a.txt"
-    with atomic.locked_folders([tmp_path]):
-        other = subprocess.Popen([sys.executable, "-c", code, path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert other.stdout.readline() == "begun\n"
-        with pytest.raises(subprocess.TimeoutExpired):
-            other.wait(0.5)
-        assert not path.exists()
-    assert other.wait(30) == 0
-    assert path.read_bytes() == b"another"
-    other.stdout.close()
-
-
-def test_a_lock_that_another_holds_is_not_waited_for(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("")
-    with open(path) as one, open(path) as other:
-        assert atomic.lock(one.fileno())
-        assert not atomic.lock(other.fileno(), wait=False)
