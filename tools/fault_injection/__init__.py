@@ -1,1 +1,0 @@
-"""Kill, starve and damage the scripts, and count what is lost."""
