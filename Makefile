@@ -21,7 +21,7 @@ help:
 	@echo '  make dicom            install the decoders of compressed DICOM'
 	@echo '  make lock             pin every dependency with its digest'
 	@echo '  make audit-deps       look up every dependency in the advisory database'
-	@echo '  make fault-injection  disturb every script, 770 times (90 minutes;'
+	@echo '  make fault-injection  disturb every script, 760 times (90 minutes;'
 	@echo '                        ARGS="--share 0.01" for less; Ctrl-C prints the counts)'
 	@echo
 	@echo 'Measurements'

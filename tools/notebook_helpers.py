@@ -22,9 +22,9 @@ import numpy as np
 from detector.datasets import manifest
 from detector.reports.intervals import en_dash
 from detector.reports.metric_names import NAMES
+from detector.statistics.auc import auc_difference
 from detector.statistics.metric import Metric
 from detector.statistics.proportions import predictive_values
-from tools.paired_auc import EqualRanksError, auc_change, read_run
 
 if TYPE_CHECKING:
     from IPython.display import HTML, Markdown
@@ -70,6 +70,11 @@ def checked(system: Callable[[str], None], names: dict[str, Any]) -> Callable[[s
     return run
 
 
+def read_run(folder: str) -> dict[str, Any]:
+    """Return what a training run in a folder of the lesson recorded."""
+    return json.loads((Path(folder) / "covid19.json").read_text(encoding="utf-8"))
+
+
 def metric(folder: str, name: str) -> Metric:
     """Return a metric of a training run by its key in covid19.json, such as ``"border_baseline"``."""
     found = read_run(folder)["metrics"][name]
@@ -93,13 +98,22 @@ def metric_table(folders: Sequence[str], names: Sequence[str]) -> Markdown:
 
 
 def change_sentence(before: str, after: str) -> Markdown:
-    """Say how the ROC AUC differs between two runs, with intervals and a paired test."""
+    """Say how the ROC AUC differs between two runs, with a paired interval where both have the same folds."""
     first, second = metric(before, "roc_auc"), metric(after, "roc_auc")
-    try:
-        change = auc_change(before, after)
-    except EqualRanksError:
-        return markdown(f"**The ROC AUC is the same in both runs**, {first} and {second}: every pair is ranked alike.")
-    return markdown(f"**The ROC AUC {change.verb} from {first} to {second}**; {change}.")
+    runs = [sorted(read_run(folder)["held_out"], key=lambda image: image["file"]) for folder in (before, after)]
+    files, folds = ([[image[key] for image in run] for run in runs] for key in ("file", "fold"))
+    if files[0] != files[1] or folds[0] != folds[1]:
+        return markdown(f"**The ROC AUC was {first}, then {second}**, in other folds: the runs are not paired.")
+    positive = read_run(before)["settings"]["positive_class"]
+    scores = [np.array([[image["probabilities"][positive] for image in run]]) for run in runs]
+    truth = np.array([image["label"] == positive for image in runs[0]])
+    patients = np.array([image["patient"] for image in runs[0]])
+    held_out = np.array([[fold or 0 for fold in folds[0]]])
+    change = auc_difference((scores[1], scores[0]), truth, patients, 42, held_out)
+    if change.ci_low is None or change.ci_high is None:
+        return markdown(f"**The ROC AUC is the same in both runs**, {first} and {second}.")
+    verb = "rose" if change.ci_low > 0 else "fell" if change.ci_high < 0 else "did not change detectably,"
+    return markdown(f"**The ROC AUC {verb} from {first} to {second}**; paired difference {change}.")
 
 
 def relabel_patients(source: str, target: str, seed: int = 42, shortcut: str = "", strength: int = 3) -> Markdown:
