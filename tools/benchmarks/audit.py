@@ -28,13 +28,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.audit.evidence import FOREIGN, PREDICTS
-from detector.audit.experiments import EXPERIMENTS, FULL, PERMUTED
+from detector.audit.evidence import FOREIGN, MIXED, PREDICTS, SHORTCUT, Evidence, conclude
+from detector.audit.experiments import EXPERIMENTS, FULL, PERMUTED, Result
 from detector.images import shortcuts
 from detector.images.phantom import draw
+from detector.statistics.metric import Metric
+from detector.statistics.proportions import proportion
 from detector.training.recipes import ProbeRecipe, Recipe, TutorialRecipe
-from tools.benchmarks.conclusion_counts import CLEAN, KINDS, RAISED, Which, show, trained_areas, value_of
 
+CLEAN = "none"
+# Properties of the patient that change the image, too: planted into image and manifest.
+KNOWN = ("age", "view")
+KINDS = (*shortcuts.KINDS, *KNOWN)
+RAISED = 0.03  # what a shortcut has to add to the ROC AUC before it has to be detected
+Which = tuple[int, int, int]  # pool, phantoms of each class, and the first of them
 COLUMNS = ("file", "label", "patient", "view", "sex", "age", "finding", "source", "site", "licence", "url", "sha256")
 POOL = 60  # phantoms of each class in a pool
 SUBSETS = {"25": [(0, 25), (25, 50)], "60": [(0, 60)]}
@@ -157,6 +164,44 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
                 known = {"n": int(n), "start": start, "rows": [asdict(row) for row in rows]}
                 found.append(asdict(job) | known)
     return found
+
+
+def value_of(result: Result) -> float:
+    """Return the ROC AUC of an experiment that always has one."""
+    if result.metric.value is None:
+        raise SystemExit(f"{result.title}: {result.metric.reason}")
+    return result.metric.value
+
+
+def as_results(rows: Sequence[dict]) -> list[Result]:
+    """Return results as they were kept."""
+    return [Result(**row | {"metric": Metric(**row["metric"]), "notes": tuple(row["notes"])}) for row in rows]
+
+
+def trained_areas(sets: Sequence[dict]) -> dict[Which, float]:
+    """Return the ROC AUC of each clean set, as trained."""
+    clean = [one for one in sets if one["kind"] == CLEAN]
+    return {(one["pool"], one["n"], one["start"]): value_of(as_results(one["rows"])[0]) for one in clean}
+
+
+def show(sets: Sequence[dict]) -> None:
+    """Print how many clean sets give a false alarm, and how many planted ones whose ROC AUC is raised are detected."""
+    trained = trained_areas(sets)
+    found: dict[str, list[bool]] = {}
+    for one in sets:
+        results = as_results(one["rows"])
+        raised = value_of(results[0]) - trained[one["pool"], one["n"], one["start"]] >= RAISED
+        if one["kind"] != CLEAN and not raised:
+            continue
+        code = conclude(Evidence(results, None, "covid", shared_sites=True)).code if len(results) > 1 else ""
+        whole = "clean" if one["kind"] == CLEAN else "planted"
+        for title in dict.fromkeys((whole, f"{whole}, {one['n']} a class", one["kind"])):
+            found.setdefault(title, []).append(code in (SHORTCUT, MIXED))
+        print(f"pool {one['pool']} {one['kind']} {one['strength']} n {one['n']}: {code or 'not audited'}")
+    print("| sets | false alarms or detected | of | share (95 % interval) |\n| --- | --- | --- | --- |")
+    for title, detected in found.items():
+        share = proportion(np.array(detected), np.arange(len(detected)))
+        print(f"| {title} | {sum(detected)} | {len(detected)} | {share.value_text} ({share.interval_text}) |")
 
 
 def main() -> None:
