@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from detector import __version__, as_called
 from detector.cli.output import DISCLAIMER
 from detector.cli.run import fail
+
+T = TypeVar("T")
 
 # Suffixes that promise a format.
 OTHER_FORMATS = frozenset(
@@ -80,6 +83,57 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message as one line and exit with status 2."""
         fail(self.prog, f"{message} (see {self.prog} --help)")
+
+
+def flag(group: str, default: Any, text: str, *names: str, **settings: Any) -> Any:
+    """Return a field of a dataclass of options that is a flag as well: its default and its help stand here, once.
+
+    Parameters
+    ----------
+    group : str
+        Title under which the help shows it.
+    default
+        False makes a switch; a path makes a flag of paths.
+    text : str
+        Line of help.
+    *names : str
+        Short names, beside ``--`` and the field's own; or that of the field alone, for an argument without a flag.
+    **settings
+        Of `argparse.ArgumentParser.add_argument`. With ``either``, a word, one flag of that word at most can be given.
+    """
+    return field(default=default, metadata={"group": group, "help": text, "names": names, **settings})
+
+
+def add_flags(parser: Parser, options: type) -> None:
+    """Add a flag for each `flag` of a dataclass of options."""
+    exclusive: dict[str, argparse._MutuallyExclusiveGroup] = {}
+    for one in fields(options):
+        if not one.metadata:
+            continue
+        settings = dict(one.metadata)
+        names, either = settings.pop("names"), settings.pop("either", None)
+        group: argparse._ActionsContainer = parser.group(settings.pop("group"))
+        if either:
+            group = exclusive.setdefault(either, exclusive.get(either) or group.add_mutually_exclusive_group())
+        if one.default is False:
+            settings.setdefault("action", "store_true")
+        elif isinstance(one.default, Path):
+            settings.setdefault("type", Path)
+        if one.name not in names:
+            names, settings["default"] = (*names, f"--{one.name.replace('_', '-')}"), one.default
+        group.add_argument(*names, **settings)
+
+
+def read_flags(options: type[T], given: argparse.Namespace) -> T:
+    """Return the options whose flags `add_flags` added."""
+    return options(**{one.name: getattr(given, one.name) for one in fields(options) if one.metadata})  # type: ignore[arg-type]
+
+
+def parse(options: type[T], description: str, example: str, arguments: Sequence[str] | None) -> T:
+    """Parse the command line of a script whose flags are the fields of a dataclass of options."""
+    parser = Parser(description, example)
+    add_flags(parser, options)
+    return read_flags(options, parser.parse_args(arguments))
 
 
 def local_path(text: str) -> Path:
@@ -185,3 +239,16 @@ def add_output_dir(parser: Parser, what: str) -> argparse._ArgumentGroup:
 def column_names(text: str) -> tuple[str, ...]:
     """Parse names of columns, separated by commas, for `argparse`."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonOptions:
+    """What every script can be asked for."""
+
+    quiet: bool = flag("computing", False, "print results only: no stages, no progress")
+    verbose: bool = flag("computing", False, "TensorFlow's log, and where an internal error arose")
+
+
+def seed_flag() -> Any:
+    """Return the flag of the seed."""
+    return flag("computing", 42, "seed of all random numbers", type=whole_number(0), metavar="N")

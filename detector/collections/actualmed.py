@@ -6,50 +6,35 @@ Reference: A. Wang et al. (DarwinAI, Vision and Image Processing Lab of the Univ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from detector.collections.record import CLINICAL, ImageRecord
-from detector.files.tables import Row, columns_of, read_table
-
-SOURCE = "Actualmed-COVID-chestxray-dataset"
-METADATA = "metadata.csv"
-LOOKED_FOR = f"{METADATA} with the column imagename"
-NEEDED = ("patientid", "finding", "view", "imagename")
-LICENCE = "see the repository"
-URL = "https://github.com/agchung/Actualmed-COVID-chestxray-dataset"
+from detector.collections.record import CLINICAL, ImageRecord, TableCollection
+from detector.files.tables import Row
 
 
-def is_here(folder: Path) -> bool:
-    """Return whether a folder is a copy of this collection."""
-    return "imagename" in columns_of(folder / METADATA)
+class Actualmed(TableCollection):
+    """A row whose finding is blank was inconclusive."""
 
+    source = "Actualmed-COVID-chestxray-dataset"
+    url = "https://github.com/agchung/Actualmed-COVID-chestxray-dataset"
+    looked_for = "metadata.csv with the column imagename"
+    needed = ("patientid", "finding", "view", "imagename")
+    known_by = frozenset({"imagename"})
+    views = ("PA",)
 
-def read(folder: Path) -> list[ImageRecord]:
-    """Return the images that a local copy lists.
-
-    Raises
-    ------
-    InputError
-        If `metadata.csv` is not the collection's.
-    """
-    return list(entries(read_table(folder / METADATA, NEEDED, SOURCE)))
-
-
-def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
-    """Yield the image of each row; one whose finding is blank was inconclusive."""
-    for row in rows:
-        yield ImageRecord(
-            f"{METADATA}, line {row.line}",
+    def record(self, row: Row, folder: Path) -> ImageRecord:
+        """Return the image of a row."""
+        return ImageRecord(
+            self.listed(row),
             "images",
             row["imagename"],
             row["patientid"],
             row["view"],
             row["finding"],
-            SOURCE,
-            SOURCE,
-            LICENCE,
-            URL,
+            self.source,
+            self.source,
+            self.licence,
+            self.url,
             row["modality"] or "X-ray",
             clinical={column: row[column] for column in CLINICAL},
         )

@@ -6,7 +6,7 @@ several are separated by semicolons: ``0.1 0.2 0.25 0.4; 0.6 0.25 0.3 0.5``.
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +14,6 @@ from detector.files.values import number
 
 KEYS = ("x", "y", "width", "height")
 MOST_BOXES = 50
-_GROUP = re.compile(r"\{([^{}]*)\}")
-_PAIR = re.compile(r"""\s*(['"]?)(\w+)\1\s*:\s*(['"]?)([^'",:]*)\3\s*""", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -29,32 +27,22 @@ class Box:
 
 
 def parse_listed(text: str) -> tuple[Box, ...]:
-    """Return the boxes of a cell such as ``[{'x': 10, 'y': 20, 'width': 30, 'height': 40}]``; it is never evaluated.
+    """Return the boxes of a cell such as ``[{'x': 10, 'y': 20, 'width': 30, 'height': 40}]``.
 
     Raises
     ------
     ValueError
         If it is no list of boxes, with what is wrong.
     """
-    text = text.strip()
-    if not text:
-        return ()
-    if not re.fullmatch(r"\[[\s,]*\]", _GROUP.sub("", text)):
+    try:
+        listed = json.loads(text.replace("'", '"') or "[]")
+    except (ValueError, RecursionError):
+        raise ValueError("is not a list of boxes") from None
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise ValueError("is not a list of boxes")
-    groups = _GROUP.findall(text)
-    if len(groups) > MOST_BOXES:
-        raise ValueError(f"has {len(groups)} boxes, more than {MOST_BOXES}")
-    return tuple(_listed(group) for group in groups)
-
-
-def _listed(group: str) -> Box:
-    cells: dict[str, str] = {}
-    for part in group.split(","):
-        match = _PAIR.fullmatch(part)
-        if not match:
-            raise ValueError("is not a list of boxes")
-        cells[match[2]] = match[4]
-    return checked(*(cells.get(key, "") for key in KEYS))
+    if len(listed) > MOST_BOXES:
+        raise ValueError(f"has {len(listed)} boxes, more than {MOST_BOXES}")
+    return tuple(checked(*(str(one.get(key, "")) for key in KEYS)) for one in listed)
 
 
 def checked(*cells: str) -> Box:
@@ -86,11 +74,6 @@ def in_fractions(boxes: Sequence[Box], width: int, height: int) -> tuple[tuple[B
         In pixels.
     width, height : int
         Of the image that the boxes were drawn on.
-
-    Returns
-    -------
-    boxes : tuple of Box
-    notes : list of str
     """
     kept, notes = [], []
     for box in boxes:

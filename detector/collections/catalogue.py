@@ -1,42 +1,38 @@
-"""Recognise which collection a folder holds.
-
-A collection is a module with ``SOURCE``, ``LOOKED_FOR``, ``is_here(folder)`` and ``read(folder)``, which returns
-entries: to add one, write it and name it here.
-"""
+"""The collections: to add one, write its module with a `Collection` and name it here."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 from detector import InputError
-from detector.collections import actualmed, cohen, covidx, figure1, hannover, kermany, nih, radiography, rsna, siim
-from detector.files.tables import require_table
+from detector.collections.actualmed import Actualmed
+from detector.collections.cohen import Cohen
+from detector.collections.covidx import Covidx
+from detector.collections.figure1 import Figure1
+from detector.collections.hannover import Hannover
+from detector.collections.kermany import Kermany
+from detector.collections.nih import Nih
+from detector.collections.radiography import Radiography
+from detector.collections.record import Collection
+from detector.collections.rsna import Rsna
+from detector.collections.siim import Siim
+from detector.files.tables import file_bytes, require_text
 
-# BUILT: read whole by build_covid_dataset.py. SAMPLED: sampled by sample_kaggle_dataset.py.
-BUILT: tuple[ModuleType, ...] = (siim, cohen, actualmed, hannover, figure1, covidx, radiography)
-SAMPLED: tuple[ModuleType, ...] = (kermany, nih, rsna)
-SOURCES = frozenset(collection.SOURCE for collection in (*BUILT, *SAMPLED))
+# Of build_covid_dataset.py and of sample_kaggle_dataset.py, in the order in which a folder is tried.
+BUILT: tuple[Collection, ...] = (Siim(), Cohen(), Actualmed(), Hannover(), Figure1(), Covidx(), Radiography())
+SAMPLED: tuple[Collection, ...] = (Kermany(), Nih(), Rsna())
+SOURCES = frozenset(collection.source for collection in (*BUILT, *SAMPLED))
 
 
-def recognise(folder: Path, among: tuple[ModuleType, ...], flag: str) -> ModuleType:
+def recognise(folder: Path, among: tuple[Collection, ...], flag: str) -> Collection:
     """Return the collection that a folder holds.
 
     Parameters
     ----------
     folder : Path
-    among : tuple of modules
+    among : tuple of Collection
     flag : str
         That named the folder, for errors.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    InputError
-        If it holds none of them; the sentence names what was looked for.
     """
     if not folder.is_dir():
         raise InputError(f"{flag} {folder} is not a folder")
@@ -45,6 +41,6 @@ def recognise(folder: Path, among: tuple[ModuleType, ...], flag: str) -> ModuleT
             return collection
     # A web page or a Git LFS pointer under the name of a table is the commonest reason.
     for table in sorted(folder.glob("*.csv")) + sorted(folder.glob("*.txt")):
-        require_table(table)
-    looked_for = "; ".join(f"{collection.LOOKED_FOR} ({collection.SOURCE})" for collection in among)
+        require_text(file_bytes(table), table)
+    looked_for = "; ".join(f"{collection.looked_for} ({collection.source})" for collection in among)
     raise InputError(f"{flag} {folder}: no known collection found. Expected one of: {looked_for}")

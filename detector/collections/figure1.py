@@ -7,63 +7,47 @@ Reference: A. Wang et al. (DarwinAI, Vision and Image Processing Lab of the Univ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from detector.collections.record import CLINICAL, ImageRecord
-from detector.files.tables import Row, columns_of, read_table
+from detector.collections.record import CLINICAL, ImageRecord, TableCollection
+from detector.files.tables import Row, columns_of
 
-SOURCE = "Figure1-COVID-chestxray-dataset"
-METADATA = "metadata.csv"
-LOOKED_FOR = f"{METADATA} with the column patientid and none for the file"
-NEEDED = ("patientid", "finding", "view")
 SUFFIXES = (".jpg", ".jpeg", ".png")
-LICENCE = "see the repository"
-URL = "https://github.com/agchung/Figure1-COVID-chestxray-dataset"
 
 
-def is_here(folder: Path) -> bool:
-    """Return whether a folder is a copy of this collection."""
-    columns = columns_of(folder / METADATA)
-    return "patientid" in columns and not columns & {"filename", "imagename"}
+class Figure1(TableCollection):
+    """An image is ``images/PATIENTID`` with the first suffix of `SUFFIXES` that exists there."""
 
+    source = "Figure1-COVID-chestxray-dataset"
+    url = "https://github.com/agchung/Figure1-COVID-chestxray-dataset"
+    looked_for = "metadata.csv with the column patientid and none for the file"
+    needed = ("patientid", "finding", "view")
+    known_by = frozenset({"patientid"})
+    views = ("PA",)
 
-def read(folder: Path) -> list[ImageRecord]:
-    """Return the images that a local copy lists.
+    def is_here(self, folder: Path) -> bool:
+        """Return whether a folder is a copy of this collection."""
+        return super().is_here(folder) and not columns_of(folder / self.table) & {"filename", "imagename"}
 
-    Raises
-    ------
-    InputError
-        If `metadata.csv` is not the collection's.
-    """
-    return list(
-        entries(read_table(folder / METADATA, NEEDED, SOURCE), lambda name: (folder / "images" / name).exists())
-    )
-
-
-def entries(rows: Iterable[Row], exists: Callable[[str], bool]) -> Iterable[ImageRecord]:
-    """Yield the image of each row: ``images/<patientid>`` with the first suffix of `SUFFIXES` that exists there."""
-    for row in rows:
+    def record(self, row: Row, folder: Path) -> ImageRecord:
+        """Return the image of a row."""
         names = [f"{row['patientid']}{suffix}" for suffix in SUFFIXES]
-        yield ImageRecord(
-            f"{METADATA}, line {row.line}",
+        # A name that leads elsewhere is not looked for; it is rejected later.
+        is_plain = re.fullmatch(r"[\w-][\w.-]*", row["patientid"]) is not None
+        return ImageRecord(
+            self.listed(row),
             "images",
-            next((name for name in names if is_plain(name) and exists(name)), names[0]),
+            next((name for name in names if is_plain and (folder / "images" / name).exists()), names[0]),
             person(row["patientid"]),
             row["view"],
             row["finding"],
-            SOURCE,
-            SOURCE,
-            LICENCE,
-            URL,
+            self.source,
+            self.source,
+            self.licence,
+            self.url,
             row["modality"] or "X-ray",
             clinical={column: row[column] for column in CLINICAL},
         )
-
-
-def is_plain(name: str) -> bool:
-    """Return whether a name can be looked for; one that leads elsewhere is rejected later."""
-    return re.fullmatch(r"[\w-][\w.-]*", name) is not None
 
 
 def person(patient: str) -> str:

@@ -6,57 +6,45 @@ Cohen's collection, too, as JPEG, under the same image ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from detector.collections.record import COVID, ImageRecord
-from detector.files.tables import Row, columns_of, read_table
+from detector.collections.record import COVID, ImageRecord, TableCollection
+from detector.files.tables import Row
 from detector.files.values import number
 
-SOURCE = "covid-19-image-repository"
 REPOSITORY = "covid-19-image-repository"  # part of the address under which other collections name it
 SITE = "hannover"
-METADATA = "data.csv"
-LOOKED_FOR = f"{METADATA} with the columns image_id and admission_offset"
-NEEDED = ("patient_id", "image_id", "projection", "admission_offset")
-LICENCE = "CC BY 3.0"
-URL = "https://github.com/ml-workgroup/covid-19-image-repository"
 # Its authors' rule (their issue 4), in days from the image to the patient's admission.
 NOT_YET, SURELY = 14.0, 7.0
 NOT_YET_POSITIVE = "No COVID-19 yet"
 
 
-def is_here(folder: Path) -> bool:
-    """Return whether a folder is a copy of this collection."""
-    return {"imageid", "admissionoffset"} <= columns_of(folder / METADATA)
+class Hannover(TableCollection):
+    """Images of patients who were, or were to be, admitted."""
 
+    source = "covid-19-image-repository"
+    url = "https://github.com/ml-workgroup/covid-19-image-repository"
+    licence = "CC BY 3.0"
+    table = "data.csv"
+    looked_for = "data.csv with the columns image_id and admission_offset"
+    needed = ("patient_id", "image_id", "projection", "admission_offset")
+    known_by = frozenset({"imageid", "admissionoffset"})
+    views = ("PA",)
 
-def read(folder: Path) -> list[ImageRecord]:
-    """Return the images that a local copy lists.
-
-    Raises
-    ------
-    InputError
-        If `data.csv` is not the collection's.
-    """
-    return list(entries(read_table(folder / METADATA, NEEDED, SOURCE)))
-
-
-def entries(rows: Iterable[Row]) -> Iterable[ImageRecord]:
-    """Yield the image of each row."""
-    for row in rows:
+    def record(self, row: Row, folder: Path) -> ImageRecord:
+        """Return the image of a row."""
         finding, unknown = finding_of(row["admission_offset"])
-        yield ImageRecord(
-            f"{METADATA}, line {row.line}",
+        return ImageRecord(
+            self.listed(row),
             "png",
             f"{row['image_id']}.png" if row["image_id"] else "",
             row["patient_id"],
             row["projection"].upper(),
             finding,
-            SOURCE,
+            self.source,
             SITE,
-            LICENCE,
-            URL,
+            self.licence,
+            self.url,
             unknown=unknown,
             clinical=clinical_values(row),
         )
@@ -69,10 +57,6 @@ def finding_of(admission_offset: str) -> tuple[str, str]:
     ----------
     admission_offset : str
         Days from the image to the admission: positive where the image came first.
-
-    Returns
-    -------
-    finding, unknown : str
     """
     days = number(admission_offset)
     if days is None or days < SURELY:

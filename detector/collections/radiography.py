@@ -7,19 +7,19 @@ IEEE Access 8 (2020); T. Rahman et al., Computers in Biology and Medicine 132 (2
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from detector.collections import kermany, rsna
-from detector.collections.record import COVID, Convention, ImageRecord
-from detector.files.tables import columns_of, read_table
+from detector.collections.kermany import Kermany
+from detector.collections.record import COVID, DOCUMENTED, Collection, ImageRecord
+from detector.collections.rsna import Rsna
+from detector.files.tables import columns_of, read_table, stem
 from detector.images.listing import list_images
 
-SOURCE = "covid19-radiography-database"
-LOOKED_FOR = "COVID/images and Normal/images"
 NESTED = ("", "COVID-19_Radiography_Dataset", "COVID-19 Radiography Database", "COVID-19_Radiography_Database")
-# The folder of a class → the finding.
+# The folder of a class → the finding. A folder's files are named after it: COVID-12.png, "NORMAL (3).png".
 CLASSES = {
     "COVID": COVID,
     "COVID-19": COVID,
@@ -28,80 +28,87 @@ CLASSES = {
     "Viral Pneumonia": "Viral Pneumonia",
     "Lung_Opacity": "Lung Opacity",
 }
-LICENCE = "see the sources"
-URL = "https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database"
-CONVENTION = Convention(
-    views=(),
-    remark="The classes come from different sites, and no patient is given: see the column site.",
-)
+
+
+class Radiography(Collection):
+    """Known by its tables or file names: four classes of these names are those of many data sets."""
+
+    source = "covid19-radiography-database"
+    url = "https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database"
+    licence = "see the sources"
+    looked_for = "COVID.metadata.csv (or .xlsx) beside COVID and Normal, or files such as COVID/images/COVID-1.png"
+    remark = "The classes come from different sites, and no patient is given: see the column site."
+
+    def is_here(self, folder: Path) -> bool:
+        """Return whether a folder is the database, unpacked."""
+        return root_of(folder) is not None
+
+    def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
+        """Return the images of every class; masks are left out."""
+        root = root_of(folder)
+        found = []
+        for label in classes_of(root) if root else ():
+            sites = sites_of(label)
+            for path in list_images(label).images:
+                below = path.relative_to(folder)
+                url = sites.get(stem(path.name), "")
+                found.append(
+                    ImageRecord(
+                        below.as_posix(),
+                        below.parent.as_posix(),
+                        path.name,
+                        "",
+                        "",
+                        CLASSES[label.name],
+                        self.source,
+                        site(url) or f"unknown ({label.name})",
+                        self.licence,
+                        url or self.url,
+                    )
+                )
+        return found
+
+    def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
+        """Return for how many images the site is not known, and how to know it."""
+        unknown = sum(entry.site.startswith("unknown (") for entry in entries)
+        how = "save LABEL.metadata.xlsx as CSV beside it, or install openpyxl"
+        return [f"the site of {unknown} images is not known: {how}"] if unknown else []
 
 
 def root_of(folder: Path) -> Path | None:
     """Return the folder that holds the class folders, or None."""
-    for name in NESTED:
-        root = folder / name
-        if any((root / one).is_dir() for one in ("COVID", "COVID-19")) and any(
-            (root / one).is_dir() for one in ("Normal", "NORMAL")
-        ):
+    for root in (folder / name for name in NESTED):
+        labels = classes_of(root)
+        names = [(label.name, path.name) for label in labels for path in list_images(label).images]
+        known = sum(
+            re.fullmatch(rf"{label}[ -]?\(?\d+\)?\.\w+", name, re.IGNORECASE) is not None for label, name in names
+        )
+        if any(table_of(label) for label in labels) or known >= max(1.0, DOCUMENTED * len(names)):
             return root
     return None
 
 
-def is_here(folder: Path) -> bool:
-    """Return whether a folder is the database, unpacked."""
-    return root_of(folder) is not None
+def classes_of(root: Path) -> list[Path]:
+    """Return the class folders; a file system without case has COVID and Covid as one."""
+    return [path for path in sorted(root.iterdir()) if path.name in CLASSES and path.is_dir()] if root.is_dir() else []
 
 
-def read(folder: Path) -> list[ImageRecord]:
-    """Return the images of every class; masks are left out.
+def table_of(label: Path) -> Path | None:
+    """Return the table of a class, a CSV file or else a workbook, or None."""
+    names = {path.name.lower(): path for path in label.parent.iterdir()}
+    return names.get(f"{label.name.lower()}.metadata.csv") or names.get(f"{label.name.lower()}.metadata.xlsx")
 
-    Raises
-    ------
-    InputError
-        If a table of metadata cannot be read.
+
+def sites_of(label: Path) -> dict[str, str]:
+    """Return the address that each image of a class comes from, by its name without suffix and case.
+
+    A workbook is read only where the library openpyxl is installed.
     """
-    root = root_of(folder)
-    if root is None:
-        return []
-    found = []
-    present = {path.name for path in root.iterdir()}
-    for label, finding in CLASSES.items():
-        if label not in present:  # a file system without case has COVID and Covid as one
-            continue
-        sites = sites_of(root, label)
-        for path in list_images(root / label).images:
-            below = path.relative_to(folder)
-            url = sites.get(path.stem.casefold(), "")
-            found.append(
-                ImageRecord(
-                    below.as_posix(),
-                    below.parent.as_posix(),
-                    path.name,
-                    "",
-                    "",
-                    finding,
-                    SOURCE,
-                    site(url) or f"unknown ({label})",
-                    LICENCE,
-                    url or URL,
-                )
-            )
-    return found
-
-
-def sites_of(root: Path, label: str) -> dict[str, str]:
-    """Return the address that each image comes from, by its name without suffix and case, from ``LABEL.metadata``.
-
-    A CSV file is read; a workbook only where the library openpyxl is installed.
-    """
-    table = next((path for path in root.glob("*.csv") if path.name.lower() == f"{label.lower()}.metadata.csv"), None)
-    if table and {"filename", "url"} <= columns_of(table):
-        rows = read_table(table, ("FILE NAME", "URL"), SOURCE)
-        return {row["FILE NAME"].casefold(): row["URL"] for row in rows}
-    book = next((path for path in root.glob("*.xlsx") if path.name.lower() == f"{label.lower()}.metadata.xlsx"), None)
-    if book and importlib.util.find_spec("openpyxl"):
-        return _from_workbook(book)
-    return {}
+    table = table_of(label)
+    if table and table.suffix == ".csv" and {"filename", "url"} <= columns_of(table):
+        rows = read_table(table, ("FILE NAME", "URL"), Radiography.source)
+        return {stem(row["FILE NAME"]): row["URL"] for row in rows}
+    return _from_workbook(table) if table and importlib.util.find_spec("openpyxl") else {}
 
 
 def _from_workbook(path: Path) -> dict[str, str]:
@@ -117,7 +124,7 @@ def _from_workbook(path: Path) -> dict[str, str]:
     if not {"FILE NAME", "URL"} <= set(heading):
         return {}
     name, url = heading.index("FILE NAME"), heading.index("URL")
-    return {row[name].strip().casefold(): row[url].strip() for row in rows[1:]}
+    return {stem(row[name].strip()): row[url].strip() for row in rows[1:]}
 
 
 def site(url: str) -> str:
@@ -128,18 +135,8 @@ def site(url: str) -> str:
     except ValueError:
         return ""
     path = parts.path.strip("/")
-    for source in (rsna.SOURCE, kermany.SOURCE):
+    for source in (Rsna.source, Kermany.source):
         if source in path:
             return source
     names = [name for name in path.split("/") if name not in ("c", "datasets", "data", "")]
     return "/".join([host, *names[:2]]) if host in ("kaggle.com", "github.com") else host
-
-
-def notes(folder: Path, listed: Sequence[ImageRecord]) -> list[str]:
-    """Return what to say of the sites: for how many images they are not known, and how to know them."""
-    unknown = sum(entry.site.startswith("unknown (") for entry in listed)
-    if not unknown:
-        return []
-    return [
-        f"the site of {unknown} images is not known: save LABEL.metadata.xlsx as CSV beside it, or install openpyxl"
-    ]

@@ -1,33 +1,31 @@
-"""What every collection yields: an image with what is known of it, under the same names wherever it comes from."""
+"""What every collection yields, an image with what is known of it, and what a collection is: `Collection`."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath, PureWindowsPath
-from types import ModuleType
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import MappingProxyType
 
 from detector import InputError
-from detector.collections.boxes import Box
-from detector.files.tables import simple
+from detector.collections.boxes import Box, as_cell, in_fractions
+from detector.files.tables import SUFFIX, Row, columns_of, read_table, simple
+from detector.images import dicom_header
+from detector.images.listing import is_dicom_file
 
+COVID = "COVID-19"
+# What collections write where the finding is unknown.
+UNKNOWN_FINDINGS = frozenset({"", "todo", "unknown", "na", "nan", "none"})
 # Columns of clinical values that a manifest may have, under the names of J. P. Cohen's late format: days since the
 # first symptoms or admission, years, Y or N, degrees Celsius, per cent, thousands per microlitre.
 CLINICAL = (
-    "offset",
-    "sex",
-    "age",
-    "survival",
-    "intubated",
-    "went_icu",
-    "needed_supplemental_O2",
-    "temperature",
-    "pO2_saturation",
-    "leukocyte_count",
-    "neutrophil_count",
-    "lymphocyte_count",
+    *("offset", "sex", "age", "survival", "intubated", "went_icu", "needed_supplemental_O2"),
+    *("temperature", "pO2_saturation", "leukocyte_count", "neutrophil_count", "lymphocyte_count"),
 )
+DOCUMENTED = 0.9  # share of files whose names a collection documents, from which on a folder is taken for it
 
 
 @dataclass(frozen=True)
@@ -53,16 +51,18 @@ class ImageRecord:
         ``"X-ray"`` where the collection holds nothing else.
     unknown : str
         Why it is neither positive nor a control, where the collection gives no diagnosis.
-    may_share_file : bool
-        Whether the collection is known to list an image under two patients, who are one.
     clinical : dict of str to str
         By the names in `CLINICAL`.
     pixel_boxes : tuple of Box
         Opacities that a radiologist drew, in pixels of the original image.
+    size : tuple of int
+        Width and height of the original in pixels; 0 where they are not known.
     boxes : str
         The same in fractions, as a manifest has them, once the size of the original is known.
     part : str
         The part of a published split, where the collection has one.
+    sha256 : str
+        Of the file, once it is read.
     """
 
     listed: str
@@ -77,11 +77,12 @@ class ImageRecord:
     url: str = ""
     modality: str = "X-ray"
     unknown: str = ""
-    may_share_file: bool = False
     clinical: Mapping[str, str] = field(default_factory=dict)
     pixel_boxes: tuple[Box, ...] = ()
+    size: tuple[int, int] = (0, 0)
     boxes: str = ""
     part: str = ""
+    sha256: str = ""
 
     @property
     def path(self) -> PurePosixPath:
@@ -90,12 +91,7 @@ class ImageRecord:
 
 
 def require_inside(entry: ImageRecord) -> PurePosixPath:
-    """Return an entry's path; reject one that could lead out of the collection or is not a plain name.
-
-    Raises
-    ------
-    InputError
-    """
+    """Return an entry's path; reject one that could lead out of the collection or is not a plain name."""
     text = f"{entry.folder}/{entry.filename}"
     windows, name = PureWindowsPath(text), entry.filename
     if (
@@ -112,7 +108,7 @@ def require_inside(entry: ImageRecord) -> PurePosixPath:
     return entry.path
 
 
-def manifest_row(entry: ImageRecord, name: str, label: str, digest: str) -> dict[str, str]:
+def manifest_row(entry: ImageRecord, name: str, label: str) -> dict[str, str]:
     """Return the manifest's row of an entry; an entry without a patient is a patient of its own."""
     row = {
         "file": name,
@@ -124,22 +120,17 @@ def manifest_row(entry: ImageRecord, name: str, label: str, digest: str) -> dict
         "site": entry.site,
         "licence": entry.licence,
         "url": entry.url,
-        "sha256": digest,
+        "sha256": entry.sha256,
     }
     row |= {column: entry.clinical.get(column, "") for column in CLINICAL}
     return row | {"boxes": entry.boxes} if entry.boxes else row
 
 
-COVID = "COVID-19"
-# What collections write where the finding is unknown.
-UNKNOWN_FINDINGS = frozenset({"", "todo", "unknown", "na", "nan", "none"})
-
-
 def names_finding(text: str, finding: str) -> bool:
-    """Return whether a finding is named at any level.
+    """Return whether a finding is named at any level, without regard to case, spaces and hyphens.
 
     ``COVID-19``, ``COVID-19, ARDS`` and ``Pneumonia/Viral/COVID-19`` all name ``COVID-19``; ``Pneumonia/Viral`` is
-    named by the last. Case, spaces and hyphens do not count.
+    named by the last.
 
     Parameters
     ----------
@@ -147,10 +138,6 @@ def names_finding(text: str, finding: str) -> bool:
         A collection's word for what it sees; several are separated by commas, semicolons or bars.
     finding : str
         What to look for: a name, or several levels of a path.
-
-    Returns
-    -------
-    bool
     """
     wanted = [simple(level) for level in finding.split("/")]
     for part in re.split(r"[,;|]", text):
@@ -166,30 +153,123 @@ def is_control(text: str, finding: str) -> bool:
     return known and not names_finding(text, finding) and not names_finding(text, COVID)
 
 
-@dataclass(frozen=True)
-class Convention:
-    """What a builder takes from a collection by default.
+class Collection(ABC):
+    """A data set of radiographs, as it is published: to add one, subclass this and name it in `catalogue`.
 
     Attributes
     ----------
+    source : str
+        Its name in manifests.
+    looked_for : str
+        What it is recognised by, for errors.
+    licence, url : str
+        Of all images, where they have no own.
     positive : str
         The finding that is meant by COVID-19.
     controls : tuple of str
         The findings of controls; empty for every other one that is known.
+    words : mapping of str to str
+        What a user may call a finding → the collection's word.
     views : tuple of str
-        Views to keep; empty for any.
+        Views to keep by default; empty for any.
     one_per_patient : bool
+        Whether one image of each patient is kept by default.
+    parts : tuple of str
+        Parts of its published split.
+    part : str
+        The part that is read by default; empty for all.
+    reads_headers : bool
+        Whether view, age and patient stand in the files, where `complete` reads them.
+    are_children : bool
+        Whether all patients are.
+    columns : tuple of str
+        Clinical columns of its manifests, with or without values; age and sex are written where they are known.
     remark : str
         What a user must know of the labels, printed at the end of a build.
     """
 
+    source: str
+    looked_for: str
+    licence: str = "see the repository"
+    url: str
     positive: str = COVID
     controls: tuple[str, ...] = ()
-    views: tuple[str, ...] = ("PA",)
+    words: Mapping[str, str] = MappingProxyType({})
+    views: tuple[str, ...] = ()
     one_per_patient: bool = False
+    parts: tuple[str, ...] = ()
+    part: str = ""
+    reads_headers: bool = False
+    are_children: bool = False
+    columns: tuple[str, ...] = CLINICAL
     remark: str = ""
 
+    @abstractmethod
+    def is_here(self, folder: Path) -> bool:
+        """Return whether a folder is a copy of this collection."""
 
-def convention_of(collection: ModuleType) -> Convention:
-    """Return the convention of a collection: its ``CONVENTION``, or the usual one."""
-    return getattr(collection, "CONVENTION", Convention())
+    @abstractmethod
+    def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
+        """Return the images that a copy lists, or those of one part of its published split."""
+
+    def complete(self, folder: Path, entry: ImageRecord) -> tuple[ImageRecord, list[str]]:
+        """Return an entry with what its DICOM header says, its boxes in fractions, and what to say of these."""
+        path = folder / require_inside(entry)
+        if self.reads_headers and is_dicom_file(path):
+            header = dicom_header.read(path)
+            known = {name: value for name, value in (("age", header.age), ("sex", header.sex)) if value}
+            entry = replace(
+                entry,
+                patient=header.patient or entry.patient,
+                view=header.view,
+                clinical={**entry.clinical, **known},
+                size=(header.width or entry.size[0], header.height or entry.size[1]),
+            )
+        if not entry.pixel_boxes or not all(entry.size):
+            return entry, []
+        drawn, notes = in_fractions(entry.pixel_boxes, *entry.size)
+        return replace(entry, boxes=as_cell(drawn)), notes
+
+    def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
+        """Return what to say of the tables and of the images that they list."""
+        return []
+
+
+class TableCollection(Collection):
+    """A collection with one table, of which each row is an image; a subclass turns a row into a record."""
+
+    table: str = "metadata.csv"
+    needed: tuple[str, ...]
+    known_by: frozenset[str]  # simplified names of columns
+
+    def is_here(self, folder: Path) -> bool:
+        """Return whether the table has the columns that tell this collection from others."""
+        return self.known_by <= columns_of(folder / self.table)
+
+    def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
+        """Return the image of each row."""
+        return [self.record(row, folder) for row in read_table(folder / self.table, self.needed, self.source)]
+
+    @abstractmethod
+    def record(self, row: Row, folder: Path) -> ImageRecord:
+        """Return the image of a row."""
+
+    def listed(self, row: Row) -> str:
+        """Return where a row stands, for errors."""
+        return f"{self.table}, line {row.line}"
+
+
+def locate(folder: Path) -> dict[str, PurePosixPath]:
+    """Return where each file below a folder lies, by its name without suffix; of several the DICOM file, or the first.
+
+    Hidden files and folders of masks are passed over.
+    """
+    found: dict[str, PurePosixPath] = {}
+    for inner, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")) and name.lower() != "masks")
+        below = PurePosixPath(Path(inner).relative_to(folder).as_posix())
+        for name in sorted(names):
+            stem = SUFFIX.sub("", name)
+            if not name.startswith(".") and (stem not in found or name.lower().endswith(".dcm")):
+                found[stem] = below / name
+    return found

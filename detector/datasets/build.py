@@ -1,116 +1,189 @@
-"""The steps of a build from a local copy of a collection: choose, fetch, check, write."""
+"""Class folders built from a collection: which of its images are kept, and why the others are not.
+
+Both builders are this engine: the tables choose, then the files are read in order, until there are enough.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from detector import InputError, first_names
+from detector import InputError, counted, first_names
 from detector.cli.output import Log, progress
-from detector.collections import cohen
+from detector.collections.cohen import BASE_URL
 from detector.collections.record import (
-    CLINICAL,
     COVID,
-    Convention,
+    Collection,
     ImageRecord,
     is_control,
     manifest_row,
     names_finding,
+    require_inside,
 )
-from detector.datasets import download, manifest, selection
-from detector.datasets.sampling import rank
-from detector.datasets.selection import Completer, Reader, Selection, account
-from detector.files.atomic import copy_whole, sha256
-from detector.files.tables import simple
-from detector.images.read import from_bytes
+from detector.datasets import download, manifest, overview
+from detector.datasets.build_options import BuildOptions
+from detector.files.atomic import copy_whole, require_folder
+from detector.files.tables import PATIENT, match_files, read_by_file, simple
+from detector.files.values import is_adult, is_wanted, person
+from detector.images.listing import why_no_image
+from detector.images.read import from_bytes, read
 
-Chosen = dict[Path, Selection]  # by the class folder that they go to
-MOST_NAMED = 10
+MOST_NAMED = 10  # of the images that are left out
 
 
-def fetch_metadata(base: str, local_copy: Path, log: Log) -> None:
-    """Fetch the metadata of Cohen's collection into a local copy that lacks it.
+@dataclass
+class Selection:
+    """The entries that were kept, and for which reason the others were not (reason → number of rows)."""
 
-    Raises
-    ------
-    InputError
-        If it cannot be fetched.
-    """
-    log.info(f"fetching {cohen.METADATA} from {base}...")
-    failures = download.fetch_all(base, [cohen.METADATA_PATH], local_copy, cohen.parse_metadata, log.quiet)
-    for reason in failures.values():
-        raise InputError(
-            f"{base}/{cohen.METADATA} cannot be fetched: {reason}; get the collection with git clone and use --covid"
+    kept: list[ImageRecord] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    named: list[str] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def drop(self, reason: str, detail: str = "") -> None:
+        """Count a row under `reason`, and keep a line that names it where there is more to say."""
+        self.dropped[reason] += 1
+        if detail:
+            self.named.append(detail)
+
+    def keep_if(self, wanted: Callable[[ImageRecord], str]) -> None:
+        """Drop what is kept and for which `wanted` returns a reason."""
+        entries, self.kept = self.kept, []
+        for entry in entries:
+            if reason := wanted(entry):
+                self.drop(reason)
+            else:
+                self.kept.append(entry)
+
+    def account(self, total: int) -> str:
+        """Say how many rows were read, kept, of how many patients, and dropped for which reason."""
+        reasons = ", ".join(f"{reason} {count}" for reason, count in self.dropped.items() if count)
+        patients = len({entry.patient for entry in self.kept})
+        return (
+            f"{counted(total, 'row')} read, {counted(len(self.kept), 'image')} of {counted(patients, 'patient')} kept, "
+            f"{sum(self.dropped.values())} dropped{f' ({reasons})' if reasons else ''}"
         )
 
 
-@dataclass(frozen=True)
-class SelectionCriteria:
-    """What a build is asked to keep.
+Chosen = dict[Path, Selection]  # by the class folder that they go to
 
-    Attributes
+
+def build(collection: Collection, folder: Path, options: BuildOptions, log: Log, fetch: bool = False) -> None:
+    """Fill class folders with images of a local copy of a collection, and say what was kept.
+
+    Parameters
     ----------
-    finding : str
-        Of the class; empty for the collection's positive finding.
-    views : tuple of str
-        Empty for any.
-    one_per_patient : bool
-    most : int or None
-        Images of each folder, drawn at random.
-    seed : int
-        Of the draw.
-    shared_sites_only : bool
-        Keep sites that have images for every folder.
+    collection : Collection
+    folder : Path
+        The local copy.
+    options : BuildOptions
+    log : Log
+    fetch : bool, default=False
+        Fetch images that the local copy lacks, from J. P. Cohen's collection.
     """
+    if options.adults and collection.are_children:
+        raise InputError(f"--adults: all patients of {collection.source} are children; take another data set")
+    if options.split and options.split not in collection.parts:
+        raise InputError(f"--split: {folder} ({collection.source}) is not published in parts; leave it out")
+    entries = collection.read(folder, options.split or collection.part)
+    log.info(f"{len(entries)} rows in {folder} ({collection.source})")
+    for note in collection.notes(folder, entries):
+        log.info(note)
+    entries = joined(with_patients(options.patients, entries, log), log)
+    chosen = choose(collection, entries, options)
+    for output in chosen:
+        require_folder(output)
+    failures: Mapping[PurePosixPath, str] = {}
+    if fetch:
+        paths = [entry.path for one in chosen.values() for entry in one.kept]
+        log.info(f"fetching those of {len(paths)} images that {folder} does not hold yet...")
+        failures = download.fetch_all(BASE_URL, paths, folder, from_bytes, options.quiet)
+    there = {
+        (row["site"], Path(name).stem): row["source"]
+        for output in chosen
+        for name, row in manifest.read(output).items()
+        if row["site"]
+    }
+    for output, selection in chosen.items():
+        selection.keep_if(lambda entry: _brought_by_another(entry, there))
+        shown = f"checking images for {output}"
+        take(collection, folder, selection, failures, options, shown)
+    if options.shared_sites_only:
+        share_sites(chosen)
+    require_enough(folder, chosen[options.output], len(entries), options)
+    for output, selection in chosen.items():
+        write(folder, output, selection, collection, len(entries), log)
+    overview.report(log, overview.of_manifests({one for output in chosen for one in overview.siblings(output)}))
+    if collection.remark:
+        log.info(collection.remark)
 
-    finding: str
-    views: tuple[str, ...]
-    one_per_patient: bool = False
-    most: int | None = None
-    seed: int = 42
-    shared_sites_only: bool = False
+
+def with_patients(table: Path | None, entries: list[ImageRecord], log: Log) -> list[ImageRecord]:
+    """Return the images with the patients of a user's table, by path, file name, name without suffix, or study."""
+    if not table:
+        return entries
+    rows = {name: row["patient"] for name, row in read_by_file(table, "--patients", {"patient": PATIENT}).items()}
+    by_file, others, notes = match_files(rows, (entry.path.as_posix() for entry in entries), f"--patients {table}")
+    by_study = {name: rows[name] for name in others}
+    if not by_study.keys() & {entry.patient for entry in entries}:
+        for note in notes:
+            log.info(note)
+    return [
+        replace(entry, patient=by_file.get(entry.path.as_posix()) or by_study.get(entry.patient) or entry.patient)
+        for entry in entries
+    ]
 
 
-def choose(
-    entries: Sequence[ImageRecord],
-    output: Path,
-    controls: Path | None,
-    wanted: SelectionCriteria,
-    convention: Convention,
-) -> Chosen:
-    """Choose the images of a finding and, where there is a folder for them, its controls, by what the tables say.
+def joined(entries: Sequence[ImageRecord], log: Log) -> list[ImageRecord]:
+    """Return the entries with one name for each person: patients for whom the same image is listed are one."""
+    same: dict[str, str] = {}
+    first: dict[tuple[str, str], str] = {}
+    written: dict[str, str] = {}
+    for entry in entries:
+        who = person(entry.patient)
+        written.setdefault(who, entry.patient)
+        known, other = (_person(same, one) for one in (first.setdefault((entry.folder, entry.filename), who), who))
+        if known != other:
+            same[other] = known
+    if same:
+        log.info(f"patients with an image in common are one: {', '.join(f'{one} is {same[one]}' for one in same)}")
+    return [replace(entry, patient=written[_person(same, person(entry.patient))]) for entry in entries]
 
-    Raises
-    ------
-    InputError
-        If no image has the finding, or one would lie outside of the local copy.
-    """
-    finding = finding_named(entries, wanted.finding or convention.positive)
-    positive = convention.positive if names_finding(COVID, finding) else finding
-    # Where a header has to be read for the view, the views are looked at later.
-    views = wanted.views if any(entry.view for entry in entries) else ()
-    chosen = {output: selection.select(entries, lambda found: names_finding(found, positive), views)}
-    if controls:
 
-        def is_control_here(found: str) -> bool:
-            if convention.controls:
-                return any(names_finding(found, one) for one in convention.controls)
-            return is_control(found, positive)
+def _person(same: Mapping[str, str], patient: str) -> str:
+    while patient in same:
+        patient = same[patient]
+    return patient
 
-        chosen[controls] = selection.select(entries, is_control_here, views)
-    return shared_sites(chosen) if wanted.shared_sites_only else chosen
+
+def choose(collection: Collection, entries: Sequence[ImageRecord], options: BuildOptions) -> Chosen:
+    """Choose the images of a finding and, where there is a folder for them, its controls, by what the tables say."""
+    asked = collection.words.get(options.finding.lower(), options.finding) or collection.positive
+    finding = finding_named(entries, asked)
+    positive = collection.positive if names_finding(COVID, finding) else finding
+
+    def is_control_here(found: str) -> bool:
+        if collection.controls:
+            return any(names_finding(found, one) for one in collection.controls)
+        return is_control(found, positive)
+
+    chosen = {options.output: select(collection, entries, lambda found: names_finding(found, positive), options)}
+    if options.controls_output:
+        controls = chosen[options.controls_output] = select(collection, entries, is_control_here, options)
+        both = {entry.path for entry in chosen[options.output].kept} & {entry.path for entry in controls.kept}
+        for one in chosen.values():
+            one.keep_if(lambda entry: "listed with two findings" if entry.path in both else "")
+    if options.shared_sites_only:
+        share_sites(chosen)
+    return chosen
 
 
 def finding_named(entries: Sequence[ImageRecord], finding: str) -> str:
-    """Return a finding that the collection has: as it is, or the only one that begins so.
-
-    Raises
-    ------
-    InputError
-        If it has none; the sentence suggests what is near.
-    """
+    """Return a finding that the collection has: as it is, or the only one that begins so."""
     known = sorted({entry.finding for entry in entries if entry.finding})
     if any(names_finding(found, finding) for found in known) or names_finding(COVID, finding):
         return finding
@@ -122,75 +195,168 @@ def finding_named(entries: Sequence[ImageRecord], finding: str) -> str:
     raise InputError(f"--finding {finding}: no image has it{suggestion} Findings here: {first_names(levels, 20)}")
 
 
-def fetch_images(base: str, local_copy: Path, chosen: Chosen, log: Log) -> dict[PurePosixPath, str]:
-    """Fetch the images that a local copy lacks, and return why others could not be fetched."""
-    paths = [entry.path for one in chosen.values() for entry in one.kept]
-    log.info(f"fetching those of {len(paths)} images that {local_copy} does not hold yet...")
-    return download.fetch_all(base, paths, local_copy, from_bytes, log.quiet)
+def select(
+    collection: Collection, entries: Iterable[ImageRecord], wanted: Callable[[str], bool], options: BuildOptions
+) -> Selection:
+    """Keep the X-rays of some finding, and of the views and ages asked for, as far as the tables say."""
+    selection = Selection()
+    seen: set[PurePosixPath] = set()
+    for entry in entries:
+        if entry.unknown:
+            selection.drop(entry.unknown)
+        elif not wanted(entry.finding):
+            selection.drop("another finding")
+        elif reason := _unwanted(entry, collection, options, not collection.reads_headers):
+            selection.drop(reason)
+        elif simple(entry.modality) != "xray":
+            selection.drop("another modality")
+        elif require_inside(entry) in seen:
+            selection.drop("listed twice", f"{entry.path}: listed twice")
+        else:
+            seen.add(entry.path)
+            selection.kept.append(entry)
+    return selection
 
 
-def keep(
-    local_copy: Path,
-    chosen: Chosen,
+def _unwanted(entry: ImageRecord, collection: Collection, options: BuildOptions, known: bool) -> str:
+    """Return why an image's view or age is not wanted; `known` says that no header is to be read any more."""
+    views = options.view or collection.views
+    if views and (known or entry.view) and not is_wanted(entry.view, views):
+        return "another view" if entry.view else "view unknown"
+    adult = is_adult(entry.clinical.get("age", ""))
+    if options.adults and not adult and (known or adult is not None):
+        return "age unknown" if adult is None else "a child"
+    return ""
+
+
+def _brought_by_another(entry: ImageRecord, there: Mapping[tuple[str, str], str]) -> str:
+    """Say so of an image that another collection has brought, such as Cohen's of the Hannover repository's."""
+    other = there.get((entry.site, entry.path.stem), entry.source)
+    return f"there already from {other}" if other != entry.source else ""
+
+
+def take(
+    collection: Collection,
+    folder: Path,
+    selection: Selection,
     failures: Mapping[PurePosixPath, str],
-    wanted: SelectionCriteria,
-    completer: Completer | None,
-    log: Log,
-) -> Chosen:
-    """Keep what can be read and what no other collection has brought already, as many as are wanted.
+    options: BuildOptions,
+    shown: str,
+) -> None:
+    """Keep what can be read, as many images as are wanted; none is opened that is not looked at.
 
-    With a limit, images are drawn at random, and no header or image is read of those that are not looked at.
-
-    Raises
-    ------
-    InputError
-        If an image leaves the local copy.
+    Parameters
+    ----------
+    collection : Collection
+    folder : Path
+        The local copy.
+    selection : Selection
+        What the tables chose; what is not kept is counted there.
+    failures : mapping
+        Why an image could not be fetched.
+    options : BuildOptions
+    shown : str
+        What is going on, for the progress bar.
     """
-    there = {
-        (row["site"], Path(name).stem): row["source"]
-        for folder in chosen
-        for name, row in manifest.read(folder).items()
-        if row["site"]
-    }
-    kept = {}
-    for folder, one in chosen.items():
-        new = selection.leave_out_known(one, there)
-        candidates = new.kept
-        if wanted.most is not None:
-            candidates = sorted(candidates, key=lambda entry: rank(wanted.seed, entry.path.as_posix()))
-        reader = Reader(local_copy, failures, completer, wanted.views)
-        shown = progress(candidates, len(candidates), f"checking images for {folder}", log.quiet)
-        kept[folder] = reader.take(new, shown, wanted.one_per_patient, wanted.most)
-    return shared_sites(kept) if wanted.shared_sites_only else kept
+    candidates, selection.kept = selection.kept, []
+    if options.limit is not None:
+        candidates = sorted(candidates, key=options.rank)
+    one = collection.one_per_patient if options.one_per_patient is None else options.one_per_patient
+    patients: set[str] = set()
+    for entry in progress(candidates, len(candidates), shown, options.quiet):
+        if options.limit is not None and len(selection.kept) >= options.limit:
+            selection.drop("over the limit")
+            continue
+        # The tables may know the patient: an image that is not wanted is not read.
+        if one and entry.patient and entry.patient in patients:
+            selection.drop("further image of a patient")
+            continue
+        found, notes, reason, detail = _read(collection, folder, entry, failures, options)
+        if reason:
+            selection.drop(reason, detail)
+            continue
+        if one and found.patient and found.patient in patients:
+            selection.drop("further image of a patient")
+            continue
+        patients |= {found.patient, entry.patient}
+        selection.notes.update(notes)
+        selection.kept.append(found)
+    selection.kept.sort(key=lambda entry: entry.path.as_posix())
 
 
-def shared_sites(chosen: Chosen) -> Chosen:
+def _read(
+    collection: Collection,
+    folder: Path,
+    entry: ImageRecord,
+    failures: Mapping[PurePosixPath, str],
+    options: BuildOptions,
+) -> tuple[ImageRecord, list[str], str, str]:
+    """Return an entry with what its file says, notes, and why it is not wanted or cannot be read: in short, by name."""
+    path = folder / entry.path
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise InputError(f"{path} ({entry.listed}) is a link that leaves the collection's folder; remove it")
+    if entry.path in failures:
+        return entry, [], "image not fetched", f"{entry.path}: {failures[entry.path]}"
+    if not path.exists():
+        return entry, [], "image missing", f"{entry.path}: missing"
+    if why_no_image(path):
+        return entry, [], "image unreadable", f"{entry.path}: not an image"
+    try:
+        found, notes = collection.complete(folder, entry)
+        reason = _unwanted(found, collection, options, True)
+        return (found if reason else replace(found, sha256=read(path).digest)), notes, reason, ""
+    except InputError as error:
+        return entry, [], "image unreadable", str(error)
+
+
+def share_sites(chosen: Chosen) -> None:
     """Keep the sites that have images for every folder."""
-    return dict(zip(chosen, selection.share_sites(list(chosen.values())), strict=True))
+    shared = set.intersection(*({entry.site for entry in one.kept} for one in chosen.values()))
+    for one in chosen.values():
+        one.keep_if(lambda entry: "" if entry.site in shared else "site without the other class")
 
 
-def write(local_copy: Path, folder: Path, chosen: Selection, source: str, total: int, log: Log) -> None:
-    """Copy a selection's images into their class folder, and say what was kept and why others were not.
+def require_enough(folder: Path, selection: Selection, total: int, options: BuildOptions) -> None:
+    """Reject a class folder without an image, or a sample with fewer images than asked for."""
+    account = selection.account(total)
+    if options.exact and options.limit and len(selection.kept) < options.limit:
+        more = (
+            "; --no-one-per-patient keeps several of a patient"
+            if selection.dropped["further image of a patient"]
+            else ""
+        )
+        raise InputError(f"--sample {options.limit}: {folder} has too few images: {account}{more}")
+    if not selection.kept:
+        raise InputError(f"{folder}: no image is left for {options.output}: {account}")
 
-    Raises
-    ------
-    InputError
-        If the folder cannot be written, or a person's file is in the way.
-    """
-    names = selection.file_names(chosen.kept)
-    sources = {name: local_copy / entry.path for name, entry in zip(names, chosen.kept, strict=True)}
-    rows = [
-        manifest_row(entry, name, folder.name, sha256(path))
-        for entry, (name, path) in zip(chosen.kept, sources.items(), strict=True)
-    ]
-    extra = [*CLINICAL, manifest.BOXES] if any(row.get(manifest.BOXES) for row in rows) else CLINICAL
-    others = manifest.replace(folder, rows, source, lambda row, target: copy_whole(sources[row["file"]], target), extra)
-    log.info(f"{folder}: {account(chosen, total)}")
-    for line in chosen.named[:MOST_NAMED]:
+
+def write(folder: Path, output: Path, selection: Selection, collection: Collection, total: int, log: Log) -> None:
+    """Copy a selection's images into their class folder, and say what was kept and why others were not."""
+    names = file_names(selection.kept)
+    sources = {name: folder / entry.path for name, entry in zip(names, selection.kept, strict=True)}
+    rows = [manifest_row(entry, name, output.name) for name, entry in zip(names, selection.kept, strict=True)]
+    filled = (name for name in ("age", "sex", manifest.BOXES) if any(row.get(name) for row in rows))
+    extra = list(dict.fromkeys((*collection.columns, *filled)))
+    others = manifest.replace(
+        output, rows, collection.source, lambda row, target: copy_whole(sources[row["file"]], target), extra
+    )
+    log.info(f"{output}: {selection.account(total)}")
+    for line in selection.named[:MOST_NAMED]:
         log.info(f"  left out: {line}")
-    if (more := len(chosen.named) - MOST_NAMED) > 0:
+    if (more := len(selection.named) - MOST_NAMED) > 0:
         log.info(f"  and {more} more")
-    for note, count in chosen.notes.items():
+    for note, count in selection.notes.items():
         log.info(f"  {count} × {note}")
     if others:
         log.info(f"  left unchanged, since no build put it there: {', '.join(others)}")
+
+
+def file_names(entries: Sequence[ImageRecord]) -> list[str]:
+    """Return the name of each entry's image in the class folder; the patient is added to one that is taken."""
+    names: list[str] = []
+    for entry in entries:
+        name = entry.filename
+        while name in names:
+            name = f"{Path(name).stem}-patient{entry.patient}{Path(name).suffix}"
+        names.append(name)
+    return names

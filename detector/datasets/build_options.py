@@ -1,94 +1,136 @@
-"""What a build was asked for: small frozen groups of settings."""
+"""The flags of both builders: one field, one flag, one line of help."""
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from detector.collections.record import Convention
-from detector.datasets.build import SelectionCriteria
-from detector.datasets.build_source import SourceOptions
-
-
-@dataclass(frozen=True)
-class SelectionOptions:
-    """Which of its images are kept.
-
-    Attributes
-    ----------
-    finding : str
-        Empty for the collection's positive finding.
-    views : tuple of str
-        Empty for those of the collection's convention.
-    one_per_patient : bool or None
-        None for the collection's convention.
-    limit : int or None
-        Images of each folder, sampled at random.
-    seed : int
-    shared_sites_only : bool
-        Keep sites that have images for every folder.
-    """
-
-    finding: str
-    views: tuple[str, ...]
-    one_per_patient: bool | None
-    limit: int | None
-    seed: int
-    shared_sites_only: bool
-
-    def wanted(self, convention: Convention) -> SelectionCriteria:
-        """Return what is kept of a collection, by its convention where nothing else was asked for."""
-        per_patient = convention.one_per_patient if self.one_per_patient is None else self.one_per_patient
-        views = self.views or tuple(convention.views)
-        return SelectionCriteria(self.finding, views, per_patient, self.limit, self.seed, self.shared_sites_only)
+from detector import InputError
+from detector.cli.arguments import CommonOptions, flag, seed_flag, whole_number
+from detector.collections.record import ImageRecord
 
 
 @dataclass(frozen=True)
-class BuildOptions:
-    """All that a build was asked for.
+class BuildOptions(CommonOptions):
+    """What a build is asked for; what is not given is as the collection needs."""
 
-    Attributes
-    ----------
-    source : SourceOptions
-    selection : SelectionOptions
-    output : Path
-        Class folder.
-    controls_output : Path or None
-        Class folder of the controls.
-    quiet : bool
-    """
+    exact: ClassVar[bool] = False  # whether fewer images than the limit are an error
 
-    source: SourceOptions
-    selection: SelectionOptions
-    output: Path
-    controls_output: Path | None
-    quiet: bool
+    output: Path = flag("outputs", Path("dataset/covid"), "class folder", "-o", metavar="DIR")
+    controls_output: Path | None = flag(
+        "outputs", None, "class folder of the controls: other findings, same site", type=Path, metavar="DIR"
+    )
+    finding: str = flag(
+        "selection", "", "finding to keep, at any level of its path (default: COVID-19)", metavar="NAME"
+    )
+    view: list[str] | None = flag(
+        "selection",
+        None,
+        "view to keep, repeatable: PA, AP, frontal, or the collection's own (default: PA, or any)",
+        action="append",
+        metavar="VIEW",
+    )
+    adults: bool = flag("selection", False, "keep patients of 18 years and over only")
+    one_per_patient: bool | None = flag(
+        "selection",
+        None,
+        "keep one image of each patient (default: as the collection needs)",
+        action=argparse.BooleanOptionalAction,
+    )
+    limit: int | None = flag(
+        "selection",
+        None,
+        "keep at most N images of each folder, sampled at random",
+        "-n",
+        type=whole_number(1),
+        metavar="N",
+    )
+    shared_sites_only: bool = flag("selection", False, "with --controls-output: keep only sites that have both")
+    split: str = flag("selection", "", "part of a published split: train, val or test", metavar="PART")
+    patients: Path | None = flag(
+        "selection", None, "table of the patients of files: columns file and patient", type=Path, metavar="CSV"
+    )
+    seed: int = seed_flag()
 
-    @property
-    def folders(self) -> list[Path]:
-        """Class folders that are written."""
-        return [folder for folder in (self.output, self.controls_output) if folder]
+    def __post_init__(self) -> None:
+        """Reject flags without those that they need, or the same folder twice."""
+        if self.controls_output and os.path.realpath(self.controls_output) == os.path.realpath(self.output):
+            raise InputError(f"--controls-output: {self.controls_output} is the same folder as --output")
+        if self.shared_sites_only and not self.controls_output:
+            raise InputError("--shared-sites-only needs --controls-output")
+
+    def rank(self, entry: ImageRecord) -> bytes:
+        """Return what an image is drawn by: what a seed draws depends on names only, on every machine."""
+        return rank(self.seed, entry.path.as_posix())
 
 
 @dataclass(frozen=True)
-class ManifestOptions:
-    """Class folders of the user's own, which get manifests.
+class CovidOptions(BuildOptions):
+    """What build_covid_dataset.py is asked for."""
 
-    Attributes
-    ----------
-    folder : Path
-        Of the class folders.
-    source : str
-        Name of the data set.
-    views : tuple of str
-        View of all images; empty where it is not known.
-    patients : Path or None
-        Table of the patients of files.
-    quiet : bool
-    """
+    covid: Path = flag(
+        "input",
+        Path("covid-chestxray-dataset"),
+        "collection to read: Cohen's, Actualmed, Figure 1, Hannover, SIIM, COVIDx, Radiography Database",
+        "-c",
+        metavar="DIR",
+    )
+    download: bool = flag("input", False, "fetch what is missing of Cohen's collection into the folder of --covid")
+    write_manifests: Path | None = flag(
+        "input", None, "only write manifests for your own class folders", type=Path, metavar="DIR"
+    )
+    source: str = flag("input", "", "with --write-manifests: name of the data set", metavar="NAME")
 
-    folder: Path
-    source: str
-    views: tuple[str, ...]
-    patients: Path | None
-    quiet: bool
+    def __post_init__(self) -> None:
+        """Reject flags without those that they need."""
+        super().__post_init__()
+        if bool(self.write_manifests) != bool(self.source):
+            raise InputError("--write-manifests needs --source, and --source needs --write-manifests")
+        if self.write_manifests and len(self.view or ()) > 1:
+            raise InputError("--write-manifests takes one --view for all images")
+
+
+@dataclass(frozen=True)
+class SampleOptions(BuildOptions):
+    """What sample_kaggle_dataset.py is asked for."""
+
+    exact: ClassVar[bool] = True
+
+    output: Path = flag("outputs", Path("dataset/normal"), "class folder", "-o", metavar="DIR")
+    finding: str = flag(
+        "selection",
+        "normal",
+        "finding to sample: a label or class of the data set; virus or bacteria in Kermany's",
+        metavar="NAME",
+    )
+    limit: int | None = flag(
+        "selection",
+        25,
+        "number of images to sample",
+        *("-s", "-n", "--sample"),
+        dest="limit",
+        type=whole_number(1),
+        metavar="N",
+    )
+    kaggle: Path | None = flag(
+        "input",
+        None,
+        "unpacked: Kermany's chest_xray, NIH ChestX-ray14 or its sample, RSNA's challenge (default: Kermany's, by "
+        "kagglehub)",
+        "-k",
+        type=Path,
+        metavar="DIR",
+    )
+
+    def rank(self, entry: ImageRecord) -> bytes:
+        """Return what an image is drawn by: its name, since these collections lie in folders of any layout."""
+        return rank(self.seed, entry.filename)
+
+
+def rank(seed: int, name: str) -> bytes:
+    """Return the hash by which images are drawn: not by the order of a file system, nor by a random generator."""
+    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()

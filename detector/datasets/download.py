@@ -1,12 +1,7 @@
-"""Fetch files over http(s): a few at a time, resuming, each one whole and checked before it counts.
-
-Pooch has no limit of bytes or of time, saves the body of a redirect as the file, and checks files by known digests
-only, which a collection without digests does not have.
-"""
+"""Fetch J. P. Cohen's collection, image by image, over https, and Kermany's through kagglehub."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
@@ -23,21 +18,18 @@ if TYPE_CHECKING:
 AT_A_TIME = 4
 TRIES = 3
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of a response
-MAX_SECONDS = 600  # for one file: a server that drips bytes for ever is left
 MAX_BYTES = 200 * 2**20
+
+Check = Callable[[bytes, Path], object]
 
 
 def fetch_all(
-    base: str,
-    paths: Iterable[PurePosixPath],
-    folder: Path,
-    check: Callable[[bytes, Path], object],
-    quiet: bool = False,
+    base: str, paths: Iterable[PurePosixPath], folder: Path, check: Check, quiet: bool = False
 ) -> dict[PurePosixPath, str]:
     """Fetch files below `base` into `folder`, leaving out those that are there already and pass `check`.
 
-    A connection that breaks is tried anew; a response that redirects is rejected, since it would lead to a server that
-    the user did not name. A file appears under its name only when it is whole and has passed.
+    A file appears under its name only when it is whole and has passed, so that a download that was interrupted goes on
+    where it ended.
 
     Parameters
     ----------
@@ -55,11 +47,6 @@ def fetch_all(
     -------
     dict of PurePosixPath to str
         What could not be fetched, and why.
-
-    Raises
-    ------
-    InputError
-        If `folder` cannot be written.
     """
     import requests
     from requests.adapters import HTTPAdapter
@@ -67,38 +54,34 @@ def fetch_all(
 
     require_folder(folder)
     missing = [path for path in paths if not _passes(folder / path, check)]
-    retries = Retry(total=TRIES, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504), redirect=0)
+    retries = Retry(total=TRIES, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504))
     failures: dict[PurePosixPath, str] = {}
     with requests.Session() as session, ThreadPoolExecutor(AT_A_TIME) as pool:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retries, pool_maxsize=AT_A_TIME))
+        session.mount(base, HTTPAdapter(max_retries=retries, pool_maxsize=AT_A_TIME))
         tasks = {
-            pool.submit(_fetch, session, f"{base.rstrip('/')}/{quote(str(path))}", folder / path, check): path
-            for path in missing
+            pool.submit(_fetch, session, f"{base}/{quote(str(path))}", folder / path, check): path for path in missing
         }
         try:
             for task in progress(as_completed(tasks), len(tasks), "fetching", quiet):
                 try:
                     task.result()
                 except (requests.RequestException, InputError) as error:
-                    failures[tasks[task]] = _reason(error)
+                    failures[tasks[task]] = reason_of(error)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return failures
 
 
-def _passes(path: Path, check: Callable[[bytes, Path], object]) -> bool:
+def _passes(path: Path, check: Check) -> bool:
     try:
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
-            return False
         check(path.read_bytes(), path)
     except (OSError, InputError):
         return False
     return True
 
 
-def _fetch(session: requests.Session, address: str, path: Path, check: Callable[[bytes, Path], object]) -> None:
+def _fetch(session: requests.Session, address: str, path: Path, check: Check) -> None:
     """Fetch one file; a body that breaks off is asked for again, as the session does with a missing response."""
     import requests
 
@@ -113,54 +96,50 @@ def _fetch(session: requests.Session, address: str, path: Path, check: Callable[
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError):
             if attempt == TRIES:
                 raise
-            time.sleep(0.2 * 2**attempt)
 
 
 def _receive(session: requests.Session, address: str) -> bytes:
-    start = time.monotonic()
     received = bytearray()
-    with session.get(address, stream=True, timeout=TIMEOUT, allow_redirects=False) as response:
+    with session.get(address, stream=True, timeout=TIMEOUT) as response:
         response.raise_for_status()
-        if response.is_redirect or response.status_code != 200:
-            raise InputError(f"answered with status {response.status_code} instead of the file")
-        # Whatever has come by now: a read that waits for a full block would wait for ever where bytes drip.
-        while piece := _piece(response):
+        for piece in response.iter_content(1 << 16):
             received += piece
             if len(received) > MAX_BYTES:
                 raise InputError(f"larger than {MAX_BYTES >> 20} MiB")
-            if time.monotonic() - start > MAX_SECONDS:
-                raise InputError(f"not whole after {MAX_SECONDS} s")
     return bytes(received)
 
 
-def _piece(response: requests.Response) -> bytes:
-    import requests
-    from urllib3.exceptions import HTTPError
-
+def fetch_kaggle(handle: str, url: str) -> Path:
+    """Get a data set through `kagglehub`, which keeps it in its own cache, and return its folder."""
     try:
-        return response.raw.read1(1 << 16, decode_content=True)
-    except HTTPError as error:
-        raise requests.exceptions.ConnectionError(error) from None
+        import kagglehub
+
+        return Path(kagglehub.dataset_download(handle))
+    # kagglehub lets whatever its transport raises through; the user's way out is the same for all.
+    except Exception as error:
+        raise InputError(
+            f"kagglehub cannot get the data set ({reason_of(error)}); try again later, or download {url} with a "
+            "browser, unpack it and give its folder with -k"
+        ) from None
 
 
-def _reason(error: Exception) -> str:
-    """Return why a file could not be fetched, in words: requests' own sentence is a trace of its objects."""
-    import requests
-    from urllib3.exceptions import NameResolutionError, NewConnectionError
-
+def reason_of(error: BaseException) -> str:
+    """Return why a transport failed, in a few words: requests' own sentence is a trace of its objects."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the server's certificate cannot be verified"
-    if isinstance(error, requests.Timeout):
-        return f"the server did not respond in {TIMEOUT[1]} s"
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(cause, NameResolutionError):
-        return "no server of this name is known, or there is no network"
-    if isinstance(cause, NewConnectionError):
-        said = getattr(cause.__cause__ or cause.__context__, "strerror", None)
-        return f"no connection to the server ({said.lower()})" if said else "no connection to the server"
-    if isinstance(error, requests.ConnectionError):
-        return "the connection broke off"
-    return str(error).splitlines()[0][:200]
+    seen = set()
+    while (inner := _inner(error)) and id(inner) not in seen:
+        seen.add(id(inner))
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    # What urllib3 says after the object that failed: "<…HTTPSConnection object at 0x7f…>: Failed to …".
+    return text.rpartition(">: ")[2].strip(" '\")(,")[:200] or type(error).__name__
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """Return the reason of an exception: its cause, or what it holds as its argument, as requests' and urllib3's do."""
+    held = [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]
+    return next((one for one in held if isinstance(one, BaseException)), None)

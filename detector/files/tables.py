@@ -1,4 +1,7 @@
-"""Tables: CSV of any encoding that spreadsheet programs write, columns of any spelling, names of files in them."""
+"""Tables of any encoding and separator that spreadsheet programs write, and the files that their rows name.
+
+Reference for cells that a spreadsheet program would take for a formula: OWASP, "CSV injection".
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,37 @@ import io
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
-from detector import InputError
+from detector import InputError, counted, first_names
 from detector.files.recognise import instead, is_in_conflict, wide_encoding
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
+HEAD_BYTES = 2**16
 
-PATIENT = ("patient", "patientid", "subjectid")  # simplified names of columns with patients
+# Columns of the image and of the patient in the tables that people have, simplified, the surest first.
+FILE = (
+    *("file", "filename", "filepath", "path", "image", "imagename", "imagefile", "imageindex", "imageid", "imagepath"),
+    *("dicomid", "sopinstanceuid"),
+)
+PATIENT = ("patient", "patientid", "patientidentifier", "subject", "subjectid", "studyinstanceuid", "studyid")
+
+# Suffixes that are no part of a name: the last part of a UID stays.
+SUFFIX = re.compile(r"\.(?:png|jpe?g|jpe|jfif|bmp|tiff?|webp|gif|jp2|dcm|dicom|dic|ima|nii(?:\.gz)?)$", re.IGNORECASE)
+
+FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+# Such as #N/A, #REF!, #DIV/0!, #NAME?, in other languages #NV, #BEZUG!, #¿NOMBRE?; Err:502; ### of a narrow column.
+ERROR = re.compile(r"#[¡¿]?[^\W\d_]+(?:/0)?[!?]|#N/[AD]|#NV|#{3,}|Err:\d{3}", re.IGNORECASE)
+# As a cell of the format "general" shows a number of more digits than fit: 1.2E+05, with a decimal comma 1,2E+05.
+SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}", re.ASCII | re.IGNORECASE)
+# A first line that names the separator; saved once more, it has more separators after it, as all others have.
+SEPARATOR = re.compile(r'[\s"]*sep\s*=[ "]*([,;\t|])?[\s",;|]*', re.IGNORECASE)
+
+Values = TypeVar("Values")
 
 
 @dataclass(frozen=True)
@@ -40,23 +64,18 @@ class Row:
 
 
 def simple(text: str) -> str:
-    """Return a name without case, spaces and punctuation, which the eras write differently."""
-    return re.sub(r"[^a-z0-9]", "", text.lower())
+    """Return a name without case, spaces and punctuation, which tables write differently."""
+    return re.sub(r"[\W_]", "", text.casefold())
 
 
 def require_value(cell: str, column: str, where: str) -> str:
-    """Return a cell; reject one that is no value, but what a spreadsheet program has made of it.
-
-    Raises
-    ------
-    InputError
-    """
+    """Return a cell; reject one that is no value, but what a spreadsheet program has made of it."""
     if is_error(cell):
         raise InputError(
             f"{where}: {column} is {cell.strip()}, an error of a spreadsheet program; correct it, or leave the cell "
             "empty if the value is not known"
         )
-    if is_shortened(cell) and simple(column) in PATIENT:
+    if simple(column) in PATIENT and SHORTENED.fullmatch(cell.strip()):
         raise InputError(
             f"{where}: {column} is {cell.strip()}, a number that a spreadsheet program has shortened, so that patients "
             "cannot be kept apart; take the table as it was, and open it with this column as text"
@@ -64,63 +83,63 @@ def require_value(cell: str, column: str, where: str) -> str:
     return cell
 
 
+def is_error(cell: str) -> bool:
+    """Return whether a cell is an error of a formula, such as ``#N/A`` or ``#REF!``."""
+    return bool(ERROR.fullmatch(cell.strip()))
+
+
+def escaped(text: str) -> str:
+    """Return a cell with an apostrophe before what would be a formula; a number with a sign is none."""
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def unescaped(text: str) -> str:
+    """Return what `escaped` was given."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+
+def file_bytes(path: Path, name: object = None) -> bytes:
+    """Return the bytes of a table's file; `name` is what errors call it, such as ``--patients a.csv``."""
+    name = name or path
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{name} is no regular file")
+        if path.exists() and path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{name} has more than {MAX_BYTES >> 20} MiB")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{name} is missing") from None
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror or error}") from None
+
+
 def read_table(path: Path, needed: Sequence[str], what: str) -> list[Row]:
     """Read a table of a collection.
-
-    Column names are compared without regard to case, spaces and underscores. The text is UTF-8 or UTF-16 with a byte
-    order mark, or else Windows' Western encoding, which spreadsheet programs write.
 
     Parameters
     ----------
     path : Path
     needed : sequence of str
-        Columns without which it is not this table.
+        Columns without which it is not this table. Names are compared without case, spaces and punctuation.
     what : str
         The collection, for errors.
-
-    Returns
-    -------
-    list of Row
-
-    Raises
-    ------
-    InputError
-        If the file is missing, is no CSV, has no rows, or lacks a column that is needed.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is not a folder; get {what} with git clone")
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is no regular file; is {path.parent} a copy of {what}?")
-        if path.exists() and path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} has more than {MAX_BYTES >> 20} MiB; that of {what} is smaller")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; is {path.parent} a copy of {what}?") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    return parse_table(data, path, needed, what)
+    return parse_table(file_bytes(path), path, needed, what)
 
 
-def parse_table(data: bytes, path: Path, needed: Sequence[str], what: str) -> list[Row]:
-    """Read the bytes of a table; `path` is what errors call it.
-
-    Raises
-    ------
-    InputError
-    """
+def parse_table(data: bytes, path: object, needed: Sequence[str], what: str) -> list[Row]:
+    """Read the bytes of a table as `read_table` does; `path` is what errors call it."""
     heading, lines = read_cells(data, path)
     columns = [simple(name) for name in heading]
-    rows = [row_of(columns, cells, number, path) for number, cells in lines]
     missing = [name for name in needed if simple(name) not in columns]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}; is it the table of {what}?")
     twice = sorted({name for name in map(simple, needed) if columns.count(name) > 1})
     if twice:
         raise InputError(f"{path} has the column {', '.join(twice)} twice; remove one")
-    if not rows:
+    if not lines:
         raise InputError(f"{path} has a heading but no rows")
-    return rows
+    return [row_of(columns, cells, number, path) for number, cells in lines]
 
 
 def row_of(columns: Sequence[str], cells: Sequence[str], line: int, what: object) -> Row:
@@ -146,96 +165,56 @@ def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[
         What errors call the table.
     errors : str
         As `decode` has it.
-
-    Raises
-    ------
-    InputError
-        If it is a web page, a Git LFS pointer, a workbook or the like, or no CSV.
     """
+    lines = _lines(require_text(data, path, errors), path)
+    heading = next(lines, (0, []))[1]
+    return heading, list(lines)
+
+
+def require_text(data: bytes, path: object, errors: str = "cp1252") -> str:
+    """Return the text of a table; reject a web page, a pointer, a workbook, or marks of a merge conflict."""
     if what := instead(data):
         raise InputError(f"{path} {what}")
     text = decode(data, errors)
     if is_in_conflict(text):
         raise InputError(f"{path} has the marks of a merge conflict; resolve it with git, or get the table again")
-    separator, skipped = separator_of(text)
+    return text
+
+
+def _lines(text: str, path: object) -> Iterator[tuple[int, list[str]]]:
+    first = re.split(r"[\r\n]", text.lstrip("\r\n\t ,;|"), maxsplit=1)[0]
+    named = SEPARATOR.fullmatch(first)
+    # Without a name, the heading has the separator more often than any other that a spreadsheet program writes.
+    separator = (named[1] or "\t") if named else max(",;\t|", key=re.sub(r'"[^"]*"', "", first).count)
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        for _ in range(skipped):
-            next(table, [])
-        heading = next((cells for cells in table if any(cell.strip() for cell in cells)), [])
-        return heading, [(table.line_num, cells) for cells in table if any(cell.strip() for cell in cells)]
+        for cells in table:
+            if named and any(cells):
+                named = None
+            elif any(cell.strip() for cell in cells):
+                yield table.line_num, cells
     except csv.Error as error:
         raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None
 
 
-def separator_of(text: str) -> tuple[str, int]:
-    """Return what separates the cells of a table, and how many lines stand before its heading.
-
-    The heading has the separator more often than any other that a spreadsheet program writes.
-    """
-    line = re.split(r"[\r\n]", text.lstrip("\r\n\t ,;|"), maxsplit=1)[0]
-    # Saved once more, the line has more separators after it, as all others have.
-    if match := re.fullmatch(r'[\s"]*sep\s*=[ "]*([,;\t|])?[\s",;|]*', line, re.IGNORECASE):
-        return match[1] or "\t", 1
-    outside = re.sub(r'"[^"]*"', "", line)
-    return max(",;\t|", key=outside.count), 0
-
-
 def columns_of(path: Path) -> set[str]:
-    """Return the simplified column names of a table; none where it cannot be read.
-
-    Marks of a merge conflict are passed over: `read_cells` names them.
-    """
+    """Return the simplified column names of a table; none where it cannot be read."""
     try:
         with open(path, "rb") as file:
-            head = file.read(1 << 16)
-        return {simple(name) for name in _heading(head)}
+            text = require_text(file.read(HEAD_BYTES), path)
+        return {simple(name) for name in next(_lines(text, path), (0, []))[1]}
     except (OSError, InputError):
         return set()
 
 
-def _heading(head: bytes) -> list[str]:
-    text = re.sub(r"^[<=>]{7}(?: .*)?$", "", decode(head), flags=re.MULTILINE)
-    separator, skipped = separator_of(text)
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        for _ in range(skipped):
-            next(table, [])
-        return next((cells for cells in table if any(cell.strip() for cell in cells)), [])
-    except csv.Error:
-        return []
-
-
-def require_table(path: Path) -> None:
-    """Reject a file that has the name of a table but is a web page, a Git LFS pointer, a workbook or the like.
-
-    Raises
-    ------
-    InputError
-    """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(512)
-    except OSError:
-        return
-    if what := instead(head):
-        raise InputError(f"{path} {what}")
-
-
 def decode(data: bytes, errors: str = "cp1252") -> str:
     """Return the text of a table's bytes: UTF-8, UTF-16, UTF-32, or what `errors` says.
-
-    UTF-16 without a byte order mark is known by the zeros of its first letters.
 
     Parameters
     ----------
     data : bytes
     errors : {"cp1252", "surrogateescape"}
         How bytes that are not UTF-8 are read: in Windows' Western encoding, or so that they are written as they were.
-
-    Returns
-    -------
-    str
     """
     if encoding := wide_encoding(data):
         return data.decode(encoding, errors="replace").removeprefix("\ufeff")
@@ -247,33 +226,76 @@ def decode(data: bytes, errors: str = "cp1252") -> str:
         return data.decode("cp1252", errors="replace")
 
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+def read_by_file(path: Path, flag: str, columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """Read columns of a user's table, by what its column of files has.
 
-# Such as #N/A, #REF!, #DIV/0!, #NAME?, in other languages #NV, #BEZUG!, #¿NOMBRE?; Err:502; ### of a narrow column.
-_ERROR = re.compile(r"#[¡¿]?[^\W\d_]+(?:/0)?[!?]|#N/[AD]|#NV|#{3,}|Err:\d{3}", re.IGNORECASE)
-# As a cell of the format "general" shows a number of more digits than fit: 1.2E+05, with a decimal comma 1,2E+05.
-_SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}", re.ASCII | re.IGNORECASE)
+    Parameters
+    ----------
+    path : Path
+    flag : str
+        That named the table, for errors.
+    columns : mapping of str to sequence of str
+        The names under which each column that is needed may stand in the heading; `PATIENT`, for one.
+
+    Returns
+    -------
+    dict of str to dict
+        File as the table has it → column → cell.
+    """
+    name = f"{flag} {path}"
+    heading, lines = read_cells(file_bytes(path, name), name)
+    there = [simple(unescaped(cell)) for cell in heading]
+    accepted = {"file": FILE, **columns}
+    at = {key: next((one for one in map(simple, names) if one in there), "") for key, names in accepted.items()}
+    if missing := [key for key, column in at.items() if not column]:
+        raise InputError(f"{name} has no column {', '.join(missing)}; it has {first_names(heading, 20)}")
+    found: dict[str, dict[str, str]] = {}
+    for number, cells in lines:
+        row = row_of(there, [unescaped(cell) for cell in cells], number, name)
+        file = row[at["file"]].replace("\\", "/")
+        values = {key: row[at[key]] for key in columns}
+        if file and found.setdefault(file, values) != values:
+            raise InputError(f"{row.where}: {file} has two rows of different values; remove one")
+    return found
 
 
-def escaped(text: str) -> str:
-    """Return a cell with an apostrophe before what would be a formula; a number with a sign is none."""
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+def match_files(
+    rows: Mapping[str, Values], files: Iterable[str], flag: str
+) -> tuple[dict[str, Values], list[str], list[str]]:
+    """Match the rows of a user's table with files.
 
+    Parameters
+    ----------
+    rows : mapping
+        By file, as the table has it.
+    files : iterable of str
+        Paths with forward slashes.
+    flag : str
+        That named the table, for errors.
 
-def unescaped(text: str) -> str:
-    """Return what `escaped` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
-
-
-def is_error(text: str) -> bool:
-    """Return whether a cell is an error of a formula, such as ``#N/A`` or ``#REF!``."""
-    return bool(_ERROR.fullmatch(text.strip()))
-
-
-def is_shortened(text: str) -> bool:
-    """Return whether a cell is a number of which a spreadsheet program kept the first digits, such as ``1.2E+05``."""
-    return bool(_SHORTENED.fullmatch(text.strip()))
+    Returns
+    -------
+    found : dict
+        Path → the value of its row.
+    unused : list of str
+        Rows of other files.
+    notes : list of str
+        Rows of other files, and files without a row, counted.
+    """
+    here = list(dict.fromkeys(files))
+    names, found, unused = FileNames(here), dict[str, Values](), []
+    for name, values in rows.items():
+        fitting = names.named(name)
+        if len(fitting) > 1:
+            raise InputError(f"{flag} names {name}, which is {first_names(fitting)}; give more of its path")
+        if not fitting:
+            unused.append(name)
+        elif found.setdefault(fitting[0], values) != values:
+            raise InputError(f"{flag} has two rows of different values for {fitting[0]}; remove one")
+    notes = [f"{flag}: {counted(len(unused), 'row')} of other images ({first_names(unused)})"] if unused else []
+    if without := [name for name in here if name not in found]:
+        notes.append(f"{flag} has no row of {counted(len(without), 'image')} ({first_names(without)})")
+    return found, unused, notes
 
 
 def folded(name: str) -> str:
@@ -282,9 +304,8 @@ def folded(name: str) -> str:
 
 
 def stem(name: str) -> str:
-    """Return a name, or a path, without letter case and without its suffix."""
-    path = PurePosixPath(folded(name))
-    return path.with_suffix("").as_posix() if path.name else ""
+    """Return a name, or a path, without letter case and without the suffix of an image."""
+    return SUFFIX.sub("", folded(name))
 
 
 REDUCTIONS: tuple[Callable[[str], str], ...] = (str, folded, stem)
@@ -310,20 +331,10 @@ class FileNames:
             self._ends.append(ends)
 
     def named(self, name: str) -> list[str]:
-        """Return the files that a table's name fits best.
+        """Return the files that a table's name, or path of any length, fits best; several where it is ambiguous.
 
         A name as it is fits better than one in other letter case, and that better than one with another suffix; among
         these, the more of the path agrees, the better.
-
-        Parameters
-        ----------
-        name : str
-            A file name, or a path of any length.
-
-        Returns
-        -------
-        list of str
-            Several where the name is ambiguous; empty where it fits none.
         """
         for reduced, ends in zip(REDUCTIONS, self._ends, strict=True):
             for end in _ends(name):
@@ -334,5 +345,5 @@ class FileNames:
 
 def _ends(path: str) -> list[str]:
     """Return the ends of a path, the longest first: ``a/b/1.png``, ``b/1.png``, ``1.png``."""
-    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
+    parts = [part for part in PurePosixPath(path.replace("\\", "/")).parts if part != "/"]
     return ["/".join(parts[start:]) for start in range(len(parts))]

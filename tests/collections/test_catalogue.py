@@ -9,8 +9,8 @@ from detector.collections import catalogue, kermany, record
 
 def test_every_collection_has_what_a_builder_asks_for():
     for collection in (*catalogue.BUILT, *catalogue.SAMPLED):
-        assert collection.SOURCE in catalogue.SOURCES
-        assert callable(collection.read) and callable(collection.is_here) and collection.LOOKED_FOR
+        assert collection.source in catalogue.SOURCES
+        assert collection.looked_for and collection.url and collection.licence
     assert kermany.patient("NORMAL2-IM-1179-0001.jpeg") == "1179"
     assert set(record.CLINICAL) >= {"age", "sex", "offset"}
 

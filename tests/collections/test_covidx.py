@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from detector import InputError
 from detector.collections import covidx
+from detector.files import tables
 
 TRAIN = """1 a.png positive cohen
 2 b.png negative rsna
@@ -68,7 +69,7 @@ def test_several_versions_of_a_list(tmp_path):
     for name in ("train_COVIDx8B.txt", "train_COVIDx9A.txt"):
         (tmp_path / name).write_text(TRAIN)
     with rejection("several lists of train: train_COVIDx8B.txt, train_COVIDx9A.txt; keep one version"):
-        covidx.read(tmp_path)
+        covidx.Covidx().read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -100,15 +101,15 @@ def test_bad_lists(tmp_path):
         (b"\n\n", "lists no images"),
     ):
         with rejection(said):
-            covidx.parse(data, Path("train.txt"), lambda name: "", "train")
-    assert not covidx.is_here(tmp_path)
+            covidx.Covidx().parse(data, Path("train.txt"), {}, "train")
+    assert not covidx.Covidx().is_here(tmp_path)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_list_is_read_or_rejected(data):
     try:
-        found = covidx.parse(data, Path("train.txt"), lambda name: "", "train")
+        found = covidx.Covidx().parse(data, Path("train.txt"), {}, "train")
     except InputError as error:
         assert str(error)
     else:
@@ -116,6 +117,6 @@ def test_any_list_is_read_or_rejected(data):
 
 
 def test_a_list_that_is_too_large_is_rejected(published, monkeypatch):
-    monkeypatch.setattr(covidx, "MAX_BYTES", 10)
+    monkeypatch.setattr(tables, "MAX_BYTES", 10)
     with rejection("train.txt has more than 0 MiB"):
-        covidx.read(published, "train")
+        covidx.Covidx().read(published, "train")

@@ -12,16 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.collections import figure1
-from detector.files import tables
+from detector.files.tables import read_table
 
 ERAS = SHARED / "metadata-eras"
 
 
 @needs(ERAS)
 def test_the_counts_of_figure1_are_those_made_by_hand():
-    found = list(
-        figure1.entries(tables.read_table(ERAS / "figure1.csv", figure1.NEEDED, figure1.SOURCE), lambda name: True)
-    )
+    collection = figure1.Figure1()
+    found = [collection.record(row, ERAS) for row in read_table(ERAS / "figure1.csv", collection.needed, "it")]
     with open(ERAS / "figure1.csv", newline="", encoding="cp1252") as file:
         by_hand = list(csv.DictReader(file))
     assert len(found) == len(by_hand) == 55

@@ -16,6 +16,7 @@ from detector.collections import kermany
         ("IM-0033-0001-0002.jpeg", "0033"),
         ("person101_virus_187.jpeg", "person101"),
         ("person1_bacteria_2.jpeg", "person1"),
+        ("person447_virus_921_1.jpeg", "person447"),
         ("BACTERIA-1008087-0001.jpeg", "1008087"),
         ("VIRUS-28501-0003.jpeg", "28501"),
         ("NORMAL-1003233-0001.jpeg", "1003233"),
@@ -33,11 +34,18 @@ def test_a_file_name_names_the_patient(name, patient):
 def test_kinds_of_pneumonia_can_be_selected_in_the_version_of_mendeley_data(tmp_path):
     names = ("VIRUS-7-0001.jpeg", "VIRUS-7-0002.jpeg", "BACTERIA-9-0001.jpeg")
     collection(tmp_path / "k", "x", "", *(f"chest_xray/train/PNEUMONIA/{name}" for name in names))
-    assert [(one.filename, one.patient) for one in kermany.read(tmp_path / "k", "virus")] == [
-        ("VIRUS-7-0001.jpeg", "7"),
-        ("VIRUS-7-0002.jpeg", "7"),
+    assert [(one.filename, one.patient, one.finding) for one in kermany.Kermany().read(tmp_path / "k", "train")] == [
+        ("BACTERIA-9-0001.jpeg", "9", "Pneumonia/Bacterial"),
+        ("VIRUS-7-0001.jpeg", "7", "Pneumonia/Viral"),
+        ("VIRUS-7-0002.jpeg", "7", "Pneumonia/Viral"),
     ]
-    assert [one.filename for one in kermany.read(tmp_path / "k", "bacteria")] == ["BACTERIA-9-0001.jpeg"]
+
+
+@pytest.mark.parametrize("name", ["COVID19(1).png", "IM-0001-0001.png", "1.jpeg"])
+def test_other_data_sets_with_a_folder_train_normal_are_not_kermanys(tmp_path, name):
+    collection(tmp_path / "k", "x", "", f"train/NORMAL/{name}", f"train/PNEUMONIA/b-{name}")
+    done = inside("sample_kaggle_dataset.py", "-k", "k", "-o", "out", "-s", 1, cwd=tmp_path)
+    rejected(done, "--kaggle k: no known collection found", "train/NORMAL with files such as IM-0115-0001.jpeg")
 
 
 def test_kinds_of_pneumonia_can_be_selected(tmp_path):
@@ -54,6 +62,11 @@ def test_kinds_of_pneumonia_can_be_selected(tmp_path):
     assert draw("-s", 1, "--finding", "bacteria").returncode == 0
     assert set(rows_by_file(tmp_path / "d/pneumonia")) == {"person2_bacteria_3.jpeg"}
     assert draw("-s", 3, "--no-one-per-patient", "--finding", "PNEUMONIA").returncode == 0
-    rejected(draw("-s", 2, "--finding", "virus"), "--sample 2 asks for more than the 1 patient", "--no-one-per-patient")
+    rejected(
+        draw("-s", 2, "--finding", "virus"),
+        "--sample 2: k has too few images",
+        "further image of a patient 1",
+        "--no-one-per-patient",
+    )
     rejected(draw("-s", 1, "--adults"), "--adults", "are children")
-    rejected(draw("-s", 1, "--finding", "covid"), "no folder train/covid")
+    rejected(draw("-s", 1, "--finding", "covid"), "--finding covid: no image has it")

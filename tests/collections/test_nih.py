@@ -8,8 +8,7 @@ import pytest
 from builder_helpers import collection, rows_by_file
 from conftest import SHARED, digest, inside, needs, rejected
 
-from detector.collections import nih
-from detector.datasets import sampling
+from detector.collections.nih import Nih
 
 NIH = SHARED / "nih-chest-xrays"
 
@@ -42,6 +41,8 @@ def nih_folder(folder: Path, table: str = "Data_Entry_2017.csv", where: str = "i
         ("Data_Entry_2017.csv", "images_001/images"),
         ("sample_labels.csv", "sample/images"),
         ("sample_labels.csv", "images"),
+        ("Data_Entry_2017.csv", "images-224/images-224"),
+        ("Data_Entry_2017.csv", "."),
     ],
 )
 def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, where):
@@ -56,20 +57,28 @@ def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, whe
     assert len(listed) == 6
     assert [listed[f"{i:08d}_000.png"]["age"] for i in range(6)] == ["58", "7", "", "", "18", "30"]
     assert listed["00000001_000.png"]["sex"] == "F" and listed["00000001_000.png"]["view"] == "AP"
-    assert {row["site"] for row in listed.values()} == {nih.SOURCE}
+    assert {row["site"] for row in listed.values()} == {Nih.source}
     done = draw("-s", 3, "--adults")
     assert set(rows_by_file(tmp_path / "d/normal")) == {f"{i:08d}_000.png" for i in (0, 4, 5)}
-    assert "left out: 2 of unknown age" in done.stdout and "left out: 1 of children" in done.stdout
+    assert "age unknown 2" in done.stdout and "a child 1" in done.stdout
     assert draw("-s", 3, "--finding", "pneumonia").returncode == 0
     assert {row["finding"] for row in rows_by_file(tmp_path / "d/normal").values()} == {"Mass|Pneumonia"}
     assert draw("-s", 4, "--view", "ap").returncode == 0
-    rejected(draw("-s", 3, "--view", "PA"), "--sample 3 asks for more than the 2 patients", "4 of another view")
-    rejected(draw("--finding", "Covid"), "--finding Covid is no label", "it has Mass, No Finding, Pneumonia")
+    rejected(
+        draw("-s", 3, "--view", "PA"),
+        "--sample 3: nih has too few images",
+        "2 images of 2 patients kept",
+        "another view 4",
+    )
+    rejected(draw("--finding", "Covid"), "--finding Covid: no image has it", "here: Mass, No Finding, Pneumonia")
 
 
-def test_a_sample_is_drawn_without_reading_images(tmp_path, monkeypatch):
-    nih_folder(tmp_path / "nih")
-    for path in (tmp_path / "nih/images_001/images").iterdir():
-        path.write_bytes(b"")
-    found = nih.read(tmp_path / "nih", "normal")
-    assert len(sampling.draw(found, sampling.Draw(4, 0)).drawn) == 4
+def test_images_in_another_format_are_found_and_those_that_are_not_there_counted(tmp_path):
+    folder = nih_folder(tmp_path / "nih", where="elsewhere/deep")
+    for path in sorted((folder / "elsewhere/deep").iterdir())[:3]:
+        path.rename(path.with_suffix(".bmp"))
+    sorted((folder / "elsewhere/deep").iterdir())[3].unlink()
+    done = inside("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", "-s", 5, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "image missing 1" in done.stdout
+    assert [Path(name).suffix for name in rows_by_file(tmp_path / "d/normal")] == [".bmp"] * 3 + [".png"] * 2

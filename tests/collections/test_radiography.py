@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder_helpers import rows_by_file
-from conftest import inside, picture
+from conftest import inside, picture, rejected
 
 from detector.collections import radiography
 from detector.images.masks import find_masks
@@ -39,6 +39,14 @@ def test_classes_sites_and_masks(tmp_path):
         "the site of 6 images is not known" in done.stdout and "No site and view contains both classes" in done.stdout
     )
     assert len(find_masks(root, [tmp_path / "d/covid/COVID-1.png", tmp_path / "d/other/Normal-2.png"])) == 2
+
+
+def test_four_classes_of_other_files_are_not_the_database(tmp_path):
+    unpacked(tmp_path / "kaggle")
+    for path in list((tmp_path / "kaggle").rglob("*.png")):
+        path.rename(path.with_name(f"patient{path.stem.rpartition('-')[2]}.png"))
+    done = inside("build_covid_dataset.py", "-c", "kaggle", "-o", "d/covid", cwd=tmp_path)
+    rejected(done, "--covid kaggle: no known collection found", "COVID.metadata.csv")
 
 
 def test_sites():

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builder_helpers import rows_by_file
-from conftest import inside, rejected, rejection
+from conftest import inside, picture, rejected, rejection
 from dicom_helpers import dicom
 from PIL import Image
 
 from detector.collections import rsna
-from detector.files.tables import parse_table
 
 
 def dicom_image(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:
@@ -68,23 +67,36 @@ def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
     assert draw("-s", 2, "--finding", "lung opacity").returncode == 0
     assert set(rows_by_file(tmp_path / "d/normal")) == {"radiograph2.dcm", "radiograph6.dcm"}
     done = draw("-s", 2, "--adults", "--view", "frontal")
-    rejected(
-        done, "--sample 2 asks for more than the 1 patient", "1 without a view", "1 of unknown age", "1 of children"
-    )
-    rejected(draw("--finding", "Covid"), "is no class of", "Lung Opacity, No Lung Opacity / Not Normal, Normal")
+    rejected(done, "--sample 2: rsna has too few images", "view unknown 1", "age unknown 1", "a child 1")
+    rejected(draw("--finding", "Covid"), "no image has it", "Lung Opacity, No Lung Opacity, Normal, Not Normal")
     (tmp_path / "rsna/stage_2_train_images/radiograph2.dcm").unlink()
-    rejected(draw("-s", 2, "--finding", "Lung Opacity"), "radiograph2.dcm", "No such file")
+    rejected(draw("-s", 2, "--finding", "Lung Opacity"), "too few images", "image missing 1")
     with open(tmp_path / "rsna/stage_2_detailed_class_info.csv", "a") as file:
         file.write("radiograph0,Lung Opacity\n")
     rejected(draw(), "radiograph0 has two classes")
+
+
+def test_copies_as_png_have_no_header(tmp_path):
+    (tmp_path / "rsna").mkdir()
+    (tmp_path / "rsna/stage_2_detailed_class_info.csv").write_text("patientId,class\na,Lung Opacity\nb,Lung Opacity\n")
+    (tmp_path / "rsna" / rsna.BOXES).write_text("patientId,x,y,width,height,Target\na,256,512,128,256,1\nb,,,,,0\n")
+    for number, name in enumerate("ab"):
+        picture(tmp_path / f"rsna/stage_2_train_images_png/{name}.png", number)
+    arguments = ("-k", "rsna", "-o", "d/opacity", "-s", 2, "--finding", "lung opacity")
+    done = inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    listed = rows_by_file(tmp_path / "d/opacity")
+    assert {name: (row["patient"], row["view"], row["boxes"]) for name, row in listed.items()} == {
+        "a.png": ("a", "", "0.25000 0.50000 0.12500 0.25000"),
+        "b.png": ("b", "", ""),
+    }
 
 
 @pytest.mark.parametrize(
     ("cells", "said"),
     [("1,a,3,4", "has a box whose y is not a number"), ("1,2,0,4", "has a box without width or height")],
 )
-def test_a_box_that_is_none_is_named(cells, said):
-    table = Path("boxes.csv")
-    text = f"patientId,x,y,width,height,Target\np0,,,,,0\np1,{cells},1\n"
-    with rejection(f"boxes.csv, line 3: p1 {said}.*; correct it"):
-        rsna.boxes_of(parse_table(text.encode(), table, rsna.NEEDED_BOXES, rsna.SOURCE), table)
+def test_a_box_that_is_none_is_named(tmp_path, cells, said):
+    (tmp_path / rsna.BOXES).write_text(f"patientId,x,y,width,height,Target\np0,,,,,0\np1,{cells},1\n")
+    with rejection(f"{rsna.BOXES}, line 3: p1 {said}.*; correct it"):
+        rsna.boxes_of(tmp_path)

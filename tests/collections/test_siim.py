@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,11 @@ from dicom_helpers import dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.collections import boxes, siim
-from detector.files.tables import parse_table
+from detector import InputError
+from detector.collections import siim
+from detector.datasets import build as build_module
 from detector.images import dicom_header
+from detector.images.read import read
 
 STUDIES = "id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance\n"
 IMAGES = "id,boxes,label,StudyInstanceUID\n"
@@ -84,16 +85,10 @@ def test_all_images_of_a_patient_and_other_findings(challenge):
 
 
 def test_a_sample_reads_no_more_than_it_draws(challenge, monkeypatch):
-    entries = siim.read(challenge)
-    typical = [entry for entry in entries if entry.finding == siim.TYPICAL]
-    from detector.datasets import selection
-
     opened = []
-    monkeypatch.setattr(selection, "read", opened.append)
-    reader = selection.Reader(challenge, {}, siim.completer(challenge))
-    taken = reader.take(selection.Selection(typical), typical, one_per_patient=True, most=1)
-    assert len(taken.kept) == len(opened) == 1
-    assert taken.dropped == {"over the limit": 2}
+    monkeypatch.setattr(build_module, "read", lambda path: opened.append(path) or read(path))
+    assert "over the limit 2" in build(challenge, "-n", 1)
+    assert len(opened) == 2  # of each class folder
 
 
 def test_copies_beside_the_tables(tmp_path):
@@ -125,7 +120,7 @@ def test_copies_beside_the_tables(tmp_path):
         ("s1_study,0,yes,0,0\n", "i1_image,,none,s1\n", "Typical Appearance is 'yes', neither 0 nor 1"),
         ("s1_study,0,1,0,0\ns1_study,1,0,0,0\n", "i1_image,,none,s1\n", "listed before with another label"),
         ("s1_study,0,1,0,0\n", "i1_image,,none,s1\ni1_image,,none,s2\n", "listed under two studies"),
-        ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': a, 'y': 1, 'width': 1, 'height': 1}]\",,s1\n", "x is not a number"),
+        ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 'a', 'y': 1, 'width': 1, 'height': 1}]\",,s1\n", "x is not a number"),
         ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 1, 'y': 1, 'width': 0, 'height': 1}]\",,s1\n", "without width"),
         ("s1_study,0,1,0,0\n", 'i1_image,"__import__(""os"")",,s1\n', "is not a list of boxes"),
     ],
@@ -133,67 +128,16 @@ def test_copies_beside_the_tables(tmp_path):
 def test_bad_tables(tmp_path, studies, images, said):
     tables(tmp_path / "siim", studies, images)
     with rejection(said):
-        siim.read(tmp_path / "siim")
-
-
-def test_a_column_that_is_missing():
-    with rejection("has no column boxes"):
-        parse_table(b"id,StudyInstanceUID\ni,s\n", Path("t.csv"), siim.NEEDED_IMAGES, siim.SOURCE)
-
-
-# Boxes
-
-
-def test_boxes_beyond_the_image():
-    inside, notes = boxes.in_fractions([boxes.Box(-50, 0, 100, 50), boxes.Box(300, 0, 10, 10)], 100, 100)
-    assert inside == (boxes.Box(0.0, 0.0, 0.5, 0.5),)
-    assert notes == [
-        "a box reaches beyond the image and is cut at its border",
-        "a box lies outside of the image and is left out",
-    ]
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(*[st.floats(-50, 150)] * 2, *[st.floats(0.5, 150)] * 2), max_size=4))
-def test_boxes_are_read_as_they_were_listed_and_lie_within_the_image(drawn):
-    keys = boxes.KEYS
-    listed = str([dict(zip(keys, box, strict=True)) for box in drawn])
-    found = boxes.parse_listed(listed)
-    assert [(one.x, one.y, one.width, one.height) for one in found] == drawn
-    inside, _ = boxes.in_fractions(found, 100, 100)
-    wide = [one for one in inside if min(one.width, one.height) > 1e-4]
-    again = boxes.from_cell(boxes.as_cell(wide))
-    assert len(again) == len(wide)
-    for one, other in zip(again, wide, strict=True):
-        assert abs(one.x - other.x) < 1e-5 and abs(one.height - other.height) < 1e-5
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.text(max_size=60))
-def test_any_text_is_read_as_boxes_or_rejected(text):
-    for read in (boxes.parse_listed, boxes.from_cell):
-        try:
-            assert all(one.width > 0 for one in read(text))
-        except ValueError as error:
-            assert str(error)
+        siim.Siim().read(tmp_path / "siim")
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=200))
-def test_any_tables_are_read_or_rejected(studies, images):
-    from detector import InputError
-
+def test_any_tables_are_read_or_rejected(tmp_path_factory, studies, images):
+    folder = tmp_path_factory.mktemp("siim")
+    (folder / siim.STUDIES).write_bytes(STUDIES.encode() + studies)
+    (folder / siim.IMAGES).write_bytes(IMAGES.encode() + images)
     try:
-        labels = siim.labels(parse_table(STUDIES.encode() + studies, Path("a"), siim.NEEDED_STUDIES, "x"), Path("a"))
-        siim.entries(parse_table(IMAGES.encode() + images, Path("b"), siim.NEEDED_IMAGES, "x"), Path("b"), labels, {})
+        siim.Siim().read(folder)
     except InputError as error:
         assert str(error)
-
-
-def test_a_header_names_no_patient(tmp_path):
-    radiograph(tmp_path / "a.dcm", "Jane Doe", 1)
-    found = dicom_header.read(tmp_path / "a.dcm")
-    assert found.patient == dicom_header.hashed("Jane Doe ") and "Jane" not in str(found)
-    assert (found.width, found.height, found.is_radiograph) == (100, 80, True)
-    assert dicom_header.hashed("ANONYMOUS") == dicom_header.hashed(" ") == ""
-    assert io.BytesIO((tmp_path / "a.dcm").read_bytes()).read(132).endswith(b"DICM")

@@ -1,17 +1,27 @@
-"""Choosing images of a finding, its controls, and sites that both have."""
+"""Choosing images of a finding, its controls, and sites that both have; samples; persons listed twice; flags."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import rejection
+import pytest
+from builder_helpers import build as built
+from builder_helpers import collection, rows_by_file
+from conftest import inside, rejected, rejection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from detector.collections.record import Convention, ImageRecord
+from detector.cli.output import Log
+from detector.collections.cohen import Cohen
+from detector.collections.record import ImageRecord
 from detector.datasets import build
+from detector.datasets.build_options import BuildOptions, SampleOptions
 
 
-def record(name: str, finding: str, site: str = "a", view: str = "PA") -> ImageRecord:
-    return ImageRecord(f"line of {name}", "images", f"{name}.png", name, view, finding, "collection", site)
+def record(name: str, finding: str, site: str = "a", view: str = "PA", patient: str = "", **others: str) -> ImageRecord:
+    return ImageRecord(
+        f"line of {name}", "images", f"{name}.png", patient or name, view, finding, "collection", site, **others
+    )
 
 
 ENTRIES = [
@@ -22,30 +32,89 @@ ENTRIES = [
     record("n1", "No Finding", "c"),
     record("u1", "todo"),
 ]
+BOTH = {"output": Path("covid"), "controls_output": Path("other")}
 
 
-def chosen(finding: str = "", controls: bool = True, **others):
-    wanted = build.SelectionCriteria(finding, ("PA",), **others)
-    found = build.choose(ENTRIES, Path("covid"), Path("other") if controls else None, wanted, Convention())
+def chosen(**options: object) -> dict[str, list[str]]:
+    found = build.choose(Cohen(), ENTRIES, BuildOptions(**options))
     return {folder.name: [entry.patient for entry in one.kept] for folder, one in found.items()}
 
 
 def test_images_of_the_finding_and_its_controls_are_chosen():
-    assert chosen() == {"covid": ["c1", "c2"], "other": ["s1", "n1"]}
-    assert chosen(controls=False) == {"covid": ["c1", "c2"]}
-    assert chosen(shared_sites_only=True) == {"covid": ["c1"], "other": ["s1"]}
-
-
-def test_a_finding_may_be_named_by_its_only_beginning():
-    assert build.finding_named(ENTRIES, "SARS") == "SARS"
-    assert build.finding_named(ENTRIES, "sar") == "SARS"
-    assert chosen("sar", controls=False) == {"covid": ["s1"]}
+    assert chosen(**BOTH) == {"covid": ["c1", "c2"], "other": ["s1", "n1"]}
+    assert chosen() == {"covid": ["c1", "c2"]}
+    assert chosen(**BOTH, shared_sites_only=True) == {"covid": ["c1"], "other": ["s1"]}
+    assert chosen(finding="sar") == {"covid": ["s1"]}
 
 
 def test_a_finding_that_no_image_has_is_rejected_with_those_that_are_there():
-    with rejection(
-        "--finding Asthma: no image has it. Findings here: COVID-19, No Finding, Pneumonia, SARS, Viral, todo"
-    ):
-        build.finding_named(ENTRIES, "Asthma")
+    with rejection("--finding Asthma: no image has it. Findings here: COVID-19, No Finding, Pneumonia, SARS, Viral"):
+        chosen(finding="Asthma")
     with rejection("--finding cov: no image has it; did you mean COVID-19[?] Findings here: "):
-        build.finding_named(ENTRIES, "cov")
+        chosen(finding="cov")
+
+
+def test_every_image_is_kept_or_counted_with_a_reason():
+    entries = [
+        *(record("a", "COVID-19"), record("a", "COVID-19"), record("b", "SARS"), record("c", "COVID-19")),
+        *(
+            record("d", "COVID-19", view=""),
+            record("e", "COVID-19", modality="CT"),
+            record("f", "", unknown="no label"),
+        ),
+        record("a", "SARS"),
+    ]
+    one, other = build.choose(Cohen(), entries, BuildOptions(**BOTH)).values()
+    assert ([entry.filename for entry in one.kept], [entry.filename for entry in other.kept]) == (["c.png"], ["b.png"])
+    assert one.dropped == {
+        "listed twice": 1,
+        "another finding": 2,
+        "view unknown": 1,
+        "another modality": 1,
+        "no label": 1,
+        "listed with two findings": 1,
+    }
+
+
+def test_patients_who_share_an_image_are_one():
+    entries = [
+        *(record("a", "x", patient="00000007"), record("b", "x", patient="8"), record("c", "x", patient="9")),
+        *(record("b", "x", patient="7"), record("d", "x", patient="8"), record("e", "x", patient="7")),
+    ]
+    found = build.joined(entries, Log(quiet=True))
+    assert [entry.patient for entry in found] == ["8", "8", "9", "8", "8", "8"]
+
+
+def test_an_image_of_two_patients_is_written_once(tmp_path):
+    text = "patientid,finding,view,filename\n1,COVID-19,PA,a.png\n2,COVID-19,PA,a.png\n2,COVID-19,PA,b.png\n"
+    collection(tmp_path / "c", "metadata.csv", text, "images/a.png", "images/b.png")
+    said = built(tmp_path, "-c", "c", "-o", "covid")
+    assert {name: row["patient"] for name, row in rows_by_file(tmp_path / "covid").items()} == {
+        "a.png": "1",
+        "b.png": "1",
+    }
+    assert "2 images of 1 patient kept, 1 dropped (listed twice 1)" in said
+    assert "patients with an image in common are one: 2 is 1" in said
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(), st.integers(0, 9))
+def test_a_sample_is_the_same_in_any_order(random, seed):
+    options = SampleOptions(seed=seed)
+    entries = [record(f"{i}", "x") for i in range(40)]
+    other = random.sample(entries, len(entries))
+    assert sorted(entries, key=options.rank) == sorted(other, key=options.rank)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-o", "d", "--controls-output", "./d"), "d is the same folder as --output"),
+        (("--shared-sites-only",), "--shared-sites-only needs --controls-output"),
+        (("--source", "ours"), "--write-manifests needs --source, and --source needs --write-manifests"),
+        (("--write-manifests", "d", "--source", "a", "--view", "PA", "--view", "AP"), "takes one --view for all"),
+        (("-n", "0"), "argument -n/--limit: '0' is not an integer ≥ 1"),
+    ],
+)
+def test_flags_that_need_others_are_rejected_without_them(tmp_path, arguments, said):
+    rejected(inside("build_covid_dataset.py", *arguments, cwd=tmp_path), said)

@@ -1,0 +1,208 @@
+"""Tables: columns, encodings, sizes and damage; the files that rows name; cells that are no formula."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+from builder_helpers import collection
+from conftest import inside, rejected, rejection
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.files import tables
+from detector.files.tables import FileNames, escaped, stem, unescaped
+
+NEEDED = ("patientid", "finding", "view", "imagename")
+
+
+def test_missing_and_repeated_columns_are_named(tmp_path):
+    for name, text, said in (
+        ("actualmed", "patientid,view,imagename\n1,PA,a.png\n", "no column finding"),
+        ("figure1", "patientid,view\n1,PA\n", "no column finding"),
+        ("hannover", "image_id,admission_offset,projection\na,1,pa\n", "no column patient_id"),
+        ("twice", "patientid,finding,view,imagename,View\n1,x,PA,a.png,AP\n", "the column view twice"),
+    ):
+        collection(tmp_path / name, "data.csv" if name == "hannover" else "metadata.csv", text)
+        rejected(inside("build_covid_dataset.py", "-c", name, "-o", "out", cwd=tmp_path), said)
+    collection(tmp_path / "nih", "Data_Entry_2017.csv", "Image Index,Patient ID\na.png,1\n")
+    rejected(inside("sample_kaggle_dataset.py", "-k", "nih", cwd=tmp_path), "no column Finding Labels")
+    assert not (tmp_path / "out").exists()
+
+
+TABLE = "file{0}patient{0}finding\na.png{0}7{0}Pneumonia\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("before", ["", "sep={0}\n", "sep = {0}\n", '"sep={0}"{0}{0}\n', "\n\n", "{0}{0}\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separator, before, end):
+    text = (before + TABLE).format(separator).replace("\n", end)
+    heading, ((_, cells),) = tables.read_cells(text.encode(encoding), "t.csv")
+    assert (heading, cells) == (["file", "patient", "finding"], ["a.png", "7", "Pneumonia"])
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"404: Not Found", "t.csv is an error message of a server, not the file itself; download it again"),
+        (b'{"message": "Not Found"}', "is an error message of a server"),
+        (b"%PDF-1.4", "is a PDF document; save what it shows as an image, or its table as CSV"),
+        ("<!DOCTYPE html>".encode("utf-16"), "is a web page"),
+        (b"<table><tr><td>file</td></tr></table>", "is a web page"),
+        (b"/annex/objects/SHA256E-s1--00.csv", "is a git-annex pointer, not the file itself; run git annex get"),
+        (b'a,b\n"1', "t.csv, line 2: not CSV"),
+        (b"file,x\n<<<<<<< HEAD\n1,2\n=======\n3,4\n>>>>>>> main\n", "t.csv has the marks of a merge conflict"),
+    ],
+)
+def test_what_is_in_place_of_a_table_is_named(data, said):
+    with rejection(said):
+        tables.read_cells(data, Path("t.csv"))
+
+
+def test_a_table_in_a_merge_conflict_is_named(tmp_path):
+    """Also where the marks stand before its heading; a line of a text that looks like one mark is none."""
+    head, row = "patientid,finding,view,imagename\n", "1,x,PA,a.png\n"
+    collection(tmp_path / "c", "metadata.csv", f"<<<<<<< HEAD\r\n{head}=======\n{head}>>>>>>> 1f2e3d4\n{row}")
+    done = inside("build_covid_dataset.py", "-c", "c", "-o", "out", cwd=tmp_path)
+    rejected(done, "metadata.csv has the marks of a merge conflict; resolve it with git, or get the table again")
+    text = f'{head}1,"x\n=======\n>>>>>>> y",PA,a.png\n'
+    (found,) = tables.parse_table(text.encode(), Path("t.csv"), NEEDED, "it")
+    assert found["view"] == "PA"
+
+
+def test_a_table_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    with rejection("t.csv is missing"):
+        tables.file_bytes(tmp_path / "t.csv")
+    (tmp_path / "folder").mkdir()
+    with rejection("folder is no regular file"):
+        tables.file_bytes(tmp_path / "folder")
+    (tmp_path / "t.csv").write_text("x" * 100)
+    monkeypatch.setattr(tables, "MAX_BYTES", 10)
+    with rejection("--patients t.csv has more than"):
+        tables.file_bytes(tmp_path / "t.csv", "--patients t.csv")
+
+
+def test_a_table_without_permission_is_named(tmp_path, unreadable):
+    (tmp_path / "t.csv").write_text("x")
+    with rejection("(?i)t.csv cannot be read: permission denied"):
+        tables.file_bytes(tmp_path / "t.csv")
+
+
+def test_an_optional_column_that_stands_twice_is_read_where_its_values_agree():
+    data = b"file,Age,age,sex,Sex,note,note\na,5,5,F,M,x,y\nb,,7,F,,x,x\n"
+    first, second = tables.parse_table(data, Path("t.csv"), ["file"], "it")
+    assert (first["age"], second["age"], second["sex"]) == ("5", "7", "F")
+    with rejection("t.csv, line 2: the column sex stands twice, with different values; remove one"):
+        first["sex"]
+
+
+@pytest.mark.parametrize(
+    "cell", ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NV", "#BEZUG!", "Err:502", "#####"]
+)
+def test_an_error_of_a_spreadsheet_is_no_value(cell):
+    (row,) = tables.parse_table(f"file,patientid\na,{cell}\n".encode(), Path("t.csv"), ["file"], "it")
+    assert row["file"] == "a"
+    with rejection(f"t.csv, line 2: patientid is {re.escape(cell)}, an error of a spreadsheet program; correct it"):
+        row["patientid"]
+
+
+@pytest.mark.parametrize("cell", ["1.2E+05", "1,2E+05", "9E+15", "1.23457e+11"])
+def test_a_shortened_number_is_no_patient(cell):
+    (row,) = tables.parse_table(f"file;patient id;size\na;{cell};{cell}\n".encode(), Path("t.csv"), ["file"], "it")
+    assert row["size"] == cell
+    with rejection("t.csv, line 2: patient_id is .*, a number that a spreadsheet program has shortened"):
+        row["patient_id"]
+
+
+@pytest.mark.parametrize("cell", ["#7", "1E5", "2E-05", "12", "P#1", "# 3", "1.2.840"])
+def test_other_identifiers_are_patients(cell):
+    (row,) = tables.parse_table(f"file,patient\na,{cell}\n".encode(), Path("t.csv"), ["file"], "it")
+    assert row["patient"] == cell
+
+
+# Columns by file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Image Index,Finding Labels,Follow-up #,Patient ID\n1.2.840.7.png,No Finding,0,9\n",
+        ",ImageID,ImageDir,PatientID,Projection\n0,1.2.840.7.png,5,9,PA\n",
+        "dicom_id,subject_id,study_id,ViewPosition\n1.2.840.7,9,5,PA\n",
+        "SOPInstanceUID;StudyInstanceUID\n1.2.840.7;9\n",
+        "file,patient\nx\\1.2.840.7.dcm,9\nother.png,2\n",
+    ],
+)
+def test_published_tables_name_file_and_patient(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text)
+    rows = tables.read_by_file(tmp_path / "t.csv", "--patients", {"patient": tables.PATIENT})
+    found, unused, notes = tables.match_files(rows, ["x/1.2.840.7.png", "x/1.2.840.8.png"], "--patients")
+    assert found == {"x/1.2.840.7.png": {"patient": "9"}}
+    assert unused == (["other.png"] if "other" in text else [])
+    assert notes[-1] == "--patients has no row of 1 image (x/1.2.840.8.png)"
+
+
+def test_tables_of_files_that_contradict_themselves_are_rejected(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("name,patient\na,1\n")
+    with rejection("--patients .*t.csv has no column file; it has name, patient"):
+        tables.read_by_file(path, "--patients", {"patient": tables.PATIENT})
+    path.write_text("file,patient\na,1\na,2\n")
+    with rejection("t.csv, line 3: a has two rows of different values; remove one"):
+        tables.read_by_file(path, "--patients", {"patient": tables.PATIENT})
+    with rejection("--patients names 1.png, which is a/1.png, b/1.png; give more of its path"):
+        tables.match_files({"1.png": "7"}, ["a/1.png", "b/1.png"], "--patients")
+    with rejection("--patients has two rows of different values for a/1.png; remove one"):
+        tables.match_files({"1.png": "7", "1": "8"}, ["a/1.png"], "--patients")
+
+
+FILES = ["covid/1.png", "covid/B.JPG", "normal/1.png", f"normal/{unicodedata.normalize('NFD', 'Jürgen')}.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fitting"),
+    [
+        ("covid/1.png", ["covid/1.png"]),
+        ("C:\\data\\covid\\1.png", ["covid/1.png"]),
+        ("./covid/1.PNG", ["covid/1.png"]),
+        ("covid/1.dcm", ["covid/1.png"]),
+        ("1.png", ["covid/1.png", "normal/1.png"]),
+        ("b.jpg", ["covid/B.JPG"]),
+        ("b.png", ["covid/B.JPG"]),
+        ("Jürgen.png", FILES[3:]),
+        ("1.2", []),
+        ("2.png", []),
+        ("", []),
+    ],
+)
+def test_a_name_fits_the_file_that_agrees_most(name, fitting):
+    assert FileNames(FILES).named(name) == fitting
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(max_size=8)), st.text(max_size=8))
+def test_any_name_is_looked_up(files, name):
+    assert set(FileNames(files).named(name)) <= set(files)
+    assert stem(name) == stem(name.upper().lower()) or not name.isascii()
+
+
+# Formulas
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=20) | st.from_regex(r"'{0,2}[=+\-@\t\r\n].{0,5}", fullmatch=True))
+def test_no_cell_is_a_formula_and_none_is_lost(text):
+    safe = escaped(text)
+    assert unescaped(safe) == text
+    assert not safe.startswith(("=", "@", "\t", "\r", "\n"))
+    assert not safe.startswith(("+", "-")) or re.fullmatch(r"[+-][0-9.eE+-]+", safe, re.ASCII)
+
+
+def test_what_is_escaped():
+    assert escaped("=HYPERLINK(1)") == "'=HYPERLINK(1)"
+    assert escaped("a.png") == "a.png"
+    assert escaped("-0.5") == "-0.5"
