@@ -9,7 +9,7 @@ import numpy as np
 from detector.audit.linear_baseline import border_matrix, cross_validate, metadata_auc, property_matrix
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import Metric
-from detector.statistics.probabilities import at_prevalence_of, of_probabilities
+from detector.statistics.probabilities import of_probabilities
 from detector.statistics.proportions import predictive_values
 from detector.statistics.strata import crossed
 from detector.training.crossvalidation import EvaluatedHead
@@ -75,9 +75,6 @@ def compute_metrics(
 ) -> dict[str, Metric]:
     """Return the metrics beside those of the evaluation, by name.
 
-    Calibration and Brier score are those of the probabilities at the test images' own class frequencies, where training
-    weighted the classes equally: so is the Brier score that they are compared with, p (1 - p).
-
     Parameters
     ----------
     extractor : FeatureExtractor
@@ -100,9 +97,6 @@ def compute_metrics(
         strata[rows],
         predictions.folds,
     )
-    corrected = predictions.probabilities
-    if setting.balanced:
-        corrected = at_prevalence_of(corrected, predictions.labels)
     found = {
         STRATIFIED: stratified(scored),
         METADATA: metadata_auc(images, truth, extractor.patients, setting.seed),
@@ -110,7 +104,7 @@ def compute_metrics(
         FILES: files.auc(truth, extractor.patients),
         BORDER_ADJUSTED: border_adjusted(scored, border.deciles()[rows] if border.possible else None),
         **of_probabilities(
-            scored.scores, corrected[..., setting.positive], scored.is_positive, scored.patients, setting.seed
+            scored.scores, scored.is_positive, scored.patients, scored.folds, setting.seed, setting.balanced
         ),
     }
     if setting.prevalence is not None:

@@ -7,7 +7,6 @@ import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +15,16 @@ from detector.audit.examples import MOST_LOCATED, LocatedImage
 from detector.images.colours import BLUE, GREY, ORANGE
 from detector.images.masks import highest
 from detector.reports.intervals import en_dash
-from detector.statistics.auc import roc_band, roc_curve
+from detector.statistics.auc import roc_curve
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
-from detector.statistics.probabilities import PRECISION, SLOPE, precision_recall_curve, reliability_curve
-from detector.statistics.resampling import patient_draws
+from detector.statistics.probabilities import (
+    FEWEST_FOR_SLOPE,
+    PRECISION,
+    SLOPE,
+    precision_recall_curve,
+    reliability_curve,
+)
 from detector.training.crossvalidation import EvaluatedHead
 
 if TYPE_CHECKING:
@@ -44,11 +48,6 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SEED = 0  # of the bootstrap of the curves
-
-FEWEST = 20  # images of each class, below which a calibration curve says nothing
-
-DRAWS = 200  # of the reliability diagram's interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -281,7 +280,7 @@ class Scores:
 
 
 def evaluation_figure(
-    evaluated: EvaluatedHead, metrics: Mapping[str, Metric], title: str, suffix: str = ".png"
+    evaluated: EvaluatedHead, metrics: Mapping[str, Metric], title: str, balanced: bool, suffix: str = ".png"
 ) -> bytes:
     """Draw an evaluation.
 
@@ -291,6 +290,8 @@ def evaluation_figure(
     metrics : mapping of str to Metric
         As `detector.audit.metrics.compute_metrics` returns them.
     title : str
+    balanced : bool
+        Whether training let the classes count equally.
     suffix : str
         Of the format.
 
@@ -308,7 +309,7 @@ def evaluation_figure(
     _confusion(upper_left, result.confusion, result.classes, scores.first)
     _roc(upper_right, result, scores)
     _precision_recall(lower_left, result.positive, metrics[PRECISION], scores)
-    _reliability(lower_right, result.positive, metrics[SLOPE], scores)
+    _reliability(lower_right, result.positive, metrics[SLOPE], scores, balanced)
     return as_file(figure, suffix)
 
 
@@ -331,11 +332,6 @@ def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
     scores, is_positive, folds = predicted.values, predicted.is_positive, predicted.folds
     false_rate, true_rate = roc_curve(scores, is_positive, folds)
     area = result.roc_auc
-    if band := roc_band(scores, is_positive, predicted.patients, folds, SEED):
-        axes.fill_between(*band, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (pointwise)")
-    elif area.available:
-        # An empty entry of the legend: a band of one line would claim a certainty that no sample gives.
-        axes.plot([], [], " ", label="No interval drawn: the classes are separated")
     mean = "mean of folds, " if folds.max() > 0 else ""
     axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=f"{mean}ROC AUC {_brief(area)}")
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (ROC AUC = 0.50)")
@@ -364,30 +360,33 @@ def _precision_recall(axes: Axes, positive: str, average: Metric, predicted: Sco
     _unit_square(axes)
 
 
-def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores) -> None:
-    scores, is_positive = predicted.values[0], predicted.is_positive
-    # Draws of fewer patients are hardly different.
-    few = min(len(set(predicted.patients[side])) for side in (is_positive, ~is_positive)) < FEWEST
-    # Every draw of separated classes has the same curve, and says nothing of the probabilities between them.
-    if not few and not is_separated(scores, is_positive):
-        draws = np.concatenate(list(islice(patient_draws(is_positive, predicted.patients, SEED), DRAWS)))[:DRAWS]
-        grid, curve, low, high = reliability_curve(scores, is_positive, predicted.patients, draws)
-        axes.fill_between(grid, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval (pointwise)")
-        axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="Calibration curve (isotonic)")
-    else:
-        text = f"no curve below {FEWEST} patients of a class" if few else "no curve: the classes are separated"
+def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores, balanced: bool) -> None:
+    scores, is_positive = predicted.values, predicted.is_positive
+    few = min(len(set(predicted.patients[side])) for side in (is_positive, ~is_positive)) < FEWEST_FOR_SLOPE
+    if few or is_separated(scores[0], is_positive):
+        few_text = f"no curve below {FEWEST_FOR_SLOPE} patients of a class"
         # Below the diagonal, which would run through it elsewhere.
-        axes.text(0.97, 0.1, text, ha="right", color=GREY, transform=axes.transAxes)
+        axes.text(
+            0.97,
+            0.1,
+            few_text if few else "no curve: the classes are separated",
+            ha="right",
+            color=GREY,
+            transform=axes.transAxes,
+        )
+    else:
+        grid, curve = reliability_curve(scores, is_positive, balanced)
+        axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="Calibration curve (isotonic)")
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Perfectly calibrated")
     # Where the predictions lie: the positives above, the others below.
     for chosen, height, colour, name in (
         (is_positive, 1.0, ORANGE, f"{drawable(positive)} images, above"),
         (~is_positive, 0.0, "black", "all other images, below"),
     ):
-        axes.plot(scores[chosen], np.full(chosen.sum(), height), "|", color=colour, markersize=9, label=name)
+        axes.plot(scores[0, chosen], np.full(chosen.sum(), height), "|", color=colour, markersize=9, label=name)
     axes.set_xlabel(f"Mean predicted probability of {drawable(positive)}")
     axes.set_ylabel("Fraction of positives")
-    axes.set_title(f"Calibration{predicted.first}: slope {_brief(slope)}", fontsize=11)
+    axes.set_title(f"Calibration: slope {_brief(slope)}", fontsize=11)
     _unit_square(axes)
 
 

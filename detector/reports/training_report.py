@@ -293,7 +293,9 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
 
     @cache
     def evaluation(suffix: str) -> bytes:
-        return evaluation_figure(result.evaluated, result.metrics, result.title, suffix)
+        return evaluation_figure(
+            result.evaluated, result.metrics, result.title, result.settings.get("class_weight") != "none", suffix
+        )
 
     found = {
         outputs.plot: history(outputs.plot.suffix),

@@ -6,18 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
+from detector.statistics.auc import fold_inflation, roc_auc
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.resampling import LEVEL, percentiles, resampled, wilson
 
 PRECISION, BRIER = "average_precision", "brier_score"
-
-Counts = tuple[int, int, int]  # images of each class, patients
 
 IN_THE_LARGE, SLOPE = "calibration_in_the_large", "calibration_slope"
 
 STEPS = 30  # of Newton's method; it has converged after ten unless the classes are separated
 
 CLIP = 1e-6  # a probability of 0 or 1 would be infinitely wrong
+
+FEWEST_FOR_SLOPE = 20  # patients of each class
 
 TIED = 1e-9  # logits that differ by less are the same
 
@@ -92,108 +93,110 @@ def precision_recall_curve(scores: np.ndarray, is_positive: np.ndarray) -> tuple
 
 
 def of_probabilities(
-    scores: np.ndarray, corrected: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int
+    scores: np.ndarray,
+    is_positive: np.ndarray,
+    patients: np.ndarray,
+    folds: np.ndarray,
+    seed: int,
+    balanced: bool = True,
 ) -> dict[str, Metric]:
     """Return average precision, Brier score and calibration, means over repeats, with intervals over patients.
+
+    Brier score and calibration are those of the probabilities as they are predicted. Where training let the classes
+    count equally, these hold at equally frequent classes, so here, too, the classes count equally.
 
     Parameters
     ----------
     scores : ndarray of shape (repeats, n)
-        Probability of the positive class, as predicted.
-    corrected : ndarray of shape (repeats, n)
-        The same, corrected to the images' own prevalence where training assumed another one.
+        Probability of the positive class.
     is_positive : ndarray of shape (n,), bool
     patients : ndarray of shape (n,)
+    folds : ndarray of shape (repeats, n), int
+        Which fold held each image out; all equal of a single model.
     seed : int
-        Of the bootstrap.
+        Of the bootstrap, in which patients are drawn within classes: splits fix the class frequencies.
+    balanced : bool, default=True
+        Whether training let the classes count equally.
 
     Returns
     -------
     dict of str to Metric
         Average precision and Brier score have an interval on the logit scale, from the bootstrap's standard error (K.
         Boyd, K. H. Eng, C. D. Page, "Area under the precision-recall curve: point estimates and confidence intervals",
-        ECML PKDD 2013); calibration-in-the-large has a percentile interval, the slope one that is corrected for bias.
-        The classes are drawn apart: intervals hold at the class frequencies of these images, which splits fix. Only
-        for calibration-in-the-large, which is about these frequencies, patients of all classes are drawn together. By
-        simulation of calibrated probabilities (100 to 400 patients, 300 data sets each) its interval then covers 0.90
-        to 0.95, with the classes apart 0.24 to 0.82; where a split fixes the frequencies, 0.98 to 1.00.
+        ECML PKDD 2013), widened for out-of-fold predictions as the other metrics are (`auc.fold_inflation`).
+        Calibration has percentile intervals; the slope needs `FEWEST_FOR_SLOPE` patients of each class.
     """
     n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
     names = (PRECISION, BRIER, IN_THE_LARGE, SLOPE)
+    people = [len(set(patients[side])) for side in (is_positive, ~is_positive)]
     if min(n_positive, n_negative) < FEWEST:
         return dict.fromkeys(names, too_few(n_positive, n_negative, "images"))
-    people = [len(set(patients[side])) for side in (is_positive, ~is_positive)]
-    if min(people) < 2:
-        one = Metric.unavailable("all images of a class are of one patient", n_positive, n_negative)
-        return dict.fromkeys(names, one)
     if min(people) < FEWEST:
         # A bootstrap over so few has next to no different draws, and its interval is far too narrow.
         return dict.fromkeys(names, too_few(people[0], people[1], "patients"))
+    counted = len(is_positive) / 2 / np.where(is_positive, n_positive, n_negative) if balanced else np.ones(1)
 
-    def mean(statistic: Callable[..., np.ndarray], of: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def mean(statistic: Callable[..., np.ndarray], counts: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         def over_repeats(weights: np.ndarray) -> np.ndarray:
             # Of a slope without a bound in one repeat, and the opposite one in another, there is no mean.
             with np.errstate(invalid="ignore"):
-                return np.mean([statistic(one, is_positive, weights) for one in of], axis=0)
+                return np.mean([statistic(one, is_positive, weights * counts) for one in scores], axis=0)
 
         return over_repeats
 
     found = resampled(
         {
-            PRECISION: mean(average_precision, scores),
-            BRIER: mean(brier, corrected),
-            SLOPE: mean(calibration_slope, corrected),
+            PRECISION: mean(average_precision, np.ones(1)),
+            BRIER: mean(brier, counted),
+            IN_THE_LARGE: mean(calibration_in_the_large, counted),
+            SLOPE: mean(calibration_slope, counted),
         },
         is_positive,
         patients,
         seed,
     )
-    whole = np.ones(len(is_positive), bool)
-    found |= resampled({IN_THE_LARGE: mean(calibration_in_the_large, corrected)}, whole, patients, seed)
-    counts = n_positive, n_negative, len(set(patients))
-    return {
-        PRECISION: _share(*found[PRECISION], people[0], (_reversed_precision(is_positive), 1.0), counts),
-        BRIER: _share(*found[BRIER], len(set(patients)), (0.0, 1.0), counts),
-        IN_THE_LARGE: _calibration(*found[IN_THE_LARGE], counts, len(corrected)),
-        SLOPE: _calibration(*found[SLOPE], counts, len(corrected), min(people)),
+    wider = float(np.sqrt(fold_inflation(roc_auc(scores, is_positive, patients, folds=folds), folds)))
+    everyone = len(set(patients))
+    worst = float(average_precision(-is_positive.astype(float), is_positive, np.ones((1, len(is_positive))))[0])
+    intervals = {
+        PRECISION: _logit_interval(*found[PRECISION], people[0], (worst, 1.0), wider),
+        BRIER: _logit_interval(*found[BRIER], everyone, (0.0, 1.0), wider),
+        IN_THE_LARGE: percentiles(found[IN_THE_LARGE][1]),
+        SLOPE: percentiles(found[SLOPE][1]),
     }
+    metrics = {
+        name: Metric(found[name][0], *intervals[name], n_positive, n_negative, _undefined(found[name][0]), everyone)
+        for name in names
+    }
+    if min(people) < FEWEST_FOR_SLOPE:
+        few = f"too few patients ({people[0]} and {people[1]}; {FEWEST_FOR_SLOPE} of each needed)"
+        metrics[SLOPE] = Metric.unavailable(few, n_positive, n_negative)
+    return metrics
 
 
-def _reversed_precision(is_positive: np.ndarray) -> float:
-    """Return the average precision of a ranking that has every positive image below every other."""
-    return float(average_precision(-is_positive.astype(float), is_positive, np.ones((1, len(is_positive))))[0])
+def _undefined(value: float) -> str:
+    """Return why a metric has no finite value; empty where it has one."""
+    if np.isnan(value):
+        return "all predictions are equal, or it is not defined in every repeat"
+    return "the classes are separated without an error, so it has no bound" if np.isinf(value) else ""
 
 
-def _share(value: float, draws: np.ndarray, people: int, certain: tuple[float, float], counts: Counts) -> Metric:
-    """Return a metric in [0, 1] with its interval on the logit scale, or Wilson's where no draw differs.
+def _logit_interval(
+    value: float, draws: np.ndarray, people: int, certain: tuple[float, float], wider: float
+) -> tuple[float, float]:
+    """Return the interval of a metric in [0, 1] on the logit scale, or Wilson's where no draw differs.
 
-    The standard error is the bootstrap's, multiplied by √(m / (m − 1)) for m patients, with Student's quantile. The
-    lower bound is moved down by the bootstrap's bias, where that is positive: the average precision of a small sample
-    is too high. Near the value of a ranking without an error, and near that of a reversed one, all draws are nearly
-    alike: the interval reaches at least as far as Wilson's of these values. By simulation with 20 v 20, 50 v 50 and 20
-    v 180 patients it covers 0.93 to 0.99.
-
-    Parameters
-    ----------
-    value : float
-    draws : ndarray of shape (draws,)
-    people : int
-        Patients, from 2 on.
-    certain : (float, float)
-        The lowest and the highest value possible, as far as draws cannot show how certain they are.
-    counts : (int, int, int)
-        Images of each class, patients.
-
-    Returns
-    -------
-    Metric
+    The standard error is the bootstrap's, multiplied by √(m / (m − 1)) for m patients and by how much `wider`
+    out-of-fold predictions make it, with Student's quantile. The lower bound is moved down by the bootstrap's bias,
+    where that is positive: the average precision of a small sample is too high. Near the value of a ranking without an
+    error, and near that of a reversed one (`certain`), all draws are nearly alike: the interval reaches at least as far
+    as Wilson's of these values. By simulation with 20 v 20, 50 v 50 and 20 v 180 patients it covers 0.93 to 0.99.
     """
     from scipy.special import expit, logit
     from scipy.stats import norm, t
 
-    n_positive, n_negative, n_patients = counts
     z = float(norm.ppf((1 + LEVEL) / 2))
-    spread = float(np.std(draws)) * np.sqrt(people / (people - 1))
+    spread = float(np.std(draws)) * np.sqrt(people / (people - 1)) * wider
     if spread <= WIDTH or not WIDTH < value < 1 - WIDTH:
         low, high = wilson(value, people, z)
     else:
@@ -201,90 +204,13 @@ def _share(value: float, draws: np.ndarray, people: int, certain: tuple[float, f
         half, bias = float(t.ppf((1 + LEVEL) / 2, people - 1)) * spread / slope, (np.mean(draws) - value) / slope
         low, high = expit(logit(value) - half - np.clip(bias, 0.0, half)), expit(logit(value) + half)
     furthest = wilson(certain[1], people, z)[0], wilson(certain[0], people, z)[1]
-    bounds = float(min(low, furthest[0])), float(max(high, furthest[1]))
-    return Metric(value, *bounds, n_positive, n_negative, n_patients=n_patients)
-
-
-def _calibration(value: float, draws: np.ndarray, counts: Counts, repeats: int, fewest: int = 0) -> Metric:
-    """Return a metric without limits: with a percentile interval or, given the fewest patients, a corrected one."""
-    n_positive, n_negative, n_patients = counts
-    if np.isnan(value):
-        reason = "all predictions are equal" if repeats == 1 else "it is not defined in every repeat"
-        return Metric.unavailable(reason, n_positive, n_negative)
-    if np.isinf(value):
-        all_or_none = ("" if repeats == 1 else "in a repeat ") + ("no image is" if value > 0 else "all images are")
-        return Metric.unavailable(f"{all_or_none} ranked wrongly, so it has no bound", n_positive, n_negative)
-    low, high = _bias_corrected(value, draws, fewest) if fewest else percentiles(draws)
-    if np.isfinite(low) and np.isfinite(high) and high - low <= WIDTH:
-        return Metric.unavailable("the predictions do not vary", n_positive, n_negative)
-    return Metric(
-        value,
-        low if np.isfinite(low) else None,
-        high if np.isfinite(high) else None,
-        n_positive,
-        n_negative,
-        n_patients=n_patients,
-    )
-
-
-def _bias_corrected(value: float, draws: np.ndarray, people: int) -> tuple[float, float]:
-    """Return an interval from the bootstrap's median bias and standard error, with Student's quantile.
-
-    Slopes of few patients are too steep, and those of the draws are so twice over: percentiles lie too high. The bias
-    is that of the median; the standard error, half the range of the middle 68 %, so that a few separated draws, whose
-    slope is infinite, do not decide it. Where more are separated, one side has no bound. By simulation of calibrated
-    probabilities (10 v 10 to 30 v 30 and 15 v 150 patients, 60 to 120 data sets each) they cover 0.95 to 1.00,
-    and lie above 1 in at most 0.02; percentiles cover 0.83 to 0.94, and lie above 1 in 0.05 to 0.17. The rule
-    for one side without a bound was simulated in a slightly different form only.
-
-    Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 10 and 12.
-    """
-    from scipy.stats import norm, t
-
-    known = draws[~np.isnan(draws)]
-    if not len(known):
-        return percentiles(draws)
-    low, middle, high = np.quantile(known, [norm.cdf(-1), 0.5, norm.cdf(1)], method="inverted_cdf")
-    if not np.isfinite(middle):
-        return percentiles(draws)
-    reach = float(t.ppf((1 + LEVEL) / 2, people - 1)) * np.sqrt(people / (people - 1))
-    centre = 2 * value - middle
-    errors = [side for side in (middle - low, high - middle) if np.isfinite(side)]
-    half = reach * float(np.mean(errors)) if errors else np.inf
-    return (
-        float(centre - half) if np.isfinite(low) else -np.inf,
-        float(centre + half) if np.isfinite(high) else np.inf,
-    )
+    return float(min(low, furthest[0])), float(max(high, furthest[1]))
 
 
 def logits(probabilities: np.ndarray) -> np.ndarray:
     """Return log odds of probabilities, which are kept from 0 and 1 by `CLIP`."""
     clipped = np.clip(np.asarray(probabilities, float), CLIP, 1.0 - CLIP)
     return np.log(clipped / (1.0 - clipped))
-
-
-def at_prevalence_of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the probabilities of a classifier whose classes were weighted equally, at the classes' own frequencies.
-
-    Weights that let the classes count equally teach that all of them are equally frequent. Each class's odds are
-    multiplied by how frequent it is instead.
-
-    Reference: M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the outputs of a classifier to new a priori
-    probabilities: a simple procedure", Neural Computation 14 (2002), equation 2.4.
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (…, n, classes)
-    labels : ndarray of shape (n,), int
-        The classes of the images, whose frequencies are taken.
-
-    Returns
-    -------
-    ndarray of the same shape
-    """
-    corrected = probabilities.astype(float) * np.bincount(labels, minlength=probabilities.shape[-1])
-    total = corrected.sum(axis=-1, keepdims=True)
-    return np.divide(corrected, total, out=probabilities.astype(float), where=total > 0)
 
 
 def calibration_in_the_large(probabilities: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -372,64 +298,28 @@ def _recalibration(x: np.ndarray, is_positive: np.ndarray, weights: np.ndarray, 
     return np.stack([intercept, slope])
 
 
-def reliability_curve(
-    probabilities: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, draws: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return how often images are positive at each probability: the isotonic regression, with a pointwise interval.
-
-    The interval is the bootstrap's, and at least Wilson's of as many patients as share a step of the curve, or of
-    `FEWEST`: on a step at 0 or 1 all draws are alike. By simulation with 60 and 200 patients, at probabilities of 0.1
-    to 0.9, it covers 0.87 to 1.00 (0.96 and 0.99 on average); the bootstrap's alone covers 0.40 to 0.92.
+def reliability_curve(scores: np.ndarray, is_positive: np.ndarray, balanced: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return how often images are positive at each probability: the isotonic regression over all repeats.
 
     Reference: T. Dimitriadis, T. Gneiting, A. I. Jordan, "Stable reliability diagrams for probabilistic classifiers",
     PNAS 118 (2021). No bins have to be chosen.
 
     Parameters
     ----------
-    probabilities : ndarray of shape (n,)
+    scores : ndarray of shape (repeats, n)
     is_positive : ndarray of shape (n,), bool
-    patients : ndarray of shape (n,)
-    draws : ndarray of shape (draws, n)
-        Weights of images, as `intervals.patient_draws` draws them: whole patients.
+    balanced : bool
+        Whether the classes count equally, as in `of_probabilities`.
 
     Returns
     -------
-    grid, curve, low, high : ndarray of shape (101,)
+    grid, curve : ndarray of shape (101,)
         Between the smallest and the largest probability.
     """
     from sklearn.isotonic import IsotonicRegression
 
-    grid = np.linspace(probabilities.min(), probabilities.max(), 101)
-
-    def fitted(weights: np.ndarray) -> IsotonicRegression:
-        drawn = weights > 0
-        model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-        return model.fit(probabilities[drawn], is_positive[drawn].astype(float), weights[drawn])
-
-    curves = [fitted(weights).predict(grid) for weights in draws]
-    low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    curve = fitted(np.ones(len(probabilities)))
-    floor = _wilson_of_steps(curve.predict(probabilities), probabilities, patients, grid)
-    low, high = np.minimum(low, floor[0]), np.maximum(high, floor[1])
-    # The curve does not fall, so the bounds do not either.
-    low, high = np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
-    return grid, curve.predict(grid), low, high
-
-
-def _wilson_of_steps(
-    steps: np.ndarray, probabilities: np.ndarray, patients: np.ndarray, grid: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's interval of each step of the isotonic regression, at the probabilities of a grid.
-
-    `steps` holds the value of the regression at each image.
-    """
-    from scipy.stats import norm
-
-    order, quantile = np.argsort(probabilities, kind="stable"), float(norm.ppf((1 + LEVEL) / 2))
-    bounds = np.empty((2, len(steps)))
-    for value in np.unique(steps):
-        rows = steps == value
-        people = max(len(set(patients[rows])), FEWEST)
-        bounds[:, rows] = np.reshape(wilson(float(value), people, quantile), (2, 1))
-    low, high = (np.interp(grid, probabilities[order], side[order]) for side in bounds)
-    return low, high
+    truth = np.broadcast_to(is_positive, scores.shape).ravel().astype(float)
+    weights = np.where(truth > 0, 1 / is_positive.sum(), 1 / (~is_positive).sum()) if balanced else None
+    grid = np.linspace(scores.min(), scores.max(), 101)
+    model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores.ravel(), truth, weights)
+    return grid, model.predict(grid)

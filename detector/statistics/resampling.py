@@ -138,25 +138,19 @@ def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> 
     Returns
     -------
     dict of str to Metric
-        Not available for images of fewer than `FEWEST` patients, of whom a bootstrap has next to no different draws, or
-        for equal values: no sample shows that others are equal, too.
+        Not available for images of fewer than `FEWEST` patients, of whom a bootstrap has next to no different draws.
     """
     n, count = len(patients), len(set(patients))
     if count < FEWEST:
         few = f"images of {counted(count, 'patient')}; at least {FEWEST} needed"
         return dict.fromkeys(values, Metric.unavailable(few, n))
     table = np.stack([np.asarray(one, float) for one in values.values()], axis=1)
-    draws = [
-        weights @ table / weights.sum(axis=1)[:, None] for weights in patient_draws(np.ones(n, bool), patients, seed)
-    ]
-    found = {}
-    for name, value, column in zip(values, table.mean(axis=0).tolist(), np.concatenate(draws).T, strict=True):
-        low, high = percentiles(column)
-        if high - low <= WIDTH:
-            found[name] = Metric.unavailable(f"it is {value:.2f} in every image", n)
-        else:
-            found[name] = Metric(value, low, high, n, 0, n_patients=count)
-    return found
+    everyone = np.ones(n, bool)
+    draws = np.concatenate([w @ table / w.sum(axis=1)[:, None] for w in patient_draws(everyone, patients, seed)])
+    return {
+        name: Metric(value, *percentiles(column), n, 0, n_patients=count)
+        for name, value, column in zip(values, table.mean(axis=0).tolist(), draws.T, strict=True)
+    }
 
 
 def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -195,7 +189,7 @@ def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> I
 
 
 def resampled(
-    statistics: Mapping[str | tuple[str, ...], Statistic], is_positive: np.ndarray, patients: np.ndarray, seed: int
+    statistics: Mapping[str, Statistic], is_positive: np.ndarray, patients: np.ndarray, seed: int
 ) -> dict[str, tuple[float, np.ndarray]]:
     """Return statistics, and what they are in each draw of a bootstrap over patients, all from the same draws.
 
@@ -203,8 +197,8 @@ def resampled(
 
     Parameters
     ----------
-    statistics : mapping of str, or tuple of str, to callable
-        From weights of images, (draws, n), to a number each, (draws,), or to one for each name of a tuple, (draws, k).
+    statistics : mapping of str to callable
+        From weights of images, (draws, n), to a number each, (draws,).
     is_positive : ndarray of shape (n,), bool
         The classes are drawn apart; all together if it is true everywhere.
     patients : ndarray of shape (n,)
@@ -213,16 +207,13 @@ def resampled(
     Returns
     -------
     dict of str to (float, ndarray of shape (draws,))
-        The draws are empty where a class has a single patient.
     """
     everything = np.ones((1, len(is_positive)))
-    values = {name: float(found[0]) for name, found in _named(statistics, everything)}
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in values}
-    if min(len(set(patients[side])) for side in (is_positive, ~is_positive) if side.any()) > 1:
-        for weights in patient_draws(is_positive, patients, seed):
-            for name, found in _named(statistics, weights):
-                drawn[name].append(found)
-    return {name: (values[name], np.concatenate(parts) if parts else np.empty(0)) for name, parts in drawn.items()}
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
+    for weights in patient_draws(is_positive, patients, seed):
+        for name, statistic in statistics.items():
+            drawn[name].append(statistic(weights))
+    return {name: (float(statistics[name](everything)[0]), np.concatenate(parts)) for name, parts in drawn.items()}
 
 
 def percentiles(draws: np.ndarray) -> tuple[float, float]:
@@ -241,14 +232,3 @@ def percentiles(draws: np.ndarray) -> tuple[float, float]:
     # Without interpolation: between a number and infinity there is nothing.
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
     return float(low), float(high)
-
-
-def _named(
-    statistics: Mapping[str | tuple[str, ...], Statistic], weights: np.ndarray
-) -> Iterator[tuple[str, np.ndarray]]:
-    for names, statistic in statistics.items():
-        found = statistic(weights)
-        if isinstance(names, str):
-            yield names, found
-        else:
-            yield from zip(names, found.T, strict=True)

@@ -27,7 +27,7 @@ def test_an_evaluation_is_drawn_without_a_warning(counts, name, capfd):
     evaluated = outcome_of(extractor, 1 / (1 + np.exp(-noise - truth)))
     found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0))
     named = replace(evaluated.evaluation, classes=[name, "normal"], positive=name)
-    data = evaluation_figure(replace(evaluated, evaluation=named), found, "Test set")
+    data = evaluation_figure(replace(evaluated, evaluation=named), found, "Test set", True)
     assert data.startswith(b"\x89PNG") and len(data) > 50_000
     assert capfd.readouterr().err == ""
 
@@ -46,5 +46,5 @@ def test_a_calibration_curve_needs_ten_patients_of_each_class(images, drawn, mon
         return np.linspace(0, 1, 3), np.zeros(3), np.zeros(3), np.ones(3)
 
     monkeypatch.setattr("detector.reports.evaluation_figure.reliability_curve", curve)
-    evaluation_figure(evaluated, found, "Test set")
+    evaluation_figure(evaluated, found, "Test set", True)
     assert bool(calls) == drawn

@@ -1,4 +1,4 @@
-"""Probabilities: as scikit-learn counts, found again where the result is known, and by hand at the edges."""
+"""Probabilities: as scikit-learn counts, found again where the result is known, by hand at the edges, covering."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from detector.statistics import probabilities, resampling
 ONES = np.ones((1, 400))
 
 
-def of(logits, truth, patients=None, corrected=None):
-    scores = expit(np.asarray(logits, float))[None]
+def of(logits, truth, patients=None, folds=None, balanced=False):
+    scores = np.atleast_2d(expit(np.asarray(logits, float)))
     patients = np.arange(len(truth)) if patients is None else patients
-    return probabilities.of_probabilities(scores, scores if corrected is None else corrected, truth, patients, 0)
+    folds = np.zeros(scores.shape, int) if folds is None else folds
+    return probabilities.of_probabilities(scores, truth, patients, folds, 0, balanced)
 
 
 def test_probabilities_as_scikit_learn_counts_them():
@@ -38,62 +39,6 @@ def test_the_area_under_the_precision_recall_curve_is_the_mean_average_precision
     expected = np.mean([probabilities.average_precision(one, truth, np.ones((1, 60)))[0] for one in scores])
     assert np.sum(np.diff(recall) * precision[1:]) == pytest.approx(expected)
     assert (recall[0], recall[-1], precision[0]) == (0, 1, precision[1])
-
-
-def test_a_metric_that_is_not_available_has_a_reason():
-    truth = np.arange(40) < 20
-    apart = of(np.where(truth, 2.0, -2.0) + np.linspace(0, 1, 40), truth)
-    assert apart["calibration_slope"].reason == "no image is ranked wrongly, so it has no bound"
-    assert of(np.where(truth, -2.0, 2.0) + np.linspace(0, 1, 40), truth)["calibration_slope"].reason == (
-        "all images are ranked wrongly, so it has no bound"
-    )
-    assert apart["average_precision"].value == 1.0 and apart["average_precision"].ci_low < 0.9
-    assert apart["brier_score"].available and apart["calibration_in_the_large"].available
-    same = of(np.zeros(40), truth)
-    assert same["calibration_slope"].reason == "all predictions are equal"
-    few = of(np.zeros(31), np.arange(31) < 1)
-    assert {one.reason for one in few.values()} == {"1 v 30 images; at least 10 v 10 needed"}
-    one = of(np.zeros(40), truth, np.where(truth, 0, np.arange(40) + 1))
-    assert {one.reason for one in one.values()} == {"all images of a class are of one patient"}
-
-
-def test_a_slope_that_a_repeat_does_not_have_says_so():
-    """Of several repeats one alone may separate the classes; what is said must hold of the others, too."""
-    truth, wide = np.arange(40) < 20, np.linspace(-3, 3, 40)
-    apart, mixed, equal = np.where(truth, 1.0, -1.0), np.roll(wide, 7), np.zeros(40)
-
-    def reason(*repeats):
-        scores = expit(np.stack(repeats))
-        found = probabilities.of_probabilities(scores, scores, truth, np.arange(40), 0)
-        return found["calibration_slope"].reason
-
-    assert reason(apart, mixed) == "in a repeat no image is ranked wrongly, so it has no bound"
-    assert reason(-apart, mixed) == "in a repeat all images are ranked wrongly, so it has no bound"
-    for other in (mixed, apart):
-        assert reason(equal, other) == "it is not defined in every repeat"
-    assert reason(apart, -apart) == "it is not defined in every repeat"
-    assert reason(apart) == "no image is ranked wrongly, so it has no bound"
-
-
-def test_a_slope_without_an_upper_bound_is_bounded_below():
-    logits = np.concatenate([np.linspace(0.1, 1, 20), np.linspace(-1, 0, 20)])
-    logits[0], logits[-1] = -0.05, 0.15
-    slope = of(logits, np.arange(40) < 20)["calibration_slope"]
-    assert slope.ci_high is None and slope.interval_text.startswith("above ")
-
-
-def test_calibrated_probabilities_of_few_images_are_not_called_underconfident(monkeypatch):
-    """Two normals: the probabilities are the true ones, and the slope is 1."""
-    monkeypatch.setattr(resampling, "RESAMPLES", 200)
-    sets, above, covered = 60, 0, 0
-    for m, shift in ((10, 1.2), (30, 2.2)):
-        generator, truth = np.random.default_rng(m), np.arange(2 * m) < m
-        for _ in range(sets // 2):
-            x = generator.normal(size=2 * m) + shift * truth
-            found = of(shift * x - shift**2 / 2, truth)["calibration_slope"]
-            above += found.available and found.low > 1
-            covered += not found.available or found.low <= 1 <= found.high
-    assert above <= 2 and covered / sets >= at_least(sets)
 
 
 @pytest.mark.parametrize(("m", "n"), [(20, 20), (20, 180)])
@@ -139,3 +84,109 @@ def test_intervals_of_average_precision_are_over_patients(images, monkeypatch):
         found = of(noise + 1.2 * truth, truth, who)["average_precision"]
         covered += found.ci_low <= expected <= found.ci_high
     assert at_least(sets) <= covered / sets <= at_most(sets)
+
+
+@pytest.mark.parametrize("intercept", [-1.0, 0.0, 0.5])
+def test_calibration_in_the_large_is_the_intercept_at_slope_one(intercept):
+    generator = np.random.default_rng(2)
+    logits = generator.normal(0, 1.5, 40_000)
+    truth = generator.random(40_000) < expit(intercept + logits)
+    found = probabilities.calibration_in_the_large(expit(logits), truth, np.ones((1, 40_000)))[0]
+    assert found == pytest.approx(intercept, abs=0.05)
+
+
+@pytest.mark.parametrize("slope", [-0.5, 0.5, 1.0, 2.0])
+def test_the_slope_is_found_whatever_the_intercept(slope):
+    generator = np.random.default_rng(2)
+    logits = generator.normal(0, 1.5, 40_000)
+    truth = generator.random(40_000) < expit(0.7 + slope * logits)
+    found = probabilities.calibration_slope(expit(logits), truth, np.ones((1, 40_000)))[0]
+    assert found == pytest.approx(slope, abs=0.06)
+
+
+def test_a_steep_slope_does_not_move_calibration_in_the_large():
+    """Timid probabilities near 0.5 that separate well: fitted with the slope, the intercept would be large."""
+    generator = np.random.default_rng(0)
+    strength = generator.normal(0, 1, 400)
+    truth = generator.random(400) < expit(15 * strength)
+    found = probabilities.calibration_in_the_large(expit(0.3 + strength), truth, ONES)[0]
+    assert abs(found) < 0.7
+    assert probabilities.calibration_slope(expit(0.3 + strength), truth, ONES)[0] > 5
+
+
+@pytest.mark.parametrize(
+    ("positives", "negatives", "expected"),
+    [
+        ([0.6, 0.7], [0.2, 0.3], np.inf),
+        ([0.5, 0.7], [0.2, 0.5], np.inf),
+        ([0.2, 0.5], [0.5, 0.7], -np.inf),
+        ([0.4, 0.4], [0.4, 0.4], np.nan),
+    ],
+)
+def test_separation_includes_ties_at_the_boundary(positives, negatives, expected):
+    scores, truth = np.array(positives + negatives), np.array([True, True, False, False])
+    found = probabilities.calibration_slope(scores, truth, np.ones((1, 4)))[0]
+    assert found == expected or (np.isnan(found) and np.isnan(expected))
+
+
+def test_what_cannot_be_estimated_says_why():
+    truth = np.arange(40) < 20
+    apart = of(np.where(truth, 2.0, -2.0) + np.linspace(0, 1, 40), truth)
+    assert "separated without an error" in apart["calibration_slope"].reason
+    assert apart["average_precision"].value == 1.0 and apart["average_precision"].ci_low < 0.9
+    assert apart["brier_score"].available and apart["calibration_in_the_large"].available
+    assert "all predictions are equal" in of(np.zeros(40), truth)["calibration_slope"].reason
+    few = of(np.zeros(31), np.arange(31) < 1)
+    assert {one.reason for one in few.values()} == {"too few images (1 and 30; 10 of each needed)"}
+    one = of(np.zeros(40), truth, np.where(truth, 0, np.arange(40) + 1))
+    assert {one.reason for one in one.values()} == {"too few patients (1 and 20; 10 of each needed)"}
+    fifteen = of(np.random.default_rng(0).normal(size=40), np.arange(40) < 15)
+    assert fifteen["calibration_slope"].reason == "too few patients (15 and 25; 20 of each needed)"
+    assert fifteen["brier_score"].available
+
+
+def test_a_slope_without_an_upper_bound_is_bounded_below():
+    logits = np.concatenate([np.linspace(0.1, 1, 20), np.linspace(-1, 0, 20)])
+    logits[0], logits[-1] = -0.05, 0.15
+    slope = of(logits, np.arange(40) < 20)["calibration_slope"]
+    assert slope.ci_high is None and slope.interval_text.startswith("above ")
+
+
+def test_probabilities_of_equal_classes_are_judged_at_equal_classes():
+    """A classifier of nine negatives to a positive that was trained with classes that count equally."""
+    generator = np.random.default_rng(5)
+    truth = generator.random(3000) < 0.1
+    x = generator.normal(0, 1, 3000) + 1.5 * truth
+    found = of(1.5 * x - 1.5**2 / 2, truth, balanced=True)
+    assert found["calibration_in_the_large"].low < 0 < found["calibration_in_the_large"].high
+    assert found["calibration_slope"].low < 1 < found["calibration_slope"].high
+    assert of(1.5 * x - 1.5**2 / 2, truth)["calibration_in_the_large"].high < -1
+
+
+@pytest.mark.parametrize(("shift", "least", "most"), [(0.0, 0.0, 0.15), (0.5, 0.9, 1.0)])
+def test_probabilities_that_are_half_a_logit_off_are_found_at_100_images(shift, least, most, monkeypatch):
+    """The classes are drawn apart, as a split fixes their sizes."""
+    monkeypatch.setattr(resampling, "RESAMPLES", 200)
+    generator, truth, flagged, sets = np.random.default_rng(1), np.arange(100) < 50, 0, 100
+    for _ in range(sets):
+        x = generator.normal(size=100) + truth
+        found = of(x - 0.5 + shift, truth)["calibration_in_the_large"]
+        flagged += not found.low <= 0 <= found.high
+    assert least <= flagged / sets <= most
+
+
+def test_intervals_of_out_of_fold_predictions_are_wider():
+    generator, truth = np.random.default_rng(2), np.arange(100) < 50
+    x = generator.normal(size=100) + 0.8 * truth
+    alone, crossed = of(x, truth), of(x, truth, folds=np.arange(100)[None] % 5)
+    for name in ("average_precision", "brier_score"):
+        assert crossed[name].ci_high - crossed[name].ci_low > 1.15 * (alone[name].ci_high - alone[name].ci_low)
+
+
+def test_reliability_of_calibrated_probabilities_is_the_diagonal():
+    generator = np.random.default_rng(3)
+    said = generator.random(3000)
+    truth = generator.random(3000) < said
+    grid, curve = probabilities.reliability_curve(np.stack([said, said]), truth, balanced=False)
+    inner = (grid > 0.05) & (grid < 0.95)
+    assert np.abs(curve - grid)[inner].max() < 0.12 and (np.diff(curve) >= 0).all()

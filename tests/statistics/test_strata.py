@@ -1,10 +1,12 @@
-"""Which images can be compared with each other."""
+"""Strata, and the small helpers of linear fits."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from detector.statistics.strata import comparable, crossed, holding_two_classes
+from detector.statistics import strata
+from detector.statistics.strata import comparable, crossed, holding_two_classes, one_thread
 
 
 def test_which_strata_hold_two_classes():
@@ -21,3 +23,24 @@ def test_crossed_strata_agree_in_every_property_and_unknown_ones_in_none():
     assert found[0, 0] == found[0, 1] != found[0, 2]
     assert found[1, 0] == found[1, 2] != found[1, 1]
     assert len({*found[0, [0, 2, 4]]}) == 3
+
+
+def test_spread_is_the_standard_deviation_of_what_is_not_nearly_constant():
+    features = np.random.default_rng(0).normal(0, [1.0, 2.0, 3.0, 1e-3, 0.0], (500, 5)) + np.array([0, 0, 0, 0, 7])
+    found = strata.spread(features)
+    assert found[:3] == pytest.approx(features[:, :3].std(axis=0))
+    assert found[3] == pytest.approx(strata.LEAST_SPREAD * np.median(features[:, :4].std(axis=0)))
+    assert found[4] == np.inf
+    assert (strata.spread(np.ones((4, 2))) == np.inf).all()
+
+
+def test_one_thread_is_used_inside_of_the_block():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    import sklearn.linear_model  # noqa: F401 (what is limited has to be loaded)
+
+    with threadpoolctl.threadpool_limits(2):
+        before = {one["filepath"]: one["num_threads"] for one in threadpoolctl.threadpool_info()}
+        assert set(before.values()) == {2}
+        with one_thread():
+            assert {one["num_threads"] for one in threadpoolctl.threadpool_info()} == {1}
+        assert {one["filepath"]: one["num_threads"] for one in threadpoolctl.threadpool_info()} == before

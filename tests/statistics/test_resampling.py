@@ -1,4 +1,4 @@
-"""How many observations images of the same patients are worth; the design effect's tests stand with the intervals."""
+"""Effective numbers of patients."""
 
 from __future__ import annotations
 

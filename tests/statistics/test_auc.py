@@ -1,0 +1,391 @@
+"""Areas under the ROC curve: by hand, as scikit-learn and DeLong have them, covering; differences and curves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+from statistics_helpers import SETS, at_least, at_most, of_patients
+
+from detector.statistics import auc, resampling
+from detector.statistics.auc import auc_difference, roc_auc, roc_curve, weighted_auc
+from detector.statistics.strata import crossed
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=12), st.lists(st.integers(0, 5), min_size=2, max_size=12))
+def test_auc_counts_pairs(positive, negative):
+    pairs = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
+    assert auc.auc(np.array(positive, float), np.array(negative, float)) == pytest.approx(np.mean(pairs))
+
+
+# Strata, folds, patients
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 999), st.integers(1, 4))
+def test_areas_within_strata_are_van_elterens(seed, count):
+    from sklearn.metrics import roc_auc_score
+
+    generator = np.random.default_rng(seed)
+    scores, truth = generator.integers(0, 6, 60).astype(float), generator.random(60) < 0.4
+    strata = generator.integers(0, count, 60).astype(str)
+    won = total = 0.0
+    for name in set(strata):
+        rows = strata == name
+        p, q = truth[rows].sum(), (~truth[rows]).sum()
+        if p and q:
+            share = p * q / (p + q + 1)
+            won, total = won + share * roc_auc_score(truth[rows], scores[rows]), total + share
+    found = auc.weighted_auc(scores, truth, np.ones((1, 60)), strata)[0]
+    assert (np.isnan(found) and not total) or found == pytest.approx(won / total)
+    area, influence = auc.influence(scores, truth, strata) if total and _both(truth, strata) else (found, np.zeros(1))
+    assert (np.isnan(found) and np.isnan(area)) or area == pytest.approx(found)
+    assert influence.sum() == pytest.approx(0)
+
+
+def _both(truth, strata):
+    return all(0 < truth[strata == name].mean() < 1 for name in set(strata))
+
+
+def test_the_variance_is_delongs_where_each_patient_has_an_image():
+    """Placements' variances by class, over their counts: DeLong, DeLong and Clarke-Pearson, equation 5."""
+    generator = np.random.default_rng(4)
+    truth = np.arange(70) < 30
+    scores = generator.normal(size=70) + truth
+    _, influence = auc.influence(scores, truth)
+    wins = (scores[truth][:, None] > scores[~truth]).astype(float)
+    expected = wins.mean(1).var(ddof=1) / 30 + wins.mean(0).var(ddof=1) / 40
+    found = 30 / 29 * (influence[truth] ** 2).sum() + 40 / 39 * (influence[~truth] ** 2).sum()
+    assert found == pytest.approx(expected)
+
+
+def test_a_shift_between_sites_does_not_count_within_them():
+    generator = np.random.default_rng(0)
+    truth = generator.random(300) < 0.5
+    site = np.where(generator.random(300) < np.where(truth, 0.8, 0.2), "a", "b")
+    scores = (generator.normal(0, 1, 300) + 5.0 * (site == "a"))[None]
+    people = np.arange(300)
+    assert auc.roc_auc(scores, truth, people).value > 0.75
+    within = auc.roc_auc(scores, truth, people, crossed(site))
+    assert within.ci_low < 0.5 < within.ci_high
+    apart = auc.roc_auc(scores, truth, people, crossed(np.where(truth, "a", "b")))
+    assert apart.reason == "too few comparable images (0 and 0; 10 of each needed)"
+    unknown = auc.roc_auc(scores, truth, people, crossed(np.full(300, "")))
+    assert not unknown.available, "images of unknown site are not comparable with each other"
+
+
+def test_scores_of_two_models_are_not_compared():
+    """Each fold's model has an offset of its own: pooled, the classes seem to be separated worse than they are."""
+    truth, folds = np.arange(80) % 2 == 0, np.repeat(np.arange(4), 20)
+    scores = truth + 10.0 * folds
+    assert auc.roc_auc(scores[None], truth, np.arange(80), folds=folds).value == 1.0
+    assert auc.roc_auc(scores[None], truth, np.arange(80)).value < 0.7
+
+
+def test_repeats_that_compare_other_images_do_not_add_up():
+    """Of 40 v 40 images each repeat compares others: the interval is not that of all of them together."""
+    generator, truth = np.random.default_rng(0), np.arange(80) < 40
+    folds = np.stack([generator.permutation(80) % 5 for _ in range(5)])
+    scores = np.repeat(truth[None].astype(float), 5, axis=0)
+    strata = generator.permutation(80) % 10
+    found = auc.roc_auc(scores, truth, np.arange(80), crossed(strata, folds))
+    assert found.value == 1.0
+    assert found.n_patients == found.n_positive + found.n_negative < 80
+    few = np.arange(found.n_patients) < found.n_positive
+    alone = auc.roc_auc(few[None].astype(float), few, np.arange(found.n_patients))
+    assert found.ci_low == pytest.approx(alone.ci_low), "five repeats are no more patients than one"
+
+
+def test_a_perfect_area_is_not_certain():
+    scores, truth = np.arange(40.0)[None], np.arange(40) > 19
+    area = auc.roc_auc(scores, truth, np.arange(40))
+    assert area.value == area.ci_high == 1.0
+    assert 0.75 < area.ci_low < 0.95
+    pairs = auc.roc_auc(scores, truth, np.arange(40) // 2)
+    assert pairs.ci_low < area.ci_low, "half as many patients show less"
+    assert (pairs.n_patients, area.n_patients) == (20, 40)
+
+
+def test_a_metric_that_is_not_available_has_a_reason():
+    scores, truth = np.arange(40.0)[None], np.arange(40) > 30
+    assert auc.roc_auc(scores, truth, np.arange(40)).reason == "too few images (9 and 31; 10 of each needed)"
+    one = auc.roc_auc(scores, np.arange(40) > 19, np.where(np.arange(40) > 19, 0, np.arange(40) + 1))
+    assert one.reason == "all images of a class are of one patient"
+
+
+# Coverage
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_intervals_within_strata_of_few_images_cover(repeats):
+    """As the border-adjusted area is: within folds and deciles, 40 v 40 patients, most strata with one of a class."""
+    generator, covered, area = np.random.default_rng(repeats), 0, 0.8
+    truth, shift = np.arange(80) < 40, np.sqrt(2) * norm.ppf(area)
+    for _ in range(SETS):
+        scores = generator.normal(size=80) + shift * truth
+        folds = np.stack([generator.permutation(80) % 5 for _ in range(repeats)])
+        strata = crossed(generator.permutation(80) % 10, folds)
+        found = auc.roc_auc(np.repeat(scores[None], repeats, axis=0), truth, np.arange(80), strata)
+        covered += not found.available or found.ci_low <= area <= found.ci_high
+    assert covered / SETS >= at_least(SETS)
+
+
+@pytest.mark.parametrize("images", [1, 3, 10])
+@pytest.mark.parametrize("area", [0.5, 0.76, 0.9])
+def test_intervals_are_over_patients(images, area):
+    """Two normals whose area is known; images of a patient correlate with 0.6."""
+    generator, covered, shift = np.random.default_rng([images, round(100 * area)]), 0, np.sqrt(2) * norm.ppf(area)
+    for _ in range(SETS):
+        noise, who = of_patients(generator, 60, images)
+        truth = who < 30
+        found = auc.roc_auc((noise + shift * truth)[None], truth, who)
+        covered += found.ci_low <= area <= found.ci_high
+    assert at_least(SETS) <= covered / SETS <= at_most(SETS)
+
+
+@pytest.mark.parametrize("area", [0.5, 0.8, 0.96])
+def test_a_patient_with_half_of_the_images_is_one_patient(area):
+    """One of 20 patients of each class has 20 images, the others one each; images of a patient correlate with 0.6."""
+    generator, covered, shift = np.random.default_rng(round(100 * area)), 0, np.sqrt(2) * norm.ppf(area)
+    for _ in range(SETS):
+        noise, who = of_patients(generator, 40, np.where(np.arange(40) % 20, 1, 20))
+        truth = who < 20
+        found = auc.roc_auc((noise + shift * truth)[None], truth, who)
+        covered += found.ci_low <= area <= found.ci_high
+    assert covered / SETS >= at_least(SETS)
+
+
+def test_the_variance_is_that_published_for_hanleys_and_mcneils_images():
+    """Radiology 143 (1982), page 32: area 0.893, 51 abnormal and 58 normal images, standard error 0.032."""
+    assert np.sqrt(auc.exponential_variance(0.893, 51, 58)) == pytest.approx(0.032, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("area", "sizes", "level", "low", "high"),
+    [
+        (38.5 / 42, (7, 6), 0.95, 0.5973406, 0.9860176),
+        (38.5 / 42, (7, 6), 0.99, 0.4875014, 0.9907377),
+        (38.5 / 42, (7, 6), 0.90, 0.6591091, 0.9822249),
+        (3.5 / 42, (7, 6), 0.95, 0.01398242, 0.4026594),
+        (19.5 / 25, (5, 5), 0.95, 0.4115567, 0.9423658),
+    ],
+)
+def test_newcombes_interval_is_that_of_method_5_as_published(area, sizes, level, low, high):
+    """As printed for `NAP`, an area under the ROC curve with Newcombe's method 5.
+
+    Source: D. M. Swan, J. E. Pustejovsky, P. Grekov, R package SingleCaseES, vignette "Basic effect sizes calculations
+    using SingleCaseES" (2024), sections 1.1 to 1.3. R's root finder, which it calls, stops 1e-4 from a root at most.
+    """
+    quantile = float(norm.ppf((1 + level) / 2))
+    assert auc.newcombe_interval(area, *sizes, quantile) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("value", "positives", "negatives"), [(1.0, 10, 10), (0.5, 20, 20), (0.8, 30, 7)])
+def test_newcombes_interval_surrounds_and_mirrors(value, positives, negatives):
+    low, high = auc.newcombe_interval(value, positives, negatives)
+    assert low < value <= high <= 1.0
+    mirrored = auc.newcombe_interval(1 - value, positives, negatives)[::-1]
+    assert (low, high) == pytest.approx([1 - bound for bound in mirrored], abs=1e-6)
+
+
+def test_newcombes_equation_holds_at_its_bounds():
+    """At a bound the square of the distance is z² times the variance of the exponential model there."""
+    for value, m, n in ((0.9, 14, 18), (1.0, 14, 18), (0.7, 5, 60)):
+        for bound in auc.newcombe_interval(value, m, n):
+            if 0 < bound < 1:
+                mean = (m + n) / 2 - 1
+                spread = 1 + mean * ((1 - bound) / (2 - bound) + bound / (1 + bound))
+                variance = bound * (1 - bound) * spread / (m * n)
+                assert (value - bound) ** 2 == pytest.approx(1.959964**2 * variance, rel=1e-4)
+
+
+@pytest.fixture
+def fewer_draws(monkeypatch):
+    """Draw 400 times instead of 2,000: what hundreds of data sets need."""
+    monkeypatch.setattr(resampling, "RESAMPLES", 400)
+
+
+def two_classifiers(generator, areas, patients, images=1, shared=0.5):
+    """Two scores (1, n) of images of as many patients a class, correlated, whose true areas are known."""
+    (common, who), *own = (of_patients(generator, 2 * patients, images) for _ in range(3))
+    truth = who < patients
+    mixed = (np.sqrt(shared) * common + np.sqrt(1 - shared) * noise for noise, _ in own)
+    shifts = (np.sqrt(2) * norm.ppf(area) for area in areas)
+    first, second = ((noise + shift * truth)[None] for noise, shift in zip(mixed, shifts, strict=True))
+    return (first, second), truth, who
+
+
+def delong_error(scores, truth):
+    """The standard error of DeLong et al., Biometrics 44 (1988): from the covariance of both scores' placements."""
+    placements = {}
+    for side, other in ((True, False), (False, True)):
+        rows = []
+        for one in scores:
+            wins = np.sign(one[truth == side][:, None] - one[truth == other][None])
+            rows.append((wins if side else -wins).mean(axis=1) / 2 + 0.5)
+        placements[side] = np.cov(rows) / (truth == side).sum()
+    covariance = placements[True] + placements[False]
+    return float(np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
+
+
+@pytest.mark.parametrize(("areas", "shared"), [((0.7, 0.7), 0.0), ((0.8, 0.7), 0.5), ((0.9, 0.85), 0.9)])
+def test_the_standard_error_is_delongs_where_each_patient_has_an_image(areas, shared):
+    (first, second), truth, who = two_classifiers(np.random.default_rng(5), areas, 100, shared=shared)
+    found = auc_difference((first, second), truth, who, 0)
+    half = norm.ppf(0.975) * auc._widening(100, ())
+    assert (found.high - found.low) / 2 / half == pytest.approx(delong_error((first[0], second[0]), truth), rel=0.08)
+
+
+def test_it_is_the_difference_of_both_areas_in_folds_and_repeats():
+    generator = np.random.default_rng(1)
+    truth, who = np.arange(80) % 2 == 0, np.arange(80)
+    folds = generator.integers(0, 4, (3, 80))
+    # Each fold's model has an offset of its own, as in a cross-validation.
+    scores = tuple(generator.normal(size=(3, 80)) + strength * truth + 20.0 * folds for strength in (1.5, 0.5))
+    found = auc_difference(scores, truth, who, 0, folds)
+    first, second = (roc_auc(one, truth, who, folds=folds) for one in scores)
+    assert found.value == pytest.approx(first.point - second.point, abs=1e-9)
+    assert (found.n_positive, found.n_negative, found.n_patients) == (40, 40, 80)
+    swapped = auc_difference(scores[::-1], truth, who, 0, folds)
+    assert swapped.value == -found.value
+    assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low), abs=0.01)
+
+
+def test_a_draw_changes_both_areas_together():
+    """A second score that is the first one nearly everywhere leaves little to be uncertain about."""
+    generator = np.random.default_rng(2)
+    (first, _), truth, who = two_classifiers(generator, (0.75, 0.75), 50)
+    close = auc_difference((first, first + 0.05 * generator.normal(size=first.shape)), truth, who, 0)
+    area = auc.roc_auc(first, truth, who)
+    assert close.high - close.low < 0.2 * (area.high - area.low)
+
+
+def test_equal_scores_differ_by_exactly_nothing():
+    (first, _), truth, who = two_classifiers(np.random.default_rng(3), (0.7, 0.7), 20)
+    found = auc_difference((first, first.copy()), truth, who, 0)
+    assert (found.value, found.ci_low, found.ci_high) == (0.0, None, None)
+
+
+def test_two_perfect_classifiers_are_not_shown_to_be_equal():
+    truth = np.arange(40) > 19
+    scores = np.arange(40.0)[None], np.where(truth, 2.0, 1.0)[None]
+    found = auc_difference(scores, truth, np.arange(40), 0)
+    assert found.value == 0.0
+    assert -0.25 < found.low < -0.05 and 0.05 < found.high < 0.25
+    other = np.arange(40.0) % 20 + truth  # 0.5 and a little
+    one = auc_difference((scores[0], other[None]), truth, np.arange(40), 0)
+    assert 0 < one.low < one.point < one.high <= 1.0
+
+
+def test_what_cannot_be_estimated_says_why():
+    generator = np.random.default_rng(4)
+    scores = generator.normal(size=(1, 40)), generator.normal(size=(1, 40))
+    assert (
+        auc_difference(scores, np.arange(40) > 30, np.arange(40), 0).reason
+        == "too few images (9 and 31; 10 of each needed)"
+    )
+    who = np.where(np.arange(40) > 19, 0, np.arange(40) + 1)
+    assert auc_difference(scores, np.arange(40) > 19, who, 0).reason == "all images of a class are of one patient"
+
+
+# Coverage
+
+
+@pytest.mark.parametrize(("patients", "images", "area"), [(12, 1, 0.8), (12, 3, 0.7)])
+def test_equal_classifiers_are_found_equal(fewer_draws, patients, images, area):
+    generator, covered = np.random.default_rng([patients, images]), 0
+    for seed in range(SETS // 2):
+        scores, truth, who = two_classifiers(generator, (area, area), patients, images)
+        found = auc_difference(scores, truth, who, seed)
+        covered += found.low <= 0 <= found.high
+    assert at_least(SETS // 2) <= covered / (SETS // 2)
+
+
+def test_a_difference_of_a_tenth_is_found(fewer_draws):
+    generator, clear, covered = np.random.default_rng(0), 0, 0
+    for seed in range(30):
+        scores, truth, who = two_classifiers(generator, (0.85, 0.75), 120)
+        found = auc_difference(scores, truth, who, seed)
+        clear += found.low > 0
+        covered += found.low <= 0.1 <= found.high
+    assert clear >= 24
+    assert covered / 30 >= at_least(30)
+
+
+def test_of_scores_out_of_fold_the_interval_covers_what_refitting_adds(fewer_draws):
+    """Ridge regression on noise, five folds: neither of two feature sets is better."""
+    generator, covered, without, sets, n = np.random.default_rng(7), 0, 0, 120, 60
+    truth, folds = np.arange(n) % 2 == 0, (np.arange(n) // 2 % 5)[None]
+    for seed in range(sets):
+        scores = []
+        for features in generator.normal(size=(2, n, 200)):
+            found = np.empty(n)
+            for fold in range(5):
+                held_out = folds[0] == fold
+                inside = features[~held_out]
+                dual = np.linalg.solve(inside @ inside.T + 200 * np.eye(len(inside)), truth[~held_out] - 0.5)
+                found[held_out] = features[held_out] @ inside.T @ dual
+            scores.append(found[None])
+        found = auc_difference(tuple(scores), truth, np.arange(n), seed, folds)
+        covered += found.low <= 0 <= found.high
+        # What the interval would be without the correction.
+        factor = auc._widening(30, tuple(roc_auc(one, truth, np.arange(n), folds=folds).point for one in scores))
+        narrow = [found.point + (bound - found.point) / factor for bound in (found.low, found.high)]
+        without += narrow[0] <= 0 <= narrow[1]
+    assert covered / sets >= at_least(sets)
+    assert without / sets < 0.92, "the bootstrap alone covers too little"
+
+
+def one_model(scores):
+    return scores[None], np.zeros((1, len(scores)), int)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 999), st.integers(1, 3), st.integers(1, 5), st.sampled_from([3, 10, 10**6]))
+def test_the_area_under_the_curve_is_the_mean_area_within_folds(seed, repeats, count, values):
+    """With few values there are ties, which the curve crosses diagonally."""
+    generator = np.random.default_rng(seed)
+    truth = generator.random(60) < 0.4
+    scores = generator.integers(0, values, (repeats, 60)) + 0.3 * values * truth
+    folds = np.stack([generator.permutation(60) % count for _ in range(repeats)])
+    found = np.mean(
+        [
+            weighted_auc(one, truth, np.ones((1, 60)), own)[0]
+            for one, own in zip(scores, folds, strict=True)
+            if any(0 < truth[own == fold].mean() < 1 for fold in range(count))
+        ]
+    )
+    false, true = roc_curve(scores, truth, folds)
+    assert np.trapezoid(true, false) == pytest.approx(found, abs=1e-9)
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, pytest.approx(1))
+    assert (np.diff(false) >= 0).all() and (np.diff(true) >= -1e-12).all()
+    area = roc_auc(scores, truth, np.arange(60), folds=folds)
+    assert not area.available or area.value == pytest.approx(found)
+
+
+def test_the_curve_of_one_model_is_that_of_scikit_learn():
+    from sklearn.metrics import roc_curve as expected
+
+    generator = np.random.default_rng(3)
+    truth = generator.random(80) < 0.5
+    scores = generator.integers(0, 9, 80) + 2.0 * truth
+    values, folds = one_model(scores)
+    false, true = roc_curve(values, truth, folds)
+    for at, sensitivity in zip(*expected(truth, scores, drop_intermediate=False)[:2], strict=True):
+        step = true[np.abs(false - at) < 1e-9]
+        assert step.min() - 1e-9 <= sensitivity <= step.max() + 1e-9
+    assert np.trapezoid(true, false) == pytest.approx(auc.auc(scores[truth], scores[~truth]))
+
+
+def test_folds_of_different_offsets_are_not_ranked_together():
+    truth, folds = np.arange(80) % 2 == 0, np.repeat(np.arange(4), 20)
+    false, true = roc_curve((truth + 10.0 * folds)[None], truth, folds[None])
+    assert np.trapezoid(true, false) == 1.0
+
+
+def test_a_fold_of_one_class_has_no_curve():
+    truth, folds = np.arange(20) < 10, (np.arange(20) // 10)[None]
+    assert [len(one) for one in roc_curve(np.arange(20.0)[None], truth, folds)] == [0, 0]

@@ -1,0 +1,162 @@
+"""Proportions and predictive values: as published, by Bayes, and covering with several images a patient."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, norm, t
+from statistics_helpers import SETS, at_least, at_most, of_patients
+
+from detector.statistics import proportions, resampling
+from detector.statistics.metric import Metric
+from detector.statistics.proportions import predictive_values
+from detector.statistics.resampling import effective_size
+
+
+def test_wilson_as_published():
+    """Newcombe, Statistics in Medicine 17 (1998), table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29."""
+    for hits, n, low, high in (
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ):
+        found = proportions.proportion(np.arange(n) < hits, np.arange(n))
+        assert (round(found.ci_low, 4), round(found.ci_high, 4)) == (low, high)
+
+
+@pytest.mark.parametrize("images", [1, 3, 10])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_intervals_are_over_patients(images, share):
+    """Coverage of 95 % with several images a patient, whose latent correlation is 0.6."""
+    generator = np.random.default_rng([images, round(10 * share)])
+    covered = 0
+    for _ in range(SETS):
+        latent, who = of_patients(generator, 40, images)
+        found = proportions.proportion(latent < norm.ppf(share), who)
+        covered += found.ci_low <= share <= found.ci_high
+    assert at_least(SETS) <= covered / SETS <= at_most(SETS)
+
+
+def test_wilsons_interval_over_images_would_not_cover():
+    """What the design effect is for: that is what the coverage test can tell."""
+    generator, covered = np.random.default_rng(0), 0
+    for _ in range(SETS):
+        latent, who = of_patients(generator, 40, 10)
+        found = proportions.proportion(latent < 0, np.arange(len(who)))
+        covered += found.ci_low <= 0.5 <= found.ci_high
+    assert covered / SETS < 0.75
+
+
+def test_images_that_all_agree_are_worth_their_patients():
+    who = np.repeat(np.arange(12), 5)
+    assert effective_size(np.ones(60), who) == (12.0, 12)
+    one, other = proportions.proportion(np.ones(60), who), proportions.proportion(np.ones(12), np.arange(12))
+    assert (one.ci_low, one.n_patients) == (other.ci_low, other.n_patients)
+    assert one.n_positive == 60
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5)), min_size=1, max_size=30))
+def test_an_interval_holds_its_value(cells):
+    found = proportions.proportion(np.array([hit for hit, _ in cells]), np.array([who for _, who in cells]))
+    assert 0 <= found.ci_low <= found.value <= found.ci_high <= 1
+
+
+def test_no_images_have_no_proportion():
+    assert proportions.proportion(np.empty(0), np.empty(0)).reason == "no images"
+
+
+def test_a_bootstrap_draws_patients_whole_and_classes_apart():
+    truth, who = np.arange(12) < 6, np.repeat(np.arange(6), 2)
+    for weights in resampling.patient_draws(truth, who, 0):
+        assert (weights[:, ::2] == weights[:, 1::2]).all()
+        assert (weights[:, truth].sum(axis=1) == 6).all()
+        break
+
+
+def test_uneven_patients_count_as_fewer_for_students_quantile():
+    """Twelve patients with one image and two with twelve: two of them hold two thirds of the images."""
+    who = np.concatenate([np.arange(12), np.repeat([12, 13], 12)])
+    hits = np.concatenate([np.arange(12) % 2, np.ones(12), np.zeros(12)])
+    size, count = effective_size(hits, who)
+    found = proportions.proportion(hits, who)
+    assert found.n_patients == count == 14
+    quantile = t.ppf(0.975, 36**2 / (12 + 2 * 144) - 1)
+    assert (found.low, found.high) == pytest.approx(resampling.wilson(0.5, size, quantile))
+
+
+def test_predictive_values_by_bayes():
+    sensitivity, specificity = Metric(0.9, 0.851, 0.934, 200, 0), Metric(0.95, 0.919, 0.969, 0, 300)
+    ppv, npv = predictive_values(sensitivity, specificity, 0.01)
+    assert ppv.value == pytest.approx(0.9 * 0.01 / (0.9 * 0.01 + 0.05 * 0.99))
+    assert npv.value == pytest.approx(0.95 * 0.99 / (0.95 * 0.99 + 0.1 * 0.01))
+    assert ppv.ci_low < ppv.value < ppv.ci_high and npv.ci_low < npv.value < npv.ci_high
+
+
+def test_predictive_values_are_wider_where_patients_have_several_images():
+    hits, who = np.tile([1.0] * 9 + [0.0], 4), np.repeat(np.arange(20), 2)
+    hits = np.repeat(hits[:20], 2)
+    alone = [
+        proportions.proportion(hits, np.arange(40)),
+        proportions.proportion(hits, np.arange(40), np.zeros(40, bool)),
+    ]
+    pairs = [proportions.proportion(hits, who), proportions.proportion(hits, who, np.zeros(40, bool))]
+    one, other = (predictive_values(*both, 0.1)[0] for both in (alone, pairs))
+    assert one.value == other.value and one.ci_high - one.ci_low < other.ci_high - other.ci_low
+
+
+@pytest.mark.parametrize("prevalence", [0.01, 0.5])
+def test_intervals_of_predictive_values_cover(prevalence):
+    """Every result of 30 v 30 patients, weighted by how likely it is: no simulation, no luck."""
+    n, se, sp = 30, 0.85, 0.90
+    hits = [proportions.proportion(np.arange(n) < k, np.arange(n)) for k in range(n + 1)]
+    expected = (
+        se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence)),
+        sp * (1 - prevalence) / (sp * (1 - prevalence) + (1 - se) * prevalence),
+    )
+    covered = np.zeros(2)
+    for (i, p), (j, q) in itertools.product(*(enumerate(binom.pmf(np.arange(n + 1), n, of)) for of in (se, sp))):
+        if p * q > 1e-9:
+            found = predictive_values(hits[i], hits[j], prevalence)
+            covered += p * q * np.array([one.low <= of <= one.high for one, of in zip(found, expected, strict=True)])
+    assert ((covered > 0.94) & (covered < 0.98)).all()
+
+
+@pytest.mark.parametrize(("se", "sp"), [(1.0, 1.0), (0.0, 0.5), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0)])
+def test_predictive_values_at_the_edges_have_an_interval_that_holds_them(se, sp):
+    hits = [proportions.proportion(np.arange(20) < round(20 * share), np.arange(20)) for share in (se, sp)]
+    for one in predictive_values(*hits, 0.1):
+        assert 0.0 <= one.low <= one.point <= one.high <= 1.0 and one.high - one.low > 0.001
+
+
+def test_where_no_image_is_predicted_positive_there_is_no_predictive_value():
+    none, every = Metric(0.0, 0.0, 0.2, 20, 0), Metric(1.0, 0.8, 1.0, 0, 20)
+    ppv, npv = predictive_values(none, every, 0.1)
+    assert ppv.reason == "no image is predicted positive" and npv.value == pytest.approx(0.9)
+    assert not predictive_values(Metric.unavailable("no images"), every, 0.1)[0].available
+
+
+@pytest.mark.parametrize("prevalence", [1e-320, 1e-15, 1e-9, 1e-7, 1 - 1e-9])
+@pytest.mark.parametrize(("se", "sp"), itertools.product([0.0, 0.5, 1.0], repeat=2))
+def test_a_prevalence_next_to_0_or_1_gives_no_interval_of_a_point(se, sp, prevalence):
+    """``--prevalence 1e-9`` ended a training run with a traceback after its last step."""
+    hits = [proportions.proportion(np.arange(10) < round(10 * share), np.arange(10)) for share in (se, sp)]
+    ppv, npv = predictive_values(*hits, prevalence)
+    for one in (ppv, npv):
+        assert not one.available or one.ci_low is None or 0 <= one.low <= one.point <= one.high <= 1
+
+
+def test_accuracy_covers_where_one_patient_has_half_of_the_images_of_a_class():
+    generator, covered = np.random.default_rng(4), 0
+    who = np.concatenate([np.zeros(19, int), np.arange(1, 20), np.arange(20, 58)])
+    truth = np.arange(76) < 38
+    for _ in range(SETS):
+        latent = np.sqrt(0.6) * generator.normal(size=58)[who] + np.sqrt(0.4) * generator.normal(size=76)
+        found = proportions.proportion(latent < norm.ppf(0.8), who, truth)
+        covered += found.ci_low <= 0.8 <= found.ci_high
+    assert covered / SETS >= at_least(SETS)
