@@ -33,7 +33,7 @@ def test_an_evaluation_is_drawn_without_a_warning(counts, name, capfd):
 
 
 @pytest.mark.parametrize(("images", "drawn"), [(1, True), (3, False)])
-def test_a_calibration_curve_needs_ten_patients_of_each_class(images, drawn, monkeypatch):
+def test_a_calibration_curve_needs_twenty_patients_of_each_class(images, drawn, monkeypatch):
     """24 images a class: of 24 patients, or of 8."""
     extractor = extractor_of(Case((24, 24), images=images))
     noise = np.random.default_rng(0).normal(size=48)
@@ -43,8 +43,8 @@ def test_a_calibration_curve_needs_ten_patients_of_each_class(images, drawn, mon
 
     def curve(scores, *others):
         calls.append(scores)
-        return np.linspace(0, 1, 3), np.zeros(3), np.zeros(3), np.ones(3)
+        return np.linspace(0, 1, 3), np.zeros(3)
 
-    monkeypatch.setattr("detector.reports.evaluation_figure.reliability_curve", curve)
+    monkeypatch.setattr("detector.reports.figures.reliability_curve", curve)
     evaluation_figure(evaluated, found, "Test set", True)
     assert bool(calls) == drawn
