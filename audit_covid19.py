@@ -58,15 +58,13 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     from detector.audit import image_sets as set_content
     from detector.audit import image_sets as set_overlap
     from detector.audit.baselines import shortcut_risks
-    from detector.audit.checks import AUDIT
     from detector.audit.context import Audit, ExperimentSettings
     from detector.audit.evidence import Evidence, conclude
     from detector.audit.examples import Examples, find_examples
-    from detector.audit.experiments import controls_predicted_positive, run_experiments
+    from detector.audit.experiments import controls_predicted_positive, differences, run_experiments
     from detector.audit.external import evaluate_external, read_model
     from detector.datasets import clinical
     from detector.images.masks import find_masks, require_same_shape
-    from detector.reports import html
     from detector.reports.audit_report import AuditResult
     from detector.training.dataset import implausible_line, open_dataset
 
@@ -96,12 +94,19 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
         warn(content)
     require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
     settings = ExperimentSettings(
-        positive, recipe, model.adjust, evaluation.folds, evaluation.repeats, evaluation.seed, data.columns
+        positive,
+        recipe,
+        model.adjust,
+        evaluation.folds,
+        evaluation.repeats,
+        evaluation.seed,
+        data.columns,
+        evaluation.permutations,
     )
     # What an experiment decides on its way is said by its notes.
     audit = Audit(replace(extractor, log=Log(True)), sets, settings, masks)
     if not audit.can_be_validated(sets.own):
-        audit.plan(audit.samples)  # says which class has too few patients
+        audit.plan(audit.is_positive(sets.own), audit.extractor.patients[sets.own])  # says which class has too few
     with log.timed("experiments"):
         results = run_experiments(audit)
         with step("external test sets"):
@@ -114,9 +119,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     with log.timed("localisation"), step("Grad-CAM"):
         located = localisation.localise(audit)
         checks = [localisation.check(located, recipe.pooling)]
-    conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites()))
-    following = conclusion.recommendation.replace(AUDIT, html.command())
-    conclusion = replace(conclusion, recommendation=following)
+    conclusion = conclude(Evidence(results, controls_positive, positive, audit.shares_sites(), differences(audit)))
     with step("example images"):
         shown = find_examples(audit, [one.id for one in results], located) if options.outputs.report else Examples()
     return audit, AuditResult(

@@ -80,8 +80,8 @@ def test_phantoms_are_judged_by_their_lungs(phantoms, tmp_path):
     lines = done.stdout.splitlines()
     assert lines[-1] == "Report: out/report.html" if (tmp_path / "out" / "report.html").exists() else True
     assert max(len(line) for line in lines if not line.startswith("[INFO]")) <= 80
-    headings = [line for line in lines if line in experiments.GROUPS]
-    assert headings == [experiments.SIGNAL, experiments.BASELINES, experiments.NEGATIVE]
+    headings = [line for line in lines if line in conclusion.GROUPS]
+    assert headings == [conclusion.SIGNAL, conclusion.BASELINES]
     assert any(line.startswith("Conclusion: ") for line in lines)
     assert written["schema_version"] == 1 and written["created"] and "audit_covid19.py" in written["command"]
     assert {one["property"] for one in written["shortcut_risks"]} >= {"border", "brightness"}

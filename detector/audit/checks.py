@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from detector import counted, first_names
+from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.audit.linear_baseline import SUSPICIOUS
-from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.collections import kermany
 from detector.datasets.dataset import Dataset
 from detector.files.values import ADULT, years

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from detector import InputError, counted, first_names
+from detector import counted, first_names
 from detector.audit.image_sets import ImageSets
 from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate
 from detector.audit.metrics import ScoredImages
@@ -17,9 +17,8 @@ from detector.datasets.dataset import Image
 from detector.images.inspect import ImageProperties
 from detector.images.lungs import describe
 from detector.images.masks import Occlusion
-from detector.statistics.auc import roc_auc
 from detector.statistics.metric import Metric
-from detector.statistics.split import FoldPlan, draw_folds, folds
+from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.statistics.strata import comparable
 from detector.training import crossvalidation
 from detector.training.crossvalidation import OutOfFold
@@ -39,6 +38,8 @@ class ExperimentSettings:
         Of the probe, in each experiment anew: strata wherever they hold both sides of it.
     folds, repeats, seed : int
     clinical : sequence of str
+    permutations : int
+        Of the labels, for a p-value; 0 for none.
     """
 
     positive: str
@@ -48,6 +49,7 @@ class ExperimentSettings:
     repeats: int
     seed: int
     clinical: Sequence[str] = ()
+    permutations: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,20 @@ class Finding:
         The ROC AUC, or why there is none.
     notes : tuple of str
         What has to be said beside it.
+    scored : ScoredImages, optional
+        The scores that it was computed from, where other experiments of the same images are compared with it.
     """
 
     metric: Metric
     notes: tuple[str, ...] = ()
+    scored: ScoredImages | None = None
 
 
 @dataclass(frozen=True)
 class Audit:
     """The images and settings of an audit, and what several experiments look at: computed by the first that asks.
+
+    In each comparison class 0 is the positive one, and class 1 are all others.
 
     Attributes
     ----------
@@ -86,23 +93,22 @@ class Audit:
     sets: ImageSets
     settings: ExperimentSettings
     masks: dict[str, Path]
+    _parts: dict[str, Finding] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @functools.cached_property
     def samples(self) -> FeatureSet:
-        """Features of the data set's images as they are; class 0 is the positive one."""
-        return feature_set(self, self.sets.own, self.settings.positive, None)
+        """Features of the data set's images as they are."""
+        return self.feature_set(self.sets.own)
 
     @functools.cached_property
     def validated(self) -> OutOfFold:
         """Out-of-fold predictions of the data set's images as they are, and the heads that made them."""
-        return out_of_fold(self, self.samples, self.plan(self.samples))
+        return self.out_of_fold(self.samples)
 
     @functools.cached_property
     def scored(self) -> ScoredImages:
         """Out-of-fold scores of the data set's images as they are."""
-        samples, predictions = self.samples, self.validated.predictions
-        scores = predictions.probabilities[..., 0]
-        return ScoredImages(scores, samples.labels == 0, samples.groups, samples.strata, predictions.folds)
+        return _scored(self.samples, self.validated)
 
     @functools.cached_property
     def border(self) -> Baseline:
@@ -145,24 +151,91 @@ class Audit:
         both = set(sites[True]) & set(sites[False]) - {""}
         return all(sum(site in both for site in side) > len(side) / 2 for side in sites.values())
 
-    def plan(self, samples: FeatureSet, repeats: int | None = None, repeat: int = 0) -> FoldPlan:
-        """Draw the folds of an experiment.
+    def plan(self, is_positive: np.ndarray, patients: np.ndarray, repeats: int | None = None) -> FoldPlan:
+        """Draw the folds of an experiment: those of the same images and patients are the same.
 
         Parameters
         ----------
-        samples : FeatureSet
+        is_positive : ndarray of shape (n,), bool
+        patients : ndarray of shape (n,)
         repeats : int, optional
             By default those of the settings.
-        repeat : int
-            The first of them.
         """
-        settings = self.settings
-        seed = (
-            settings.seed if not repeat else int(np.random.SeedSequence([settings.seed, repeat]).generate_state(1)[0])
-        )
-        return draw_folds(
-            samples.labels, samples.groups, samples.classes, settings.folds, repeats or settings.repeats, seed
-        )
+        labels, settings = (~is_positive).astype(int), self.settings
+        count = repeats or settings.repeats
+        return draw_folds(labels, patients, ("positive", "others"), settings.folds, count, settings.seed)
+
+    def can_be_validated(self, rows: np.ndarray) -> bool:
+        """Say whether both sides of some images have enough patients for the folds."""
+        try:
+            self.plan(self.is_positive(rows), self.extractor.patients[rows], 1)
+        except TooFewPatientsError:
+            return False
+        return True
+
+    def feature_set(
+        self, rows: np.ndarray, positive: str | None = None, hide: Occlusion | None = None, binary: bool = True
+    ) -> FeatureSet:
+        """Return features of images, labelled as a class (by default the positive one) or not, or by their classes."""
+        names, positive = self.labels(rows), positive or self.settings.positive
+        classes = [positive, "others"] if binary else self.extractor.dataset.classes
+        labels = (names != positive).astype(int) if binary else np.array([classes.index(name) for name in names])
+        compared = Comparison(rows, labels, classes)
+        return extract(self.extractor, self.settings.recipe, compared, self.settings.seed, occlusion=hide)
+
+    def out_of_fold(self, samples: FeatureSet, plan: FoldPlan | None = None) -> OutOfFold:
+        """Cross-validate as training does."""
+        plan = plan or self.plan(samples.labels == 0, samples.groups)
+        return crossvalidation.out_of_fold(samples, 0, self.recipe_for(samples, plan.training_sides), plan)
+
+    def compare(self, rows: np.ndarray, positive: str | None = None, part: str | None = None) -> Finding:
+        """Cross-validate on images, with their lungs masked out or nothing but these shown.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Which images.
+        positive : str, optional
+            The class that is separated from all others.
+        part : {"around both lungs", "lungs only", "outline"}, optional
+            What is shown; by default everything.
+        """
+        hide: Occlusion | None = None
+        notes: tuple[str, ...] = ()
+        if part is not None:
+            rows, files, notes = self.with_lungs(rows)
+            if not self.can_be_validated(rows):
+                return Finding(too_few_lungs(rows))
+            hide = Occlusion(part, files)
+        samples = self.feature_set(rows, positive, hide)
+        scored = _scored(samples, self.out_of_fold(samples))
+        return Finding(scored.auc(), notes, scored)
+
+    def of_part(self, part: str) -> Finding:
+        """Return what `compare` finds on a part of the data set's images; all parts have the same images and folds."""
+        if part not in self._parts:
+            self._parts[part] = self.compare(self.sets.own, part=part)
+        return self._parts[part]
+
+    def with_lungs(self, rows: np.ndarray) -> tuple[np.ndarray, Mapping[str, Path] | None, tuple[str, ...]]:
+        """Return those of some images whose lungs are known, by which masks, and what has to be said.
+
+        Masks from files are used where both sides have enough of them, else lungs that are found (None).
+        """
+        notes: list[str] = []
+        images = self.extractor.dataset.images
+        masked = np.array([row for row in rows if images[row].path.stem in self.masks], int)
+        if self.can_be_validated(masked):
+            if len(masked) < len(rows):
+                notes.append(f"uses {len(masked)} of {len(rows)} images: those with a lung mask")
+            return masked, self.masks, tuple(notes)
+        if self.masks:
+            notes.append("uses lungs that this software finds: a class has too few images with a lung mask (--masks)")
+        found = np.array([describe(mask).found for mask in self.extractor.lungs(rows)], np.bool_)
+        if not found.all():
+            names = [images[row].file for row in rows[~found]]
+            notes.append(f"leaves out {first_names(names)}: no lungs were found")
+        return rows[found], None, tuple(notes)
 
     def recipe_for(self, samples: FeatureSet, sides: Sequence[np.ndarray]) -> Recipe:
         """Return the recipe for a comparison: adjusted if so asked, or if every one of its training sides can be."""
@@ -174,84 +247,13 @@ class Audit:
         possible = (comparable(samples.labels[rows], samples.strata[rows], classes) for rows in everywhere)
         return replace(recipe, adjusted=all(possible))
 
-    def can_be_validated(self, rows: np.ndarray) -> bool:
-        """Say whether both sides of some images have enough patients for the folds."""
-        labels = (~self.is_positive(rows)).astype(int) if len(rows) else np.zeros(0, int)
-        try:
-            folds(labels, self.extractor.patients[rows], ["positive", "others"], self.settings.folds, 0)
-        except InputError:
-            return False
-        return True
-
-
-def feature_set(
-    audit: Audit, rows: np.ndarray, positive: str, hide: Occlusion | None, binary: bool = True
-) -> FeatureSet:
-    """Return features of images, labelled as the positive class or not, or by their own classes."""
-    names = audit.labels(rows)
-    classes = [positive, "others"] if binary else audit.extractor.dataset.classes
-    labels = (names != positive).astype(int) if binary else np.array([classes.index(name) for name in names])
-    compared = Comparison(rows, labels, classes)
-    return extract(audit.extractor, audit.settings.recipe, compared, audit.settings.seed, occlusion=hide)
-
-
-def compare(audit: Audit, rows: np.ndarray, positive: str | None = None, part: str | None = None) -> Finding:
-    """Cross-validate on images, with their lungs masked out or nothing but these shown.
-
-    Parameters
-    ----------
-    audit : Audit
-    rows : ndarray of int
-        Which images.
-    positive : str, optional
-        The class that is separated from all others.
-    part : {"around both lungs", "lungs only", "outline"}, optional
-        What is shown; by default everything.
-
-    Returns
-    -------
-    Finding
-    """
-    hide: Occlusion | None = None
-    notes: tuple[str, ...] = ()
-    if part is not None:
-        rows, hide, notes = occlusion(audit, rows, part)
-        if not audit.can_be_validated(rows):
-            return Finding(too_few_lungs(rows))
-    return Finding(cross_validated(audit, feature_set(audit, rows, positive or audit.settings.positive, hide)), notes)
-
-
-def cross_validated(audit: Audit, samples: FeatureSet, plan: FoldPlan | None = None) -> Metric:
-    """Return the ROC AUC of the first class, out of fold."""
-    found = out_of_fold(audit, samples, plan or audit.plan(samples)).predictions
-    return roc_auc(found.probabilities[..., 0], samples.labels == 0, samples.groups, folds=found.folds)
-
-
-def out_of_fold(audit: Audit, samples: FeatureSet, plan: FoldPlan) -> OutOfFold:
-    """Cross-validate in given folds; class 0 is the positive one."""
-    return crossvalidation.out_of_fold(samples, 0, audit.recipe_for(samples, plan.training_sides), plan)
-
 
 def too_few_lungs(rows: np.ndarray) -> Metric:
     """Return the metric of an experiment on lungs that are found in too few images."""
     return Metric.unavailable(f"lungs were found in {counted(len(rows), 'image')}, too few for the folds")
 
 
-def occlusion(audit: Audit, rows: np.ndarray, part: str) -> tuple[np.ndarray, Occlusion, tuple[str, ...]]:
-    """Return the images of an occlusion experiment, what is masked out, and what has to be said.
-
-    Masks from files are used where both sides have enough of them, else lungs that are found.
-    """
-    notes: list[str] = []
-    masked = np.array([row for row in rows if audit.extractor.dataset.images[row].path.stem in audit.masks], int)
-    if audit.can_be_validated(masked):
-        if len(masked) < len(rows):
-            notes.append(f"uses {len(masked)} of {len(rows)} images: those with a lung mask")
-        return masked, Occlusion(part, audit.masks), tuple(notes)
-    if audit.masks:
-        notes.append("uses lungs that this software finds: a class has too few images with a lung mask (--masks)")
-    found = np.array([describe(mask).found for mask in audit.extractor.lungs(rows)], np.bool_)
-    if not found.all():
-        names = [audit.extractor.dataset.images[row].file for row in rows[~found]]
-        notes.append(f"leaves out {first_names(names)}: no lungs were found")
-    return rows[found], Occlusion(part), tuple(notes)
+def _scored(samples: FeatureSet, found: OutOfFold) -> ScoredImages:
+    predictions = found.predictions
+    scores = predictions.probabilities[..., 0]
+    return ScoredImages(scores, samples.labels == 0, samples.groups, samples.strata, predictions.folds)

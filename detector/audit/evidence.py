@@ -1,37 +1,57 @@
-"""What an audit's metrics say: the findings, the rules in their order, and what to do next."""
+"""What an audit's metrics say: the findings, the rules in their order, and what to do next.
+
+Pure: from metrics with intervals to a conclusion. No image, no model and no file is looked at here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from detector.audit.experiments import (
-    AGE,
-    BORDER,
-    BORDER_ADJUSTED,
-    CONTROLS_V_OTHERS,
-    EXTERNAL,
-    FILES,
-    FULL,
-    LUNG_MASK,
-    LUNGS_ALONE,
-    MASKED_OUT,
-    MASKED_REGION,
-    METADATA,
-    PERMUTED,
-    SAME_SITE,
-    SAME_SITE_LUNGS,
-    SAME_SITES,
-    SEX,
-    VIEW,
-    WITHIN,
-    Result,
-)
 from detector.audit.linear_baseline import SUSPICIOUS
 from detector.statistics.metric import Metric
 
-LEAKAGE, NO_SIGNAL, SHORTCUT, MIXED = "leakage_suspected", "no_signal", "shortcut", "mixed"
-LUNGS, INCONCLUSIVE = "lungs", "inconclusive"
+# Ids of experiments. A quantity that a training run has, too, has the same id there.
+FULL, MASKED_OUT, MASKED_REGION = "full_image", "lungs_masked_out", "masked_region"
+LUNGS_ALONE, LUNG_MASK = "lungs_only", "lung_mask"
+STRATIFIED, BORDER_ADJUSTED = "roc_auc_stratified", "roc_auc_border_adjusted"
+BORDER, FILES, METADATA = "border_baseline", "file_baseline", "metadata_baseline"
+VIEW, SEX, AGE, CLINICAL = "view", "sex", "age", "clinical_columns"
+CONTROLS_V_OTHERS, SAME_SITE, SAME_SITE_LUNGS = "controls_v_others", "same_site", "same_site_lungs_only"
+PERMUTED = "permuted_labels"
+OUTSIDE_V_SHAPE, OUTSIDE_V_MASK, LUNGS_V_FULL = "outside_v_shape", "outside_v_mask", "lungs_v_full"
+
+SIGNAL, BASELINES = "Where is the signal?", "Baselines without the chest"
+SAME_SITES, NEGATIVE = "Same-site controls", "Negative control"
+EXTERNAL = "External test sets"
+GROUPS = (SIGNAL, BASELINES, SAME_SITES, EXTERNAL, NEGATIVE)
+
+NO_SIGNAL, SHORTCUT, MIXED, LUNGS, INCONCLUSIVE = "no_signal", "shortcut", "mixed", "lungs", "inconclusive"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A line of the audit.
+
+    Attributes
+    ----------
+    id, title, group, question : str
+    metric : Metric
+        The ROC AUC.
+    notes : tuple of str
+    """
+
+    id: str
+    title: str
+    group: str
+    question: str
+    metric: Metric
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the line as it stands in a JSON file."""
+        names = ("id", "title", "group", "question", "notes")
+        return {name: getattr(self, name) for name in names} | {"roc_auc": self.metric.as_json()}
 
 
 @dataclass(frozen=True)
@@ -47,12 +67,16 @@ class Evidence:
         The positive class.
     shared_sites : bool
         Whether both classes come from the same sites, so that controls of the same site would add nothing.
+    differences : mapping of str to Metric
+        Paired differences of ROC AUC, from the same images and folds: `OUTSIDE_V_SHAPE` and `OUTSIDE_V_MASK`, the lungs
+        masked out minus the shape of the masked region, and minus that of the lung mask; `LUNGS_V_FULL`.
     """
 
     results: Sequence[Result]
     controls_positive: Metric | None
     positive: str
     shared_sites: bool = False
+    differences: Mapping[str, Metric] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Metric | None:
         """Return the metric of an experiment; None where it was not made or cannot be computed."""
@@ -78,7 +102,7 @@ class Conclusion:
 
     Attributes
     ----------
-    code : {"leakage_suspected", "no_signal", "shortcut", "mixed", "lungs", "inconclusive"}
+    code : {"no_signal", "shortcut", "mixed", "lungs", "inconclusive"}
     message : str
     reasons : list of str
         Each with its metrics.
@@ -134,7 +158,7 @@ PREDICTS = 0.55
 # Baselines that hold nothing of the lungs. Those of the file are not among them: brightness follows the disease, too.
 FOREIGN = (BORDER, METADATA, VIEW, SEX, AGE)
 # Experiments on images that the site does not separate: a signal in the lungs is there, too.
-WITHOUT_SITE = (SAME_SITE, SAME_SITE_LUNGS, WITHIN)
+WITHOUT_SITE = (SAME_SITE, SAME_SITE_LUNGS, STRATIFIED)
 CONTROLS_POSITIVE = "controls_predicted_positive"  # as in audit.json; no experiment of its own
 
 
@@ -144,28 +168,26 @@ def kept(part: Metric, whole: Metric) -> float:
 
 
 def predicts_around_the_lungs(evidence: Evidence) -> bool:
-    """Say whether what is left without the lungs predicts the class, and clearly better than shapes do.
+    """Say whether what is left without the lungs predicts the class, and is shown to do so better than shapes do.
 
     Opacities at a lung's border move the border that is found, and with it the masked region: what its shape predicts,
-    and what a network reads from the lung mask, may be the disease. Clearly: the intervals do not meet.
+    and what a network reads from the lung mask, may be the disease.
     """
-    shapes = [area.high for name in (MASKED_REGION, LUNG_MASK) if (area := evidence[name])]
     without = evidence[MASKED_OUT]
-    return without is not None and without.low > max([PREDICTS, *shapes])
+    beyond = [evidence.differences.get(name) for name in (OUTSIDE_V_SHAPE, OUTSIDE_V_MASK)]
+    by_more = all(one.low > 0 for one in beyond if one and one.available)
+    return without is not None and without.low > PREDICTS and by_more
 
 
 def little_left_without_lungs(evidence: Evidence, whole: Metric) -> bool:
     """Say whether the masked-out image keeps less than half of the signal, or no more than its masked region's shape.
 
-    The shape of the masked region, without a pixel of the image, is that of the lungs. Where value and both bounds of
-    what is left are no higher than those of the shape, there is no sign of anything else outside the lungs.
+    The shape of the masked region, without a pixel of the image, is that of the lungs.
     """
-    without, region = evidence[MASKED_OUT], evidence[MASKED_REGION]
+    without, by_more = evidence[MASKED_OUT], evidence.differences.get(OUTSIDE_V_SHAPE)
     if without is None:
         return False
-    by_shape = region is not None and (
-        region.low >= without.low and region.point >= without.point and region.high >= without.high
-    )
+    by_shape = by_more is not None and by_more.available and by_more.point <= 0 and by_more.high < MARGIN
     return kept(without, whole) < KEPT or by_shape
 
 
@@ -249,35 +271,24 @@ def known(evidence: Evidence) -> list[Reason]:
     return [Reason(f"ROC AUC: {text}", tuple(names))]
 
 
+# By so much, at most, may the lungs masked out exceed the shape of the masked region to be explained by it.
+MARGIN = 0.1
 # An interval wider than this settles nothing that half of what lies above chance could.
 WIDE = 0.2
-NEXT = {
-    LEAKAGE: "Report a bug: labels that were permuted among patients can be predicted by nothing in a data set.",
-    NO_SIGNAL: "Add images of other patients: more folds add no information.",
-}
 
 
-def next_step(conclusion: Conclusion, evidence: Evidence) -> str:
-    """Return what to do after a conclusion.
-
-    Parameters
-    ----------
-    conclusion : Conclusion
-    evidence : Evidence
-
-    Returns
-    -------
-    str
-        One or two sentences, in which ``{audit}`` stands for the command of the audit.
-    """
+def _next_step(conclusion: Conclusion, evidence: Evidence) -> str:
+    """Return what to do after a conclusion, in one or two sentences."""
     if conclusion.code == LUNGS:
         another = "another hospital than the external ones here" if _tested_elsewhere(evidence) else "another hospital"
-        return f"Test the saved model on images of {another}: {{audit}} --external DIR -m MODEL."
+        return f"Test the saved model on images of {another}: add --external DIR -m MODEL."
     if conclusion.code == INCONCLUSIVE:
         return _missing(evidence)
     if (whole := evidence[FULL]) and conclusion.code == NO_SIGNAL and whole.high < CHANCE:
         return "Compare the folders of both classes with their source: the labels may be swapped."
-    return NEXT.get(conclusion.code) or _against_a_shortcut(conclusion, evidence)
+    if conclusion.code == NO_SIGNAL:
+        return "Add images of other patients: more folds add no information."
+    return _against_a_shortcut(conclusion, evidence)
 
 
 def _against_a_shortcut(conclusion: Conclusion, evidence: Evidence) -> str:
@@ -342,29 +353,16 @@ def _is_wide(area: Metric) -> bool:
 def conclude(evidence: Evidence) -> Conclusion:
     """Return what the metrics of an audit say, and what to do next.
 
-    The order of the rules: is the audit sound, is there a signal at all, is there a shortcut without the lungs, do the
-    lungs carry it, do the files predict the class, and is it known?
-
-    Parameters
-    ----------
-    evidence : Evidence
-
-    Returns
-    -------
-    Conclusion
+    The order of the rules: is there a signal at all, is there a shortcut without the lungs, do the lungs carry it, do
+    the files predict the class, and is it known?
     """
     found = _judge(evidence)
-    return replace(found, recommendation=next_step(found, evidence))
+    return replace(found, recommendation=_next_step(found, evidence))
 
 
 def _judge(evidence: Evidence) -> Conclusion:
     """Return the conclusion of the first rule that fits."""
-    whole, permuted = evidence[FULL], evidence[PERMUTED]
-    if permuted and not permuted.low <= CHANCE <= permuted.high:
-        reason = Reason(f"permuted labels are predicted with ROC AUC {permuted.short}", (PERMUTED,))
-        return _conclusion(
-            LEAKAGE, "Something leaks the classes, so no other metric of this audit means anything.", [reason]
-        )
+    whole = evidence[FULL]
     if whole is None or whole.low <= CHANCE:
         return _without_signal(evidence, whole)
     against, by_controls = reasons_for_a_shortcut(evidence, whole)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detector.audit.context import Audit
-from detector.audit.experiments import BORDER, FULL, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
+from detector.audit.evidence import BORDER, FULL, LUNG_MASK, LUNGS_ALONE, MASKED_OUT
 from detector.audit.localisation import Localisation, LocatedMap
 from detector.images.inspect import MARGIN
 from detector.images.lungs import describe
@@ -106,7 +106,7 @@ def by_experiment(audit: Audit, ids: Sequence[str]) -> dict[str, Example]:
     truth, border = audit.is_positive(own), audit.border
     if border.possible and BORDER in ids:
         # The most confident of each side: if a shortcut is in the border, it is on these.
-        scores = border.scores
+        scores = border.scores[0]
         best = [own[truth][np.argsort(-scores[truth])[:EACH]], own[~truth][np.argsort(scores[~truth])[:EACH]]]
         text = "No network: properties of the outer 10 %. These images are predicted best; look for what they share."
         found[BORDER] = Example(text, [_edge(audit, row) for rows in best for row in rows])

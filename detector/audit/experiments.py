@@ -13,30 +13,46 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.audit import baselines
-from detector.audit.context import Audit, Finding, compare, cross_validated, feature_set, occlusion, too_few_lungs
+from detector.audit.context import Audit, Finding, too_few_lungs
+from detector.audit.evidence import (
+    AGE,
+    BASELINES,
+    BORDER,
+    BORDER_ADJUSTED,
+    CLINICAL,
+    CONTROLS_V_OTHERS,
+    FILES,
+    FULL,
+    LUNG_MASK,
+    LUNGS_ALONE,
+    LUNGS_V_FULL,
+    MASKED_OUT,
+    MASKED_REGION,
+    METADATA,
+    NEGATIVE,
+    OUTSIDE_V_MASK,
+    OUTSIDE_V_SHAPE,
+    PERMUTED,
+    SAME_SITE,
+    SAME_SITE_LUNGS,
+    SAME_SITES,
+    SEX,
+    SIGNAL,
+    STRATIFIED,
+    VIEW,
+    Result,
+)
 from detector.audit.image_sets import CONTROLS
-from detector.audit.linear_baseline import linear_auc
-from detector.audit.metrics import border_adjusted, stratified
+from detector.audit.linear_baseline import cross_validate
+from detector.audit.metrics import ScoredImages, border_adjusted, stratified
 from detector.cli.output import STEP, step
 from detector.images.lungs import coarse, surroundings
-from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
+from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
+from detector.statistics.auc import auc_difference, roc_auc
 from detector.statistics.evaluation import predict
 from detector.statistics.metric import Metric
 from detector.statistics.proportions import proportion
 from detector.statistics.split import TooFewPatientsError
-
-FULL, MASKED_OUT, MASKED_REGION = "full_image", "lungs_masked_out", "masked_region"
-LUNGS_ALONE, LUNG_MASK = "lungs_only", "lung_mask"
-WITHIN, BORDER_ADJUSTED = "within_site_and_view", "border_adjusted"
-BORDER, FILES, METADATA = "border", "file_properties", "site_and_view"
-VIEW, SEX, AGE, CLINICAL = "view", "sex", "age", "clinical_columns"
-CONTROLS_V_OTHERS, SAME_SITE, SAME_SITE_LUNGS = "controls_v_others", "same_site", "same_site_lungs_only"
-PERMUTED = "permuted_labels"
-
-SIGNAL, BASELINES = "Where is the signal?", "Baselines without the chest"
-SAME_SITES, NEGATIVE = "Same-site controls", "Negative control"
-EXTERNAL = "External test sets"
-GROUPS = (SIGNAL, BASELINES, SAME_SITES, EXTERNAL, NEGATIVE)
 
 
 @dataclass(frozen=True)
@@ -53,31 +69,6 @@ class Experiment:
     def parts(self) -> int:
         """How much of the progress bar it is: a baseline needs no network and takes next to no time."""
         return 1 if self.group == BASELINES else STEP
-
-
-@dataclass(frozen=True)
-class Result:
-    """A line of the audit.
-
-    Attributes
-    ----------
-    id, title, group, question : str
-    metric : Metric
-        The ROC AUC.
-    notes : tuple of str
-    """
-
-    id: str
-    title: str
-    group: str
-    question: str
-    metric: Metric
-    notes: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, object]:
-        """Return the line as it stands in a JSON file."""
-        names = ("id", "title", "group", "question", "notes")
-        return {name: getattr(self, name) for name in names} | {"roc_auc": self.metric.as_json()}
 
 
 def full_image(audit: Audit) -> Finding:
@@ -97,54 +88,63 @@ def border_adjusted_predictions(audit: Audit) -> Finding:
 
 def lungs_masked_out(audit: Audit) -> Finding:
     """Repeat it with the lungs black."""
-    return compare(audit, audit.sets.own, part=WITHOUT_LUNGS)
+    return audit.of_part(WITHOUT_LUNGS)
 
 
 def masked_region(audit: Audit) -> Finding:
-    """Predict the class from the shape of what is masked out: it follows the disease, too."""
-    rows, hide, _ = occlusion(audit, audit.sets.own, WITHOUT_LUNGS)
+    """Predict the class from the shape of what is masked out, in the folds of that: it follows the disease, too."""
+    rows, files, _ = audit.with_lungs(audit.sets.own)
     if not audit.can_be_validated(rows):
         return Finding(too_few_lungs(rows))
-    columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, hide)])
-    return Finding(linear_auc(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed))
+    columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, Occlusion("", files))])
+    truth, patients = audit.is_positive(rows), audit.extractor.patients[rows]
+    found = cross_validate(columns, truth, patients, audit.settings.seed, audit.plan(truth, patients))
+    scored = ScoredImages(found.scores, truth, patients, np.full(len(rows), ""), found.folds)
+    return Finding(scored.auc(), (), scored)
 
 
 def lungs_only(audit: Audit) -> Finding:
     """Repeat it with everything but the lungs black."""
-    return compare(audit, audit.sets.own, part=LUNGS_ONLY)
+    return audit.of_part(LUNGS_ONLY)
 
 
 def lung_mask(audit: Audit) -> Finding:
     """Repeat it with the lung mask as the image: the shape of what is masked out may predict by itself."""
-    return compare(audit, audit.sets.own, part=OUTLINE)
+    return audit.of_part(OUTLINE)
 
 
-def _without_controls(audit: Audit) -> Finding | None:
-    """Return nothing where no controls were given, and why nothing can be found where all of them were left out."""
-    if not audit.sets.controls_note:
-        return None
-    return Finding(Metric.unavailable("every control was left out"))
+def differences(audit: Audit) -> dict[str, Metric]:
+    """Return paired differences of ROC AUC between experiments of the same images and folds, where both were made."""
+    rows, _, _ = audit.with_lungs(audit.sets.own)
+    outside, lungs = audit.of_part(WITHOUT_LUNGS).scored, audit.of_part(LUNGS_ONLY).scored
+    if outside is None or lungs is None:
+        return {}
+    whole = audit.scored if len(rows) == len(audit.sets.own) else audit.compare(rows).scored
+    found = {}
+    for name, one, other in (
+        (OUTSIDE_V_SHAPE, outside, masked_region(audit).scored),
+        (OUTSIDE_V_MASK, outside, audit.of_part(OUTLINE).scored),
+        (LUNGS_V_FULL, lungs, whole),
+    ):
+        if other is not None:
+            scores = (one.scores, other.scores)
+            found[name] = auc_difference(scores, one.is_positive, one.patients, audit.settings.seed, one.folds)
+    return found
 
 
-def controls_v_others(audit: Audit) -> Finding | None:
+def controls_v_others(audit: Audit) -> Finding:
     """Separate the positives' site from the others', without an image of the disease."""
-    if not len(audit.sets.controls):
-        return _without_controls(audit)
-    return compare(audit, np.concatenate([audit.sets.controls, audit.own_others()]), CONTROLS)
+    return audit.compare(np.concatenate([audit.sets.controls, audit.own_others()]), CONTROLS)
 
 
-def same_site(audit: Audit) -> Finding | None:
+def same_site(audit: Audit) -> Finding:
     """Separate patients with and without the disease within its site."""
-    if not len(audit.sets.controls):
-        return _without_controls(audit)
-    return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]))
+    return audit.compare(np.concatenate([audit.own_positives(), audit.sets.controls]))
 
 
-def same_site_lungs_only(audit: Audit) -> Finding | None:
+def same_site_lungs_only(audit: Audit) -> Finding:
     """Separate patients with and without the disease within its site by the lungs alone."""
-    if not len(audit.sets.controls):
-        return _without_controls(audit)
-    return compare(audit, np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
+    return audit.compare(np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
 
 
 def controls_predicted_positive(audit: Audit) -> Metric | None:
@@ -152,41 +152,44 @@ def controls_predicted_positive(audit: Audit) -> Metric | None:
     controls = audit.sets.controls
     if not len(controls):
         return None
-    classes = audit.extractor.dataset.classes
-    positive = classes.index(audit.settings.positive)
-    whole = feature_set(audit, audit.sets.own, audit.settings.positive, None, binary=False)
+    positive = audit.extractor.dataset.classes.index(audit.settings.positive)
+    whole = audit.feature_set(audit.sets.own, binary=False)
     fitted = whole.fit(np.arange(len(whole.labels)), audit.recipe_for(whole, []), audit.settings.seed)
     features = audit.extractor.features(controls)
     predicted = predict(fitted.predict_proba(features, [{}] * len(features)), positive)
     return proportion(predicted == positive, audit.extractor.patients[controls], np.zeros(len(controls), bool))
 
 
-DEALS = 5  # of permuted labels, at least
+def permuted_labels(audit: Audit) -> Finding | None:
+    """Permute the labels among patients, as often as asked for: the ROC AUC of labels that nothing can predict.
 
+    Value and interval are mean and central 95 % of the permutations; the p-value compares the first repeat of the
+    labels as they are with them.
 
-def permuted_labels(audit: Audit) -> Finding:
-    """Permute the labels among patients, in every repeat anew: nothing may be found.
-
-    The interval is the mean of those of the single permutations, since the luck of one is what it stands for.
+    Reference: M. Ojala, G. C. Garriga, "Permutation tests for studying classifier performance", Journal of Machine
+    Learning Research 11 (2010).
     """
-    samples = audit.samples
+    if not audit.settings.permutations:
+        return None
+    samples, scored = audit.samples, audit.scored
+    observed = replace(scored, scores=scored.scores[:1], folds=scored.folds[:1]).auc()
     people, inverse = np.unique(samples.groups, return_inverse=True)
-    images = np.bincount(inverse)
-    shares = np.bincount(inverse, samples.labels) / images
-    uneven = len(set(images)) > 1
-    found = []
-    for repeat in range(max(audit.settings.repeats, DEALS)):
+    shares = np.bincount(inverse, samples.labels) / np.bincount(inverse)
+    areas = []
+    for number in range(audit.settings.permutations):
+        generator = np.random.default_rng([audit.settings.seed, number])
         # Of a patient with images of both classes either is taken, by its share.
-        own = np.random.default_rng([audit.settings.seed, repeat, 1]).random(len(people)) < shares
-        dealt = np.random.default_rng([audit.settings.seed, repeat]).permutation(own.astype(samples.labels.dtype))
-        permuted = replace(samples, labels=dealt[inverse])
-        one = cross_validated(audit, permuted, audit.plan(permuted, 1, repeat))
-        if not one.available:
-            return Finding(one)
-        found.append(one)
-    value, low, high = (float(np.mean([getattr(one, name) for one in found])) for name in ("value", "low", "high"))
-    area = Metric(value, low, high, found[0].n_positive, found[0].n_negative, n_patients=found[0].n_patients)
-    return Finding(area, ("labels were permuted among patients, whose numbers of images differ",) if uneven else ())
+        labels = generator.permutation(generator.random(len(people)) < shares).astype(int)[inverse]
+        permuted = replace(samples, labels=labels)
+        found = audit.out_of_fold(permuted, audit.plan(labels == 0, samples.groups, 1)).predictions
+        one = roc_auc(found.probabilities[..., 0], labels == 0, samples.groups, folds=found.folds)
+        if not (one.available and observed.available):
+            return Finding(one if observed.available else observed)
+        areas.append(one.point)
+    p_value = (1 + sum(area >= observed.point for area in areas)) / (1 + len(areas))
+    low, high = np.quantile(areas, [0.025, 0.975])
+    null = Metric(float(np.mean(areas)), float(low), float(high), observed.n_positive, observed.n_negative)
+    return Finding(null, (f"p = {p_value:.3f}: {len(areas)} permutations, full image {observed.value_text}",))
 
 
 # In the order in which they are printed.
@@ -207,7 +210,7 @@ EXPERIMENTS: Sequence[Experiment] = (
         LUNG_MASK, "shape of the lung mask", SIGNAL, "Does the shape of the lungs predict the class?", lung_mask
     ),
     Experiment(
-        WITHIN,
+        STRATIFIED,
         "within one site and view",
         SIGNAL,
         "Are the classes separated within one site and view?",
@@ -266,7 +269,7 @@ EXPERIMENTS: Sequence[Experiment] = (
         PERMUTED,
         "permuted labels",
         NEGATIVE,
-        "Is the ROC AUC of random labels near 0.5?",
+        "How high is the ROC AUC of labels that nothing can predict?",
         permuted_labels,
     ),
 )
@@ -275,11 +278,6 @@ EXPERIMENTS: Sequence[Experiment] = (
 def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Result]:
     """Run the experiments that the given folders allow, in the order given.
 
-    Parameters
-    ----------
-    audit : Audit
-    experiments : sequence of Experiment
-
     Returns
     -------
     list of Result
@@ -287,15 +285,19 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
     """
     results: list[Result] = []
     for one in experiments:
+        note = audit.sets.controls_note if one.group == SAME_SITES else ""
+        if one.group == SAME_SITES and not (len(audit.sets.controls) or note):
+            continue
         with step(one.title, one.parts):
             try:
-                found = one.run(audit)
+                if one.group == SAME_SITES and not len(audit.sets.controls):
+                    found: Finding | None = Finding(Metric.unavailable("every control was left out"))
+                else:
+                    found = one.run(audit)
             except TooFewPatientsError as error:
                 found = Finding(Metric.unavailable(str(error)))
         if found is not None:
-            note = audit.sets.controls_note if one.group == SAME_SITES else ""
-            if one.group in {result.group for result in results}:
-                note = note.partition(": ")[2].partition(": ")[0]  # the names once are enough
-            notes = (*found.notes, note) if note else found.notes
+            said_before = any(note in result.notes for result in results)
+            notes = (*found.notes, note) if note and not said_before else found.notes
             results.append(Result(one.id, one.title, one.group, one.question, found.metric, notes))
     return results

@@ -9,7 +9,7 @@ import numpy as np
 
 from detector import InputError
 from detector.audit.context import Audit
-from detector.audit.experiments import BORDER, EXTERNAL, VIEW, Result
+from detector.audit.evidence import BORDER, EXTERNAL, VIEW, Result
 from detector.audit.linear_baseline import border_matrix, indicators, linear_auc
 from detector.datasets import clinical
 from detector.images.masks import LUNGS_ONLY, Occlusion

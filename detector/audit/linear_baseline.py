@@ -12,9 +12,11 @@ from detector.datasets.dataset import Image
 from detector.images.inspect import ImageProperties
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, Metric
+from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.statistics.strata import one_thread
 
 SUSPICIOUS = 0.75  # ROC AUC of a baseline from which it is taken for a shortcut, if it is shown to be above chance
+FOLDS = 5
 
 
 def property_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
@@ -25,27 +27,16 @@ def property_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
     ndarray of shape (n, properties)
         log width, log height, log aspect ratio, colour, mean and spread of intensity, and one column a file format.
     """
-    formats = sorted({image_properties.format for image_properties in properties})
-    return np.array(
-        [
-            [
-                np.log(image_properties.width),
-                np.log(image_properties.height),
-                np.log(image_properties.width / image_properties.height),
-                image_properties.colour,
-                image_properties.mean,
-                image_properties.deviation,
-                *(image_properties.format == name for name in formats),
-            ]
-            for image_properties in properties
-        ],
-        float,
-    )
+    numbers = [
+        [np.log(one.width), np.log(one.height), np.log(one.width / one.height), one.colour, one.mean, one.deviation]
+        for one in properties
+    ]
+    return np.hstack([np.array(numbers, float), indicators([one.format for one in properties])])
 
 
 def border_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
     """Return the properties of the outer 10 % of each image, shape (n, 13)."""
-    return np.array([image_properties.border for image_properties in properties], float)
+    return np.array([one.border for one in properties], float)
 
 
 def indicators(values: Sequence[str] | np.ndarray) -> np.ndarray:
@@ -54,21 +45,15 @@ def indicators(values: Sequence[str] | np.ndarray) -> np.ndarray:
     return (cells[:, None] == np.unique(cells)).astype(float)
 
 
-def site_matrix(images: Sequence[Image]) -> np.ndarray:
-    """Return an indicator of each site, view and combination of both: all that is known without a pixel."""
-    columns = ([image.site for image in images], [image.view for image in images], [i.stratum for i in images])
-    return np.hstack([indicators(values) for values in columns])
-
-
 @dataclass(frozen=True)
 class Baseline:
     """Out-of-fold scores of a logistic regression; each fold's come from another model.
 
     Attributes
     ----------
-    scores : ndarray of shape (n,)
+    scores : ndarray of shape (repeats, n)
         Decision values; empty where a class has too few patients to cross-validate.
-    folds : ndarray of shape (n,), int
+    folds : ndarray of shape (repeats, n), int
     """
 
     scores: np.ndarray
@@ -77,25 +62,27 @@ class Baseline:
     @property
     def possible(self) -> bool:
         """Whether there were enough patients."""
-        return len(self.scores) > 0
+        return self.scores.size > 0
 
     def auc(self, is_positive: np.ndarray, patients: np.ndarray) -> Metric:
         """Return the ROC AUC within folds, with an interval over patients."""
         if not self.possible:
             return Metric.unavailable("too few patients to cross-validate")
-        return roc_auc(self.scores[None], is_positive, patients, folds=self.folds)
+        return roc_auc(self.scores, is_positive, patients, folds=self.folds)
 
     def deciles(self) -> np.ndarray:
-        """Return in which decile of its own fold each image's score lies, from 0, shape (n,), int."""
-        found = np.empty(len(self.scores), int)
-        for fold in np.unique(self.folds):
-            rows = self.folds == fold
-            bounds = np.quantile(self.scores[rows], np.arange(1, 10) / 10)
-            found[rows] = np.digitize(self.scores[rows], bounds)
+        """Return in which decile of its own fold each image's first score lies, from 0, shape (n,), int."""
+        scores, folds = self.scores[0], self.folds[0]
+        found = np.empty(len(scores), int)
+        for fold in np.unique(folds):
+            rows = folds == fold
+            found[rows] = np.digitize(scores[rows], np.quantile(scores[rows], np.arange(1, 10) / 10))
         return found
 
 
-def cross_validate(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Baseline:
+def cross_validate(
+    columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int, plan: FoldPlan | None = None
+) -> Baseline:
     """Cross-validate a logistic regression, patients apart.
 
     Parameters
@@ -104,44 +91,40 @@ def cross_validate(columns: np.ndarray, is_positive: np.ndarray, patients: np.nd
     is_positive : ndarray of shape (n,), bool
     patients : ndarray of shape (n,)
     seed : int
-
-    Returns
-    -------
-    Baseline
+    plan : FoldPlan, optional
+        By default one repeat of up to five folds.
     """
     from sklearn.linear_model import LogisticRegression
 
     codes = np.unique(patients, return_inverse=True)[1].astype(np.int64)
-    sides = _folds(np.asarray(is_positive, bool).tobytes(), codes.tobytes(), seed)
-    if not sides:
-        return Baseline(np.empty(0), np.empty(0, int))
-    scores, folds = np.zeros(len(is_positive)), np.zeros(len(is_positive), int)
+    plan = plan or _plan(np.asarray(is_positive, bool).tobytes(), codes.tobytes(), seed)
+    if plan is None:
+        return Baseline(np.empty((0, 0)), np.empty((0, 0), int))
+    scores = np.zeros((len(plan.repeats), len(is_positive)))
     with one_thread():
-        for fold, (train, held_out) in enumerate(sides):
+        for repeat, _, train, held_out in plan:
             mean, scale = columns[train].mean(axis=0), columns[train].std(axis=0)
             # What is constant but for rounding holds no information.
             scale[scale <= 1e-9 * np.maximum(np.abs(mean), 1.0)] = np.inf
             inside, outside = ((columns[rows] - mean) / scale for rows in (train, held_out))
             model = LogisticRegression(max_iter=1000).fit(inside, is_positive[train])
             # The intercept is the fold's own, and constant columns must tie exactly.
-            scores[held_out], folds[held_out] = outside @ model.coef_[0], fold
-    return Baseline(scores, folds)
+            scores[repeat, held_out] = outside @ model.coef_[0]
+    return Baseline(scores, plan.folds)
 
 
 @functools.lru_cache(maxsize=4)
-def _folds(is_positive: bytes, patients: bytes, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the folds that keep patients whole; none where a class has too few.
+def _plan(is_positive: bytes, patients: bytes, seed: int) -> FoldPlan | None:
+    """Return folds that keep patients whole; None where a class has too few.
 
     Drawn once for all properties of the same images: of 20,000 it takes scikit-learn seconds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     truth, who = np.frombuffer(is_positive, bool), np.frombuffer(patients, np.int64)
-    count = min(5, *(len(set(who[side])) for side in (truth, ~truth)))
-    if count < 2:
-        return []
-    chosen = list(StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(truth, truth, who))
-    return chosen if all(len(set(truth[train])) == 2 for train, _ in chosen) else []
+    count = min(FOLDS, *(len(set(who[side])) for side in (truth, ~truth)))
+    try:
+        return draw_folds((~truth).astype(int), who, ("positive", "others"), count, 1, seed) if count > 1 else None
+    except TooFewPatientsError:
+        return None
 
 
 def linear_auc(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
@@ -157,4 +140,6 @@ def metadata_auc(images: Sequence[Image], is_positive: np.ndarray, patients: np.
     if unknown and min(n_positive, n_negative) < FEWEST:
         reason = f"the site of {unknown} of {len(images)} images is not known"
         return Metric.unavailable(reason, n_positive, n_negative)
-    return linear_auc(site_matrix([images[row] for row in known]), is_positive[known], patients[known], seed)
+    chosen = [images[row] for row in known]
+    values = ([one.site for one in chosen], [one.view for one in chosen], [one.stratum for one in chosen])
+    return linear_auc(np.hstack([*map(indicators, values)]), is_positive[known], patients[known], seed)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
 from detector.audit.linear_baseline import border_matrix, cross_validate, metadata_auc, property_matrix
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import Metric
@@ -15,8 +16,6 @@ from detector.statistics.strata import crossed
 from detector.training.crossvalidation import EvaluatedHead
 from detector.training.dataset import FeatureExtractor
 
-STRATIFIED, BORDER_ADJUSTED = "roc_auc_stratified", "roc_auc_border_adjusted"
-METADATA, BORDER, FILES = "metadata_baseline", "border_baseline", "file_baseline"
 PPV, NPV = "ppv", "npv"
 
 

@@ -52,6 +52,8 @@ class AuditEvaluation:
         External test sets: a folder per class each.
     model : Path
         That is tested on them.
+    permutations : int
+        Of the labels; 0 for none.
     """
 
     folds: int
@@ -59,6 +61,7 @@ class AuditEvaluation:
     seed: int
     external: list[Path]
     model: Path
+    permutations: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,13 @@ def add_audit(parser: Parser) -> None:
     evaluation.add_argument("--folds", type=whole_number(2), default=5, metavar="K", help="folds of each experiment")
     evaluation.add_argument("--repeats", type=whole_number(1), default=3, metavar="R", help="repeats with other folds")
     evaluation.add_argument(
+        "--permuted-labels",
+        type=whole_number(19),
+        default=0,
+        metavar="N",
+        help="also permute the labels N times: a p-value of the ROC AUC",
+    )
+    evaluation.add_argument(
         "--external",
         type=Path,
         action="append",
@@ -181,7 +191,7 @@ def audit_options(given: argparse.Namespace) -> AuditOptions:
     return AuditOptions(
         AuditData(given.dataset, given.positive_class, given.controls, given.masks, given.clinical_columns),
         model_options(given),
-        AuditEvaluation(given.folds, given.repeats, given.seed, given.external, given.model),
+        AuditEvaluation(given.folds, given.repeats, given.seed, given.external, given.model, given.permuted_labels),
         compute_options(given),
         AuditOutputs(given.output_dir, report),
         given.quiet,

@@ -9,9 +9,8 @@ from detector import counted
 from detector.audit.baselines import Risk
 from detector.audit.checks import Check
 from detector.audit.context import Audit
-from detector.audit.evidence import LUNGS, Conclusion
+from detector.audit.evidence import GROUPS, LUNGS, SAME_SITES, Conclusion, Result
 from detector.audit.examples import Example, Examples
-from detector.audit.experiments import GROUPS, SAME_SITES, Result
 from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION

@@ -53,8 +53,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from detector.audit.baselines import Risk
-    from detector.audit.evidence import Conclusion
-    from detector.audit.experiments import Result
+    from detector.audit.evidence import Conclusion, Result
 
 DARK = "#333333"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detector.audit.metrics import BORDER, BORDER_ADJUSTED, FILES, METADATA, NPV, PPV, STRATIFIED
+from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
+from detector.audit.metrics import NPV, PPV
 from detector.statistics.probabilities import BRIER, IN_THE_LARGE, PRECISION, SLOPE
 
 CHANCE = "chance: 0.50"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from audit_helpers import Case, audit_of
 
-from detector.audit import evidence as conclusion
-from detector.audit import evidence as findings
-from detector.audit import experiments
+from detector.audit import evidence, experiments
 from detector.audit.evidence import Evidence, conclude
+from detector.audit.image_sets import CONTROLS
 
 SIGNAL = Case((24, 24), signal=0.8)
 
@@ -37,7 +37,7 @@ def test_each_experiment_works_alone(in_order, experiment):
 def test_ids_and_groups():
     ids = [one.id for one in experiments.EXPERIMENTS]
     assert len(set(ids)) == len(ids)
-    assert {one.group for one in experiments.EXPERIMENTS} <= set(experiments.GROUPS)
+    assert {one.group for one in experiments.EXPERIMENTS} <= set(evidence.GROUPS)
     assert all(one.id.isidentifier() and one.id.islower() for one in experiments.EXPERIMENTS)
 
 
@@ -49,46 +49,118 @@ def test_features_of_the_full_image_are_asked_for_once():
 
 def test_the_lungs_are_concluded_where_they_are_the_signal(in_order):
     judged = conclude(Evidence(list(in_order.values()), None, "covid", shared_sites=True))
-    assert judged.code == conclusion.LUNGS
+    assert judged.code == evidence.LUNGS
     assert in_order[experiments.FULL].metric.value > 0.9
     assert in_order[experiments.METADATA].metric.value == 0.5
-    assert in_order[experiments.PERMUTED].metric.ci_low < 0.5 < in_order[experiments.PERMUTED].metric.ci_high
 
 
 def test_the_same_signal_without_the_lungs_is_a_shortcut():
     found = experiments.run_experiments(audit_of(Case((24, 24), signal=1.5, masked=1.5)))
-    assert conclude(Evidence(found, None, "covid")).code == conclusion.SHORTCUT
+    assert conclude(Evidence(found, None, "covid")).code == evidence.SHORTCUT
 
 
 def test_images_of_unknown_site_are_not_compared_with_each_other():
     found = {one.id: one for one in experiments.run_experiments(audit_of(Case(site=lambda positive, number: "")))}
-    for name in (experiments.WITHIN, experiments.BORDER_ADJUSTED, experiments.METADATA):
+    for name in (experiments.STRATIFIED, experiments.BORDER_ADJUSTED, experiments.METADATA):
         assert "not known" in found[name].metric.reason
     some = Case((24, 24), site=lambda positive, number: "a" if number < 12 else "")
     found = {one.id: one for one in experiments.run_experiments(audit_of(some))}
-    assert found[experiments.WITHIN].metric.n_positive <= 12
-
-
-@pytest.mark.parametrize(
-    ("site", "shared"),
-    [
-        (lambda positive, number: "a", True),
-        (lambda positive, number: "a" if positive else "b", False),
-        (lambda positive, number: "", False),
-        (lambda positive, number: "a" if positive or number == 0 else "b", False),
-    ],
-)
-def test_whether_classes_share_their_sites(site, shared):
-    assert audit_of(Case(site=site)).shares_sites() == shared
+    assert found[experiments.STRATIFIED].metric.n_positive <= 12
 
 
 def test_noise_is_rarely_a_false_alarm():
     """Of twenty audits of noise none concludes that the lungs separate the classes, and few warn of a shortcut."""
-    chosen = [one for one in experiments.EXPERIMENTS if one.id in (experiments.FULL, *findings.FOREIGN)]
+    chosen = [one for one in experiments.EXPERIMENTS if one.id in (experiments.FULL, *evidence.FOREIGN)]
     codes = []
     for seed in range(20):
         found = experiments.run_experiments(audit_of(Case((24, 24), seed=seed)), chosen)
         codes.append(conclude(Evidence(found, None, "covid", shared_sites=True)).code)
-    assert codes.count(conclusion.NO_SIGNAL) >= 17
-    assert conclusion.LUNGS not in codes
-    assert np.isin(codes, [conclusion.NO_SIGNAL, conclusion.SHORTCUT, conclusion.INCONCLUSIVE]).all()
+    assert codes.count(evidence.NO_SIGNAL) >= 17
+    assert evidence.LUNGS not in codes
+    assert np.isin(codes, [evidence.NO_SIGNAL, evidence.SHORTCUT, evidence.INCONCLUSIVE]).all()
+
+
+@pytest.mark.parametrize(
+    ("case", "found", "not_found"),
+    [
+        (Case((24, 24), signal=0.8), experiments.lungs_only, experiments.lungs_masked_out),
+        (Case((24, 24), signal=0.0, masked=1.5), experiments.lungs_masked_out, experiments.full_image),
+    ],
+)
+def test_the_signal_is_found_where_it_is(case, found, not_found):
+    audit = audit_of(case)
+    assert found(audit).metric.ci_low > 0.6
+    assert not_found(audit).metric.ci_low < 0.6
+
+
+def test_what_is_left_without_the_lungs_is_compared_with_shapes_in_pairs():
+    nothing, something = (experiments.differences(audit_of(Case((24, 24), masked=one))) for one in (0.0, 1.5))
+    for name in (evidence.OUTSIDE_V_SHAPE, evidence.OUTSIDE_V_MASK):
+        assert nothing[name].low < 0 < nothing[name].high and something[name].low > 0
+    # Of the same features, which the lungs alone have here.
+    assert nothing[evidence.LUNGS_V_FULL].point == 0
+
+
+# Same-site controls
+
+
+def with_controls(case: Case, positives: int):
+    """Return an audit whose first `positives` images are its own positives, and the rest of these its controls.
+
+    Controls so look like positives: of the same site, as it were, with nothing of the disease to tell them apart.
+    """
+    audit = audit_of(case)
+    images = audit.extractor.dataset.images
+    everything = np.arange(len(audit.extractor.properties))
+    controls = everything[positives : case.counts[0]]
+    for row in controls:
+        images[row] = replace(images[row], label=CONTROLS)
+    own = np.setdiff1d(everything, controls)
+    return replace(audit, sets=replace(audit.sets, own=own, controls=controls))
+
+
+def of_controls(audit):
+    chosen = [one for one in experiments.EXPERIMENTS if one.group == evidence.SAME_SITES]
+    return {one.id: one for one in experiments.run_experiments(audit, chosen)}
+
+
+def test_without_controls_nothing_is_asked_or_the_reason_is_given():
+    audit = audit_of(Case())
+    assert of_controls(audit) == {} and experiments.controls_predicted_positive(audit) is None
+    left_out = of_controls(replace(audit, sets=replace(audit.sets, controls_note="3 images are in the data set")))
+    assert {one.metric.reason for one in left_out.values()} == {"every control was left out"}
+    assert [one.notes for one in left_out.values()] == [("3 images are in the data set",), (), ()]
+
+
+def test_controls_that_look_like_positives_are_separated_from_others_only():
+    found = of_controls(with_controls(Case((48, 24), signal=3.0), 24))
+    assert found[evidence.CONTROLS_V_OTHERS].metric.low > 0.8
+    disease = found[evidence.SAME_SITE].metric
+    assert disease.low < 0.5 < disease.high
+    assert (disease.n_positive, disease.n_negative) == (24, 24)
+
+
+# Permuted labels, on request
+
+
+def permuted(case: Case, patients=None):
+    audit = audit_of(case)
+    settings = replace(audit.settings, permutations=19)
+    extractor = audit.extractor if patients is None else replace(audit.extractor, patients=patients)
+    return experiments.permuted_labels(replace(audit, settings=settings, extractor=extractor))
+
+
+def test_permuted_labels_are_run_on_request_only():
+    assert experiments.permuted_labels(audit_of(SIGNAL)) is None
+
+
+def test_a_signal_exceeds_every_permutation_and_noise_does_not():
+    signal, noise = permuted(SIGNAL), permuted(Case((24, 24)))
+    assert signal.notes[0].startswith("p = 0.050: 19 permutations, full image 0.9")
+    assert float(noise.notes[0][4:9]) > 0.1
+    assert signal.metric.low < 0.5 < signal.metric.high and abs(signal.metric.point - 0.5) < 0.1
+
+
+def test_labels_are_permuted_of_patients_with_images_of_both_classes_too():
+    found = permuted(Case((30, 30)), np.array([f"p{number % 30}" for number in range(60)])).metric
+    assert found.available and found.low < 0.5 < found.high

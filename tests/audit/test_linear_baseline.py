@@ -45,7 +45,7 @@ def test_pooled_over_folds_noise_would_not_be_covered():
     who, found = np.arange(21), []
     for seed in range(50):
         truth = np.random.default_rng(seed).permutation(21) < 8
-        folds = cross_validate(np.ones((21, 1)), truth, who, seed).folds
+        folds = cross_validate(np.ones((21, 1)), truth, who, seed).folds[0]
         intercepts = np.array([truth[folds != fold].mean() for fold in folds])
         found.append(auc(intercepts[truth], intercepts[~truth]))
     assert np.mean(found) < 0.45
@@ -105,4 +105,4 @@ def test_deciles_are_of_each_fold():
     truth = np.arange(400) % 2 == 0
     found = cross_validate(generator.normal(size=(400, 2)), truth, np.arange(400), 0)
     for fold in range(5):
-        assert np.bincount(found.deciles()[found.folds == fold]).tolist() == [8] * 10
+        assert np.bincount(found.deciles()[found.folds[0] == fold]).tolist() == [8] * 10

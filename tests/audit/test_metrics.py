@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from audit_helpers import Case, audit_of, extractor_of, outcome_of
+from audit_helpers import Case, extractor_of, outcome_of
 
-from detector.audit import context as comparison
 from detector.audit import metrics
-from detector.statistics.evaluation import Predictions
 from detector.statistics.probabilities import BRIER, IN_THE_LARGE
 
 TRUTH, FOLDS = np.arange(40) % 2 == 0, (np.arange(40) // 2 % 2)[None]
@@ -23,15 +20,6 @@ def test_images_of_different_folds_are_not_compared():
     scored = metrics.ScoredImages(SCORES, TRUTH, np.arange(40), np.full(40, "a"), FOLDS)
     assert scored.auc().value == metrics.stratified(scored).value == 1.0
     assert replace(scored, folds=0 * FOLDS).auc().value < 1.0
-
-
-def test_an_experiment_compares_images_of_one_fold_only(monkeypatch):
-    both = np.stack([SCORES, 1 - SCORES], axis=-1)
-    labels = np.where(TRUTH, 0, 1)
-    predictions = Predictions(labels, np.arange(40), both, both.argmax(axis=-1), FOLDS)
-    monkeypatch.setattr(comparison, "out_of_fold", lambda *arguments: SimpleNamespace(predictions=predictions))
-    samples = SimpleNamespace(labels=labels, groups=np.arange(40))
-    assert comparison.cross_validated(audit_of(Case()), samples, plan=object()).value == 1.0
 
 
 def test_balanced_probabilities_are_judged_at_the_prevalence_of_the_images():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from detector.audit.baselines import Risk
-from detector.audit.experiments import BASELINES, SIGNAL, Result
+from detector.audit.evidence import BASELINES, SIGNAL, Result
 from detector.reports import figures
 from detector.statistics.metric import Metric
 

@@ -28,8 +28,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.audit.evidence import FOREIGN, MIXED, PREDICTS, SHORTCUT, Evidence, conclude
-from detector.audit.experiments import EXPERIMENTS, FULL, PERMUTED, Result
+from detector.audit.evidence import FOREIGN, FULL, MIXED, PREDICTS, SHORTCUT, Evidence, Result, conclude
+from detector.audit.experiments import EXPERIMENTS
 from detector.images import shortcuts
 from detector.images.phantom import draw
 from detector.statistics.metric import Metric
@@ -54,7 +54,7 @@ RECIPES: dict[str, Recipe] = {
 }
 AT_FIRST = [one for one in EXPERIMENTS if one.id == FULL]
 FREE = [one for one in EXPERIMENTS if one.id in FOREIGN]  # of passes
-AFTERWARDS = [one for one in EXPERIMENTS if one.id not in (FULL, *FOREIGN, PERMUTED)]
+AFTERWARDS = [one for one in EXPERIMENTS if one.id not in (FULL, *FOREIGN)]
 
 
 @dataclass(frozen=True)

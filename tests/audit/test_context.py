@@ -1,0 +1,53 @@
+"""What the experiments of an audit have in common: images, masks, folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from audit_helpers import Case, audit_of
+
+from detector.images.masks import LUNGS_ONLY
+
+EVERYTHING = np.arange(48)
+
+
+def test_lungs_are_found_where_no_masks_are_given():
+    rows, files, notes = audit_of(Case()).with_lungs(EVERYTHING)
+    assert rows.tolist() == EVERYTHING.tolist() and (files, notes) == (None, ())
+
+
+def test_masks_from_files_are_used_if_both_sides_have_enough():
+    audit = audit_of(Case(counts=(24, 24)))
+    # Images of both classes are named by their number here: 20 masks are of 40 images.
+    enough = replace(audit, masks={str(number): Path(f"{number}.png") for number in range(20)})
+    rows, files, notes = enough.with_lungs(EVERYTHING)
+    assert len(rows) == 40 and files == enough.masks
+    assert notes == ("uses 40 of 48 images: those with a lung mask",)
+    few = replace(audit, masks={"0": Path("0.png")})
+    rows, files, notes = few.with_lungs(EVERYTHING)
+    assert len(rows) == 48 and files is None and "too few" in notes[0]
+
+
+def test_too_few_lungs_are_a_reason():
+    assert "found in 3 images, too few" in audit_of(Case()).compare(np.arange(3), part=LUNGS_ONLY).metric.reason
+
+
+def test_parts_of_the_same_images_have_the_same_folds():
+    audit = audit_of(Case(signal=1.0))
+    assert (audit.of_part(LUNGS_ONLY).scored.folds == audit.scored.folds).all()
+
+
+@pytest.mark.parametrize(
+    ("site", "shared"),
+    [
+        (lambda positive, number: "a", True),
+        (lambda positive, number: "a" if positive else "b", False),
+        (lambda positive, number: "", False),
+        (lambda positive, number: "a" if positive or number == 0 else "b", False),
+    ],
+)
+def test_whether_classes_share_their_sites(site, shared):
+    assert audit_of(Case(site=site)).shares_sites() == shared
