@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -58,6 +59,10 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         # What a user should know is said by this program, not by warnings and logs of libraries.
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        Path.home()
+    except RuntimeError:  # a container that knows the user's number only; libraries, too, keep their files at home
+        os.environ["HOME"] = tempfile.gettempdir()
     if not _in_notebook():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
@@ -31,18 +30,10 @@ CREATE INDEX IF NOT EXISTS entries_by_use ON entries (used);
 
 
 def default_folder() -> Path:
-    """Return the folder of the user's caches for this project; the environment variable COVID19_CACHE overrides it.
-
-    A user without a home, as in a container that knows the user's number only, has the folder of temporary files.
-    """
+    """Return the folder of the user's caches for this project; the environment variable COVID19_CACHE overrides it."""
     from platformdirs import user_cache_path
 
-    if given := os.environ.get("COVID19_CACHE"):
-        return Path(given)
-    try:
-        return user_cache_path("covid19-detector", appauthor=False)
-    except RuntimeError:
-        return Path(tempfile.gettempdir()) / "covid19-detector"
+    return Path(os.environ.get("COVID19_CACHE") or user_cache_path("covid19-detector", appauthor=False))
 
 
 def key(**what: object) -> bytes:

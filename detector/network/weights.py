@@ -204,7 +204,7 @@ def require_readable(file: Path) -> None:
 
 def keras_cache() -> Path:
     """Return where Keras keeps the weights that it has downloaded, without importing it."""
-    home = Path(os.environ["KERAS_HOME"]) if "KERAS_HOME" in os.environ else Path(os.path.expanduser("~/.keras"))  # noqa: PTH111 - no error without a home
+    home = Path(os.environ["KERAS_HOME"]) if "KERAS_HOME" in os.environ else Path.home() / ".keras"
     return home / "models" / KERAS_FILE
 
 

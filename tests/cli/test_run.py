@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -96,3 +97,22 @@ def test_messages_name_scripts_as_they_are_called(monkeypatch):
     assert detector.as_called(message) == message
     monkeypatch.setattr(sys, "argv", ["/usr/bin/covid19-audit"])
     assert detector.as_called(message) == "train with covid19-train, or covid19-build"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows always has a home")
+def test_a_user_without_a_name_or_home_has_the_folder_of_temporary_files(tmp_path):
+    code = """
+import os, pwd
+def unknown(number):
+    raise KeyError(number)
+pwd.getpwuid = unknown
+from detector.cli.run import run
+from detector.files.cache import default_folder
+run(lambda arguments: print(default_folder()))
+"""
+    without = ("HOME", "XDG_CACHE_HOME", "COVID19_CACHE")
+    environment = {name: value for name, value in os.environ.items() if name not in without} | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith(str(tmp_path)), done.stderr

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 from conftest import ROOT, tree
 
-from detector.files import cache as module
 from detector.files.cache import FILE, Cache, key
 
 
@@ -100,7 +97,6 @@ def test_a_cache_without_a_table_is_begun_anew(tmp_path):
 
 def test_a_writer_that_is_killed_in_the_middle_loses_nothing_that_was_written(tmp_path):
     code = f"""
-from pathlib import Path
 from detector.files.cache import Cache
 cache, i = Cache(Path({str(tmp_path)!r})), 0
 while True:
@@ -122,13 +118,3 @@ while True:
             assert cache.get(names) == {name: name * 300 for name in names}
         assert cache.trouble is None
     assert set(tree(tmp_path)) <= {FILE, f"{FILE}-journal"}
-
-
-def test_a_user_without_a_home_has_the_folder_of_temporary_files(monkeypatch, tmp_path):
-    for name in ("HOME", "XDG_CACHE_HOME", "COVID19_CACHE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it does for an unknown user
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    assert module.default_folder() == tmp_path / "covid19-detector"
-    monkeypatch.setenv("COVID19_CACHE", "elsewhere")
-    assert module.default_folder() == Path("elsewhere")
