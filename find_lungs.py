@@ -12,7 +12,7 @@ from detector import InputError, printable
 from detector.cli.arguments import Parser, add_common, any_path, output_of
 from detector.cli.output import DISCLAIMER, Log, named_notes, progress, say, wrapped
 from detector.cli.run import run
-from detector.cluster.flags import ComputeOptions
+from detector.cluster.connection import ComputeOptions
 
 if TYPE_CHECKING:
     from detector.reports.lung_mask_report import LungMaskOutputs

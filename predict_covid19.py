@@ -13,7 +13,7 @@ from detector import InputError, printable
 from detector.cli.arguments import Parser, add_common, add_output_dir, add_report, any_path, output_of
 from detector.cli.output import DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
 from detector.cli.run import run
-from detector.cluster.flags import add_ray, ray_options
+from detector.cluster.connection import add_ray, ray_options
 
 if TYPE_CHECKING:
     from detector.cluster.connection import RayOptions

@@ -127,7 +127,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, 
     from detector.audit.context import Audit, ExperimentSettings
     from detector.audit.image_sets import load_image_sets
     from detector.cli.output import Log
-    from detector.cluster.flags import ComputeOptions
+    from detector.cluster.connection import ComputeOptions
     from detector.training.dataset import open_dataset
     from detector.training.recipes import ProbeRecipe
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.cli.arguments import Parser, add_common, add_report, column_names, whole_number
-from detector.cluster.flags import ComputeOptions, add_ray, compute_options
+from detector.cluster.connection import ComputeOptions, add_ray, compute_options
 from detector.files.atomic import require_folder, require_writable
 from detector.training.options import ModelOptions, add_recipe, model_options
 

@@ -1,7 +1,8 @@
-"""A connection to a Ray cluster, or one that is started here: what it has for this run."""
+"""The flags of a Ray cluster, and a connection to one, or to one that is started here."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import logging
 import os
@@ -10,12 +11,13 @@ import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import detector
 from detector import InputError
-from detector.cluster import ray_internals
-from detector.cluster.flags import RayOptions
+from detector.cli.arguments import Parser, between
 from detector.cluster.stream import Cluster
 
 SECONDS = 5.0  # to wait for a response from a cluster's address
@@ -24,22 +26,68 @@ SECONDS = 5.0  # to wait for a response from a cluster's address
 CORES = 2
 
 
-def connect(options: RayOptions) -> Cluster:
-    """Connect to a cluster, or start one here.
+@dataclass(frozen=True)
+class ComputeOptions:
+    """How features are computed and kept.
 
-    Parameters
+    Attributes
     ----------
-    options : RayOptions
-
-    Returns
-    -------
-    Cluster
-
-    Raises
-    ------
-    InputError
-        If Ray is not installed, no cluster responds, or no node is large enough for an actor.
+    weights : Path, optional
+        VGG16's ImageNet weights; by default they are located.
+    cache : Path, optional
+        Folder of cached features; by default the user's.
+    no_cache : bool
+    verbose : bool
+    ray : RayOptions, optional
+        The cluster that computes; by default this machine does.
     """
+
+    weights: Path | None = None
+    cache: Path | None = None
+    no_cache: bool = False
+    verbose: bool = False
+    ray: RayOptions | None = None
+
+
+def compute_options(options: argparse.Namespace) -> ComputeOptions:
+    """Return what the flags of `add_common` and `add_ray` say."""
+    given = options.weights, options.cache, options.no_cache, options.verbose
+    return ComputeOptions(*given, ray_options(options))
+
+
+class RayOptions(NamedTuple):
+    """Where a Ray cluster is, and what each of its actors gets; None is left to the cluster's size."""
+
+    address: str
+    cpus_per_actor: float | None
+    gpus_per_actor: float | None
+
+
+def add_ray(parser: Parser) -> None:
+    """Add the flags of a cluster."""
+    computing = parser.group("computing")
+    computing.add_argument(
+        "--ray", metavar="ADDRESS", help="compute on this Ray cluster: host:port, auto, or local to start one here"
+    )
+    computing.add_argument("--ray-cpus-per-actor", type=between(0, 1e6), metavar="X", help="cores of a process on it")
+    computing.add_argument(
+        "--ray-gpus-per-actor", type=between(-1e-9, 1e6), metavar="X", help="GPUs of a process on it"
+    )
+
+
+def ray_options(options: argparse.Namespace) -> RayOptions | None:
+    """Return what the flags of `add_ray` say, or None where the work is done here."""
+    sizes = options.ray_cpus_per_actor, options.ray_gpus_per_actor
+    if options.ray:
+        return RayOptions(options.ray, *sizes)
+    for flag, value in zip(("--ray-cpus-per-actor", "--ray-gpus-per-actor"), sizes, strict=True):
+        if value is not None:
+            raise InputError(f"{flag} has no meaning without --ray ADDRESS")
+    return None
+
+
+def connect(options: RayOptions) -> Cluster:
+    """Connect to a cluster, or start one here."""
     if importlib.util.find_spec("ray") is None:
         raise InputError(
             "--ray needs Ray, which is not installed: python -m pip install --require-hashes --no-deps "
@@ -86,7 +134,7 @@ def _start(address: str) -> None:
             import ray.data
 
             if address == "auto":
-                address = ray_internals.running_address()
+                address = _running_address()
                 _require_response(address, f"auto ({address})")
             quiet = logging.FATAL
             ray.init(address, include_dashboard=dashboard, runtime_env=code, log_to_driver=False, logging_level=quiet)
@@ -95,7 +143,7 @@ def _start(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"--ray {address}: no Ray cluster can be used there ({reason})") from None
-    ray_internals.silence_messages()
+    _silence_messages()
     for number, handler in handlers.items():
         signal.signal(number, handler)
     # Of its advice on the size of pools and stores none is for our users.
@@ -141,3 +189,32 @@ def _shape(options: RayOptions) -> Cluster:
             f"{max(cores):g} and {max(cards):g}: lower --ray-cpus-per-actor or --ray-gpus-per-actor"
         )
     return Cluster(actors, cpus, gpus, max(1, int(sum(cores))))
+
+
+# What Ray does only by private names.
+
+
+def _running_address() -> str:
+    """Return the address of the cluster of this machine, as ``ray.init("auto")`` finds it, without connecting.
+
+    A cluster that ended badly has left its address behind, at which `ray.init` would ask for minutes. No public
+    function says which address it will take.
+
+    Raises
+    ------
+    ConnectionError
+        If there is none.
+    """
+    from ray._private.services import get_ray_address_from_environment
+
+    return get_ray_address_from_environment("auto", None)
+
+
+def _silence_messages() -> None:
+    """Keep what the cluster's nodes say of themselves, such as that one has died, from being printed among results.
+
+    ``log_to_driver=False`` silences what workers print; for the messages of nodes Ray has no public switch.
+    """
+    from ray._private import worker
+
+    worker._worker_logs_enabled = False

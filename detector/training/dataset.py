@@ -12,8 +12,7 @@ import numpy as np
 from detector import InputError, counted, first_names
 from detector.cli.output import Log, named_notes, progress
 from detector.cluster import features
-from detector.cluster.connection import connect
-from detector.cluster.flags import ComputeOptions
+from detector.cluster.connection import ComputeOptions, connect
 from detector.datasets import clinical
 from detector.datasets.dataset import Dataset, Image, Rows
 from detector.datasets.identity import merged, patients, require_one_class, require_own_rows

@@ -17,7 +17,7 @@ from detector.cli.arguments import (
     output_of,
     whole_number,
 )
-from detector.cluster.flags import ComputeOptions, add_ray, compute_options
+from detector.cluster.connection import ComputeOptions, add_ray, compute_options
 from detector.network.backbone import POOLINGS, RECIPES
 from detector.network.head import Hyperparameters
 from detector.training.crossvalidation import OperatingPoint

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import io
 
 import pytest
 from conftest import rejection
 
 from detector.cluster import connection, stream
-from detector.cluster.flags import RayOptions
+from detector.cluster.connection import RayOptions
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"
@@ -36,3 +38,36 @@ def test_an_actor_that_fits_no_node_is_rejected(monkeypatch):
     assert of((64, 8), cpus=4, gpus=0.5).actors == 16
     with rejection("no node has 4 cores and 0 GPUs for an actor; the largest have 2 and 0"):
         of((2, 0), (1, 0), cpus=4)
+
+
+MOVED = "this version of Ray has moved {}: change detector/cluster/connection.py, or keep Ray's old version"
+
+
+@needs_ray
+@pytest.mark.parametrize("name", ["services.get_ray_address_from_environment", "worker._worker_logs_enabled"])
+def test_ray_has_the_private_names(name):
+    module, attribute = name.split(".")
+    try:
+        found = hasattr(importlib.import_module(f"ray._private.{module}"), attribute)
+    except ImportError:
+        found = False
+    assert found, MOVED.format(f"ray._private.{name}")
+
+
+@needs_ray
+def test_the_address_is_the_one_that_ray_would_take(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "10.1.2.3:6379")
+    assert connection._running_address() == "10.1.2.3:6379"
+
+
+@needs_ray
+def test_messages_of_nodes_are_printed_until_they_are_silenced(monkeypatch):
+    from ray._private import worker
+
+    monkeypatch.setattr(worker, "_worker_logs_enabled", True)
+    message = {"lines": ["a node has died"], "pid": "raylet", "ip": "10.1.2.3", "is_err": False}
+    before, after = io.StringIO(), io.StringIO()
+    worker.print_worker_logs(message, before)
+    connection._silence_messages()
+    worker.print_worker_logs(message, after)
+    assert "a node has died" in before.getvalue() and after.getvalue() == "", MOVED.format("_worker_logs_enabled")

@@ -141,7 +141,7 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
     from detector.audit.experiments import run_experiments
     from detector.audit.image_sets import load_image_sets
     from detector.cli.output import Log
-    from detector.cluster.flags import ComputeOptions
+    from detector.cluster.connection import ComputeOptions
     from detector.training.dataset import open_dataset
 
     found = []
