@@ -68,7 +68,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     from detector.reports.audit_report import AuditResult
     from detector.training.dataset import implausible_line, open_dataset
 
-    recipe = model.trained_recipe()
+    recipe = model.recipes()[0]
     sets = image_sets.load_image_sets(data.dataset, data.controls, evaluation.external, data.positive_class)
     positive = sets.positive
     clinical.fit(data.columns, [sets.dataset.images[row].row for row in sets.own])
@@ -96,7 +96,6 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     settings = ExperimentSettings(
         positive,
         recipe,
-        model.adjust,
         evaluation.folds,
         evaluation.repeats,
         evaluation.seed,

@@ -4,82 +4,90 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from detector.cli.arguments import Parser
+import numpy as np
+
+from detector.audit.checks import Run, audit_flags, run_checks
+from detector.audit.metrics import MetricSettings, compute_metrics
+from detector.audit.subgroups import subgroups
+from detector.cli.arguments import parse
 from detector.cli.output import BAD, Log, epoch_printer, replaced_line, say
 from detector.cli.run import run
-from detector.training.options import add_training, training_options
-
-if TYPE_CHECKING:
-    from detector.training.options import TrainingOptions
+from detector.datasets import overview
+from detector.files.atomic import require_outputs, write_together
+from detector.network.model_file import as_file
+from detector.reports import html, training_report
+from detector.reports.training_report import TrainingResult
+from detector.training import run as training
+from detector.training.comparison import RecipeComparison, compare
+from detector.training.crossvalidation import evaluate_recipe, leave_sites_out
+from detector.training.dataset import ImplausibleImage, implausible_among, open_dataset, without_implausible
+from detector.training.options import TrainingOptions, name_of
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
 
 
 def parse_arguments(arguments: list[str] | None) -> TrainingOptions:
     """Parse the command line."""
-    parser = Parser("Train a COVID-19 classifier on class folders of chest radiographs.", EXAMPLE)
-    add_training(parser)
-    return training_options(parser.parse_args(arguments))
+    what = "Train a COVID-19 classifier on class folders of chest radiographs."
+    return parse(TrainingOptions, what, EXAMPLE, arguments)
 
 
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
     options = parse_arguments(arguments)
-    data, model, evaluation, outputs = options.data, options.model, options.evaluation, options.outputs
-    log = Log(options.quiet)
-
-    from detector.audit.checks import Run, audit_flags, run_checks
-    from detector.audit.metrics import MetricSettings, compute_metrics
-    from detector.audit.subgroups import subgroups
-    from detector.datasets import overview
-    from detector.files.atomic import require_outputs, write_together
-    from detector.network.model_file import as_file
-    from detector.reports import html, training_report
-    from detector.reports.training_report import TrainingResult
-    from detector.training import comparison as compared_recipe
-    from detector.training import run as training
-    from detector.training.crossvalidation import TrainingProtocol
-    from detector.training.dataset import open_dataset
-
+    recipe, *compared = options.recipes()
+    outputs, log = options.outputs(), Log(options.quiet)
     outputs.require_suffixes()
     require_outputs(outputs.by_flag())
 
-    # Images, and what each is trained and evaluated on.
-    images, positive_class = training.load_images(data)
-    extractor = open_dataset(images, log, model.trained_recipe(), options.compute)
-    extractor, left_out = training.leave_out_implausible(data, model, extractor)
-    extractor = training.mask_out(data, extractor)
+    # Images, and what each is trained and evaluated on. One without lungs is of no use where these alone are read.
+    images, positive = training.load_images(options)
+    extractor = open_dataset(images, log, recipe, options)
+    lungs_only = "lungs" in {one.pooling for one in (recipe, *compared)}
+    implausible: list[ImplausibleImage] = []
+    if lungs_only:
+        extractor, implausible = without_implausible(extractor)
     overview.report(log, overview.of_images(extractor.dataset.images))
-    split = training.choose_split(evaluation, extractor)
-    recipe = training.decide_adjustment(model.trained_recipe(), model.adjust, extractor, split)
-    second = compared_recipe.prepare(model, recipe, extractor, split)
+    kind, plan = training.choose_split(options, extractor)
 
     # Features, a head, and its predictions on images that it has not seen.
-    samples = training.compute_features(data, recipe, extractor, split, evaluation.seed)
-    implausible = training.implausible_images(left_out, extractor, recipe, split, evaluation.seed)
-    protocol = TrainingProtocol(recipe, images.classes.index(positive_class), evaluation.point, evaluation.seed)
-    printer = epoch_printer(model.epochs, options.quiet)
-    evaluated = training.fit_and_evaluate(samples, protocol, extractor, split, printer)
-    comparison = compared_recipe.compare(second, samples, protocol, split, evaluated) if second else None
-    sites = training.leave_sites_out(data, protocol, extractor, model.adjust) if evaluation.leave_one_site_out else []
+    log.info("extracting VGG16 features...")
+    samples = training.compute_features(options, recipe, extractor, kind, plan)
+    if not lungs_only:
+        implausible = implausible_among(extractor, plan.held_out, recipe.rotations, options.seed)
+    printer = epoch_printer(getattr(recipe, "epochs", 0), options.quiet)
+    evaluated = evaluate_recipe(samples, positive, recipe, plan, options.point, log, printer)
+    if recipe.name == "probe" and options.adjust != "none":
+        log.info(training.adjustment_line(evaluated, samples))
+    comparison: RecipeComparison | None = None
+    for other in compared:
+        log.info(f"comparing with {name_of(other)}...")
+        others = training.compute_features(options, other, training.reading(extractor, other), kind, plan)
+        with log.timed("compare recipes"):
+            comparison = compare(others, (recipe, other), positive, plan, evaluated)
+    sites = []
+    if options.leave_one_site_out:
+        log.info("leaving out each site in turn...")
+        with log.timed("leave sites out"):
+            where = np.array([image.site for image in extractor.dataset.images])
+            sites = leave_sites_out(samples, where, positive, recipe, options.point, options.seed)
 
     # What the predictions are worth.
     with log.timed("evaluate"):
-        setting = MetricSettings(protocol.positive, evaluation.seed, recipe.balanced, evaluation.prevalence)
+        setting = MetricSettings(positive, options.seed, recipe.balanced, options.prevalence)
         metrics = compute_metrics(extractor, evaluated, setting)
-        audit = html.audit_command(audit_flags(data.dataset, recipe))
+        audit = html.audit_command(audit_flags(options.dataset, recipe))
         own = html.command()
         checks = run_checks(Run(extractor, evaluated, metrics, recipe, samples.groups, implausible, own, audit))
-        groups = subgroups(extractor, evaluated, protocol.positive)
+        groups = subgroups(extractor, evaluated, positive)
     description = training.describe(evaluated, recipe, extractor)
     saved = training.saved_model(evaluated, description, extractor)
     joined = functools.cache(saved.joined)
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
         shown = order[: html.MOST] if outputs.report else order[:0]
-        maps = training.grad_cam(evaluated, description, extractor, joined, shown)
+        maps = training.grad_cam(evaluated, extractor, joined, shown)
 
     result = TrainingResult(
         extractor=extractor,
@@ -90,8 +98,8 @@ def main(arguments: list[str] | None) -> int:
         checks=checks,
         order=order,
         grad_cam=maps,
-        evaluation_options=evaluation,
-        settings=options.settings(split.kind),
+        evaluation_options=options,
+        settings=options.settings() | {"split": kind},
         times=log.seconds,
         comparison=comparison,
         implausible=implausible,
@@ -101,9 +109,8 @@ def main(arguments: list[str] | None) -> int:
     for line, warns in training_report.check_lines(checks):
         say(line, BAD if warns else "")
     with log.timed("save"):
-        described = replace(description, summary=training_report.summary(result))
-        described_model = saved._replace(description=described)
-        file = as_file(described_model, joined, outputs.model.suffix, extractor.backbone.cache)
+        described = saved._replace(description=replace(description, summary=training_report.summary(result)))
+        file = as_file(described, joined, outputs.model.suffix, extractor.backbone.cache)
         contents = training_report.contents(result, outputs, file)
         replaced = replaced_line(contents)
         write_together(contents)

@@ -148,7 +148,7 @@ def audit_of(case: Case, folds: int = 5) -> Audit:
     extractor = extractor_of(case)
     everything = np.arange(len(extractor.properties))
     sets = ImageSets(extractor.dataset, everything, everything[:0], {}, "covid")
-    return Audit(extractor, sets, ExperimentSettings("covid", RidgeRecipe(), "auto", folds, 1, 42), {})
+    return Audit(extractor, sets, ExperimentSettings("covid", RidgeRecipe(), folds, 1, 42), {})
 
 
 def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> EvaluatedHead:

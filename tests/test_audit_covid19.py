@@ -113,7 +113,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
         TutorialRecipe(pooling="global", rotations=0),
     )
     audit = Audit(
-        open_dataset(sets.dataset, Log(True), recipe), sets, ExperimentSettings("covid", recipe, "auto", 5, 1, 42), {}
+        open_dataset(sets.dataset, Log(True), recipe), sets, ExperimentSettings("covid", recipe, 5, 1, 42), {}
     )
     assert audit.scored.auc().value > 0.9
     found = localise(audit)
@@ -136,7 +136,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, 
     for passes in (4, 0):
         recipe = ProbeRecipe()
         extractor = open_dataset(sets.dataset, Log(True), recipe, ComputeOptions(cache=tmp_path / "cache"))
-        audit = Audit(extractor, sets, ExperimentSettings("covid", recipe, "auto", 2, 1, 42), {})
+        audit = Audit(extractor, sets, ExperimentSettings("covid", recipe, 2, 1, 42), {})
         found.append(experiments.run_experiments(audit))
         shortcut_risks(audit)
         assert extractor.backbone.computed == passes * len(sets.dataset.images)
@@ -173,7 +173,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
                 cv2.imwrite(str(image), cv2.GaussianBlur(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), (0, 0), 1.5))
     sets = load_image_sets(tmp_path / "data", None, [], "covid")
     extractor = open_dataset(sets.dataset, Log(True), ProbeRecipe())
-    audit = Audit(extractor, sets, ExperimentSettings("covid", ProbeRecipe(), "auto", 5, 1, 42), {})
+    audit = Audit(extractor, sets, ExperimentSettings("covid", ProbeRecipe(), 5, 1, 42), {})
     found = {one.name: one for one in shortcut_risks(audit)}
     assert found["age"].utility.ci_low > 0.6 and found["age"].detectability.value < 0.1
     assert not found["age"].suspected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,10 @@ from detector.images.lungs import describe
 from detector.images.masks import Occlusion
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
-from detector.statistics.strata import comparable
 from detector.training import crossvalidation
 from detector.training.crossvalidation import OutOfFold
-from detector.training.dataset import Comparison, FeatureExtractor, FeatureSet, extract
-from detector.training.recipes import ProbeRecipe, Recipe
+from detector.training.dataset import FeatureExtractor, FeatureSet, extract
+from detector.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,6 @@ class ExperimentSettings:
     ----------
     positive : str
     recipe : TutorialRecipe or ProbeRecipe
-    adjust : {"auto", "strata", "none"}
-        Of the probe, in each experiment anew: strata wherever they hold both sides of it.
     folds, repeats, seed : int
     clinical : sequence of str
     permutations : int
@@ -44,7 +41,6 @@ class ExperimentSettings:
 
     positive: str
     recipe: Recipe
-    adjust: str
     folds: int
     repeats: int
     seed: int
@@ -180,13 +176,13 @@ class Audit:
         names, positive = self.labels(rows), positive or self.settings.positive
         classes = [positive, "others"] if binary else self.extractor.dataset.classes
         labels = (names != positive).astype(int) if binary else np.array([classes.index(name) for name in names])
-        compared = Comparison(rows, labels, classes)
-        return extract(self.extractor, self.settings.recipe, compared, self.settings.seed, occlusion=hide)
+        recipe, seed = self.settings.recipe, self.settings.seed
+        return extract(self.extractor, recipe, seed, rows, labels, classes, occlusion=hide)
 
     def out_of_fold(self, samples: FeatureSet, plan: FoldPlan | None = None) -> OutOfFold:
         """Cross-validate as training does."""
         plan = plan or self.plan(samples.labels == 0, samples.groups)
-        return crossvalidation.out_of_fold(samples, 0, self.recipe_for(samples, plan.training_sides), plan)
+        return crossvalidation.out_of_fold(samples, 0, self.settings.recipe, plan)
 
     def compare(self, rows: np.ndarray, positive: str | None = None, part: str | None = None) -> Finding:
         """Cross-validate on images, with their lungs masked out or nothing but these shown.
@@ -236,16 +232,6 @@ class Audit:
             names = [images[row].file for row in rows[~found]]
             notes.append(f"leaves out {first_names(names)}: no lungs were found")
         return rows[found], None, tuple(notes)
-
-    def recipe_for(self, samples: FeatureSet, sides: Sequence[np.ndarray]) -> Recipe:
-        """Return the recipe for a comparison: adjusted if so asked, or if every one of its training sides can be."""
-        recipe = self.settings.recipe
-        if not isinstance(recipe, ProbeRecipe) or self.settings.adjust == "none":
-            return recipe
-        everywhere = [np.arange(len(samples.labels)), *sides]
-        classes = len(samples.classes)
-        possible = (comparable(samples.labels[rows], samples.strata[rows], classes) for rows in everywhere)
-        return replace(recipe, adjusted=all(possible))
 
 
 def too_few_lungs(rows: np.ndarray) -> Metric:

@@ -154,7 +154,7 @@ def controls_predicted_positive(audit: Audit) -> Metric | None:
         return None
     positive = audit.extractor.dataset.classes.index(audit.settings.positive)
     whole = audit.feature_set(audit.sets.own, binary=False)
-    fitted = whole.fit(np.arange(len(whole.labels)), audit.recipe_for(whole, []), audit.settings.seed)
+    fitted = whole.fit(np.arange(len(whole.labels)), audit.settings.recipe, audit.settings.seed)
     features = audit.extractor.features(controls)
     predicted = predict(fitted.predict_proba(features, [{}] * len(features)), positive)
     return proportion(predicted == positive, audit.extractor.patients[controls], np.zeros(len(controls), bool))

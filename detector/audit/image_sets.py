@@ -21,9 +21,8 @@ from detector.network.model_file import TrainingImages, shortened
 from detector.training.dataset import (
     FeatureExtractor,
     ImplausibleImage,
-    implausibilities,
+    find_implausible,
     implausible_line,
-    implausible_list,
     require_every_class,
 )
 from detector.training.recipes import Recipe
@@ -139,14 +138,11 @@ def without_implausible(
     named: list[ImplausibleImage] = []
 
     def kept(rows: np.ndarray, note: str) -> tuple[np.ndarray, str]:
-        found = implausibilities(extractor, rows, extractor.lungs(rows))
-        listed = implausible_list(extractor, rows, found, leave_out=recipe.pooling == "lungs")
-        named.extend(listed)
-        left_out = [one for one in listed if one.left_out]
-        if not left_out:
-            return rows, note
-        left = np.array([row for row, one in zip(rows, found, strict=True) if not (one and one.rejected)], int)
-        return left, joined(note, implausible_line(left_out, len(rows)))
+        lungs_only = recipe.pooling == "lungs"
+        found, left = find_implausible(extractor, rows, extractor.lungs(rows), leave_out=lungs_only)
+        named.extend(found)
+        left_out = [one for one in found if one.left_out]
+        return rows[left], joined(note, implausible_line(left_out, len(rows))) if left_out else note
 
     own, _ = kept(sets.own, "")
     require_every_class([extractor.dataset.images[row] for row in sets.own], np.isin(sets.own, own))

@@ -25,7 +25,7 @@ from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.proportions import proportion
 from detector.statistics.resampling import means
 from detector.statistics.split import TooFewPatientsError
-from detector.training.run import GradCamRequest, cached_heat_maps
+from detector.training.run import cached_heat_maps
 
 if TYPE_CHECKING:
     import keras
@@ -268,8 +268,8 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
     for fold in progress(present, len(present), "Grad-CAM", audit.extractor.log.quiet, "fold"):
         inside = positions[folds == fold]
         head = audit.validated.heads[fold].trained.weights
-        explained = GradCamRequest(audit.sets.own[inside], np.zeros(len(inside), int), np.zeros((len(inside), 0)))
-        maps = cached_heat_maps(audit.extractor, head, explained, _model_of(audit, head), quiet=True)
+        rows, classes, extra = audit.sets.own[inside], np.zeros(len(inside), int), np.zeros((len(inside), 0))
+        maps = cached_heat_maps(audit.extractor, head, rows, classes, extra, _model_of(audit, head))
         found |= dict(zip(inside.tolist(), maps, strict=True))
     return [found[position] for position in positions.tolist()]
 

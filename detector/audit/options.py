@@ -6,10 +6,10 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.cli.arguments import Parser, add_common, add_report, column_names, whole_number
-from detector.cluster.connection import ComputeOptions, add_ray, compute_options
+from detector.cli.arguments import Parser, add_flags, add_report, column_names, read_flags, whole_number
+from detector.cluster.connection import ComputeOptions
 from detector.files.atomic import require_folder, require_writable
-from detector.training.options import ModelOptions, add_recipe, model_options
+from detector.training.options import ModelOptions
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def add_audit(parser: Parser) -> None:
     group.add_argument("--controls", type=Path, metavar="DIR", help="other findings from the positives' site")
     group.add_argument("--masks", type=Path, metavar="DIR", help="lung masks by the images' names (default: found)")
     group.add_argument("--clinical-columns", metavar="COLUMN,…", help="columns of manifest.csv to evaluate alone")
-    add_recipe(parser)
+    add_flags(parser, ModelOptions)
     evaluation = parser.group("evaluation")
     evaluation.add_argument("--folds", type=whole_number(2), default=5, metavar="K", help="folds of each experiment")
     evaluation.add_argument("--repeats", type=whole_number(1), default=3, metavar="R", help="repeats with other folds")
@@ -175,8 +175,10 @@ def add_audit(parser: Parser) -> None:
     )
     outputs.add_argument("--timings", action="store_true", help="print the time that each stage took")
     add_report(parser, "in the output folder")
-    add_common(parser, tensorflow=True)
-    add_ray(parser)
+    parser.group("computing").add_argument(
+        "--seed", type=whole_number(0), default=42, metavar="N", help="seed of all random numbers"
+    )
+    add_flags(parser, ComputeOptions)
 
 
 def audit_options(given: argparse.Namespace) -> AuditOptions:
@@ -190,9 +192,9 @@ def audit_options(given: argparse.Namespace) -> AuditOptions:
     report = None if given.no_report else given.report or given.output_dir / "report.html"
     return AuditOptions(
         AuditData(given.dataset, given.positive_class, given.controls, given.masks, given.clinical_columns),
-        model_options(given),
+        read_flags(ModelOptions, given),
         AuditEvaluation(given.folds, given.repeats, given.seed, given.external, given.model, given.permuted_labels),
-        compute_options(given),
+        read_flags(ComputeOptions, given),
         AuditOutputs(given.output_dir, report),
         given.quiet,
         given.timings,

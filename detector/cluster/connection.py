@@ -13,77 +13,60 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import detector
 from detector import InputError
-from detector.cli.arguments import Parser, between
+from detector.cli.arguments import CommonOptions, Parser, add_flags, between, flag, read_flags
 from detector.cluster.stream import Cluster
 
 SECONDS = 5.0  # to wait for a response from a cluster's address
 # Cores of an actor on a machine that has more: each keeps a copy of the network, about 1 GiB. That two are best was not
 # measured (docs/cluster.md).
 CORES = 2
+COMPUTING = "computing"
 
 
-@dataclass(frozen=True)
-class ComputeOptions:
-    """How features are computed and kept.
-
-    Attributes
-    ----------
-    weights : Path, optional
-        VGG16's ImageNet weights; by default they are located.
-    cache : Path, optional
-        Folder of cached features; by default the user's.
-    no_cache : bool
-    verbose : bool
-    ray : RayOptions, optional
-        The cluster that computes; by default this machine does.
-    """
-
-    weights: Path | None = None
-    cache: Path | None = None
-    no_cache: bool = False
-    verbose: bool = False
-    ray: RayOptions | None = None
-
-
-def compute_options(options: argparse.Namespace) -> ComputeOptions:
-    """Return what the flags of `add_common` and `add_ray` say."""
-    given = options.weights, options.cache, options.no_cache, options.verbose
-    return ComputeOptions(*given, ray_options(options))
-
-
-class RayOptions(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class RayOptions:
     """Where a Ray cluster is, and what each of its actors gets; None is left to the cluster's size."""
 
-    address: str
-    cpus_per_actor: float | None
-    gpus_per_actor: float | None
+    ray: str | None = flag(
+        COMPUTING, None, "compute on this Ray cluster: host:port, auto, or local to start one here", metavar="ADDRESS"
+    )
+    ray_cpus_per_actor: float | None = flag(
+        COMPUTING, None, "cores of a process on it", type=between(0, 1e6), metavar="X"
+    )
+    ray_gpus_per_actor: float | None = flag(
+        COMPUTING, None, "GPUs of a process on it", type=between(-1e-9, 1e6), metavar="X"
+    )
+
+    def __post_init__(self) -> None:
+        """Reject sizes of actors where there is no cluster for them."""
+        for name in ("ray_cpus_per_actor", "ray_gpus_per_actor"):
+            if getattr(self, name) is not None and not self.ray:
+                raise InputError(f"--{name.replace('_', '-')} has no meaning without --ray ADDRESS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeOptions(RayOptions, CommonOptions):
+    """How features are computed and kept."""
+
+    weights: Path | None = flag(
+        COMPUTING, None, "VGG16's ImageNet weights, Keras' notop HDF5 (default: found)", type=Path, metavar="FILE"
+    )
+    cache: Path | None = flag(COMPUTING, None, "where features are kept (default: per user)", type=Path, metavar="DIR")
+    no_cache: bool = flag(COMPUTING, False, "neither read nor keep features")
 
 
 def add_ray(parser: Parser) -> None:
     """Add the flags of a cluster."""
-    computing = parser.group("computing")
-    computing.add_argument(
-        "--ray", metavar="ADDRESS", help="compute on this Ray cluster: host:port, auto, or local to start one here"
-    )
-    computing.add_argument("--ray-cpus-per-actor", type=between(0, 1e6), metavar="X", help="cores of a process on it")
-    computing.add_argument(
-        "--ray-gpus-per-actor", type=between(-1e-9, 1e6), metavar="X", help="GPUs of a process on it"
-    )
+    add_flags(parser, RayOptions)
 
 
-def ray_options(options: argparse.Namespace) -> RayOptions | None:
+def ray_options(given: argparse.Namespace) -> RayOptions | None:
     """Return what the flags of `add_ray` say, or None where the work is done here."""
-    sizes = options.ray_cpus_per_actor, options.ray_gpus_per_actor
-    if options.ray:
-        return RayOptions(options.ray, *sizes)
-    for flag, value in zip(("--ray-cpus-per-actor", "--ray-gpus-per-actor"), sizes, strict=True):
-        if value is not None:
-            raise InputError(f"{flag} has no meaning without --ray ADDRESS")
-    return None
+    found = read_flags(RayOptions, given)
+    return found if found.ray else None
 
 
 def connect(options: RayOptions) -> Cluster:
@@ -93,7 +76,7 @@ def connect(options: RayOptions) -> Cluster:
             "--ray needs Ray, which is not installed: python -m pip install --require-hashes --no-deps "
             "-r requirements/ray.lock"
         )
-    address = options.address
+    address = options.ray or ""
     if "://" in address:
         raise InputError(
             f"--ray {address}: give a node's address as host:port, auto or local, and run this on a node of the cluster"
@@ -175,17 +158,17 @@ def _shape(options: RayOptions) -> Cluster:
 
     nodes = [one["Resources"] for one in ray.nodes() if one["Alive"]]
     cores, cards = ([one.get(name, 0.0) for one in nodes] for name in ("CPU", "GPU"))
-    gpus = options.gpus_per_actor
+    gpus = options.ray_gpus_per_actor
     if gpus is None:
         gpus = 1.0 if max(cards) >= 1 else 0.0
     usual = min([float(CORES), *(count for count in cores if count)])
-    cpus = options.cpus_per_actor or usual
+    cpus = options.ray_cpus_per_actor or usual
     actors = sum(
         int(min(count / cpus, card / gpus if gpus else float("inf"))) for count, card in zip(cores, cards, strict=True)
     )
     if not actors:
         raise InputError(
-            f"--ray {options.address}: no node has {cpus:g} cores and {gpus:g} GPUs for an actor; the largest have "
+            f"--ray {options.ray}: no node has {cpus:g} cores and {gpus:g} GPUs for an actor; the largest have "
             f"{max(cores):g} and {max(cards):g}: lower --ray-cpus-per-actor or --ray-gpus-per-actor"
         )
     return Cluster(actors, cpus, gpus, max(1, int(sum(cores))))

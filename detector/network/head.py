@@ -180,11 +180,14 @@ class TrainedHead:
         ``val_accuracy``, by epoch. A probe's: ``strength``, ``loss``, ``cv_loss``, by regularisation strength.
     strength : float or None
         The regularisation strength that was chosen for a probe: scikit-learn's C.
+    adjusted : bool
+        Whether a probe was fitted within strata.
     """
 
     weights: Arrays
     history: dict[str, list[float]] = field(default_factory=dict)
     strength: float | None = None
+    adjusted: bool = False
 
 
 def class_weights(labels: np.ndarray, classes: int, balanced: bool) -> np.ndarray:

@@ -116,7 +116,7 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
         intercepts = best_intercepts(columns[kept] @ coefficients.T, labels[kept], weights)
     kernel = (coefficients @ basis) / scale
     bias = intercepts - kernel @ mean
-    return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history, strength)
+    return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history, strength, adjusted)
 
 
 def choose_strength(

@@ -19,7 +19,6 @@ from detector.cli.output import DISCLAIMER
 from detector.files.cache import key
 from detector.images.colours import ORANGE, rgb
 from detector.images.read import READER_VERSION
-from detector.network import lungs as lung_decoder
 from detector.reports.intervals import en_dash
 from detector.training.dataset import FeatureExtractor
 
@@ -224,15 +223,10 @@ def image_uris(extractor: FeatureExtractor, rows: Sequence[int]) -> list[str]:
         If an image has changed since the run has read it.
     """
     cache = extractor.backbone.cache
-    hidden = (extractor.occlusion.part, lung_decoder.DIGEST) if extractor.occlusion else ()
-    look = {"hidden": hidden, "side": SIDE, "quality": QUALITY, "version": READER_VERSION}
+    look = {"side": SIDE, "quality": QUALITY, "version": READER_VERSION}
     names = [key(kind="thumbnail", image=extractor.properties[row].digest, **look) for row in rows]
     held = cache.get(names)
-    new = {
-        name: jpeg(extractor.pixels(row, extractor.occlusion))
-        for name, row in zip(names, rows, strict=True)
-        if name not in held
-    }
+    new = {name: jpeg(extractor.pixels(row)) for name, row in zip(names, rows, strict=True) if name not in held}
     if new:
         cache.put(new)
     return [jpeg_uri((held | new)[name]) for name in names]

@@ -19,12 +19,12 @@ class TooFewPatientsError(InputError):
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """The folds of a repeated cross-validation: drawn once for a run, and passed on.
+    """The folds of a run: of a repeated cross-validation, or one alone, such as a hold-out or a site that is left out.
 
     Attributes
     ----------
     repeats : sequence of sequence of (train, held_out)
-        The sides of each fold of each repeat.
+        The sides of each fold of each repeat; each repeat holds out the same images.
     seed : int
         That they were drawn with; fits of a fold draw from it too.
     """
@@ -43,20 +43,28 @@ class FoldPlan:
         return sum(len(sides) for sides in self.repeats)
 
     @property
-    def training_sides(self) -> list[np.ndarray]:
-        """The training images of every fold of every repeat."""
-        return [train for _, _, train, _ in self]
+    def train(self) -> np.ndarray:
+        """The images that any fold trains on, in order."""
+        return np.unique(np.concatenate([train for train, _ in self.repeats[0]]))
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """The images that any fold holds out, in order."""
+        return np.sort(np.concatenate([held_out for _, held_out in self.repeats[0]]))
 
     @property
     def folds(self) -> np.ndarray:
-        """The fold that holds each image out in each repeat, shape (repeats, n), int."""
-        found = np.empty((len(self.repeats), sum(len(held_out) for _, held_out in self.repeats[0])), int)
+        """The fold of each repeat that holds out each of `held_out`, shape (repeats, n), int."""
+        rows = self.held_out
+        found = np.empty((len(self.repeats), len(rows)), int)
         for repeat, fold, _, held_out in self:
-            found[repeat, held_out] = fold
+            found[repeat, np.searchsorted(rows, held_out)] = fold
         return found
 
     def seed_of(self, repeat: int, fold: int) -> int:
-        """Return the seed of a fold's fit, which no other fold, repeat or seed of a run shares."""
+        """Return the seed of a fold's fit, which no other fold, repeat or seed of a run shares; alone, the plan's."""
+        if len(self) == 1:
+            return self.seed
         return int(np.random.SeedSequence(self.seed, spawn_key=(repeat, fold)).generate_state(1)[0])
 
 

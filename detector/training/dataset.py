@@ -1,4 +1,4 @@
-"""A data set that was opened for training: images read and checked, patients, near duplicates, lungs and features."""
+"""An opened data set: images read and checked, their patients, copies and lungs, and the features of any of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from detector.files.atomic import sha256
 from detector.files.cache import Cache, default_folder, key
 from detector.images.duplicates import SAME_RADIOGRAPH, SEARCH_VERSION, Copy, near_pairs, pixel_agreement
 from detector.images.inspect import ImageProperties, PixelStore, inspect
-from detector.images.lungs import Implausibility, describe, implausibility, packed
+from detector.images.lungs import describe, implausibility, packed
 from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, rotate_mask
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.network import head, runtime
@@ -51,8 +51,6 @@ class FeatureExtractor:
         Which of the backbone's features are wanted.
     pixel_store : PixelStore
     log : Log
-    occlusion : Occlusion, optional
-        Masks out a part of every image, where nothing else is asked for.
     """
 
     dataset: Dataset
@@ -64,10 +62,9 @@ class FeatureExtractor:
     columns: slice
     pixel_store: PixelStore
     log: Log
-    occlusion: Occlusion | None = None
 
     def features(self, rows: Rows | None = None, occlusion: Occlusion | None = None) -> np.ndarray:
-        """Return features of images as they are, in float32: those that the saved model computes.
+        """Return features of images as they are, (n, width), float32: those that the saved model computes.
 
         Parameters
         ----------
@@ -75,30 +72,12 @@ class FeatureExtractor:
             Which images; all by default.
         occlusion : Occlusion, optional
             Hides a part of each first.
-
-        Returns
-        -------
-        ndarray of shape (n, width), float32
         """
         rows = range(len(self.properties)) if rows is None else rows
         return self._features(rows, [[0.0]] * len(rows), "VGG16, images", occlusion)
 
     def augmented(self, rows: Rows, count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
-        """Return features of rotated training copies.
-
-        Parameters
-        ----------
-        rows : sequence of int
-        count : int
-            Copies of each image; 0 for the images as they are.
-        seed : int
-        occlusion : Occlusion, optional
-            Hides a part of each before it is rotated.
-
-        Returns
-        -------
-        ndarray of shape (n, max(count, 1), width), float32
-        """
+        """Return features of rotated training copies, (n, count, width), float32; of the images themselves for none."""
         turned = [angles(self.properties[row].digest, count, seed) if count else [0.0] for row in rows]
         features = self._features(rows, turned, "VGG16, augmented copies", occlusion)
         return features.reshape(len(rows), max(count, 1), -1)
@@ -130,18 +109,7 @@ class FeatureExtractor:
         return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "VGG16, images"))
 
     def lungs_of_copies(self, rows: Rows, seed: int) -> Iterator[np.ndarray]:
-        """Yield where the lungs of training images are, found on the first rotated copy of each and turned back.
-
-        Parameters
-        ----------
-        rows : sequence of int
-        seed : int
-            Of the rotations.
-
-        Yields
-        ------
-        ndarray of shape (224, 224), bool
-        """
+        """Yield where the lungs of images are, found on the first rotated copy of each, which passes anyway."""
         inputs = [self._input(row, angles(self.properties[row].digest, 1, seed)[0]) for row in rows]
         masks = self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "VGG16, augmented copies"))
         for one, mask in zip(inputs, masks, strict=True):
@@ -182,13 +150,9 @@ class FeatureExtractor:
         return progress(missing, len(missing), what, self.log.quiet)
 
     def _features(
-        self,
-        rows: Rows,
-        angles: Sequence[Sequence[float]],
-        what: str,
-        occlusion: Occlusion | None,
+        self, rows: Rows, angles: Sequence[Sequence[float]], what: str, occlusion: Occlusion | None
     ) -> np.ndarray:
-        inputs = list(self._inputs(rows, angles, occlusion or self.occlusion))
+        inputs = list(self._inputs(rows, angles, occlusion))
         return self.backbone.features(inputs, self._read, lambda missing: self._shown(missing, what), self.columns)
 
 
@@ -228,29 +192,13 @@ def find_near_duplicates(
     return {(i, j): copy for (i, j), copy in pairs.items() if not (drawn[i] and drawn[j])}
 
 
-def of_different_patients(
-    patients: np.ndarray, properties: Sequence[ImageProperties], near_duplicates: Iterable[tuple[int, int]]
-) -> list[tuple[int, int]]:
-    """Return those of some pairs that join two patients into one, and are not byte for byte the same.
-
-    Parameters
-    ----------
-    patients : ndarray of shape (n,), str
-        As `datasets.identity.patients` returns them.
-    properties : sequence of ImageProperties
-    near_duplicates : iterable of (int, int)
-        Pairs as `find_near_duplicates` returns them.
-    """
-    return [
-        (i, j)
-        for i, j in near_duplicates
-        if patients[i] != patients[j] and properties[i].digest != properties[j].digest
-    ]
-
-
 @dataclass(frozen=True)
 class ImplausibleImage:
     """An image that may be no frontal chest radiograph.
+
+    One rule: what `predict_covid19.py` predicts no class for (a colour image, an image without lungs) is left out of a
+    run that reads the lungs only. Every other run, the tutorial's recipe among them, keeps it and names it. Lateral
+    views and images with one lung are always kept and named.
 
     Attributes
     ----------
@@ -267,100 +215,74 @@ class ImplausibleImage:
     left_out: bool
 
 
-def implausibilities(
-    extractor: FeatureExtractor, rows: Sequence[int] | np.ndarray, masks: Iterable[np.ndarray]
-) -> list[Implausibility | None]:
-    """Return why each of some images may be no frontal chest radiograph, given their lung masks."""
-    found = []
-    for row, mask in zip(rows, masks, strict=True):
-        known = extractor.properties[row]
-        found.append(
-            implausibility(known.colourfulness, describe(mask), extractor.dataset.images[row].view, known.inverted)
-        )
-    return found
+def find_implausible(
+    extractor: FeatureExtractor, rows: Rows, masks: Iterable[np.ndarray], leave_out: bool
+) -> tuple[list[ImplausibleImage], np.ndarray]:
+    """Return which of some images may be no frontal chest radiographs, given their lungs, and which a run keeps.
 
-
-def without_implausible(extractor: FeatureExtractor) -> tuple[FeatureExtractor, list[ImplausibleImage]]:
-    """Leave out what a recipe that reads the lungs only cannot use; it finds lungs in the pass that gives features.
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+    rows : sequence of int
+    masks : iterable of ndarray of shape (224, 224), bool
+        Their lungs.
+    leave_out : bool
+        Whether the run reads the lungs only.
 
     Returns
     -------
-    extractor : FeatureExtractor
-        Without these images.
     implausible : list of ImplausibleImage
-        Those left out, and those kept.
-
-    Raises
-    ------
-    InputError
-        If a class has no other images.
+    kept : ndarray of shape (n,), bool
     """
+    named, kept = [], np.ones(len(rows), bool)
+    for position, (row, mask) in enumerate(zip(rows, masks, strict=True)):
+        known, image = extractor.properties[row], extractor.dataset.images[row]
+        found = implausibility(known.colourfulness, describe(mask), image.view, known.inverted)
+        if found:
+            kept[position] = not (leave_out and found.rejected)
+            named.append(ImplausibleImage(image.file, found.group, not kept[position]))
+    return named, kept
+
+
+def without_implausible(extractor: FeatureExtractor) -> tuple[FeatureExtractor, list[ImplausibleImage]]:
+    """Leave out what a recipe that reads the lungs only cannot use; lungs are found in the pass that gives features."""
     extractor.log.info("finding lungs...")
     rows = range(len(extractor.properties))
     with extractor.log.timed("find lungs"):
-        found = implausibilities(extractor, rows, extractor.lungs(rows))
-    named = implausible_list(extractor, rows, found, leave_out=True)
+        named, kept = find_implausible(extractor, rows, extractor.lungs(rows), leave_out=True)
     if named:
         extractor.log.info(implausible_line(named, len(rows)))
-    kept = np.array([not (one and one.rejected) for one in found])
     require_every_class(extractor.dataset.images, kept)
     return (extractor if kept.all() else extractor.subset(np.flatnonzero(kept))), named
 
 
-def find_implausible(
-    extractor: FeatureExtractor, held_out: Sequence[int], rotations: int, seed: int
+def implausible_among(
+    extractor: FeatureExtractor, held_out: np.ndarray, rotations: int, seed: int
 ) -> list[ImplausibleImage]:
     """Name what may be no frontal chest radiograph, by lungs that were found in the passes that gave the features.
 
     Parameters
     ----------
     extractor : FeatureExtractor
-    held_out : sequence of int
+    held_out : ndarray of int
         Images of which features were computed as they are.
     rotations : int
         Copies of every other image; 0 where its features, too, are those of the image as it is.
     seed : int
         Of the rotations.
-
-    Returns
-    -------
-    list of ImplausibleImage
     """
-    everything = range(len(extractor.properties))
-    as_they_are = list(everything) if not rotations else sorted(int(row) for row in held_out)
-    copied = sorted(set(everything) - set(as_they_are))
-    found = dict(zip(as_they_are, implausibilities(extractor, as_they_are, extractor.lungs(as_they_are)), strict=True))
-    found |= zip(copied, implausibilities(extractor, copied, extractor.lungs_of_copies(copied, seed)), strict=True)
-    return implausible_list(extractor, everything, [found[row] for row in everything], leave_out=False)
-
-
-def implausible_list(
-    extractor: FeatureExtractor,
-    rows: Sequence[int] | np.ndarray,
-    found: Sequence[Implausibility | None],
-    leave_out: bool,
-) -> list[ImplausibleImage]:
-    """Return the images that may be no frontal chest radiograph, and whether each is left out."""
-    return [
-        ImplausibleImage(extractor.dataset.images[row].file, one.group, leave_out and one.rejected)
-        for row, one in zip(rows, found, strict=True)
-        if one
-    ]
+    everything = np.arange(len(extractor.properties))
+    copied = np.setdiff1d(everything, held_out) if rotations else everything[:0]
+    others = np.setdiff1d(everything, copied)
+    with extractor.log.timed("find lungs"):
+        named, _ = find_implausible(extractor, others, extractor.lungs(others), leave_out=False)
+        named += find_implausible(extractor, copied, extractor.lungs_of_copies(copied, seed), leave_out=False)[0]
+    position = {image.file: i for i, image in enumerate(extractor.dataset.images)}
+    return sorted(named, key=lambda one: position[one.file])
 
 
 def require_every_class(images: Sequence[Image], kept: np.ndarray) -> None:
-    """Require that an image of every class is kept.
-
-    Parameters
-    ----------
-    images : sequence of Image
-        Of a data set.
-    kept : ndarray of shape (n,), bool
-
-    Raises
-    ------
-    InputError
-    """
+    """Require that an image of every class is kept."""
     left = {image.label for image, one in zip(images, kept, strict=True) if one}
     for label in dict.fromkeys(image.label for image in images):
         if label not in left:
@@ -389,7 +311,7 @@ HERE = ComputeOptions()
 
 
 def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOptions = HERE) -> FeatureExtractor:
-    """Open a data set: read every image while TensorFlow is imported, find the weights.
+    """Open a data set: read every image while TensorFlow is imported, and find the weights.
 
     A probe on images that are all known to the cache mostly needs no TensorFlow: what does need it then imports it.
 
@@ -400,17 +322,8 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     recipe : TutorialRecipe or ProbeRecipe
         Decides which features are read.
     compute : ComputeOptions, optional
-
-    Returns
-    -------
-    FeatureExtractor
-
-    Raises
-    ------
-    InputError
-        If an image, the weights or the cluster cannot be used.
     """
-    cluster = connect(compute.ray) if compute.ray else None
+    cluster = connect(compute) if compute.ray else None
     if compute.weights is not None:
         weight_sources.require_readable(compute.weights)
     counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
@@ -431,14 +344,8 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     digests = [image_properties.digest for image_properties in properties]
     require_one_class(dataset.images, digests)
     require_own_rows(dataset.images, digests)
-    for note in dataset.notes:
-        log.info(note)
-    for note in named_notes(
-        [
-            (image.file, image_properties.note)
-            for image, image_properties in zip(dataset.images, properties, strict=True)
-        ]
-    ):
+    unusual = [(image.file, one.note) for image, one in zip(dataset.images, properties, strict=True)]
+    for note in [*dataset.notes, *named_notes(unusual)]:
         log.info(note)
     if cache.trouble:
         log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
@@ -447,15 +354,17 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
         return pixel_store.pixels(dataset.images[row].path, properties[row].digest)
 
     near_duplicates = find_near_duplicates(dataset, properties, cache, pixels)
-    known = patients(dataset.images, [image_properties.digest for image_properties in properties])
-    joined_patients = of_different_patients(known, properties, near_duplicates)
+    known = patients(dataset.images, digests)
+    joined = [
+        (i, j) for i, j in near_duplicates if known[i] != known[j] and properties[i].digest != properties[j].digest
+    ]
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
     return FeatureExtractor(
         dataset,
         properties,
-        merged(known, joined_patients),
+        merged(known, joined),
         near_duplicates,
-        joined_patients,
+        joined,
         backbone,
         COLUMNS[recipe.name, recipe.pooling],
         pixel_store,
@@ -541,7 +450,7 @@ class FeatureSet:
         recipe: Recipe,
         seed: int,
         held_out: np.ndarray | None = None,
-        after_epoch: AfterEpoch = lambda epoch, metrics: None,
+        after_epoch: AfterEpoch | None = None,
     ) -> FittedHead:
         """Fit a head to some of the images; no other image affects it.
 
@@ -568,85 +477,55 @@ class FeatureSet:
         augmented = self.augmented[rows]
         joined = _joined(augmented, np.repeat(extra[:, None], augmented.shape[1], axis=1))
         data = TrainingSet(joined, self.labels[rows], self.classes, self.groups[rows], self.strata[rows])
-        return FittedHead(recipe.fit(data, seed, validation, after_epoch), columns)
+        return FittedHead(recipe.fit(data, seed, validation, after_epoch or (lambda epoch, metrics: None)), columns)
 
     def predict_proba(self, fitted: FittedHead, rows: np.ndarray) -> np.ndarray:
         """Return a trained head's predicted probabilities of some of the images, shape (n, classes)."""
         return fitted.predict_proba(self.features[rows], [self.table[row] for row in rows])
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Which images are compared, by which classes.
-
-    Attributes
-    ----------
-    rows : ndarray of shape (n,), int
-        Among the run's images.
-    labels : ndarray of shape (n,), int
-    classes : list of str
-    groups : ndarray of shape (n,), optional
-        What splits keep on one side; by default patients.
-    clinical_columns : sequence of str
-    """
-
-    rows: np.ndarray
-    labels: np.ndarray
-    classes: Sequence[str]
-    groups: np.ndarray | None = None
-    clinical_columns: Sequence[str] = ()
-
-
 def extract(
     extractor: FeatureExtractor,
     recipe: Recipe,
-    compared: Comparison,
     seed: int,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
     sides: tuple[np.ndarray, np.ndarray] | None = None,
     occlusion: Occlusion | None = None,
 ) -> FeatureSet:
-    """Compute the features that a recipe needs.
+    """Compute the features that a recipe needs of some images; splits of them keep patients whole.
 
     Parameters
     ----------
     extractor : FeatureExtractor
     recipe : TutorialRecipe or ProbeRecipe
-    compared : Comparison
     seed : int
         Of the rotations.
-    sides : tuple of ndarray of int, optional
-        Which of the compared images are ever trained on, and which evaluated; by default all.
+    rows : ndarray of shape (n,), int
+        Among the run's images.
+    labels : ndarray of shape (n,), int
+    classes : sequence of str
+    sides : (ndarray of int, ndarray of int), optional
+        Which of these images are ever trained on, and which evaluated; by default all.
     occlusion : Occlusion, optional
         Masks out a part of each first.
-
-    Returns
-    -------
-    FeatureSet
     """
-    images = np.asarray(compared.rows)
-    everything = np.arange(len(images))
+    everything = np.arange(len(rows))
     train, held_out = sides or (everything, everything)
     if recipe.rotations == 0:
         # Trained on and evaluated as they are: one array, from one pass.
         both = np.union1d(train, held_out)
-        features = _placed(extractor.features(images[both], occlusion), both, len(images))
+        features = _placed(extractor.features(rows[both], occlusion), both, len(rows))
         augmented = features[:, None]
     else:
-        copies = extractor.augmented(images[train], recipe.rotations, seed, occlusion)
-        augmented = _placed(copies, train, len(images))
-        features = _placed(extractor.features(images[held_out], occlusion), held_out, len(images))
-    chosen = [extractor.dataset.images[image] for image in images]
-    return FeatureSet(
-        augmented,
-        features,
-        np.asarray(compared.labels),
-        extractor.patients[images] if compared.groups is None else compared.groups,
-        np.array([image.stratum for image in chosen]),
-        list(compared.classes),
-        [image.row for image in chosen],
-        compared.clinical_columns,
-        extractor.patients[images],
-    )
+        copies = extractor.augmented(rows[train], recipe.rotations, seed, occlusion)
+        augmented = _placed(copies, train, len(rows))
+        features = _placed(extractor.features(rows[held_out], occlusion), held_out, len(rows))
+    images = [extractor.dataset.images[row] for row in rows]
+    patients, strata = extractor.patients[rows], np.array([image.stratum for image in images])
+    table = [image.row for image in images]
+    return FeatureSet(augmented, features, labels, patients, strata, list(classes), table, (), patients)
 
 
 def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:

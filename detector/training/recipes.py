@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from detector.network import head, probe
 from detector.network.head import AfterEpoch, Hyperparameters, TrainedHead, TrainingSet
+from detector.statistics.strata import comparable
 
 Validation = tuple[np.ndarray, np.ndarray]  # features (m, width) and labels (m,) of held-out images
 
@@ -18,24 +19,28 @@ class TutorialRecipe:
 
     Attributes
     ----------
-    hyperparameters : Hyperparameters
     pooling : {"tutorial", "global", "lungs"}
-    rotations : int
-        Copies of each image.
     balanced : bool
         Let the classes count equally.
+    rotations : int
+        Copies of each image; 0 for the image as it is. One is as good as more: 80 v 80 images of NIH's, five seeds of
+        5 folds × 2, ROC AUC 0.830 with one, 0.828 with two, 0.832 with none.
+    epochs, batch_size, learning_rate
+        As in the tutorial.
     """
 
-    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     pooling: str = "tutorial"
-    rotations: int = 2
     balanced: bool = True
+    rotations: int = 1
+    epochs: int = 25
+    batch_size: int = 8
+    learning_rate: float = 1e-3
     name = "tutorial"
-    adjusted = False
 
     def fit(self, data: TrainingSet, seed: int, held_out: Validation | None, after_epoch: AfterEpoch) -> TrainedHead:
         """Train the tutorial's head; groups and strata are not used."""
-        return head.fit(data, self.hyperparameters, seed, held_out, after_epoch, self.balanced)
+        hyperparameters = Hyperparameters(self.epochs, self.batch_size, self.learning_rate)
+        return head.fit(data, hyperparameters, seed, held_out, after_epoch, self.balanced)
 
 
 @dataclass(frozen=True)
@@ -45,21 +50,24 @@ class ProbeRecipe:
     Attributes
     ----------
     pooling : {"tutorial", "global", "lungs"}
-    adjusted : bool
-        Compare within strata only.
     balanced : bool
         Let the classes count equally.
+    adjust : {"auto", "strata", "none"}
+        Whether a fit compares within strata only; auto: where every class shares one with another.
     """
 
-    adjusted: bool = False
-    balanced: bool = True
     pooling: str = "lungs"
+    balanced: bool = True
+    adjust: str = "auto"
     name = "probe"
     rotations = 0
 
     def fit(self, data: TrainingSet, seed: int, held_out: Validation | None, after_epoch: AfterEpoch) -> TrainedHead:
         """Fit the probe; there are no epochs, and held-out images are not used."""
-        return probe.fit(data, seed, self.adjusted, self.balanced)
+        possible = comparable(data.labels, data.strata, len(data.classes))
+        adjusted = self.adjust == "strata" or (self.adjust == "auto" and possible)
+        return probe.fit(data, seed, adjusted, self.balanced)
 
 
 Recipe = TutorialRecipe | ProbeRecipe
+RECIPES: dict[str, type[Recipe]] = {one.name: one for one in (TutorialRecipe, ProbeRecipe)}

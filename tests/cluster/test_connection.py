@@ -20,7 +20,7 @@ needs_ray = pytest.mark.skipif(
 def test_without_ray_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with rejection("--ray needs Ray, which is not installed: .* requirements/ray.lock"):
-        connection.connect(RayOptions("local", None, None))
+        connection.connect(RayOptions(ray="local"))
 
 
 @needs_ray
@@ -30,7 +30,9 @@ def test_an_actor_that_fits_no_node_is_rejected(monkeypatch):
     def of(*sizes: tuple[float, float], **wanted: float):
         found = [{"Alive": True, "Resources": {"CPU": cpus, "GPU": gpus}} for cpus, gpus in sizes]
         monkeypatch.setattr(ray, "nodes", lambda: [*found, {"Alive": False, "Resources": {"CPU": 99.0}}])
-        return connection._shape(RayOptions("auto", wanted.get("cpus"), wanted.get("gpus")))
+        return connection._shape(
+            RayOptions(ray="auto", **{f"ray_{name}_per_actor": value for name, value in wanted.items()})
+        )
 
     assert of((1, 0), (1, 0)) == stream.Cluster(2, 1, 0, 2)
     assert of((64, 0)).actors == 64 // connection.CORES

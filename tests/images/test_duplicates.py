@@ -18,7 +18,7 @@ from detector.files.cache import Cache
 from detector.images.duplicates import Copy, as_array, coefficients, near_any, near_pairs, perceptual_hash
 from detector.images.inspect import ImageProperties
 from detector.images.phantom import CLASSES
-from detector.training.dataset import FeatureExtractor, find_near_duplicates, of_different_patients
+from detector.training.dataset import FeatureExtractor, find_near_duplicates
 from detector.training.options import EvaluationOptions
 from detector.training.run import choose_split
 
@@ -134,17 +134,15 @@ def test_augmented_copies_of_unknown_patients_stay_with_their_original():
     ]
     near_duplicates = find_near_duplicates(data, made, Cache(None), shown.__getitem__)
     known = identity.patients(images, [one.digest for one in made])
-    joined_patients = of_different_patients(known, made, near_duplicates)
-    assert sorted(near_duplicates) == joined_patients == [(i, COUNT + i) for i in range(6)]
-    same = identity.merged(known, joined_patients)
-    extractor = FeatureExtractor(
-        data, made, same, near_duplicates, joined_patients, None, slice(0), "float32", None, Log(True)
-    )
-    folds = choose_split(EvaluationOptions(folds=3, split="patient"), extractor)
-    once = choose_split(EvaluationOptions(test_size=0.4, split="patient"), extractor)
-    assert folds.kind == once.kind == "patient"
-    for held_out in (once.held_out, *(held_out for _, _, _, held_out in folds.plan)):
-        assert all((i in held_out) == (COUNT + i in held_out) for i in range(6))
+    joined = sorted(near_duplicates)
+    assert joined == [(i, COUNT + i) for i in range(6)]
+    same = identity.merged(known, joined)
+    extractor = FeatureExtractor(data, made, same, near_duplicates, joined, None, slice(0), None, Log(True))
+    for options in (EvaluationOptions(folds=3, split="patient"), EvaluationOptions(test_size=0.4, split="patient")):
+        kind, plan = choose_split(options, extractor)
+        assert kind == "patient"
+        for _, _, _, held_out in plan:
+            assert all((i in held_out) == (COUNT + i in held_out) for i in range(6))
 
 
 def test_an_image_of_two_journals_is_of_one_patient(tmp_path):

@@ -1,4 +1,4 @@
-"""Cross-validation and operating points chosen inside it."""
+"""The loop over folds: predictions of images that no head had seen, and operating points chosen without them."""
 
 from __future__ import annotations
 
@@ -7,52 +7,85 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import classes, inside, rejected, rejection, script
+from audit_helpers import RidgeRecipe
+from conftest import classes, inside, rejected, rejection
 
-from detector.network import head
+from detector.cli.output import Log
 from detector.statistics.evaluation import evaluate
-from detector.statistics.split import draw_folds
+from detector.statistics.split import FoldPlan, draw_folds
 from detector.training import crossvalidation
-from detector.training.crossvalidation import OperatingPoint
+from detector.training.crossvalidation import evaluate_recipe, inner_threshold, leave_sites_out, threshold_for
 from detector.training.dataset import FeatureSet
+from detector.training.options import OperatingPoint
 from detector.training.recipes import TutorialRecipe
 
 TARGET = "--target-sensitivity"
+RIDGE = RidgeRecipe()
 
 
-def samples(shift: float, seed: int = 0, n: int = 60) -> FeatureSet:
-    generator = np.random.default_rng(seed)
+def samples(shift: float, n: int = 60, width: int = 512) -> FeatureSet:
+    generator = np.random.default_rng(0)
     labels = np.arange(n) % 2
-    features = (generator.normal(0, 1, (n, 512)) + shift * labels[:, None]).astype(np.float32)
+    features = (generator.normal(0, 1, (n, width)) + shift * labels[:, None]).astype(np.float32)
     patients = np.array([f"p{i // 4}-{i % 2}" for i in range(n)])
-    strata = np.full(n, "")
-    return FeatureSet(features[:, None], features, labels, patients, strata, ["covid", "normal"], [{}] * n)
+    return FeatureSet(features[:, None], features, labels, patients, np.full(n, ""), ["covid", "normal"], [{}] * n)
 
 
-def plan_of(case: FeatureSet, repeats: int = 1):
+def plan_of(case: FeatureSet, repeats: int = 1) -> FoldPlan:
     return draw_folds(case.labels, case.groups, case.classes, 3, repeats, 0)
 
 
 def test_cross_validation_finds_what_is_there_and_nothing_else():
-    recipe = TutorialRecipe(head.Hyperparameters(epochs=6))
     for shift, low, high in ((0.3, 0.9, 1.0), (0.0, 0.25, 0.75)):
         case = samples(shift)
-        found = crossvalidation.out_of_fold(case, 0, recipe, plan_of(case, 2))
+        found = crossvalidation.out_of_fold(case, 0, TutorialRecipe(epochs=6), plan_of(case, 2))
         result = evaluate(found.predictions, case.classes, 0)
         assert low <= result.roc_auc.value <= high
         assert result.roc_auc.ci_low <= result.roc_auc.value <= result.roc_auc.ci_high
 
 
+def test_a_hold_out_is_a_plan_of_one_fold():
+    """The model that is saved is the one that was evaluated, and nothing of the test images is in it."""
+    case = samples(0.1)
+    sides = np.arange(40), np.arange(40, 60)
+    seen: list[dict[str, float]] = []
+
+    def run(given: FeatureSet):
+        plan = FoldPlan([[sides]], 7)
+        follow = lambda epoch, metrics: seen.append(metrics)  # noqa: E731
+        return evaluate_recipe(given, 0, TutorialRecipe(epochs=2), plan, OperatingPoint(0.4), Log(True), follow)
+
+    found = run(case)
+    assert found.train.tolist() == sides[0].tolist() and found.held_out.tolist() == sides[1].tolist()
+    assert found.probabilities.shape == (1, 20, 2) and (found.threshold, found.thresholds) == (0.4, [])
+    assert len(seen) == 2 and "val_loss" in seen[0]
+    assert np.array_equal(found.probabilities[0], case.predict_proba(found.fitted, sides[1]).astype(float))
+    features = case.features.copy()
+    features[sides[1]] = 5.0
+    assert np.array_equal(
+        run(replace(case, features=features)).fitted.trained.weights[0], found.fitted.trained.weights[0]
+    )
+
+
+def test_a_cross_validation_saves_a_head_fitted_to_all_images():
+    case = samples(0.1, width=8)
+    found = evaluate_recipe(case, 0, RIDGE, plan_of(case, 2), OperatingPoint(sensitivity=0.9), Log(True), print)
+    assert len(found.train) == len(found.held_out) == 60 and len(found.thresholds) == 6
+    assert np.array_equal(found.fitted.trained.weights[0], case.fit(np.arange(60), RIDGE, 0).trained.weights[0])
+    scores = found.probabilities[0][:, 0]
+    assert found.threshold == threshold_for(0.9, scores, case.labels == 0)
+
+
 def test_the_threshold_is_chosen_without_the_images_it_is_judged_by():
     """Changing what a fold is judged by changes nothing about its threshold."""
-    case, recipe = samples(0.1), TutorialRecipe(head.Hyperparameters(epochs=4))
-    plan, point = plan_of(case), OperatingPoint(sensitivity=0.9)
-    first = crossvalidation.out_of_fold(case, 0, recipe, plan, point)
+    case, point = samples(0.1, width=8), OperatingPoint(sensitivity=0.9)
+    plan = plan_of(case)
+    first = crossvalidation.out_of_fold(case, 0, RIDGE, plan, point)
     _, held_out = plan.repeats[0][0]
     # The copies that heads are trained on stay as they are.
     shifted = case.features.copy()
     shifted[held_out] += 3.0
-    again = crossvalidation.out_of_fold(replace(case, features=shifted), 0, recipe, plan, point)
+    again = crossvalidation.out_of_fold(replace(case, features=shifted), 0, RIDGE, plan, point)
     assert again.thresholds[0] == first.thresholds[0]
     assert again.thresholds[1:] != first.thresholds[1:]
 
@@ -61,21 +94,57 @@ def test_a_threshold_needs_three_training_patients_of_each_class():
     case = samples(0.1, n=12)
     pairs = replace(case, groups=np.array([f"p{i % 4}" for i in range(12)]))
     with rejection("--target-sensitivity chooses the threshold in 3 folds of the training images"):
-        crossvalidation.inner_threshold(pairs, 0, 0.9, TutorialRecipe(head.Hyperparameters(epochs=1)), 0)
+        inner_threshold(pairs, 0, 0.9, RIDGE, 0)
 
 
 def test_the_threshold_reaches_the_sensitivity():
     scores, truth = np.array([0.9, 0.8, 0.7, 0.2, 0.6, 0.1]), np.array([True, True, True, True, False, False])
     for wanted, expected in ((0.5, 0.8), (0.75, 0.7), (0.9, 0.2)):
-        assert crossvalidation.threshold_for(wanted, scores, truth) == expected
+        assert threshold_for(wanted, scores, truth) == expected
 
 
 @pytest.mark.parametrize("hundredths", range(1, 100))
 def test_no_threshold_asks_for_one_image_too_many(hundredths):
     """0.56 × 25 is a little above 14 in floating point."""
-    scores = np.arange(25, 0, -1) / 25
-    found = crossvalidation.threshold_for(hundredths / 100, scores, np.ones(25, bool))
+    found = threshold_for(hundredths / 100, np.arange(25, 0, -1) / 25, np.ones(25, bool))
     assert round(25 * (1 - found)) + 1 == -(-hundredths * 25 // 100)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sites", "patients", "said"),
+    [
+        ([0, 1], "ab", "12", "no site holds both covid and another class"),
+        ([0, 1, 0], "aab", "123", "without a no normal is left to train on"),
+        # The second normal is of the first's patient.
+        ([0, 1, 0, 1], "aabb", "1232", "without the patients of a one class is left to train on"),
+    ],
+)
+def test_a_site_without_which_a_class_is_missing_is_rejected(labels, sites, patients, said):
+    n, where = len(labels), np.array(list(sites))
+    features = np.zeros((n, 2), np.float32)
+    case = FeatureSet(
+        features[:, None], features, np.array(labels), np.array(list(patients)), where, ["covid", "normal"], [{}] * n
+    )
+    with rejection(said):
+        leave_sites_out(case, where, 0, RIDGE, OperatingPoint(), 0)
+
+
+def test_the_operating_point_holds_at_a_site_that_is_left_out():
+    """A threshold as given, and one that is chosen for a sensitivity on the other sites."""
+    labels, where = np.arange(80) % 2, np.where(np.arange(80) < 40, "a", "b")
+    features = (np.random.default_rng(0).normal(size=(80, 4)) + (labels == 0)[:, None]).astype(np.float32)
+    who = np.arange(80).astype(str)
+    case = FeatureSet(features[:, None], features, labels, who, where, ["covid", "normal"], [{}] * 80)
+
+    def left_out(**point):
+        return leave_sites_out(case, where, 0, RIDGE, OperatingPoint(**point), 0)[0]
+
+    likeliest, strict, certain = left_out(), left_out(threshold=0.9), left_out(threshold=0.0)
+    assert strict.sensitivity.value < likeliest.sensitivity.value < certain.sensitivity.value == 1.0
+    assert strict.specificity.value > likeliest.specificity.value > certain.specificity.value == 0.0
+    chosen, low = left_out(sensitivity=0.99), left_out(sensitivity=0.3)
+    assert low.sensitivity.value < likeliest.sensitivity.value < chosen.sensitivity.value
+    assert likeliest.roc_auc == strict.roc_auc == chosen.roc_auc
 
 
 def test_folds_in_the_script(tmp_path):
@@ -89,5 +158,3 @@ def test_folds_in_the_script(tmp_path):
     assert np.sum(written["metrics"]["confusion"]) == 12
     assert "val_loss" not in written["history"]
     rejected(inside("train_covid19.py", "-d", "data", "--folds", 20, cwd=tmp_path), "too few for 20 folds")
-    both = script("train_covid19.py", "-d", "data", "--threshold", 0.4, TARGET, 0.9, cwd=tmp_path)
-    rejected(both, TARGET, "--threshold")

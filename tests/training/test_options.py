@@ -1,11 +1,15 @@
-"""The settings that stand in the JSON file of a training run."""
+"""Flags of a training run: their defaults, those that contradict each other, settings, and files that are written."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from conftest import rejection
 
+from detector.training.options import OperatingPoint, TrainingOptions
+from detector.training.recipes import ProbeRecipe, TutorialRecipe
 from train_covid19 import parse_arguments
 
 MODEL = {
@@ -16,24 +20,23 @@ MODEL = {
     "epochs": 25,
     "batch_size": 8,
     "learning_rate": 0.001,
-    "rotations": 2,
+    "rotations": 1,
 }
-PROBE = {"recipe": "probe", "pooling": "lungs"} | dict.fromkeys(("epochs", "batch_size", "learning_rate", "rotations"))
+PROBE = {"recipe": "probe", "pooling": "lungs"} | dict.fromkeys(("epochs", "batch_size", "learning_rate"))
 TRAINING = MODEL | {
-    "input": "image",
-    "test_size": 0.2,
-    "positive_class": "covid",
     "seed": 42,
+    "positive_class": "covid",
+    "clinical_columns": [],
+    "test_size": 0.2,
+    "split": None,
     "folds": None,
     "repeats": 1,
+    "leave_one_site_out": False,
     "threshold": None,
     "target_sensitivity": None,
     "prevalence": None,
-    "clinical_columns": [],
     "allow_informative_missingness": False,
-    "leave_one_site_out": False,
     "compare": None,
-    "split": "patient",
 }
 
 
@@ -41,25 +44,17 @@ TRAINING = MODEL | {
     ("arguments", "changed"),
     [
         ("", {}),
-        ("--recipe probe", PROBE),
-        ("--recipe probe --input lungs", PROBE | {"pooling": "global", "input": "lungs"}),
+        ("--recipe probe", PROBE | {"rotations": 0}),
         ("--compare probe", {"compare": "probe:lungs"}),
-        ("--input lungs --compare probe", {"input": "lungs", "compare": "probe:global"}),
-        (
-            "--recipe probe --compare tutorial --epochs 4",
-            {"recipe": "probe", "pooling": "lungs", "epochs": 4, "compare": "tutorial:tutorial"},
-        ),
-        (
-            "--recipe probe --compare probe:global --adjust strata",
-            PROBE | {"compare": "probe:global", "adjust": "strata"},
-        ),
+        ("--recipe probe --compare tutorial --epochs 4", PROBE | MODEL | {"epochs": 4, "compare": "tutorial:tutorial"}),
+        ("--recipe probe --adjust strata", PROBE | {"rotations": 0, "adjust": "strata"}),
         (
             "--epochs 3 --rotations 0 --class-weight none --folds 5 --repeats 2 --target-sensitivity 0.9",
             {"epochs": 3, "rotations": 0, "class_weight": "none", "folds": 5, "repeats": 2, "target_sensitivity": 0.9},
         ),
         (
             "--clinical-columns age,sex --allow-informative-missingness --leave-one-site-out --prevalence 0.1 "
-            "--threshold 0.3 --test-size 0.3 --seed 7 --positive-class covid19",
+            "--threshold 0.3 --test-size 0.3 --seed 7 --positive-class covid19 --split image",
             {
                 "clinical_columns": ["age", "sex"],
                 "allow_informative_missingness": True,
@@ -69,11 +64,104 @@ TRAINING = MODEL | {
                 "test_size": 0.3,
                 "seed": 7,
                 "positive_class": "covid19",
+                "split": "image",
             },
         ),
     ],
 )
 def test_the_settings_of_a_training_run_are_its_flags_with_their_defaults(arguments, changed):
-    settings = parse_arguments(arguments.split()).settings("patient")
-    assert json.loads(json.dumps(settings)) == TRAINING | changed
-    assert list(settings) == list(TRAINING)
+    settings = json.loads(json.dumps(parse_arguments(arguments.split()).settings()))
+    if "--recipe probe --compare tutorial" in arguments:
+        changed |= {"recipe": "probe", "pooling": "lungs", "rotations": settings["rotations"]}
+    assert settings == TRAINING | changed
+
+
+def test_a_compared_recipe_shares_all_settings_but_its_pooling():
+    assert parse_arguments([]).recipes() == [TutorialRecipe()]
+    found = parse_arguments(["--recipe", "probe", "--epochs", "4", "--class-weight", "none", "--compare", "tutorial"])
+    assert found.recipes() == [
+        ProbeRecipe("lungs", balanced=False),
+        TutorialRecipe("tutorial", balanced=False, epochs=4),
+    ]
+    assert parse_arguments(["--recipe", "probe", "--pooling", "global", "--target-sensitivity", "0.9"]).recipes() == [
+        ProbeRecipe("global")
+    ]
+
+
+def test_the_operating_point_is_one_of_two_flags():
+    assert TrainingOptions(target_sensitivity=0.9).point == OperatingPoint(None, 0.9)
+    assert TrainingOptions(threshold=0.4).point == OperatingPoint(0.4)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"recipe": "probe", "epochs": 3, "batch_size": 4}, "--epochs, --batch-size has no meaning with --recipe prob"),
+        ({"adjust": "strata"}, "--adjust has no meaning with --recipe tutorial"),
+        ({"recipe": "probe", "compare": "probe"}, "--compare probe:lungs is the recipe that is trained"),
+        ({"ray_cpus_per_actor": 2.0}, "--ray-cpus-per-actor has no meaning without --ray ADDRESS"),
+    ],
+)
+def test_flags_that_contradict_each_other_are_rejected(given, said):
+    with rejection(said):
+        TrainingOptions(**given)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--threshold 0.4 --target-sensitivity 0.9",
+        "--folds 1",
+        "--test-size 1",
+        "-d http://x",
+        "--report r.csv",
+        "--report r.html --no-report",
+        "--compare forest",
+        "--input lungs",
+    ],
+)
+def test_what_cannot_be_meant_is_rejected(arguments, monkeypatch):
+    said: list[str] = []
+
+    def fail(name: str, message: str) -> None:  # which otherwise ends the process
+        said.append(message)
+        raise SystemExit(2)
+
+    monkeypatch.setattr("detector.cli.arguments.fail", fail)
+    with pytest.raises(SystemExit):
+        parse_arguments(arguments.split())
+    assert "--" + arguments.split("--")[-1].split()[0] in said[0] or arguments.split()[0] in said[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({}, "plot.png evaluation.png covid19.model.h5 covid19.json report.html"),
+        ({"no_report": True}, "plot.png evaluation.png covid19.model.h5 covid19.json"),
+        ({"output_dir": "o"}, "o/plot.png o/evaluation.png o/covid19.model.h5 o/covid19.json o/report.html"),
+        ({"model": "m/b.h5"}, "m/b.plot.png m/b.evaluation.png m/b.h5 m/b.json m/b.report.html"),
+        (
+            {"model": "covid19.model", "plot": "p/plot.pdf"},
+            "p/plot.pdf p/evaluation.png covid19.model covid19.json p/report.html",
+        ),
+    ],
+)
+def test_outputs_are_named_after_the_model(given, names):
+    paths = {name: value if value is True else Path(value) for name, value in given.items()}
+    found = TrainingOptions(**paths).outputs().by_flag()
+    assert [path.as_posix() for path in found.values()] == names.split()
+    assert list(found) == ["--plot", "--evaluation-plot", "--model", "--json", "--report"][: len(found)]
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "said"),
+    [
+        ("model", "m.pb", "--model m.pb: a model is written as HDF5"),
+        ("plot", "p.gif", "--plot p.gif: a figure is written as one of .png, .pdf"),
+        ("evaluation_plot", "e", "--evaluation-plot e: a figure is written as one of"),
+    ],
+)
+def test_a_suffix_of_no_known_format_is_rejected(flag, name, said):
+    TrainingOptions().outputs().require_suffixes()
+    with rejection(said):
+        TrainingOptions(**{flag: Path(name)}).outputs().require_suffixes()

@@ -153,7 +153,7 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
                 write_set(folder, job, start, stop)
                 sets = load_image_sets(folder, None, [], "covid")
                 extractor = open_dataset(sets.dataset, Log(True), recipe, ComputeOptions(cache=cache))
-                study = Audit(extractor, sets, ExperimentSettings("covid", recipe, "auto", 5, repeats, 42), {})
+                study = Audit(extractor, sets, ExperimentSettings("covid", recipe, 5, repeats, 42), {})
                 rows = run_experiments(study, AT_FIRST)
                 if job.kind == CLEAN or value_of(rows[0]) - twins[job.pool, int(n), start] >= RAISED:
                     rows += run_experiments(study, FREE)
