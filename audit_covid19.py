@@ -72,7 +72,8 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     sets = image_sets.load_image_sets(data.dataset, data.controls, evaluation.external, data.positive_class)
     positive = sets.positive
     clinical.fit(data.columns, [sets.dataset.images[row].row for row in sets.own])
-    masks = find_masks(data.masks, [image.path for image in sets.dataset.images]) if data.masks else {}
+    listed = [sets.dataset.images[row] for row in (*sets.own, *sets.controls)]
+    masks = find_masks(data.masks, {image.path: image.label for image in listed}) if data.masks else {}
     saved = read_model(evaluation.model, recipe) if evaluation.external else None
 
     if saved and saved.note:
@@ -92,7 +93,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     content = implausible_line(implausible, total) if implausible else ""
     if content:
         warn(content)
-    require_same_shape(masks, {image.path.stem: (properties.width, properties.height) for image, properties in images})
+    require_same_shape(masks, {image.path: (properties.width, properties.height) for image, properties in images})
     settings = ExperimentSettings(
         positive,
         recipe,

@@ -79,8 +79,8 @@ class Audit:
         Opened on ``sets.dataset``.
     sets : ImageSets
     settings : ExperimentSettings
-    masks : dict of str to Path
-        Lung masks by the image's stem; empty for none. Where both sides of an experiment have enough of them, it is
+    masks : dict of Path to Path
+        Lung masks by the image's path; empty for none. Where both sides of an experiment have enough of them, it is
         made on the images that have one; else lungs are found here for both sides: masks of two makers
         would separate the classes by themselves.
     """
@@ -88,7 +88,7 @@ class Audit:
     extractor: FeatureExtractor
     sets: ImageSets
     settings: ExperimentSettings
-    masks: dict[str, Path]
+    masks: dict[Path, Path]
     _parts: dict[str, Finding] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @functools.cached_property
@@ -213,14 +213,14 @@ class Audit:
             self._parts[part] = self.compare(self.sets.own, part=part)
         return self._parts[part]
 
-    def with_lungs(self, rows: np.ndarray) -> tuple[np.ndarray, Mapping[str, Path] | None, tuple[str, ...]]:
+    def with_lungs(self, rows: np.ndarray) -> tuple[np.ndarray, Mapping[Path, Path] | None, tuple[str, ...]]:
         """Return those of some images whose lungs are known, by which masks, and what has to be said.
 
         Masks from files are used where both sides have enough of them, else lungs that are found (None).
         """
         notes: list[str] = []
         images = self.extractor.dataset.images
-        masked = np.array([row for row in rows if images[row].path.stem in self.masks], int)
+        masked = np.array([row for row in rows if images[row].path in self.masks], int)
         if self.can_be_validated(masked):
             if len(masked) < len(rows):
                 notes.append(f"uses {len(masked)} of {len(rows)} images: those with a lung mask")

@@ -161,9 +161,9 @@ def localise(audit: Audit) -> Localisation:
 
 def _lungs(audit: Audit, rows: np.ndarray) -> list[np.ndarray]:
     """Return the lungs of images, from files where there are some, each (224, 224), bool."""
-    stems = [audit.extractor.dataset.images[row].path.stem for row in rows]
-    found = audit.extractor.lungs([row for row, stem in zip(rows, stems, strict=True) if stem not in audit.masks])
-    return [read_mask(audit.masks[stem]) if stem in audit.masks else next(found) for stem in stems]
+    paths = [audit.extractor.dataset.images[row].path for row in rows]
+    found = audit.extractor.lungs([row for row, path in zip(rows, paths, strict=True) if path not in audit.masks])
+    return [read_mask(audit.masks[path]) if path in audit.masks else next(found) for path in paths]
 
 
 def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.ndarray) -> LocatedMap:

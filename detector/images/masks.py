@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,12 +132,12 @@ class Occlusion:
     part : {"around both lungs", "lungs only", "outline"}
         What is shown. Around the lungs is what lies well outside of both and of what is between them: a mask's edge
         follows the disease, and leaves out what is behind the heart. The outline is the mask itself, white on black.
-    files : mapping of str to Path, optional
-        Lung masks by the image's stem; by default lungs are where the lung decoder finds them.
+    files : mapping of Path to Path, optional
+        Lung masks by the image's path; by default lungs are where the lung decoder finds them.
     """
 
     part: str
-    files: Mapping[str, Path] | None = None
+    files: Mapping[Path, Path] | None = None
 
     def apply(self, pixels: np.ndarray, lungs: np.ndarray) -> np.ndarray:
         """Return the image with the hidden part black.
@@ -184,29 +185,45 @@ def read_mask(path: Path) -> np.ndarray:
     return marked
 
 
-def find_masks(folder: Path, images: Iterable[Path]) -> dict[str, Path]:
+def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
     """Find the lung masks of images: files of the same stem, with or without ``_mask`` after it.
+
+    A mask in a folder that is named as a class, or in the folder ``masks`` of that, belongs to an image of this class;
+    one elsewhere belongs to the only image of its name.
+
+    Parameters
+    ----------
+    folder : Path
+    images : mapping of Path to str
+        The class of each image.
 
     Returns
     -------
-    dict of str to Path
-        By the image's stem; without those that have no mask.
-
-    Raises
-    ------
-    InputError
-        If `folder` is none or holds no mask of any.
+    dict of Path to Path
+        By image; without those that have no mask.
     """
     if not folder.is_dir():
         raise InputError(f"--masks {folder} is not a folder")
+    classes = {label.lower() for label in images.values()}
+    files: dict[tuple[str, str], list[Path]] = defaultdict(list)
     # Kaggle's Radiography Database has a folder of masks for each class.
-    listed = sorted([*folder.iterdir(), *folder.glob("*/masks/*")])
-    files = {path.stem: path for path in listed if path.suffix.lower() in SUFFIXES}
-    found = {}
-    for image in images:
-        for stem in (image.stem, image.stem + SUFFIX):
-            if stem in files:
-                found[image.stem] = files[stem]
+    for path in sorted({*folder.glob("*"), *folder.glob("*/*"), *folder.glob("*/masks/*")} - images.keys()):
+        if path.suffix.lower() in SUFFIXES:
+            first = path.relative_to(folder).parts[0].lower()
+            files[path.stem.removesuffix(SUFFIX), first if first in classes else ""].append(path)
+    found: dict[Path, Path] = {}
+    image_of: dict[Path, Path] = {}
+    for image, label in images.items():
+        given = files[image.stem, label.lower()] or files[image.stem, ""]
+        given = [path for path in given if path.stem.endswith(SUFFIX)] or given
+        if len(given) > 1:
+            raise InputError(f"--masks {folder}: {given[0]} and {given[1]} are both masks of {image}; keep one")
+        if given and (other := image_of.setdefault(given[0], image)) != image:
+            raise InputError(
+                f"--masks {folder}: {given[0]} is named as {other} and as {image}; give a folder of masks for each class"
+            )
+        if given:
+            found[image] = given[0]
     if not found:
         raise InputError(
             f"--masks {folder} holds no mask of any image; a mask is named as its image, or with {SUFFIX} on"
@@ -214,23 +231,19 @@ def find_masks(folder: Path, images: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def require_same_shape(masks: Mapping[str, Path], sizes: Mapping[str, tuple[int, int]]) -> None:
+def require_same_shape(masks: Mapping[Path, Path], sizes: Mapping[Path, tuple[int, int]]) -> None:
     """Reject masks that have another shape than their image: they are of another image, or of a part of it.
 
     Parameters
     ----------
-    masks : mapping of str to Path
-        By the image's stem.
-    sizes : mapping of str to (int, int)
+    masks : mapping of Path to Path
+        By image.
+    sizes : mapping of Path to (int, int)
         Width and height of each image, in pixels. A mask may be smaller or larger, not wider or taller in proportion.
-
-    Raises
-    ------
-    InputError
     """
-    for stem, path in masks.items():
+    for image, path in masks.items():
         height, width = decode(file_bytes(path), path).pixels.shape[:2]
-        wide, high = sizes[stem]
+        wide, high = sizes[image]
         if abs(width * high / (height * wide) - 1) > SHAPES_APART:
             raise InputError(
                 f"{path} is {width} x {height} pixels, its image {wide} x {high}: a mask has its image's shape"

@@ -119,7 +119,7 @@ class FeatureExtractor:
         """Yield the lungs of images as an occlusion has them, from files or found, (224, 224), bool."""
         if occlusion.files is None:
             return self.lungs(rows)
-        return (read_mask(occlusion.files[self.dataset.images[row].path.stem]) for row in rows)
+        return (read_mask(occlusion.files[self.dataset.images[row].path]) for row in rows)
 
     def pixels(self, row: int, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return an image as the base sees it, (224, 224, 3), uint8, a part of it hidden or not."""
@@ -143,7 +143,7 @@ class FeatureExtractor:
         path, digest = self.dataset.images[row].path, self.properties[row].digest
         if occlusion is None or mask is None:
             return NetworkInput(path, digest, angle)
-        mask_from = f"found by {lung_decoder.DIGEST}" if occlusion.files is None else sha256(occlusion.files[path.stem])
+        mask_from = f"found by {lung_decoder.DIGEST}" if occlusion.files is None else sha256(occlusion.files[path])
         return NetworkInput(path, digest, angle, f"{occlusion.part}, {mask_from}", occlusion.part, packed(mask))
 
     def _shown(self, missing: Sequence[NetworkInput], what: str) -> Iterator[NetworkInput]:

@@ -21,12 +21,12 @@ def test_lungs_are_found_where_no_masks_are_given():
 
 def test_masks_from_files_are_used_if_both_sides_have_enough():
     audit = audit_of(Case(counts=(24, 24)))
-    # Images of both classes are named by their number here: 20 masks are of 40 images.
-    enough = replace(audit, masks={str(number): Path(f"{number}.png") for number in range(20)})
+    masked = [Path(f"{label}/{number}.png") for label in ("covid", "normal") for number in range(20)]
+    enough = replace(audit, masks={path: Path("masks") / path for path in masked})
     rows, files, notes = enough.with_lungs(EVERYTHING)
     assert len(rows) == 40 and files == enough.masks
     assert notes == ("uses 40 of 48 images: those with a lung mask",)
-    few = replace(audit, masks={"0": Path("0.png")})
+    few = replace(audit, masks={Path("covid/0.png"): Path("0.png")})
     rows, files, notes = few.with_lungs(EVERYTHING)
     assert len(rows) == 48 and files is None and "too few" in notes[0]
 

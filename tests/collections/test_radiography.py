@@ -38,7 +38,10 @@ def test_classes_sites_and_masks(tmp_path):
     assert (
         "the site of 6 images is not known" in done.stdout and "No site and view contains both classes" in done.stdout
     )
-    assert len(find_masks(root, [tmp_path / "d/covid/COVID-1.png", tmp_path / "d/other/Normal-2.png"])) == 2
+    assert (
+        len(find_masks(root, {tmp_path / "d/covid/COVID-1.png": "covid", tmp_path / "d/other/Normal-2.png": "other"}))
+        == 2
+    )
 
 
 def test_four_classes_of_other_files_are_not_the_database(tmp_path):

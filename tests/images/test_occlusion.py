@@ -19,15 +19,35 @@ def test_masks_are_matched_by_stem(tmp_path):
     mask[20:80, 10:30] = 255
     (tmp_path / "masks").mkdir()
     Image.fromarray(mask).save(tmp_path / "masks" / "a_mask.png")
-    found = masks.find_masks(tmp_path / "masks", [tmp_path / "a.jpg", tmp_path / "b.jpg"])
-    assert found.keys() == {"a"}
-    assert masks.read_mask(found["a"]).mean() == pytest.approx(0.15, abs=0.02)
-    masks.require_same_shape(found, {"a": (1600, 2000)})
+    image = tmp_path / "a.jpg"
+    found = masks.find_masks(tmp_path / "masks", {image: "covid", tmp_path / "b.jpg": "covid"})
+    assert found.keys() == {image}
+    assert masks.read_mask(found[image]).mean() == pytest.approx(0.15, abs=0.02)
+    masks.require_same_shape(found, {image: (1600, 2000)})
     with rejection("a_mask.png is 80 x 100 pixels, its image 100 x 100"):
-        masks.require_same_shape(found, {"a": (100, 100)})
+        masks.require_same_shape(found, {image: (100, 100)})
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
     with rejection("marks no lungs"):
-        masks.read_mask(found["a"])
+        masks.read_mask(found[image])
+
+
+def test_a_mask_belongs_to_the_image_of_its_own_class(tmp_path):
+    images = {tmp_path / "data" / label / "1.png": label for label in ("covid", "normal")}
+    covid, normal = images
+    own, flat = tmp_path / "own", tmp_path / "flat"
+    picture(own / "covid" / "1.png", 1)
+    assert masks.find_masks(own, images) == {covid: own / "covid" / "1.png"}
+    picture(own / "normal" / "masks" / "1_mask.png", 2)
+    assert masks.find_masks(own, images) == {
+        covid: own / "covid" / "1.png",
+        normal: own / "normal" / "masks" / "1_mask.png",
+    }
+    picture(flat / "1.png", 1)
+    with rejection("covid/1.png and as .*normal/1.png; give a folder of masks for each class"):
+        masks.find_masks(flat, images)
+    picture(flat / "1.jpg", 1)
+    with rejection("are both masks of"):
+        masks.find_masks(flat, images)
 
 
 def test_parts_of_an_image_are_shown():
@@ -44,6 +64,6 @@ def test_parts_of_an_image_are_shown():
 def test_masks_without_an_image_are_rejected(tmp_path):
     picture(tmp_path / "masks" / "another.png", 1)
     with rejection("not a folder"):
-        masks.find_masks(tmp_path / "nowhere", [])
+        masks.find_masks(tmp_path / "nowhere", {})
     with rejection("holds no mask of any image"):
-        masks.find_masks(tmp_path / "masks", [Path("a.png")])
+        masks.find_masks(tmp_path / "masks", {Path("a.png"): "covid"})
