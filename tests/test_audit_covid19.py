@@ -249,7 +249,7 @@ def test_bad_arguments(tmp_path):
     classes(tmp_path / "sick", sick=1, tuberculosis=1)
     rejected(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
     rejected(run("--masks", "data/covid"), "holds no mask of any image")
-    rejected(run(), "too few for 5 folds", "class positive")
+    rejected(run(), "too few for 5 folds", "class covid")
     assert {name for name in tree(tmp_path) if not name.startswith(("other/", "sick/"))} == before
 
 

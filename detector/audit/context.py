@@ -159,7 +159,7 @@ class Audit:
         """
         labels, settings = (~is_positive).astype(int), self.settings
         count = repeats or settings.repeats
-        return draw_folds(labels, patients, ("positive", "others"), settings.folds, count, settings.seed)
+        return draw_folds(labels, patients, (settings.positive, "others"), settings.folds, count, settings.seed)
 
     def can_be_validated(self, rows: np.ndarray) -> bool:
         """Say whether both sides of some images have enough patients for the folds."""

@@ -220,7 +220,7 @@ def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
             raise InputError(f"--masks {folder}: {given[0]} and {given[1]} are both masks of {image}; keep one")
         if given and (other := image_of.setdefault(given[0], image)) != image:
             raise InputError(
-                f"--masks {folder}: {given[0]} is named as {other} and as {image}; give a folder of masks for each class"
+                f"--masks {folder}: {given[0]} is named as {other} and as {image}; give each class a folder of masks"
             )
         if given:
             found[image] = given[0]

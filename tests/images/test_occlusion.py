@@ -43,7 +43,7 @@ def test_a_mask_belongs_to_the_image_of_its_own_class(tmp_path):
         normal: own / "normal" / "masks" / "1_mask.png",
     }
     picture(flat / "1.png", 1)
-    with rejection("covid/1.png and as .*normal/1.png; give a folder of masks for each class"):
+    with rejection("covid/1.png and as .*normal/1.png; give each class a folder of masks"):
         masks.find_masks(flat, images)
     picture(flat / "1.jpg", 1)
     with rejection("are both masks of"):
