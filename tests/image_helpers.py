@@ -8,42 +8,59 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from dicom_helpers import dicom
 from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from detector.images import phantom
 from detector.images.read import decode
 
 
-def write_dicom(path: Path, values: np.ndarray, bits: int, photometric: str, **elements: object) -> None:
-    from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
-
+def dicom(
+    values: np.ndarray,
+    bits: int = 12,
+    photometric: str = "MONOCHROME2",
+    syntax: str = ExplicitVRLittleEndian,
+    **elements,
+) -> FileDataset:
+    """Return a DICOM radiograph of one or several frames of values, and with elements of its header."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.Rows, dataset.Columns = values.shape
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = DigitalXRayImageStorageForPresentation, "1.2.3"
+    meta.TransferSyntaxUID = UID(syntax)
+    dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
+    dataset.Rows, dataset.Columns = values.shape[-2:]
+    if values.ndim == 3:
+        dataset.NumberOfFrames = len(values)
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, photometric
-    dataset.BitsAllocated = 8 if bits == 8 else 16
-    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8 if bits == 8 else 16, bits, bits - 1
     dataset.PixelRepresentation = int(values.min() < 0)
+    dataset.PixelData = values.astype(f"<{'iu'[values.min() >= 0]}{dataset.BitsAllocated // 8}").tobytes()
     for name, value in elements.items():
         setattr(dataset, name, value)
-    signed = "i" if values.min() < 0 else "u"
-    dataset.PixelData = values.astype(f"<{signed}{dataset.BitsAllocated // 8}").tobytes()
-    dataset.save_as(path, enforce_file_format=True)
+    return dataset
 
 
-def radiograph(path: Path, **elements: str) -> None:
-    """Write a small DICOM file with elements of its header."""
-    dataset_ = dicom("1.2.840.10008.1.2.1", 8, 8, 8)
-    dataset_.PixelData = bytes(range(64))
-    for name, value in elements.items():
-        setattr(dataset_, name, value)
+def stored(dataset: FileDataset) -> bytes:
+    data = io.BytesIO()
+    dataset.save_as(data, enforce_file_format=True)
+    return data.getvalue()
+
+
+def write_dicom(path: Path, values: np.ndarray, bits: int, photometric: str, **elements: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    dataset_.save_as(path, enforce_file_format=True)
+    path.write_bytes(stored(dicom(values, bits, photometric, **elements)))
+
+
+def small_dicom(**elements: object) -> bytes:
+    """Return a small DICOM file with elements of its header."""
+    return stored(dicom(np.arange(480).reshape(20, 24) * 8, **elements))
+
+
+def radiograph(path: Path, **elements: object) -> None:
+    """Write `small_dicom`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(small_dicom(**elements))
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -78,7 +95,7 @@ def bad_files(folder: Path) -> dict[str, str]:
         "text.png": "not a readable image",
         "empty.jpeg": "empty",
         "folder.jpg": "folder",
-        "bomb.png": "3600000000 pixels",
+        "bomb.png": "more than 30000000 pixels",
         "dangling.jpg": "No such file",
     }
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_helpers import small_dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_helpers import small_dicom
 from PIL import Image
 
 from detector import InputError, printable

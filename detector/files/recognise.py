@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zlib
+from contextlib import suppress
 
 # The first bytes of formats of images that are not read.
 NOT_READ = {
@@ -88,6 +90,9 @@ def is_in_conflict(text: str) -> bool:
 
 def not_read(data: bytes) -> str:
     """Return the format of an image file that is not read, by its first bytes; empty where these are of no format."""
+    if data.startswith(b"\x1f\x8b"):
+        with suppress(zlib.error):
+            data = zlib.decompressobj(31).decompress(data, 352)
     if data[4:8] == b"ftyp":  # the size of a box stands before its name
         return CONTAINED.get(data[8:12], "")
     if data[344:348] in (b"n+1\0", b"ni1\0"):  # at the end of its header

@@ -1,78 +1,62 @@
-"""DICOM radiographs → 8-bit pixels."""
+"""DICOM radiographs → 8-bit pixels: padding, modality and value-of-interest transformation (DICOM PS3.4, N.2)."""
 
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
+import pydicom
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from detector import InputError
-from detector.images import dicom_floats, dicom_values
-from detector.images.dicom_floats import float_bits
-from detector.images.dicom_polarity import is_inverted
-from detector.images.dicom_sign import with_sign
-from detector.images.grey_range import to_8_bits
-from detector.images.raster import SCAN, Shown, first_shown, joined
+from detector.images.grey_range import COMMON, ROWS, Range, is_dark, is_flat, scaled, to_8_bits
+from detector.images.raster import Shown, first_shown, joined, require_pixels
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-MARK_OFFSET = 128
-MARK = b"DICM"
-# A deflated data set can expand a thousandfold in memory before a single element of it can be checked.
-DEFLATED = b"1.2.840.10008.1.2.1.99"  # named in the file's meta information, right after the mark
-# A file without a preamble begins so.
-GROUPS = (
-    b"\x02\x00\x00\x00UL",
-    b"\x02\x00\x01\x00OB",
-    b"\x02\x00\x02\x00UI",
-    b"\x08\x00",
-)
-# First bytes of a compressed stream, and the markers of JPEG and JPEG-LS that give its size.
-JPEG_2000, JPEG_START = b"\xff\x4f\xff\x51", b"\xff\xd8"
-FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
-JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")  # transfer syntaxes: baseline, extended
+MARK, MARK_OFFSET = b"DICM", 128
+# A file without a preamble begins with the meta information, or with an element of group 8.
+META = (b"\x02\x00\x00\x00UL", b"\x02\x00\x01\x00OB", b"\x02\x00\x02\x00UI")
+GROUP_8 = b"\x08\x00"
+FLOATS = ("FloatPixelData", "DoubleFloatPixelData")
+WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
+FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+# No radiograph's values are outside of these, and sums of them stay finite.
+SMALLEST, LARGEST = 1e-6, 1e12
+STORAGE = ("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation", "PlanarConfiguration")
+OVERLAYS = range(0x6000, 0x6020, 2)  # groups, of which element 0102 says in which bit an overlay lies
+GREY, PALETTE = ("MONOCHROME1", "MONOCHROME2"), "PALETTE COLOR"
+NO_WINDOW = "a window that cannot be used; shown at the range of its values"
+NO_RESCALING = "a rescale slope or intercept that cannot be used; shown without rescaling"
+BESIDE = "a window beside the values; shown at their range"
+LEAST_GREY = 0.1  # share of the pixels that a window must show as grey
+LEAST_SPAN = 0.25  # share of the grey range between the 1st and the 99th percentile of what a window must show
 
 
 def is_dicom(head: bytes) -> bool:
-    """Return whether a file is DICOM by its mark, four letters after a preamble of 128 bytes (DICOM PS3.10, 7.1).
+    """Return whether a file is DICOM by its first bytes: four letters after a preamble of 128 (DICOM PS3.10, 7.1).
 
-    A file without a preamble is one if it begins with an element of the groups that come first.
+    A file without a preamble is one if its first element is of group 2, or is of group 8 and has a length or a value
+    representation that makes sense.
     """
-    return head[MARK_OFFSET : MARK_OFFSET + len(MARK)] == MARK or is_bare(head)
-
-
-def is_bare(head: bytes) -> bool:
-    """Return whether it is a DICOM file without a preamble: its first elements are those of group 2 or 8."""
-    if head.startswith(GROUPS[:3]):
+    if head[MARK_OFFSET : MARK_OFFSET + len(MARK)] == MARK or head.startswith(META):
         return True
-    # Group 8, an element of it, and a length or a value representation that makes sense.
-    return head.startswith(GROUPS[3]) and ((head[4:6].isalpha() and head[4:6].isupper()) or head[6:8] == b"\x00\x00")
+    return head.startswith(GROUP_8) and ((head[4:6].isalpha() and head[4:6].isupper()) or head[6:8] == b"\0\0")
 
 
-def read_dataset(data: bytes, header_of: Sequence[str] = ()) -> Dataset:
-    """Parse a DICOM file, with or without a preamble and transfer syntax, as pydicom's ``force`` does.
+def parse(data: bytes, only: Sequence[str] = ()) -> Dataset:
+    """Parse a DICOM file, with or without a preamble and transfer syntax.
 
-    Where `header_of` names attributes, only these are read, and `data` may end before the pixels.
-
-    Raises
-    ------
-    InputError
-        If it is deflated. A damaged file raises nearly anything else.
+    Where `only` names attributes, these alone are read, and `data` may end before the pixels.
     """
-    import pydicom
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
     # What clinical archives write is often not quite to the letter; what cannot be decoded is rejected later.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    if DEFLATED in data[:1024]:
-        raise InputError("deflated DICOM; store it uncompressed")
-    names = list(header_of) or None
-    dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=bool(names), specific_tags=names)
+    dataset = pydicom.dcmread(
+        io.BytesIO(data), force=True, stop_before_pixels=bool(only), specific_tags=list(only) or None
+    )
     if not hasattr(dataset, "file_meta"):
         dataset.file_meta = FileMetaDataset()
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -81,163 +65,286 @@ def read_dataset(data: bytes, header_of: Sequence[str] = ()) -> Dataset:
     return dataset
 
 
-def decode(data: bytes, max_pixels: int, max_scanned: int) -> tuple[np.ndarray, bool, str]:
-    """Decode the first frame that shows something of a DICOM file, for display.
+def decode(dataset: Dataset) -> Shown:
+    """Decode the first frame that shows something of a DICOM file, upright, for display.
 
-    The stored values go through the modality and the value-of-interest transformation (DICOM PS3.4, N.2). A window that
-    cannot be used, or beside the values, is left out, with a note. Whatever has no window is shown at the range that
-    `grey_range` chooses from the values, without padding. An image of which low values mean bright is
-    inverted, such as one of ``MONOCHROME1``.
+    The stored values go through the modality and the value-of-interest transformation. A window that cannot be used, or
+    beside the values, is left out, with a note. Whatever has no window is shown at the range that `grey_range` chooses
+    from the values, without padding. ``MONOCHROME1`` is inverted: its low values mean bright.
 
     Parameters
     ----------
-    data : bytes
-        The whole file.
-    max_pixels : int
-        Reject an image of more pixels than this before they are decoded.
-    max_scanned : int
-        Reject a JPEG of more pixels than this times its scans.
+    dataset : Dataset
+        As `parse` returns it; what it lacks of how its pixels are stored is filled in.
 
     Returns
     -------
-    pixels : ndarray of shape (rows, columns) or (rows, columns, 3), uint8
-    colour : bool
-        Whether the file stores colour.
-    note : str
-        What a user should know of it; mostly empty.
+    Shown
+        Pixels of shape (rows, columns) or (rows, columns, 3), uint8.
 
     Raises
     ------
-    InputError
-        If the file holds no image, one that is too large, or one in an encoding that is not supported.
+    Exception
+        Nearly any, if the file is damaged; an `InputError` if it holds no image, one that is too large, or one in an
+        encoding that is not supported.
     """
-    dataset = read_dataset(data)
-    floats = float_bits(dataset)
-    if not (floats or "PixelData" in dataset) or any(keyword not in dataset for keyword in ("Rows", "Columns")):
-        raise InputError(_without_image(dataset))
-    if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
-        raise InputError(f"{dataset.Columns} x {dataset.Rows} pixels, more than {max_pixels}")
-    scans = dataset.PixelData.count(SCAN) if not floats and dataset.file_meta.TransferSyntaxUID in JPEG else 0
-    if scans * int(dataset.Rows) * int(dataset.Columns) > max_scanned:
-        raise InputError(f"a JPEG of {scans} scans, a decompression bomb")
+    if any(keyword in dataset for keyword in FLOATS):
+        raise InputError("a DICOM image of floats, which is not read; store it as 16-bit grey")
+    if any(keyword not in dataset for keyword in ("PixelData", "Rows", "Columns")):
+        kind = getattr(dataset.get("SOPClassUID"), "name", "")
+        raise InputError("a DICOM file without an image" + (f" ({kind})" if kind else ""))
+    require_pixels(int(dataset.Columns), int(dataset.Rows))
     require_decoder(str(dataset.file_meta.TransferSyntaxUID))
-    completed = dicom_floats.complete(dataset) if floats else dicom_values.complete(dataset)
-    frames = max(1, int(dataset.get("NumberOfFrames") or 1))
-    (shown, colour, note), frame = first_shown(frames, lambda position: _shown(dataset, position))
-    note = joined(completed, note)
-    if frames > 1:
-        note = joined(note, f"{frames} frames, of which frame {frame + 1} is used")
-    return shown, colour, note
-
-
-def _without_image(dataset: Dataset) -> str:
-    kind = getattr(dataset.get("SOPClassUID"), "name", "")
-    return f"a DICOM file without an image ({kind})" if kind else "a DICOM file without an image"
+    completed = _complete(dataset)
+    shown = first_shown(max(1, int(dataset.get("NumberOfFrames") or 1)), partial(_frame, dataset), "frame")
+    pixels, turned = _upright(shown.pixels, dataset)
+    return Shown(pixels, shown.colour, joined(completed, shown.note, turned))
 
 
 def require_decoder(syntax: str) -> None:
-    """Reject a transfer syntax that no installed package decodes.
-
-    Raises
-    ------
-    InputError
-        In words, with both ways out.
-    """
-    from pydicom.pixels import get_decoder
-    from pydicom.uid import UID, UncompressedTransferSyntaxes
-
-    if syntax in UncompressedTransferSyntaxes:
-        return
-    name = UID(syntax).name
+    """Reject a transfer syntax that no installed package decodes, with both ways out."""
     try:
         available = get_decoder(syntax).is_available
     except NotImplementedError:
+        name = UID(syntax).name
         raise InputError(f"the DICOM transfer syntax {name} is not supported; store it uncompressed") from None
     if not available:
-        raise InputError(needs_decoder(syntax))
+        raise InputError(_needs_decoder(syntax))
 
 
-def needs_decoder(syntax: str) -> str:
-    """Return the sentence for a transfer syntax that needs more packages."""
-    from pydicom.uid import UID
-
-    name = UID(syntax).name.split(" (")[0]
+def _needs_decoder(syntax: str) -> str:
     return (
-        f"compressed as {name}; to read it: pip install -r requirements/dicom.txt, or store it uncompressed: "
-        "gdcmconv --raw IN.dcm OUT.dcm"
+        f"compressed as {UID(syntax).name.split(' (')[0]}; to read it: pip install -r requirements/dicom.txt, or store "
+        "it uncompressed: gdcmconv --raw IN.dcm OUT.dcm"
     )
 
 
-def _require_size(dataset: Dataset, frame: int) -> None:
-    """Reject a compressed frame of another size than the header says: decoders would decode it whole.
-
-    Raises
-    ------
-    InputError
-    """
-    from pydicom.encaps import get_frame
-
-    frames = max(1, int(dataset.get("NumberOfFrames") or 1))
-    size = stream_size(get_frame(dataset.PixelData, frame, number_of_frames=frames))
-    if size and size != (dataset.Columns, dataset.Rows):
-        raise InputError(
-            f"its compressed image has {size[0]} x {size[1]} pixels, its header says {dataset.Columns} x {dataset.Rows}"
-        )
-
-
-def stream_size(stream: bytes) -> tuple[int, int] | None:
-    """Return width and height that a JPEG, JPEG-LS or JPEG 2000 stream says; None where it says none."""
-    if stream.startswith(JPEG_2000):
-        right, down, left, top = struct.unpack_from(">4I", stream, 8)
-        return right - left, down - top
-    at = 2 if stream.startswith(JPEG_START) else len(stream)
-    while at + 9 <= len(stream):
-        mark, kind, length, _, height, width = struct.unpack_from(">BBHBHH", stream, at)
-        if mark != 0xFF:
-            return None
-        if kind in FRAME_MARKERS:
-            return width, height
-        at += 1 if kind == 0xFF else 2 + length  # a marker may be filled up with 0xFF
-    return None
+def _complete(dataset: Dataset) -> str:
+    """Fill in what a header lacks of how its pixels are stored, or contradicts; return a note, mostly empty."""
+    said = {name: _number(dataset, name) for name in STORAGE}
+    kind = str(dataset.get("PhotometricInterpretation") or "").upper()
+    samples = int(said["SamplesPerPixel"] or (1 if kind in ("", PALETTE, *GREY) else 3))
+    # Where the number of samples is given, the kind has to fit it.
+    if not kind or (kind in (PALETTE, *GREY)) != (samples == 1):
+        kind = "MONOCHROME2" if samples == 1 else "RGB"
+    size = int(dataset.Rows) * int(dataset.Columns) * samples * max(1, _number(dataset, "NumberOfFrames") or 1)
+    bits = int(said["BitsAllocated"] or (8 if len(dataset.PixelData) < 2 * size else 16))
+    read: dict[str, int | str] = {
+        "SamplesPerPixel": samples,
+        "PhotometricInterpretation": kind,
+        "BitsAllocated": bits,
+        "BitsStored": min(int(said["BitsStored"] or bits), bits),
+        "PixelRepresentation": int(said["PixelRepresentation"] or 0),
+    }
+    if samples > 1:
+        read["PlanarConfiguration"] = int(said["PlanarConfiguration"] or 0)
+    said |= {"PhotometricInterpretation": dataset.get("PhotometricInterpretation")}
+    changed = {name: value for name, value in read.items() if said[name] != value}
+    for name, value in changed.items():
+        setattr(dataset, name, value)
+    listed = ", ".join(f"{name} {value}" for name, value in changed.items())
+    return f"its header lacks or contradicts, and is read as, {listed}" if changed else ""
 
 
-def _shown(dataset: Dataset, frame: int) -> Shown:
-    """Return a frame's 8-bit pixels, whether they are colour, and a note."""
-    from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
-
-    compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
-    if compressed:
-        _require_size(dataset, frame)
+def _frame(dataset: Dataset, frame: int) -> Shown:
+    syntax = dataset.file_meta.TransferSyntaxUID
     try:
-        stored = pixel_array(dataset, index=frame, correct_unused_bits=compressed)
+        stored = pixel_array(dataset, index=frame, correct_unused_bits=syntax.is_compressed)
     except RuntimeError as error:
+        if "Unable to decode" not in str(error):
+            raise
         # Pillow decodes most JPEGs, but not all that the transfer syntax allows.
-        if "Unable to decode" in str(error):
-            syntax = str(dataset.file_meta.TransferSyntaxUID)
-            if get_decoder(syntax).missing_dependencies:
-                raise InputError(needs_decoder(syntax)) from None
-            raise InputError("its compressed pixels are damaged, or of a kind that no decoder here reads") from None
-        raise
+        if get_decoder(syntax).missing_dependencies:
+            raise InputError(_needs_decoder(syntax)) from None
+        raise InputError("its compressed pixels are damaged, or of a kind that no decoder here reads") from None
     kind = dataset.PhotometricInterpretation
-    if kind == "PALETTE COLOR":
+    if kind == PALETTE:
         stored = apply_color_lut(stored, dataset)
-    if kind not in dicom_values.GREY:
+    if kind not in GREY:
         if stored.ndim != 3 or stored.dtype.kind != "u":
             raise InputError(f"DICOM colours of kind {kind}")
         pixels, note = to_8_bits(stored)
-        return pixels, True, note
-    beyond = sign = ""
-    if float_bits(dataset):
-        stored, padding = dicom_floats.without_padding(stored, dataset)
-    else:
-        stored, beyond = (stored, "") if compressed else dicom_values.used_bits(stored, dataset)
-        padding = dicom_values.padding(stored, dataset)
-        stored, sign = with_sign(stored, int(dataset.BitsStored))
-    values, common, rescaled = dicom_values.modality(stored, dataset)
-    pixels, note = dicom_values.windowed(values, dataset, padding, common)
-    inverted, polarity = is_inverted(dataset)
-    if inverted:
+        return Shown(pixels, True, note)
+    stored, beyond = (stored, "") if syntax.is_compressed else _used_bits(stored, dataset)
+    padding = _padding(stored, dataset)
+    values, common, rescaled = _modality(stored, dataset)
+    pixels, note = _windowed(values, dataset, padding, common)
+    if kind == "MONOCHROME1":
         pixels = 255 - pixels
     if padding is not None:
         pixels[padding] = 0
-    return pixels, False, joined(beyond, sign, rescaled, polarity, note)
+    return Shown(pixels, False, joined(beyond, rescaled, note))
+
+
+def _upright(pixels: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, str]:
+    """Return an image with the patient's head at the top and left side at the right, and a note where it was turned.
+
+    PatientOrientation says where rows, from left to right, and columns, from top to bottom, lead to: head, feet, right,
+    left, and of a lateral view the front (A) or the back (P) (DICOM PS3.3, C.7.6.1.1.1).
+    """
+    said = [str(value).upper() for value in dataset.get("PatientOrientation") or ()]
+    row, column = (value[:1] for value in said) if len(said) == 2 else ("", "")
+    across = row in ("H", "F") and column in ("R", "L", "A", "P")
+    if not across and not (row in ("R", "L", "A", "P") and column in ("H", "F")):
+        return pixels, ""
+    if across:
+        pixels, row, column = pixels.swapaxes(0, 1), column, row
+    if column == "H":
+        pixels = pixels[::-1]
+    if row == "R":
+        pixels = pixels[:, ::-1]
+    turned = across or column == "H" or row == "R"
+    note = f"turned upright, as its header says (PatientOrientation {'/'.join(said)})" if turned else ""
+    return np.ascontiguousarray(pixels), note
+
+
+def _used_bits(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, str]:
+    """Return uncompressed values without the bits that hold none, and a note.
+
+    Bits above those stored may hold overlays, or the sign, or nothing (DICOM PS3.5, 8.1.1). Where no overlay is
+    announced there and values need these bits, the header is wrong: cut off, they would begin at 0 again.
+    """
+    bits, allocated = int(dataset.BitsStored), 8 * stored.dtype.itemsize
+    if bits >= allocated:
+        return stored, ""
+    shift = int(_number(dataset, "HighBit", bits - 1) or 0) + 1 - bits
+    if 0 < shift <= allocated - bits and not (stored & ((1 << shift) - 1)).any():
+        return stored >> shift, ""
+    half, signed = 1 << (bits - 1), stored.dtype.kind == "i"
+    least, most = int(stored.min()), int(stored.max())
+    if (-half if signed else 0) <= least and most < (half if signed else 2 * half):
+        return stored, ""
+    without_sign = signed and least >= 0 and most < 2 * half
+    if without_sign or any((group, 0x0102) in dataset for group in OVERLAYS):
+        kept = stored & (2 * half - 1)
+        return (kept ^ half) - half if signed else kept, ""
+    return stored, f"values beyond the {bits} bits that its header says"
+
+
+def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
+    """Return where an image is padded (DICOM PS3.3, C.7.5.1.1.2), or None."""
+    value = _number(dataset, "PixelPaddingValue")
+    if value is None:
+        return None
+    limit = _number(dataset, "PixelPaddingRangeLimit")
+    # Of signed pixels some write the value as if it were unsigned, or the other way: 62536 is -3000 in 16 bits.
+    whole, limits = 2.0 ** (8 * stored.dtype.itemsize), np.iinfo(stored.dtype)
+    low, high = sorted(
+        one + whole * (int(one < limits.min) - int(one > limits.max))
+        for one in (value, value if limit is None else limit)
+    )
+    padding = (stored >= low) & (stored <= high)
+    return padding if padding.any() and not padding.all() else None
+
+
+def _modality(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, Sequence[Range], str]:
+    """Return values after the modality transformation, the ranges that they may have been made for, and a note."""
+    item = _lookup_table(dataset, "ModalityLUTSequence")
+    if item is not None:
+        return apply_table(stored, item), (_table_range(item), *COMMON), ""
+    bits = int(dataset.BitsStored)
+    low = -(2.0 ** (bits - 1)) if dataset.PixelRepresentation else 0.0
+    common = ((low, low + 2.0**bits - 1.0), *COMMON)
+    slope, intercept = _number(dataset, "RescaleSlope", 1.0), _number(dataset, "RescaleIntercept", 0.0)
+    if slope is None or intercept is None or not SMALLEST <= abs(slope) < LARGEST or abs(intercept) >= LARGEST:
+        return stored, common, NO_RESCALING
+    if (slope, intercept) == (1.0, 0.0):
+        return stored, common, ""
+    # Values are in other units now; a range that was common before is one still.
+    moved = [sorted((one[0] * slope + intercept, one[1] * slope + intercept)) for one in common]
+    return stored.astype(np.float64) * slope + intercept, [(low, high) for low, high in moved], ""
+
+
+def _windowed(
+    values: np.ndarray, dataset: Dataset, padding: np.ndarray | None, common: Sequence[Range]
+) -> tuple[np.ndarray, str]:
+    """Return values after the value-of-interest transformation, 8 bits, and a note."""
+    inside = slice(None) if padding is None else ~padding
+    item = _lookup_table(dataset, "VOILUTSequence")
+    if item is not None:
+        shown, note = to_8_bits(apply_table(values, item), padding, (_table_range(item), *COMMON))
+        if not is_flat(shown[inside]):
+            return shown, note
+    said = ""
+    if any(keyword in dataset for keyword in WINDOW):
+        window = _usable_window(dataset)
+        said = BESIDE if window else NO_WINDOW
+        # A window as wide as the values are far apart is a threshold; one beside them shows nothing.
+        if window and _is_grey((shown := _window(values, *window))[inside]):
+            return shown, ""
+    shown, note = to_8_bits(values, padding, common)
+    return shown, joined(said, note)
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    """Return whether 8-bit pixels show more than black and white: at least a tenth, over a quarter of the range.
+
+    A window of all values that the bits could hold says nothing of those that are used.
+    """
+    between = float(((pixels > 0) & (pixels < 255)).mean())
+    return between >= LEAST_GREY and not is_flat(pixels, LEAST_SPAN) and not is_dark(pixels)
+
+
+def _window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
+    """Return values through a window, 0…255 (DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3)."""
+    if function == "LINEAR":
+        return scaled(values, centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2)
+    if function == "LINEAR_EXACT":
+        return scaled(values, centre - width / 2, centre + width / 2)
+    shown = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), ROWS):
+        part = slice(start, start + ROWS)
+        with np.errstate(over="ignore"):
+            shown[part] = np.rint(255.0 / (1.0 + np.exp(-4.0 * (values[part] - centre) / width)))
+    return shown
+
+
+def _usable_window(dataset: Dataset) -> tuple[float, float, str] | None:
+    """Return the first window's centre, width and function, or None if it shows nothing (DICOM PS3.3, C.11.2.1.2)."""
+    centre, width = (_number(dataset, keyword) for keyword in WINDOW[:2])
+    function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
+    if centre is None or width is None or function not in FUNCTIONS or abs(centre) >= LARGEST:
+        return None
+    narrowest = 1.0 if function == "LINEAR" else SMALLEST
+    return (centre, width, function) if narrowest < width < LARGEST else None
+
+
+def _number(dataset: Dataset, keyword: str, missing: float | None = None) -> float | None:
+    """Return the first value of an attribute as a number; None where it is not one, `missing` where it is absent."""
+    try:
+        if keyword not in dataset or dataset[keyword].value in (None, "", []):
+            return missing
+        value = float(np.atleast_1d(dataset[keyword].value)[0])
+    # What is no number makes pydicom raise nearly anything.
+    except Exception:
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _lookup_table(dataset: Dataset, keyword: str) -> Dataset | None:
+    """Return the first item of a sequence of lookup tables; None where there is none, or it holds none."""
+    item = (dataset.get(keyword) or [Dataset()])[0]
+    return item if "LUTDescriptor" in item and "LUTData" in item else None
+
+
+def _table_range(item: Dataset) -> Range:
+    return 0.0, 2.0 ** int(np.atleast_1d(item.LUTDescriptor)[2]) - 1.0
+
+
+def apply_table(values: np.ndarray, item: Dataset) -> np.ndarray:
+    """Return values through a lookup table of any bit depth (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
+
+    pydicom's own functions take tables of 8 and 16 bits only.
+    """
+    count, first, _ = (int(number) for number in np.atleast_1d(item.LUTDescriptor))
+    count = count or 65536
+    data = item.LUTData
+    if isinstance(data, bytes):
+        table = np.frombuffer(data, np.uint8 if len(data) == count else "<u2")
+    else:
+        table = np.atleast_1d(np.asarray(data, np.int64))
+    if not count <= len(table) <= 65537:
+        raise InputError(f"a DICOM lookup table of {len(table)} entries that says it has {count}")
+    if values.min() < 0 and first > 32767:
+        first -= 65536
+    return table[np.clip(values.astype(np.int64) - first, 0, count - 1)]

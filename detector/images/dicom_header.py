@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector import InputError
-from detector.files.values import age_cell
-from detector.images.dicom import is_dicom, read_dataset
-from detector.images.raster import quieten
+from pydicom import Dataset
 
+from detector import InputError
+from detector.files.values import age_cell, view_group
+from detector.images import dicom
+from detector.images.raster import rejecting
+
+DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "StudyDescription", "BodyPartExamined")
 ATTRIBUTES = (
     *("PatientID", "StudyInstanceUID", "PatientAge", "PatientSex", "ViewPosition", "Modality", "Rows", "Columns"),
+    *DESCRIPTIONS,
 )
 HEADER_BYTES = 2**20  # more than any radiograph's header
 # What anonymisation leaves in place of an identifier: the same for everybody, so it says nothing.
 NOBODY = frozenset({"", "0", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "na", "n/a", "null"})
 XRAY = frozenset({"", "CR", "DX", "RG", "DR", "XR", "RF", "SC", "OT", "XC", "PX"})
+SAME = {"RX": "DX"}  # as exports in Spanish and Italian have it
+CHEST = frozenset({"chest", "thorax", "torax", "torace", "lung", "lungs"})
+OTHER_PARTS = frozenset(
+    {"abdomen", "abdominal", "pelvis", "hip", "knee", "ankle", "foot", "toe", "leg", "femur", "tibia", "extremity"}
+    | {"shoulder", "humerus", "arm", "elbow", "forearm", "wrist", "hand", "finger", "thumb", "clavicle"}
+    | {"head", "skull", "neck", "sinus", "sinuses", "jaw", "spine", "cspine", "tspine", "lspine", "sspine", "breast"}
+)
+FRONTAL = frozenset({"PA", "AP", "frontal", "decubitus"})  # words, or what they mean
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class DicomHeader:
         Such as ``"DX"``.
     width, height : int
         In pixels; 0 where it is not given.
+    note : str
+        Which other view or part of the body its descriptions name; mostly empty.
     """
 
     patient: str = ""
@@ -48,6 +62,7 @@ class DicomHeader:
     modality: str = ""
     width: int = 0
     height: int = 0
+    note: str = ""
 
     @property
     def is_radiograph(self) -> bool:
@@ -60,15 +75,39 @@ class DicomHeader:
         return f"of another modality ({self.modality})"
 
 
-def read(path: Path) -> DicomHeader:
-    """Return what the header of a DICOM file says, without reading its image.
+def of(dataset: Dataset) -> DicomHeader:
+    """Return what the header of a parsed DICOM file says."""
+    found = {keyword: _as_text(dataset.get(keyword)) for keyword in ATTRIBUTES}
+    modality = found["Modality"].upper()
+    width, height = (int(text) if text.isdecimal() else 0 for text in (found["Columns"], found["Rows"]))
+    return DicomHeader(
+        hashed(found["PatientID"]) or hashed(found["StudyInstanceUID"]),
+        found["ViewPosition"],
+        age_cell(found["PatientAge"]),
+        found["PatientSex"].upper(),
+        SAME.get(modality, modality),
+        width,
+        height,
+        next(filter(None, (_another(found[name]) for name in DESCRIPTIONS)), ""),
+    )
 
-    Raises
-    ------
-    InputError
-        If the file is missing or no DICOM file.
-    """
-    return _of(read_attributes(path, ATTRIBUTES))
+
+def read(path: Path) -> DicomHeader:
+    """Return what the header of a DICOM file says, without reading its image."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    return parse(head, path)
+
+
+def parse(head: bytes, name: object) -> DicomHeader:
+    """Return what the beginning of a DICOM file says; `name` is what errors call it."""
+    with rejecting(name):
+        if not dicom.is_dicom(head):
+            raise InputError("not a DICOM file")
+        return of(dicom.parse(head, ATTRIBUTES))
 
 
 def read_if_readable(path: Path) -> DicomHeader:
@@ -79,78 +118,19 @@ def read_if_readable(path: Path) -> DicomHeader:
         return DicomHeader()
 
 
-def parse(head: bytes, name: object) -> DicomHeader:
-    """Return what the beginning of a DICOM file says; `name` is what errors call it.
-
-    Raises
-    ------
-    InputError
-    """
-    return _of(parse_attributes(head, name, ATTRIBUTES))
-
-
-def read_attributes(path: Path, attributes: Sequence[str]) -> dict[str, str]:
-    """Return some attributes of a DICOM file's header, as text, without reading its image.
-
-    Parameters
-    ----------
-    path : Path
-    attributes : sequence of str
-        By their keywords, such as ``"PatientAge"``.
-
-    Returns
-    -------
-    dict of str to str
-        Empty text for an attribute that is missing.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or no DICOM file.
-    """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEADER_BYTES)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    return parse_attributes(head, path, attributes)
-
-
-def parse_attributes(head: bytes, name: object, attributes: Sequence[str]) -> dict[str, str]:
-    """Return attributes of the beginning of a DICOM file; `name` is what errors call it.
-
-    Raises
-    ------
-    InputError
-    """
-    quieten()
-    if not is_dicom(head):
-        raise InputError(f"{name}: not a DICOM file")
-    try:
-        dataset = read_dataset(head, attributes)
-        return {keyword: _as_text(dataset.get(keyword)) for keyword in attributes}
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    # A damaged file makes pydicom raise nearly anything.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{name}: a DICOM header that cannot be read ({reason[:200]})") from None
+def _another(description: str) -> str:
+    """Return a note on a description that names another view or part of the body and not a frontal chest radiograph."""
+    words = re.findall(r"[^\W\d_]+", description.casefold())
+    part = next((word for word in words if word in OTHER_PARTS), "")
+    if part and CHEST.isdisjoint(words):
+        return f"its header says {part}"
+    views = {view_group(word) for word in words}
+    return "its header says lateral" if "lateral" in views and FRONTAL.isdisjoint(views) else ""
 
 
 def _as_text(value: object) -> str:
     text = "" if value is None else str(value)
     return text.strip() if text.isprintable() else ""
-
-
-def _of(found: dict[str, str]) -> DicomHeader:
-    return DicomHeader(
-        hashed(found["PatientID"]) or hashed(found["StudyInstanceUID"]),
-        found["ViewPosition"],
-        age_cell(found["PatientAge"]),
-        found["PatientSex"].upper(),
-        found["Modality"].upper(),
-        *(int(found[name]) if found[name].isascii() and found[name].isdigit() else 0 for name in ("Columns", "Rows")),
-    )
 
 
 def hashed(patient: str) -> str:

@@ -11,32 +11,17 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imutils.paths import list_files
+
 from detector import counted
 from detector.files.recognise import not_read
 from detector.images.dicom import is_dicom
-from detector.images.read import SUFFIXES
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 HEAD_BYTES = 1024
-# How folders of masks and other drawings are called, and those of CT and MR. Masks in English, German, Spanish and
-# Portuguese, French, Italian, Polish, Turkish, Russian and Chinese; without accents.
-MASK = (
-    "masks?|masken?|mascaras?|masques?|mascher[ae]|mask[ai]|maskeler|маск[аи]|掩[码膜碼]"
-    "|segmentations?|segmenta(?:cao|coes|cion(?:es)?|zion[ei])"
-)
-MASKS = re.compile(
-    rf"(?:.*(?:{MASK}|groundtruths?|annotations?|contours?|heatmaps?|gradcams?|overlays?)|gts?|segs?|labels?)\d*"
-    rf"|(?:{MASK})(?:lungs?|images?|imgs?|pngs?|left|right|data)"
-)
-MASK_WORD = re.compile(rf"(?:{MASK})\d*")
-# As a word of a name, such as ``CT_COVID`` and ``CT_NonCOVID``, the classes of a collection of CT slices.
-MODALITIES = frozenset({"ct", "hrct", "mri"})
-OTHER_MODALITY = re.compile(r"(?:chest|lung)?(ct|mri|ultrasound)(?:scans?|images?|slices?)?")
-# Names of files that were drawn from an image beside them, such as ``find_lungs.py`` writes.
-DRAWING = rf"{MASK}|seg|gt|overlays?|heatmaps?|gradcam"
-DRAWN = (
-    re.compile(rf"(?P<image>.+?)[ _.-]*(?P<kind>{DRAWING})"),
-    re.compile(rf"(?P<kind>{DRAWING})[ _.-]+(?P<image>.+)"),
-)
+MASKS = re.compile(r"(?i:(?:^|[^a-z])masks?)(?![a-z])|[a-z]Masks?(?![a-z])")  # in a folder's name, as a word
+# Names of files that were drawn from an image beside them, as find_lungs.py writes them.
+DRAWN = re.compile(r"(.+)[ _-](mask|overlay)")
 # Files and folders that Windows, macOS, Linux and storage servers (Synology, QNAP) put beside those of the user.
 SYSTEM = frozenset(
     {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin", "system volume information"}
@@ -54,7 +39,11 @@ WITHOUT_IMAGE = (
 )
 # The first bytes of formats that are read.
 READ = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
-NIFTI = (".nii", ".nii.gz", ".mhd", ".mha", ".nrrd")
+# Of formats whose first bytes may be compressed.
+NAMED = {(".nii", ".nii.gz", ".mhd", ".mha", ".nrrd"): "NIfTI or the like (a format that is not read)"} | {
+    (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"): "archives: unpack them"
+}
+SINGULAR = {"masks": "mask", "overlays": "overlay", "archives: unpack them": "archive: unpack it"}
 
 
 @dataclass
@@ -82,12 +71,8 @@ def left_out_line(left_out: Counter[str]) -> str:
     """Return how many files were left out for which reason, in one line; empty where there are none."""
     if not left_out:
         return ""
-    # A reason of one word is a noun in the plural, such as "masks", or has no "s".
-    reasons = ", ".join(
-        f"{count} {reason.removesuffix('s') if count == 1 and reason.isalpha() else reason}"
-        for reason, count in sorted(left_out.items())
-    )
-    return f"{counted(sum(left_out.values()), 'file')} left out: {reasons}"
+    reasons = [f"{n} {SINGULAR.get(reason, reason) if n == 1 else reason}" for reason, n in sorted(left_out.items())]
+    return f"{counted(sum(left_out.values()), 'file')} left out: {', '.join(reasons)}"
 
 
 def list_images(folder: Path, skip_masks: bool = True) -> Listing:
@@ -101,67 +86,50 @@ def list_images(folder: Path, skip_masks: bool = True) -> Listing:
     ----------
     folder : Path
     skip_masks : bool, default=True
-        Leave out folders of masks and of other modalities: ``masks``, ``Lung-Masks``, ``leftMask``, ``CT``. The folder
-        itself may be one. Leave out, too, masks and overlays that are named after an image beside them: ``1_mask.png``
-        beside ``1.png``.
-
-    Returns
-    -------
-    Listing
+        Leave out folders whose name has the word mask: ``masks``, ``Lung-Masks``, ``leftMask``. The folder itself may
+        be one. Leave out, too, masks and overlays that are named after an image beside them: ``1_mask.png`` beside
+        ``1.png``.
     """
-    listing = Listing()
-    _walk(folder, {os.path.realpath(folder)}, listing, skip_masks)
+    listing, seen = Listing(), {os.path.realpath(folder)}
+
+    def closed(error: OSError) -> None:
+        listing.left_out["in a folder that cannot be opened"] += 1
+
+    for root, folders, files in os.walk(folder, onerror=closed, followlinks=True):
+        where = Path(root)
+        inside = sorted((where / name for name in folders), key=lambda path: (path.is_symlink(), path.name))
+        folders[:] = [path.name for path in inside if _is_entered(path, listing, seen, skip_masks)]
+        stems = {Path(name).stem.lower() for name in files} if skip_masks else set()
+        for name in files:
+            if name.lower() in OURS:
+                continue
+            if reason := _drawn_from(name, stems) or _skipped(name) or why_no_image(where / name):
+                listing.left_out[reason] += 1
+            else:
+                listing.images.append(where / name)
     listing.images.sort(key=lambda path: path.as_posix())
     return listing
 
 
-def _walk(folder: Path, seen: set[str], listing: Listing, skip_masks: bool) -> None:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
-    except OSError:
-        listing.left_out["in a folder that cannot be opened"] += 1
-        return
-    stems = {without_accents(Path(entry.name).stem.lower()) for entry in found}
-    for entry in found:
-        path = folder / entry.name
-        try:
-            is_folder = entry.is_dir()
-        except OSError:
-            is_folder = False
-        if not is_folder:
-            if skip_masks and (kind := _drawn_from(without_accents(path.stem.lower()), stems)):
-                listing.left_out[kind] += 1
-            else:
-                _add(path, listing)
-        elif reason := _skipped(entry.name) or (_drawn_or_other(entry.name) if skip_masks else ""):
-            listing.left_out[reason] += _count(path)
-        elif entry.name.lower().endswith(SUFFIXES):
-            listing.images.append(path)
-        elif (real := os.path.realpath(path)) in seen:
-            listing.left_out["in a linked folder that is listed already"] += 1
-        else:
-            seen.add(real)
-            _walk(path, seen, listing, skip_masks)
+def _is_entered(path: Path, listing: Listing, seen: set[str], skip_masks: bool) -> bool:
+    """Return whether a folder's files are listed; else they are counted."""
+    real = os.path.realpath(path)
+    if reason := _skipped(path.name) or ("masks" if skip_masks and MASKS.search(path.name) else ""):
+        listing.left_out[reason] += max(1, sum(1 for _ in list_files(path)))
+    elif path.suffix.lower() in SUFFIXES:
+        listing.images.append(path)
+    elif real in seen:
+        listing.left_out["in a linked folder that is listed already"] += 1
+    else:
+        seen.add(real)
+        return True
+    return False
 
 
-def _drawn_from(stem: str, stems: Collection[str]) -> str:
+def _drawn_from(name: str, stems: Collection[str]) -> str:
     """Return what a file is that is named after an image beside it, such as ``1_mask.png``; empty for any other."""
-    for pattern in DRAWN:
-        if (match := pattern.fullmatch(stem)) and match["image"] in stems:
-            return "overlays" if match["kind"].startswith(("overlay", "heatmap", "gradcam")) else "masks"
-    return ""
-
-
-def _drawn_or_other(folder: str) -> str:
-    """Return why a folder's files are left out by its name: masks, or images of another modality; empty for others."""
-    words = re.split(r"[ _.-]+", without_accents(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", folder)).lower())
-    name = "".join(words)
-    if MASKS.fullmatch(name) or any(MASK_WORD.fullmatch(word) for word in words):
-        return "masks"
-    match = OTHER_MODALITY.fullmatch(name)
-    other = match[1] if match else next((word for word in words if word in MODALITIES), "")
-    return f"of another modality ({other})" if other else ""
+    match = DRAWN.fullmatch(Path(name).stem.lower())
+    return f"{match[2]}s" if match and match[1] in stems else ""
 
 
 def without_accents(name: str) -> str:
@@ -171,26 +139,10 @@ def without_accents(name: str) -> str:
     return "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
 
 
-def _add(path: Path, listing: Listing) -> None:
-    if path.name.lower() in OURS:
-        return
-    reason = _skipped(path.name) or why_no_image(path)
-    if reason:
-        listing.left_out[reason] += 1
-    else:
-        listing.images.append(path)
-
-
 def _skipped(name: str) -> str:
     if name.lower() in SYSTEM:
         return "of the system"
     return "hidden" if name.startswith(".") else ""
-
-
-def _count(folder: Path) -> int:
-    from imutils.paths import list_files
-
-    return max(1, sum(1 for _ in list_files(folder)))
 
 
 def why_no_image(path: Path) -> str:
@@ -213,9 +165,7 @@ def why_no_image(path: Path) -> str:
         return ""
     if kind := not_read(head):
         return f"{kind} (a format that is not read)"
-    if path.name.lower().endswith(NIFTI):
-        return "NIfTI or the like (a format that is not read)"
-    return "not an image"
+    return next((kind for ends, kind in NAMED.items() if path.name.lower().endswith(ends)), "not an image")
 
 
 def is_dicom_file(path: Path) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
+from detector.images.listing import SUFFIXES
 from detector.images.lungs import surroundings, unpacked
-from detector.images.read import SIZE, SUFFIXES, decode, file_bytes
+from detector.images.read import SIZE, decode, file_bytes
 
 Rectangle = tuple[float, float, float, float]  # x, y, width, height in fractions of the image
 

@@ -1,150 +1,105 @@
-"""PNG, JPEG, BMP, TIFF and WebP → 8-bit pixels, by Pillow."""
+"""PNG, JPEG, BMP, TIFF and WebP → 8-bit pixels: Pillow decodes them, OpenCV those of TIFF and 16-bit colours."""
 
 from __future__ import annotations
 
-import ctypes
 import io
 import logging
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 
+# Pillow would look for WebP after all its other formats.
+from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
 from detector import InputError
-from detector.images import deep_values
-from detector.images.deep_values import (
-    BITS_PER_SAMPLE,
-    FORMATS,
-    PHOTOMETRIC,
-    SAMPLE_FORMAT,
-    SIGNED,
-    UNSIGNED,
-    WHITE_IS_ZERO,
-    tiff_tag,
-)
+from detector.files.recognise import instead, not_read
 from detector.images.grey_range import is_flat, to_8_bits
 
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
-
-Shown = tuple[np.ndarray, bool, str]  # pixels as they are shown, whether the file stores colour, and a note
-
+# Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded.
+MAX_PIXELS = 30_000_000
+MAX_BYTES = 128 * 2**20  # of a file
 MOST_FRAMES = 64  # that are looked at for one that shows something
-TIFF = (b"II*\0", b"MM\0*")  # first bytes
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes
+# Tags of TIFF, revision 6.0.
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS = 256, 257, 258, 259, 262, 273
+STRIP_BYTES, PLANES, SAMPLE_FORMAT = 279, 284, 339
+WHITE_IS_ZERO, SEPARATE, UNSIGNED, PLAIN = 0, 2, 1, 1  # of PHOTOMETRIC, PLANES, SAMPLE_FORMAT and COMPRESSION
+UNSIGNED_32 = (32,), (UNSIGNED,), PLAIN
 BETWEEN_NOTES = "; "
-IN_ALPHA = "the image is in the alpha channel only"
-SCAN = b"\xff\xda"  # a JPEG's marker; nothing else among its pixels has these two bytes
+SILENT = logging.NullHandler()
+# Pillow rejects twice as much; pydicom, too, decodes with it.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 
 
-def decode(data: bytes, max_scanned: int) -> tuple[np.ndarray, str, bool, str]:
-    """Decode the first page that shows something of a PNG, JPEG, BMP, TIFF or WebP file, upright.
+class Shown(NamedTuple):
+    """An image at its full size, upright, in 8 bits: whether its file stores colour, and what a user should know."""
+
+    pixels: np.ndarray
+    colour: bool
+    note: str = ""
+
+
+def decode(data: bytes) -> tuple[str, Shown]:
+    """Decode the first page that shows something of a PNG, JPEG, BMP, TIFF or WebP file.
 
     Parameters
     ----------
     data : bytes
         The whole file.
-    max_scanned : int
-        Reject a JPEG of more pixels than this times its scans. A progressive one goes over all its pixels with every
-        scan, of which a few bytes are enough; usual are about ten.
 
     Returns
     -------
-    pixels : ndarray of shape (height, width) or (height, width, 3), uint8
     kind : str
         The file's format.
-    colour : bool
-        Whether it stores colour.
-    note : str
-        What a user should know of it; mostly empty.
+    shown : Shown
+        Pixels of shape (height, width) or (height, width, 3), uint8.
 
     Raises
     ------
-    InputError
-        If the values cannot be scaled, or the scans are too many. A damaged file raises nearly anything else.
+    Exception
+        Nearly any, if the file is damaged.
     """
-    # Pillow finds TIFF and WebP by itself only after a search of all its formats, which takes longer than decoding.
-    from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
-
     if data.startswith(TIFF):
-        deep_values.require_directory(data)
+        pages = _tiff_pages(data)
+        return "TIFF", first_shown(len(pages), lambda page: _tiff_page(data, pages[page], page), "page")
     try:
         file = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        if not data.startswith(TIFF):
-            raise
-        return _tiff_of_any_type(data)
+        kind, what = not_read(data), instead(data)
+        said = f"{kind}, which is not read" if kind else f"it {what}" if what else "not a readable image"
+        raise InputError(f"{said} (supported: DICOM, {', '.join(FORMATS)})") from None
     with file as opened:
-        kind = opened.format
-        by_scans = kind in ("JPEG", "MPO") or opened.info.get("compression") == "jpeg"
-        if by_scans and data.count(SCAN) * opened.width * opened.height > max_scanned:
-            raise InputError(
-                f"{data.count(SCAN)} scans of {opened.width} x {opened.height} pixels, a decompression bomb"
-            )
-        pages = getattr(opened, "n_frames", 1)
+        require_pixels(opened.width, opened.height)
 
-        def page_at(position: int) -> Shown:
-            if position:
-                opened.seek(position)
-            return _shown(opened, data)
+        def page_at(page: int) -> Shown:
+            opened.seek(page)
+            return _page(opened, data)
 
-        (pixels, colour, note), page = first_shown(pages, page_at)
-        return pixels, str(kind), colour, joined(note, _which_page(pages, page))
+        return str(opened.format), first_shown(getattr(opened, "n_frames", 1), page_at, "page")
 
 
-def _tiff_of_any_type(data: bytes) -> tuple[np.ndarray, str, bool, str]:
-    """Return what `decode` returns of a TIFF file that Pillow does not know, if its values are stored plainly.
-
-    Raises
-    ------
-    UnidentifiedImageError
-        If they are not.
-    """
-    from PIL import UnidentifiedImageError
-
-    pages = deep_values.tiff_pages(data)
-
-    def page_at(position: int) -> Shown:
-        values = deep_values.tiff_values(data, pages[position])
-        if values is None:
-            raise UnidentifiedImageError
-        pixels, note = to_8_bits(values)
-        return pixels, pixels.ndim == 3, note
-
-    if not pages:
-        raise UnidentifiedImageError
-    (pixels, colour, note), page = first_shown(len(pages), page_at)
-    return pixels, "TIFF", colour, joined(note, _which_page(len(pages), page))
+def require_pixels(width: int, height: int) -> None:
+    """Reject an image with more pixels than any radiograph has, before they are decoded."""
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{width} x {height} pixels, more than {MAX_PIXELS}")
 
 
-def _which_page(pages: int, page: int) -> str:
-    return f"{pages} pages, of which page {page + 1} is used" if pages > 1 else ""
-
-
-def first_shown(count: int, shown_at: Callable[[int], Shown]) -> tuple[Shown, int]:
-    """Return the first of several frames or pages that shows something, and which it is; the first where none does.
-
-    Parameters
-    ----------
-    count : int
-        Frames or pages of the file, of which at most `MOST_FRAMES` are looked at.
-    shown_at : callable
-        From a position to what `Shown` says.
-
-    Returns
-    -------
-    shown : (pixels, colour, note)
-    position : int
-    """
-    first = shown_at(0)
-    if count > 1 and is_flat(first[0]):
-        for position in range(1, min(count, MOST_FRAMES)):
-            another = shown_at(position)
-            if not is_flat(another[0]):
-                return another, position
-    return first, 0
+def first_shown(count: int, shown_at: Callable[[int], Shown], name: str) -> Shown:
+    """Return the first of several frames or pages that shows something, with a note; the first where none does."""
+    if count == 1:
+        return shown_at(0)
+    shown, position = shown_at(0), 0
+    for other in range(1, min(count, MOST_FRAMES)) if is_flat(shown.pixels) else ():
+        if not is_flat((another := shown_at(other)).pixels):
+            shown, position = another, other
+            break
+    return shown._replace(note=joined(shown.note, f"{count} {name}s, of which {name} {position + 1} is used"))
 
 
 def joined(*notes: str) -> str:
@@ -152,98 +107,90 @@ def joined(*notes: str) -> str:
     return BETWEEN_NOTES.join(note for note in notes if note)
 
 
-def _shown(opened: ImageFile, data: bytes) -> Shown:
-    """Return the pixels of the page that is open, upright, whether it stores colour, and a note."""
-    from PIL import ImageOps
-
-    if (values := deep_values.colours(opened, data)) is not None:
-        if (only := _in_alpha_only(values)) is not None:
-            pixels, note = to_8_bits(only)
-            return pixels, False, joined(IN_ALPHA, note)
-        first = values[..., 0]
-        grey = all(np.array_equal(first, values[..., i]) for i in range(1, min(3, values.shape[2])))
-        pixels, note = to_8_bits(first if grey or values.shape[2] < 3 else np.ascontiguousarray(values[..., :3]))
-        return pixels, pixels.ndim == 3, note
-    inverted = tiff_tag(opened, PHOTOMETRIC) == WHITE_IS_ZERO and opened.mode.startswith(("I", "F"))
-    stored_as = _other_sign(opened)
-    deep_values.unpack_native(opened)
+def _page(opened: Image.Image, data: bytes) -> Shown:
+    opened.load()  # says so where the file is damaged; OpenCV would return half of the image
+    if opened.format == "PNG" and data[24] == 16 and opened.mode != "I;16":
+        deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        return _deep_colours(np.asarray(deep))
     # In place: a copy of an image that lies right already would be half of the memory.
     ImageOps.exif_transpose(opened, in_place=True)
-    if stored_as or opened.mode.startswith(("I", "F")):
-        values = np.asarray(opened)
-        pixels, note = to_8_bits(values.view(stored_as) if stored_as else values)
-        pixels = 255 - pixels if inverted else pixels
-        if inverted and values.dtype.kind == "f":
-            pixels[np.isnan(values)] = 0
-        return pixels, False, note
-    if opened.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in opened.info:
-        pixels = np.asarray(opened.convert("RGBA"))
-        if (only := _in_alpha_only(pixels)) is not None:
-            return only, False, IN_ALPHA
-    colour = opened.mode not in ("L", "1", "LA")
-    wanted = "RGB" if colour else "L"
-    pixels = np.asarray(opened if opened.mode == wanted else opened.convert(wanted))
-    # A mask of two values is shown as it is.
-    pixels, note = (pixels, "") if opened.mode == "1" else to_8_bits(pixels)
-    return pixels, colour, note
+    colour = opened.mode not in ("L", "1", "LA", "I;16")
+    wanted = "RGB" if colour else "L" if opened.mode != "I;16" else "I;16"
+    pixels, note = to_8_bits(np.asarray(opened if opened.mode == wanted else opened.convert(wanted)))
+    return Shown(pixels, colour, note)
 
 
-def _other_sign(opened: ImageFile) -> type | None:
-    """Return the type of a TIFF's values where Pillow takes signed ones for unsigned, or the other way; else None."""
-    if opened.format != "TIFF":
-        return None
-    # Of a tag with one value Pillow returns the value or a tuple.
-    kind, bits = (tiff_tag(opened, number) for number in (SAMPLE_FORMAT, BITS_PER_SAMPLE))
-    if opened.mode == "L" and kind in (SIGNED, (SIGNED,)):
-        return np.int8
-    is_unsigned = kind in (None, UNSIGNED, (UNSIGNED,))
-    return np.uint32 if opened.mode == "I" and is_unsigned and bits in (32, (32,)) else None
+def _deep_colours(values: np.ndarray) -> Shown:
+    """Return colours of more than 8 bits, blue first, of which equal ones are a grey image."""
+    grey = all(np.array_equal(values[..., 0], values[..., i]) for i in (1, 2))
+    pixels, note = to_8_bits(values[..., 0] if grey else np.ascontiguousarray(values[..., 2::-1]))
+    return Shown(pixels, not grey, note)
 
 
-def _in_alpha_only(pixels: np.ndarray) -> np.ndarray | None:
-    """Return pixels with an alpha channel as a viewer shows them, where their colours are constant; None elsewhere.
+def _tiff_pages(data: bytes) -> list[ImageFileDirectory_v2]:
+    """Return the tags of each page of a TIFF file."""
+    head, file = data[: 8 if 42 in data[2:4] else 16], io.BytesIO(data)
+    pages = [ImageFileDirectory_v2(head)]
+    while pages[-1].next and len(pages) <= MOST_FRAMES:
+        file.seek(pages[-1].next)
+        pages.append(ImageFileDirectory_v2(head))
+        pages[-1].load(file)
+        # Pillow leaves what it cannot read whole; without its last tags values are taken for others.
+        if pages[-1].next == pages[0].next:
+            raise InputError("truncated: the description of its pixels is cut off")
+    return pages[1:]
 
-    Black of varying opacity is meant for a white page, anything brighter for a black one.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width, channels), uint8 or uint16
-        Alpha is the last of two or four channels; one and three have none.
+def _unsigned_32(data: bytes, tags: ImageFileDirectory_v2) -> np.ndarray:
+    """Return values of a type that OpenCV does not know, where they are stored plainly."""
+    shape = tags[HEIGHT], tags[WIDTH]
+    if sum(tags[STRIP_BYTES]) != 4 * shape[0] * shape[1]:
+        raise InputError("a TIFF whose pixels are not as many as it says")
+    strips = [data[start : start + count] for start, count in zip(tags[STRIPS], tags[STRIP_BYTES], strict=True)]
+    return np.frombuffer(b"".join(strips), "<u4" if data.startswith(b"II") else ">u4").reshape(shape).astype(np.uint32)
 
-    Returns
-    -------
-    ndarray of shape (height, width), same type, or None
+
+def _tiff_page(data: bytes, tags: ImageFileDirectory_v2, page: int) -> Shown:
+    require_pixels(tags.get(WIDTH, 0), tags.get(HEIGHT, 0))
+    if (tags.get(BITS), tags.get(SAMPLE_FORMAT, (UNSIGNED,)), tags.get(COMPRESSION, PLAIN)) == UNSIGNED_32:
+        values = _unsigned_32(data, tags)
+    else:
+        read, found = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(page, page + 1))
+        if not read or not found:
+            raise InputError("a TIFF that is damaged, or of a type that is not read; store it as 16-bit grey")
+        values = found[0]
+    if values.ndim == 3 and values.dtype == np.uint8:
+        pixels, note = to_8_bits(np.ascontiguousarray(values[..., 2::-1]))
+        return Shown(pixels, True, note)
+    if values.ndim == 3:
+        if tags.get(PLANES) == SEPARATE:  # OpenCV takes them for others
+            raise InputError("a TIFF of one colour behind the other; store it as 16-bit grey or 8-bit colour")
+        return _deep_colours(values)
+    pixels, note = to_8_bits(values)
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO and values.dtype.itemsize > 1:  # OpenCV inverts 8 bits
+        pixels = np.where(np.isnan(values), 0, 255 - pixels).astype(np.uint8)
+    return Shown(pixels, False, note)
+
+
+@contextmanager
+def rejecting(name: object) -> Iterator[None]:
+    """Turn whatever the decoders raise on a damaged file into one line that begins with its name.
+
+    The only place that tolerates. The decoders are kept from writing to stderr: what matters is raised, the rest is
+    metadata that nothing here uses.
     """
-    if pixels.shape[2] in (1, 3):
-        return None
-    alpha, first = pixels[..., -1], pixels[0, 0, :-1]
-    # A row at a time, and most images end at the first: a copy of a whole image would take too much memory.
-    if any((row[:, :-1] != first).any() for row in pixels) or alpha.min() == alpha.max():
-        return None
-    top = float(np.iinfo(pixels.dtype).max)
-    grey = float(first.mean())
-    behind = top if grey < top / 2 else 0.0
-    return np.rint(behind + (grey - behind) * (alpha / np.float32(top))).astype(pixels.dtype)
-
-
-def quieten() -> None:
-    """Keep the decoders from writing to stderr: what matters is raised, the rest is metadata that nothing here uses."""
-    for name in ("PIL", "pydicom"):
-        warnings.filterwarnings("ignore", module=name)
+    for library in ("PIL", "pydicom"):
+        warnings.filterwarnings("ignore", module=library)
         # Without a handler of its own, a library's log ends on stderr.
-        log = logging.getLogger(name)
-        log.handlers = log.handlers or [logging.NullHandler()]
-    _quieten_libtiff()
-
-
-@lru_cache(maxsize=1)
-def _quieten_libtiff() -> None:
-    """Keep libtiff from writing to stderr by itself; Pillow has no setting for that."""
-    from PIL import _imaging
-
-    # Where libtiff is built into Pillow, as on Windows, it has no handlers that could be reached.
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(_imaging.__file__)
-        for handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
-            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
-            handler(None)
+        logging.getLogger(library).addHandler(SILENT)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{name}: more than {MAX_PIXELS} pixels") from None
+    # SyntaxError, struct.error, zlib.error, KeyError, …
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: damaged or not supported ({reason[:200]})") from None

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from detector import InputError, counted
-from detector.files.recognise import instead, not_read
+from detector.images import dicom, dicom_header, raster
+from detector.images.dicom_header import DicomHeader
 from detector.images.grey_range import is_flat
+from detector.images.raster import MAX_BYTES
 
 SIZE = 224  # what VGG16 was trained on, in pixels
 MOST_NAMED = 10  # of the files that cannot be read
-# Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded; a decompression
-# bomb is rejected by its header.
-MAX_PIXELS = 30_000_000
-MAX_BYTES = 128 * 2**20
-# A progressive JPEG goes over all its pixels with every scan, of which a few bytes are enough: usual are about ten.
-MAX_SCANNED = 1_000_000_000
-TIFF = (b"II*\0", b"MM\0*")  # first bytes
 # A radiograph has more pixels and another shape: such an image is a thumbnail, a strip or a crop.
 FEWEST_PIXELS, LONGEST = 64, 4.0  # of the shorter side; the longer side over the shorter
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 # Raise when a decoded image changes: cached features of the old one must never be met again.
-READER_VERSION = 5
+READER_VERSION = 6
+NO_HEADER = DicomHeader()
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,8 @@ class Radiograph:
         Whether the file stores colour; a grey radiograph may be stored so.
     note : str
         What a user should know of how it is shown; mostly empty.
+    header : DicomHeader
+        Empty for any other format.
     """
 
     pixels: np.ndarray
@@ -59,15 +56,17 @@ class Radiograph:
     format: str
     colour: bool
     note: str = ""
+    header: DicomHeader = NO_HEADER
 
 
 class Decoded(NamedTuple):
-    """An image file's pixels at full size, upright; its format, whether it stores colour, and what to know of it."""
+    """An image file's pixels at full size, upright, in 8 bits, and what else `Radiograph` has of it."""
 
     pixels: np.ndarray
     kind: str
     colour: bool
     note: str = ""
+    header: DicomHeader = NO_HEADER
 
 
 def read(path: Path, size: int = SIZE) -> Radiograph:
@@ -131,21 +130,17 @@ def from_decoded(decoded: Decoded, digest: str, size: int = SIZE) -> Radiograph:
     -------
     Radiograph
     """
-    import cv2
-
-    from detector.images import raster
-
     height, width = decoded.pixels.shape[:2]
     # Averaging keeps what a plain bilinear pick would alias; it does nothing good when enlarging.
     interpolation = cv2.INTER_AREA if min(width, height) >= size else cv2.INTER_LINEAR
     resized = cv2.resize(decoded.pixels, (size, size), interpolation=interpolation)
     if resized.ndim == 2:
         resized = np.repeat(resized[..., None], 3, axis=2)
-    note = raster.joined(decoded.note, unusual_size(width, height))
-    return Radiograph(resized, digest, width, height, decoded.kind, decoded.colour, note)
+    note = raster.joined(decoded.note, _unusual_size(width, height))
+    return Radiograph(resized, digest, width, height, decoded.kind, decoded.colour, note, decoded.header)
 
 
-def unusual_size(width: int, height: int) -> str:
+def _unusual_size(width: int, height: int) -> str:
     """Return what is unusual about an image's size in pixels; empty for that of a radiograph."""
     shorter, longer = sorted((width, height))
     if shorter < FEWEST_PIXELS:
@@ -179,56 +174,15 @@ def file_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes, name: object) -> Decoded:
-    """Decode the bytes of an image file at its full size.
-
-    Parameters
-    ----------
-    data : bytes
-        A whole file.
-    name : object
-        What to call it in an error.
-
-    Returns
-    -------
-    Decoded
-        8 bits: deeper values at the range that `grey_range` chooses.
-
-    Raises
-    ------
-    InputError
-        If the bytes are no image that can be read whole.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    from detector.images import dicom, raster
-
-    # Pillow rejects twice as much; pydicom, too, decodes with it.
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-    raster.quieten()
-    try:
-        if dicom.is_dicom(data):
-            pixels, colour, note = dicom.decode(data, MAX_PIXELS, MAX_SCANNED)
-            return Decoded(pixels, "DICOM", colour, note)
-        return Decoded(*raster.decode(data, MAX_SCANNED))
-    except UnidentifiedImageError:
-        if what := instead(data):
-            raise InputError(f"{name} {what}") from None
-        if data.startswith(TIFF):
-            raise InputError(
-                f"{name}: a TIFF with pixels of a type that is not read; store it as 16-bit grey"
-            ) from None
-        kind = not_read(data)
-        kind = f"{kind}, which is not read" if kind else "not a readable image"
-        raise InputError(f"{name}: {kind} (supported: DICOM, {', '.join(raster.FORMATS)})") from None
-    except Image.DecompressionBombError as error:
-        count = re.search(r"[0-9]+", str(error))
-        raise InputError(f"{name}: {count[0] if count else 'too many'} pixels, more than {MAX_PIXELS}") from None
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    # A damaged file makes the decoders raise nearly anything (SyntaxError, struct.error, zlib.error, KeyError, …).
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{name}: damaged or not supported ({reason[:200]})") from None
+    """Decode the bytes of an image file at its full size; `name` is what errors call it."""
+    with raster.rejecting(name):
+        if not dicom.is_dicom(data):
+            kind, shown = raster.decode(data)
+            return Decoded(shown.pixels, kind, shown.colour, shown.note)
+        dataset = dicom.parse(data)
+        header = dicom_header.of(dataset)
+        shown = dicom.decode(dataset)
+        return Decoded(shown.pixels, "DICOM", shown.colour, raster.joined(header.note, shown.note), header)
 
 
 def name_all(failures: Sequence[InputError], total: int) -> InputError:

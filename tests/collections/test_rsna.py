@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builder_helpers import rows_by_file
 from conftest import inside, picture, rejected, rejection
-from dicom_helpers import dicom
+from image_helpers import dicom
 from PIL import Image
 
 from detector.collections import rsna
@@ -21,8 +21,7 @@ def dicom_image(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = Tr
     from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
     grey = np.random.default_rng(len(path.name)).integers(0, 255, (64, 64), dtype=np.uint8)
-    dataset = dicom(JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian, 64, 64, 8)
-    dataset.BitsStored, dataset.HighBit, dataset.PhotometricInterpretation = 8, 7, "MONOCHROME2"
+    dataset = dicom(grey, 8, syntax=JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian)
     data = io.BytesIO()
     Image.fromarray(grey).save(data, "JPEG")
     dataset.PixelData = encapsulate([data.getvalue()]) if jpeg else grey.tobytes()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from builder_helpers import rows_by_file
 from conftest import inside, picture, rejected, rejection
-from dicom_helpers import dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_helpers import write_dicom
 
 from detector import InputError
 from detector.collections import siim
@@ -33,11 +33,8 @@ def tables(folder: Path, studies: str, images: str) -> Path:
 def radiograph(path: Path, patient: str, seed: int) -> None:
     """Write a DICOM file of 100 × 80 pixels."""
     grey = np.random.default_rng(seed).integers(0, 4095, (80, 100)).astype("<u2")
-    dataset = dicom("1.2.840.10008.1.2.1", 80, 100, 16)
-    dataset.PhotometricInterpretation, dataset.PixelData = "MONOCHROME2", grey.tobytes()
-    dataset.PatientID, dataset.PatientSex, dataset.Modality, dataset.ViewPosition = patient, "F", "DX", "AP"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
+    said = {"PatientID": patient, "PatientSex": "F", "Modality": "DX", "ViewPosition": "AP"}
+    write_dicom(path, grey, 12, "MONOCHROME2", **said)
 
 
 @pytest.fixture

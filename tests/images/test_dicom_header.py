@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from conftest import rejection
-from dicom_helpers import dicom
+from image_helpers import small_dicom
 
 from detector.images import dicom_header
-from detector.images.dicom import DEFLATED
+from detector.images.read import from_bytes
 
 
 def header(**elements: str) -> dicom_header.DicomHeader:
     """Return what is read of a DICOM file with some elements."""
-    dataset, data = dicom("1.2.840.10008.1.2.1", 4, 4, 8), io.BytesIO()
-    for name, value in elements.items():
-        setattr(dataset, name, value)
-    dataset.save_as(data, enforce_file_format=True)
-    return dicom_header.parse(data.getvalue(), "a.dcm")
+    return dicom_header.parse(small_dicom(**elements), "a.dcm")
 
 
 def test_damaged_headers_are_rejected():
-    with rejection("not a DICOM file"):
-        dicom_header.parse_attributes(b"no mark", "a.dcm", ("PatientAge",))
-    head = b"\0" * 128 + b"DICM"
-    with rejection("deflated DICOM"):
-        dicom_header.parse_attributes(head + DEFLATED, "a.dcm", ("PatientAge",))
-    with rejection("a DICOM header that cannot be read|not a DICOM"):
-        dicom_header.parse_attributes(head + b"\2\0\0\0UL\4\0" + b"\xff" * 3, "a.dcm", ("PatientAge",))
+    with rejection("a.dcm: not a DICOM file"):
+        dicom_header.parse(b"no mark", "a.dcm")
+    with rejection("a.dcm: damaged or not supported"):
+        dicom_header.parse(b"\0" * 128 + b"DICM" + b"\2\0\0\0UL\4\0" + b"\xff" * 3, "a.dcm")
 
 
 def test_a_header_of_a_missing_file_is_named(tmp_path):
@@ -43,3 +34,28 @@ def test_a_study_stands_for_a_patient_without_an_identifier(nobody):
     assert (found.age, found.sex, found.is_radiograph) == ("64", "F", True)
     assert header(PatientID="7", StudyInstanceUID="1.2.3").patient == dicom_header.hashed("7")
     assert header(PatientID=nobody).patient == ""
+
+
+@pytest.mark.parametrize(
+    ("elements", "note"),
+    [
+        ({"SeriesDescription": "Thorax lat"}, "its header says lateral"),
+        ({"ProtocolName": "W034 TÓRAX LAT."}, "its header says lateral"),
+        ({"StudyDescription": "CHEST 2 VIEWS: PA/LAT"}, ""),
+        ({"StudyDescription": "XR chest frontal + lateral"}, ""),
+        ({"SeriesDescription": "left lateral decubitus"}, ""),
+        ({"SeriesDescription": "Thorax pa", "StudyDescription": "CHEST"}, ""),
+        ({"BodyPartExamined": "ABDOMEN", "StudyDescription": "CHEST"}, "its header says abdomen"),
+        ({"StudyDescription": "FLAT_PLATE_OF_ABDOMEN PORTABLE", "ViewPosition": "AP"}, "its header says abdomen"),
+        ({"BodyPartExamined": "CHEST", "StudyDescription": "Chest and abdomen"}, ""),
+        ({"SeriesDescription": "Knee lat"}, "its header says knee"),
+    ],
+)
+def test_another_view_or_part_of_the_body_is_a_note(elements, note):
+    assert header(**elements).note == note
+    assert from_bytes(small_dicom(**elements), "a.dcm").note == "; ".join(filter(None, (note, "only 24 x 20 pixels")))
+
+
+def test_modality_rx_is_a_radiograph():
+    assert (header(Modality="RX").modality, header(Modality="RX").is_radiograph) == ("DX", True)
+    assert header(Modality="CT").left_out == "of another modality (CT)"

@@ -1,74 +1,207 @@
-"""Images that Pillow decodes: which page is shown, what cannot be decoded, and no line on stderr."""
+"""PNG, JPEG, BMP, TIFF and WebP of every depth are shown as their 8-bit original, or rejected in one line."""
 
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
+import struct
+import zlib
 
+import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, rejection
-from PIL import Image, features
-
-from detector.images import raster
-from detector.images.read import from_bytes
-
-LOAD = """
-import io, sys
-from contextlib import suppress
+from conftest import rejection
+from image_helpers import require_near, tiff
 from PIL import Image
+
 from detector.images import raster
-if sys.argv[1] == "quietly":
-    raster.quieten()
-with suppress(OSError):
-    Image.open(io.BytesIO(sys.stdin.buffer.read())).load()
-"""
+from detector.images.raster import Shown
+from detector.images.read import from_bytes, read
+
+DEEP = {
+    "unsigned 16": lambda grey: grey.astype(np.uint16) * 257,
+    "12 in 16": lambda grey: np.rint(grey / 255 * 4095).astype(np.uint16),
+    "signed 8": lambda grey: (grey.astype(int) - 128).astype(np.int8),
+    "signed 16": lambda grey: ((grey.astype(int) - 128) * 16).astype(np.int16),
+    "unsigned 32": lambda grey: grey.astype(np.uint32) * 0x01010101,
+    "signed 32": lambda grey: grey.astype(np.int32) * 16,
+    "float 32": lambda grey: (grey / 255).astype(np.float32),
+    "float 64": lambda grey: grey / 255,
+}
 
 
-@pytest.mark.skipif(sys.platform == "win32" or not features.check("libtiff"), reason="libtiff is built into Pillow")
-def test_libtiff_does_not_write_to_stderr_by_itself():
-    stored = io.BytesIO()
-    Image.fromarray(np.arange(64 * 64).reshape(64, 64).astype(np.uint8)).save(stored, "TIFF", compression="tiff_lzw")
-    damaged = bytearray(stored.getvalue())
-    damaged[8:40] = b"\xff" * 32
-    said = {}
-    for how in ("as it is", "quietly"):
-        command = [sys.executable, "-c", LOAD, how]
-        said[how] = subprocess.run(command, input=bytes(damaged), cwd=ROOT, capture_output=True, check=True).stderr
-    assert said["as it is"], "libtiff no longer writes to stderr: remove _quieten_libtiff of detector/images/raster.py"
-    assert said["quietly"] == b"", (
-        "libtiff writes to stderr again: this version of Pillow has moved PIL._imaging or its libtiff; change "
-        "_quieten_libtiff in detector/images/raster.py"
-    )
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp", "jpg"])
+def test_every_format_is_read(tmp_path, grey, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(grey).save(path, **({"lossless": True} if suffix == "webp" else {}))
+    require_near(path, grey, 6 if suffix == "jpg" else 0)
 
 
-def deep_colours() -> bytes:
-    """Return a PNG of three different channels of 16 bits."""
-    import cv2
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1", "RGB"])
+def test_alpha_palettes_and_bits_are_read(tmp_path, grey, mode, suffix):
+    image = Image.fromarray(grey)
+    if mode == "1":
+        grey = np.where(grey > 127, 255, 0).astype(np.uint8)
+        image = Image.fromarray(grey).convert("1", dither=Image.Dither.NONE)
+    elif mode == "P":
+        image = image.convert("RGB").quantize(256)
+    else:
+        image = image.convert(mode)
+    image.save(tmp_path / f"a.{suffix}", **({"compression": "tiff_lzw"} if suffix == "tif" else {}))
+    require_near(tmp_path / f"a.{suffix}", grey, 4 if mode == "P" else 0)
+    assert read(tmp_path / f"a.{suffix}").colour == (mode in ("RGBA", "P", "RGB"))
 
-    values = np.random.default_rng(0).integers(0, 2**16, (64, 64, 3), dtype=np.uint16)
-    return cv2.imencode(".png", values)[1].tobytes()
+
+def test_a_bitmap_of_16_bits_a_pixel_is_read(tmp_path, grey):
+    height, width = grey.shape
+    deep = grey.astype("<u2")
+    data = ((deep >> 3) << 11 | (deep >> 2) << 5 | deep >> 3)[::-1].tobytes()
+    masks = struct.pack("<3I", 0xF800, 0x7E0, 0x1F)
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 16, 3, len(data), 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(struct.pack("<2sIHHI", b"BM", 66 + len(data), 0, 0, 66) + header + masks + data)
+    require_near(tmp_path / "a.bmp", grey, 6)
 
 
-def test_colours_of_16_bits_that_are_damaged_are_rejected(capfd):
-    whole = deep_colours()
-    assert from_bytes(whole, "a.png").colour
-    with rejection(r"a.png: damaged or not supported \(image file is truncated"):
-        from_bytes(whole[: len(whole) // 2], "a.png")
+def test_a_cmyk_jpeg_is_read(tmp_path, grey):
+    Image.fromarray(grey).convert("RGB").convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    require_near(tmp_path / "a.jpg", grey, 8)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", DEEP)
+@pytest.mark.parametrize("tags", [{}, {"compression": 8}, {"photometric": 0}])
+def test_a_tiff_of_any_type_is_shown_as_its_8_bit_original(tmp_path, grey, order, kind, tags):
+    values = DEEP[kind](grey)
+    if tags.get("photometric") == 0:
+        values = values.max() - values if values.dtype.kind in "uf" else ~values
+    (tmp_path / "a.tif").write_bytes(tiff(values, order, **tags))
+    if (kind, tags) == ("unsigned 32", {"compression": 8}):
+        with rejection("a.tif: a TIFF that is damaged, or of a type that is not read; store it as 16-bit grey"):
+            read(tmp_path / "a.tif")
+    else:
+        require_near(tmp_path / "a.tif", grey, 2)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["12 in 16", "float 32"])
+def test_colours_of_any_depth_keep_all_their_bits(tmp_path, grey, order, kind):
+    """Three equal channels are a grey image, others a colour image; alpha is left out."""
+    values = DEEP[kind](grey)
+    (tmp_path / "a.tif").write_bytes(tiff(np.dstack([values] * 3), order, photometric=2, compression=8))
+    require_near(tmp_path / "a.tif", grey, 1.1)
+    assert not read(tmp_path / "a.tif").colour
+    found = from_bytes(tiff(np.dstack([values, values, values[::-1]]), order, photometric=2), "a.tif")
+    assert found.colour and len(np.unique(found.pixels[..., 2])) > 100
+    with rejection("a.tif: a TIFF of one colour behind the other; store it as 16-bit grey or 8-bit colour"):
+        from_bytes(tiff(np.dstack([values] * 3), order, photometric=2, planes=2), "a.tif")
+
+
+def deep_png(values: np.ndarray, orientation: int = 1) -> bytes:
+    """Return a PNG of two to four 16-bit channels with an orientation."""
+    height, width, channels = values.shape
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0),
+        b"eXIf": exif.tobytes().removeprefix(b"Exif\0\0"),
+        b"IDAT": zlib.compress(b"".join(b"\0" + row.tobytes() for row in values.astype(">u2"))),
+        b"IEND": b"",
+    }
+    chunks = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts.items()
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_a_png_of_deep_channels(tmp_path, grey, channels):
+    values = DEEP["12 in 16"](grey)
+    alpha = [] if channels == 3 else [np.linspace(0, 65535, values.size).reshape(values.shape).astype(np.uint16)]
+    (tmp_path / "a.png").write_bytes(deep_png(np.dstack([values] * (channels - len(alpha)) + alpha)))
+    require_near(tmp_path / "a.png", grey, 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_set_upright_in_every_way_of_reading(tmp_path, grey, orientation):
+    grey = grey[:-20]  # not square
+    turned = grey.T if orientation >= 5 else grey
+    turned = turned[:, ::-1] if orientation in (2, 3, 7, 8) else turned
+    turned = np.ascontiguousarray(turned[::-1] if orientation in (3, 4, 6, 7) else turned)
+    deep, exif = DEEP["unsigned 16"](turned), Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "8.tif").write_bytes(tiff(turned, "<", orientation=orientation))
+    (tmp_path / "16.tif").write_bytes(tiff(deep, "<", orientation=orientation))
+    (tmp_path / "rgb.tif").write_bytes(tiff(np.dstack([deep] * 3), "<", photometric=2, orientation=orientation))
+    (tmp_path / "f64.tif").write_bytes(tiff(turned / 255, "<", orientation=orientation))
+    (tmp_path / "rgb.png").write_bytes(deep_png(np.dstack([deep] * 3), orientation))
+    Image.fromarray(turned).save(tmp_path / "8.png", exif=exif)
+    for path in tmp_path.iterdir():
+        require_near(path, grey, 1.1)
+
+
+def test_the_first_page_that_shows_something_is_used(tmp_path, grey):
+    first, second = (Image.fromarray(DEEP["unsigned 16"](values)) for values in (grey * 0, grey))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
+    assert read(tmp_path / "a.tif").note == "2 pages, of which page 2 is used"
+    require_near(tmp_path / "a.tif", grey, 1)
+
+
+def test_the_first_frame_is_used_where_none_shows_something():
+    flat, image = np.full((9, 9), 7, np.uint8), np.arange(81, dtype=np.uint8).reshape(9, 9) * 3
+
+    def frame(*pixels):
+        return raster.first_shown(len(pixels), lambda at: Shown(pixels[at], False, "a"), "frame").note
+
+    assert frame(flat, flat, image, image) == "a; 4 frames, of which frame 3 is used"
+    assert frame(image, flat) == frame(flat, flat) == "a; 2 frames, of which frame 1 is used"
+    assert frame(flat) == "a"
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+def test_a_tiff_that_is_cut_off_is_rejected(compression, capfd):
+    whole, values = io.BytesIO(), np.random.default_rng(0).integers(0, 2**16, (64, 64), dtype=np.uint16)
+    Image.fromarray(values).save(whole, "TIFF", compression=compression)
+    handmade = tiff(values / 2.0, "<")
+    for data, end in ((whole.getvalue(), 500), (handmade, 20), (handmade, 100), (handmade, len(handmade) - 8)):
+        with rejection(r"a\.tif: (truncated: the description of its pixels is cut off|a TIFF that is damaged)"):
+            from_bytes(data[:-end], "a.tif")
     assert capfd.readouterr().err == ""
 
 
-def test_the_first_frame_that_shows_something_is_used():
-    flat, image = np.full((9, 9), 7, np.uint8), np.arange(81, dtype=np.uint8).reshape(9, 9) * 3
+def test_what_cannot_be_read_is_rejected(capfd):
+    whole = np.random.default_rng(0).integers(0, 2**16, (64, 64, 3), dtype=np.uint16)
+    for data in (
+        tiff(np.dstack([whole, whole[..., :1]]), "<", photometric=5),
+        tiff(whole[..., 0] / 2.0, "<", compression=5),
+    ):
+        with rejection("a.tif: a TIFF that is damaged, or of a type that is not read; store it as 16-bit grey"):
+            from_bytes(data, "a.tif")
+    with rejection("a.tif: a TIFF whose pixels are not as many as it says"):
+        from_bytes(tiff(whole[..., 0].astype(np.uint32), "<", missing=100), "a.tif")
+    with rejection("a.tif: 32768 x 32768 pixels, more than 30000000"):
+        from_bytes(tiff(whole[..., 0] / 2.0, "<", says=(32768, 32768)), "a.tif")
+    png = cv2.imencode(".png", whole)[1].tobytes()
+    assert from_bytes(png, "a.png").colour
+    with rejection(r"a.png: damaged or not supported \(image file is truncated"):
+        from_bytes(png[: len(png) // 2], "a.png")
+    assert capfd.readouterr().err == ""
 
-    def frames(*pixels):
-        return raster.first_shown(len(pixels), lambda position: (pixels[position], False, str(position)))
 
-    assert frames(flat, flat, image, image)[1] == 2
-    assert frames(image, flat)[1] == 0
-    shown, position = frames(flat, flat)
-    assert position == 0 and shown[0] is flat
+def test_formats_that_are_not_read_are_named():
+    with rejection("a.png: GIF, which is not read .supported: DICOM, PNG, JPEG, BMP, TIFF, WEBP"):
+        from_bytes(b"GIF89a" + bytes(60), "a.png")
+    for name, data in (("NRRD", b"NRRD0004\n"), ("NIfTI", bytes(344) + b"n+1\0" + bytes(99)), ("NumPy", b"\x93NUMPY")):
+        with rejection(f"a.dcm: {name}, which is not read"):
+            from_bytes(data, "a.dcm")
+    whole = io.BytesIO()
+    Image.linear_gradient("L").save(whole, "JPEG")
+    jpeg = whole.getvalue()
+    at = jpeg.index(b"\xff\xc0")
+    for kind, bits, name in ((0xC1, 12, "JPEG of 12 bits"), (0xC3, 16, "lossless JPEG"), (0xF7, 12, "JPEG-LS")):
+        frame = bytes([0xFF, kind]) + jpeg[at + 2 : at + 4] + bytes([bits])
+        with rejection(f"a.jpg: {name}, which is not read"):
+            from_bytes(jpeg[:at] + frame + jpeg[at + 5 :], "a.jpg")
 
 
 def test_notes_are_joined():
