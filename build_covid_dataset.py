@@ -52,7 +52,7 @@ def write_manifests(options: CovidOptions, log: Log) -> None:
     assert options.write_manifests
     patients = own_folders.read_patients(options.patients) if options.patients else {}
     view = (options.view or [""])[0]
-    found = own_folders.write_manifests(options.write_manifests, options.source, view, patients)
+    found = own_folders.write_manifests(options.write_manifests, options.source, view, patients, options.patient_from)
     for note in found.notes:
         log.info(note)
     for folder, count in found.counts.items():

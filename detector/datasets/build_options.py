@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ from typing import ClassVar
 from detector import InputError
 from detector.cli.arguments import CommonOptions, flag, seed_flag, whole_number
 from detector.collections.record import ImageRecord
+from detector.datasets.folders import PATIENT_FROM, patient_pattern
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class CovidOptions(BuildOptions):
         "input", None, "only write manifests for your own class folders", type=Path, metavar="DIR"
     )
     source: str = flag("input", "", "with --write-manifests: name of the data set", metavar="NAME")
+    patient_from: re.Pattern[str] | None = flag("input", None, PATIENT_FROM, type=patient_pattern, metavar="REGEX")
 
     def __post_init__(self) -> None:
         """Reject flags without those that they need."""

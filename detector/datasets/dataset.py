@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from detector import InputError, first_names
+from detector import InputError, counted, first_names
+from detector.collections import kermany
 from detector.collections.boxes import Box, from_cell
 from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
-from detector.datasets.folders import (
-    class_of,
-    notes_on,
-    patient_of,
-    require_classes,
-    require_different_names,
-    require_one_part,
-    view_of,
-)
-from detector.datasets.manifest import Row
+from detector.datasets.folders import MOST_NAMES, class_level, masks_among, require_different_names, view_of
+from detector.files.tables import folded
 from detector.files.values import view_group
 from detector.images import phantom
 from detector.images.dicom_header import DicomHeader, read_if_readable
 from detector.images.listing import Listing, is_dicom_file, list_images
 
+PATH = "path"  # stands before a patient that a path names: another data set may give the number to another person
 FEWEST_WITH_PLACEHOLDER = 4  # images of one patient: fewer may well be
 Rows = Sequence[int] | np.ndarray  # positions of images in a data set
 
@@ -38,20 +33,19 @@ class Image:
 
     Attributes
     ----------
-    path : Path
-    file : str
+    file :
         Its name relative to the data set, with forward slashes on every system.
-    label : str
-        Its class: the innermost folder that is not one of files, patients or studies.
-    patient : str or None
-        From the manifest, the DICOM header (hashed), or the path; with the data set, since several data sets use the
-        same numbers. None where it is not known.
-    source : str
+    label :
+        Its class: a folder's name.
+    patient :
+        With the data set, since several data sets use the same numbers; None where it is not known.
+    source :
         The data set that it comes from; empty where it is not known.
-    site : str
-        The hospital or publisher that it comes from: the manifest's column ``site``, or the data set.
-    row : dict
-        Its row of the manifest, and what header and file name say of view, age and sex beside that.
+    site :
+        The hospital or publisher that it comes from: the manifest's column ``site``, or the source.
+    row :
+        Its row of the manifest, and what header and path say of view, age and sex beside that; the age in years, or
+        empty.
     """
 
     path: Path
@@ -75,18 +69,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images in a fixed order, whatever order the file system lists them in.
-
-    Attributes
-    ----------
-    images : sequence of Image
-    classes : list of str
-        Sorted.
-    notes : sequence of str
-        What to say of it, one line each: files left out, manifests that do not fit their folders.
-    name : str
-        Of its folder.
-    """
+    """Images in a fixed order, whatever order the file system lists them in; `notes` are lines to print."""
 
     images: Sequence[Image]
     classes: list[str]
@@ -103,39 +86,23 @@ class Dataset:
         return {name: sum(image.label == name for image in self.images) for name in self.classes}
 
 
-def load(folder: Path) -> Dataset:
-    """List the images of a data set; of DICOM files without a patient in a manifest, read the headers.
+def load(folder: Path, patient_from: re.Pattern[str] | None = None) -> Dataset:
+    """List the images of a data set that a classifier can be trained on or tested with.
 
     Parameters
     ----------
     folder : Path
-        Holds a folder for each class. Within it, folders of files, patients and studies are no classes.
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, too few classes, images outside of class folders, or a manifest that cannot be read;
-        if it holds the parts of a split data set; or if phantoms and real radiographs are mixed.
+        Holds a folder for each class, as `folders.class_level` finds them.
+    patient_from : re.Pattern, optional
+        Its groups, found in an image's path below `folder`, name the patient where no manifest does.
     """
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise InputError(f"data set {folder} {what}; give a folder that holds a folder of images for each class")
-    listing = list_images(folder)
-    if not listing.images:
-        raise InputError(f"data set {folder} holds no images{_aside(listing)}; build it first, as the README says")
-    require_one_part(folder, listing.images)
-    require_classes(folder, listing.images)
-    images, notes = _images(folder, listing)
-    notes += notes_on(folder, listing.images)
+    images, notes = list_classes(folder, patient_from)
     classes = sorted({image.label for image in images})
     if len(classes) < 2:
+        left_out = f" ({notes[0]})" if notes else ""
         raise InputError(
-            f"data set {folder} has one class only, {', '.join(classes)}{_aside(listing)}; a classifier needs two "
-            "folders of images"
+            f"data set {folder} has one class only, {', '.join(classes)}{left_out}; a classifier needs two folders of "
+            "images"
         )
     require_different_names(classes, folder)
     synthetic = [image.source == phantom.SOURCE for image in images]
@@ -145,100 +112,130 @@ def load(folder: Path) -> Dataset:
             f"data set {folder} mixes {sum(synthetic)} phantoms with real radiographs ({first_names(real)}); "
             "keep them in data sets of their own"
         )
-    images, note = _without_placeholder(images)
-    return Dataset(images, classes, [*notes, note] if note else notes, folder.resolve().name)
+    images, shared = _without_placeholders(images)
+    inner = {name for image in images if not image.patient for name in image.file.split("/")[:-1]} - {*classes}
+    if inner and not patient_from:
+        shared.append(
+            f"folders within the classes are not taken for patients ({first_names(sorted(inner))}); where paths name "
+            "them, say how with --patient-from"
+        )
+    return Dataset(images, classes, [*notes, *shared], folder.resolve().name)
 
 
-def _without_placeholder(images: list[Image]) -> tuple[list[Image], str]:
-    """Return images without their patient where all of several classes have the same one, which is nobody's; a note."""
-    if len(images) < FEWEST_WITH_PLACEHOLDER or len({image.patient for image in images}) > 1 or not images[0].patient:
-        return images, ""
-    note = f"all {len(images)} images have the same patient identifier, so it identifies nobody; patients are not known"
-    return [replace(image, patient=None) for image in images], note
+def list_classes(folder: Path, patient_from: re.Pattern[str] | None = None) -> tuple[list[Image], list[str]]:
+    """Return the images of class folders, and what to say of them; as `load`, but one class may do."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise InputError(f"data set {folder} {what}; give a folder that holds a folder of images for each class")
+    listing = _listed(folder, f"data set {folder}", "; build it first, as the README says")
+    level = class_level(folder, listing.images)
+    masks = masks_among(folder, listing.images, level)
+    listing.images = [path for path in listing.images if path not in masks]
+    listing.left_out.update({"masks": len(masks)} if masks else {})
+    images, notes = _images(folder, listing, level, patient_from)
+    _require_labels(images)
+    return images, notes
 
 
-def load_folder(folder: Path) -> list[Image]:
-    """List the images of one folder, whatever folders within it hold them.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, or no image in it.
-    """
+def load_folder(folder: Path, patient_from: re.Pattern[str] | None = None) -> list[Image]:
+    """List the images of one folder, whatever folders within it hold them."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
+    return _images(folder.parent, _listed(folder, str(folder)), 0, patient_from)[0]
+
+
+def _listed(folder: Path, name: str, advice: str = "") -> Listing:
     listing = list_images(folder)
     if not listing.images:
-        raise InputError(f"{folder} holds no images{_aside(listing)}")
-    return _images(folder.parent, listing)[0]
+        raise InputError(f"{name} holds no images{f' ({listing.note})' if listing.note else ''}{advice}")
+    return listing
 
 
-def _aside(listing: Listing) -> str:
-    return f" ({listing.note})" if listing.note else ""
-
-
-def _images(folder: Path, listing: Listing) -> tuple[list[Image], list[str]]:
+def _images(
+    folder: Path, listing: Listing, level: int, patient_from: re.Pattern[str] | None
+) -> tuple[list[Image], list[str]]:
     """Return the images of a listing, and what to say of them: files left out, rows and files without each other."""
     by_folder: dict[Path, list[str]] = defaultdict(list)
     for path in listing.images:
         by_folder[path.parent].append(path.name)
-    rows: dict[Path, dict[str, Row]] = {}
+    rows: dict[Path, manifest.Row] = {}
     notes: list[str] = []
     for inner, names in by_folder.items():
-        if (inner / manifest.NAME).exists():
-            found = manifest.match(manifest.read(inner), names)
-            rows[inner] = found.rows
-            notes += manifest.notes(inner.relative_to(folder).as_posix(), found)
+        found, said = manifest.of_files(inner, names, inner.relative_to(folder).as_posix())
+        rows |= {inner / name: row for name, row in found.items()}
+        notes += said
+    unnamed = [path for path in listing.images if is_missing(rows.get(path, {}).get("patient", ""))]
+    headers = {path: read_if_readable(path) for path in unnamed if is_dicom_file(path)}
+    others = {path: header.left_out for path, header in headers.items() if not header.is_radiograph}
+    listing.left_out.update(others.values())
+    labels = {path: path.relative_to(folder).parts[level] for path in listing.images if path not in others}
+    documented = _kermanys(labels)
     images = []
-    for path in listing.images:
-        row, header = rows.get(path.parent, {}).get(path.name, {}), DicomHeader()
-        if is_missing(row.get("patient", "")) and is_dicom_file(path):
-            header = read_if_readable(path)
-        if header.is_radiograph:
-            images.append(_image(folder, path, row, header))
-        else:
-            listing.left_out[header.left_out] += 1
+    for path, label in labels.items():
+        below, row, header = path.relative_to(folder), rows.get(path, {}), headers.get(path, DicomHeader())
+        patient, source = None, row.get("source", "")
+        match = patient_from.search(below.as_posix()) if patient_from else None
+        if not is_missing(row.get("patient", "")):
+            patient = f"{source}/{row['patient']}"
+        elif match and any(match.groups()):
+            patient = f"{PATH}/{'-'.join(filter(None, match.groups()))}"
+        elif header.patient:
+            patient = f"dicom/{header.patient}"
+        elif path in documented:
+            patient, source = f"{kermany.SOURCE}/{documented[path]}", source or kermany.SOURCE
+        known = {"view": header.view or view_of(below), "age": header.age, "sex": header.sex}
+        row = row | {name: value for name, value in known.items() if value and not row.get(name)}
+        images.append(Image(path, below.as_posix(), label, patient, source, row.get("site", "") or source, row))
     if listing.note:
         notes.insert(0, listing.note)
+    if patient_from and (alone := [image.file for image in images if not image.patient]):
+        count = counted(len(alone), "image")
+        notes.append(f"--patient-from finds no patient of {count} ({first_names(alone)}): each counts as its own")
     return images, notes
 
 
-def _image(folder: Path, path: Path, row: Row, header: DicomHeader) -> Image:
-    below = path.relative_to(folder)
-    row = {name: cell.strip() for name, cell in row.items()}
-    path_patient, path_source = patient_of(path, below.parts[:-1])
-    source = row.get("source", "")
-    patient: str | None
-    if not is_missing(row.get("patient", "")):
-        patient = f"{source}/{row['patient']}"
-    elif header.patient:
-        patient = f"dicom/{header.patient}"
-    else:
-        # Only whole names of a collection count as its own.
-        patient, source = path_patient or None, source or path_source
-    known = {"view": header.view or view_of(below), "age": header.age, "sex": header.sex}
-    row = row | {name: value for name, value in known.items() if value and not row.get(name)}
-    label = class_of(below.parts[:-1]) or path.parent.name
-    return Image(path, below.as_posix(), label, patient, source, row.get("site", "") or source, row)
+def _kermanys(labels: Mapping[Path, str]) -> dict[Path, str]:
+    """Return the patients that names of Kermany's collection contain, of classes that bear its documented names."""
+    found: dict[Path, str] = {}
+    for label in set(labels.values()):
+        paths = [path for path, its in labels.items() if its == label]
+        if kermany.documented([path.name for path in paths]):
+            found |= {path: patient for path in paths if (patient := kermany.patient(path.name))}
+    return found
+
+
+def _require_labels(images: Sequence[Image]) -> None:
+    """Reject manifests that give images another label than the folders that these lie in."""
+    wrong = defaultdict(list)
+    for image in images:
+        label = image.row.get("label", "")
+        if label and folded(label) not in {folded(name) for name in image.file.split("/")[:-1]}:
+            wrong[image.path.parent / manifest.NAME].append(f"{image.path.name} ({label})")
+    for table, files in wrong.items():
+        raise InputError(
+            f"{table}, column label: {counted(len(files), 'row')} with another class than the folder, "
+            f"{first_names(files, MOST_NAMES)}; move these images into the folder of their class, or correct the column"
+        )
+
+
+def _without_placeholders(images: list[Image]) -> tuple[list[Image], list[str]]:
+    """Return images without the patients that most images of a class have, who are nobody; and notes on these."""
+    nobody: set[str | None] = set()
+    notes = []
+    for label in sorted({image.label for image in images}):
+        inside = [image.patient for image in images if image.label == label]
+        ((patient, number),) = Counter(inside).most_common(1)
+        if patient and number >= FEWEST_WITH_PLACEHOLDER and number > len(inside) / 2:
+            nobody.add(patient)
+            notes.append(
+                f"{number} of {len(inside)} images of {label} have the same patient identifier, which identifies "
+                "nobody: each counts as a patient of its own"
+            )
+    return [replace(image, patient=None) if image.patient in nobody else image for image in images], notes
 
 
 def boxes_of(image: Image) -> tuple[Box, ...]:
-    """Return the boxes that were drawn around opacities of an image.
-
-    Parameters
-    ----------
-    image : Image
-
-    Returns
-    -------
-    tuple of Box
-        In fractions of the image's width and height; empty where the manifest has none.
-
-    Raises
-    ------
-    InputError
-        If the cell of the manifest holds something else.
-    """
+    """Return the boxes that were drawn around opacities, in fractions of width and height, as the manifest has them."""
     try:
         return from_cell(image.row.get(manifest.BOXES, ""))
     except ValueError as error:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from conftest import rejection
 
 from detector.datasets import clinical
@@ -49,28 +50,38 @@ def test_missing_values_that_predict_the_class_stop_training():
 COLUMN = [{"name": "age", "mean": 50.0, "deviation": 9.0}]
 
 
-def test_clinical_values_without_permission_are_named(tmp_path, unreadable):
+def test_clinical_values_that_cannot_be_read_are_named(tmp_path, unreadable):
     (tmp_path / "values.csv").write_text("x")
-    with rejection("(?i)values.csv.*permission denied"):
+    for path, said in (
+        (tmp_path / "values.csv", "(?i)values.csv.*permission denied"),
+        (tmp_path, "is no regular file"),
+    ):
+        with rejection(said):
+            clinical.read(path, COLUMN)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name,weight\n", "has no column file, age; it has name, weight"),
+        ("<!DOCTYPE html>", "--clinical-csv .*values.csv is a web page"),
+        ("file,age,Age\na.png,3,4\n", "line 2: the column age stands twice, with different values"),
+        ("file,age\na.png,#VALUE!\n", "line 2: age is #VALUE!, an error of a spreadsheet program"),
+        ("file,age\n1.png,7\n1.png,8\n", "line 3: 1.png has two rows of different values; remove one"),
+    ],
+)
+def test_tables_without_the_values_are_rejected(tmp_path, text, said):
+    (tmp_path / "values.csv").write_text(text)
+    with rejection(said):
         clinical.read(tmp_path / "values.csv", COLUMN)
 
 
-def test_clinical_values_that_are_a_folder_are_rejected(tmp_path):
-    with rejection("not a file"):
-        clinical.read(tmp_path, COLUMN)
-
-
-def test_tables_of_any_dialect_are_read_and_others_rejected():
-    with rejection("has no column file, age"):
-        clinical.parse(b"\xff\xfe", Path("values.csv"), ["age"])
-    with rejection("--clinical-csv values.csv is a web page"):
-        clinical.parse(b"<!DOCTYPE html>", Path("values.csv"), ["age"])
-    with rejection("--clinical-csv values.csv has the column age twice; remove one"):
-        clinical.parse(b"file,age,Age\na.png,3,4\n", Path("values.csv"), ["age"])
-    with rejection("--clinical-csv values.csv, line 2: age is #VALUE!, an error of a spreadsheet program"):
-        clinical.parse(b"file,age\na.png,#VALUE!\n", Path("values.csv"), ["age"])
-    for text in ("File;AGE\nx/a.png;7\n", "sep=\t\nfile\tage\nx\\a.png\t7\n"):
-        assert clinical.parse(text.encode("utf-16"), Path("values.csv"), ["age"]) == {"x/a.png": {"age": "7"}}
+@pytest.mark.parametrize(
+    "text", ["File;AGE\nx/a.png;7\n", "sep=\t\nfile\tage\nx\\a.png\t7\n", "Image Index,Patient Age\nx/a.png,7\n"]
+)
+def test_tables_of_any_dialect_are_read(tmp_path, text):
+    (tmp_path / "values.csv").write_bytes(text.encode("utf-16"))
+    assert clinical.read(tmp_path / "values.csv", COLUMN) == {"x/a.png": {"age": "7"}}
 
 
 TABLE = Path("values.csv")
@@ -78,23 +89,28 @@ TABLE = Path("values.csv")
 
 def test_rows_belong_to_the_images_that_they_name():
     """Two images of one name are distinguished by their folders; what has no partner is named."""
-    rows = clinical.parse(b"file,age\na/1.png,7\nb/1.png,8\n2.JPG,9\n3.png,1\n", TABLE, ["age"])
+    rows = {
+        name: {"age": age} for name, age in (("a/1.png", "> 89"), ("b/1.png", "999"), ("2.JPG", "9"), ("3.png", "1"))
+    }
     paths = [Path("x/a/1.png"), Path("x/b/1.png"), Path("x/2.png"), Path("x/4.png")]
     found, notes = clinical.of_images(rows, paths, TABLE)
-    assert [found.get(path) for path in paths] == [{"age": "7"}, {"age": "8"}, {"age": "9"}, None]
+    assert [found.get(path) for path in paths] == [{"age": "89"}, {"age": ""}, {"age": "9"}, None]
     assert notes == [
         "--clinical-csv values.csv: 1 row of other images (3.png)",
-        "--clinical-csv values.csv has no row of 1 image (x/4.png); values count as missing",
+        "--clinical-csv values.csv has no row of 1 image (x/4.png)",
+        "--clinical-csv values.csv: 1 age not from 0 to 120 years, taken as missing (999)",
     ]
     assert clinical.of_images({}, paths, None) == ({}, [])
 
 
-def test_rows_that_contradict_each_other_are_rejected():
-    with rejection("values.csv, line 3: 1.png has two rows of different values; remove one"):
-        clinical.parse(b"file,age\n1.png,7\n1.png,8\n", TABLE, ["age"])
-    rows = clinical.parse(b"file,age\n1.png,7\n", TABLE, ["age"])
-    with rejection("values.csv names 1.png, which is a/1.png, b/1.png; give the path"):
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["1.png"], "values.csv names 1.png, which is a/1.png, b/1.png; give more of its path"),
+        (["a/1.png", "x/a/1.png"], "values.csv has two rows of different values for a/1.png; remove one"),
+    ],
+)
+def test_rows_that_contradict_each_other_are_rejected(names, said):
+    rows = {name: {"age": str(i)} for i, name in enumerate(names)}
+    with rejection(said):
         clinical.of_images(rows, [Path("a/1.png"), Path("b/1.png")], TABLE)
-    rows = clinical.parse(b"file,age\n1.png,7\na/1.png,8\n", TABLE, ["age"])
-    with rejection("values.csv has two rows of different values for a/1.png; remove one"):
-        clinical.of_images(rows, [Path("a/1.png")], TABLE)

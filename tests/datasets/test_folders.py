@@ -1,87 +1,127 @@
-"""The parts of a split data set are told from its classes."""
+"""Which folders are classes, which parts of a split, which masks; views and patients that paths name."""
 
 from __future__ import annotations
 
-import shutil
+import argparse
+from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import classes, rejection
+from conftest import classes, picture, rejection
+from PIL import Image
 
-from detector.datasets import dataset
+from detector.datasets import dataset, folders
+
+BIMCV = "sub-S03001/ses-E03001/mod-rx/sub-S03001_ses-E03001_run-1_bp-chest_vp-ll_dx"
 
 
-def test_parts_of_a_split_are_not_one_data_set(tmp_path):
-    for part in ("train", "test", "val"):
-        classes(tmp_path / "d" / part, covid=1, normal=1)
-    with rejection(r"d holds train, test, val, the parts .*-d \S*d/train, .*--external \S*d/test"):
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("covid/a", "normal/a"),
+        ("covid/2020/a", "covid/2021/a", "normal/a"),
+        ("data/chest/covid/images/a", "data/chest/normal/images/a"),
+        (f"covid/{BIMCV}", "normal/sub-S04001/ses-E04001/mod-rx/a"),
+        ("covid/Covid1/1.2.826.0.1/1.2.826.0.2/1", "normal/Covid2/1.2.826.0.3/1.2.826.0.4/1"),
+        ("covid/patient1/study1/a", "covid/a", "normal/train/a", "normal/1/a"),
+    ],
+)
+def test_classes_are_the_first_level_at_which_folders_differ(tmp_path, files):
+    for number, file in enumerate(files):
+        picture(tmp_path / f"{file}.png", number)
+    found = dataset.load(tmp_path)
+    assert found.classes == ["covid", "normal"] and len(found.images) == len(files)
+
+
+def test_folders_of_years_patients_or_labels_are_classes_where_nothing_else_differs(tmp_path):
+    classes(tmp_path / "d", year=1, patient1=1, images=1)
+    assert dataset.load(tmp_path / "d").classes == ["images", "patient1", "year"]
+
+
+def test_images_that_lie_in_no_class_are_rejected(tmp_path):
+    picture(classes(tmp_path, covid=1, normal=1) / "a.png", 1)
+    with rejection("holds a.png outside of its class folders; move them into one"):
+        dataset.load(tmp_path)
+
+
+def test_parts_of_a_split_are_not_classes(tmp_path):
+    for part in ("Train", "test", "VAL", "validation"):
+        classes(tmp_path / "d" / "chest" / part, covid=1, normal=1)
+    with rejection(r"d holds Train, VAL, test, validation, the parts .*-d \S*d/chest/Train, .*--external \S*/VAL"):
         dataset.load(tmp_path / "d")
-    assert dataset.load(tmp_path / "d" / "train").counts() == {"covid": 1, "normal": 1}
+    assert dataset.load(tmp_path / "d" / "chest" / "Train").counts() == {"covid": 1, "normal": 1}
+    classes(tmp_path / "only" / "train", covid=1, normal=1)
+    assert dataset.load(tmp_path / "only").counts() == {"covid": 1, "normal": 1}
+    classes(tmp_path / "beside", covid=1, normal=1, test=1)
+    with rejection(r"holds \S*beside/test beside other folders: test is a part of a data set, not a class; move it"):
+        dataset.load(tmp_path / "beside")
+    classes(tmp_path / "named", **{"test-": 1, "test+": 1, "trained": 1})
+    assert len(dataset.load(tmp_path / "named").classes) == 3
+
+
+@pytest.mark.parametrize("names", [("images", "zones"), ("cxr", "Manual/left"), ("images", "lung masks")])
+def test_folders_of_masks_hold_no_images(tmp_path, names):
+    """By their names, or because each file is black and white and has a namesake; images of equal names stay."""
     for label in ("covid", "normal"):
-        classes(tmp_path / "inside" / label, Train=1, Test=1)
-    with rejection("holds Train, Test inside of its class folders"):
-        dataset.load(tmp_path / "inside")
-    shutil.rmtree(tmp_path / "d" / "test")
-    shutil.rmtree(tmp_path / "d" / "val")
-    assert dataset.load(tmp_path / "d").counts() == {"covid": 1, "normal": 1}
+        for number in range(2):
+            image, mask = (tmp_path / label / name / f"{number}.png" for name in names)
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.where(picture(image, number) > 128, 255, 0).astype(np.uint8)).save(mask)
+        picture(tmp_path / label / "again" / "1.png", 9)
+    found = dataset.load(tmp_path)
+    assert {Path(image.file).parent.name for image in found.images} == {"again", names[0]}
+    assert found.notes[0] == "4 files left out: 4 masks"
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        *[("Train_Set", "test-set"), ("training images", "validation"), ("TRAIN", "HoldOut"), ("X_train", "X_test")],
-        *[("01_train", "02_test"), ("train80", "test20"), ("entrai\u0302nement", "essai"), ("treino", "teste")],
-        *[("entrenamiento", "Prueba"), ("Trainingsdaten", "Testdaten"), ("训练集", "测试集"), ("eğitim", "doğrulama")],
-    ],
-)
-def test_parts_are_known_by_any_of_their_names(tmp_path, names):
-    for part in names:
-        classes(tmp_path / part, covid=1, normal=1)
-    with rejection(f"the parts of a data set that is split already; train with -d .*/{names[0]}, and"):
-        dataset.load(tmp_path)
+def test_the_positive_class_is_found_without_case(tmp_path):
+    assert folders.class_named(["COVID", "NORMAL"], "covid", tmp_path) == "COVID"
+    with rejection("no class covid; its classes are c00, .*c09 and 5 more: choose the positive one"):
+        folders.class_named([f"c{number:02d}" for number in range(15)], "covid", tmp_path)
 
 
-def test_a_part_beside_the_classes_is_no_class(tmp_path):
-    """With class folders of its own, without, and within a class folder; classes that are named after a test stay."""
-    classes(tmp_path / "a", covid=1, normal=1)
-    classes(tmp_path / "a" / "test", covid=1, normal=1)
-    with rejection(r"a holds \S*a/test beside other images: test is a part of a data set, not a class; move it out"):
-        dataset.load(tmp_path / "a")
-    classes(tmp_path / "b", covid=1, normal=1, Validation=1)
-    with rejection("Validation is a part of a data set"):
-        dataset.load(tmp_path / "b")
-    classes(tmp_path / "c", **{"test-": 1, "test+": 1, "Test positive": 1})
-    assert len(dataset.load(tmp_path / "c").classes) == 3
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        *[("covid_train", "covid_test", "normal_train", "normal_test"), ("train_covid", "test_covid", "normal")],
-        *[("CovidTrain", "NormalTrain", "CovidVal", "NormalVal"), ("covidtrain", "covidtest", "normaltrain")],
-        *[
-            ("COVID-19 Train Images", "COVID-19 Test Images"),
-            ("train80-covid", "test20-covid"),
-            ("新冠训练集", "新冠测试集"),
-        ],
-        *[("covid.entrai\u0302nement", "covid.essai", "sain.essai"), ("covid_training", "covid_validation")],
-        *[("covid (train)", "covid (test)", "normal (train)"), ("covid+train", "covid+test", "normal")],
-    ],
-)
-def test_parts_of_classes_are_no_classes(tmp_path, names):
-    classes(tmp_path, **dict.fromkeys(names, 1))
+def test_where_the_positive_class_lies_deeper_its_folder_is_named(tmp_path):
+    for part in ("Infection Data", "Lung Data"):
+        classes(tmp_path / part / "Train", covid=1, normal=1)
     with rejection(
-        r"holds .*, parts of classes, not classes; move them .* such as \S*/train and \S*/test, and give one"
+        r"are Infection Data, Lung Data; give a folder that holds covid with -d, such as .*Infection.*/Train"
     ):
-        dataset.load(tmp_path)
+        folders.class_named(dataset.load(tmp_path).classes, "covid", tmp_path)
 
 
 @pytest.mark.parametrize(
-    "names",
+    ("path", "view"),
     [
-        *[("covid", "covid_tested"), ("test_positive", "test_negative"), ("covid_train", "normal_train")],
-        *[("covid", "covid_test"), ("tested", "trained"), ("pcr-test", "antigen test"), ("COVID-19", "COVID-19 dev")],
+        *[("a/view1_frontal.jpg", "frontal"), ("a/view2_lateral.jpg", "lateral"), (f"covid/{BIMCV}.png", "lateral")],
+        *[
+            ("covid/PA/1.png", "PA"),
+            ("covid/ap/1.png", "AP"),
+            ("x/sub-1_vp-pa_dx.png", "PA"),
+            ("covid/papa/ap1.png", ""),
+        ],
     ],
 )
-def test_classes_that_are_named_after_a_test_stay(tmp_path, names):
-    classes(tmp_path, **dict.fromkeys(names, 1))
-    assert set(dataset.load(tmp_path).classes) == set(names)
+def test_views_that_paths_name(path, view):
+    assert folders.view_of(Path(path)) == view
+
+
+def test_patients_are_taken_from_paths_where_the_user_says_how(tmp_path):
+    for label, number in (("covid", 1), ("covid", 2), ("normal", 1), ("normal", 3)):
+        for run in (1, 2):
+            picture(tmp_path / label / f"sub-{number}" / f"run-{run}.png", 10 * number + run)
+    picture(tmp_path / "normal" / "other.png", 1)
+    found = dataset.load(tmp_path, folders.patient_pattern(r"sub-(\w+)/run-(?:\d)"))
+    named = [f"path/{number}" for number in (1, 1, 2, 2)]
+    assert [image.patient for image in found.images] == [*named, None, "path/1", "path/1", "path/3", "path/3"]
+    assert found.notes == [
+        "--patient-from finds no patient of 1 image (normal/other.png): each counts as its own",
+    ]
+    assert dataset.load(tmp_path).notes == [
+        "folders within the classes are not taken for patients (sub-1, sub-2, sub-3); where paths name them, say how "
+        "with --patient-from"
+    ]
+
+
+@pytest.mark.parametrize(("text", "said"), [("sub-(", "is no regular expression"), ("sub-", "has no group")])
+def test_patterns_that_name_no_patient(text, said):
+    with pytest.raises(argparse.ArgumentTypeError, match=said):
+        folders.patient_pattern(text)

@@ -25,8 +25,7 @@ def test_a_manifest_reads_as_it_was_written(tmp_path_factory, listed):
     assert list(manifest.read(folder).values()) == written
 
 
-def test_a_killed_build_of_one_collection_does_not_affect_another(tmp_path, monkeypatch):
-    monkeypatch.setenv("COVID19_CACHE", str(tmp_path / "cache"))
+def test_a_killed_build_of_one_collection_does_not_affect_another(tmp_path):
     folder = tmp_path / "covid"
 
     def make(source, *names, dies_at=None):
@@ -47,9 +46,9 @@ def test_a_killed_build_of_one_collection_does_not_affect_another(tmp_path, monk
     make("one", "a", "b")
     with pytest.raises(SystemExit):
         make("two", "c", "d", dies_at="d")
-    assert set(manifest.read(folder)) == {"a", "b"}
+    assert set(manifest.read(folder)) == {"a", "b", "c", "d"}
     make("one", "a")
-    assert set(manifest.read(folder)) == {"a"}
+    assert set(manifest.read(folder)) == {"a", "c", "d"}
     assert make("two", "d") == []
     assert set(tree(folder)) == {"a", "d", "manifest.csv"}
 
@@ -72,7 +71,10 @@ def test_a_manifest_that_is_a_folder_is_rejected(tmp_path):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"file,label\n", "has no column patient"),
+        (b"<!DOCTYPE html><html></html>", "is a web page, not the file itself; download the raw file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a Git LFS pointer"),
+        (b"PK\x03\x04", "is a workbook or a ZIP archive; save the table as CSV"),
+        (b"name,label\n", "has no column file; it has name, label"),
         (HEADING + b",view\n", "has the column view twice"),
         (HEADING + b"\na.png,covid\n", "2 cells under 10 headings"),
         (HEADING + b'\n"a', "line 2: not CSV"),
@@ -87,8 +89,7 @@ def test_a_damaged_manifest_is_rejected(data, said):
         manifest.parse(data, Path("manifest.csv"))
 
 
-def test_a_build_without_space_says_what_the_folder_holds(tmp_path, monkeypatch):
-    monkeypatch.setenv("COVID19_CACHE", str(tmp_path / "cache"))
+def test_a_build_without_space_says_what_the_folder_holds(tmp_path):
 
     def full(row, target):
         raise OSError(28, "No space left on device")
@@ -108,8 +109,7 @@ def test_a_manifest_that_names_a_file_elsewhere_is_rejected(tmp_path):
     assert (tmp_path / "secret.png").exists()
 
 
-def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path, monkeypatch):
-    monkeypatch.setenv("COVID19_CACHE", str(tmp_path / "cache"))
+def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path):
     folder = tmp_path / "covid"
 
     def listed(*names):
@@ -130,10 +130,9 @@ def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path, monkeypat
         return manifest.replace(folder, listed(*names), "somewhere", copy)
 
     build("a:1", "b:1", "c:1")
-    before = (folder / "manifest.csv").read_bytes()
     with pytest.raises(SystemExit):
         build("a:2", "d:2", "e:2", dies_at="e")
-    assert (folder / "manifest.csv").read_bytes() == before
+    assert set(manifest.read(folder)) == {"a", "b", "c", "d", "e"}
     with pytest.raises(SystemExit):
         build("a:3", "f:3", "g:3", dies_at="g")
     (folder / "person").write_text("x")
@@ -154,7 +153,61 @@ def test_what_spreadsheet_programs_add_to_a_manifest_is_left_out():
         manifest.parse(HEADING + b"\n" + row + b",x\n", Path("manifest.csv"))
 
 
+def test_a_column_of_files_is_all_that_is_needed():
+    (row,) = manifest.parse(b"file,patient\na.png,7\n", Path("manifest.csv")).values()
+    assert row == dict.fromkeys(manifest.COLUMNS, "") | {"file": "a.png", "patient": "7"}
+
+
 def test_a_file_that_is_listed_twice_is_rejected():
     line = b"\na.png" + b"," * (len(manifest.COLUMNS) - 1)
     with rejection("manifest.csv, line 3: 'a.png' is listed twice; remove one line"):
         manifest.parse(HEADING + line + line, Path("manifest.csv"))
+
+
+# Rows and files
+
+
+def matched(folder: Path, listed: list[str], names: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return which row each file has, by the file that the row names, and the notes."""
+    manifest.write(folder, [{"file": name, "finding": name} for name in listed])
+    found, notes = manifest.of_files(folder, names, "covid")
+    return {name: row["finding"] for name, row in found.items()}, notes
+
+
+def test_rows_and_files_without_each_other(tmp_path):
+    found, notes = matched(tmp_path, ["a.png", "b.png", "gone.png"], ["a.jpg", "B.png", "c.png"])
+    assert found == {"a.jpg": "a.png", "B.png": "b.png"}
+    assert notes == [
+        "covid/manifest.csv: 2 rows matched with another suffix or letter case (B.png, a.jpg)",
+        "covid/manifest.csv: 1 row of no file that is here (gone.png)",
+        "covid/manifest.csv: 1 image without a row, so without patient, site and view (c.png)",
+    ]
+    assert manifest.of_files(tmp_path / "elsewhere", ["a.png"], "x") == ({}, [])
+
+
+@pytest.mark.parametrize(("listed", "names"), [(["a.png"], ["a.jpg", "a.tif"]), (["A.png", "a.PNG"], ["a.png"])])
+def test_an_ambiguous_name_is_not_matched(tmp_path, listed, names):
+    assert matched(tmp_path, listed, names)[0] == {}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["a.png", "A.png", "a.jpg", "b.png", "B.JPG", "c"]), unique=True), st.data())
+def test_every_row_is_of_one_file(tmp_path_factory, listed, data):
+    names = data.draw(st.lists(st.sampled_from(["a.png", "A.PNG", "a.tif", "b.png", "b.jpg", "C"]), unique=True))
+    found, _ = matched(tmp_path_factory.mktemp("rows"), listed, names)
+    assert len(set(found.values())) == len(found)
+    assert all(found[name] == name for name in {*names} & {*listed})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "sep=;"])
+def test_manifests_as_spreadsheet_programs_write_them(encoding, separator):
+    columns = [name.upper() if name == "file" else name for name in manifest.COLUMNS if name != "site"] + ["Origin"]
+    cells = ["ä.png" if name == "FILE" else f"{name}, x" for name in columns]
+    lines, mark = "", separator
+    if separator == "sep=;":
+        lines, mark = "sep=;\n", ";"
+    quoted = [f'"{cell}"' for cell in cells]
+    data = f"{lines}{mark.join(columns)}\r\n{mark.join(quoted)}\r\n".encode(encoding)
+    (row,) = manifest.parse(data, Path("manifest.csv")).values()
+    assert (row["file"], row["patient"], row["site"]) == ("ä.png", "patient, x", "Origin, x")

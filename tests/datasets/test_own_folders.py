@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from builder_helpers import build, rows_by_file
 from conftest import classes, inside, picture, rejected, rejection, tree
@@ -11,7 +9,7 @@ from image_helpers import radiograph
 
 from detector.collections import nih
 from detector.datasets import dataset, manifest
-from detector.datasets.own_folders import parse_patients, patients_by_file, write_manifests
+from detector.datasets.own_folders import read_patients, write_manifests
 
 
 def test_manifests_are_written_for_folders_as_they_are(tmp_path):
@@ -65,16 +63,19 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
 
     rejected(write("data"), "needs --source")
     rejected(write("data", "--source", nih.SOURCE), "is a collection with a builder of its own")
-    rejected(write("nowhere", "--source", "x"), "nowhere is not a folder")
-    rejected(write("flat", "--source", "x"), "must lie in folders named after their classes")
+    rejected(write("nowhere", "--source", "x"), "nowhere does not exist")
+    rejected(write("flat", "--source", "x"), "holds a.png outside of its class folders")
     rejected(write("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
-    rejected(write("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv is not a file")
+    rejected(write("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv is missing")
     for text, said in (
-        ("file,patient\nelsewhere.png,1\n", "--patients names elsewhere.png, which data does not hold"),
-        ("name,patient\na,1\n", "must have the columns file and patient"),
-        ("file,patient\nP-000.png,1\nP-000.png,2\n", "line 3: P-000.png has two patients"),
+        ("file,patient\nelsewhere.png,1\n", "--patients names no image of data, but elsewhere.png; give its own table"),
+        ("name,patient\na,1\n", "has no column file; it has name, patient"),
+        ("file,patient\nP-000.png,1\nP-000.png,2\n", "line 3: P-000.png has two rows of different values"),
         ('file,patient\n"P-000.png,1\n', "not CSV"),
-        ("file,patient\np-000.jpg,1\nP/P-000.png,2\n", "--patients gives P/P-000.png two patients; remove one"),
+        (
+            "file,patient\np-000.jpg,1\nP/P-000.png,2\n",
+            "--patients has two rows of different values for P/P-000.png; remove one",
+        ),
     ):
         (tmp_path / "who.csv").write_text(text)
         rejected(write("data", "--source", "x", "--patients", "who.csv"), said)
@@ -96,43 +97,58 @@ def test_dicom_files_of_another_modality_get_no_row(tmp_path):
     assert [image.file for image in dataset.load(tmp_path).images] == ["covid/a.dcm", "normal/c"]
 
 
-def test_a_patient_is_given_to_the_image_that_is_meant():
-    """In any letter case and with any suffix; a name of two images is no one's."""
-    files = ["covid/1.png", "covid/2.jpg", "normal/1.png"]
-    given = patients_by_file({"covid/1.png": "a", "2.PNG": "b"}, files, Path("data"))
-    assert given == {"covid/1.png": "a", "covid/2.jpg": "b"}
-    with rejection(
-        "--patients names 1.png, which is covid/1.png, normal/1.png; give its path below data, such as covid/1"
-    ):
-        patients_by_file({"1.png": "a"}, files, Path("data"))
+@pytest.mark.parametrize(
+    ("heading", "row"),
+    [
+        ("file,patient", "{}.png,{}"),
+        ("Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age", "{}.png,No Finding,0,{},58"),
+        (",ImageID,ImageDir,PatientID,Projection", "0,{}.png,5,{},PA"),
+        ("dicom_id;subject_id;study_id;ViewPosition", "{};{};5;PA"),
+        ("image_name\tStudyInstanceUID", "{}.dcm\t{}"),
+    ],
+)
+def test_published_tables_name_patients(tmp_path, heading, row):
+    """Rows of other images are counted; a word for a missing value is nobody's number."""
+    classes(tmp_path / "d", covid=5, normal=2)
+    who = ["covid-000,007", "covid-001,7", "covid-002,8", "covid-003,NA", "normal-000,7", "other-1,1", "other-2,2"]
+    lines = [heading, *(row.format(*one.split(",")) for one in who)]
+    (tmp_path / "who.csv").write_text("\n".join(lines))
+    written = write_manifests(tmp_path / "d", "mine", "", read_patients(tmp_path / "who.csv"))
+    assert written.notes[0].startswith("--patients: 2 rows of other images (other-1")
+    assert written.notes[1:] == ["--patients has no row of 2 images (covid/covid-004.png, normal/normal-001.png)"]
+    images = dataset.load(tmp_path / "d").images
+    assert [image.patient for image in images] == ["mine/007", "mine/7", "mine/8", None, None, "mine/7", None]
 
 
-@pytest.mark.parametrize("heading", ["file,patient", "File name;Patient ID", "image_name\tpatientid"])
-def test_headings_of_patients_as_tables_have_them(heading):
-    """A word for a value that is missing is nobody's number."""
-    separator = next(mark for mark in ",;\t" if mark in heading)
-    lines = [heading, *(separator.join(row) for row in (("a.png", "7"), ("b.png", "NA"), ("c.png", "unknown")))]
-    found = parse_patients("\n".join(lines).encode(), Path("who.csv"))
-    assert found == {"a.png": "7", "b.png": "", "c.png": ""}
+def test_patients_come_from_paths_where_no_table_names_them(tmp_path):
+    for name in ("covid/sub-1/a.png", "covid/sub-2/b.png", "normal/c.png"):
+        picture(tmp_path / "d" / name, len(name))
+    (tmp_path / "who.csv").write_text("file,patient\na.png,9\n")
+    arguments = ("--write-manifests", "d", "--source", "mine", "--patients", "who.csv", "--patient-from", r"sub-(\w+)")
+    said = build(tmp_path, *arguments)
+    assert "--patient-from finds no patient of 1 image (normal/c.png)" in said
+    assert [image.patient for image in dataset.load(tmp_path / "d").images] == ["mine/9", "mine/2", None]
+    done = inside("build_covid_dataset.py", *arguments[:4], "--patient-from", "sub-", cwd=tmp_path)
+    rejected(done, "argument --patient-from: 'sub-' has no group in parentheses around the patient")
+
+
+def test_a_manifest_of_a_persons_own_is_completed(tmp_path):
+    classes(tmp_path, covid=2, normal=1)
+    (tmp_path / "covid" / "manifest.csv").write_text("file,patient,age\ncovid-000.png,7,999\n")
+    write_manifests(tmp_path, "mine", "PA", {})
+    row = rows_by_file(tmp_path / "covid")["covid-000.png"]
+    assert (row["patient"], row["age"], row["view"], row["source"]) == ("7", "999", "PA", "mine")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("file,patient\na,#N/A\n", "--patients who.csv, line 2: patient is #N/A, an error of a spreadsheet program"),
+        ("file,patient\na,#N/A\n", "--patients .*who.csv, line 2: patient is #N/A, an error of a spreadsheet program"),
         ("file;patient\na;1,2E+05\n", "line 2: patient is 1,2E.05, a number that a spreadsheet program has shortened"),
         ("file,patient,Patient\na,1,1\nb,1,2\n", "line 3: the column patient stands twice, with different values"),
     ],
 )
-def test_what_a_spreadsheet_made_of_patients_is_named(text, said):
+def test_what_a_spreadsheet_made_of_patients_is_named(tmp_path, text, said):
+    (tmp_path / "who.csv").write_text(text)
     with rejection(said):
-        parse_patients(text.encode(), Path("who.csv"))
-    assert parse_patients(b"file,patient,Patient\na,1,1\nb,1,\n", Path("who.csv")) == {"a": "1", "b": "1"}
-
-
-def test_a_table_of_patients_without_permission_is_named(tmp_path, unreadable):
-    from detector.datasets import own_folders
-
-    (tmp_path / "who.csv").write_text("file,patient\n")
-    with rejection("--patients .* cannot be read"):
-        own_folders.read_patients(tmp_path / "who.csv")
+        read_patients(tmp_path / "who.csv")
