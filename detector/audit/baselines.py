@@ -1,4 +1,13 @@
-"""Baselines: what predicts the class without the chest, or without the image."""
+"""What predicts the class without the chest, and whether it can be read from the image.
+
+Each baseline predicts the class from the border, the file, or what manifests record. `shortcut_risks` adds, in one
+table, how well the features of the images predict each such property among images of one class, patients apart: what
+does both, predict the class (utility) and show in the image (detectability), may be a shortcut.
+
+Reference: "Detecting dataset bias in medical AI: a generalized and modality-agnostic auditing framework" (G-AUDIT), npj
+Digital Medicine (2026), arXiv 2503.09969. Departure: there, utility and detectability are mutual information; here,
+both are a cross-validated ROC AUC, which has an interval over patients and 0.5 for nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +18,76 @@ import numpy as np
 
 from detector import counted
 from detector.audit.context import Audit, Finding
-from detector.audit.linear_baseline import (
-    Baseline,
-    border_matrix,
-    cross_validate,
-    indicators,
-    linear_auc,
-    metadata_auc,
-    property_matrix,
-)
+from detector.audit.linear_baseline import cross_validate, indicators, linear_auc, metadata_auc, property_matrix
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
-from detector.files.values import years
-from detector.images.inspect import ImageProperties
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
-from detector.statistics.resampling import percentiles, resampled
 from detector.statistics.strata import crossed, one_thread
 
-# Of which images something is known, and columns of numbers that say what.
-Known = tuple[np.ndarray, np.ndarray]
+# Columns that DICOM headers or manifests may have: the device, and how the exposure was made.
+DEVICE = ("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation")
+EXPOSURE = ("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing", "bits_stored")
+SEVERAL_VALUES = 0.5  # of a column's cells, at most, may be different values for it to be a set of categories
+INSEPARABLE = "inseparable from the class"
+SUSPECTED = 0.55  # lower bound of both, utility and detectability, from which a property is suspected
+FOLDS = 5
+STRENGTHS = np.logspace(1, 6, 11)
+LEAST_SPREAD, MOST_DEVIATIONS = 1e-3, 3.0  # of a feature, relative to its mean, and of its own deviations
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property of some images.
+
+    Attributes
+    ----------
+    name : str
+    rows : ndarray of shape (known,), int
+        Of which images it is known.
+    values : ndarray of shape (known,), float or str
+        Numbers, or categories.
+    """
+
+    name: str
+    rows: np.ndarray
+    values: np.ndarray
+
+    @property
+    def varies(self) -> bool:
+        """Whether there are at least two different values."""
+        return len(np.unique(self.values)) > 1
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the values have an order."""
+        return self.values.dtype.kind == "f"
+
+    @property
+    def columns(self) -> np.ndarray:
+        """What the class is predicted from: categories, or rank and its square, so that a U-shape counts."""
+        if not self.is_number:
+            return indicators(self.values)
+        ranks = self.ranks
+        return np.stack([ranks, ranks**2], axis=1)
+
+    @property
+    def ranks(self) -> np.ndarray:
+        """The ranks of numbers, from -1 to 1."""
+        from scipy.stats import rankdata
+
+        return 2 * rankdata(self.values) / (len(self.values) + 1) - 1
+
+
+def recorded(images: Sequence[Image], name: str) -> Property:
+    """Return a column of the manifests: numbers, if all that is known are several numbers, or else categories."""
+    cells = [getattr(image, name) if name in ("site", "view") else image.row.get(name, "") for image in images]
+    rows = np.array([row for row, cell in enumerate(cells) if not clinical.is_missing(cell)], int)
+    values = [cells[row].strip().upper()[:1] if name == "sex" else cells[row] for row in rows]
+    numbers = [number for cell in values if (number := clinical.number(cell)) is not None]
+    if len(numbers) == len(rows) and (name == "age" or len(set(numbers)) > 2):
+        return Property(name, rows, np.array(numbers, float))
+    return Property(name.replace("_", " "), rows, np.array(values, str))
 
 
 def border(audit: Audit) -> Finding:
@@ -52,19 +111,20 @@ def metadata(audit: Audit) -> Finding:
     return Finding(found, notes)
 
 
-def view(audit: Audit) -> Finding:
-    """Predict the class from the view."""
-    return _where_known(audit, known_views)
+def alone(name: str) -> Callable[[Audit], Finding]:
+    """Return a baseline that predicts the class from one column, among the images of which it is known."""
 
+    def baseline(audit: Audit) -> Finding:
+        known = recorded(audit.own_images, name)
+        own = audit.sets.own[known.rows]
+        n_positive = int(audit.is_positive(own).sum())
+        n_negative = len(own) - n_positive
+        if min(n_positive, n_negative) >= FEWEST:
+            return Finding(_linear(audit, own, known.columns))
+        few = too_few(n_positive, n_negative, "images of which it is recorded")
+        return Finding(few if len(own) else Metric.unavailable("not recorded for any image"))
 
-def sex(audit: Audit) -> Finding:
-    """Predict the class from the patients' sex."""
-    return _where_known(audit, known_sexes)
-
-
-def age(audit: Audit) -> Finding:
-    """Predict the class from the patients' age and its square: patients may be the oldest and the youngest."""
-    return _where_known(audit, known_ages)
+    return baseline
 
 
 def clinical_columns(audit: Audit) -> Finding | None:
@@ -77,128 +137,13 @@ def clinical_columns(audit: Audit) -> Finding | None:
     return Finding(_linear(audit, audit.sets.own, columns))
 
 
-def known_views(images: Sequence[Image]) -> Known:
-    """Return of which images the view is known, and an indicator of each view."""
-    return _indicators([image.view for image in images])
-
-
-def known_sexes(images: Sequence[Image]) -> Known:
-    """Return of which images the patient's sex is known, and an indicator of each."""
-    cells = [image.row.get("sex", "") for image in images]
-    return _indicators(["" if clinical.is_missing(cell) else cell.strip().upper()[:1] for cell in cells])
-
-
-def known_ages(images: Sequence[Image]) -> Known:
-    """Return of which images the patient's age is known, and age and its square, shape (known, 2)."""
-    ages = [years(image.row.get("age", "")) for image in images]
-    rows = np.array([row for row, age in enumerate(ages) if age is not None], int)
-    known = np.array([age for age in ages if age is not None], float)
-    return rows, np.stack([known, known**2], axis=1)
-
-
 def _linear(audit: Audit, rows: np.ndarray, columns: np.ndarray) -> Metric:
     return linear_auc(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
 
 
-def _where_known(audit: Audit, known: Callable[[Sequence[Image]], Known]) -> Finding:
-    """Predict the class from something that manifests may know, among the images of which it is known."""
-    rows, columns = known(audit.own_images)
-    own = audit.sets.own[rows]
-    truth = audit.is_positive(own)
-    if min(truth.sum(), (~truth).sum()) < FEWEST:
-        n_positive, n_negative = int(truth.sum()), int((~truth).sum())
-        recorded = f"recorded for {n_positive} v {n_negative} images; at least {FEWEST} v {FEWEST} needed"
-        reason = recorded if len(truth) else "not recorded for any image"
-        return Finding(Metric.unavailable(reason, n_positive, n_negative))
-    return Finding(_linear(audit, own, columns))
-
-
-def _indicators(values: Sequence[str]) -> Known:
-    rows = np.flatnonzero(np.array(values) != "")
-    return rows, indicators([values[row] for row in rows]) if len(rows) else np.empty((0, 0))
-
-
-# Columns that DICOM headers or manifests may have: the device, and how the exposure was made.
-DEVICE = ("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation")
-EXPOSURE = ("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing", "bits_stored")
-SEVERAL_VALUES = 0.5  # of a column's cells, at most, may be different values for it to be a set of categories
-
-
-@dataclass(frozen=True)
-class Property:
-    """A property of some images.
-
-    Attributes
-    ----------
-    name : str
-    rows : ndarray of shape (known,), int
-        Of which images it is known.
-    columns : ndarray of shape (known, columns)
-        What the class is predicted from.
-    is_number : bool
-        Whether detectability is that of a number (R²), or of the most telling category (ROC AUC).
-    """
-
-    name: str
-    rows: np.ndarray
-    columns: np.ndarray
-    is_number: bool
-
-
-def properties(images: Sequence[Image], files: Sequence[ImageProperties]) -> Iterator[Property]:
-    """Yield what manifests and files know of images: at least two different values of each."""
-    everything = np.arange(len(images))
-    rows, columns = known_ages(images)
-    if len(set(columns[:, 0])) > 1:
-        yield Property("age", rows, columns, True)
-    rows, columns = known_sexes(images)
-    if columns.shape[1] > 1:
-        yield Property("sex", rows, columns, False)
-    for name, values in (("site", [image.site for image in images]), ("view", [image.view for image in images])):
-        yield from _categories(name, values)
-    for name in (*DEVICE, *EXPOSURE):
-        yield from _of_column(name, [image.row.get(name, "") for image in images])
-    sizes = np.array([[np.log(one.width), np.log(one.height)] for one in files])
-    for name, numbers in (
-        ("border", border_matrix(files)),
-        ("image size", sizes),
-        ("brightness", np.array([[one.mean] for one in files], float)),
-        ("contrast", np.array([[one.deviation] for one in files], float)),
-    ):
-        if numbers.std(axis=0).max() > WIDTH:
-            yield Property(name, everything, numbers, True)
-    yield from _categories("file format", [one.format for one in files])
-    yield from _categories("colour", ["colour" if one.colour else "grey" for one in files])
-
-
-def _of_column(name: str, cells: Sequence[str]) -> Iterator[Property]:
-    """Yield a manifest's column as numbers, where all that is known are numbers, or else as categories."""
-    known = np.array([row for row, cell in enumerate(cells) if not clinical.is_missing(cell)], int)
-    numbers = [clinical.number(cells[row]) for row in known]
-    if len(known) and all(number is not None for number in numbers) and len(set(numbers)) > 2:
-        yield Property(name.replace("_", " "), known, np.array(numbers, float)[:, None], True)
-    elif len({cells[row] for row in known}) <= SEVERAL_VALUES * len(known):
-        yield from _categories(name.replace("_", " "), ["" if clinical.is_missing(cell) else cell for cell in cells])
-
-
-def _categories(name: str, values: Sequence[str]) -> Iterator[Property]:
-    known = np.flatnonzero(np.array(values) != "")
-    if len(known) and len({values[row] for row in known}) > 1:
-        yield Property(name, known, indicators([values[row] for row in known]), False)
-
-
-ROC_AUC, R2 = "ROC AUC", "R²"
-INSEPARABLE = "inseparable from the class"
-# From these lower bounds on, a property is suspected: it predicts the class, and features predict it.
-USEFUL, DETECTABLE = 0.55, {ROC_AUC: 0.55, R2: 0.05}
-FOLDS = 5
-STRENGTHS = np.logspace(1, 6, 11)
-LEAST_SPREAD, MOST_DEVIATIONS = 1e-3, 3.0  # of a feature, relative to its mean, and of its own deviations
-
-
 @dataclass(frozen=True)
 class Risk:
-    """A property in the plane of utility and detectability.
+    """A property, how well it predicts the class, and how well it is read from the image.
 
     Attributes
     ----------
@@ -206,22 +151,18 @@ class Risk:
     utility : Metric
         ROC AUC of the class, predicted from the property.
     detectability : Metric
-        ROC AUC of the property's most telling category, or R² of a number, predicted from the features of the images
-        within class.
-    measure : {"ROC AUC", "R²"}
-        Of the detectability.
+        ROC AUC of the property's most telling category, or of the upper half of a number, predicted from the features
+        of the images within class.
     """
 
     name: str
     utility: Metric
     detectability: Metric
-    measure: str
 
     @property
     def suspected(self) -> bool:
         """Whether the property both predicts the class and can be read from the image."""
-        both = self.utility.available and self.detectability.available
-        return both and self.utility.low > USEFUL and self.detectability.low > DETECTABLE[self.measure]
+        return all(one.available and one.low > SUSPECTED for one in (self.utility, self.detectability))
 
     def as_json(self) -> dict[str, object]:
         """Return the property as it stands in a JSON file."""
@@ -229,39 +170,53 @@ class Risk:
             "property": self.name,
             "utility": self.utility.as_json(),
             "detectability": self.detectability.as_json(),
-            "measure": self.measure,
             "suspected": self.suspected,
         }
+
+
+def properties(audit: Audit) -> Iterator[Property]:
+    """Yield what manifests and files know of the data set's images, where it differs between some of them."""
+    images, files = audit.own_images, audit.own_properties
+    found = [recorded(images, name) for name in ("age", "sex", "site", "view", *DEVICE, *EXPOSURE)]
+    numbers = {
+        "image size": [np.log(one.width * one.height) for one in files],
+        "aspect ratio": [np.log(one.width / one.height) for one in files],
+        "brightness": [one.mean for one in files],
+        "contrast": [one.deviation for one in files],
+    }
+    if audit.border.possible:
+        numbers["border"] = audit.border.scores[0].tolist()
+    categories = {
+        "file format": [one.format for one in files],
+        "colour": ["colour" if one.colour else "grey" for one in files],
+    }
+    everything = np.arange(len(images))
+    found += [Property(name, everything, np.array(values, float)) for name, values in numbers.items()]
+    found += [Property(name, everything, np.array(values)) for name, values in categories.items()]
+    for one in found:
+        few = one.is_number or len(np.unique(one.values)) <= SEVERAL_VALUES * len(one.rows)
+        if one.varies and few:
+            yield one
 
 
 def shortcut_risks(audit: Audit) -> list[Risk]:
     """Return the properties of the data set's images: useful and detectable ones first, then useful ones not assessed.
 
     The features are those of the full images, which the audit has anyway.
-
-    Parameters
-    ----------
-    audit : Audit
-
-    Returns
-    -------
-    list of Risk
     """
-    samples = audit.samples
+    samples, seed = audit.samples, audit.settings.seed
     truth, patients = samples.labels == 0, samples.groups
-    reader = FeatureReader(samples.features, truth, patients, audit.settings.seed)
     risks = []
-    for one in properties(audit.own_images, audit.own_properties):
+    for one in properties(audit):
         positive, people = truth[one.rows], patients[one.rows]
         n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-        measure = R2 if one.is_number else ROC_AUC
         if min(n_positive, n_negative) < FEWEST:
             missing = too_few(n_positive, n_negative, "images of which it is known")
-            risks.append(Risk(one.name, missing, missing, measure))
+            risks.append(Risk(one.name, missing, missing))
             continue
-        baseline = cross_validate(one.columns, positive, people, audit.settings.seed)
-        detected = reader.detect(one, baseline)
-        risks.append(Risk(one.name, baseline.auc(positive, people), detected, measure))
+        baseline = audit.border if one.name == "border" else cross_validate(one.columns, positive, people, seed)
+        detected = _detectability(one, samples.features[one.rows], positive, people, seed)
+        risks.append(Risk(one.name, baseline.auc(positive, people), detected))
     return sorted(risks, key=_order)
 
 
@@ -273,122 +228,57 @@ def _order(risk: Risk) -> tuple[int, float]:
     if not risk.utility.available:
         return 3, 0.0
     if not risk.detectability.available:
-        return (1 if risk.utility.low > USEFUL else 3), -risk.utility.point
-    floor = 0.5 if risk.measure == ROC_AUC else 0.0
-    scale = 0.5 if risk.measure == ROC_AUC else 1.0
-    return (0 if risk.suspected else 2), -min(
-        (risk.utility.point - 0.5) / 0.5, (risk.detectability.point - floor) / scale
-    )
+        return (1 if risk.utility.low > SUSPECTED else 3), -risk.utility.point
+    return (0 if risk.suspected else 2), -min(risk.utility.point, risk.detectability.point)
 
 
-@dataclass(frozen=True)
-class FeatureReader:
-    """Predicts properties from the features of images, within class and patients apart.
-
-    Attributes
-    ----------
-    features : ndarray of shape (n, width)
-    is_positive : ndarray of shape (n,), bool
-    patients : ndarray of shape (n,)
-    seed : int
-    """
-
-    features: np.ndarray
-    is_positive: np.ndarray
-    patients: np.ndarray
-    seed: int
-
-    def detect(self, one: Property, baseline: Baseline) -> Metric:
-        """Return how well the features predict a property among images of the same class.
-
-        Of a number its rank is predicted; of several columns, such as the border's, of that which differs most between
-        the classes.
-        """
-        positive, people = self.is_positive[one.rows], self.patients[one.rows]
-        if one.is_number:
-            target = _ranked(one.columns[:, :1] if one.name == "age" else one.columns, positive)
-        else:
-            telling = _most_telling(one.columns, positive)
-            if telling is None:
-                return Metric.unavailable(f"no category has {FEWEST} images and {FEWEST} others")
-            target = telling
-        if all(np.ptp(target[side]) <= WIDTH for side in (positive, ~positive)):
-            return Metric.unavailable(INSEPARABLE)
-        predicted, folds = self._out_of_fold(one.rows, target)
-        if predicted is None:
-            return Metric.unavailable("too few patients to cross-validate")
-        if one.is_number:
-            return _r_squared(predicted, target, positive, people, self.seed)
-        return roc_auc(predicted[None], target > 0, people, crossed(positive.astype(int)), folds)
-
-    def _out_of_fold(self, rows: np.ndarray, target: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        """Return ridge predictions of a target within each class, and the fold of each image."""
-        from sklearn.linear_model import RidgeCV
-        from sklearn.model_selection import GroupKFold
-
-        predicted, folds = np.zeros(len(rows)), np.zeros(len(rows), int)
-        for side in (True, False):
-            own = np.flatnonzero(self.is_positive[rows] == side)
-            people = np.unique(self.patients[rows[own]], return_inverse=True)[1]
-            count = min(FOLDS, len(set(people)))
-            if count < 2:
-                return None, folds
-            # Patients come in random order, so that a collection's order does not become the folds'.
-            people = np.random.default_rng(self.seed).permutation(people.max() + 1)[people]
-            features, wanted = self.features[rows[own]].astype(float), target[own]
-            with one_thread():
-                for fold, (train, held_out) in enumerate(GroupKFold(count).split(own, groups=people)):
-                    mean, scale = features[train].mean(axis=0), features[train].std(axis=0)
-                    # What hardly varies among training images may vary by thousands of that elsewhere.
-                    scale[scale <= LEAST_SPREAD * np.abs(mean) + WIDTH] = np.inf
-                    standardised = np.clip((features - mean) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-                    model = RidgeCV(alphas=STRENGTHS).fit(standardised[train], wanted[train])
-                    predicted[own[held_out]] = model.predict(standardised[held_out])
-                    folds[own[held_out]] = fold
-        return predicted, folds
-
-
-def _ranked(columns: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Return the ranks, from -1 to 1, of the column that differs most between the classes."""
-    from scipy.stats import rankdata
-
-    ranks = 2 * rankdata(columns, axis=0) / (len(columns) + 1) - 1
-    apart = np.abs(ranks[positive].mean(axis=0) - ranks[~positive].mean(axis=0))
-    return ranks[:, int(np.argmax(apart))]
-
-
-def _most_telling(columns: np.ndarray, positive: np.ndarray) -> np.ndarray | None:
-    """Return the indicator, of those with enough images on both sides, whose share differs most between the classes."""
-    counts = columns.sum(axis=0)
-    enough = np.minimum(counts, len(columns) - counts) >= FEWEST
-    if not enough.any():
-        return None
-    apart = np.abs(columns[positive].mean(axis=0) - columns[~positive].mean(axis=0))
-    return columns[:, int(np.argmax(np.where(enough, apart, -1.0)))]
-
-
-def _r_squared(
-    predicted: np.ndarray, target: np.ndarray, positive: np.ndarray, patients: np.ndarray, seed: int
+def _detectability(
+    one: Property, features: np.ndarray, positive: np.ndarray, patients: np.ndarray, seed: int
 ) -> Metric:
-    """Return the share of a number's variance within class that is predicted, its interval over patients."""
-    sides = [positive, ~positive]
-    counts = int(positive.sum()), int((~positive).sum())
-    people = [len(set(patients[side])) for side in sides]
-    if min(people) < FEWEST:
-        # A bootstrap over so few has next to no different draws.
-        return too_few(people[0], people[1], "patients")
+    """Return how well the features predict a property among images of the same class.
 
-    def explained(weights: np.ndarray) -> np.ndarray:
-        wrong = weights @ (target - predicted) ** 2
-        total = np.zeros(len(weights))
-        for side in sides:
-            own = weights[:, side]
-            mean = own @ target[side] / own.sum(axis=1)
-            total += own @ target[side] ** 2 - own.sum(axis=1) * mean**2
-        return 1.0 - np.divide(wrong, total, out=np.full(len(weights), np.nan), where=total > WIDTH)
+    Of a number, its rank is predicted, and the upper half of each class told from the lower; of categories, that with
+    enough images whose share differs most between the classes.
+    """
+    sides = (positive, ~positive)
+    if one.is_number:
+        wanted = one.ranks
+        middle = np.where(positive, np.median(wanted[positive]), np.median(wanted[~positive]))
+    else:
+        counts = one.columns.sum(axis=0)
+        enough = np.minimum(counts, len(one.rows) - counts) >= FEWEST
+        if not enough.any():
+            return Metric.unavailable(f"no category has {FEWEST} images and {FEWEST} others")
+        apart = np.abs(one.columns[positive].mean(axis=0) - one.columns[~positive].mean(axis=0))
+        wanted = one.columns[:, int(np.argmax(np.where(enough, apart, -1.0)))]
+        middle = np.zeros(len(wanted))
+    if all(np.ptp(wanted[side]) <= WIDTH for side in sides):
+        return Metric.unavailable(INSEPARABLE)
+    predicted, folds = np.zeros(len(wanted)), np.zeros(len(wanted), int)
+    for side in map(np.flatnonzero, sides):
+        if len(set(patients[side])) < 2:
+            return Metric.unavailable("too few patients to cross-validate")
+        predicted[side], folds[side] = _ridge(features[side].astype(float), wanted[side], patients[side], seed)
+    return roc_auc(predicted[None], wanted > middle, patients, crossed(positive.astype(int)), folds)
 
-    value, draws = resampled({"r2": explained}, positive, patients, seed)["r2"]
-    low, high = percentiles(draws)
-    if not np.isfinite([value, low, high]).all() or high - low <= WIDTH:
-        return Metric.unavailable("the property does not vary within class", *counts)
-    return Metric(value, low, high, *counts, n_patients=len(set(patients)))
+
+def _ridge(features: np.ndarray, wanted: np.ndarray, patients: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return out-of-fold ridge predictions of a number, and the fold of each image."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import GroupKFold
+
+    predicted, folds = np.zeros(len(wanted)), np.zeros(len(wanted), int)
+    people = np.unique(patients, return_inverse=True)[1]
+    # Patients come in random order, so that a collection's order does not become the folds'.
+    people = np.random.default_rng(seed).permutation(people.max() + 1)[people]
+    with one_thread():
+        for fold, (train, held_out) in enumerate(
+            GroupKFold(min(FOLDS, len(set(people)))).split(features, groups=people)
+        ):
+            mean, scale = features[train].mean(axis=0), features[train].std(axis=0)
+            # What hardly varies among training images may vary by thousands of that elsewhere.
+            scale[scale <= LEAST_SPREAD * np.abs(mean) + WIDTH] = np.inf
+            standardised = np.clip((features - mean) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+            model = RidgeCV(alphas=STRENGTHS).fit(standardised[train], wanted[train])
+            predicted[held_out], folds[held_out] = model.predict(standardised[held_out]), fold
+    return predicted, folds

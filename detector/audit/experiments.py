@@ -234,9 +234,9 @@ EXPERIMENTS: Sequence[Experiment] = (
         baselines.file_properties,
     ),
     Experiment(METADATA, "site and view alone", BASELINES, "Do site and view predict the class?", baselines.metadata),
-    Experiment(VIEW, "view alone", BASELINES, "Does the view (AP, PA) predict the class?", baselines.view),
-    Experiment(SEX, "sex alone", BASELINES, "Does the sex predict the class?", baselines.sex),
-    Experiment(AGE, "age alone", BASELINES, "Does the age predict the class?", baselines.age),
+    Experiment(VIEW, "view alone", BASELINES, "Does the view (AP, PA) predict the class?", baselines.alone("view")),
+    Experiment(SEX, "sex alone", BASELINES, "Does the sex predict the class?", baselines.alone("sex")),
+    Experiment(AGE, "age alone", BASELINES, "Does the age predict the class?", baselines.alone("age")),
     Experiment(
         CLINICAL,
         "clinical columns alone",

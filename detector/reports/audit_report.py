@@ -18,7 +18,7 @@ from detector.audit.options import AuditOutputs
 from detector.cli.output import DISCLAIMER, Log, replaced_line, wrapped
 from detector.files.atomic import write_together
 from detector.reports import html, run_record
-from detector.reports.figures import forest, localisation_figure, risk_plane
+from detector.reports.figures import forest, localisation_figure
 from detector.statistics.metric import Metric
 from detector.training.dataset import ImplausibleImage
 
@@ -93,7 +93,7 @@ def lines(found: AuditResult, positive: str) -> list[str]:
 def _risk_lines(risks: Sequence[Risk]) -> list[str]:
     """Return the properties that are shortcut risks as a table: how well each predicts the class, and is predicted."""
     rows = [
-        f"  {risk.name:<20}ROC AUC {risk.utility.value_text:<14}{risk.measure} {risk.detectability.value_text}"
+        f"  {risk.name:<20}ROC AUC {risk.utility.value_text:<14}ROC AUC {risk.detectability.value_text}"
         for risk in risks
         if risk.suspected
     ]
@@ -187,7 +187,6 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
     settings : mapping
     """
     counts = ", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items())
-    drawn = [one for one in found.risks if one.utility.available and one.detectability.available]
     return html.render(
         "audit.html.j2",
         f"Audit of {audit.extractor.dataset.name} ({counts}): what a classifier learns from it",
@@ -198,7 +197,6 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         controls_positive=found.controls_positive,
         positive=audit.settings.positive,
         risks=found.risks,
-        plane=html.png_uri(risk_plane(drawn)) if drawn else "",
         localisation=[(TITLES_OF_LOCALISATION[name], one) for name, one in found.localisation.metrics.items()],
         localisation_notes=found.localisation.notes,
         located=located_figures(found.examples) if found.examples.best else (),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from detector.audit.baselines import Risk
     from detector.audit.evidence import Conclusion, Result
 
 DARK = "#333333"
@@ -474,89 +472,6 @@ def _line(axes: Axes, experiment: Result, y: float, carries: bool) -> None:
     axes.plot(area.point, y, "s", color=face, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
     text = f"{area.value_text} ({en_dash(area.interval_text)})    {area.n_positive} v {area.n_negative}"
     axes.text(1.03, y, text, transform=beside, va="center", fontsize=9.5)
-
-
-def risk_plane(risks: Sequence[Risk]) -> bytes:
-    """Draw properties by how well they predict the class and how well features predict them, with 95 % intervals.
-
-    Parameters
-    ----------
-    risks : sequence of Risk
-        Whose metrics are available.
-
-    Returns
-    -------
-    bytes
-        A PNG file.
-    """
-    from matplotlib.lines import Line2D
-
-    figure = new_figure(8.4, 6.2)
-    axes = figure.subplots()
-    figure.suptitle("Which properties may be shortcuts?", fontsize=12)
-    heights = [_detectability(risk, risk.detectability.point) for risk in risks]
-    labels = spread(heights, 0.05, 1.0)
-    for risk, height, label in zip(risks, heights, labels, strict=True):
-        x, y = risk.utility, risk.detectability
-        colour = ORANGE if risk.suspected else BLUE
-        axes.plot([x.low, x.high], [height] * 2, color=colour, linewidth=1.4)
-        axes.plot(
-            [x.point] * 2,
-            [_detectability(risk, y.low), _detectability(risk, y.high)],
-            color=colour,
-            linewidth=1.4,
-        )
-        axes.plot(x.point, height, "s" if risk.suspected else "o", color=colour, markeredgecolor="black", zorder=3)
-        axes.annotate(
-            drawable(risk.name),
-            (x.point, height),
-            (1.04, label),
-            textcoords=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=10,
-            # Dotted, and not horizontal from the point on: it is no interval.
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "linestyle": ":", "shrinkB": 5},
-        )
-    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
-    axes.axhline(0.0, color=GREY, linestyle=":", linewidth=1.4)
-    axes.set_xlim(*utilities(risks))
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xlabel("Utility: how well the property predicts the class (ROC AUC; dotted: chance)")
-    axes.set_ylabel(
-        "Detectability: how well the image predicts the property\n(R², or 2 × ROC AUC − 1; chance and below: 0)"
-    )
-    kinds = ((True, "s", ORANGE, "shortcut risk"), (False, "o", BLUE, "not shown to be a shortcut risk"))
-    marks = [
-        Line2D([], [], marker=marker, linestyle="none", color=colour, markeredgecolor="black", label=label)
-        for suspected, marker, colour, label in kinds
-        if any(risk.suspected == suspected for risk in risks)
-    ]
-    axes.legend(handles=marks, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
-    plain_axes(axes)
-    return as_file(figure)
-
-
-def utilities(risks: Sequence[Risk]) -> tuple[float, float]:
-    """Return the limits of the axis of utility: from 0.3 or the lowest interval on."""
-    return min([0.3, *(risk.utility.low - 0.03 for risk in risks)]), 1.02
-
-
-def _detectability(risk: Risk, value: float) -> float:
-    """Return a detectability on a scale from 0, chance, to 1; an R² below 0 is no better than the mean."""
-    return max(value, 0.0) if risk.measure == "R²" else max(2 * value - 1, 0.0)
-
-
-def spread(wanted: Sequence[float], least: float, highest: float) -> list[float]:
-    """Return heights near those wanted, in the same order, `least` apart and none above `highest`."""
-    order = sorted(range(len(wanted)), key=lambda position: wanted[position])
-    found = list(wanted)
-    for below, above in itertools.pairwise(order):
-        found[above] = max(found[above], found[below] + least)
-    ceiling = highest
-    for position in reversed(order):
-        found[position] = min(found[position], ceiling)
-        ceiling = found[position] - least
-    return found
 
 
 def localisation_figure(best: Sequence[LocatedImage], worst: Sequence[LocatedImage], dark: bool = False) -> bytes:
