@@ -83,8 +83,6 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     images = zip(sets.dataset.images, extractor.properties, strict=True)
     trained = saved.description.training_images if saved else None
     sets = set_overlap.without_overlap(sets, extractor.properties, extractor.near_duplicates, trained)
-    if trained and (note := set_overlap.without_hashes(trained)):
-        log.info(note)
     for note in set_overlap.notes(sets):
         warn(note)
     total = sets.count

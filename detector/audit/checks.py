@@ -16,7 +16,7 @@ from detector.audit.linear_baseline import SUSPICIOUS
 from detector.collections import kermany
 from detector.datasets.dataset import Dataset
 from detector.files.values import ADULT, years
-from detector.images.duplicates import Copy, with_change
+from detector.images.duplicates import NOT_SEARCHED, Copy, with_change
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
 from detector.training import dataset
@@ -275,7 +275,7 @@ def duplicates(run: Run) -> Check:
             "One of the two labels is wrong: remove that copy.",
         )
     if not exact and not near:
-        return Check("duplicates", PASS, "none across the split")
+        return Check("duplicates", PASS, f"none across the split; {NOT_SEARCHED}")
     files = [" = ".join(extractor.dataset.images[i].file for i in pair) for pair in sorted(exact)]
     for (i, j), copy in sorted(extractor.near_duplicates.items()):
         if (i, j) in near:

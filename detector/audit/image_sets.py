@@ -13,7 +13,7 @@ from detector import InputError, first_names
 from detector.datasets.dataset import Dataset, Image, boxes_of, load, load_folder
 from detector.datasets.folders import MOST_NAMES, class_named
 from detector.datasets.identity import find_overlap
-from detector.images.duplicates import Copy, near_any
+from detector.images.duplicates import Copy
 from detector.images.inspect import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.raster import joined
@@ -173,9 +173,10 @@ def without_overlap(
     properties : sequence of ImageProperties
         Of all images.
     near_duplicates : mapping of (int, int) to Copy
-        Near duplicates among all images, as `near_duplicates.find_near_duplicates` returns them.
+        Near duplicates among all images, as `training.dataset.find_near_duplicates` returns them: each is paired with
+        the first of its group, which is of the data set if any of the group is.
     trained : TrainingImages, optional
-        Those of the saved model, which external images are compared with, too.
+        Those of the saved model, which the files of external images are compared with, too.
 
     Returns
     -------
@@ -191,10 +192,8 @@ def without_overlap(
 
     def kept(rows: np.ndarray, seen: TrainingImages, where: str) -> tuple[np.ndarray, str]:
         given = [images[row] for row in rows]
-        looked = [i for i, row in enumerate(rows) if properties[row].hash and images[row].source != PHANTOM]
-        near = near_any([properties[rows[i]].hash for i in looked], seen.known_hashes)
-        changes = {looked[position]: str(copy) for position, copy in near.items()}
-        changes |= {i: str(copies[rows[i]]) for i in looked if rows[i] in copies}
+        looked = [i for i, row in enumerate(rows) if images[row].source != PHANTOM]
+        changes = {i: str(copies[rows[i]]) for i in looked if rows[i] in copies}
         found = find_overlap(
             given,
             [shortened(properties[row].digest) for row in rows],
@@ -211,16 +210,6 @@ def without_overlap(
     for name, rows in sets.external.items():
         external[name], notes[name] = kept(rows, trained, "the training set")
     return replace(sets, controls=controls, external=external, controls_note=note, external_notes=notes)
-
-
-def without_hashes(trained: TrainingImages) -> str:
-    """Return what to say of a model file that was written before hashes of mirrored and rotated copies; or nothing."""
-    if not trained.digests or trained.known_hashes:
-        return ""
-    return (
-        "the model file is of an earlier version: external images are compared with its training images by file, not "
-        "for near duplicates; train the model again to compare both"
-    )
 
 
 def notes(sets: ImageSets) -> list[str]:

@@ -18,7 +18,7 @@ from detector.datasets.dataset import Dataset, Image, Rows
 from detector.datasets.identity import merged, patients, require_one_class, require_own_rows
 from detector.files.atomic import sha256
 from detector.files.cache import Cache, default_folder, key
-from detector.images.duplicates import SAME_RADIOGRAPH, SEARCH_VERSION, Copy, near_pairs, pixel_agreement
+from detector.images.duplicates import SEARCH_VERSION, Copy, among, find_copies
 from detector.images.inspect import ImageProperties, PixelStore, inspect
 from detector.images.lungs import describe, implausibility, packed
 from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, rotate_mask
@@ -85,18 +85,14 @@ class FeatureExtractor:
     def subset(self, rows: np.ndarray) -> FeatureExtractor:
         """Return the same run with some of its images only, in the same order."""
         position = {int(row): i for i, row in enumerate(rows)}
-        kept = {
-            pair: (position[pair[0]], position[pair[1]])
-            for pair in self.near_duplicates
-            if position.keys() >= set(pair)
-        }
+        joined = [(position.get(i), position.get(j)) for i, j in self.joined_patients]
         return replace(
             self,
             dataset=replace(self.dataset, images=[self.dataset.images[row] for row in rows]),
             properties=[self.properties[row] for row in rows],
             patients=self.patients[rows],
-            near_duplicates={pair: self.near_duplicates[earlier] for earlier, pair in kept.items()},
-            joined_patients=[kept[pair] for pair in self.joined_patients if pair in kept],
+            near_duplicates=among(self.near_duplicates, rows),
+            joined_patients=[(i, j) for i, j in joined if i is not None and j is not None],
         )
 
     def groups(self, split: str) -> np.ndarray:
@@ -157,11 +153,15 @@ class FeatureExtractor:
 
 
 def find_near_duplicates(
-    dataset: Dataset, properties: Sequence[ImageProperties], cache: Cache, pixels: Callable[[int], np.ndarray]
+    dataset: Dataset,
+    properties: Sequence[ImageProperties],
+    cache: Cache,
+    pixels: Callable[[int], np.ndarray],
+    quiet: bool = True,
 ) -> dict[tuple[int, int], Copy]:
-    """Return pairs of images that are copies of each other, sorted, the smaller index first.
+    """Return which images are copies of which, each paired with the first of its group, sorted.
 
-    Phantoms resemble each other more than people do, and the bound was measured on people: they have none.
+    Phantoms resemble each other more than people do, and the bounds were measured on people: they have none.
 
     Parameters
     ----------
@@ -170,26 +170,20 @@ def find_near_duplicates(
     cache : Cache
         Keeps what was found among the same images.
     pixels : callable
-        From an image's position to its pixels, (224, 224, 3), uint8; called for pairs that the hash takes for copies.
+        From an image's position to its pixels, (224, 224, 3), uint8; called for images that may be copies.
+    quiet : bool
+        Show no progress.
     """
-    drawn = [image.source == PHANTOM for image in dataset.images]
-    if all(drawn):
+    if all(image.source == PHANTOM for image in dataset.images):
         return {}
-    hashes = [one.hash for one in properties]
-
-    def is_same(i: int, j: int, copy: Copy) -> bool:
-        if properties[i].digest == properties[j].digest:
-            return True
-        return pixel_agreement(pixels(i), pixels(j), copy.mirrored, abs(copy.angle)) >= SAME_RADIOGRAPH
-
-    name = key(kind="near duplicates", version=SEARCH_VERSION, hashes=hashes)
+    hashes, digests = [one.hash for one in properties], [one.digest for one in properties]
+    name = key(kind="near duplicates", version=SEARCH_VERSION, hashes=hashes, digests=digests)
     held = cache.get([name])
     if name in held:
-        pairs = {(i, j): Copy(*copy) for i, j, *copy in json.loads(held[name])}
-    else:
-        pairs = {(i, j): copy for (i, j), copy in near_pairs(hashes).items() if is_same(i, j, copy)}
-        cache.put({name: json.dumps([[i, j, *copy] for (i, j), copy in pairs.items()]).encode()})
-    return {(i, j): copy for (i, j), copy in pairs.items() if not (drawn[i] and drawn[j])}
+        return {(i, j): Copy(*copy) for i, j, *copy in json.loads(held[name])}
+    pairs = find_copies(hashes, digests, pixels, quiet)
+    cache.put({name: json.dumps([[i, j, *copy] for (i, j), copy in pairs.items()]).encode()})
+    return pairs
 
 
 @dataclass(frozen=True)
@@ -353,7 +347,7 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     def pixels(row: int) -> np.ndarray:
         return pixel_store.pixels(dataset.images[row].path, properties[row].digest)
 
-    near_duplicates = find_near_duplicates(dataset, properties, cache, pixels)
+    near_duplicates = find_near_duplicates(dataset, properties, cache, pixels, log.quiet)
     known = patients(dataset.images, digests)
     joined = [
         (i, j) for i, j in near_duplicates if known[i] != known[j] and properties[i].digest != properties[j].digest

@@ -1,4 +1,4 @@
-"""Near duplicates: mirrored, rotated and cropped copies are found, other images are not, and a run knows them."""
+"""Near duplicates: changed copies are found and named, other images are not, one image stands for its group."""
 
 from __future__ import annotations
 
@@ -10,31 +10,24 @@ import pytest
 from conftest import classes, inside, picture
 from PIL import Image
 
-from detector.cli.output import Log
-from detector.datasets import identity
-from detector.datasets.dataset import Dataset
-from detector.datasets.dataset import Image as ImageFile
-from detector.files.cache import Cache
-from detector.images.duplicates import Copy, as_array, coefficients, near_any, near_pairs, perceptual_hash
-from detector.images.inspect import ImageProperties
+from detector.images import duplicates
+from detector.images.duplicates import Copy, among, find_copies, perceptual_hash
 from detector.images.phantom import CLASSES
-from detector.training.dataset import FeatureExtractor, find_near_duplicates
-from detector.training.options import EvaluationOptions
-from detector.training.run import choose_split
 
 COUNT = 12
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
-def hash_of(pixels):
-    """Return the hash of a grey image as a run computes it."""
-    return perceptual_hash(cv2.cvtColor(cv2.resize(pixels, (224, 224), interpolation=cv2.INTER_AREA), 8))
+def shown(pixels):
+    """Return a grey image as a run reads it."""
+    return cv2.cvtColor(cv2.resize(np.ascontiguousarray(pixels), (224, 224), interpolation=cv2.INTER_AREA), 8)
 
 
 def turned(pixels, angle, value=0):
     """Return an image rotated on its own canvas, with corners of one value."""
     side = len(pixels)
     matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, 1.0)
-    return cv2.warpAffine(pixels, matrix, (side, side), borderValue=value)
+    return cv2.warpAffine(np.ascontiguousarray(pixels), matrix, (side, side), borderValue=value)
 
 
 def expanded(pixels, angle):
@@ -43,13 +36,25 @@ def expanded(pixels, angle):
     return turned(cv2.copyMakeBorder(pixels, *[border] * 4, cv2.BORDER_CONSTANT), angle)
 
 
+def copies_among(grey):
+    """Return the copies among grey images, of which each is another file."""
+    pixels = [shown(one) for one in grey]
+    return find_copies([perceptual_hash(one) for one in pixels], [*map(str, range(len(pixels)))], pixels.__getitem__)
+
+
 CHANGES = {
     "mirrored": lambda pixels: pixels[:, ::-1],
     "rotated by about 10°": lambda pixels: turned(pixels, 10, 255),
     "rotated by about 5°": lambda pixels: turned(pixels, -5),
-    "mirrored and rotated by about 7°": lambda pixels: turned(np.ascontiguousarray(pixels[:, ::-1]), 7),
+    "mirrored and rotated by about 7°": lambda pixels: turned(pixels[:, ::-1], 7),
     "rotated by about 8°": lambda pixels: expanded(pixels, 8),
     "": lambda pixels: cv2.resize(pixels[40:, 40:], (300, 260)),
+    "mirrored and rotated by about 180°": lambda pixels: pixels[::-1],
+    "rotated by about 180°": lambda pixels: pixels[::-1, ::-1],
+    "rotated by about 90°": np.rot90,
+    "mirrored and rotated by about 90°": lambda pixels: pixels.T,
+    "negative": lambda pixels: 255 - pixels,
+    "negative and mirrored and rotated by about 90°": lambda pixels: 255 - np.rot90(pixels[:, ::-1]),
 }
 
 
@@ -59,26 +64,14 @@ def patients(phantoms_of):
     return [image for label in CLASSES for image in phantoms_of.images(label, COUNT // 2)]
 
 
-@pytest.fixture(scope="module")
-def pairs(patients):
-    """Return near duplicates among all phantoms and changed copies of four: 12 originals, then 4 of each change."""
-    changed = [np.ascontiguousarray(change(pixels)) for change in CHANGES.values() for pixels in patients[:4]]
-    return near_pairs([hash_of(pixels) for pixels in [*patients, *changed]])
-
-
-@pytest.mark.parametrize("number", range(len(CHANGES)))
-def test_changed_copies_are_found_and_named(pairs, number):
-    change = list(CHANGES)[number]
-    kinds = [pairs[row, COUNT + 4 * number + row] for row in range(4)]
-    assert {copy.mirrored for copy in kinds} == {"mirrored" in change}
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_copies_are_found_and_named(patients, change):
+    found = copies_among([*patients, *(CHANGES[change](pixels) for pixels in patients[:3])])
+    assert list(found) == [(row, COUNT + row) for row in range(3)]
     angle = float("".join(letter for letter in change if letter.isdigit()) or 0)
-    assert all(abs(abs(copy.angle) - angle) < 2.0 for copy in kinds)
-
-
-def test_copies_are_found_in_another_set(patients):
-    hashes = [hash_of(pixels) for pixels in patients]
-    copies = [hash_of(turned(pixels, 8)) for pixels in patients[:2]]
-    assert set(near_any([hashes[0], *copies], hashes[:1])) == {0, 1}
+    for copy in found.values():
+        assert (copy.mirrored, copy.negative) == ("mirrored" in change, "negative" in change)
+        assert abs(abs(copy.angle) - angle) < 2.0
 
 
 def textures(count):
@@ -90,59 +83,57 @@ def textures(count):
 
 
 def test_other_images_are_no_copies():
-    assert near_pairs([hash_of(one) for one in textures(60)]) == {}
+    assert copies_among([*textures(40), np.full((224, 224), 90, np.uint8), np.zeros((224, 224), np.uint8)]) == {}
+    assert copies_among(textures(1)) == {}
 
 
-def test_pairs_are_sorted_and_equal_hashes_are_paired_with_the_first(patients):
-    first, second = (hash_of(pixels) for pixels in patients[:2])
-    mirrored = hash_of(np.ascontiguousarray(patients[0][:, ::-1]))
-    found = near_pairs([first, mirrored, second, first, second, second])
-    assert [*found] == [(0, 1), (0, 3), (2, 4), (2, 5)]
-    assert found[0, 1].mirrored and found[0, 3] == Copy()
-    assert near_pairs([]) == near_pairs([first]) == {}
-    assert near_any([], [first]) == near_any([first], []) == {}
+def test_each_copy_is_paired_with_the_first_of_its_group_and_described_from_there(patients):
+    """The last is too far from the first to be found beside it: the one between them joins both."""
+    chain = [turned(patients[0], angle) for angle in (-9, 0, 9)]
+    found = copies_among([patients[1], chain[0], chain[1][:, ::-1], chain[2], patients[1][:, ::-1]])
+    assert list(found) == [(0, 4), (1, 2), (1, 3)]
+    assert found[1, 2].mirrored and abs(abs(found[1, 2].angle) - 9) < 1.5
+    assert not found[1, 3].mirrored and abs(abs(found[1, 3].angle) - 18) < 1.5
+
+
+def test_the_same_file_is_a_copy_without_a_look(patients):
+    hashes = [perceptual_hash(shown(patients[i])) for i in (0, 1, 0)]
+    assert find_copies(hashes, ["a", "b", "a"], lambda _: shown(textures(1)[0])) == {(0, 2): Copy()}
+
+
+def test_a_group_costs_as_many_agreements_as_it_has_further_images(patients, monkeypatch):
+    """25 copies of 4 radiographs make 1,200 pairs of copies; at most two pairs of two groups may disagree."""
+    calls = []
+    compared = duplicates._compared
+    monkeypatch.setattr(duplicates, "_compared", lambda *given: calls.append(compared(*given)) or calls[-1])
+    generator = np.random.default_rng(0)
+    copies = [np.roll(pixels, generator.integers(-9, 10, 2), (0, 1)) for _ in range(25) for pixels in patients[:4]]
+    found = copies_among(copies)
+    assert list(found) == [(row % 4, row) for row in sorted(range(4, 100), key=lambda row: (row % 4, row))]
+    assert sum(copy is not None for copy in calls) == 96
+    assert sum(copy is None for copy in calls) <= 40
+
+
+def test_pairs_among_some_images_are_those_of_the_first_that_is_left():
+    pairs = {(0, 2): Copy(mirrored=True), (0, 3): Copy(True, 6.0), (1, 4): Copy()}
+    assert among(pairs, [0, 3, 4]) == {(0, 1): Copy(True, 6.0)}
+    assert among(pairs, [2, 3]) == {(0, 1): Copy(False, 6.0)}
+    assert among(pairs, np.array([1, 2])) == {}
 
 
 def test_copies_are_described():
-    assert [str(Copy(*one)) for one in ((False, 1.4), (False, -5.2), (True, 0.3), (True, 9.7))] == [
-        "",
-        "rotated by about 5°",
-        "mirrored",
-        "mirrored and rotated by about 10°",
-    ]
+    kinds = [(False, 1.4), (False, -5.2), (True, 0.3), (True, 9.7), (False, 0.2, 1.0, True)]
+    words = ["", "rotated by about 5°", "mirrored", "mirrored and rotated by about 10°", "negative"]
+    assert [str(Copy(*one)) for one in kinds] == words
 
 
-def test_coefficients_are_of_norm_one(patients):
-    found = coefficients(as_array([hash_of(pixels) for pixels in patients]))
-    assert found.shape == (COUNT, 512)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, rtol=1e-5)
-
-
-def test_augmented_copies_of_unknown_patients_stay_with_their_original():
-    """With ``--split patient``, in a folder that says nothing of patients, with augmented copies of one class."""
-    originals = textures(COUNT)
-    changed = [np.ascontiguousarray(CHANGES["mirrored"](pixels)) for pixels in originals[:6]]
-    names = [f"{'covid' if i < 6 or i >= COUNT else 'normal'}/{i}.png" for i in range(COUNT + 6)]
-    images = [ImageFile(Path(name), name, name.split("/")[0], None, "", "", {}) for name in names]
-    made = [
-        ImageProperties(f"{i:064x}", 224, 224, "PNG", False, 90.0, 30.0, [], hash_of(pixels))
-        for i, pixels in enumerate([*originals, *changed])
-    ]
-    data = Dataset(images, ["covid", "normal"])
-    shown = [
-        cv2.cvtColor(cv2.resize(one, (224, 224), interpolation=cv2.INTER_AREA), 8) for one in (*originals, *changed)
-    ]
-    near_duplicates = find_near_duplicates(data, made, Cache(None), shown.__getitem__)
-    known = identity.patients(images, [one.digest for one in made])
-    joined = sorted(near_duplicates)
-    assert joined == [(i, COUNT + i) for i in range(6)]
-    same = identity.merged(known, joined)
-    extractor = FeatureExtractor(data, made, same, near_duplicates, joined, None, slice(0), None, Log(True))
-    for options in (EvaluationOptions(folds=3, split="patient"), EvaluationOptions(test_size=0.4, split="patient")):
-        kind, plan = choose_split(options, extractor)
-        assert kind == "patient"
-        for _, _, _, held_out in plan:
-            assert all((i in held_out) == (COUNT + i in held_out) for i in range(6))
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not there")
+def test_no_two_radiographs_are_joined_by_turns_and_negatives():
+    paths = sorted((SHARED / "nih-chest-xrays").rglob("*.png"))[:60]
+    grey = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
+    assert copies_among(grey) == {}
+    found = copies_among([*grey[:20], *(255 - np.rot90(one) for one in grey[:20])])
+    assert list(found) == [(row, 20 + row) for row in range(20)]
 
 
 def test_an_image_of_two_journals_is_of_one_patient(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -12,13 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.images.duplicates import BYTES, SAME_RADIOGRAPH, Copy, near_pairs, perceptual_hash, pixel_agreement
+from detector.images.duplicates import BYTES, Copy, find_copies, perceptual_hash
 from detector.images.listing import list_images
+from detector.images.phantom import draw
 from detector.images.read import SIZE, decode, file_bytes, read
 
 LARGEST = 640  # pixels of a side: larger images are reduced before they are copied
-PAIRS = 0.18  # that the hash finds for each of 903 radiographs
-CHECKED = 200  # pairs whose pixel check is timed
+COPIES = 25  # of each phantom whose copies are timed
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -68,6 +69,12 @@ def cropped(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return image[top : top + height, left : left + width]
 
 
+def moved(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return an image at half its size, shifted a little and exposed anew."""
+    rolled = np.roll(image, generator.integers(-9, 10, 2), (0, 1))
+    return (cv2.resize(rolled, None, fx=0.5, fy=0.5) * generator.uniform(0.85, 1.0)).astype(np.uint8)
+
+
 def everything(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return an image mirrored or not, rotated up to 10°, zoomed by up to a tenth, exposed, resized and compressed."""
     fill = generator.choice(["black", "white", "replicated", "expanded"])
@@ -101,6 +108,11 @@ CHANGES: dict[str, Change] = {
     "enlarged by 1.1": rotated(0, zoom=1.1),
     "cropped to 0.9, off centre": cropped,
     "all of these, any amount": everything,
+    "flipped upside down": lambda image, generator: image[::-1],
+    "rotated by a quarter": lambda image, generator: np.rot90(image),
+    "transposed": lambda image, generator: image.T,
+    "negative": lambda image, generator: 255 - image,
+    "negative, mirrored": lambda image, generator: 255 - image[:, ::-1],
 }
 
 
@@ -121,82 +133,55 @@ def copies_of(task: tuple[int, Path]) -> list[np.ndarray]:
     return [shown(one) for one in (image, *copies)]
 
 
-def agrees(pixels: Sequence[np.ndarray], pair: tuple[int, int], copy: Copy) -> float:
-    """Return how well the pixels of a pair agree that the hash takes for copies."""
-    first, second = (pixels[i] for i in pair)
-    return pixel_agreement(first, second, copy.mirrored, abs(copy.angle))
-
-
-def print_pairs(paths: Sequence[Path]) -> None:
-    """Print the pairs of images that the hash takes for copies, with their agreement, and the time of both steps."""
-    with ThreadPoolExecutor() as pool:
-        pixels = list(pool.map(lambda path: read(path).pixels, paths))
-        hashes = list(pool.map(perceptual_hash, pixels))
-    began = time.perf_counter()
-    pairs = near_pairs(hashes)
-    compared = time.perf_counter()
-    found = {pair: agrees(pixels, pair, copy) for pair, copy in pairs.items()}
-    checked = time.perf_counter() - compared
-    same = sum(agreement >= SAME_RADIOGRAPH for agreement in found.values())
-    print(
-        f"{len(paths)} images, {BYTES} bytes each, compared in {compared - began:.0f} s: {len(pairs)} pairs by the hash"
-    )
-    print(f"{same} of them by their pixels, too, in {checked:.1f} s\n\ncorrelation by hash, agreement of pixels, pair")
-    for (i, j), copy in pairs.items():
-        how = str(copy) or "as it is"
-        print(f"  {copy.correlation:.3f} {found[i, j]:.3f}  {paths[i]} = {paths[j]} ({how})")
+def copies_among(pixels: Sequence[np.ndarray]) -> dict[tuple[int, int], Copy]:
+    """Return which of some images are copies of which."""
+    digests = [hashlib.sha256(one.tobytes()).hexdigest() for one in pixels]
+    return find_copies([perceptual_hash(one) for one in pixels], digests, pixels.__getitem__)
 
 
 def print_times(counts: Sequence[int]) -> None:
-    """Print what the search costs among random hashes, and the pixel check of as many pairs as radiographs have."""
-    generator = np.random.default_rng(0)
-    noise = generator.integers(0, 256, (CHECKED, SIZE, SIZE, 3), dtype=np.uint8)
-    smooth = [cv2.GaussianBlur(one, (0, 0), 3) for one in noise]
-    began = time.process_time()
-    for one in smooth:
-        pixel_agreement(one, np.ascontiguousarray(one[:, ::-1]), True, 0.0)
-    check = (time.process_time() - began) / CHECKED
-    print("| images | search | its processor time | peak memory | processor time of the pixel check, 0.18 pairs each |")
-    print("| --- | --- | --- | --- | --- |")
+    """Print what the search costs among random hashes, and among 25 copies of each of some phantoms."""
+    print("| images | of them copies | processor time | peak memory |\n| --- | --- | --- | --- |")
     for count in counts:
+        generator = np.random.default_rng(0)
         hashes = [row.tobytes().hex() for row in generator.integers(0, 256, (count, BYTES), dtype=np.uint8)]
-        began, used = time.perf_counter(), time.process_time()
-        near_pairs(hashes)
-        taken, used = time.perf_counter() - began, time.process_time() - used
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"| {count:,} | {taken:.0f} s | {used:.0f} s | {peak:.0f} MiB | {PAIRS * count * check:.0f} s |", flush=True
-        )
+        drawn = [draw(seed % 2 == 0, seed) for seed in range(count // COPIES)]
+        copies = [shown(moved(drawn[i % len(drawn)], np.random.default_rng(i))) for i in range(len(drawn) * COPIES)]
+        alike = [perceptual_hash(one) for one in copies]
+        for some, pixels in ((hashes, []), (alike, copies)):
+            used = time.process_time()
+            pairs = find_copies(some, [str(i) for i in range(len(some))], pixels.__getitem__)
+            used = time.process_time() - used
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(f"| {len(some):,} | {len(pairs):,} | {used:.0f} s | {peak:.0f} MiB |", flush=True)
 
 
 def main() -> None:
     """Print the pairs of images that are reported, which copies are found, and the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="*", help="folders of radiographs")
-    parser.add_argument("--random", type=int, nargs="+", default=[], help="time the search of so many random hashes")
+    parser.add_argument("--times", type=int, nargs="+", default=[], help="time the search of so many images")
     parser.add_argument("--every", type=int, default=1, help="measure copies of every n-th image only")
     options = parser.parse_args()
     paths = [path for folder in options.folders for path in list_images(folder).images]
-    if options.random:
-        print_times(options.random)
-        return
     cv2.setNumThreads(1)
-    print_pairs(paths)
+    if options.times:
+        print_times(options.times)
+        return
     with ThreadPoolExecutor() as pool:
+        pixels = list(pool.map(lambda path: read(path).pixels, paths))
         made = list(pool.map(copies_of, enumerate(paths[:: options.every])))
-    hashes = [[perceptual_hash(pixels) for pixels in one] for one in made]
-    count = len(made)
-    print(f"\n{count} images copied\n\n| copy | by the hash | by hash and pixels |\n| --- | --- | --- |")
+    used = time.process_time()
+    pairs = copies_among(pixels)
+    print(f"{len(paths)} images, {len(pairs)} copies, {time.process_time() - used:.0f} s of processor time")
+    for (i, j), copy in pairs.items():
+        print(f"  {copy.correlation:.3f}  {paths[i]} = {paths[j]} ({copy})")
+    print(f"\n{len(made)} images copied\n\n| copy | found |\n| --- | --- |")
     for number, name in enumerate(CHANGES, 1):
-        pairs = near_pairs([*(one[0] for one in hashes), *(one[number] for one in hashes)])
-        pixels = [*(one[0] for one in made), *(one[number] for one in made)]
-        # Of equal hashes each is paired with the first only.
-        copies = {i: Copy() if hashes[i][0] == hashes[i][number] else pairs.get((i, count + i)) for i in range(count)}
-        found = [copy is not None for copy in copies.values()]
-        same = [
-            copy is not None and agrees(pixels, (i, count + i), copy) >= SAME_RADIOGRAPH for i, copy in copies.items()
-        ]
-        print(f"| {name} | {np.mean(found):.3f} | {np.mean(same):.3f} |", flush=True)
+        pairs = copies_among([*(one[0] for one in made), *(one[number] for one in made)])
+        alike = {one: first for first, one in pairs}
+        same = [alike.get(len(made) + i) == alike.get(i, i) for i in range(len(made))]
+        print(f"| {name} | {np.mean(same):.3f} |", flush=True)
 
 
 if __name__ == "__main__":
