@@ -90,7 +90,7 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
     assert found.result.metric.available == available
     assert found.result.as_json()["notes"] == (sets.external_notes["e"],)
     if not available:
-        assert found.result.metric.reason == "9 v 12 images that are left; at least 10 v 10 needed"
+        assert found.result.metric.reason == "too few images that are left (9 and 12; 10 of each needed)"
         assert not any(one.available for one in found.beside.values())
 
 
