@@ -25,7 +25,7 @@ class Actualmed(TableCollection):
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row."""
         return ImageRecord(
-            self.listed(row),
+            f"{self.table}, line {row.line}",
             "images",
             row["imagename"],
             row["patientid"],

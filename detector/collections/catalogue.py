@@ -43,4 +43,7 @@ def recognise(folder: Path, among: tuple[Collection, ...], flag: str) -> Collect
     for table in sorted(folder.glob("*.csv")) + sorted(folder.glob("*.txt")):
         require_text(file_bytes(table), table)
     looked_for = "; ".join(f"{collection.looked_for} ({collection.source})" for collection in among)
-    raise InputError(f"{flag} {folder}: no known collection found. Expected one of: {looked_for}")
+    raise InputError(
+        f"{flag} {folder}: no known collection found. Expected one of: {looked_for}. Class folders of your own need no "
+        "builder; build_covid_dataset.py --write-manifests describes them"
+    )

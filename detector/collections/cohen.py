@@ -36,7 +36,7 @@ class Cohen(TableCollection):
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row."""
         return ImageRecord(
-            self.listed(row),
+            f"{self.table}, line {row.line}",
             row["folder"] or "images",
             row["filename"],
             row["patientid"],

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
@@ -26,7 +27,13 @@ FINDINGS = {
     "normal": "Normal",
     "pneumonia": "Pneumonia",
 }
-HEAD_BYTES = 1 << 14
+# Old lists have file names, and patients, with spaces: where both are the same, it is seen where one ends.
+LINE = re.compile(
+    r"(?:(?P<same>\S.*) (?P<copy>(?P=same)\.\w+)|(?P<patient>\S+) (?P<file>\S.*)) "
+    rf"(?P<label>{'|'.join(FINDINGS)})(?: (?P<source>\S+).*)?",
+    re.IGNORECASE,
+)
+LONGEST = 500  # of a line
 
 
 class Covidx(Collection):
@@ -41,13 +48,9 @@ class Covidx(Collection):
     def is_here(self, folder: Path) -> bool:
         """Return whether the first line of a list is one of an image."""
         for _, path in lists(folder):
-            try:
-                with open(path, "rb") as file:
-                    first = decode(file.read(HEAD_BYTES)).strip().partition("\n")[0]
-            except OSError:
-                continue
-            if fields(first, lambda name: False):
-                return True
+            with suppress(InputError):
+                if fields(decode(file_bytes(path)).strip().partition("\n")[0]):
+                    return True
         return False
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
@@ -73,7 +76,7 @@ class Covidx(Collection):
         for number, line in enumerate(require_text(data, path).splitlines(), 1):
             if not line.strip():
                 continue
-            cells = fields(line, where.__contains__)
+            cells = fields(line)
             if not cells:
                 raise InputError(
                     f"{path}, line {number}: expected PATIENT FILE CLASS SOURCE with the class positive, negative, "
@@ -135,25 +138,13 @@ def files_of(folder: Path, part: str) -> dict[str, str]:
     return where
 
 
-def fields(line: str, is_there: Callable[[str], bool]) -> tuple[str, str, str, str] | None:
+def fields(line: str) -> tuple[str, str, str, str] | None:
     """Return patient, file, class and source of a line; None where it has too few fields or no known class.
 
-    Old lists have file names, and patients, with spaces: the split between the two is where a file is there, or where
-    both are the same, or after the first field. The source is empty where the line has none.
-
-    Parameters
-    ----------
-    line : str
-    is_there : callable
-        Whether a file of a name is there.
+    The source is empty where the line has none.
     """
-    cells = line.split()
-    at = next((i for i in range(len(cells) - 1, 1, -1) if cells[i].lower() in FINDINGS), 0)
-    if not at:
+    match = LINE.fullmatch(" ".join(line.split())[:LONGEST])
+    if not match:
         return None
-    label, source = cells[at], " ".join(cells[at + 1 : at + 2])
-    names = {i: " ".join(cells[i:at]) for i in range(1, at)}
-    there = next((i for i in names if is_there(names[i])), 0)
-    same = next((i for i in names if names[i].rpartition(".")[0] == " ".join(cells[:i])), 0)
-    chosen = there or same or 1
-    return " ".join(cells[:chosen]), names[chosen], label, source
+    found = match.groupdict(default="")
+    return found["same"] or found["patient"], found["copy"] or found["file"], found["label"], found["source"]

@@ -35,7 +35,7 @@ class Figure1(TableCollection):
         # A name that leads elsewhere is not looked for; it is rejected later.
         is_plain = re.fullmatch(r"[\w-][\w.-]*", row["patientid"]) is not None
         return ImageRecord(
-            self.listed(row),
+            f"{self.table}, line {row.line}",
             "images",
             next((name for name in names if is_plain and (folder / "images" / name).exists()), names[0]),
             person(row["patientid"]),

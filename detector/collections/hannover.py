@@ -35,7 +35,7 @@ class Hannover(TableCollection):
         """Return the image of a row."""
         finding, unknown = finding_of(row["admission_offset"])
         return ImageRecord(
-            self.listed(row),
+            f"{self.table}, line {row.line}",
             "png",
             f"{row['image_id']}.png" if row["image_id"] else "",
             row["patient_id"],

@@ -53,6 +53,8 @@ class Kermany(Collection):
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the images of every part, or of one."""
+        inner = [root / one for one in ([part] if part else PARTS) for root in roots(folder)]
+        there = {path.name: path for path in reversed(inner) if path.is_dir()}
         return [
             ImageRecord(
                 path.name,
@@ -65,11 +67,9 @@ class Kermany(Collection):
                 self.source,
                 self.licence,
                 self.url,
-                part=one,
             )
-            for one in ([part] if part else PARTS)
-            for root in next(([root] for root in roots(folder) if (root / one).is_dir()), [])
-            for path in list_images(root / one).images
+            for split in there.values()
+            for path in list_images(split).images
         ]
 
 

@@ -254,10 +254,6 @@ class TableCollection(Collection):
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row."""
 
-    def listed(self, row: Row) -> str:
-        """Return where a row stands, for errors."""
-        return f"{self.table}, line {row.line}"
-
 
 def locate(folder: Path) -> dict[str, PurePosixPath]:
     """Return where each file below a folder lies, by its name without suffix; of several the DICOM file, or the first.

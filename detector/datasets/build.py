@@ -33,6 +33,7 @@ from detector.images.listing import why_no_image
 from detector.images.read import from_bytes, read
 
 MOST_NAMED = 10  # of the images that are left out
+FURTHER = "further image of a patient"
 
 
 @dataclass
@@ -127,11 +128,10 @@ def with_patients(table: Path | None, entries: list[ImageRecord], log: Log) -> l
     if not table:
         return entries
     rows = {name: row["patient"] for name, row in read_by_file(table, "--patients", {"patient": PATIENT}).items()}
-    by_file, others, notes = match_files(rows, (entry.path.as_posix() for entry in entries), f"--patients {table}")
-    by_study = {name: rows[name] for name in others}
-    if not by_study.keys() & {entry.patient for entry in entries}:
-        for note in notes:
-            log.info(note)
+    by_study = {entry.patient: rows.pop(entry.patient) for entry in entries if entry.patient in rows}
+    by_file, _, notes = match_files(rows, (entry.path.as_posix() for entry in entries), f"--patients {table}")
+    for note in [] if by_study else notes:
+        log.info(note)
     return [
         replace(entry, patient=by_file.get(entry.path.as_posix()) or by_study.get(entry.patient) or entry.patient)
         for entry in entries
@@ -162,8 +162,8 @@ def _person(same: Mapping[str, str], patient: str) -> str:
 
 def choose(collection: Collection, entries: Sequence[ImageRecord], options: BuildOptions) -> Chosen:
     """Choose the images of a finding and, where there is a folder for them, its controls, by what the tables say."""
-    asked = collection.words.get(options.finding.lower(), options.finding) or collection.positive
-    finding = finding_named(entries, asked)
+    finding = collection.words.get(options.finding.lower(), options.finding) or collection.positive
+    require_finding(entries, finding)
     positive = collection.positive if names_finding(COVID, finding) else finding
 
     def is_control_here(found: str) -> bool:
@@ -182,17 +182,12 @@ def choose(collection: Collection, entries: Sequence[ImageRecord], options: Buil
     return chosen
 
 
-def finding_named(entries: Sequence[ImageRecord], finding: str) -> str:
-    """Return a finding that the collection has: as it is, or the only one that begins so."""
+def require_finding(entries: Sequence[ImageRecord], finding: str) -> None:
+    """Reject a finding that the collection has not, with those that it has."""
     known = sorted({entry.finding for entry in entries if entry.finding})
-    if any(names_finding(found, finding) for found in known) or names_finding(COVID, finding):
-        return finding
-    levels = sorted({level.strip() for found in known for level in re.split(r"[/,;|]", found)} - {""})
-    near = [level for level in levels if simple(level).startswith(simple(finding))] if simple(finding) else []
-    if len(near) == 1 and near[0] != COVID:
-        return near[0]
-    suggestion = f"; did you mean {near[0]}?" if near else "."
-    raise InputError(f"--finding {finding}: no image has it{suggestion} Findings here: {first_names(levels, 20)}")
+    if not any(names_finding(found, finding) for found in (*known, COVID)):
+        levels = sorted({level.strip() for found in known for level in re.split(r"[/,;|]", found)} - {""})
+        raise InputError(f"--finding {finding}: no image has it. Findings here: {first_names(levels, 20)}")
 
 
 def select(
@@ -264,23 +259,22 @@ def take(
     one = collection.one_per_patient if options.one_per_patient is None else options.one_per_patient
     patients: set[str] = set()
     for entry in progress(candidates, len(candidates), shown, options.quiet):
+        found, detail = entry, ""
+        notes: list[str] = []
         if options.limit is not None and len(selection.kept) >= options.limit:
-            selection.drop("over the limit")
-            continue
-        # The tables may know the patient: an image that is not wanted is not read.
-        if one and entry.patient and entry.patient in patients:
-            selection.drop("further image of a patient")
-            continue
-        found, notes, reason, detail = _read(collection, folder, entry, failures, options)
+            reason = "over the limit"
+        elif one and entry.patient in patients:  # as the tables know it: such an image is not read
+            reason = FURTHER
+        else:
+            found, notes, reason, detail = _read(collection, folder, entry, failures, options)
+            if not reason and one and found.patient in patients:
+                reason = FURTHER
         if reason:
             selection.drop(reason, detail)
             continue
-        if one and found.patient and found.patient in patients:
-            selection.drop("further image of a patient")
-            continue
-        patients |= {found.patient, entry.patient}
-        selection.notes.update(notes)
         selection.kept.append(found)
+        selection.notes.update(notes)
+        patients |= {entry.patient, found.patient} - {""}
     selection.kept.sort(key=lambda entry: entry.path.as_posix())
 
 
@@ -320,11 +314,7 @@ def require_enough(folder: Path, selection: Selection, total: int, options: Buil
     """Reject a class folder without an image, or a sample with fewer images than asked for."""
     account = selection.account(total)
     if options.exact and options.limit and len(selection.kept) < options.limit:
-        more = (
-            "; --no-one-per-patient keeps several of a patient"
-            if selection.dropped["further image of a patient"]
-            else ""
-        )
+        more = "; --no-one-per-patient keeps several of a patient" if selection.dropped[FURTHER] else ""
         raise InputError(f"--sample {options.limit}: {folder} has too few images: {account}{more}")
     if not selection.kept:
         raise InputError(f"{folder}: no image is left for {options.output}: {account}")

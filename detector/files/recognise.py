@@ -29,10 +29,6 @@ NOT_READ = {
 CONTAINED = dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"hevc"), "HEIC") | {b"avif": "AVIF", b"avis": "AVIF"}
 
 
-# What begins the pixels of a JPEG: usual kinds, and what the others are called.
-JPEG, FRAMES = b"\xff\xd8\xff", {0xC3: "lossless JPEG", 0xF7: "JPEG-LS"} | dict.fromkeys((0xC0, 0xC1, 0xC2), "")
-
-
 def wide_encoding(data: bytes) -> str:
     """Return the encoding of a text of two or four bytes a letter, by its mark or its zeros; empty for any other."""
     if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
@@ -42,6 +38,25 @@ def wide_encoding(data: bytes) -> str:
     # A table begins with letters, each of which has one zero then.
     zeros = "".join("0" if byte == 0 else "x" for byte in data[:4])
     return {"0x0x": "utf-16-be", "x0x0": "utf-16-le"}.get(zeros, "")
+
+
+# Beginnings of a text in small letters → what it is.
+TEXTS = {
+    (b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<?xml", b"<!doctype svg"): (
+        "is a web page, not the file itself; download the raw file"
+    ),
+    (b"version https://git-lfs",): "is a Git LFS pointer, not the file itself; run git lfs pull",
+    (b"/annex/objects/", b"../.git/annex/objects/"): "is a git-annex pointer, not the file itself; run git annex get",
+    (b"404: not found", b'{"message"', b'{"error"', b"<error>", b"access denied"): (
+        "is an error message of a server, not the file itself; download it again"
+    ),
+}
+BINARY = {
+    b"%PDF": "is a PDF document; save what it shows as an image, or its table as CSV",
+    b"PK\x03\x04": "is a workbook or a ZIP archive; save the table as CSV, or unpack the archive",
+    b"\xd0\xcf\x11\xe0": "is an Excel workbook; save the table as CSV",
+    b"\x1f\x8b": "is compressed with gzip; unpack it",
+}
 
 
 def instead(data: bytes) -> str:
@@ -57,30 +72,11 @@ def instead(data: bytes) -> str:
     str
         A clause for the end of a sentence, such as ``"is a web page; download the file itself"``.
     """
-    head = data[:512].removeprefix(b"\xef\xbb\xbf")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        head = head[: len(head) // 4 * 4].decode(wide_encoding(data), "replace").encode()
-    head = head.lstrip().lower()
-    if (
-        head.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<?xml", b"<!doctype svg"))
-        or b"<html" in head
-    ):
-        return "is a web page, not the file itself; download the raw file"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the file itself; run git lfs pull"
-    if b"annex/objects/" in head:
-        return "is a git-annex pointer, not the file itself; run git annex get"
-    if head.startswith((b"404: not found", b'{"message"', b'{"error"', b"<error>", b"access denied")):
-        return "is an error message of a server, not the file itself; download it again"
-    if data.startswith(b"%PDF"):
-        return "is a PDF document; save what it shows as an image, or its table as CSV"
-    if data.startswith(b"PK\x03\x04"):
-        return "is a workbook or a ZIP archive; save the table as CSV, or unpack the archive"
-    if data.startswith(b"\xd0\xcf\x11\xe0"):
-        return "is an Excel workbook; save the table as CSV"
-    if data.startswith(b"\x1f\x8b"):
-        return "is compressed with gzip; unpack it"
-    return ""
+    head = data[:512].decode(wide_encoding(data) or "latin-1", "replace").encode("ascii", "ignore").lstrip().lower()
+    for beginnings, what in TEXTS.items():
+        if head.startswith(beginnings) or (b"<html" in beginnings and b"<html" in head):
+            return what
+    return next((what for mark, what in BINARY.items() if data.startswith(mark)), "")
 
 
 def is_in_conflict(text: str) -> bool:
@@ -97,17 +93,4 @@ def not_read(data: bytes) -> str:
         return CONTAINED.get(data[8:12], "")
     if data[344:348] in (b"n+1\0", b"ni1\0"):  # at the end of its header
         return "NIfTI"
-    if data.startswith(JPEG):
-        return _unusual_jpeg(data)
     return next((kind for mark, kind in NOT_READ.items() if data.startswith(mark)), "")
-
-
-def _unusual_jpeg(data: bytes) -> str:
-    """Return what kind of JPEG it is that is not read; empty for the usual ones."""
-    at = 2
-    while at + 5 <= len(data) and data[at] == 0xFF:
-        kind, precision = data[at + 1], data[at + 4]
-        if kind in FRAMES:
-            return FRAMES[kind] or (f"JPEG of {precision} bits" if precision > 8 else "")
-        at += 1 if kind == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return ""

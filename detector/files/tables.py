@@ -47,20 +47,15 @@ Values = TypeVar("Values")
 class Row:
     """A row of a table.
 
-    `line` is the one on which it ends in the file; `cells` has simplified column names; `where` is what errors call it;
-    `ambiguous` are the columns that stand twice in the table, with different values in this row.
+    `line` is the one on which it ends in the file; `cells` has simplified column names; `where` is what errors call it.
     """
 
     line: int
     cells: Mapping[str, str]
     where: str = ""
-    ambiguous: frozenset[str] = frozenset()
 
     def __getitem__(self, column: str) -> str:
-        name = simple(column)
-        if name in self.ambiguous:
-            raise InputError(f"{self.where}: the column {column} stands twice, with different values; remove one")
-        return require_value(self.cells.get(name, ""), column, self.where)
+        return require_value(self.cells.get(simple(column), ""), column, self.where)
 
 
 def simple(text: str) -> str:
@@ -102,13 +97,11 @@ def file_bytes(path: Path, name: object = None) -> bytes:
     """Return the bytes of a table's file; `name` is what errors call it, such as ``--patients a.csv``."""
     name = name or path
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{name} is no regular file")
-        if path.exists() and path.stat().st_size > MAX_BYTES:
+        if not path.is_file():
+            raise InputError(f"{name} is {'no regular file' if path.exists() else 'missing'}")
+        if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{name} has more than {MAX_BYTES >> 20} MiB")
         return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{name} is missing") from None
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}") from None
 
@@ -131,11 +124,9 @@ def parse_table(data: bytes, path: object, needed: Sequence[str], what: str) -> 
     """Read the bytes of a table as `read_table` does; `path` is what errors call it."""
     heading, lines = read_cells(data, path)
     columns = [simple(name) for name in heading]
-    missing = [name for name in needed if simple(name) not in columns]
-    if missing:
+    if missing := [name for name in needed if simple(name) not in columns]:
         raise InputError(f"{path} has no column {', '.join(missing)}; is it the table of {what}?")
-    twice = sorted({name for name in map(simple, needed) if columns.count(name) > 1})
-    if twice:
+    if twice := [name for name in needed if columns.count(simple(name)) > 1]:
         raise InputError(f"{path} has the column {', '.join(twice)} twice; remove one")
     if not lines:
         raise InputError(f"{path} has a heading but no rows")
@@ -143,15 +134,14 @@ def parse_table(data: bytes, path: object, needed: Sequence[str], what: str) -> 
 
 
 def row_of(columns: Sequence[str], cells: Sequence[str], line: int, what: object) -> Row:
-    """Return a row of what `read_cells` has read; `columns` are simplified names, `what` is the table's in errors."""
+    """Return a row of what `read_cells` has read; `columns` are simplified names, `what` is the table's in errors.
+
+    Of columns of the same name the first that has a value counts.
+    """
     found: dict[str, str] = {}
-    ambiguous = set()
-    for name, cell in zip(columns, map(str.strip, cells), strict=False):
-        if name and not found.get(name):
-            found[name] = cell
-        elif name and cell and found[name] != cell:
-            ambiguous.add(name)
-    return Row(line, found, f"{what}, line {line}", frozenset(ambiguous))
+    for name, cell in zip(columns, cells, strict=False):
+        found[name] = found.get(name) or cell.strip()
+    return Row(line, found, f"{what}, line {line}")
 
 
 def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -216,10 +206,8 @@ def decode(data: bytes, errors: str = "cp1252") -> str:
     errors : {"cp1252", "surrogateescape"}
         How bytes that are not UTF-8 are read: in Windows' Western encoding, or so that they are written as they were.
     """
-    if encoding := wide_encoding(data):
-        return data.decode(encoding, errors="replace").removeprefix("\ufeff")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(wide_encoding(data) or "utf-8-sig").removeprefix("\ufeff")
     except UnicodeDecodeError:
         if errors == "surrogateescape":
             return data.decode("utf-8-sig", errors="surrogateescape")
@@ -249,6 +237,8 @@ def read_by_file(path: Path, flag: str, columns: Mapping[str, Sequence[str]]) ->
     at = {key: next((one for one in map(simple, names) if one in there), "") for key, names in accepted.items()}
     if missing := [key for key, column in at.items() if not column]:
         raise InputError(f"{name} has no column {', '.join(missing)}; it has {first_names(heading, 20)}")
+    if twice := [key for key, column in at.items() if there.count(column) > 1]:
+        raise InputError(f"{name} has the column {', '.join(twice)} twice; remove one")
     found: dict[str, dict[str, str]] = {}
     for number, cells in lines:
         row = row_of(there, [unescaped(cell) for cell in cells], number, name)

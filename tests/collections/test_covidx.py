@@ -90,7 +90,7 @@ def test_several_versions_of_a_list(tmp_path):
     ],
 )
 def test_lines(line, expected):
-    assert covidx.fields(line, lambda name: False) == expected
+    assert covidx.fields(line) == expected
 
 
 def test_bad_lists(tmp_path):
