@@ -45,7 +45,7 @@ def headers(data: bytes) -> None:
 
 
 def metadata(data: bytes) -> None:
-    for entry in cohen.parse_metadata(data, NAME):
+    for entry in cohen.Cohen().parse(data, NAME):
         inside = record.require_inside(entry)
         assert ".." not in inside.parts and not inside.is_absolute()
 
