@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
+import cv2
 import numpy as np
 
 from detector import InputError
@@ -33,8 +33,19 @@ from detector.images.read import (
 )
 
 # Raise when what is read of the same file changes: cached properties of the old kind must never be met again.
-PROPERTIES_VERSION = 6
-AT_A_TIME = 256  # files whose properties are looked up, and kept, in one go
+PROPERTIES_VERSION = 7
+AT_A_TIME = 256  # files whose properties are kept in one go
+SIDE = 512  # pixels that an image is brought to for its border, so that sharpness is measured on one scale
+MARGIN = 0.1  # of the side, along each edge
+PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+FINE, COARSE = 1.0, 2.5  # pixels: standard deviations of the Gaussians whose difference is the band of middle detail
+BLACK, WHITE = 2, 253  # grey values up to and from which a pixel counts as black or white
+NAMES = (
+    *(f"percentile {p} of grey" for p in PERCENTILES),
+    *("median of fine detail", "deviation of fine detail", "deviation of middle detail"),
+    *("fine detail over middle detail", "share of black", "share of white"),
+)
+MOST_STORED = 4 * 2**30  # bytes on disk: 28,000 radiographs
 
 
 @dataclass(frozen=True)
@@ -53,15 +64,13 @@ class ImageProperties:
     mean, deviation : float
         Of the intensity at 224 × 224, in 0…255.
     border : list of float
-        Properties of the outer tenth of the image, as `border.border_properties` returns it.
+        What `border_properties` returns.
     hash : str
-        As `duplicates.perceptual_hash` returns it.
+        What `duplicates.perceptual_hash` returns.
     note : str
         What a user should know of how it is shown; mostly empty.
-    colourfulness : float
-        As `lungs.colourfulness` returns it.
-    inverted : bool
-        As `lungs.seems_inverted` returns it.
+    colourfulness, inverted : float, bool
+        What `lungs.colourfulness` and `lungs.seems_inverted` return.
     """
 
     digest: str
@@ -90,180 +99,99 @@ def inspect(
     elsewhere: Elsewhere | None = None,
     before_decoding: Callable[[], object] = bool,
 ) -> list[ImageProperties]:
-    """Read image files with all cores.
+    """Read image files with all cores, each once.
 
     Parameters
     ----------
     paths : sequence of Path
     cache : Cache
-        An image whose properties it holds has been read before and is not decoded again.
+        A file whose properties it holds is not read again: it is known by its path, size and times of change.
     pixel_store : PixelStore
         Gets the pixels of those that are decoded here.
     quiet : bool
         Show no progress.
     elsewhere : callable, optional
-        Reads them on other machines. So that this one need not read them all, a file is then known by its path, size
-        and time of change.
+        Reads them on other machines.
     before_decoding : callable, optional
-        Called before images are decoded here, each time that the cache lacks some.
-
-    Returns
-    -------
-    list of ImageProperties
+        Called before images are decoded here, where the cache lacks some.
 
     Raises
     ------
     InputError
         If any cannot be used; it names every one.
     """
-    if elsewhere is not None:
-        return _usable(_inspected_elsewhere(paths, cache, quiet, elsewhere))
-    found: list[ImageProperties | InputError] = []
+
+    def here(some: Sequence[Path]) -> Iterator[tuple[int, ImageProperties | InputError]]:
+        before_decoding()
+        return enumerate(pool.map(one, some))
+
+    def one(path: Path) -> ImageProperties | InputError:
+        try:
+            properties, radiograph = inspect_file(path)
+        except InputError as error:
+            return error
+        pixel_store.put(radiograph)
+        return properties
+
+    names = [_name(path) for path in paths]
+    held = cache.get(names)
+    found: list[ImageProperties | InputError | None] = [
+        ImageProperties(**json.loads(held[name])) if name in held else None for name in names
+    ]
+    missing = [i for i, known in enumerate(found) if known is None]
+    new: dict[bytes, bytes] = {}
     # Each thread holds an image at full size: more of them would take more memory than time.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         try:
-            inspected = _inspected(paths, cache, pixel_store, pool, before_decoding)
-            found += progress(inspected, len(paths), "reading images", quiet)
+            inspected = (elsewhere or here)([paths[i] for i in missing]) if missing else iter(())
+            for position, result in progress(inspected, len(missing), "reading images", quiet):
+                found[missing[position]] = result
+                if isinstance(result, ImageProperties):
+                    new[names[missing[position]]] = as_text(result).encode()
+                if len(new) >= AT_A_TIME:
+                    cache.put(new)
+                    new = {}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return _usable(found)
-
-
-def _usable(found: list[ImageProperties | InputError]) -> list[ImageProperties]:
+        finally:
+            cache.put(new)
     failures = [result for result in found if isinstance(result, InputError)]
     if failures:
         raise name_all(failures, len(found))
     return [result for result in found if isinstance(result, ImageProperties)]
 
 
-def _inspected_elsewhere(
-    paths: Sequence[Path], cache: Cache, quiet: bool, elsewhere: Elsewhere
-) -> list[ImageProperties | InputError]:
-    names = [_file_name(path) for path in paths]
-    held = cache.get(names)
-    found: dict[int, ImageProperties | InputError] = {
-        i: ImageProperties(**json.loads(held[name])) for i, name in enumerate(names) if name in held
-    }
-    missing = [i for i in range(len(paths)) if i not in found]
-    if missing:
-        shown = progress(elsewhere([paths[i] for i in missing]), len(missing), "reading images", quiet)
-        new: dict[bytes, bytes] = {}
-        for count, (position, one) in enumerate(shown, 1):
-            found[missing[position]] = one
-            if isinstance(one, ImageProperties):
-                text = as_text(one).encode()
-                new |= {names[missing[position]]: text, _name(one.digest): text}
-            if len(new) >= AT_A_TIME or count == len(missing):
-                cache.put(new)
-                new = {}
-    return [found[i] for i in range(len(paths))]
-
-
-def _file_name(path: Path) -> bytes:
+def _name(path: Path) -> bytes:
     try:
         status = path.stat()
-        what = str(path.resolve()), status.st_size, status.st_mtime_ns
+        what = str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns
     except OSError:
-        what = str(path), 0, 0  # a node may see it, or say that it does not
+        what = str(path), 0, 0, 0  # a node may see it, or say that it does not
     return key(kind="file", file=what, version=(READER_VERSION, PROPERTIES_VERSION))
 
 
-def _inspected(
-    paths: Sequence[Path],
-    cache: Cache,
-    pixel_store: PixelStore,
-    pool: ThreadPoolExecutor,
-    before_decoding: Callable[[], object],
-) -> Iterator[ImageProperties | InputError]:
-    """Yield the properties of each image, or why it cannot be used; what is new is kept as it comes."""
-    for start in range(0, len(paths), AT_A_TIME):
-        some = paths[start : start + AT_A_TIME]
-        digests = list(pool.map(_digest, some))
-        held = cache.get(_name(digest) for digest in digests if isinstance(digest, str))
-        known = [held.get(_name(digest)) if isinstance(digest, str) else digest for digest in digests]
-        if None in known:
-            before_decoding()
-        found = pool.map(partial(_one, pixel_store=pixel_store), some, known)
-        new: dict[bytes, bytes] = {}
-        for before, one in zip(known, found, strict=True):
-            if before is None and isinstance(one, ImageProperties):
-                new[_name(one.digest)] = as_text(one).encode()
-            yield one
-        cache.put(new)
-
-
-def _digest(path: Path) -> str | InputError:
-    try:
-        return hashlib.sha256(file_bytes(path)).hexdigest()
-    except InputError as error:
-        return error
-
-
-def _one(path: Path, known: bytes | InputError | None, pixel_store: PixelStore) -> ImageProperties | InputError:
-    if isinstance(known, InputError):
-        return known
-    if known is not None:
-        return ImageProperties(**json.loads(known))
-    try:
-        properties, radiograph = inspect_file(path)
-    except InputError as error:
-        return error
-    pixel_store.put(radiograph)
-    return properties
-
-
 def inspect_file(path: Path) -> tuple[ImageProperties, Radiograph]:
-    """Read one image file: its properties, and what the network sees of it.
-
-    Raises
-    ------
-    InputError
-        If it cannot be used.
-    """
+    """Read one image file, here or on any machine: its properties, and what the network sees of it."""
     data = file_bytes(path)
     decoded = decode(data, path)
     radiograph = require_contrast(from_decoded(decoded, hashlib.sha256(data).hexdigest()), path)
-    return properties_of(radiograph, decoded.pixels), radiograph
+    pixels = radiograph.pixels
+    properties = ImageProperties(
+        **{name: getattr(radiograph, name) for name in ("digest", "width", "height", "format", "colour", "note")},
+        mean=round(float(pixels.mean()), 4),
+        deviation=round(float(pixels.std()), 4),
+        border=border_properties(decoded.pixels),
+        hash=perceptual_hash(pixels),
+        colourfulness=round(colourfulness(pixels), 4),
+        inverted=seems_inverted(pixels),
+    )
+    return properties, radiograph
 
 
 def as_text(properties: ImageProperties) -> str:
     """Return properties as they are kept."""
     return json.dumps(asdict(properties))
-
-
-def properties_of(radiograph: Radiograph, decoded: np.ndarray) -> ImageProperties:
-    """Return the properties of an image, given it as the network sees it and as it was decoded."""
-    names = ("digest", "width", "height", "format", "colour", "note")
-    return ImageProperties(
-        **{name: getattr(radiograph, name) for name in names},
-        mean=round(float(radiograph.pixels.mean()), 4),
-        deviation=round(float(radiograph.pixels.std()), 4),
-        border=border_properties(decoded),
-        hash=perceptual_hash(radiograph.pixels),
-        colourfulness=round(colourfulness(radiograph.pixels), 4),
-        inverted=seems_inverted(radiograph.pixels),
-    )
-
-
-def _name(digest: str) -> bytes:
-    return key(kind="properties", image=digest, version=(READER_VERSION, PROPERTIES_VERSION))
-
-
-SIDE = 512  # pixels that an image is brought to, so that sharpness is measured on one scale
-MARGIN = 0.1  # of the side, along each edge
-PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
-FINE, COARSE = 1.0, 2.5  # pixels: standard deviations of the Gaussians whose difference is the band of middle detail
-BLACK, WHITE = 2, 253  # grey values up to and from which a pixel counts as black or white
-NAMES = (
-    *(f"percentile {p} of grey" for p in PERCENTILES),
-    "median of fine detail",
-    "deviation of fine detail",
-    "deviation of middle detail",
-    "fine detail over middle detail",
-    "share of black",
-    "share of white",
-)
 
 
 def border_properties(pixels: np.ndarray) -> list[float]:
@@ -281,13 +209,12 @@ def border_properties(pixels: np.ndarray) -> list[float]:
     list of 13 float
         In the order of `NAMES`; grey values in [0, 1].
     """
-    import cv2
-
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     interpolation = cv2.INTER_AREA if min(grey.shape) >= SIDE else cv2.INTER_LINEAR
     scaled = cv2.resize(grey, (SIDE, SIDE), interpolation=interpolation).astype(np.float32)
     smooth, smoother = (cv2.GaussianBlur(scaled, (0, 0), sigma) for sigma in (FINE, COARSE))
-    edge = _edge()
+    edge, margin = np.ones((SIDE, SIDE), bool), round(SIDE * MARGIN)
+    edge[margin:-margin, margin:-margin] = False
     grey, fine, middle = (layer[edge] / 255.0 for layer in (scaled, scaled - smooth, smooth - smoother))
     properties = [
         *np.percentile(grey, PERCENTILES),
@@ -301,32 +228,15 @@ def border_properties(pixels: np.ndarray) -> list[float]:
     return [round(float(value), 6) for value in properties]
 
 
-def _edge() -> np.ndarray:
-    """Return where the outer tenth is, shape (512, 512), bool."""
-    edge = np.ones((SIDE, SIDE), bool)
-    margin = round(SIDE * MARGIN)
-    edge[margin:-margin, margin:-margin] = False
-    return edge
-
-
-MOST_STORED = 4 * 2**30  # bytes on disk: 28,000 radiographs
-
-
 class PixelStore:
     """Decoded radiographs between the pass that checks them and the pass that uses them, so that none is decoded twice.
 
     The first 64 MiB stay in memory, more goes to a file without a name, which vanishes with the process however that
     ends; what `MOST_STORED` has no room for is decoded again. Safe for several threads.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Where the file is made; None is the system's folder for temporary files.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        where = None if folder is None else str(folder)
-        self._file = SpooledTemporaryFile(max_size=64 * 2**20, dir=where)  # noqa: SIM115 (lives as long as the object)
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(max_size=64 * 2**20)  # noqa: SIM115 (lives as long as the object)
         self._offsets: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -341,13 +251,7 @@ class PixelStore:
                 self._offsets[radiograph.digest] = offset
 
     def pixels(self, path: Path, digest: str) -> np.ndarray:
-        """Return the pixels of the image at `path`: the ones kept, or else decoded now.
-
-        Raises
-        ------
-        InputError
-            If the file has changed since its `digest` was taken.
-        """
+        """Return the pixels of the image at `path`: the ones kept, or else decoded now, if the file has not changed."""
         with self._lock:
             if digest in self._offsets:
                 self._file.seek(self._offsets[digest])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import picture, rejection
+from image_helpers import bad_files
 
 from detector.files.cache import Cache
 from detector.images import phantom
@@ -19,6 +23,30 @@ def test_what_waits_for_decoding_is_called_only_for_images_that_the_cache_lacks(
     for known, expected in ((paths[:1], 1), (paths[:1], 1), (paths, 2), (paths, 2)):
         inspect(known, Cache(tmp_path / "cache"), PixelStore(), True, before_decoding=lambda: calls.append(1))
         assert len(calls) == expected
+
+
+def test_a_file_is_read_once_and_again_only_where_it_changed(tmp_path, monkeypatch):
+    picture(tmp_path / "a.png", 1)
+    opened, read_bytes = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name) or read_bytes(path))
+
+    def digest() -> str:
+        return inspect([tmp_path / "a.png"], Cache(tmp_path / "cache"), PixelStore(), True)[0].digest
+
+    first = digest()
+    assert digest() == first == hashlib.sha256(read_bytes(tmp_path / "a.png")).hexdigest() and opened == ["a.png"]
+    picture(tmp_path / "a.png", 2)
+    assert digest() != first and len(opened) == 2
+
+
+def test_every_file_that_cannot_be_used_is_named_together(tmp_path):
+    for name in ("a.png", "c.png"):
+        picture(tmp_path / name, 1)
+    words = bad_files(tmp_path / "bad")
+    paths = [tmp_path / "a.png", *(tmp_path / "bad" / name for name in words), tmp_path / "c.png"]
+    with rejection(f"{len(words)} of {len(paths)} images cannot be read; fix or remove them:") as caught:
+        inspect(paths, Cache(None), PixelStore(), True)
+    assert [Path(line.partition(":")[0]).name for line in caught.value.details] == list(words)
 
 
 def test_the_border_does_not_see_the_chest():
