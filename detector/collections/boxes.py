@@ -79,14 +79,12 @@ def in_fractions(boxes: Sequence[Box], width: int, height: int) -> tuple[tuple[B
     for box in boxes:
         left, top = max(box.x, 0.0), max(box.y, 0.0)
         right, bottom = min(box.x + box.width, float(width)), min(box.y + box.height, float(height))
-        if right <= left or bottom <= top:
-            notes.append("a box lies outside of the image and is left out")
-            continue
         # What a tool rounds is not worth a word.
         beyond = max(-box.x, -box.y, box.x + box.width - width, box.y + box.height - height)
         if beyond > 1 + 0.001 * max(width, height):
-            notes.append("a box reaches beyond the image and is cut at its border")
-        kept.append(Box(left / width, top / height, (right - left) / width, (bottom - top) / height))
+            notes.append("a box reaches beyond the image and is cut at its border, or left out")
+        if right > left and bottom > top:
+            kept.append(Box(left / width, top / height, (right - left) / width, (bottom - top) / height))
     return tuple(kept), notes
 
 

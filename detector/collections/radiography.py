@@ -6,7 +6,6 @@ IEEE Access 8 (2020); T. Rahman et al., Computers in Biology and Medicine 132 (2
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 from detector.collections.kermany import Kermany
 from detector.collections.record import COVID, DOCUMENTED, Collection, ImageRecord
 from detector.collections.rsna import Rsna
-from detector.files.tables import columns_of, read_table, stem
+from detector.files.tables import read_table, stem
 from detector.images.listing import list_images
 
 NESTED = ("", "COVID-19_Radiography_Dataset", "COVID-19 Radiography Database", "COVID-19_Radiography_Database")
@@ -71,7 +70,7 @@ class Radiography(Collection):
     def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
         """Return for how many images the site is not known, and how to know it."""
         unknown = sum(entry.site.startswith("unknown (") for entry in entries)
-        how = "save LABEL.metadata.xlsx as CSV beside it, or install openpyxl"
+        how = "save each LABEL.metadata.xlsx as LABEL.metadata.csv beside it"
         return [f"the site of {unknown} images is not known: {how}"] if unknown else []
 
 
@@ -83,7 +82,9 @@ def root_of(folder: Path) -> Path | None:
         known = sum(
             re.fullmatch(rf"{label}[ -]?\(?\d+\)?\.\w+", name, re.IGNORECASE) is not None for label, name in names
         )
-        if any(table_of(label) for label in labels) or known >= max(1.0, DOCUMENTED * len(names)):
+        if any(table_of(label) or table_of(label, ".xlsx") for label in labels) or known >= max(
+            1.0, DOCUMENTED * len(names)
+        ):
             return root
     return None
 
@@ -93,38 +94,17 @@ def classes_of(root: Path) -> list[Path]:
     return [path for path in sorted(root.iterdir()) if path.name in CLASSES and path.is_dir()] if root.is_dir() else []
 
 
-def table_of(label: Path) -> Path | None:
-    """Return the table of a class, a CSV file or else a workbook, or None."""
+def table_of(label: Path, suffix: str = ".csv") -> Path | None:
+    """Return the table of a class, or None."""
     names = {path.name.lower(): path for path in label.parent.iterdir()}
-    return names.get(f"{label.name.lower()}.metadata.csv") or names.get(f"{label.name.lower()}.metadata.xlsx")
+    return names.get(f"{label.name.lower()}.metadata{suffix}")
 
 
 def sites_of(label: Path) -> dict[str, str]:
-    """Return the address that each image of a class comes from, by its name without suffix and case.
-
-    A workbook is read only where the library openpyxl is installed.
-    """
+    """Return the address that each image of a class comes from, by its name without suffix and case."""
     table = table_of(label)
-    if table and table.suffix == ".csv" and {"filename", "url"} <= columns_of(table):
-        rows = read_table(table, ("FILE NAME", "URL"), Radiography.source)
-        return {stem(row["FILE NAME"]): row["URL"] for row in rows}
-    return _from_workbook(table) if table and importlib.util.find_spec("openpyxl") else {}
-
-
-def _from_workbook(path: Path) -> dict[str, str]:
-    import openpyxl
-
-    try:
-        sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
-        rows = [["" if cell is None else str(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
-    # A damaged workbook raises nearly anything; without it the sites are not known, which is said.
-    except Exception:
-        return {}
-    heading = [name.strip().upper() for name in rows[0]] if rows else []
-    if not {"FILE NAME", "URL"} <= set(heading):
-        return {}
-    name, url = heading.index("FILE NAME"), heading.index("URL")
-    return {stem(row[name].strip()): row[url].strip() for row in rows[1:]}
+    rows = read_table(table, ("FILE NAME", "URL"), Radiography.source) if table else []
+    return {stem(row["FILE NAME"]): row["URL"] for row in rows}
 
 
 def site(url: str) -> str:

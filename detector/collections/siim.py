@@ -6,6 +6,7 @@ Annotation and Standard Exam Classification of COVID-19 Chest Radiographs", Jour
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -96,21 +97,14 @@ class Siim(Collection):
 
 def labels(table: Path) -> dict[str, str]:
     """Return the label of each study; empty where none is 1."""
-    found: dict[str, str] = {}
+    marked: dict[str, set[str]] = defaultdict(set)
     for row in read_table(table, ("id", *LABELS), Siim.source):
         study = row["id"].removesuffix("_study")
-        marked = []
-        for label in LABELS:
-            value = number(row[label] or "0")
-            if value not in (0.0, 1.0):
-                raise InputError(f"{table}, line {row.line}: {label} is {row[label]!r}, neither 0 nor 1; correct it")
-            marked += [label] if value else []
-        if len(marked) > 1:
-            raise InputError(f"{table}, line {row.line}: study {study} has two labels, {' and '.join(marked)}")
-        label = marked[0] if marked else ""
-        if found.setdefault(study, label) != label:
-            raise InputError(f"{table}, line {row.line}: study {study} is listed before with another label")
-    return found
+        marked[study] |= {label for label in LABELS if number(row[label]) == 1}
+        if len(marked[study]) > 1:
+            both = " and ".join(sorted(marked[study]))
+            raise InputError(f"{table}, line {row.line}: study {study} has two labels, {both}")
+    return {study: next(iter(found), "") for study, found in marked.items()}
 
 
 def sizes_of(folder: Path) -> dict[str, tuple[int, int]]:

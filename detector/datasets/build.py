@@ -98,11 +98,12 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
     chosen = choose(collection, entries, options)
     for output in chosen:
         require_folder(output)
-    failures: Mapping[PurePosixPath, str] = {}
     if fetch:
         paths = [entry.path for one in chosen.values() for entry in one.kept]
         log.info(f"fetching those of {len(paths)} images that {folder} does not hold yet...")
         failures = download.fetch_all(BASE_URL, paths, folder, from_bytes, options.quiet)
+        for path, reason in list(failures.items())[:MOST_NAMED]:
+            log.info(f"  not fetched: {path}: {reason}")
     there = {
         (row["site"], Path(name).stem): row["source"]
         for output in chosen
@@ -112,7 +113,7 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
     for output, selection in chosen.items():
         selection.keep_if(lambda entry: _brought_by_another(entry, there))
         shown = f"checking images for {output}"
-        take(collection, folder, selection, failures, options, shown)
+        take(collection, folder, selection, options, shown)
     if options.shared_sites_only:
         share_sites(chosen)
     require_enough(folder, chosen[options.output], len(entries), options)
@@ -234,7 +235,6 @@ def take(
     collection: Collection,
     folder: Path,
     selection: Selection,
-    failures: Mapping[PurePosixPath, str],
     options: BuildOptions,
     shown: str,
 ) -> None:
@@ -247,8 +247,6 @@ def take(
         The local copy.
     selection : Selection
         What the tables chose; what is not kept is counted there.
-    failures : mapping
-        Why an image could not be fetched.
     options : BuildOptions
     shown : str
         What is going on, for the progress bar.
@@ -266,7 +264,7 @@ def take(
         elif one and entry.patient in patients:  # as the tables know it: such an image is not read
             reason = FURTHER
         else:
-            found, notes, reason, detail = _read(collection, folder, entry, failures, options)
+            found, notes, reason, detail = _read(collection, folder, entry, options)
             if not reason and one and found.patient in patients:
                 reason = FURTHER
         if reason:
@@ -282,15 +280,12 @@ def _read(
     collection: Collection,
     folder: Path,
     entry: ImageRecord,
-    failures: Mapping[PurePosixPath, str],
     options: BuildOptions,
 ) -> tuple[ImageRecord, list[str], str, str]:
     """Return an entry with what its file says, notes, and why it is not wanted or cannot be read: in short, by name."""
     path = folder / entry.path
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise InputError(f"{path} ({entry.listed}) is a link that leaves the collection's folder; remove it")
-    if entry.path in failures:
-        return entry, [], "image not fetched", f"{entry.path}: {failures[entry.path]}"
     if not path.exists():
         return entry, [], "image missing", f"{entry.path}: missing"
     if why_no_image(path):

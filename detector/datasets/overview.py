@@ -84,27 +84,23 @@ def report(log: Log, entries: Sequence[OverviewImage]) -> None:
 
 def meaning(entries: Sequence[OverviewImage]) -> str:
     """Say in a sentence what a comparison of these classes can show, and what not."""
-    classes = sorted({entry.label for entry in entries})
-    if len(classes) < 2:
-        return f"One class so far ({', '.join(classes)}); add another class to compare it with."
     labels = np.array([entry.label for entry in entries])
     strata = np.array([f"{entry.site}, {entry.view or 'unknown view'}" if entry.site else "" for entry in entries])
-    if not (strata != "").any():
-        return "The site of the images is not known: no metric can separate the disease from the site."
+    classes, known = sorted(set(labels)), set(labels[strata != ""])
+    if len(classes) < 2:
+        return f"One class so far ({', '.join(classes)}); add another class to compare it with."
     kept = holding_two_classes(labels, strata)
-    unknown = int((strata == "").sum())
-    if not kept.any() and len(set(labels[strata != ""])) < len(classes):
-        return (
-            f"The site of {unknown} of {counted(len(entries), 'image')} is not known, among them all of a class: no "
-            "metric can separate the disease from the site."
-        )
+    if not kept.any() and (unknown := [label for label in classes if label not in known]):
+        return f"The site of {', '.join(unknown)} is not known: no metric can separate the disease from the site."
     if not kept.any():
         return (
             "No site and view contains both classes: class and site are confounded, and no metric of this comparison "
             "can show the disease. Add controls of the same site (build_covid_dataset.py --controls-output)."
         )
-    rest = len(entries) - int(kept.sum())
     number = len(set(strata[kept]))
+    if kept.all() and number == 1:
+        return f"All {len(entries)} images share one site and view, so the site cannot explain a difference."
     what = "1 stratum (site and view) contains" if number == 1 else f"{number} strata (site and view) contain"
+    rest = len(entries) - int(kept.sum())
     others = f"; the other {counted(rest, 'image')} can show the site only" if rest else ""
     return f"{what} both classes, {counted(int(kept.sum()), 'image')}: there the disease can be compared{others}."

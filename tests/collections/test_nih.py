@@ -23,7 +23,7 @@ def test_the_real_sample_of_nih_is_read(tmp_path):
     assert len({row["patient"] for row in listed.values()}) == 40
     assert all("Pneumonia" in row["finding"].split("|") for row in listed.values())
     assert all(digest(NIH / "images" / name) == row["sha256"] for name, row in listed.items())
-    assert "1 stratum (site and view) contains both classes, 80 images" in done.stdout
+    assert "All 80 images share one site and view" in done.stdout
 
 
 def nih_folder(folder: Path, table: str = "Data_Entry_2017.csv", where: str = "images_001/images") -> Path:

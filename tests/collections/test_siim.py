@@ -114,8 +114,7 @@ def test_copies_beside_the_tables(tmp_path):
     ("studies", "images", "said"),
     [
         ("s1_study,1,1,0,0\n", "i1_image,,none,s1\n", "two labels, Negative for Pneumonia and Typical Appearance"),
-        ("s1_study,0,yes,0,0\n", "i1_image,,none,s1\n", "Typical Appearance is 'yes', neither 0 nor 1"),
-        ("s1_study,0,1,0,0\ns1_study,1,0,0,0\n", "i1_image,,none,s1\n", "listed before with another label"),
+        ("s1_study,0,1,0,0\ns1_study,1,0,0,0\n", "i1_image,,none,s1\n", "study s1 has two labels"),
         ("s1_study,0,1,0,0\n", "i1_image,,none,s1\ni1_image,,none,s2\n", "listed under two studies"),
         ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 'a', 'y': 1, 'width': 1, 'height': 1}]\",,s1\n", "x is not a number"),
         ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 1, 'y': 1, 'width': 0, 'height': 1}]\",,s1\n", "without width"),

@@ -78,7 +78,7 @@ def test_only_selected_images_are_fetched_and_none_twice(server, tmp_path, build
     assert done.returncode == 0, done.stderr
     assert "3 images of 3 patients kept" in done.stdout
     assert "gone.png: the server answered 404" in done.stdout
-    assert "image not fetched 1" in done.stdout
+    assert "image missing 1" in done.stdout
     assert set(tree(tmp_path / "covid")) == {"a.png", "b.png", "c d.png", "manifest.csv"}
     assert digest(tmp_path / "covid" / "c d.png") == digest(root / "images" / "c d.png")
     assert "unwanted.png" not in handler.asked

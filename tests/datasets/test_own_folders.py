@@ -19,7 +19,7 @@ def test_manifests_are_written_for_folders_as_they_are(tmp_path):
     arguments = ("--write-manifests", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
     said = build(tmp_path, *arguments)
     assert "--patients has no row of 3 images (N/N-000.png, N/N-001.png, P/P-002.png)" in said
-    assert "the images are unchanged" in said and "1 stratum (site and view) contains both classes, 5 images" in said
+    assert "the images are unchanged" in said and "All 5 images share one site and view" in said
     listed = rows_by_file(tmp_path / "data" / "P")
     assert {name: row["patient"] for name, row in listed.items()} == {
         "P-000.png": "7",
@@ -145,7 +145,7 @@ def test_a_manifest_of_a_persons_own_is_completed(tmp_path):
     [
         ("file,patient\na,#N/A\n", "--patients .*who.csv, line 2: patient is #N/A, an error of a spreadsheet program"),
         ("file;patient\na;1,2E+05\n", "line 2: patient is 1,2E.05, a number that a spreadsheet program has shortened"),
-        ("file,patient,Patient\na,1,1\nb,1,2\n", "line 3: the column patient stands twice, with different values"),
+        ("file,patient,Patient\na,1,1\nb,1,2\n", "has the column patient twice; remove one"),
     ],
 )
 def test_what_a_spreadsheet_made_of_patients_is_named(tmp_path, text, said):
