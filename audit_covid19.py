@@ -81,7 +81,7 @@ def examine(options: AuditOptions, log: Log) -> tuple[Audit, AuditResult]:
     with step("reading images"):
         extractor = open_dataset(sets.dataset, log, recipe, options.compute)
     images = zip(sets.dataset.images, extractor.properties, strict=True)
-    trained = saved.description.training_images if saved else None
+    trained = saved.description.training_images if saved else ()
     sets = set_overlap.without_overlap(sets, extractor.properties, extractor.near_duplicates, trained)
     for note in set_overlap.notes(sets):
         warn(note)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import InputError, printable
-from detector.cli.arguments import Parser, add_common, add_output_dir, add_report, any_path, output_of
+from detector.cli.arguments import Parser, add_common, add_output_dir, add_report, any_path, column_names, output_of
 from detector.cli.output import DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
 from detector.cli.run import run
 from detector.cluster.connection import add_ray, ray_options
@@ -29,6 +29,7 @@ class PredictionOptions:
 
     files: list[Path]
     model: Path
+    classes: tuple[str, ...]
     clinical_csv: Path | None
     force: bool
     outputs: PredictionOutputs
@@ -50,7 +51,14 @@ def parse_arguments(arguments: list[str] | None) -> PredictionOptions:
     model = parser.group("model")
     model.add_argument("-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="the model")
     model.add_argument(
-        "--force", action="store_true", help="predict a class for what is no frontal chest radiograph, too"
+        "--classes",
+        type=column_names,
+        default=(),
+        metavar="A,B",
+        help="classes in the order of the outputs, of a model that Keras saved, which does not hold their names",
+    )
+    model.add_argument(
+        "--force", action="store_true", help="also predict images that are not frontal chest radiographs"
     )
     outputs = add_output_dir(parser, "predictions.html, predictions.csv and .json")
     outputs.add_argument("--csv", type=output_of(".csv"), metavar="FILE", help="also write the predictions as CSV")
@@ -63,6 +71,7 @@ def parse_arguments(arguments: list[str] | None) -> PredictionOptions:
     return PredictionOptions(
         given.files,
         given.model,
+        given.classes,
         given.clinical_csv,
         given.force,
         output_paths(given),
@@ -113,7 +122,7 @@ def main(arguments: list[str] | None) -> int:
     cluster = connect(options.ray) if options.ray else None
     runtime.configure(options.verbose)
     runtime.start()
-    saved = model_file.read(options.model)
+    saved = model_file.read(options.model, options.classes)
     if saved.note:
         print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)
     table = clinical.read(options.clinical_csv, saved.description.clinical)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 
 import numpy as np
@@ -83,11 +82,10 @@ def main(arguments: list[str] | None) -> int:
         groups = subgroups(extractor, evaluated, positive)
     description = training.describe(evaluated, recipe, extractor)
     saved = training.saved_model(evaluated, description, extractor)
-    joined = functools.cache(saved.joined)
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
         shown = order[: html.MOST] if outputs.report else order[:0]
-        maps = training.grad_cam(evaluated, extractor, joined, shown)
+        maps = training.grad_cam(evaluated, extractor, shown)
 
     result = TrainingResult(
         extractor=extractor,
@@ -110,7 +108,7 @@ def main(arguments: list[str] | None) -> int:
         say(line, BAD if warns else "")
     with log.timed("save"):
         described = saved._replace(description=replace(description, summary=training_report.summary(result)))
-        file = as_file(described, joined, outputs.model.suffix, extractor.backbone.cache)
+        file = as_file(described)
         contents = training_report.contents(result, outputs, file)
         replaced = replaced_line(contents)
         write_together(contents)

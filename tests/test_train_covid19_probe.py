@@ -36,7 +36,7 @@ def trained(phantoms_of, tmp_path_factory):
     phantoms_of.write(folder / "data", 12)
     common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01)
     first = inside(*common, "-m", "m.h5", cwd=folder)
-    second = inside(*common, "-m", "k/m.keras", "-p", "k/plot.png", "--no-report", cwd=folder)
+    second = inside(*common, "-m", "k/m.h5", "-p", "k/plot.png", "--no-report", cwd=folder)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     return folder, first, second
 
@@ -94,7 +94,7 @@ def test_a_probes_model_is_plain_keras(trained):
     pixels = [cv2.resize(cv2.imread(file)[..., ::-1], (224, 224), interpolation=cv2.INTER_AREA) for file in files]
     reported = np.array([list(image["probabilities"].values()) for image in held_out])
     assert not keras.saving.get_custom_objects()
-    for name in ("m.h5", "k/m.keras"):
+    for name in ("m.h5", "k/m.h5"):
         model = keras.models.load_model(folder / name)
         kinds = {type(layer).__name__ for layer in model.layers}
         assert {"Softmax", "Reshape", "Dot", "Concatenate"} < kinds and "Lambda" not in kinds, kinds
@@ -114,7 +114,7 @@ def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     for one, image in zip(found, reported, strict=True):
         assert one["probabilities"] == pytest.approx(image["probabilities"], abs=1e-5)
     one = next((folder / "data" / "covid").glob("*.png"))
-    done = inside("predict_covid19.py", "-m", folder / "k/m.keras", one, "--force", "--gradcam", "cam", cwd=tmp_path)
+    done = inside("predict_covid19.py", "-m", folder / "k/m.h5", one, "--force", "--gradcam", "cam", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "cam").glob("*.gradcam.png"))) == 1
 

@@ -12,7 +12,6 @@ from detector.audit.context import Audit
 from detector.audit.evidence import BORDER, EXTERNAL, VIEW, Result
 from detector.audit.linear_baseline import border_matrix, indicators, linear_auc
 from detector.datasets import clinical
-from detector.images.masks import LUNGS_ONLY, Occlusion
 from detector.network import head, model_file
 from detector.network.backbone import DIGEST, digest
 from detector.network.model_file import Description
@@ -110,8 +109,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedHea
         return External(Result(*line, nothing, marked), dict.fromkeys(TITLES, nothing), "")
     images = [audit.extractor.dataset.images[row] for row in rows]
     extra = clinical.encode(description.clinical, [image.row for image in images])
-    hide = Occlusion(LUNGS_ONLY) if description.input == "lungs" else None
-    features = np.concatenate([audit.extractor.features(rows, hide), extra], axis=1)
+    features = np.concatenate([audit.extractor.features(rows), extra], axis=1)
     scores = head.predict_proba(features, model.weights)[:, description.classes.index(description.positive)]
     patients = audit.extractor.patients[rows]
     seed = audit.settings.seed

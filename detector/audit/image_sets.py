@@ -17,7 +17,7 @@ from detector.images.duplicates import Copy
 from detector.images.inspect import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.raster import joined
-from detector.network.model_file import TrainingImages, shortened
+from detector.network.model_file import shortened
 from detector.training.dataset import (
     FeatureExtractor,
     ImplausibleImage,
@@ -161,7 +161,7 @@ def without_overlap(
     sets: ImageSets,
     properties: Sequence[ImageProperties],
     near_duplicates: Mapping[tuple[int, int], Copy],
-    trained: TrainingImages | None = None,
+    trained: Sequence[str] = (),
 ) -> ImageSets:
     """Leave out controls that are in the data set, and external images that are there or were trained on.
 
@@ -175,22 +175,21 @@ def without_overlap(
     near_duplicates : mapping of (int, int) to Copy
         Near duplicates among all images, as `training.dataset.find_near_duplicates` returns them: each is paired with
         the first of its group, which is of the data set if any of the group is.
-    trained : TrainingImages, optional
-        Those of the saved model, which the files of external images are compared with, too.
+    trained : sequence of str, optional
+        Digests of the saved model's training images, which the files of external images are compared with, too.
 
     Returns
     -------
     ImageSets
         With notes on what was left out.
     """
-    trained = trained or TrainingImages()
     images = sets.dataset.images
     own = [images[row] for row in sets.own]
     digests = {shortened(properties[row].digest) for row in sets.own}
     mine = set(sets.own.tolist())
     copies = {one: copy for pair, copy in near_duplicates.items() for one, other in (pair, pair[::-1]) if other in mine}
 
-    def kept(rows: np.ndarray, seen: TrainingImages, where: str) -> tuple[np.ndarray, str]:
+    def kept(rows: np.ndarray, seen: Sequence[str], where: str) -> tuple[np.ndarray, str]:
         given = [images[row] for row in rows]
         looked = [i for i, row in enumerate(rows) if images[row].source != PHANTOM]
         changes = {i: str(copies[rows[i]]) for i in looked if rows[i] in copies}
@@ -198,14 +197,14 @@ def without_overlap(
             given,
             [shortened(properties[row].digest) for row in rows],
             own,
-            digests | set(seen.digests),
+            digests | set(seen),
             changes,
         )
         left = np.array([row for i, row in enumerate(rows) if i not in found.reasons], int)
         note = found.describe(given, where)
         return left, f"{LEFT_OUT}: {note}" if note else ""
 
-    controls, note = kept(sets.controls, TrainingImages(), "the data set")
+    controls, note = kept(sets.controls, (), "the data set")
     external, notes = {}, {}
     for name, rows in sets.external.items():
         external[name], notes[name] = kept(rows, trained, "the training set")

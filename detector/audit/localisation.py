@@ -7,7 +7,7 @@ of radiologists: A. Saporta, X. Gui, A. Agrawal et al., Nature Machine Intellige
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from detector.cli.output import progress
 from detector.datasets.dataset import boxes_of
 from detector.images.lungs import describe
 from detector.images.masks import Rectangle, boxed, highest, in_a_box, read_mask, share_inside
-from detector.network.head import Arrays
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.proportions import proportion
 from detector.statistics.resampling import means
@@ -28,7 +27,7 @@ from detector.statistics.split import TooFewPatientsError
 from detector.training.run import cached_heat_maps
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 
 ID = "localisation"
@@ -269,15 +268,6 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
         inside = positions[folds == fold]
         head = audit.validated.heads[fold].trained.weights
         rows, classes, extra = audit.sets.own[inside], np.zeros(len(inside), int), np.zeros((len(inside), 0))
-        maps = cached_heat_maps(audit.extractor, head, rows, classes, extra, _model_of(audit, head))
+        maps = cached_heat_maps(audit.extractor, head, rows, classes, extra)
         found |= dict(zip(inside.tolist(), maps, strict=True))
     return [found[position] for position in positions.tolist()]
-
-
-def _model_of(audit: Audit, head: Arrays) -> Callable[[], keras.Model]:
-    """Return a function that builds the Keras model of a head; where all maps are cached it is not called."""
-    from detector.network.model_file import Description, join
-
-    recipe, positive = audit.settings.recipe, audit.settings.positive
-    description = Description([positive, "others"], positive, recipe.name, recipe.pooling)
-    return lambda: join(audit.extractor.backbone.weights, head, description)

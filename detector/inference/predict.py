@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import glob
-import json
+import pickle
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,28 +17,25 @@ from detector import InputError
 from detector.cluster.stream import Cluster, Row, node, shared
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
+from detector.files.cache import Cache
 from detector.files.values import view_group
 from detector.images.dicom_header import DicomHeader, read_if_readable
 from detector.images.listing import list_images as listing_of
 from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
 from detector.images.raster import joined
-from detector.images.read import SIZE, read
-from detector.network import lungs as lung_decoder
-from detector.network import runtime
-from detector.network.backbone import DIGEST, MAPS, digest
-from detector.network.gradcam import CELLS, Maps
-from detector.network.lungs import MASK
-from detector.network.model_file import SavedModel, join_masked, shortened
+from detector.images.read import read
+from detector.network import head, runtime
+from detector.network.backbone import DIGEST, digest
+from detector.network.features import BATCH, Backbone
+from detector.network.gradcam import CELLS, HeatMaps, heat_maps, seen_cells
+from detector.network.model_file import SavedModel, shortened
 from detector.statistics.evaluation import predict as classes_of
 
 if TYPE_CHECKING:
-    import keras
     import ray
-    import tensorflow as tf
-
-BATCH = 8
 
 TRAINED_ON = "a training image of this model, so the prediction is not that of a new image"
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class PredictionRequest:
 
 
 class InputImage(NamedTuple):
-    """An image as the network reads it, (224, 224, 3), uint8, and what its file says of it.
+    """An image as the network reads it, and what its file says of it.
 
     Attributes
     ----------
@@ -111,7 +108,7 @@ class Prediction:
 
 
 class Predictor:
-    """A saved model, compiled.
+    """A saved model, ready to predict.
 
     Parameters
     ----------
@@ -119,49 +116,49 @@ class Predictor:
     with_images : bool
         Whether Grad-CAM will be asked for.
     force : bool, default=False
-        Predict a class for images that are no frontal chest radiographs, too.
+        Predict a class for images that are not frontal chest radiographs, too.
     """
 
     def __init__(self, saved: SavedModel, with_images: bool, force: bool = False) -> None:
-        runtime.ready()
         self.saved, self.force = saved, force
-        self._trained_on = frozenset(saved.description.training_images.digests)
-        model = saved.joined()
-        self._run, self._finds_lungs = _compiled(model, saved)
-        self._maps: Maps | None = None
-        self._seen = 1.0
+        self._trained_on = frozenset(saved.description.training_images)
+        # This project's decoder was fitted to ImageNet's weights: on another base no lungs are looked for.
+        self._finds_lungs = saved.decoder is not None or digest(saved.weights) == DIGEST
+        self._base = Backbone(saved.weights, Cache(None), decoder=saved.decoder)
+        self._heat_maps: HeatMaps | None = None
         if with_images:
-            self._maps, self._seen = _grad_cam(model, saved)
+            self._heat_maps = heat_maps(saved.weights, saved.head, saved.description.columns, saved.decoder)
 
     def __call__(
-        self, requests: Sequence[PredictionRequest], images: Sequence[InputImage]
+        self, requests: Sequence[PredictionRequest], images: Sequence[InputImage | InputError]
     ) -> list[Prediction | InputError]:
         """Return the prediction of each image of a batch, or why there is none."""
+        readable = [(one, image) for one, image in zip(requests, images, strict=True) if isinstance(image, InputImage)]
+        done = iter(self._predicted(readable) if readable else ())
+        return [next(done) if isinstance(image, InputImage) else image for image in images]
+
+    def _predicted(self, batch: Sequence[tuple[PredictionRequest, InputImage]]) -> Iterator[Prediction | InputError]:
         description = self.saved.description
-        pixels = np.stack([image.pixels for image in images]).astype(np.float32) / 255.0
-        extra = clinical.encode(description.clinical, [one.values for one in requests])
-        inputs = [pixels, extra] if description.clinical else [pixels]
-        probabilities, lungs = (found.numpy() for found in self._run(inputs))
-        if description.input == "lungs":
-            inputs[0] = pixels * lungs
+        pixels = np.stack([image.pixels for _, image in batch])
+        extra = clinical.encode(description.clinical, [one.values for one, _ in batch])
+        features, lungs = self._base.forward(pixels)
+        inputs = np.concatenate([features[:, description.columns], extra], axis=1)
+        probabilities = head.predict_proba(inputs, self.saved.head)
         predicted = classes_of(probabilities, description.classes.index(description.positive), description.threshold)
-        maps = self._maps if any(one.with_images for one in requests) else None
-        grad_cams = list(maps(inputs, predicted, None)) if maps else []
-        found: list[Prediction | InputError] = []
-        for i, (one, image) in enumerate(zip(requests, images, strict=True)):
-            implausible = self._implausibility(image, lungs[i, ..., 0] > 0)
-            if implausible and (reason := self._why_rejected(implausible)):
-                found.append(InputError(f"{one.path}: {reason}"))
+        maps = self._heat_maps if any(one.with_images for one, _ in batch) else None
+        heat = maps(pixels, predicted, extra) if maps else None
+        for i, (one, image) in enumerate(batch):
+            implausible = self._implausibility(image, lungs[i])
+            if implausible and implausible.rejected and not self.force:
+                yield InputError(f"{one.path}: {implausible.reason}, so no class is predicted (--force predicts one)")
                 continue
-            label = description.classes[predicted[i]]
-            known = shortened(image.digest) in self._trained_on
-            note = joined(image.note, implausible.reason if implausible else "", TRAINED_ON if known else "")
-            prediction = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note, aspect=image.aspect)
-            if one.with_images and maps:
-                shown = np.rint(255 * inputs[0][i]).astype(np.uint8)
-                prediction = replace(prediction, image=shown, grad_cam=grad_cams[i], seen=self._seen)
-            found.append(prediction)
-        return found
+            trained_on = TRAINED_ON if shortened(image.digest) in self._trained_on else ""
+            note = joined(image.note, implausible.reason if implausible else "", trained_on)
+            label, seen = description.classes[predicted[i]], seen_cells(description.columns) / CELLS
+            found = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note, aspect=image.aspect)
+            if one.with_images and heat is not None:
+                found = replace(found, image=image.pixels, grad_cam=heat[i], seen=seen)
+            yield found
 
     def _implausibility(self, image: InputImage, lungs: np.ndarray) -> Implausibility | None:
         """Return why an image may be no frontal chest radiograph."""
@@ -169,93 +166,6 @@ class Predictor:
             return Implausibility(f"of another modality ({image.modality})", "of another modality", True)
         found = describe(lungs) if self._finds_lungs else None
         return implausibility(colourfulness(image.pixels), found, image.view, seems_inverted(image.pixels))
-
-    def _why_rejected(self, implausible: Implausibility) -> str:
-        """Return why no class is predicted; empty where one is."""
-        if not implausible.rejected:
-            return ""
-        if self.saved.description.input == "lungs":
-            return f"{implausible.reason}; this model uses only the lung region"
-        return "" if self.force else f"{implausible.reason}, so no class is predicted (--force predicts one)"
-
-
-def predict(
-    saved: SavedModel, requests: Sequence[PredictionRequest], force: bool = False
-) -> Iterator[Prediction | InputError]:
-    """Yield the prediction of each image, in order, or why there is none."""
-    predictor = Predictor(saved, any(one.with_images for one in requests), force)
-    for start in range(0, len(requests), BATCH):
-        batch = requests[start : start + BATCH]
-        yield from predict_batch(predictor, batch, [_read(one.path) for one in batch])
-
-
-def _read(path: Path) -> InputImage | InputError:
-    try:
-        return input_image(path)
-    except InputError as error:
-        return error
-
-
-def input_image(path: Path) -> InputImage:
-    """Read an image file.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
-    radiograph = read(path)
-    header = read_if_readable(path) if radiograph.format == "DICOM" else DicomHeader()
-    view = view_group(header.view or view_of(Path(path.name)))
-    modality = "" if header.is_radiograph else header.modality
-    aspect = radiograph.height / radiograph.width
-    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view, modality, aspect)
-
-
-def predict_batch(
-    predictor: Predictor, batch: Sequence[PredictionRequest], images: Sequence[InputImage | InputError]
-) -> list[Prediction | InputError]:
-    """Return the predictions of a batch, of which some images could not be read."""
-    readable = [(one, image) for one, image in zip(batch, images, strict=True) if isinstance(image, InputImage)]
-    done = iter(predictor(*zip(*readable, strict=True)) if readable else ())
-    return [next(done) if isinstance(image, InputImage) else image for image in images]
-
-
-def _grad_cam(model: keras.Model, saved: SavedModel) -> tuple[Maps, float]:
-    """Return what computes Grad-CAM, and the share of width and height that the head's pooling sees."""
-    from detector.network.gradcam import CELLS, heat_maps, seen_cells
-
-    if saved.description.input == "lungs":
-        model = join_masked(saved.weights, saved.head, saved.description)
-    return heat_maps(model), seen_cells(model) / CELLS
-
-
-def _compiled(
-    model: keras.Model, saved: SavedModel
-) -> tuple[Callable[[Sequence[np.ndarray]], tuple[tf.Tensor, tf.Tensor]], bool]:
-    """Return a function from a model's inputs to probabilities and lung mask, and whether it finds lungs.
-
-    The mask is (n, 224, 224, 1), 1 or 0. A model without a lung decoder gets this project's, which was fitted to
-    ImageNet's weights: on another base no lungs are looked for, and the mask is 1.
-    """
-    import keras
-    import tensorflow as tf
-
-    finds_lungs = True
-    if saved.decoder is not None:
-        lungs = model.get_layer(MASK).output
-    elif digest(saved.weights) == DIGEST:
-        lungs = lung_decoder.mask([model.get_layer(name).output for name in MAPS])
-    else:
-        finds_lungs, lungs = False, keras.ops.ones_like(model.inputs[0][..., :1])
-    both = keras.Model(model.inputs, [model.output, lungs])
-    if finds_lungs and saved.decoder is None:
-        lung_decoder.put(both, lung_decoder.read())
-    run = tf.function(lambda inputs: both(inputs, training=False), reduce_retracing=True, autograph=False)
-    return run, finds_lungs
-
-
-_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def list_images(given: Sequence[Path], failures: list[InputError], left_out: Counter[str] | None = None) -> list[Path]:
@@ -266,14 +176,9 @@ def list_images(given: Sequence[Path], failures: list[InputError], left_out: Cou
     given : sequence of Path
         Files, folders, or patterns such as ``*.png`` that the shell did not expand.
     failures : list of InputError
-        Gets what is no file and no folder with images.
+        Gets what is no file and no folder with images; the first is raised where there is no file at all.
     left_out : Counter, optional
         Gets the number of other files in the folders, by reason.
-
-    Raises
-    ------
-    InputError
-        If there is no file at all.
     """
     paths: list[Path] = []
     for path in (one for each in given for one in _expanded(each)):
@@ -314,34 +219,41 @@ def predict_all(
     cluster : Cluster, optional
         Reads and predicts; by default that is done here.
     force : bool, default=False
-        Predict a class for images that are no frontal chest radiographs, too.
+        Predict a class for images that are not frontal chest radiographs, too.
     """
-    if cluster is None:
-        return predict(saved, requests, force)
-    return on_cluster(cluster, saved, requests, force)
-
-
-def on_cluster(
-    cluster: Cluster, saved: SavedModel, requests: Sequence[PredictionRequest], force: bool = False
-) -> Iterator[Prediction | InputError]:
-    """Yield the prediction of each image, in order, computed by actors that keep the model loaded.
-
-    Raises
-    ------
-    InputError
-        If a node cannot compute; it is named.
-    """
-    items = [
-        {
-            "index": i,
-            "path": str(one.path.absolute()),
-            "given": str(one.path),
-            "values": json.dumps(dict(one.values)),
-            "with_images": one.with_images,
-        }
-        for i, one in enumerate(requests)
-    ]
     with_images = any(one.with_images for one in requests)
+    if cluster is not None:
+        yield from _on_cluster(cluster, saved, requests, with_images, force)
+        return
+    predictor = Predictor(saved, with_images, force)
+    for start in range(0, len(requests), BATCH):
+        batch = requests[start : start + BATCH]
+        yield from predictor(batch, [input_image(one.path) for one in batch])
+
+
+def input_image(path: Path) -> InputImage | InputError:
+    """Read an image file, or return why it cannot be read."""
+    try:
+        radiograph = read(path)
+    except InputError as error:
+        return error
+    header = read_if_readable(path) if radiograph.format == "DICOM" else DicomHeader()
+    view = view_group(header.view or view_of(Path(path.name)))
+    modality = "" if header.is_radiograph else header.modality
+    aspect = radiograph.height / radiograph.width
+    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view, modality, aspect)
+
+
+# On a cluster: images are read on their node, actors keep the model loaded.
+
+
+def _on_cluster(
+    cluster: Cluster, saved: SavedModel, requests: Sequence[PredictionRequest], with_images: bool, force: bool
+) -> Iterator[Prediction | InputError]:
+    """Yield the prediction of each image, in order; InputError where a node cannot compute, which it names."""
+    items = [
+        {"index": i, "path": str(one.path.absolute()), "request": pickle.dumps(one)} for i, one in enumerate(requests)
+    ]
     arguments = shared(tuple(saved)), digest(saved.weights), with_images, force, max(1, int(cluster.cpus))
     ready: dict[int, Prediction | InputError] = {}
     following = 0
@@ -349,30 +261,18 @@ def on_cluster(
         for row in rows:
             if row["error"]:
                 raise InputError(str(row["error"]))
-            ready[int(row["index"])] = _prediction(row, requests[int(row["index"])].path)
+            ready[int(row["index"])] = pickle.loads(row["result"])
         while following in ready:
             yield ready.pop(following)
             following += 1
 
 
-def _prediction(row: Row, path: Path) -> Prediction | InputError:
-    if row["rejected"]:
-        return InputError(str(row["rejected"]))
-    image = np.frombuffer(row["image"], np.uint8).reshape(SIZE, SIZE, 3) if row["image"] else None
-    grad_cam = np.frombuffer(row["grad_cam"], np.float32).reshape(CELLS, CELLS) if row["grad_cam"] else None
-    probabilities, sizes = json.loads(row["probabilities"]), (float(row["seen"]), float(row["aspect"]))
-    return Prediction(path, str(row["label"]), probabilities, str(row["note"]), image, grad_cam, *sizes)
-
-
 def image_rows(item: Row) -> list[Row]:
     """Read an image on the node that sees it."""
-    image, rejected = InputImage(np.zeros((SIZE, SIZE, 3), np.uint8), "", ""), ""
-    try:
-        image = input_image(Path(item["path"]))
-    except InputError as error:
-        rejected = f"{str(error).replace(str(item['path']), str(item['given']))} (on {node()})"
-    kept = {name: item[name] for name in ("index", "given", "values", "with_images")}
-    return [kept | image._asdict() | {"rejected": rejected}]
+    image, given = input_image(Path(item["path"])), str(pickle.loads(item["request"]).path)
+    if isinstance(image, InputError):
+        image = InputError(f"{str(image).replace(str(item['path']), given)} (on {node()})")
+    return [{"index": item["index"], "request": item["request"], "image": pickle.dumps(image)}]
 
 
 class PredictionWorker:
@@ -384,8 +284,7 @@ class PredictionWorker:
         Stands for the model in Ray's object store.
     expected : str
         Digest of its base's weights.
-    with_images : bool
-    force : bool
+    with_images, force : bool
     threads : int
         Cores that this process has.
     """
@@ -397,21 +296,19 @@ class PredictionWorker:
 
     def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the predictions of some images, or one sentence that says why there are none."""
-        rows = [dict(zip(block, values, strict=True)) for values in zip(*block.values(), strict=True)]
-        predictions: list[Prediction | InputError] = []
-        error = ""
+        count, error = len(block["index"]), ""
+        results: list[bytes] = []
         try:
-            for start in range(0, len(rows), BATCH):
-                some = rows[start : start + BATCH]
-                requests = [_request(row) for row in some]
-                predictions += predict_batch(self._ready(), requests, [_image(row) for row in some])
+            for start in range(0, count, BATCH):
+                some = slice(start, start + BATCH)
+                requests, images = ([pickle.loads(one) for one in block[name][some]] for name in ("request", "image"))
+                results += map(pickle.dumps, self._ready()(requests, images))
         # A node can lack a package or memory: whatever it is, it has a name and a place.
         except Exception as reason:
             error = f"{node()} cannot predict: {type(reason).__name__}: {reason}".splitlines()[0][:300]
-            predictions = [InputError(error)] * len(rows)
-        plain = [_columns(one) for one in predictions]
-        found = {name: np.array([row[name] for row in plain], object) for name in plain[0]}
-        return found | {"index": block["index"], "error": np.array([error] * len(rows), object)}
+            results = [b""] * count
+        found = {"result": np.array(results, object), "error": np.array([error] * count, object)}
+        return found | {"index": block["index"]}
 
     def _ready(self) -> Predictor:
         if self.predictor is None:
@@ -422,27 +319,3 @@ class PredictionWorker:
                 raise InputError("the model's weights arrived damaged")
             self.predictor = Predictor(saved, self.with_images, self.force)
         return self.predictor
-
-
-def _image(row: Row) -> InputImage | InputError:
-    if row["rejected"]:
-        return InputError(str(row["rejected"]))
-    sha256, note, view, modality = (str(row[name]) for name in ("digest", "note", "view", "modality"))
-    return InputImage(np.asarray(row["pixels"]), sha256, note, view, modality, float(row["aspect"]))
-
-
-def _request(row: Row) -> PredictionRequest:
-    return PredictionRequest(Path(row["given"]), json.loads(row["values"]), bool(row["with_images"]))
-
-
-def _columns(prediction: Prediction | InputError) -> Row:
-    """Return a prediction as plain values; empty ones for a rejected image."""
-    rejected = ""
-    if isinstance(prediction, InputError):
-        rejected, prediction = str(prediction), Prediction(Path(), "", [])
-    arrays = {
-        "image": b"" if prediction.image is None else prediction.image.tobytes(),
-        "grad_cam": b"" if prediction.grad_cam is None else prediction.grad_cam.astype(np.float32).tobytes(),
-    }
-    kept = {name: getattr(prediction, name) for name in ("label", "note", "seen", "aspect")}
-    return kept | arrays | {"probabilities": json.dumps(prediction.probabilities), "rejected": rejected}

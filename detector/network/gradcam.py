@@ -7,145 +7,110 @@ ICCV 2017; B. Zhou et al., "Learning Deep Features for Discriminative Localizati
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detector.network.backbone import MAPS
+from detector.network import lungs, runtime
+from detector.network.backbone import (
+    COLUMNS,
+    LAST_CELLS,
+    SIZE,
+    UPPER_LEFT,
+    Weights,
+    cell_weights,
+    halved,
+    pool,
+    pooled_maps,
+)
 
 if TYPE_CHECKING:
-    import keras
+    import tensorflow as tf
 
-LAST_CONVOLUTION = "block5_conv3"
-CELLS = 14  # rows and columns of a heat map: those of the last convolution
+CELLS = LAST_CELLS  # rows and columns of a heat map
 
-Inputs = np.ndarray | list[np.ndarray]  # of a model: pixels, or pixels and encoded clinical values
-Kept = np.ndarray | None  # the last convolution of the inputs, (n, 14, 14, 512), where it is known
-Maps = Callable[[Inputs, np.ndarray, Kept], np.ndarray]
+# From pixels (n, 224, 224, 3), uint8, classes (n,) and encoded clinical values (n, k) to heat maps.
+HeatMaps = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def heat_maps(model: keras.Model) -> Maps:
-    """Return a function that maps a model's inputs and classes to heat maps.
+def seen_cells(columns: slice) -> int:
+    """Return how many rows and columns of a heat map, from the upper left, a head sees that reads these features."""
+    return 2 * UPPER_LEFT if columns == COLUMNS["tutorial", "tutorial"] else CELLS
+
+
+def heat_maps(
+    weights: Weights, head: list[np.ndarray], columns: slice, decoder: lungs.Arrays | None = None
+) -> HeatMaps:
+    """Return a function from images and classes to heat maps (n, 14, 14).
+
+    Of the tutorial's head, Grad-CAM at the last convolution: each channel is weighted by the mean gradient of the
+    class's logit, and the weighted sum is cut off at 0. The logit, not the probability: where the model is confident,
+    the probability's gradient vanishes.
+
+    A probe's logit is a sum over the cells of all maps, so that gradient times value is what each cell adds to it,
+    exactly. What separates the classes is a logit's distance from their mean; softmax knows nothing else of it. The
+    bias, and what clinical values add, is spread over the cells as the last map's are weighted.
 
     Parameters
     ----------
-    model : keras.Model
-        As `detector.network.model.join` makes it.
+    weights : dict of str to (kernel, bias)
+    head : list of ndarray
+        Kernel and bias of each dense layer.
+    columns : slice
+        Which features the head reads, as in `backbone.COLUMNS`.
+    decoder : list of ndarray, optional
+        Of the lungs; this project's by default.
 
     Returns
     -------
     callable
-        From the model's inputs, class indices (n,) and the last convolution's maps of these inputs, which save a pass,
-        or None, to (n, 14, 14), each scaled to a maximum of 1, or all 0 where nothing speaks for the class.
+        Its maps are scaled to a maximum of 1, or all 0 where nothing speaks for the class.
     """
-    return _of_the_tutorial(model) if _has(model, "hidden") else _of_the_probe(model)
-
-
-def seen_cells(model: keras.Model) -> int:
-    """Return how many rows and columns of a heat map, from the upper left, the head's pooling sees."""
-    return 2 * int(model.get_layer("pool").pool_size[0]) if _has(model, "pool") else CELLS
-
-
-def _has(model: keras.Model, name: str) -> bool:
-    return any(layer.name == name for layer in model.layers)
-
-
-def _of_the_tutorial(model: keras.Model) -> Maps:
-    """Grad-CAM of the tutorial's model.
-
-    Each channel of the last convolution is weighted by the mean gradient of the class's logit, and the weighted sum is
-    cut off at 0. The logit, not the probability: where the model is confident, the probability's gradient vanishes.
-    """
-    import keras
+    runtime.ready()
     import tensorflow as tf
 
-    probabilities = model.get_layer("probabilities")
-    seen = seen_cells(model)
-    convolution = model.get_layer(LAST_CONVOLUTION).output
-    # Two models of the same layers: pixels to the last convolution, and from there, as an input, to the head. Where it
-    # pools inside the lungs, their weights are an input too.
-    lungs = [model.get_layer("block5_lung_weights").output] if _has(model, "block5_lung_weights") else []
-    before = keras.Model(model.inputs[0], [convolution, *lungs])
-    after = keras.Model([convolution, *lungs, *model.inputs[1:]], model.get_layer("dropout").output)
+    *hidden, kernel, bias = head
+    if not hidden:
+        kernel, bias = kernel - kernel.mean(axis=1, keepdims=True), bias - bias.mean()
+    maps_of, lungs_of = pooled_maps(weights), lungs.compiled(lungs.read() if decoder is None else decoder)
+    seen = seen_cells(columns)
+    inside_lungs = columns in (COLUMNS["tutorial", "lungs"], COLUMNS["probe", "lungs"])
 
-    def maps(inputs: Inputs, classes: np.ndarray, kept: Kept = None) -> np.ndarray:
-        pixels, *others = inputs if isinstance(inputs, list) else [inputs]
-        if kept is None or lungs:
-            convolved, *weighted = _as_list(before(pixels, training=False))
-        else:
-            convolved, weighted = tf.convert_to_tensor(kept), []
+    def shares_of(inside: tf.Tensor) -> tf.Tensor:
+        """Return the weights of the last map's cells, (n, 14, 14, 1), which add up to 1."""
+        if seen < CELLS:
+            corner = tf.ones((seen, seen)) / seen**2
+            return tf.pad(corner, [[0, CELLS - seen]] * 2)[None, ..., None]
+        pixels = cell_weights(inside if inside_lungs else tf.zeros_like(inside))
+        side = SIZE // CELLS
+        return side**2 * tf.nn.avg_pool2d(tf.reshape(pixels, (-1, SIZE, SIZE, 1)), side, side, "VALID")
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def heat(pixels: tf.Tensor, classes: tf.Tensor, extra: tf.Tensor) -> tf.Tensor:
+        maps, last = maps_of(pixels)
+        inside = lungs_of(maps)[..., 0] > 0
         with tf.GradientTape() as tape:
-            tape.watch(convolved)
-            hidden = after([convolved, *weighted, *map(tf.convert_to_tensor, others)], training=False)
-            logits = tf.matmul(hidden, probabilities.kernel) + probabilities.bias
-            chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
-        weights = tf.reduce_mean(tape.gradient(chosen, convolved), axis=(1, 2), keepdims=True)
-        heat = tf.nn.relu(tf.reduce_sum(weights * convolved, axis=-1)).numpy()
+            tape.watch([maps, last])
+            read = [*maps[:-1], halved(last)] if hidden else maps
+            x = tf.concat([pool(read, inside)[:, columns], extra], axis=1)
+            for inner, shift in zip(hidden[::2], hidden[1::2], strict=True):
+                x = tf.nn.relu(x @ inner + shift)
+            logits = tf.gather(x @ kernel + bias, classes, axis=1, batch_dims=1)
+        if hidden:
+            weight = tf.reduce_mean(tape.gradient(logits, last), (1, 2), keepdims=True)
+            return tf.reduce_sum(weight * last, -1)
+        pairs = zip(maps, tape.gradient(logits, maps, unconnected_gradients="zero"), strict=True)
+        added = [tf.reduce_sum(x * gradient, -1, keepdims=True) for x, gradient in pairs]
+        constant = logits - sum(tf.reduce_sum(one, (1, 2, 3)) for one in added)
+        # Each cell of a larger map is a part of one of these; each of a smaller map covers several.
+        on_grid = [tf.image.resize(one, (CELLS, CELLS), "area") * (one.shape[1] / CELLS) ** 2 for one in added]
+        return (sum(on_grid) + constant[:, None, None, None] * shares_of(inside))[..., 0]
+
+    def scaled(pixels: np.ndarray, classes: np.ndarray, extra: np.ndarray) -> np.ndarray:
+        found = np.maximum(heat(pixels.astype(np.float32) / 255.0, classes, extra.astype(np.float32)).numpy(), 0.0)
         # The head's pooling may leave cells out; what it cannot see did not speak for anything.
-        heat[:, seen:] = heat[:, :, seen:] = 0.0
-        return _scaled(heat)
+        found[:, seen:] = found[:, :, seen:] = 0.0
+        highest = found.max(axis=(1, 2), keepdims=True)
+        return np.divide(found, highest, out=np.zeros_like(found), where=highest > 0)
 
-    return maps
-
-
-def _of_the_probe(model: keras.Model) -> Maps:
-    """Grad-CAM of the probe, at every map that it reads.
-
-    The logit is a sum over the maps' cells, and the gradient at a map is the head's own weight (times the cell's weight
-    where it pools inside the lungs), so that Grad-CAM at each map is the class's activation map, exact. Brought to
-    14 × 14 and added up, the cells add up to the logit; the bias is spread over them as block 4's cells are weighted.
-    """
-    import keras
-    import tensorflow as tf
-
-    blocks = ["block5_pool"] if _has(model, "pool") else list(MAPS)
-    inside = [f"{block.partition('_')[0]}_lung_weights" for block in blocks] if _has(model, "blocks") else []
-    inside = [name for name in inside if _has(model, name)]
-    before = keras.Model(model.inputs[0], [model.get_layer(name).output for name in (*blocks, *inside)])
-    kernel, bias = model.get_layer("probabilities").get_weights()
-    bounds = np.cumsum([0, *(MAPS[block] for block in blocks)])
-    seen = seen_cells(model)
-    # What separates the classes is a logit's distance from their mean; softmax knows nothing else of it.
-    kernel, bias = kernel - kernel.mean(axis=1, keepdims=True), bias - bias.mean()
-
-    def maps(inputs: Inputs, classes: np.ndarray, kept: Kept = None) -> np.ndarray:
-        # What is kept is no map that a probe reads.
-        del kept
-        pixels, *others = inputs if isinstance(inputs, list) else [inputs]
-        outputs = _as_list(before(pixels, training=False))
-        heat = np.zeros((len(pixels), CELLS, CELLS), np.float32)
-        spread = _uniform(len(pixels), seen)
-        for i, (start, stop) in enumerate(pairwise(bounds)):
-            values = tf.einsum("nhwc,nc->nhw", outputs[i], kernel[start:stop].T[classes])[..., None]
-            cells = values.shape[1]
-            if inside:
-                weights = tf.reshape(outputs[len(blocks) + i], (-1, cells, cells, 1)) * float(cells**2)
-                values *= weights
-                spread = weights.numpy()[..., 0] if cells == CELLS else spread
-            elif seen < CELLS:
-                values *= _uniform(1, seen)[:, :: CELLS // cells, :: CELLS // cells, None]
-            # Each cell of a larger map is a part of one of these; each of a smaller map covers several.
-            heat += tf.image.resize(values, (CELLS, CELLS), "area")[..., 0].numpy()
-        beside = others[0] @ kernel[bounds[-1] :] if others else np.zeros((len(pixels), kernel.shape[1]))
-        constant = (beside + bias)[np.arange(len(pixels)), classes]
-        return _scaled(np.maximum((heat + constant[:, None, None] * spread) / CELLS**2, 0.0))
-
-    return maps
-
-
-def _as_list(found: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
-    """Return a model's outputs as a list: Keras gives a single one by itself."""
-    return list(found) if isinstance(found, (list, tuple)) else [found]
-
-
-def _uniform(count: int, seen: int) -> np.ndarray:
-    """Return weights (count, 14, 14) of mean 1, equal over the cells seen from the upper left and 0 elsewhere."""
-    weights = np.zeros((count, CELLS, CELLS), np.float32)
-    weights[:, :seen, :seen] = (CELLS / seen) ** 2
-    return weights
-
-
-def _scaled(heat: np.ndarray) -> np.ndarray:
-    highest = heat.max(axis=(1, 2), keepdims=True)
-    return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
+    return scaled

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+HIDDEN = 64
+DROPOUT = 0.5
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+AfterEpoch = Callable[[int, dict[str, float]], object]  # called with the epoch, from 1, and its metrics
+Arrays = list[np.ndarray]  # kernel and bias of each dense layer, from the features to the classes
+
 
 @dataclass(frozen=True)
 class Hyperparameters:
@@ -30,119 +37,6 @@ class Hyperparameters:
     epochs: int = 25
     batch_size: int = 8
     learning_rate: float = 1e-3
-
-
-HIDDEN = 64
-
-DROPOUT = 0.5
-
-
-def layers(classes: int) -> list[keras.Layer]:
-    """Return the head's trainable part as Keras layers, the very ones of the saved model."""
-    import keras
-
-    return [
-        keras.layers.Dense(HIDDEN, activation="relu", name="hidden"),
-        keras.layers.Dropout(DROPOUT, seed=0, name="dropout"),
-        keras.layers.Dense(classes, activation="softmax", name="probabilities"),
-    ]
-
-
-def loss_name(classes: int) -> str:
-    """Return Keras' name of the loss: the tutorial's binary one for two classes, categorical beyond."""
-    return "binary_crossentropy" if classes == 2 else "categorical_crossentropy"
-
-
-class Trainer:
-    """A head and its optimizer with one compiled call for an epoch, which serves every fold and repeat of a run."""
-
-    def __init__(self, width: int, classes: int, epochs: int, learning_rate: float) -> None:
-        runtime.ready()
-        import keras
-        import tensorflow as tf
-
-        self._head = keras.Sequential([keras.Input((width,)), *layers(classes)])
-        self._dropout = self._head.get_layer("dropout")
-        # Keras dropped the tutorial's `decay`; this schedule is what it did.
-        schedule = keras.optimizers.schedules.InverseTimeDecay(learning_rate, 1, learning_rate / epochs)
-        optimizer = keras.optimizers.Adam(schedule)
-        optimizer.build(self._head.trainable_variables)
-        self._optimizer = optimizer
-        self._class_weights = class_weights = tf.Variable(tf.ones(classes), trainable=False)
-        head, loss_of = self._head, keras.losses.get(loss_name(classes))
-
-        def weighted_loss(truth: tf.Tensor, said: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(loss_of(truth, said) * tf.linalg.matvec(truth, class_weights))
-
-        def hits(truth: tf.Tensor, said: tf.Tensor) -> tf.Tensor:
-            return tf.cast(tf.equal(tf.argmax(truth, 1), tf.argmax(said, 1)), tf.float32)
-
-        batches = tf.TensorSpec((None, None, width)), tf.TensorSpec((None, None, classes))
-
-        # Without AutoGraph: it writes the code that it makes to temporary files, which stay behind.
-        @tf.function(input_signature=batches, autograph=False)
-        def run_epoch(features: tf.Tensor, truths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            steps = tf.shape(features)[0]
-
-            def run_step(step: tf.Tensor, loss: tf.Tensor, accuracy: tf.Tensor) -> tuple[tf.Tensor, ...]:
-                with tf.GradientTape() as tape:
-                    said = head(features[step], training=True)
-                    batch_loss = weighted_loss(truths[step], said)
-                variables = head.trainable_variables
-                optimizer.apply(tape.gradient(batch_loss, variables), variables)
-                return step + 1, loss + batch_loss, accuracy + tf.reduce_mean(hits(truths[step], said))
-
-            start = tf.zeros((), tf.int32), tf.zeros(()), tf.zeros(())
-            _, loss, accuracy = tf.while_loop(lambda step, *_: step < steps, run_step, start)
-            return loss / tf.cast(steps, tf.float32), accuracy / tf.cast(steps, tf.float32)
-
-        @tf.function(input_signature=(tf.TensorSpec((None, width)), tf.TensorSpec((None, classes))), autograph=False)
-        def run_evaluation(features: tf.Tensor, truth: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            said = head(features, training=False)
-            return weighted_loss(truth, said), tf.reduce_mean(hits(truth, said))
-
-        self._run_epoch, self._run_evaluation = run_epoch, run_evaluation
-
-    def reset(
-        self, for_weights: np.random.SeedSequence, for_dropout: np.random.SeedSequence, class_weights: np.ndarray
-    ) -> None:
-        """Begin anew: fresh weights, dropout and optimizer."""
-        import keras
-
-        self._class_weights.assign(class_weights)
-        kernels = for_weights.generate_state(2) % 2**31
-        hidden, hidden_bias, output, output_bias = self._head.trainable_variables
-        for variable, kernel in zip((hidden, output), kernels, strict=True):
-            variable.assign(keras.initializers.GlorotUniform(seed=int(kernel))(variable.shape))
-        for variable in (hidden_bias, output_bias, *self._optimizer.variables):
-            variable.assign(keras.ops.zeros_like(variable))
-        state = self._dropout.seed_generator.state
-        state.assign(keras.ops.cast([int(for_dropout.generate_state(1)[0] % 2**31), 0], state.dtype))
-
-    def epoch(self, features: np.ndarray, truths: np.ndarray) -> dict[str, float]:
-        """Train for an epoch; return its loss and accuracy."""
-        loss, accuracy = self._run_epoch(features, truths)
-        return {"loss": float(loss), "accuracy": float(accuracy)}
-
-    def evaluate(self, features: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-        """Return loss and accuracy without training."""
-        loss, accuracy = self._run_evaluation(features, truth)
-        return {"loss": float(loss), "accuracy": float(accuracy)}
-
-    def weights(self) -> list[np.ndarray]:
-        """Return kernel and bias of each dense layer."""
-        return [variable.numpy() for variable in self._head.trainable_variables]
-
-
-@lru_cache(maxsize=4)
-def trainer_for(width: int, classes: int, epochs: int, learning_rate: float) -> Trainer:
-    """Return a trainer; the same one for the same sizes, since it takes a second to compile."""
-    return Trainer(width, classes, epochs, learning_rate)
-
-
-AfterEpoch = Callable[[int, dict[str, float]], object]  # called with the epoch, from 1, and its metrics
-
-Arrays = list[np.ndarray]  # kernel and bias of each dense layer, from the features to the classes
 
 
 @dataclass(frozen=True)
@@ -191,20 +85,10 @@ class TrainedHead:
 
 
 def class_weights(labels: np.ndarray, classes: int, balanced: bool) -> np.ndarray:
-    """Return how much an image of each class counts, so that the classes count equally.
+    """Return how much an image of each class counts, so that the classes count equally, (classes,), float32.
 
-    Scikit-learn's ``class_weight="balanced"``: n / (classes · images of the class). Exactly 1 for equal classes.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int
-    classes : int
-    balanced : bool
-        False lets every image count 1.
-
-    Returns
-    -------
-    ndarray of shape (classes,), float32
+    Scikit-learn's ``class_weight="balanced"``: n / (classes · images of the class). Exactly 1 for equal classes, and
+    where `balanced` is False.
     """
     counts = np.bincount(labels, minlength=classes)
     if not balanced:
@@ -243,31 +127,98 @@ def fit(
     -------
     TrainedHead
     """
-    features, labels, classes = data.features, data.labels, len(data.classes)
-    trainer = trainer_for(features.shape[-1], classes, hyperparameters.epochs, hyperparameters.learning_rate)
-    # Streams of their own: the order of the images must not depend on how many numbers the weights took.
-    streams = np.random.SeedSequence(seed).spawn(3)
-    trainer.reset(streams[0], streams[1], class_weights(labels, classes, balanced))
-    generator = np.random.default_rng(streams[2])
-    n, copies = features.shape[:2]
+    runtime.ready()
+    import keras
+    import tensorflow as tf
+
+    features, epochs, n = data.features, hyperparameters.epochs, len(data.labels)
     size = min(hyperparameters.batch_size, n)
     steps = n // size
-    truth = np.eye(classes, dtype=np.float32)[labels]
+    # Streams of their own: the order of the images must not depend on how many numbers the weights took.
+    for_weights, for_dropout, for_order = np.random.SeedSequence(seed).spawn(3)
+    model = _compiled(features.shape[-1], len(data.classes), epochs, hyperparameters.learning_rate, steps)
+    _begin_anew(model, for_weights, for_dropout)
+    truth = np.eye(len(data.classes), dtype=np.float32)[data.labels]
+    weights = class_weights(data.labels, len(data.classes), balanced)
+    arrays = [tf.constant(features), tf.constant(truth), tf.constant(weights[data.labels])]
+
+    def batch(places: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return tf.gather_nd(arrays[0], places), *(tf.gather(array, places[:, 0]) for array in arrays[1:])
+
+    places = _places(n, features.shape[1], epochs, steps * size, np.random.default_rng(for_order))
+    batches = tf.data.Dataset.from_tensor_slices(places.reshape(epochs * steps, size, 2))
+    validation = None
+    if held_out is not None:
+        validation = held_out[0], np.eye(len(data.classes), dtype=np.float32)[held_out[1]], weights[held_out[1]]
     history: dict[str, list[float]] = {}
-    order = np.empty((n, 0), int)
-    for epoch in range(hyperparameters.epochs):
-        if epoch % copies == 0:
-            order = generator.permuted(np.tile(np.arange(copies), (n, 1)), axis=1)
-        rows = generator.permutation(n)[: steps * size].reshape(steps, size)
-        copy = order[:, epoch % copies]
-        metrics = trainer.epoch(features[rows, copy[rows]], truth[rows])
-        if held_out is not None:
-            validated = trainer.evaluate(held_out[0], np.eye(classes, dtype=np.float32)[held_out[1]])
-            metrics |= {f"val_{name}": value for name, value in validated.items()}
+
+    def epoch_end(epoch: int, logs: dict[str, float]) -> None:
+        metrics = {name: logs[name] for name in METRICS if name in logs}
         for name, value in metrics.items():
             history.setdefault(name, []).append(value)
         after_epoch(epoch + 1, metrics)
-    return TrainedHead(trainer.weights(), history)
+
+    model.fit(
+        # Without AutoGraph: it writes the code that it makes to temporary files, which stay behind.
+        batches.map(tf.autograph.experimental.do_not_convert(batch)),
+        epochs=epochs,
+        steps_per_epoch=steps,
+        validation_data=validation,
+        validation_batch_size=None if validation is None else len(validation[0]),
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=epoch_end)],
+        verbose=0,
+    )
+    return TrainedHead(model.get_weights(), history)
+
+
+@lru_cache(maxsize=4)
+def _compiled(width: int, classes: int, epochs: int, learning_rate: float, steps: int) -> keras.Model:
+    """Return the tutorial's head, compiled; the same one for the same sizes, since to trace it takes seconds."""
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input((width,)),
+            keras.layers.Dense(HIDDEN, activation="relu"),
+            keras.layers.Dropout(DROPOUT, seed=0),
+            keras.layers.Dense(classes, activation="softmax"),
+        ]
+    )
+    # Keras dropped the tutorial's `decay`; this schedule is what it did.
+    schedule = keras.optimizers.schedules.InverseTimeDecay(learning_rate, 1, learning_rate / epochs)
+    model.compile(
+        loss="binary_crossentropy" if classes == 2 else "categorical_crossentropy",
+        optimizer=keras.optimizers.Adam(schedule),
+        metrics=["accuracy"],
+        steps_per_execution=steps,
+        jit_compile=False,
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _begin_anew(model: keras.Model, for_weights: np.random.SeedSequence, for_dropout: np.random.SeedSequence) -> None:
+    """Give a compiled model fresh weights, dropout and optimizer."""
+    import keras
+
+    for variable in (*model.trainable_variables, *model.optimizer.variables):
+        variable.assign(keras.ops.zeros_like(variable))
+    dense = [layer for layer in model.layers if layer.weights]
+    for layer, number in zip(dense, for_weights.generate_state(2) % 2**31, strict=True):
+        layer.kernel.assign(keras.initializers.GlorotUniform(seed=int(number))(layer.kernel.shape))
+    state = model.layers[1].seed_generator.state
+    state.assign(keras.ops.cast([int(for_dropout.generate_state(1)[0] % 2**31), 0], state.dtype))
+
+
+def _places(n: int, copies: int, epochs: int, taken: int, chance: np.random.Generator) -> np.ndarray:
+    """Return which image, and which of its copies, is taken when: (epochs, taken, 2)."""
+    found = np.empty((epochs, taken, 2), int)
+    for epoch in range(epochs):
+        if epoch % copies == 0:
+            turns = chance.permuted(np.tile(np.arange(copies), (n, 1)), axis=1)
+        rows = chance.permutation(n)[:taken]
+        found[epoch] = np.stack([rows, turns[rows, epoch % copies]], axis=1)
+    return found
 
 
 def predict_proba(features: np.ndarray, weights: Arrays) -> np.ndarray:

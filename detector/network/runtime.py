@@ -6,6 +6,7 @@ import os
 import threading
 from contextlib import suppress
 
+from detector import InputError
 from detector.cli.run import IMPORTING
 
 _importing: threading.Thread | None = None
@@ -59,9 +60,20 @@ def ready() -> None:
     """Wait until TensorFlow can be used; import it now where `start` was not called."""
     start().join()
     # A failure in the background shows where it can be handled.
-    import keras
-    import tensorflow as tf
-
+    try:
+        import keras
+        import tensorflow as tf
+    except ImportError as error:
+        if any(word in str(error).lower() for word in ("memory", "failed to map", "static tls")):
+            raise InputError(
+                f"too little memory to load TensorFlow ({str(error).splitlines()[0]}); close other programs, or use a "
+                "machine with more"
+            ) from None
+        raise
+    # What a user's keras.json says is of other programs.
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
     keras.utils.disable_interactive_logging()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

@@ -27,8 +27,6 @@ CSV, JSON, REPORT = "predictions.csv", "predictions.json", "predictions.html"
 
 BINS = 20  # of the histogram
 
-INPUT = {"lungs": "the lungs only (all else is masked out)", "image": "the whole image"}
-
 
 @dataclass(frozen=True)
 class PredictionOutputs:
@@ -299,7 +297,6 @@ def model_card(description: Description, model: str) -> list[tuple[str, object]]
         ("positive class", description.positive),
         ("recipe", description.recipe),
         ("pooling", description.pooling),
-        ("input", INPUT[description.input]),
         ("clinical values", clinical or "none"),
         ("threshold", "the most probable class" if threshold is None else f"p({description.positive}) ≥ {threshold:g}"),
         *training_rows(description.summary),

@@ -14,7 +14,7 @@ from detector.training.recipes import RECIPES, Recipe
 
 DATA, MODEL, EVALUATION, OUTPUTS = "data", "model", "evaluation", "outputs"
 FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
-MODELS = (".h5", ".hdf5", ".keras", ".model")
+MODELS = (".h5", ".hdf5", ".model")
 DEFAULT_NAME = "covid19"  # of the tutorial's model: its other outputs have no prefix
 
 
@@ -169,9 +169,7 @@ class OutputPaths:
             if path.suffix.lower() not in FIGURES:
                 raise InputError(f"{name} {path}: a figure is written as one of {', '.join(FIGURES)}")
         if self.model.suffix.lower() not in MODELS:
-            raise InputError(
-                f"--model {self.model}: a model is written as HDF5 (.h5, .hdf5, .model) or in Keras' format (.keras)"
-            )
+            raise InputError(f"--model {self.model}: a model is written as HDF5 (.h5, .hdf5, .model)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +197,7 @@ class TrainingOptions(ComputeOptions, EvaluationOptions, ModelOptions, DataOptio
     model: Path | None = flag(
         OUTPUTS,
         None,
-        "NAME.h5 or NAME.keras (default: covid19.model.h5, whose plots and report lack NAME.)",
+        "NAME.h5 (default: covid19.model.h5, whose plots and report lack NAME.)",
         "-m",
         type=Path,
         metavar="FILE",

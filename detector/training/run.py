@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +18,7 @@ from detector.network.backbone import COLUMNS
 from detector.network.features import BATCH
 from detector.network.gradcam import CELLS, heat_maps
 from detector.network.head import Arrays
-from detector.network.model_file import Description, SavedModel, TrainingImages
+from detector.network.model_file import Description, SavedModel, shortened
 from detector.statistics import split
 from detector.statistics.split import FoldPlan
 from detector.statistics.strata import holding_two_classes
@@ -28,9 +26,6 @@ from detector.training.crossvalidation import EvaluatedHead
 from detector.training.dataset import FeatureExtractor, FeatureSet, extract
 from detector.training.options import EvaluationOptions, TrainingOptions
 from detector.training.recipes import Recipe
-
-if TYPE_CHECKING:
-    import keras
 
 
 def load_images(options: TrainingOptions) -> tuple[Dataset, int]:
@@ -138,7 +133,7 @@ def describe(evaluated: EvaluatedHead, recipe: Recipe, extractor: FeatureExtract
         recipe.pooling,
         evaluated.threshold,
         evaluated.fitted.columns,
-        training_images=TrainingImages.of((one.digest, one.hash) for one in seen),
+        training_images=tuple(shortened(one.digest) for one in seen),
     )
 
 
@@ -155,23 +150,19 @@ def most_confident_errors_first(evaluated: EvaluatedHead) -> np.ndarray:
     return np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))
 
 
-def grad_cam(
-    evaluated: EvaluatedHead, extractor: FeatureExtractor, joined: Callable[[], keras.Model], positions: np.ndarray
-) -> list[np.ndarray]:
+def grad_cam(evaluated: EvaluatedHead, extractor: FeatureExtractor, positions: np.ndarray) -> list[np.ndarray]:
     """Return the Grad-CAM of test images for their predicted classes, (14, 14) each, in [0, 1].
 
     Parameters
     ----------
     evaluated : EvaluatedHead
     extractor : FeatureExtractor
-    joined : callable
-        Returns what `saved_model` returns, as a Keras model; called only if a Grad-CAM has to be computed.
     positions : ndarray of int
         Among the test images.
     """
     rows, predicted = evaluated.held_out[positions], evaluated.predicted[0][positions]
     extra = clinical.encode(evaluated.fitted.columns, [extractor.dataset.images[row].row for row in rows])
-    return cached_heat_maps(extractor, evaluated.fitted.trained.weights, rows, predicted, extra, joined)
+    return cached_heat_maps(extractor, evaluated.fitted.trained.weights, rows, predicted, extra)
 
 
 def cached_heat_maps(
@@ -180,7 +171,6 @@ def cached_heat_maps(
     rows: np.ndarray,
     classes: np.ndarray,
     extra: np.ndarray,
-    model: Callable[[], keras.Model],
 ) -> list[np.ndarray]:
     """Return the Grad-CAM of images for classes; a second run needs the same maps again.
 
@@ -195,8 +185,6 @@ def cached_heat_maps(
         Indices among the head's outputs.
     extra : ndarray of shape (n, k)
         Encoded clinical values; k is 0 where the head takes none.
-    model : callable
-        Returns the Keras model with this head; called only if something has to be computed.
 
     Returns
     -------
@@ -222,12 +210,11 @@ def cached_heat_maps(
         if len(data) == 4 * CELLS**2
     }
     missing = np.array([i for i, name in enumerate(names) if name not in held], int)
-    maps = heat_maps(model()) if len(missing) else None
+    maps = heat_maps(extractor.backbone.weights, head, extractor.columns) if len(missing) else None
     batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
     for batch in progress(batches, len(batches), "Grad-CAM", extractor.log.quiet, "batch"):
         assert maps is not None
-        inputs = np.stack([extractor.pixels(row) for row in rows[batch]]).astype(np.float32) / 255
-        found = maps([inputs, extra[batch]] if extra.shape[1] else inputs, classes[batch], None)
+        found = maps(np.stack([extractor.pixels(row) for row in rows[batch]]), classes[batch], extra[batch])
         done = {names[i]: one.astype("<f4") for i, one in zip(batch, found, strict=True)}
         cache.put({name: one.tobytes() for name, one in done.items()})
         held |= done

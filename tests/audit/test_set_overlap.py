@@ -14,7 +14,7 @@ from detector.audit.image_sets import notes, without_overlap
 from detector.datasets.dataset import Image
 from detector.images.duplicates import Copy
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.network.model_file import Description, TrainingImages
+from detector.network.model_file import Description, shortened
 
 
 def digest(text: str) -> str:
@@ -45,7 +45,7 @@ def audit():
 
 
 def test_what_is_not_shared_is_kept(audit):
-    trained = TrainingImages.of([(digest("?"), "")])
+    trained = [shortened(digest("?"))]
     sets = without_overlap(audit.sets, audit.extractor.properties, {}, trained)
     assert sets.controls.tolist() == audit.sets.controls.tolist()
     assert sets.external["e"].tolist() == audit.sets.external["e"].tolist()
@@ -59,7 +59,7 @@ def test_exact_near_and_by_patient(audit):
     images[0] = replace(images[0], patient="set/one")
     images[62] = replace(images[62], patient="set/one")
     images[1], images[63] = replace(images[1], patient="/1"), replace(images[63], patient="/1")
-    trained = TrainingImages.of([(properties[64].digest, "")])
+    trained = [shortened(properties[64].digest)]
     copies = {(5, 6): Copy(), (5, 60): Copy(), (49, 50): Copy(), (65, 66): Copy()}
     sets = without_overlap(audit.sets, properties, copies, trained)
     assert sorted(set(range(48, 84)) - {*sets.controls, *sets.external["e"]}) == [48, 60, 62, 64]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
 
     monkeypatch.setattr(features, "shared", lambda value: value)
     with rejection("is not the file that was read before"):
-        list(features.compute(Elsewhere(), {}, [NetworkInput(path, "0" * 64)], "float32"))
+        list(features.compute(Elsewhere(), {}, [NetworkInput(path, "0" * 64)]))
     path.unlink()
     with rejection("1 of 1 image cannot be read; fix or remove them:") as caught:
         inspect([path], Cache(None), PixelStore(), True, functools.partial(features.properties, Elsewhere()))
@@ -66,14 +68,13 @@ def test_an_error_of_a_worker_names_its_node(monkeypatch, weights):
     monkeypatch.setattr(ray, "get", lambda ref: {name: (k + 1, b) for name, (k, b) in weights.items()})
     pixels, region = np.zeros((2, 224, 224, 3), np.uint8), np.full((2, 224, 224), -1, np.int8)
     block = {"index": np.arange(2), "pixels": pixels, "region": region, "error": np.array(["", ""], object)}
-    said = features.FeatureWorker(None, "float32", 1)(block)
-    assert set(said["error"]) == {
-        "node 10.0.0.7 cannot compute float32 features: InputError: VGG16's weights arrived damaged"
-    }
+    said = features.FeatureWorker(None, 1)(block)
+    assert set(said["error"]) == {"node 10.0.0.7 cannot compute features: InputError: VGG16's weights arrived damaged"}
     saved = SavedModel(weights, [], Description(["covid", "normal"], "covid", "tutorial", "tutorial"), None)
     monkeypatch.setattr(cluster_prediction, "node", lambda: "node 10.0.0.7")
     monkeypatch.setattr(ray, "get", lambda ref: tuple(saved))
-    item = {"index": 0, "path": "none.png", "given": "none.png", "values": "{}", "with_images": False}
+    request = cluster_prediction.PredictionRequest(Path("none.png"), {})
+    item = {"index": 0, "path": "none.png", "request": pickle.dumps(request)}
     (row,) = cluster_prediction.image_rows(item)
     worker = cluster_prediction.PredictionWorker(None, "another", False, False, 1)
     (error,) = worker({name: np.array([value], object) for name, value in row.items()})["error"]

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import cv2
+import keras_helpers
 import numpy as np
 import pytest
+from image_helpers import phantom_pixels
 
-from detector.images import phantom
-from detector.network.model_file import Description, join
+from detector.network import lungs
+from detector.network.backbone import COLUMNS
+from detector.network.gradcam import heat_maps, seen_cells
+
+NOTHING = np.zeros((2, 0))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.stack([phantom_pixels(seed, True) for seed in (1, 2)])
 
 
 @pytest.mark.parametrize("pooling", ["global", "lungs"])
-def test_the_cells_of_a_probe_add_up_to_its_logit(weights, pooling):
+def test_the_cells_of_a_probe_add_up_to_its_logit(weights, pixels, pooling):
     """The cells of a Grad-CAM, before what speaks against the class is cut off, add up to the logit's lead."""
     import keras
 
-    from detector.network.gradcam import heat_maps, seen_cells
-
     kernel = np.random.default_rng(0).uniform(0, 1e-3, (1408, 1)).astype(np.float32)
-    arrays = [np.concatenate([kernel, -kernel], axis=1), np.zeros(2, np.float32)]
-    model = join(weights, arrays, Description(["a", "b"], "a", "probe", pooling))
-    drawn = np.stack(
-        [cv2.resize(phantom.draw(True, seed), (224, 224), interpolation=cv2.INTER_AREA) for seed in (1, 2)]
-    )
-    pixels = np.repeat(drawn[..., None], 3, axis=3).astype(np.float32) / 255
-    heat = heat_maps(model)(pixels, np.array([0, 0]))
-    assert heat.shape == (2, 14, 14) and seen_cells(model) == 14 and heat.max() == 1.0
-    assert not heat_maps(model)(pixels, np.array([1, 1])).any()
-    means = keras.Model(model.input, model.get_layer("blocks").output)(pixels).numpy()
-    raw = _cells(model, pixels, kernel[:, 0], pooling)
+    columns = COLUMNS["probe", pooling]
+    maps = heat_maps(weights, [np.concatenate([kernel, -kernel], axis=1), np.zeros(2, np.float32)], columns)
+    heat = maps(pixels, np.array([0, 0]), NOTHING)
+    assert heat.shape == (2, 14, 14) and seen_cells(columns) == 14 and heat.max() == 1.0
+    assert not maps(pixels, np.array([1, 1]), NOTHING).any()
+    model = keras_helpers.built("probe", pooling, 2)
+    decoder = lungs.read() if pooling == "lungs" else []
+    pairs = zip(decoder[::2], decoder[1::2], strict=True)
+    keras_helpers.put(model, weights | dict(zip([name for name, _ in lungs.shapes()], pairs, strict=False)))
+    inputs = pixels.astype(np.float32) / 255
+    means = keras.Model(model.input, model.get_layer("blocks").output)(inputs).numpy()
+    raw = _cells(model, inputs, kernel[:, 0], pooling)
     assert raw.sum(axis=(1, 2)) == pytest.approx(means @ kernel[:, 0], rel=1e-4)
     assert heat == pytest.approx(raw / raw.max(axis=(1, 2), keepdims=True), abs=1e-4)
 
@@ -54,23 +62,34 @@ def _cells(model, pixels, kernel, pooling):
     return found
 
 
+@pytest.mark.parametrize("pooling", ["tutorial", "global", "lungs"])
+def test_a_bias_and_clinical_values_are_spread_over_the_cells_that_are_seen(weights, pixels, pooling):
+    columns = COLUMNS["probe", pooling]
+    width = columns.stop - columns.start
+    kernel, bias = np.zeros((width + 1, 2), np.float32), np.array([1, 0], np.float32)
+    kernel[-1] = 2, -2
+    maps = heat_maps(weights, [kernel, bias], columns)
+    heat = maps(pixels, np.array([0, 0]), np.ones((2, 1)))
+    seen = seen_cells(columns)
+    assert not heat[:, seen:].any() and not heat[:, :, seen:].any() and heat.max() == 1
+    assert pooling == "lungs" or (heat[:, :seen, :seen] > 0.99).all()
+    assert not maps(pixels, np.array([1, 1]), np.ones((2, 1))).any()
+
+
 def test_grad_cam_marks_the_cells_that_raise_the_class(weights):
     """A head that reads one channel of the upper left cells has its heat where that channel is."""
-    from detector.network.gradcam import heat_maps, seen_cells
-    from detector.network.model_file import Description, join
-
     hidden, output = np.zeros((512, 64), np.float32), np.zeros((64, 2), np.float32)
-    pixels = np.zeros((1, 224, 224, 3), np.float32)
-    pixels[0, 40:90, 40:90] = np.random.default_rng(0).random((50, 50, 3))
+    image = np.zeros((1, 224, 224, 3), np.uint8)
+    image[0, 40:90, 40:90] = np.random.default_rng(0).integers(0, 256, (50, 50, 3))
     hidden[:, 0], output[0, 0] = 1.0, 1.0
-    zeros = np.zeros(64, np.float32), np.zeros(2, np.float32)
-    model = join(weights, [hidden, zeros[0], output, zeros[1]], Description(["a", "b"], "a", "tutorial", "tutorial"))
-    (heat,) = heat_maps(model)(pixels, np.array([0]))
+    head = [hidden, np.zeros(64, np.float32), output, np.zeros(2, np.float32)]
+    maps, nothing = heat_maps(weights, head, COLUMNS["tutorial", "tutorial"]), np.zeros((1, 0))
+    (heat,) = maps(image, np.array([0]), nothing)
     assert heat.shape == (14, 14)
     assert heat.max() == 1.0
-    assert seen_cells(model) == 8
+    assert seen_cells(COLUMNS["tutorial", "tutorial"]) == 8
     assert not heat[8:].any()
     row, column = np.unravel_index(heat.argmax(), heat.shape)
     assert 1 <= row <= 6
     assert 1 <= column <= 6
-    assert not heat_maps(model)(pixels, np.array([1])).any()
+    assert not maps(image, np.array([1]), nothing).any()

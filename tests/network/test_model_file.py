@@ -1,4 +1,4 @@
-"""Model files that may come from anyone: read, or rejected without running anything."""
+"""The saved model: Keras loads what is written without it, and a file that may come from anyone is read or rejected."""
 
 from __future__ import annotations
 
@@ -6,38 +6,113 @@ import json
 import pickle
 import shutil
 import sys
-import zipfile
+import time
 from pathlib import Path
 
 import h5py
+import keras_helpers
 import numpy as np
 import pytest
 from conftest import picture, rejected, rejection, script, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_helpers import phantom_pixels
 
 from detector import InputError
-from detector.network import model_file
-from detector.network import model_file as architecture
+from detector.datasets import clinical
+from detector.files.cache import Cache
+from detector.network import lungs, model_file
+from detector.network.backbone import COLUMNS
+from detector.network.features import Backbone
+from detector.network.head import predict_proba
+from detector.network.model_file import ClassCount, Description, SavedModel, TrainingSummary
+
+AGES = clinical.fit(["age"], [{"age": "30"}, {"age": "50"}, {"age": ""}])
+COUNTS = (ClassCount("covid", 60, 15), ClassCount("normal", 61, 61))
+SUMMARY = TrainingSummary("lesson", "2026-11-25T10:00:00+00:00", COUNTS, "Test set: 24 images", "0.9", ("calibration",))
+TUTORIAL = Description(["covid", "normal"], "covid", "tutorial", "tutorial")
+
+
+def saved_model(weights, description, seed=0) -> SavedModel:
+    """Return a model with a random head."""
+    generator = np.random.default_rng(seed)
+    shapes = [part for shape in description.head_sizes.values() for part in (shape, shape[1:])]
+    head = [generator.normal(0, 0.1, shape).astype(np.float32) for shape in shapes]
+    return SavedModel(weights, head, description, lungs.read() if description.finds_lungs else None)
+
+
+def arrays(saved: SavedModel) -> list[np.ndarray]:
+    """Return a model's arrays beyond the base's."""
+    return [*saved.head, *(saved.decoder or [])]
+
+
+def by_keras(saved: SavedModel):
+    """Return the same model as Keras builds it."""
+    description = saved.description
+    model = keras_helpers.built(
+        description.recipe, description.pooling, len(description.classes), description.clinical_width
+    )
+    names, values = [*description.head_sizes, *(name for name, _ in lungs.shapes())], arrays(saved)
+    pairs = zip(names, zip(values[::2], values[1::2], strict=True), strict=False)
+    return keras_helpers.put(model, saved.weights | dict(pairs))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        *(Description(["a", "b"], "a", *read) for read in COLUMNS),
+        Description(["a", "b", "c"], "c", "probe", "lungs", 0.25, AGES),
+        Description(["a", "b", "c"], "b", "tutorial", "global", None, AGES),
+    ],
+)
+def test_keras_loads_what_is_written_without_it(weights, tmp_path, description):
+    """The same architecture, weights and probabilities as Keras has them, and as the features and the head give."""
+    import keras
+
+    saved = saved_model(weights, description)
+    (tmp_path / "m.h5").write_bytes(model_file.as_file(saved))
+    loaded, model = keras.models.load_model(tmp_path / "m.h5"), by_keras(saved)
+    assert keras_helpers.config(loaded) == keras_helpers.config(model) == model_file.model_config(description)
+    for found, expected in zip(loaded.weights, model.weights, strict=True):
+        assert found.path == expected.path and np.array_equal(found, expected)
+    pixels = np.stack([phantom_pixels(seed, seed == 0) for seed in range(2)])
+    extra = clinical.encode(description.clinical, [{"age": "40"}, {"age": ""}])
+    inputs = [pixels.astype(np.float32) / 255, extra] if description.clinical else pixels.astype(np.float32) / 255
+    features, _ = Backbone(weights, Cache(None)).forward(pixels)
+    said = predict_proba(np.concatenate([features[:, description.columns], extra], axis=1), saved.head)
+    assert said == pytest.approx(np.asarray(loaded(inputs)), abs=1e-5)
+    again = model_file.read(tmp_path / "m.h5")
+    assert again.description == description and again.note == ""
+    for found, expected in zip(arrays(again), arrays(saved), strict=True):
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("read", COLUMNS)
+def test_the_architectures_in_the_package_are_those_of_keras(read):
+    file = model_file.ARCHITECTURES / f"{'_'.join(read)}.json"
+    assert file.read_text() == keras_helpers.template(*read), "python tests/keras_helpers.py writes it anew"
+
+
+def test_what_is_said_of_the_training_is_read_back_and_nothing_needs_tensorflow(weights, tmp_path):
+    digests = tuple(f"{i:016x}" for i in range(100_000))
+    described = Description(["b", "é"], "é", "probe", "global", 0.125, AGES, digests, SUMMARY)
+    start = time.perf_counter()
+    data = model_file.as_file(saved_model(weights, described))
+    assert time.perf_counter() - start < 2  # 0.1 s on a machine that does nothing else
+    assert model_file.parse(data).description == described
+    assert data == model_file.as_file(saved_model(weights, described))
 
 
 @pytest.fixture(scope="module")
 def saved(weights, tmp_path_factory):
-    """Return a folder with a model as training saves it, with a head of zeros."""
-    from detector.files.cache import Cache
-    from detector.network.model_file import Description, as_file
-
-    folder = tmp_path_factory.mktemp("model")
-    arrays = [np.zeros(shape, np.float32) for shape in ((512, 64), (64,), (64, 2), (2,))]
-    description = Description(["covid", "normal"], "covid", "tutorial", "tutorial")
-    model = model_file.SavedModel(weights, arrays, description, None)
-    (folder / "m.h5").write_bytes(as_file(model, model.joined, ".h5", Cache(None)))
-    return folder
+    """Return the path of a model as training saves it."""
+    path = tmp_path_factory.mktemp("model") / "m.h5"
+    path.write_bytes(model_file.as_file(saved_model(weights, TUTORIAL)))
+    return path
 
 
 def hostile(folder: Path, honest: Path) -> dict[str, str]:
     """Write one hostile or broken model of each sort; return name → a word of what is said of it."""
-    import h5py
     import keras
 
     class Bomb:
@@ -47,61 +122,73 @@ def hostile(folder: Path, honest: Path) -> dict[str, str]:
     (folder / "pickle.h5").write_bytes(pickle.dumps(Bomb()))
     (folder / "text.h5").write_text("model")
     (folder / "empty.h5").write_bytes(b"")
-    (folder / "half.h5").write_bytes((honest / "m.h5").read_bytes()[:30_000_000])
+    (folder / "half.h5").write_bytes(honest.read_bytes()[:30_000_000])
     inputs = keras.Input((224, 224, 3))
     evil = keras.Model(inputs, keras.layers.Lambda(lambda x: x, name="evil")(inputs))
     evil.save(folder / "lambda.keras")
     evil.save(folder / "lambda.h5")
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(folder / "other.h5")
 
-    def changed(name: str):
-        shutil.copy(honest / "m.h5", folder / name)
-        return h5py.File(folder / name, "r+")
+    def changed(name: str, gone: str = "model_weights/hidden/hidden/bias"):
+        shutil.copy(honest, folder / name)
+        file = h5py.File(folder / name, "r+")
+        del file[gone]
+        return file
 
-    with changed("lambda-within.h5") as file:
-        config = json.loads(file.attrs["model_config"])
-        config["config"]["layers"][3]["class_name"] = "Lambda"
-        file.attrs["model_config"] = json.dumps(config)
-    with changed("shape.h5") as file:
-        del file["model_weights/hidden/hidden/kernel"]
+    with changed("shape.h5", "model_weights/hidden/hidden/kernel") as file:
         file["model_weights/hidden/hidden/kernel"] = np.zeros((4, 4), np.float32)
     with changed("external.h5") as file:
-        del file["model_weights/hidden/hidden/bias"]
         file["model_weights/hidden/hidden/bias"] = h5py.ExternalLink("/etc/passwd", "x")
     with changed("raw-file.h5") as file:
-        del file["model_weights/hidden/hidden/bias"]
-        file["model_weights/hidden/hidden"].create_dataset(
-            "bias", (64,), np.float32, external=[("/etc/hostname", 0, 256)]
-        )
+        outside = [("/etc/hostname", 0, 256)]
+        file["model_weights/hidden/hidden"].create_dataset("bias", (64,), np.float32, external=outside)
     with changed("compressed.h5") as file:
-        del file["model_weights/hidden/hidden/bias"]
         file["model_weights/hidden/hidden"].create_dataset("bias", (64,), np.float32, compression="gzip")
     with changed("nan.h5") as file:
-        file["model_weights/hidden/hidden/bias"][0] = np.nan
-    with changed("classes.h5") as file:
-        file.attrs["covid19_detector"] = json.dumps({"version": 1, "classes": "covid"})
-    with zipfile.ZipFile(folder / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in ("config.json", "covid19_detector.json"):
-            archive.writestr(name, "{}")
-        with archive.open("model.weights.h5", "w", force_zip64=True) as member:
-            for _ in range(300):
-                member.write(bytes(2**20))
+        file["model_weights/hidden/hidden/bias"] = np.full(64, np.nan, np.float32)
+    for name, text in (
+        ("version", {"version": 1}),
+        ("number", 5),
+        ("classes", described() | {"classes": ["a", "a"]}),
+        ("positive", described() | {"positive": "c"}),
+        ("recipe", described() | {"recipe": "../x"}),
+        ("threshold", described() | {"threshold": 2}),
+        ("summary", described() | {"summary": {"data_set": 3}}),
+        ("clinical", described() | {"clinical": [{"name": "age"}]}),
+    ):
+        with changed(f"{name}.h5", model_file.DESCRIPTION) as file:
+            file[model_file.DESCRIPTION] = np.frombuffer(json.dumps(text).encode(), np.uint8)
+    with changed("images.h5", model_file.IMAGES) as file:
+        file[model_file.IMAGES] = np.zeros(8, np.float32)
+    with changed("long.h5", model_file.DESCRIPTION) as file:
+        file.create_dataset(model_file.DESCRIPTION, (10**12,), np.uint8)
     return {
-        "pickle.h5": "neither HDF5 nor",
-        "text.h5": "neither HDF5 nor",
-        "empty.h5": "neither HDF5 nor",
-        "half.h5": "half.h5",
-        "lambda.keras": "layers are not those of the tutorial",
-        "lambda.h5": "layers are not those of the tutorial",
-        "other.h5": "layers are not those of the tutorial",
-        "lambda-within.h5": "Lambda layer",
+        **dict.fromkeys(("pickle.h5", "text.h5", "empty.h5", "half.h5"), "not HDF5, or damaged"),
+        **dict.fromkeys(("version.h5", "number.h5", "classes.h5", "positive.h5"), "its description is not"),
+        **dict.fromkeys(("recipe.h5", "threshold.h5", "summary.h5", "clinical.h5"), "its description is not"),
+        "lambda.keras": "save it as HDF5",
+        "lambda.h5": "its layers are not those",
+        "other.h5": "no model that train_covid19.py",
         "shape.h5": "shape (4, 4)",
         "external.h5": "not in the file itself",
         "raw-file.h5": "outside of the file",
         "compressed.h5": "compressed",
         "nan.h5": "not finite",
-        "classes.h5": "description",
-        "bomb.keras": "300 MiB",
+        "images.h5": "float32",
+        "long.h5": "not up to",
+    }
+
+
+def described() -> dict:
+    return {
+        "version": model_file.VERSION,
+        "classes": ["a", "b"],
+        "positive": "a",
+        "recipe": "tutorial",
+        "pooling": "tutorial",
+        "threshold": None,
+        "clinical": [],
+        "summary": None,
     }
 
 
@@ -111,26 +198,18 @@ def test_untrusted_models_are_rejected_and_run_nothing(saved, tmp_path):
     for name, word in words.items():
         with rejection(name) as caught:
             model_file.read(tmp_path / name)
-        assert word in str(caught.value), caught.value
+        assert word in str(caught.value), (name, caught.value)
         assert "\n" not in str(caught.value)
     assert tree(tmp_path) == before
     picture(tmp_path / "a.png", 1)
-    rejected(script("predict_covid19.py", "-m", "lambda-within.h5", "a.png", cwd=tmp_path), "Lambda layer")
-
-
-def test_a_saved_model_is_read(saved):
-    weights, head, description, decoder, note = model_file.read(saved / "m.h5")
-    assert len(weights) == 13
-    assert [array.shape for array in head] == [(512, 64), (64,), (64, 2), (2,)]
-    assert description.classes == ["covid", "normal"]
-    assert (description.input, decoder, note) == ("image", None, "")
+    rejected(script("predict_covid19.py", "-m", "lambda.h5", "a.png", cwd=tmp_path), "its layers are not those")
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_mutated_models_are_read_or_rejected(saved, tmp_path_factory, data):
     """The first bytes hold the structure; what is flipped there must end in a model or in a sentence."""
-    whole = bytearray((saved / "m.h5").read_bytes())
+    whole = bytearray(saved.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, 60_000))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / f"mutated-{sys.platform}.h5"
@@ -154,31 +233,64 @@ def test_a_model_file_that_is_too_large_is_rejected(tmp_path, monkeypatch):
         model_file.read(tmp_path / "a")
 
 
-def test_a_model_whose_description_and_layers_disagree_is_rejected():
-    values = {
-        "classes": ["a", "b"],
-        "positive": "c",
-        "recipe": "tutorial",
-        "pooling": "tutorial",
-        "input": "image",
-        "threshold": None,
-        "clinical": [],
-        "version": 2,
-    }
-    with rejection("contradicts itself"):
-        model_file._description(json.dumps(values), b"")
-    description = model_file._description(json.dumps(values | {"positive": "a"}), b"")
-    config = [{"class_name": "Dense", "config": {"name": "hidden"}}]
-    with rejection("its layers are not those"):
-        architecture.require_architecture(json.dumps({"config": {"layers": config}}), description)
+# Models without a description: their classes are given, never guessed.
 
 
-def test_files_that_lack_a_part_are_rejected(tmp_path):
-    with zipfile.ZipFile(tmp_path / "bare.keras", "w") as archive:
-        archive.writestr("metadata.json", "{}")
-    with rejection(r"it has no config\.json; was it saved by train_covid19\.py\?"):
-        model_file.read(tmp_path / "bare.keras")
-    with h5py.File(tmp_path / "odd.h5", "w") as file:
-        file.attrs["model_config"] = 5
-    with rejection(r"it does not hold a model; was it saved by train_covid19\.py\?"):
-        model_file.read(tmp_path / "odd.h5")
+def tutorials_model(pooling=(4, 4), units=64, classes=3):
+    """Return the model as the tutorial's script builds it, with names that Keras gives."""
+    import keras
+
+    base = keras.applications.VGG16(weights=None, include_top=False, input_tensor=keras.Input((224, 224, 3)))
+    x = keras.layers.AveragePooling2D(pool_size=pooling)(base.output)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Dense(units, activation="relu")(x)
+    x = keras.layers.Dropout(0.5)(x)
+    return keras.Model(base.inputs[0], keras.layers.Dense(classes, activation="softmax")(x))
+
+
+def test_the_tutorials_own_model_is_read_with_its_classes(weights, tmp_path):
+    model, generator = tutorials_model(), np.random.default_rng(0)
+    keras_helpers.put(model, weights)
+    for layer in model.layers[-3::2]:
+        layer.set_weights([generator.normal(0, 0.3, array.shape) for array in layer.get_weights()])
+    model.save(tmp_path / "m.h5")
+    with rejection("without the names of its 3 classes; give them with --classes, in the order of the model's outputs"):
+        model_file.read(tmp_path / "m.h5")
+    for wrong in (["covid", "normal"], ["covid", "covid", "normal"]):
+        with rejection("it has 3 outputs, and --classes names 2 classes"):
+            model_file.read(tmp_path / "m.h5", wrong)
+    read = model_file.read(tmp_path / "m.h5", ["bacteria", "covid", "normal"])
+    assert (read.description.classes, read.description.positive) == (["bacteria", "covid", "normal"], "bacteria")
+    assert "--classes" in read.note and read.description.training_images == ()
+    pixels = np.stack([phantom_pixels(seed, seed == 0) for seed in range(2)])
+    features, _ = Backbone(read.weights, Cache(None)).forward(pixels)
+    expected = np.asarray(model(pixels.astype(np.float32) / 255))
+    assert expected.min() > 0.01 and np.abs(expected[0] - expected[1]).max() > 1e-3
+    assert predict_proba(features[:, read.description.columns], read.head) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"pooling": (7, 7)}, {"units": 128}])
+def test_a_model_of_other_layers_than_the_tutorials_is_rejected(tmp_path, changes):
+    tutorials_model(**changes).save(tmp_path / "m.h5")
+    if "pooling" in changes:  # the same layers as this project's global pooling
+        assert model_file.read(tmp_path / "m.h5", list("abc")).description.pooling == "global"
+    else:
+        with rejection("its layers are not those|has shape"):
+            model_file.read(tmp_path / "m.h5", list("abc"))
+
+
+@pytest.mark.parametrize("read", [("tutorial", "tutorial"), ("tutorial", "global"), ("probe", "lungs")])
+def test_a_model_that_keras_saved_again_has_lost_its_classes(weights, tmp_path, read):
+    import keras
+
+    saved = saved_model(weights, Description(["bacteria", "covid"], "covid", *read, 0.3))
+    (tmp_path / "m.h5").write_bytes(model_file.as_file(saved))
+    keras.models.load_model(tmp_path / "m.h5", compile=False).save(tmp_path / "again.h5")
+    with rejection("without the names of its 2 classes; give them with --classes"):
+        model_file.read(tmp_path / "again.h5")
+    again = model_file.read(tmp_path / "again.h5", ["bacteria", "covid"])
+    assert (again.description.recipe, again.description.pooling, again.description.threshold) == (*read, None)
+    for found, expected in zip(arrays(again), arrays(saved), strict=True):
+        assert np.array_equal(found, expected)
+    with rejection("its classes are bacteria, covid; leave out --classes"):
+        model_file.read(tmp_path / "m.h5", ["covid", "bacteria"])

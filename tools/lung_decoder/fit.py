@@ -83,7 +83,8 @@ def fit(prepared: Prepared, rows: Sequence[int], seed: int) -> lung_decoder.Arra
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    model = lung_decoder.decoder()
+    variables = _fresh()
+    decoder = lung_decoder.compiled(variables)
     images = np.flatnonzero(np.isin(prepared.owners, rows))
     steps = -(-len(images) // BATCH_FITTED)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps * EPOCHS))
@@ -92,16 +93,24 @@ def fit(prepared: Prepared, rows: Sequence[int], seed: int) -> lung_decoder.Arra
     @tf.function(autograph=False, reduce_retracing=True)
     def step(maps: list[tf.Tensor], truth: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            logits = model([tf.cast(one, tf.float32) for one in maps], training=True)
+            logits = decoder([tf.cast(one, tf.float32) for one in maps])
             loss = _loss(logits, tf.cast(truth, tf.float32))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss
 
     order = [batch for _ in range(EPOCHS) for batch in np.array_split(generator.permutation(images), steps)]
     for batch in progress(order, len(order), "fitting the decoder", unit="step"):
         step([one[batch] for one in prepared.maps], prepared.lungs[batch])
-    return lung_decoder.take(model)
+    return [variable.numpy() for variable in variables]
+
+
+def _fresh() -> list[tf.Variable]:
+    """Return kernels as Keras begins with them, and biases of 0."""
+    glorot, found = keras.initializers.GlorotUniform(), []
+    for _, shape in lung_decoder.shapes():
+        found += [tf.Variable(glorot(shape)), tf.Variable(tf.zeros(shape[-1:]))]
+    return found
 
 
 def _loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
@@ -119,7 +128,7 @@ def dice(weights: Weights, arrays: lung_decoder.Arrays, radiographs: Sequence[Ma
     Reference: L. R. Dice, "Measures of the amount of ecologic association between species", Ecology 26 (1945).
     """
     maps = maps_of(weights, np.stack([one.pixels for one in radiographs]), f"{len(radiographs)} test images")
-    logits = lung_decoder.decoder(arrays)([one.astype(np.float32) for one in maps]).numpy()[..., 0]
+    logits = lung_decoder.compiled(arrays)([one.astype(np.float32) for one in maps]).numpy()[..., 0]
     return np.array([overlap(found, one.mask) for found, one in zip(logits, radiographs, strict=True)])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -32,32 +31,10 @@ def views(tmp_path) -> dict[NetworkInput, np.ndarray]:
     return pixels
 
 
-def zeros(recipe: str, pooling: str) -> list[np.ndarray]:
-    """Return a head that says nothing, for a model of this recipe and pooling."""
-    width = len(range(WIDTH)[COLUMNS[recipe, pooling]])
-    sizes = [width, 2] if recipe == "probe" else [width, 64, 2]
-    return [array for a, b in pairwise(sizes) for array in (np.zeros((a, b), np.float32), np.zeros(b, np.float32))]
-
-
 @pytest.fixture(scope="module")
 def uncached(weights) -> Backbone:
     """Return a backbone that keeps what it has computed in memory."""
     return Backbone(weights, Cache(None))
-
-
-@pytest.mark.parametrize(("recipe", "pooling"), list(COLUMNS))
-def test_features_are_those_of_the_saved_model(weights, uncached, chests, recipe, pooling):
-    import keras
-
-    from detector.network.model_file import Description, join
-
-    features = uncached.features(list(chests), chests.__getitem__)[:, COLUMNS[recipe, pooling]]
-    description = Description(["a", "b"], "a", recipe, pooling)
-    model = join(weights, zeros(recipe, pooling), description)
-    pooled = model.get_layer("hidden" if recipe == "tutorial" else "probabilities").input
-    pixels = np.stack([rotate(chests[view], view.angle) for view in chests]).astype(np.float32) / 255
-    found = keras.Model(model.input, pooled).predict(pixels, verbose=0)
-    assert np.abs(found - features).max() < 2e-5
 
 
 def test_pooling_inside_the_lungs_is_a_weighted_mean_of_their_cells(weights, uncached, chests):

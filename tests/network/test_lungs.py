@@ -12,7 +12,6 @@ from detector.files.cache import Cache
 from detector.images import lungs
 from detector.images.masks import NetworkInput
 from detector.network import lungs as lung_decoder
-from detector.network.backbone import MAPS
 from detector.network.features import Backbone
 
 
@@ -58,15 +57,3 @@ def test_laterals_and_slices_have_no_lungs(weights):
     assert len(images) >= 10
     for image, mask in zip(images, Backbone(weights, Cache(None)).lungs(list(images), images.__getitem__), strict=True):
         assert not lungs.describe(mask).found, image
-
-
-def test_the_compiled_decoder_is_that_of_a_saved_model():
-    generator = np.random.default_rng(0)
-    maps = [
-        generator.exponential(2.0, (2, 224 >> depth, 224 >> depth, width)).astype(np.float32)
-        for depth, width in enumerate(MAPS.values(), start=2)
-    ]
-    arrays = lung_decoder.read()
-    layers, written_out = lung_decoder.decoder(arrays)(maps).numpy(), lung_decoder.compiled(arrays)(maps).numpy()
-    assert written_out.shape == (2, 224, 224, 1)
-    assert np.abs(written_out - layers).max() < 1e-4 * np.abs(layers).max()
