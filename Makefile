@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-cluster bench-lungs bench-duplicates lungs fault-injection audit-deps lock clean help
+.PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-rules bench-cluster bench-lungs bench-duplicates lungs fault-injection audit-deps lock clean help
 
 help:
 	@echo '  make demo             train on synthetic radiographs (phantoms): demo/'
@@ -29,6 +29,7 @@ help:
 	@echo '  make bench-scale      memory and time at 500 and 5,000 images'
 	@echo '  make bench-audit      injected shortcuts that the audit detects (an hour;'
 	@echo '                        ARGS="--share 0.1" for less)'
+	@echo '  make bench-rules      how often each conclusion is right, simulated (six minutes)'
 	@echo '  make bench-lungs      accuracy and cost of the lung masks (twenty minutes)'
 	@echo '  make bench-duplicates near duplicates found (ARGS="DIR … --every 3")'
 	@echo '  make bench-cluster    three Ray nodes against a plain run (25 minutes)'
@@ -115,6 +116,9 @@ bench: $(VENV)/installed
 
 bench-scale: $(VENV)/installed
 	$(BIN)/python -m tools.benchmarks.scale
+
+bench-rules: $(VENV)/installed
+	$(BIN)/python -m tools.benchmarks.rules $(ARGS)
 
 bench-audit: $(VENV)/installed
 	$(BIN)/python -m tools.benchmarks.audit $(ARGS)

@@ -1,14 +1,25 @@
-"""What an audit's metrics say: the findings, the rules in their order, and what to do next.
+"""What an audit's metrics show: a table of the sources of a shortcut, the conclusion of its worst row, the next step.
 
-Pure: from metrics with intervals to a conclusion. No image, no model and no file is looked at here.
+A source is something other than the lungs that may predict the class. By its confidence interval it is
+
+- present: the interval lies above 0.52 (for what can follow the disease or be matched for, above 0.65) and not below
+  a limit, which is 0.75, or 0.70 from 100 images of each class on,
+- excluded: the interval lies below the limit and does not lie above 0.5 (there, 0.52),
+- undetermined: all else, or it could not be computed.
+
+0.52, not 0.5: several intervals are looked at, and of as many one misses 0.5 by luck.
+
+"Not shown to predict" is not "shown not to predict": the signal is said to be in the lungs only if every source is
+excluded. Reference: D. Schuirmann, "A comparison of the two one-sided tests procedure and the power approach for
+assessing the equivalence of average bioavailability", Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
+`make bench-rules` simulates how often each conclusion is right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from detector.audit.linear_baseline import SUSPICIOUS
 from detector.statistics.metric import Metric
 
 # Ids of experiments. A quantity that a training run has, too, has the same id there.
@@ -27,6 +38,21 @@ EXTERNAL = "External test sets"
 GROUPS = (SIGNAL, BASELINES, SAME_SITES, EXTERNAL, NEGATIVE)
 
 NO_SIGNAL, SHORTCUT, MIXED, LUNGS, INCONCLUSIVE = "no_signal", "shortcut", "mixed", "lungs", "inconclusive"
+PRESENT, EXCLUDED, UNDETERMINED, NOT_TESTED = "present", "excluded", "undetermined", "not tested"
+
+CHANCE = 0.5
+LIMIT, LIMIT_OF_MANY, MANY = 0.75, 0.70, 100  # of an excluded source; from so many images of each class on
+STRONG, WEAK = 0.65, 0.52
+# Half of what lies above chance: a classifier that keeps more of it than it loses did not need what was taken away.
+# The experiment is Maguolo and Nanni's (Information Fusion 76, 2021); this line is drawn here.
+KEPT = 0.5
+# More than half of the controls predicted positive: a coin would predict fewer. DeGrave, Janizek and Lee (Nature
+# Machine Intelligence 3, 2021) show the same failure on hospitals.
+MOST = 0.5
+CONTROLS_POSITIVE = "controls_predicted_positive"  # as in audit.json
+
+LOOK = "look at the example images for what differs between the classes outside the lungs, and remove it"
+MATCH = "choose images in which the classes do not differ in {}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,46 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What may predict the class besides the lungs: from when on it is present, and what to do then.
+
+    Attributes
+    ----------
+    id : str
+        Of the experiment.
+    advice : str
+        What to do where it is present.
+    above : float
+        It is present where its interval lies above this. 0.65 for what may follow the disease (brightness among the
+        file properties, the shape of the lungs) or can be matched for.
+    weak : float
+        From here on it predicts weakly, and is not excluded.
+    required : bool
+        Whether the lungs cannot be concluded without it. Age, sex and view often are not recorded: they are named then.
+    """
+
+    id: str
+    advice: str
+    above: float = WEAK
+    weak: float = CHANCE
+    required: bool = True
+
+
+SOURCES = (
+    Source(METADATA, "take both classes from the same sites, or give controls of the same site (--controls)"),
+    Source(BORDER, LOOK),
+    Source(MASKED_OUT, LOOK),
+    Source(FILES, "store the images of both classes alike", STRONG, WEAK),
+    Source(MASKED_REGION, MATCH.format("the position and size of the lungs"), STRONG, WEAK),
+    Source(VIEW, MATCH.format("view"), STRONG, WEAK, required=False),
+    Source(AGE, MATCH.format("age"), STRONG, WEAK, required=False),
+    Source(SEX, MATCH.format("sex"), STRONG, WEAK, required=False),
+)
+# Experiments on images that the site does not separate: a signal in the lungs is there, too.
+WITHOUT_SITE = (SAME_SITE, SAME_SITE_LUNGS, STRATIFIED)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a conclusion is drawn from.
 
@@ -79,26 +145,47 @@ class Evidence:
     differences: Mapping[str, Metric] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Metric | None:
-        """Return the metric of an experiment; None where it was not made or cannot be computed."""
-        return self.metrics.get(name)
+        """Return the metric of an experiment or a difference; None where it was not made or cannot be computed."""
+        known = {one.id: one.metric for one in self.results} | dict(self.differences)
+        return known[name] if name in known and known[name].available else None
 
-    def metric(self, name: str) -> Metric:
-        """Return the metric of an experiment that is known to be there."""
-        return self.metrics[name]
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """The available metrics by the id of their experiment."""
-        return {one.id: one.metric for one in self.results if one.metric.available}
+    def reason(self, name: str) -> str:
+        """Return why an experiment has no metric."""
+        return next((one.metric.reason for one in self.results if one.id == name), "not computed")
 
     def title(self, name: str) -> str:
-        """Return the title of an experiment."""
-        return next(one.title for one in self.results if one.id == name)
+        """Return the title of an experiment without "alone"."""
+        return next((one.title for one in self.results if one.id == name), name).removesuffix(" alone")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A source and its state.
+
+    Attributes
+    ----------
+    id, title : str
+        Of the experiment.
+    state : {"present", "excluded", "undetermined", "not tested"}
+    text : str
+        What was found.
+    advice : str
+        What to do about it.
+    patients : int or None
+        About how many of each class would settle an undetermined one, if one image is of each.
+    """
+
+    id: str
+    title: str
+    state: str
+    text: str
+    advice: str = ""
+    patients: int | None = None
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the model has learned, in one sentence, and the findings that show it.
+    """What a model trained on the data learns, in one sentence, and the table that it rests on.
 
     Attributes
     ----------
@@ -108,6 +195,8 @@ class Conclusion:
         Each with its metrics.
     carried_by : list of str
         Ids of the experiments that the reasons rest on.
+    rows : list of Row
+        Every source with its state.
     recommendation : str
         What to do next.
     """
@@ -116,352 +205,164 @@ class Conclusion:
     message: str
     reasons: list[str]
     carried_by: list[str]
+    rows: list[Row]
     recommendation: str = ""
 
     def __str__(self) -> str:
         """Return message and reasons in one paragraph."""
-        reasons = "; ".join(self.reasons)
-        return f"{self.message} {reasons[:1].upper()}{reasons[1:]}." if reasons else self.message
-
-    def as_json(self) -> dict[str, object]:
-        """Return the conclusion as it stands in a JSON file."""
-        return {name: getattr(self, name) for name in ("code", "message", "reasons", "carried_by", "recommendation")}
+        return f"{self.message} {'; '.join(self.reasons)}." if self.reasons else self.message
 
 
-@dataclass(frozen=True)
-class Reason:
-    """A finding, and the experiments that it rests on."""
-
-    text: str
-    ids: tuple[str, ...]
+def limit(metric: Metric) -> float:
+    """Return below which ROC AUC a source counts as excluded, by the images of the smaller class."""
+    return LIMIT_OF_MANY if min(metric.n_positive, metric.n_negative) >= MANY else LIMIT
 
 
-CHANCE = 0.5
-# Half of what lies above chance: a classifier that keeps more of it than it loses did not need what was taken away.
-# The experiment is Maguolo and Nanni's (Information Fusion 76, 2021); this line is drawn here.
-KEPT = 0.5
-# "Excellent" discrimination begins at 0.8 (Hosmer, Lemeshow, Sturdivant, "Applied Logistic Regression", 2013, 5.2.4).
-# Sites, or files, that are separated at 0.8 leave little for the disease to add.
-EXCELLENT = 0.8
-# "Outstanding" begins at 0.9 (same source). Brightness, which follows the disease, is no more than a mean and a spread:
-# what exceeds this is size, format or colour of the files, or exposure.
-OUTSTANDING = 0.9
-# More than half of the controls predicted positive: a coin would predict fewer. DeGrave, Janizek and Lee (Nature
-# Machine Intelligence 3, 2021) show the same failure on hospitals.
-MOST = 0.5
-# A fall by this much, on images that differ in site only, is more than folds make (their spread is about 0.02 here).
-FALL = 0.1
-# What holds no pixel of the lungs predicts the class when the lower end of its interval lies above this: several such
-# experiments are looked at, and of as many intervals one misses 0.5 by luck now and then.
-PREDICTS = 0.55
+def patients_needed(metric: Metric, bound: float, above: float) -> int | None:
+    """Return about how many patients of each class would settle an undetermined source, two digits.
 
-# Baselines that hold nothing of the lungs. Those of the file are not among them: brightness follows the disease, too.
-FOREIGN = (BORDER, METADATA, VIEW, SEX, AGE)
-# Experiments on images that the site does not separate: a signal in the lungs is there, too.
-WITHOUT_SITE = (SAME_SITE, SAME_SITE_LUNGS, STRATIFIED)
-CONTROLS_POSITIVE = "controls_predicted_positive"  # as in audit.json; no experiment of its own
-
-
-def kept(part: Metric, whole: Metric) -> float:
-    """Return the share of what lies above chance that is left."""
-    return (part.point - CHANCE) / (whole.point - CHANCE)
-
-
-def predicts_around_the_lungs(evidence: Evidence) -> bool:
-    """Say whether what is left without the lungs predicts the class, and is shown to do so better than shapes do.
-
-    Opacities at a lung's border move the border that is found, and with it the masked region: what its shape predicts,
-    and what a network reads from the lung mask, may be the disease.
+    The interval narrows with the square root of their number; the nearer question is asked: is the ROC AUC below the
+    bound, or is it above what makes the source present? None where it lies on the line between.
     """
-    without = evidence[MASKED_OUT]
-    beyond = [evidence.differences.get(name) for name in (OUTSIDE_V_SHAPE, OUTSIDE_V_MASK)]
-    by_more = all(one.low > 0 for one in beyond if one and one.available)
-    return without is not None and without.low > PREDICTS and by_more
+    half, fewest = (metric.high - metric.low) / 2, min(metric.n_positive, metric.n_negative)
+    room = max(bound - metric.point, metric.point - above)
+    if room <= 0.01:
+        return None
+    needed = fewest * (half / room) ** 2
+    digits = 10 ** max(len(str(int(needed))) - 2, 0)
+    return int(-(-needed // digits) * digits)
 
 
-def little_left_without_lungs(evidence: Evidence, whole: Metric) -> bool:
-    """Say whether the masked-out image keeps less than half of the signal, or no more than its masked region's shape.
+def _row(source: Source, evidence: Evidence) -> Row:
+    """Return the state of a source.
 
-    The shape of the masked region, without a pixel of the image, is that of the lungs.
+    Opacities at a lung's border move the border that is found, and with it the masked region. What is left without the
+    lungs therefore counts only as far as it exceeds what the shape of that region predicts: by their paired difference.
     """
-    without, by_more = evidence[MASKED_OUT], evidence.differences.get(OUTSIDE_V_SHAPE)
-    if without is None:
-        return False
-    by_shape = by_more is not None and by_more.available and by_more.point <= 0 and by_more.high < MARGIN
-    return kept(without, whole) < KEPT or by_shape
+    metric, title = evidence[source.id], evidence.title(source.id)
+    if metric is None:
+        state = UNDETERMINED if source.required else NOT_TESTED
+        return Row(source.id, title, state, f"{title}: not estimable ({evidence.reason(source.id)})")
+    bound, text = limit(metric), f"{title}: ROC AUC {metric.short}"
+    over: list[Metric] = []
+    if source.id == MASKED_OUT:
+        over = [one for name in (OUTSIDE_V_SHAPE, OUTSIDE_V_MASK) if (one := evidence[name])]
+    exceeds = all(one.low > 0 for one in over)
+    excluded = metric.high < bound or any(one.high < bound - CHANCE for one in over)
+    if metric.low > source.above and exceeds and not excluded:
+        return Row(source.id, title, PRESENT, text, source.advice)
+    if metric.low > source.weak and exceeds:
+        return Row(source.id, title, UNDETERMINED, f"{text}, predicts weakly", source.advice)
+    if excluded:
+        return Row(source.id, title, EXCLUDED, f"{text}, below {bound:.2f}")
+    needed = patients_needed(metric, bound, source.above)
+    settle = f"; about {needed} patients of each class would settle it" if needed else ""
+    return Row(source.id, title, UNDETERMINED, f"{text}, not shown to be below {bound:.2f}{settle}", "", needed)
 
 
-def predicts_without_lungs(evidence: Evidence) -> list[str]:
-    """Return what predicts the class by itself, though no pixel of the lungs goes into it."""
-    names = [name for name in FOREIGN if (area := evidence[name]) and area.low > PREDICTS]
-    return [MASKED_OUT, *names] if predicts_around_the_lungs(evidence) else names
-
-
-def unsettled(evidence: Evidence) -> list[Reason]:
-    """Return the baselines that would be a shortcut, were they clearly above chance in so few images."""
-    return [
-        Reason(f"{evidence.title(name)}: ROC AUC {area.short}, not clearly above chance", (name,))
-        for name in FOREIGN
-        if (area := evidence[name]) and area.point >= SUSPICIOUS and area.low <= PREDICTS
-    ]
-
-
-def against_the_lungs(evidence: Evidence) -> list[Reason]:
-    """Return where the site cannot help, and the classes are not shown to be separated: same-site controls, elsewhere.
-
-    A signal in the lungs would separate positives from controls of their site, images of one site and view, and those
-    of an external test set.
-    """
-    return [
-        Reason(f"{one.title}: ROC AUC {one.metric.short}, not shown to be above chance", (one.id,))
-        for one in evidence.results
-        if (one.id in WITHOUT_SITE or one.group == EXTERNAL) and one.metric.available and one.metric.low <= CHANCE
-    ]
-
-
-def reasons_of_files(evidence: Evidence) -> list[Reason]:
-    """Return what the file properties predict, brightness among them, which the disease may change."""
-    files = evidence[FILES]
-    if files is None or files.low <= PREDICTS:
-        return []
-    return [Reason(f"{evidence.title(FILES)}: ROC AUC {files.short}; brightness may follow the disease", (FILES,))]
-
-
-def reasons_for_a_shortcut(evidence: Evidence, whole: Metric) -> tuple[list[Reason], bool]:
-    """Return what speaks for a shortcut, and whether controls do so or only what is outside the lungs."""
-    without, controls_positive = evidence[MASKED_OUT], evidence.controls_positive
-    reasons = []
-    if without and predicts_around_the_lungs(evidence) and kept(without, whole) >= KEPT:
-        text = f"{evidence.title(MASKED_OUT)}: ROC AUC {without.point:.2f} (full image: {whole.point:.2f})"
-        reasons.append(Reason(text, (FULL, MASKED_OUT)))
-    outside = len(reasons)
-    if controls_positive and controls_positive.available and controls_positive.low > MOST:
-        hits = round(controls_positive.point * controls_positive.n_negative)
-        of = f"{hits} of {controls_positive.n_negative} radiographs of other findings from the same site"
-        text = f"{of} are predicted {evidence.positive}"
-        reasons.append(Reason(text, (CONTROLS_POSITIVE,)))
-    if (sites := evidence[CONTROLS_V_OTHERS]) and sites.low > EXCELLENT:
-        # Controls have other findings, so that they differ from normal images by more than their site.
-        by = "by their findings" if evidence.shared_sites else "by their site or by their findings"
-        text = f"images without the disease are separated {by} (ROC AUC {sites.short})"
-        reasons.append(Reason(text, (CONTROLS_V_OTHERS,)))
-    by_controls = len(reasons) > outside
-    if not reasons:
-        return [], by_controls
-    if (files := evidence[FILES]) and files.low > EXCELLENT:
-        reasons.append(Reason(f"{evidence.title(FILES)} reach ROC AUC {files.point:.2f}", (FILES,)))
-    if (disease := evidence[SAME_SITE]) and whole.point - disease.point >= FALL:
-        ids: tuple[str, ...]
-        text, ids = f"against controls of the same site the ROC AUC falls to {disease.short}", (SAME_SITE,)
-        if only := evidence[SAME_SITE_LUNGS]:
-            text, ids = f"{text}, with the lungs alone to {only.short}", (SAME_SITE, SAME_SITE_LUNGS)
-        reasons.append(Reason(text, ids))
+def _other_rows(evidence: Evidence, whole: Metric) -> list[Row]:
+    """Return what is known from other images: controls of the same site, one site and view, external test sets."""
+    rows = []
+    controls = evidence.controls_positive
+    if controls and controls.available and controls.low > MOST:
+        hits = f"{round(controls.point * controls.n_negative)} of {controls.n_negative}"
+        what = "other findings" if evidence.shared_sites else "the site or other findings"
+        text = f"{hits} radiographs of other findings from the same site are predicted {evidence.positive}"
+        rows.append(Row(CONTROLS_POSITIVE, what, PRESENT, text, "train with the controls as a class of the data set"))
     for one in evidence.results:
-        if one.group == EXTERNAL and one.metric.available and whole.point - one.metric.point >= FALL:
-            reasons.append(Reason(f"on {one.title} the ROC AUC falls to {one.metric.short}", (one.id,)))
-    return reasons, by_controls
-
-
-def known(evidence: Evidence) -> list[Reason]:
-    """Return what is known, as one reason: the full image, the lungs alone, without them, and the baselines."""
-    always = (FULL, LUNGS_ALONE, MASKED_OUT, MASKED_REGION, BORDER, FILES)
-    also = [name for name in (METADATA, VIEW, SEX, AGE) if (area := evidence[name]) and area.point > PREDICTS]
-    names = [name for name in (*always, *also) if evidence[name]]
-    text = ", ".join(f"{evidence.title(name)} {evidence.metric(name).short}" for name in names)
-    return [Reason(f"ROC AUC: {text}", tuple(names))]
-
-
-# By so much, at most, may the lungs masked out exceed the shape of the masked region to be explained by it.
-MARGIN = 0.1
-# An interval wider than this settles nothing that half of what lies above chance could.
-WIDE = 0.2
-
-
-def _next_step(conclusion: Conclusion, evidence: Evidence) -> str:
-    """Return what to do after a conclusion, in one or two sentences."""
-    if conclusion.code == LUNGS:
-        another = "another hospital than the external ones here" if _tested_elsewhere(evidence) else "another hospital"
-        return f"Test the saved model on images of {another}: add --external DIR -m MODEL."
-    if conclusion.code == INCONCLUSIVE:
-        return _missing(evidence)
-    if (whole := evidence[FULL]) and conclusion.code == NO_SIGNAL and whole.high < CHANCE:
-        return "Compare the folders of both classes with their source: the labels may be swapped."
-    if conclusion.code == NO_SIGNAL:
-        return "Add images of other patients: more folds add no information."
-    return _against_a_shortcut(conclusion, evidence)
-
-
-def _against_a_shortcut(conclusion: Conclusion, evidence: Evidence) -> str:
-    """Return how to change the data set; another model on the same data would not help."""
-    if not evidence.shared_sites and _has_controls(evidence):
-        return (
-            "Train with the controls of the same site as a class of the data set, or restrict the data to sites with "
-            "both classes (build_covid_dataset.py --shared-sites-only)."
-        )
-    if not evidence.shared_sites:
-        return (
-            "Add controls of the same site (--controls), or restrict the data to sites with both classes "
-            "(build_covid_dataset.py --shared-sites-only)."
-        )
-    carried = set(conclusion.carried_by)
-    # Of images of the same sites, what site and view predict is what the view does.
-    named = carried & {VIEW, SEX, AGE} or carried & {METADATA}
-    steps = []
-    if named:
-        listed = " or ".join(evidence.title(name).removesuffix(" alone") for name in FOREIGN if name in named)
-        steps.append(f"choose images in which the classes do not differ in {listed}")
-    if not named or carried & {BORDER, MASKED_OUT}:
-        steps.append(
-            "look at the example images in the report for what differs between the classes outside the lungs, and "
-            "remove it from the data set"
-        )
-    return f"Both classes come from the same sites: {'; '.join(steps)}. Then audit again."
-
-
-def _missing(evidence: Evidence) -> str:
-    """Return what would settle an inconclusive audit."""
-    whole, without, only = evidence[FULL], evidence[MASKED_OUT], evidence[LUNGS_ALONE]
-    if whole is None:
-        return "Add images of other patients."
-    if without is None or only is None:
-        return "Lungs were found in too few of the images: give lung masks (--masks)."
-    missing = []
-    if not (evidence.shared_sites or _has_controls(evidence)):
-        missing.append("controls of the same site (--controls)")
-    if unsettled(evidence) or against_the_lungs(evidence) or any(_is_wide(area) for area in (whole, without, only)):
-        missing.append("more images")
-    if not _tested_elsewhere(evidence):
-        missing.append("images of a second hospital (--external)")
-    shared = "Both classes come from the same sites. " if evidence.shared_sites else ""
-    listed = f"{', '.join(missing)}, or " if missing else ""
-    return f"{shared}What would show it: {listed}sharper lung masks (--masks)."
-
-
-def _has_controls(evidence: Evidence) -> bool:
-    """Say whether controls were given, whatever could be computed of them."""
-    return evidence.controls_positive is not None or any(one.group == SAME_SITES for one in evidence.results)
-
-
-def _tested_elsewhere(evidence: Evidence) -> bool:
-    return any(one.group == EXTERNAL and one.metric.available for one in evidence.results)
-
-
-def _is_wide(area: Metric) -> bool:
-    return area.high - area.low > WIDE
+        area = one.metric
+        if not area.available:
+            continue
+        text = f"{one.title}: ROC AUC {area.short}"
+        if one.id in WITHOUT_SITE and area.low <= CHANCE:
+            rows.append(Row(one.id, one.title, UNDETERMINED, f"{text}, not shown to be above chance"))
+        elif one.group == EXTERNAL and area.low <= CHANCE + KEPT * (whole.point - CHANCE):
+            falls = f"{text}, not shown to keep half of what lies above chance here ({whole.value_text})"
+            rows.append(Row(one.id, one.title, UNDETERMINED, falls, "train on images of several hospitals"))
+    return rows
 
 
 def conclude(evidence: Evidence) -> Conclusion:
-    """Return what the metrics of an audit say, and what to do next.
+    """Return what the metrics of an audit show, and what to do next.
 
-    The order of the rules: is there a signal at all, is there a shortcut without the lungs, do the lungs carry it, do
-    the files predict the class, and is it known?
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    Conclusion
+        Of the first line that fits: no signal; a source is present and the lungs are not
+        shown to predict the class (shortcut), or are (mixed); all sources are excluded, the lungs keep half of the
+        signal and so do external test sets (lungs); else inconclusive.
     """
-    found = _judge(evidence)
-    return replace(found, recommendation=_next_step(found, evidence))
+    whole, lungs = evidence[FULL], evidence[LUNGS_ALONE]
+    rows = [_row(source, evidence) for source in SOURCES] + ([] if whole is None else _other_rows(evidence, whole))
+    present = [row for row in rows if row.state == PRESENT]
+    open_rows = [row for row in rows if row.state == UNDETERMINED]
+    shown = lungs is not None and lungs.low > CHANCE
+    named = ", ".join(dict.fromkeys(row.title for row in present))
 
+    def concluded(code: str, message: str, why: Sequence[Row]) -> Conclusion:
+        texts, ids = [row.text for row in why], [row.id for row in why]
+        for name in (LUNGS_ALONE, FULL):
+            if (area := evidence[name]) and name not in ids:
+                texts, ids = [f"{evidence.title(name)}: ROC AUC {area.short}", *texts], [name, *ids]
+        return Conclusion(code, message, texts, ids, rows, _next_step(code, evidence, why))
 
-def _judge(evidence: Evidence) -> Conclusion:
-    """Return the conclusion of the first rule that fits."""
-    whole = evidence[FULL]
     if whole is None or whole.low <= CHANCE:
-        return _without_signal(evidence, whole)
-    against, by_controls = reasons_for_a_shortcut(evidence, whole)
-    if against:
-        what = "something outside the lungs"
-        if by_controls:
-            # Controls have other findings. Between the classes of one site, the site is no explanation at all.
-            what = "other findings" if evidence.shared_sites else "the site or other findings"
-        return _conclusion(SHORTCUT, f"This model recognises {what}, not the disease.", against)
-    only = evidence[LUNGS_ALONE]
-    by_lungs = only is not None and only.low > CHANCE
-    if beside := predicts_without_lungs(evidence):
-        return _beside_the_lungs(evidence, beside, by_lungs)
-    unclear = [*unsettled(evidence), *against_the_lungs(evidence)]
-    little = little_left_without_lungs(evidence, whole)
-    by_files = reasons_of_files(evidence)
-    certain_files = bool(by_files) and evidence.metric(FILES).low > OUTSTANDING
-    lungs_suffice = only is not None and by_lungs and kept(only, whole) >= KEPT
-    if lungs_suffice and little and not unclear and not certain_files:
-        but = ", but properties of the files predict the class, too" if by_files else ""
-        return _conclusion(
-            LUNGS,
-            f"The signal that this model uses is in the lungs; no shortcut was found{but}. Neither a shortcut nor "
-            "another disease is excluded.",
-            [*known(evidence), *by_files],
+        if present:
+            what = f"{named[:1].upper()}{named[1:]} alone predicts the class; more images of this kind would not help."
+            return concluded(SHORTCUT, what, present)
+        if whole is None:
+            return concluded(INCONCLUSIVE, "Too few images to conclude anything.", open_rows)
+        chance = "below chance: the labels may be swapped" if whole.high < CHANCE else "compatible with guessing"
+        return concluded(NO_SIGNAL, f"ROC AUC {whole.short} is {chance}.", [])
+    if present and not shown:
+        what = (
+            f"A model trained on these data separates the classes by {named}; nothing shows that it sees the disease."
         )
-    if by_files and evidence.metric(FILES).low > EXCELLENT:
-        return _conclusion(
-            MIXED if by_lungs else SHORTCUT,
-            "Properties of the files predict the class by themselves, and this data set cannot separate them from the "
-            "disease.",
-            [*by_files, *known(evidence)],
+        return concluded(SHORTCUT, what, present)
+    if present:
+        what = f"Both the lungs and {named} predict the class, and these data cannot separate the two."
+        return concluded(MIXED, what, present)
+    missing = [row.title for row in rows if row.state == NOT_TESTED]
+    if shown and keeps_half(evidence, whole) and not open_rows:
+        excluded = max(limit(area) for source in SOURCES if (area := evidence[source.id]))
+        also = f" Not tested, since it is not recorded: {', '.join(missing)}." if missing else ""
+        what = (
+            "The signal is in the lungs: every shortcut tested is shown to predict the class with a ROC AUC below "
+            f"{excluded:.2f}. Another disease of the lungs is not excluded.{also}"
         )
-    return _conclusion(
-        INCONCLUSIVE,
-        "These experiments do not show what this model learned.",
-        [*unclear, *by_files, *known(evidence)],
-    )
+        return concluded(LUNGS, what, [row for row in rows if row.state == EXCLUDED])
+    return concluded(INCONCLUSIVE, "These data do not show what a model trained on them learns.", open_rows)
 
 
-def _beside_the_lungs(evidence: Evidence, names: list[str], by_lungs: bool) -> Conclusion:
-    """Conclude where something predicts the class though no pixel of the lungs goes into it, and say what."""
-    reasons = [Reason(f"{evidence.title(name)}: ROC AUC {evidence.metric(name).short}", (name,)) for name in names]
-    if adjusted := evidence[BORDER_ADJUSTED]:
-        reasons.append(Reason(f"{evidence.title(BORDER_ADJUSTED)}: ROC AUC {adjusted.short}", (BORDER_ADJUSTED,)))
-    around = {MASKED_OUT, BORDER} & set(names)
-    if by_lungs:
-        whole, only = evidence.metric(FULL), evidence.metric(LUNGS_ALONE)
-        left = f"{evidence.title(LUNGS_ALONE)}: ROC AUC {only.point:.2f} (full image: {whole.point:.2f})"
-        beside = "something outside them" if around else f"something else ({_listed(evidence, names)})"
-        return _conclusion(
-            MIXED,
-            f"Both the lungs and {beside} predict the class, and this data set cannot separate the two.",
-            [Reason(left, (FULL, LUNGS_ALONE)), *reasons],
-        )
-    if MASKED_OUT in names:
-        return _conclusion(SHORTCUT, "This model recognises something outside the lungs, not the disease.", reasons)
-    return _conclusion(
-        SHORTCUT,
-        f"The class is predicted without the lungs (by {_listed(evidence, names)}), and not shown to be by the lungs.",
-        reasons,
-    )
+def keeps_half(evidence: Evidence, whole: Metric) -> bool:
+    """Say whether the lungs alone are shown to keep half of what lies above chance, by the paired difference."""
+    lost = evidence[LUNGS_V_FULL]
+    if lost is None:
+        return False
+    return (lost.point if lost.ci_low is None else lost.low) >= -KEPT * (whole.point - CHANCE)
 
 
-def _listed(evidence: Evidence, names: Sequence[str]) -> str:
-    return ", ".join(evidence.title(name).removesuffix(" alone") for name in names)
-
-
-def _conclusion(code: str, message: str, reasons: Sequence[Reason]) -> Conclusion:
-    """Return a conclusion without its recommendation."""
-    ids = dict.fromkeys(name for reason in reasons for name in reason.ids)
-    return Conclusion(code, message, [reason.text for reason in reasons], list(ids))
-
-
-def _without_signal(evidence: Evidence, whole: Metric | None) -> Conclusion:
-    """Conclude where the model itself may be chance: baselines first, since more images would not remove these."""
-    foreign = predicts_without_lungs(evidence) + ([FILES] if reasons_of_files(evidence) else [])
-    reasons = [
-        Reason(f"{evidence.title(name)} predicts the class with ROC AUC {evidence.metric(name).short}", (name,))
-        for name in foreign
-    ]
-    if whole is None:
-        unknown = next((one.metric.reason for one in evidence.results if one.id == FULL), "it was not computed")
-        own = Reason(f"the full image's ROC AUC is not estimable: {unknown}", (FULL,))
-    else:
-        chance = "" if whole.high < CHANCE else ", which may be chance"
-        own = Reason(f"the full image's ROC AUC is {whole.short}{chance}", (FULL,))
-    if foreign:
-        return _conclusion(
-            SHORTCUT,
-            f"The class is predicted by {_listed(evidence, foreign)} alone, though this model is not shown to have "
-            "learned that; more images of this kind would not help.",
-            [*reasons, own],
-        )
-    own_and_unsettled = [own, *unsettled(evidence)]
-    if whole is None:
-        return _conclusion(INCONCLUSIVE, "Too few images to conclude anything.", own_and_unsettled)
-    if whole.high < CHANCE:
-        return _conclusion(
-            NO_SIGNAL, "This model is worse than chance: check whether the labels are swapped.", own_and_unsettled
-        )
-    return _conclusion(NO_SIGNAL, "This model is not shown to have learned anything.", own_and_unsettled)
+def _next_step(code: str, evidence: Evidence, why: Sequence[Row]) -> str:
+    """Return one recommendation for a conclusion."""
+    whole = evidence[FULL]
+    if code == LUNGS:
+        return "Test the saved model on images of another hospital (--external DIR -m MODEL)."
+    if code == NO_SIGNAL and whole and whole.high < CHANCE:
+        return "Compare the folders of both classes with their source."
+    if code in (SHORTCUT, MIXED):
+        steps = dict.fromkeys(row.advice for row in why if row.advice)
+        listed = "; ".join(steps)
+        return f"{listed[:1].upper()}{listed[1:]}. Then audit again."
+    missing = list(dict.fromkeys(row.advice for row in why if row.advice))
+    if code == INCONCLUSIVE and (evidence[MASKED_OUT] is None or evidence[LUNGS_ALONE] is None):
+        missing.append("give lung masks (--masks): lungs were found in too few of the images")
+    if any(row.id == METADATA and row.patients is None for row in why):
+        missing.append("say where the images come from (column site of manifest.csv)")
+    most = max((row.patients for row in why if row.patients), default=None)
+    missing.append(f"add images, to about {most} patients of each class" if most else "add images of other patients")
+    listed = "; ".join(missing)
+    return f"{listed[:1].upper()}{listed[1:]}."

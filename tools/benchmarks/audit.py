@@ -28,8 +28,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.audit.evidence import FOREIGN, FULL, MIXED, PREDICTS, SHORTCUT, Evidence, Result, conclude
-from detector.audit.experiments import EXPERIMENTS
+from detector.audit.evidence import BASELINES, FULL, LUNGS, MIXED, SHORTCUT, Evidence, Result, conclude
+from detector.audit.experiments import EXPERIMENTS, differences
 from detector.images import shortcuts
 from detector.images.phantom import draw
 from detector.statistics.metric import Metric
@@ -53,8 +53,8 @@ RECIPES: dict[str, Recipe] = {
     "probe:lungs": ProbeRecipe(pooling="lungs"),
 }
 AT_FIRST = [one for one in EXPERIMENTS if one.id == FULL]
-FREE = [one for one in EXPERIMENTS if one.id in FOREIGN]  # of passes
-AFTERWARDS = [one for one in EXPERIMENTS if one.id not in (FULL, *FOREIGN)]
+FREE = [one for one in EXPERIMENTS if one.group == BASELINES]  # of passes
+AFTERWARDS = [one for one in EXPERIMENTS if one.id != FULL and one.group != BASELINES]
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,13 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
                 extractor = open_dataset(sets.dataset, Log(True), recipe, ComputeOptions(cache=cache))
                 study = Audit(extractor, sets, ExperimentSettings("covid", recipe, 5, repeats, 42), {})
                 rows = run_experiments(study, AT_FIRST)
+                beside = {}
                 if job.kind == CLEAN or value_of(rows[0]) - twins[job.pool, int(n), start] >= RAISED:
                     rows += run_experiments(study, FREE)
-                    if job.kind == CLEAN or not any(
-                        row.metric.available and row.metric.low > PREDICTS for row in rows[1:]
-                    ):
+                    if job.kind == CLEAN or judged(rows, {}) not in (SHORTCUT, MIXED):
                         rows += run_experiments(study, AFTERWARDS)
-                known = {"n": int(n), "start": start, "rows": [asdict(row) for row in rows]}
+                        beside = {name: asdict(one) for name, one in differences(study).items()}
+                known = {"n": int(n), "start": start, "rows": [asdict(row) for row in rows], "differences": beside}
                 found.append(asdict(job) | known)
     return found
 
@@ -171,6 +171,12 @@ def value_of(result: Result) -> float:
     if result.metric.value is None:
         raise SystemExit(f"{result.title}: {result.metric.reason}")
     return result.metric.value
+
+
+def judged(rows: Sequence[Result], beside: Mapping[str, dict]) -> str:
+    """Return the code of the conclusion from experiments and paired differences."""
+    paired = {name: Metric(**one) for name, one in beside.items()}
+    return conclude(Evidence(rows, None, "covid", shared_sites=True, differences=paired)).code
 
 
 def as_results(rows: Sequence[dict]) -> list[Result]:
@@ -193,10 +199,12 @@ def show(sets: Sequence[dict]) -> None:
         raised = value_of(results[0]) - trained[one["pool"], one["n"], one["start"]] >= RAISED
         if one["kind"] != CLEAN and not raised:
             continue
-        code = conclude(Evidence(results, None, "covid", shared_sites=True)).code if len(results) > 1 else ""
+        code = judged(results, one["differences"]) if len(results) > 1 else ""
         whole = "clean" if one["kind"] == CLEAN else "planted"
         for title in dict.fromkeys((whole, f"{whole}, {one['n']} a class", one["kind"])):
             found.setdefault(title, []).append(code in (SHORTCUT, MIXED))
+        if one["kind"] == CLEAN:
+            found.setdefault(f'"lungs" of clean, {one["n"]} a class', []).append(code == LUNGS)
         print(f"pool {one['pool']} {one['kind']} {one['strength']} n {one['n']}: {code or 'not audited'}")
     print("| sets | false alarms or detected | of | share (95 % interval) |\n| --- | --- | --- | --- |")
     for title, detected in found.items():
