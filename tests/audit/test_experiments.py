@@ -47,9 +47,10 @@ def test_features_of_the_full_image_are_asked_for_once():
     assert Counter(audit.extractor.asked)[""] == 1
 
 
-def test_the_lungs_are_concluded_where_they_are_the_signal(in_order):
+def test_no_source_is_present_where_the_lungs_are_the_signal(in_order):
     judged = conclude(Evidence(list(in_order.values()), None, "covid", shared_sites=True))
-    assert judged.code == evidence.LUNGS
+    assert judged.code in (evidence.LUNGS, evidence.INCONCLUSIVE), "24 images a class show no more"
+    assert evidence.PRESENT not in {row.state for row in judged.rows}
     assert in_order[experiments.FULL].metric.value > 0.9
     assert in_order[experiments.METADATA].metric.value == 0.5
 
