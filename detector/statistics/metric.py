@@ -98,7 +98,10 @@ class Metric:
     def interval_text(self) -> str:
         """The interval, such as ``"0.91–1.00"`` or ``"above 9.4"``; empty where there is none."""
         if self.ci_low is not None and self.ci_high is not None:
-            return f"{_fixed(self.ci_low)}{'–' if self.ci_low >= 0 else ' to '}{_fixed(self.ci_high)}"
+            # As many decimals as it takes for the bounds to differ.
+            pairs = [(_fixed(self.ci_low, more), _fixed(self.ci_high, more)) for more in range(8)]
+            low, high = next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+            return f"{low}{'–' if self.ci_low >= 0 else ' to '}{high}"
         if self.ci_low is not None:
             return f"above {_fixed(self.ci_low)}"
         return "" if self.ci_high is None else f"below {_fixed(self.ci_high)}"
@@ -128,7 +131,7 @@ def too_few(n_positive: int, n_negative: int, what: str = "comparable images") -
     return Metric.unavailable(reason, n_positive, n_negative)
 
 
-def _fixed(value: float) -> str:
-    """Return a number with two decimals, or one where it is large; what rounds to 0 has no sign."""
-    decimals = 2 if abs(value) < 9.95 else 1
+def _fixed(value: float, more: int = 0) -> str:
+    """Return a number with two decimals, or one where it is large, and some more; what rounds to 0 has no sign."""
+    decimals = (2 if abs(value) < 9.95 else 1) + more
     return f"{round(value, decimals) or 0.0:.{decimals}f}"
