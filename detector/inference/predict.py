@@ -19,7 +19,6 @@ from detector.datasets import clinical
 from detector.datasets.folders import view_of
 from detector.files.cache import Cache
 from detector.files.values import view_group
-from detector.images.dicom_header import DicomHeader, read_if_readable
 from detector.images.listing import list_images as listing_of
 from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
 from detector.images.raster import joined
@@ -237,7 +236,7 @@ def input_image(path: Path) -> InputImage | InputError:
         radiograph = read(path)
     except InputError as error:
         return error
-    header = read_if_readable(path) if radiograph.format == "DICOM" else DicomHeader()
+    header = radiograph.header
     view = view_group(header.view or view_of(Path(path.name)))
     modality = "" if header.is_radiograph else header.modality
     aspect = radiograph.height / radiograph.width

@@ -72,6 +72,8 @@ class TrainingSummary:
         With its interval, or why there is none.
     warned : tuple of str
         Titles of the validity checks that warned.
+    balanced : bool or None
+        Whether the classes counted equally; None where that is not recorded.
     """
 
     data_set: str
@@ -80,6 +82,7 @@ class TrainingSummary:
     evaluation: str
     roc_auc: str
     warned: tuple[str, ...]
+    balanced: bool | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrainingSummary:
@@ -87,7 +90,10 @@ class TrainingSummary:
         counts = [(_text(name), int(images), int(patients)) for name, images, patients in values["classes"]]
         texts = {name: _text(values[name])[:LONGEST] for name in ("data_set", "created", "evaluation", "roc_auc")}
         warned = tuple(_text(title)[:LONGEST] for title in values["warned"])
-        return cls(classes=tuple(ClassCount(*one) for one in counts), warned=warned, **texts)
+        balanced = values["balanced"]
+        if balanced not in (True, False, None):
+            raise ValueError("balanced")
+        return cls(classes=tuple(ClassCount(*one) for one in counts), warned=warned, balanced=balanced, **texts)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import numpy as np
 from detector import InputError
 from detector.network.head import TrainedHead, TrainingSet, class_weights
 from detector.statistics import split
-from detector.statistics.cross_entropy import best_intercepts, cross_entropy
 from detector.statistics.strata import comparable, holding_two_classes, one_thread, spread
 
 # Scikit-learn's C: the inverse of the strength of the regularisation, two a decade.
@@ -63,7 +62,7 @@ class Design:
         return class_weights(self.labels[rows], self.classes, self.balanced)[self.labels[rows]].astype(float)
 
 
-def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = True) -> TrainedHead:
+def fit(data: TrainingSet, seed: int, adjust: str = "auto", balanced: bool = True) -> TrainedHead:
     """Fit a probe, its strength chosen by cross-validation on the same images.
 
     Parameters
@@ -72,9 +71,10 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
         Its first copy of each image.
     seed : int
         Of the folds.
-    adjusted : bool, default=False
-        Fit an intercept for each stratum; images of unknown stratum are left out. The intercept of a stratum with a
-        single class explains its images, which then add next to nothing.
+    adjust : {"auto", "strata", "none"}
+        Whether to fit within strata: an intercept for each, and only those that hold two classes, since others can
+        teach the site only. ``"auto"`` does where every class shares a stratum with another; ``"strata"`` is an
+        InputError where one does not.
     balanced : bool, default=True
         Weigh the classes equally.
 
@@ -82,41 +82,32 @@ def fit(data: TrainingSet, seed: int, adjusted: bool = False, balanced: bool = T
     -------
     TrainedHead
         Kernel (width, classes) and bias (classes,), the standardisation folded in; with its history and strength.
-
-    Raises
-    ------
-    InputError
-        If strata are given and a class shares none with any other.
     """
     import sklearn
 
-    features, labels, classes, groups = data.features[:, 0], data.labels, data.classes, data.groups
-    strata = data.strata if adjusted else None
-    if strata is not None:
-        if not comparable(labels, strata, len(classes)):
-            raise InputError(
-                "among these training images a class shares no site and view with another, so nothing can be fitted "
-                "within strata; use --adjust none, fewer folds, or controls of the same site"
-            )
-        known = strata != ""
-        features, labels, groups, strata = features[known], labels[known], groups[known], strata[known]
+    possible = adjust != "none" and comparable(data.labels, data.strata, len(data.classes))
+    if adjust == "strata" and not possible:
+        raise InputError(
+            "--adjust strata: among the training images a class shares no site and view with another, so the disease "
+            "cannot be compared within a site; use controls of the same site, fewer folds, or --adjust none"
+        )
+    rows = np.flatnonzero(holding_two_classes(data.labels, data.strata)) if possible else np.arange(len(data.labels))
+    features, labels, strata = data.features[rows, 0], data.labels[rows], data.strata[rows] if possible else None
     mean, scale = features.mean(axis=0, dtype=float), spread(features)
     standardised = features - mean
     standardised /= scale
     # Hundreds of small fits: checking each one's columns and arguments anew would take a quarter of their time.
     with one_thread(), sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         columns, basis = _rotated(standardised)
-        design = Design(columns, labels, len(classes), strata, balanced)
-        history, strength = choose_strength(design, classes, groups, seed)
+        design = Design(columns, labels, len(data.classes), strata, balanced)
+        history, strength = choose_strength(design, data.classes, data.groups[rows], seed)
         coefficients, intercepts = _fit_path(design, np.arange(len(labels)), [strength], TOLERANCE)[0]
     coefficients = coefficients[:, : columns.shape[1]]
     if strata is not None:
-        kept = holding_two_classes(labels, strata)
-        weights = class_weights(labels[kept], len(classes), balanced)[labels[kept]]
-        intercepts = best_intercepts(columns[kept] @ coefficients.T, labels[kept], weights)
+        intercepts = best_intercepts(columns @ coefficients.T, labels, design.weights(np.arange(len(labels))))
     kernel = (coefficients @ basis) / scale
     bias = intercepts - kernel @ mean
-    return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history, strength, adjusted)
+    return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history, strength, possible)
 
 
 def choose_strength(
@@ -164,11 +155,8 @@ def _folds(
     fewest = min(len(set(groups[design.labels == index])) for index in range(design.classes))
     if fewest < 2:
         return
-    count = len(design.labels)
-    if design.strata is not None:
-        count = holding_two_classes(design.labels, design.strata).sum()
     seen = 0
-    for repeat in range(min(MOST_REPEATS, -(-HELD_OUT // count))):
+    for repeat in range(min(MOST_REPEATS, -(-HELD_OUT // len(design.labels)))):
         try:
             sides = split.folds(design.labels, groups, classes, min(FOLDS, fewest), seed, repeat)
         except InputError:
@@ -222,3 +210,34 @@ def _fit_path(
             intercepts = np.concatenate([-intercepts, intercepts]) / 2
         path.append((coefficients, np.broadcast_to(intercepts, len(coefficients))))
     return path
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy of each image, (n,), given logits (n, classes)."""
+    from scipy.special import log_softmax
+
+    return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+
+
+def best_intercepts(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the intercepts, adding up to 0, that minimise the weighted cross-entropy when added to given logits."""
+    from scipy.optimize import minimize
+    from scipy.special import logsumexp
+
+    shares, own = weights / weights.sum(), (np.arange(len(labels)), labels)
+
+    # The logarithm of the loss, and its gradient: where the classes are nearly separated the loss itself is flat to
+    # the last digits. Minimised by finite differences, it ended a quarter of a logit off, and elsewhere after a
+    # rounding of the features.
+    def loss(intercepts: np.ndarray) -> tuple[float, np.ndarray]:
+        margins = logits + intercepts
+        margins -= margins[own][:, None]
+        margins[own] = -np.inf
+        losses = np.logaddexp(0, logsumexp(margins, axis=1))
+        gradients = np.exp(margins - losses[:, None])
+        gradients[own] = -gradients.sum(axis=1)
+        total = shares @ losses
+        return float(np.log(total)), shares @ gradients / total
+
+    found = minimize(loss, np.zeros(logits.shape[1]), jac=True, method="BFGS", options={"gtol": 1e-8}).x
+    return found - found.mean()

@@ -8,7 +8,6 @@ import numpy as np
 
 from detector.network import head, probe
 from detector.network.head import AfterEpoch, Hyperparameters, TrainedHead, TrainingSet
-from detector.statistics.strata import comparable
 
 Validation = tuple[np.ndarray, np.ndarray]  # features (m, width) and labels (m,) of held-out images
 
@@ -64,9 +63,7 @@ class ProbeRecipe:
 
     def fit(self, data: TrainingSet, seed: int, held_out: Validation | None, after_epoch: AfterEpoch) -> TrainedHead:
         """Fit the probe; there are no epochs, and held-out images are not used."""
-        possible = comparable(data.labels, data.strata, len(data.classes))
-        adjusted = self.adjust == "strata" or (self.adjust == "auto" and possible)
-        return probe.fit(data, seed, adjusted, self.balanced)
+        return probe.fit(data, seed, self.adjust, self.balanced)
 
 
 Recipe = TutorialRecipe | ProbeRecipe

@@ -67,7 +67,7 @@ def test_balancing_changes_unequal_classes_only(recipe):
 
     def fit(rows, balanced):
         if recipe == "probe":
-            return probe.fit(training_set(features[rows, None], labels[rows], CLASSES, rows), 0, False, balanced)
+            return probe.fit(training_set(features[rows, None], labels[rows], CLASSES, rows), 0, "none", balanced)
         data = training_set(features[rows, None], labels[rows], CLASSES)
         return head.fit(data, head.Hyperparameters(epochs=12), 0, balanced=balanced)
 

@@ -29,7 +29,9 @@ from detector.network.model_file import ClassCount, Description, SavedModel, Tra
 
 AGES = clinical.fit(["age"], [{"age": "30"}, {"age": "50"}, {"age": ""}])
 COUNTS = (ClassCount("covid", 60, 15), ClassCount("normal", 61, 61))
-SUMMARY = TrainingSummary("lesson", "2026-11-25T10:00:00+00:00", COUNTS, "Test set: 24 images", "0.9", ("calibration",))
+SUMMARY = TrainingSummary(
+    "lesson", "2026-11-25T10:00:00+00:00", COUNTS, "Test set: 24 images", "0.9", ("calibration",), True
+)
 TUTORIAL = Description(["covid", "normal"], "covid", "tutorial", "tutorial")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from conftest import rejection
 
 from detector.network import head, probe
@@ -19,7 +20,7 @@ def training_set(features, labels, classes, groups=None, strata=None):
 
 def fit_probe(features, labels, classes, groups, seed, strata=None):
     data = training_set(features[:, None], labels, classes, groups, strata)
-    return probe.fit(data, seed, strata is not None)
+    return probe.fit(data, seed, "none" if strata is None else "strata")
 
 
 def simulated(n=240, width=40, seed=0, **chosen):
@@ -54,14 +55,27 @@ def test_a_difference_between_sites_is_not_learned_within_strata():
     assert weight(within, features, 0) > 4 * abs(weight(within, features, 1))
 
 
-def test_strata_of_one_class_do_little_harm():
+@pytest.mark.parametrize("adjust", ["strata", "auto"])
+def test_strata_of_one_class_are_left_out(adjust):
+    """They can teach the site only; nor do they decide what a feature is divided by."""
     features, labels, patients, strata = simulated(source=4.0, mixed=0.5)
+    strata[:5] = ""
     kept = strata == "c, PA"
+    features[~kept] *= 10
     alone = fit_probe(features[kept], labels[kept], CLASSES, patients[kept], 0, strata[kept])
-    both = fit_probe(features, labels, CLASSES, patients, 0, strata)
-    fresh, truth, _, _ = simulated(400, seed=9, mixed=1.1)
-    scores = [np.corrcoef(fresh @ (f.weights[0][:, 1] - f.weights[0][:, 0]), truth)[0, 1] for f in (alone, both)]
-    assert scores[1] > scores[0] - 0.05
+    both = probe.fit(training_set(features[:, None], labels, CLASSES, patients, strata), 0, adjust)
+    assert both.adjusted and alone.adjusted and both.strength == alone.strength
+    assert all(np.array_equal(one, other) for one, other in zip(alone.weights, both.weights, strict=True))
+
+
+def test_without_a_shared_stratum_auto_does_not_adjust_and_strata_is_rejected():
+    features, labels, patients, strata = simulated(40, mixed=0.0)
+    data = training_set(features[:, None], labels, CLASSES, patients, strata)
+    with rejection("--adjust strata: .* a class shares no site and view with another"):
+        probe.fit(data, 0, "strata")
+    fitted = [probe.fit(data, 0, adjust) for adjust in ("auto", "none")]
+    assert not fitted[0].adjusted
+    assert all(np.array_equal(*pair) for pair in zip(fitted[0].weights, fitted[1].weights, strict=True))
 
 
 def test_the_intercept_holds_at_another_site():
@@ -140,15 +154,6 @@ def test_three_classes_constant_columns_and_few_patients():
     assert few.history == {"strength": [], "loss": [], "cv_loss": []} and few.strength == probe.DEFAULT_STRENGTH
 
 
-def test_classes_that_share_no_stratum_are_rejected():
-    features, labels, patients, strata = simulated(40, mixed=0.0)
-    with rejection("a class shares no site and view with another"):
-        fit_probe(features, labels, CLASSES, patients, 0, strata)
-
-
-# The scripts
-
-
 def test_a_channel_that_is_silent_in_training_decides_nothing():
     """Inside the lungs such a channel has a mean of about 1e-14; another image may lie 1e13 deviations away."""
     features, labels, patients, _ = simulated()
@@ -162,3 +167,41 @@ def test_a_channel_that_is_silent_in_training_decides_nothing():
     expected = fit_probe(without[train], labels[train], CLASSES, patients[train], 0)
     found = head.predict_proba(silent[held_out], fitted.weights)
     assert np.abs(found - head.predict_proba(without[held_out], expected.weights)).max() < 0.02
+
+
+# The cross-entropy, and its best intercepts
+
+
+def test_the_cross_entropy_is_scikit_learns():
+    from scipy.special import softmax
+    from sklearn.metrics import log_loss
+
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(0, 3, (50, 3)), np.arange(50) % 3
+    assert abs(probe.cross_entropy(logits, labels).mean() - log_loss(labels, softmax(logits, axis=1))) < 1e-12
+
+
+def test_the_intercept_is_the_best_one_where_the_classes_are_nearly_separated():
+    """Of two classes its derivative is monotonic: a bracketing search finds it to the last digits."""
+    from scipy.optimize import brentq
+    from scipy.special import expit
+
+    generator = np.random.default_rng(0)
+    for gap in (1.0, 8.0, 24.0, 40.0):
+        labels = np.arange(24) % 2
+        margins = gap * (labels - 0.5) + generator.normal(5.0, 2.0, 24)
+        weights = np.where(labels == 0, 0.8, 1.3)
+        best = brentq(lambda x: weights @ (expit(margins + x) - labels), -30, 30, xtol=1e-12)  # noqa: B023
+        first, second = probe.best_intercepts(np.column_stack([-margins, margins]) / 2, labels, weights)
+        assert abs((second - first) - best) < 1e-5 and first + second == 0
+
+
+def test_of_three_classes_each_is_predicted_as_often_as_it_is_there():
+    from scipy.special import softmax
+
+    generator = np.random.default_rng(0)
+    labels, weights = np.repeat([0, 1, 2], (40, 20, 10)), generator.uniform(0.5, 2, 70)
+    logits = generator.normal(0, 1, (70, 3)) + 2 * np.eye(3)[labels] + [4.0, 0.0, -4.0]
+    intercepts = probe.best_intercepts(logits, labels, weights)
+    assert np.allclose(weights @ softmax(logits + intercepts, axis=1), np.bincount(labels, weights), rtol=1e-5)
+    assert abs(intercepts.sum()) < 1e-12
