@@ -24,6 +24,11 @@ WAIST = 0.25
 ACROSS = 0.2
 MARGIN = 0.08  # of the side: scatter carries what is in the lungs some centimetres beyond them
 NO_LUNGS, ONE_LUNG = "no lungs were found", "one lung only was found"
+UPSIDE_DOWN = "the gap between the lungs is wider above than below: is it upside down?"
+# The heart lies low between the lungs. Logarithm of how much wider the gap is in the lowest quarter of the lungs than
+# near their apices, in pixels of 224 and APART more: below NARROWER in 4 of 298 human-reviewed masks (1.3 %), and in 94 %
+# of the same masks turned upside down.
+APART, NARROWER = 4.0, -0.2
 CELLS = 7  # rows and columns of the coarse shape: as many as VGG16's last map has
 SMOOTH = 1.0  # pixels: deviation of the Gaussian that takes the steps from an enlarged border
 
@@ -72,7 +77,18 @@ def describe(mask: np.ndarray) -> Lungs:
         if _lies_across(mask):
             return Lungs(right, left, NO_LUNGS, False)
         return Lungs(right, left, ONE_LUNG, True)
-    return Lungs(right, left, "", True)
+    return Lungs(right, left, UPSIDE_DOWN if gap_below(mask) < NARROWER else "", True)
+
+
+def gap_below(mask: np.ndarray) -> float:
+    """Return how much wider the gap between two lungs is below than above, as a logarithm: negative upside down."""
+    lungs = refined(mask)
+    lungs = lungs[lungs.any(axis=1)]
+    # Between the first and the last marked pixel of each row, less what is marked.
+    gaps = lungs.shape[1] - lungs.argmax(axis=1) - lungs[:, ::-1].argmax(axis=1) - lungs.sum(axis=1)
+    rows, scale = np.arange(len(lungs)) / len(lungs), SIZE / mask.shape[1]
+    above, below = (scale * gaps[(rows >= first) & (rows < last)].mean() for first, last in ((0.05, 0.3), (0.7, 0.95)))
+    return float(np.log((below + APART) / (above + APART)))
 
 
 def shares(mask: np.ndarray) -> tuple[float, float]:
@@ -261,6 +277,5 @@ def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted:
         )
     if not lungs.found:
         return Implausibility(lungs.warning, "without lungs", True)
-    return Implausibility(
-        lungs.warning, "with one lung only" if lungs.warning == ONE_LUNG else "marked as lung mostly", False
-    )
+    groups = {ONE_LUNG: "with one lung only", UPSIDE_DOWN: "seemingly upside down"}
+    return Implausibility(lungs.warning, groups.get(lungs.warning, "marked as lung mostly"), False)

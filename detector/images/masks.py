@@ -121,6 +121,9 @@ def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
 
 WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "around both lungs", "lungs only", "outline"
 SHAPES_APART = 0.02  # relative difference of width over height that rounding may make
+LABELLED, MOST_LABELS = 0.01, 16  # share of a mask's pixels that a label has, and values of a file of labels
+# Dice coefficient of a mask with the lungs found: at least, and by how much more it is of a mask that was turned.
+OVERLAP, TURNED = 0.5, 0.05
 SUFFIX = "_mask"  # that the collection's lung masks have after the image's stem
 
 
@@ -164,26 +167,52 @@ class Occlusion:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Read a lung mask.
-
-    Returns
-    -------
-    ndarray of shape (224, 224), bool
-        True on the lungs.
-
-    Raises
-    ------
-    InputError
-        If the file is no image, or marks nothing or everything.
-    """
+    """Read a lung mask, (224, 224), bool: True on the lungs."""
     import cv2
 
     pixels = decode(file_bytes(path), path).pixels
     grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)
-    marked = cv2.resize((grey > grey.max() / 2).astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
-    if not marked.any() or marked.all():
+    values, counts = np.unique(grey, return_counts=True)
+    if len(values) < 2:
         raise InputError(f"{path} marks no lungs: it is of one colour")
-    return marked
+    # Between the two lie the borders of a mask that was resized or compressed.
+    labels = values[counts >= LABELLED * grey.size]
+    if len(values) <= MOST_LABELS and len(labels) > 2:
+        raise InputError(f"{path} holds the values {', '.join(map(str, values))}; a lung mask has two: lung or not")
+    return cv2.resize((grey > grey.max() / 2).astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
+
+
+def require_lung_masks(masks: Mapping[Path, Path], found: Iterable[tuple[Path, np.ndarray]]) -> None:
+    """Reject masks that cannot be those of the lungs of their images: inverted, turned, of one lung or of another image.
+
+    Parameters
+    ----------
+    masks : mapping of Path to Path
+        By image.
+    found : iterable of (Path, ndarray of shape (224, 224), bool)
+        Where the lung decoder finds the lungs of each image that has a mask.
+    """
+    problems = [f"{masks[image]}: {why}" for image, lungs in found if (why := _mismatch(read_mask(masks[image]), lungs))]
+    if problems:
+        shown, more = problems[:MOST_NAMED], len(problems) - MOST_NAMED
+        raise InputError(
+            f"{len(problems)} of {counted(len(masks), 'lung mask')} cannot be used; correct or remove them:",
+            shown + [f"and {more} more"] * (more > 0),
+        )
+
+
+def _mismatch(mask: np.ndarray, found: np.ndarray) -> str:
+    """Say why a mask cannot be that of lungs which were found elsewhere; nothing where it can."""
+    described = describe(mask)
+    if described.warning not in ("", UPSIDE_DOWN):
+        return described.warning
+    if not describe(found).found:
+        return ""
+    turned = [np.rot90(one, quarter) for one in (mask, mask[:, ::-1]) for quarter in range(4)]
+    overlaps = [2 * (one & found).sum() / (one.sum() + found.sum()) for one in turned]
+    if max(overlaps) - overlaps[0] > TURNED:
+        return "it fits the lungs found in its image better when it is turned or mirrored"
+    return f"it overlaps the lungs found in its image by {overlaps[0]:.0%}" if overlaps[0] < OVERLAP else ""
 
 
 def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
