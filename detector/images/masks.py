@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, counted
 from detector.images.listing import SUFFIXES
-from detector.images.lungs import surroundings, unpacked
-from detector.images.read import SIZE, decode, file_bytes
+from detector.images.lungs import ONE_LUNG, describe, surroundings, unpacked
+from detector.images.read import MOST_NAMED, SIZE, decode, file_bytes
 
 Rectangle = tuple[float, float, float, float]  # x, y, width, height in fractions of the image
 
@@ -169,21 +171,23 @@ class Occlusion:
 def read_mask(path: Path) -> np.ndarray:
     """Read a lung mask, (224, 224), bool: True on the lungs."""
     import cv2
+    from PIL import Image
 
-    pixels = decode(file_bytes(path), path).pixels
+    data = file_bytes(path)
+    pixels = decode(data, path).pixels
     grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)
-    values, counts = np.unique(grey, return_counts=True)
-    if len(values) < 2:
+    if grey.min() == grey.max():
         raise InputError(f"{path} marks no lungs: it is of one colour")
-    # Between the two lie the borders of a mask that was resized or compressed.
-    labels = values[counts >= LABELLED * grey.size]
-    if len(values) <= MOST_LABELS and len(labels) > 2:
-        raise InputError(f"{path} holds the values {', '.join(map(str, values))}; a lung mask has two: lung or not")
+    with suppress(OSError), Image.open(io.BytesIO(data)) as opened:  # a DICOM file has no labels
+        values, counts = np.unique(np.asarray(opened), return_counts=True)
+        # What lies between two values is mostly the border of a mask that was resized or compressed.
+        if len(values) <= MOST_LABELS and sum(counts >= LABELLED * counts.sum()) > 2:
+            raise InputError(f"{path} holds the values {', '.join(map(str, values))}; a lung mask has two: lung or not")
     return cv2.resize((grey > grey.max() / 2).astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
 
 
 def require_lung_masks(masks: Mapping[Path, Path], found: Iterable[tuple[Path, np.ndarray]]) -> None:
-    """Reject masks that cannot be those of the lungs of their images: inverted, turned, of one lung or of another image.
+    """Reject masks that cannot be of the lungs of their images: inverted, turned, of one lung or of another image.
 
     Parameters
     ----------
@@ -192,7 +196,9 @@ def require_lung_masks(masks: Mapping[Path, Path], found: Iterable[tuple[Path, n
     found : iterable of (Path, ndarray of shape (224, 224), bool)
         Where the lung decoder finds the lungs of each image that has a mask.
     """
-    problems = [f"{masks[image]}: {why}" for image, lungs in found if (why := _mismatch(read_mask(masks[image]), lungs))]
+    problems = [
+        f"{masks[image]}: {why}" for image, lungs in found if (why := _mismatch(read_mask(masks[image]), lungs))
+    ]
     if problems:
         shown, more = problems[:MOST_NAMED], len(problems) - MOST_NAMED
         raise InputError(
@@ -203,16 +209,19 @@ def require_lung_masks(masks: Mapping[Path, Path], found: Iterable[tuple[Path, n
 
 def _mismatch(mask: np.ndarray, found: np.ndarray) -> str:
     """Say why a mask cannot be that of lungs which were found elsewhere; nothing where it can."""
-    described = describe(mask)
-    if described.warning not in ("", UPSIDE_DOWN):
-        return described.warning
-    if not describe(found).found:
+    own, other = describe(mask), describe(found)
+    if not own.found or own.warning == ONE_LUNG != other.warning:
+        return own.warning
+    if not other.found:
         return ""
     turned = [np.rot90(one, quarter) for one in (mask, mask[:, ::-1]) for quarter in range(4)]
     overlaps = [2 * (one & found).sum() / (one.sum() + found.sum()) for one in turned]
+    if overlaps[0] < OVERLAP:
+        overlap = f"it overlaps the lungs found in its image by {overlaps[0]:.0%}"
+        return f"{own.warning}; {overlap}" if own.warning else overlap
     if max(overlaps) - overlaps[0] > TURNED:
         return "it fits the lungs found in its image better when it is turned or mirrored"
-    return f"it overlaps the lungs found in its image by {overlaps[0]:.0%}" if overlaps[0] < OVERLAP else ""
+    return ""
 
 
 def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
