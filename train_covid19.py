@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detector.audit.checks import Run, audit_flags, run_checks
+from detector.audit.checks import Run, pooling_note, precision, run_checks
 from detector.audit.metrics import MetricSettings, compute_metrics
 from detector.audit.subgroups import subgroups
 from detector.cli.arguments import parse
@@ -39,6 +39,9 @@ def main(arguments: list[str] | None) -> int:
     outputs, log = options.outputs(), Log(options.quiet)
     outputs.require_suffixes()
     require_outputs(outputs.by_flag())
+
+    if note := pooling_note(recipe):
+        log.info(note)
 
     # Images, and what each is trained and evaluated on. One without lungs is of no use where these alone are read.
     images, positive = training.load_images(options)
@@ -76,9 +79,7 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("evaluate"):
         setting = MetricSettings(positive, options.seed, recipe.balanced, options.prevalence)
         metrics = compute_metrics(extractor, evaluated, setting)
-        audit = html.audit_command(audit_flags(options.dataset, recipe))
-        own = html.command()
-        checks = run_checks(Run(extractor, evaluated, metrics, recipe, samples.groups, implausible, own, audit))
+        checks = run_checks(Run(extractor, evaluated, metrics, samples.groups, implausible))
         groups = subgroups(extractor, evaluated, positive)
     description = training.describe(evaluated, recipe, extractor)
     saved = training.saved_model(evaluated, description, extractor)
@@ -103,6 +104,7 @@ def main(arguments: list[str] | None) -> int:
         implausible=implausible,
     )
     say("\n".join(training_report.lines(result)))
+    say(precision(evaluated.evaluation))
     say("\nValidity checks")
     for line, warns in training_report.check_lines(checks):
         say(line, BAD if warns else "")

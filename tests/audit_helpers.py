@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.audit import checks as validity
 from detector.audit import metrics
-from detector.audit.checks import Run
+from detector.audit.checks import Run, run_checks
 from detector.audit.context import Audit, ExperimentSettings
 from detector.audit.image_sets import ImageSets
 from detector.cli.output import Log
@@ -159,15 +158,15 @@ def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> EvaluatedHead:
     return EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything[:0], everything)
 
 
-def checked(case: Case, scores=None, recipe=None, implausible=()):
+def checked(case: Case, scores=None, implausible=()):
     """Run every check on all images of a case, with scores of a single model."""
     extractor = extractor_of(case)
     labels = extractor.dataset.labels
     noise = np.random.default_rng(0).normal(size=len(labels))
     evaluated = outcome_of(extractor, 1 / (1 + np.exp(-(2 * noise if scores is None else scores(labels == 0, noise)))))
     found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0))
-    run = Run(extractor, evaluated, found, recipe or RidgeRecipe(), extractor.patients, implausible)
-    return {one.id: one for one in validity.run_checks(run)}
+    run = Run(extractor, evaluated, found, extractor.patients, implausible)
+    return {one.id: one for one in run_checks(run)}
 
 
 def known(**values):

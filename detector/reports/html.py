@@ -198,12 +198,6 @@ def command() -> str:
     return shlex.join([*(["python"] if name.endswith(".py") else []), name, *sys.argv[1:]])
 
 
-def audit_command(flags: Sequence[str]) -> str:
-    """Return the command line of an audit, by the script or by what pip installed, whichever made this run."""
-    installed = Path(sys.argv[0]).name.startswith("covid19-")
-    return shlex.join([*(["covid19-audit"] if installed else ["python", "audit_covid19.py"]), *flags])
-
-
 def image_uris(extractor: FeatureExtractor, rows: Sequence[int]) -> list[str]:
     """Return images as a run's network sees them, small, each as an address that holds it.
 

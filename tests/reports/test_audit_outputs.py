@@ -11,7 +11,6 @@ import pytest
 from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of, lungs
 
 from detector.audit import checks, experiments, localisation, metrics, subgroups
-from detector.audit import checks as validity
 from detector.audit.baselines import shortcut_risks
 from detector.audit.evidence import Evidence, conclude
 from detector.audit.examples import find_examples
@@ -85,7 +84,7 @@ def run_of(case: Case, scores) -> tuple[checks.Run, list[subgroups.Subgroup]]:
     predictions = Predictions.of_one_model(labels, extractor.patients, said, predict(said, 0))
     evaluated = EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
     found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0, True, 0.05))
-    run = checks.Run(extractor, evaluated, found, RidgeRecipe(), extractor.patients, [])
+    run = checks.Run(extractor, evaluated, found, extractor.patients, [])
     return run, subgroups.subgroups(extractor, evaluated, 0)
 
 
@@ -93,18 +92,18 @@ def run_of(case: Case, scores) -> tuple[checks.Run, list[subgroups.Subgroup]]:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_training_run(case, scores):
     run, table = run_of(case, scores)
-    found = validity.run_checks(run)
+    found = checks.run_checks(run)
     everything = {**run.evaluated.evaluation.metrics(), **run.metrics}
     lines = run_record.lines(run.evaluated.evaluation, run.evaluated.predictions.labels, run.evaluated.predicted[0])
     lines += [str(one) for one in (*everything.values(), *table, *found)] + [one.short for one in everything.values()]
     require_clean("\n".join(lines))
     data = run_record.as_json({"metrics": everything, "subgroups": table, "checks": found})
     require_clean_json(data)
-    assert len(found) == len(validity.CHECKS) and {one.status for one in found} <= {"pass", "warn", "not_assessed"}
+    assert len(found) == len(checks.CHECKS) and {one.status for one in found} <= {"pass", "warn", "not_assessed"}
     if case.counts[0] < 10:
         assert not run.evaluated.evaluation.roc_auc.available
     for one in json.loads(data)["checks"]:
-        assert list(one) == ["id", "status", "message", "recommendation"]
+        assert list(one) == ["id", "status", "message", "recommendation", "condition"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +166,7 @@ def test_a_cross_validated_run(case, people, folds, repeats):
     predictions = out_of_fold(samples, 0, RidgeRecipe(), plan).predictions
     evaluated = EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
     found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0, True, 0.01))
-    checked = validity.run_checks(checks.Run(extractor, evaluated, found, RidgeRecipe(), extractor.patients, []))
+    checked = checks.run_checks(checks.Run(extractor, evaluated, found, extractor.patients, []))
     result = TrainingResult(
         *(extractor, evaluated, found, [], [], checked, everything[:0], []),
         EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01),
