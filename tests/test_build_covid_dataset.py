@@ -166,4 +166,4 @@ def test_formulas_escape_codes_and_markup_of_metadata_do_nothing(tmp_path):
 def test_a_part_of_a_collection_that_is_not_split_is_rejected(tmp_path):
     actualmed_collection(tmp_path / "clone")
     done = inside("build_covid_dataset.py", "-c", "clone", "-o", "out", "--split", "train", cwd=tmp_path)
-    rejected(done, "--split: clone (Actualmed-COVID-chestxray-dataset) is not published in parts; leave it out")
+    rejected(done, "--split train: clone (Actualmed-COVID-chestxray-dataset) is not published in parts")

@@ -5,7 +5,6 @@ Reference: X. Wang, Y. Peng, L. Lu et al., "ChestX-ray8: Hospital-scale Chest X-
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -13,7 +12,6 @@ from detector.collections.record import Collection, ImageRecord, locate
 from detector.files.tables import SUFFIX, columns_of, read_table
 from detector.files.values import age_cell
 
-SOURCE = "nih-chest-xrays"
 TABLES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv", "sample_labels.csv")
 NEEDED = ("Image Index", "Finding Labels", "Patient ID")
 
@@ -21,7 +19,7 @@ NEEDED = ("Image Index", "Finding Labels", "Patient ID")
 class Nih(Collection):
     """Images of any folder below that of the table, in any format: resized copies are common."""
 
-    source = SOURCE
+    source = "nih-chest-xrays"
     url = "https://nihcc.app.box.com/v/ChestXray-NIHCC"
     licence = "free to use, cite Wang et al. 2017"
     looked_for = " or ".join(TABLES)
@@ -57,9 +55,3 @@ class Nih(Collection):
                 )
             )
         return found
-
-
-def patient(name: str) -> str | None:
-    """Return the patient that a file name of the data set contains (``00001335_006.png``: 1335), or None."""
-    match = re.fullmatch(r"(\d{8})_\d{3}\.png", name, re.ASCII)
-    return str(int(match[1])) if match else None

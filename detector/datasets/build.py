@@ -26,8 +26,9 @@ from detector.collections.record import (
 )
 from detector.datasets import download, manifest, overview
 from detector.datasets.build_options import BuildOptions
+from detector.datasets.own_folders import read_patients
 from detector.files.atomic import copy_whole, require_folder
-from detector.files.tables import PATIENT, match_files, read_by_file, simple
+from detector.files.tables import match_files, simple
 from detector.files.values import is_adult, is_wanted, person
 from detector.images.listing import why_no_image
 from detector.images.read import from_bytes, read
@@ -89,7 +90,8 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
     if options.adults and collection.are_children:
         raise InputError(f"--adults: all patients of {collection.source} are children; take another data set")
     if options.split and options.split not in collection.parts:
-        raise InputError(f"--split: {folder} ({collection.source}) is not published in parts; leave it out")
+        parts = f"has the parts {', '.join(collection.parts)}" if collection.parts else "is not published in parts"
+        raise InputError(f"--split {options.split}: {folder} ({collection.source}) {parts}")
     entries = collection.read(folder, options.split or collection.part)
     log.info(f"{len(entries)} rows in {folder} ({collection.source})")
     for note in collection.notes(folder, entries):
@@ -128,7 +130,7 @@ def with_patients(table: Path | None, entries: list[ImageRecord], log: Log) -> l
     """Return the images with the patients of a user's table, by path, file name, name without suffix, or study."""
     if not table:
         return entries
-    rows = {name: row["patient"] for name, row in read_by_file(table, "--patients", {"patient": PATIENT}).items()}
+    rows = read_patients(table)
     by_study = {entry.patient: rows.pop(entry.patient) for entry in entries if entry.patient in rows}
     by_file, _, notes = match_files(rows, (entry.path.as_posix() for entry in entries), f"--patients {table}")
     for note in [] if by_study else notes:
@@ -147,11 +149,13 @@ def joined(entries: Sequence[ImageRecord], log: Log) -> list[ImageRecord]:
     for entry in entries:
         who = person(entry.patient)
         written.setdefault(who, entry.patient)
-        known, other = (_person(same, one) for one in (first.setdefault((entry.folder, entry.filename), who), who))
-        if known != other:
-            same[other] = known
+        if who and entry.filename:
+            known = _person(same, first.setdefault((entry.folder, entry.filename), who))
+            other = _person(same, who)
+            same |= {other: known} if other != known else {}
     if same:
-        log.info(f"patients with an image in common are one: {', '.join(f'{one} is {same[one]}' for one in same)}")
+        names = first_names([f"{written[one]} is {written[other]}" for one, other in same.items()])
+        log.info(f"patients with an image in common are one: {names}")
     return [replace(entry, patient=written[_person(same, person(entry.patient))]) for entry in entries]
 
 

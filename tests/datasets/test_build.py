@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,10 @@ def test_patients_who_share_an_image_are_one():
     ]
     found = build.joined(entries, Log(quiet=True))
     assert [entry.patient for entry in found] == ["8", "8", "9", "8", "8", "8"]
+    # What is not known, a patient or a file, joins nobody.
+    apart = [replace(entry, filename="", patient=str(i)) for i, entry in enumerate(entries)]
+    apart += [replace(entries[0], patient=""), entries[0], replace(entries[4], patient="")]
+    assert [entry.patient for entry in build.joined(apart, Log(quiet=True))] == [*"012345", "", "00000007", ""]
 
 
 def test_an_image_of_two_patients_is_written_once(tmp_path):

@@ -7,7 +7,7 @@ from builder_helpers import build, rows_by_file
 from conftest import classes, inside, picture, rejected, rejection, tree
 from image_helpers import radiograph
 
-from detector.collections import nih
+from detector.collections.nih import Nih
 from detector.datasets import dataset, manifest
 from detector.datasets.own_folders import read_patients, write_manifests
 
@@ -62,7 +62,7 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
         return inside("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path)
 
     rejected(write("data"), "needs --source")
-    rejected(write("data", "--source", nih.SOURCE), "is a collection with a builder of its own")
+    rejected(write("data", "--source", Nih.source), "is a collection with a builder of its own")
     rejected(write("nowhere", "--source", "x"), "nowhere does not exist")
     rejected(write("flat", "--source", "x"), "holds a.png outside of its class folders")
     rejected(write("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
