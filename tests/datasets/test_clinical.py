@@ -65,7 +65,7 @@ def test_clinical_values_that_cannot_be_read_are_named(tmp_path, unreadable):
     [
         ("name,weight\n", "has no column file, age; it has name, weight"),
         ("<!DOCTYPE html>", "--clinical-csv .*values.csv is a web page"),
-        ("file,age,Age\na.png,3,4\n", "line 2: the column age stands twice, with different values"),
+        ("file,age,Age\na.png,3,4\n", "has the column age twice; remove one"),
         ("file,age\na.png,#VALUE!\n", "line 2: age is #VALUE!, an error of a spreadsheet program"),
         ("file,age\n1.png,7\n1.png,8\n", "line 3: 1.png has two rows of different values; remove one"),
     ],
