@@ -37,7 +37,6 @@ def main(arguments: list[str] | None) -> int:
     options = parse_arguments(arguments)
     recipe, *compared = options.recipes()
     outputs, log = options.outputs(), Log(options.quiet)
-    outputs.require_suffixes()
     require_outputs(outputs.by_flag())
 
     if note := pooling_note(recipe):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from detector import InputError
 from detector.cli.arguments import between, column_names, flag, output_of, seed_flag, whole_number
 from detector.cluster.connection import ComputeOptions
+from detector.datasets.folders import PATIENT_FROM, patient_pattern
 from detector.network.backbone import POOLINGS
 from detector.training.recipes import RECIPES, Recipe
 
@@ -24,6 +26,7 @@ class DataOptions:
 
     dataset: Path = flag(DATA, Path("dataset"), "a folder per class", "-d", metavar="DIR")
     positive_class: str = flag(DATA, "covid", "class whose sensitivity is reported", metavar="CLASS")
+    patient_from: re.Pattern[str] | None = flag(DATA, None, PATIENT_FROM, type=patient_pattern, metavar="REGEX")
     clinical_columns: tuple[str, ...] = flag(DATA, (), "of manifest.csv", type=column_names, metavar="COLUMN,…")
 
 
@@ -163,7 +166,7 @@ class OutputPaths:
         paths = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
         return {name: path for name, path in paths.items() if path}
 
-    def require_suffixes(self) -> None:
+    def __post_init__(self) -> None:
         """Reject outputs whose suffix names a format that is not written."""
         for name, path in (("--plot", self.plot), ("--evaluation-plot", self.evaluation_plot)):
             if path.suffix.lower() not in FIGURES:
@@ -261,6 +264,7 @@ class TrainingOptions(ComputeOptions, EvaluationOptions, ModelOptions, DataOptio
         found = {"seed": self.seed} | {one.name: getattr(self, one.name) for one in others}
         for recipe in self.recipes()[1:]:
             found["compare"] = name_of(recipe)
+        found["patient_from"] = self.patient_from.pattern if self.patient_from else None
         return super().settings() | found
 
 

@@ -37,7 +37,7 @@ def load_images(options: TrainingOptions) -> tuple[Dataset, int]:
     positive : int
         Index of the positive class.
     """
-    images = dataset.load(options.dataset)
+    images = dataset.load(options.dataset, options.patient_from)
     positive = images.classes.index(class_named(images.classes, options.positive_class, options.dataset))
     table = [image.row for image in images.images]
     clinical.fit(options.clinical_columns, table)
@@ -109,18 +109,20 @@ def reading(extractor: FeatureExtractor, recipe: Recipe) -> FeatureExtractor:
 
 
 def adjustment_line(evaluated: EvaluatedHead, samples: FeatureSet) -> str:
-    """Return whether the head was fitted within site and view, in a line."""
+    """Return whether the saved head was fitted within site and view, in a line."""
     if not evaluated.fitted.trained.adjusted:
         return (
             "not adjusted for site and view: none contains enough images of both classes, so the model may learn the "
             "site instead of the disease, and no metric here can show which"
         )
-    labels, strata = samples.labels[evaluated.train], samples.strata[evaluated.train]
-    kept = holding_two_classes(labels, strata)
-    number = len(set(strata[kept]))
-    what = "1 stratum contains" if number == 1 else f"{number} strata contain"
-    others = f"; the other {counted(int((~kept).sum()), 'image')} are left out of the fit" if not kept.all() else ""
-    return f"fitted within site and view: {what} two classes, {counted(int(kept.sum()), 'image')}{others}"
+    strata = samples.strata[evaluated.train]
+    kept = holding_two_classes(samples.labels[evaluated.train], strata)
+    number, images = len(set(strata[kept])), counted(len(kept), "training image")
+    if kept.all() and number == 1:
+        return f"all {images} share one site and view, so the site cannot explain the result"
+    left_out = "" if kept.all() else f"; the other {(~kept).sum()} are left out of the fit"
+    where = counted(number, "combination")
+    return f"fitted to {kept.sum()} of {images}, in {where} of site and view with both classes{left_out}"
 
 
 def describe(evaluated: EvaluatedHead, recipe: Recipe, extractor: FeatureExtractor) -> Description:
