@@ -134,6 +134,7 @@ def test_flags_without_meaning_are_rejected(trained, tmp_path):
     rejected(inside(*audit, "--recipe", "probe", "--external", folder / "data", cwd=tmp_path), "is given twice")
     shutil.copytree(folder / "data" / "covid", tmp_path / "other" / "sick")
     shutil.copytree(folder / "data" / "normal", tmp_path / "other" / "normal")
+    (tmp_path / "other" / "sick" / "manifest.csv").unlink()
     other = (
         "audit_covid19.py",
         "-d",
