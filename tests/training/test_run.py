@@ -68,7 +68,7 @@ def test_a_model_knows_its_threshold_recipe_and_training_images():
     described = run.describe(evaluated, RidgeRecipe(), extractor_of(Case((3, 3))))
     assert (described.classes, described.positive, described.threshold) == (CLASSES, "covid", 0.4)
     assert (described.recipe, described.pooling) == ("ridge", "blocks")
-    assert len(described.training_images.digests) == 6
+    assert len(described.training_images) == 6
 
 
 def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, monkeypatch):
