@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from detector.audit.checks import Run, pooling_note, precision, run_checks
@@ -80,8 +78,6 @@ def main(arguments: list[str] | None) -> int:
         metrics = compute_metrics(extractor, evaluated, setting)
         checks = run_checks(Run(extractor, evaluated, metrics, samples.groups, implausible))
         groups = subgroups(extractor, evaluated, positive)
-    description = training.describe(evaluated, recipe, extractor)
-    saved = training.saved_model(evaluated, description, extractor)
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
         shown = order[: html.MOST] if outputs.report else order[:0]
@@ -108,9 +104,8 @@ def main(arguments: list[str] | None) -> int:
     for line, warns in training_report.check_lines(checks):
         say(line, BAD if warns else "")
     with log.timed("save"):
-        described = saved._replace(description=replace(description, summary=training_report.summary(result)))
-        file = as_file(described)
-        contents = training_report.contents(result, outputs, file)
+        saved = training.saved_model(evaluated, recipe, extractor, training_report.summary(result))
+        contents = training_report.contents(result, outputs, as_file(saved))
         replaced = replaced_line(contents)
         write_together(contents)
     log.report_times(options.timings)

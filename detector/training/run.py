@@ -18,7 +18,7 @@ from detector.network.backbone import COLUMNS
 from detector.network.features import BATCH
 from detector.network.gradcam import CELLS, heat_maps
 from detector.network.head import Arrays
-from detector.network.model_file import Description, SavedModel, shortened
+from detector.network.model_file import Description, SavedModel, TrainingSummary, shortened
 from detector.statistics import split
 from detector.statistics.split import FoldPlan
 from detector.statistics.strata import holding_two_classes
@@ -125,22 +125,21 @@ def adjustment_line(evaluated: EvaluatedHead, samples: FeatureSet) -> str:
     return f"fitted to {kept.sum()} of {images}, in {where} of site and view with both classes{left_out}"
 
 
-def describe(evaluated: EvaluatedHead, recipe: Recipe, extractor: FeatureExtractor) -> Description:
-    """Return what the model's file says of it."""
+def saved_model(
+    evaluated: EvaluatedHead, recipe: Recipe, extractor: FeatureExtractor, summary: TrainingSummary | None
+) -> SavedModel:
+    """Return what the model's file holds: base, trained head, and what it says of itself."""
     result, seen = evaluated.evaluation, (extractor.properties[row] for row in evaluated.train)
-    return Description(
+    description = Description(
         result.classes,
         result.positive,
         recipe.name,
         recipe.pooling,
         evaluated.threshold,
         evaluated.fitted.columns,
+        summary=summary,
         training_images=tuple(shortened(one.digest) for one in seen),
     )
-
-
-def saved_model(evaluated: EvaluatedHead, description: Description, extractor: FeatureExtractor) -> SavedModel:
-    """Return base and trained head: what is saved, and what Grad-CAM is computed with."""
     return SavedModel(extractor.backbone.weights, evaluated.fitted.trained.weights, description, None)
 
 

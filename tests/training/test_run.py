@@ -10,6 +10,7 @@ from conftest import classes, rejection
 
 from detector.datasets import manifest
 from detector.files.cache import Cache
+from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate
 from detector.training import run
 from detector.training.crossvalidation import EvaluatedHead
@@ -64,8 +65,10 @@ def test_the_most_confident_errors_come_first_and_confident_hits_last():
 
 
 def test_a_model_knows_its_threshold_recipe_and_training_images():
-    evaluated = outcome_of([0.9, 0.8, 0.7, 0.3, 0.2, 0.1], [0, 0, 0, 1, 1, 1], SimpleNamespace(columns=[]))
-    described = run.describe(evaluated, RidgeRecipe(), extractor_of(Case((3, 3))))
+    evaluated = outcome_of(
+        [0.9, 0.8, 0.7, 0.3, 0.2, 0.1], [0, 0, 0, 1, 1, 1], SimpleNamespace(columns=[], trained=TrainedHead([]))
+    )
+    described = run.saved_model(evaluated, RidgeRecipe(), extractor_of(Case((3, 3))), None).description
     assert (described.classes, described.positive, described.threshold) == (CLASSES, "covid", 0.4)
     assert (described.recipe, described.pooling) == ("ridge", "blocks")
     assert len(described.training_images) == 6
@@ -74,13 +77,13 @@ def test_a_model_knows_its_threshold_recipe_and_training_images():
 def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, monkeypatch):
     passes, built = [], []
 
-    def maps(inputs, classes, kept):
+    def maps(pixels, classes, extra):
         passes.extend(classes.tolist())
         return np.ones((len(classes), 14, 14), np.float32) * classes[:, None, None]
 
-    monkeypatch.setattr(run, "heat_maps", lambda model: maps)
+    monkeypatch.setattr(run, "heat_maps", lambda weights, head, columns: built.append(1) or maps)
     extractor = SimpleNamespace(
-        backbone=SimpleNamespace(cache=Cache(tmp_path)),
+        backbone=SimpleNamespace(cache=Cache(tmp_path), weights=None),
         properties=[SimpleNamespace(digest=f"{row}") for row in range(12)],
         columns=slice(0, 512),
         log=SimpleNamespace(quiet=True),
@@ -90,11 +93,11 @@ def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, monkeypatch):
     def asked(rows, labels, weights):
         extra = np.zeros((len(rows), 0))
         head = [np.full((512, 2), weights, np.float32)]
-        found = run.cached_heat_maps(extractor, head, np.array(rows), np.array(labels), extra, lambda: built.append(1))
+        found = run.cached_heat_maps(extractor, head, np.array(rows), np.array(labels), extra)
         assert [one[0, 0] for one in found] == labels
         return len(passes)
 
     assert asked(range(12), [row % 2 for row in range(12)], 0) == 12
-    assert asked([3, 2], [1, 0], 0) == 12 and len(built) == 1  # no model is built where nothing is missing
+    assert asked([3, 2], [1, 0], 0) == 12 and len(built) == 1  # nothing is prepared where nothing is missing
     assert asked([3, 2], [1, 1], 0) == 13  # another class of image 2
     assert asked([3], [1], 1) == 14
