@@ -65,10 +65,11 @@ def test_the_most_confident_errors_come_first_and_confident_hits_last():
 
 
 def test_a_model_knows_its_threshold_recipe_and_training_images():
-    evaluated = outcome_of(
-        [0.9, 0.8, 0.7, 0.3, 0.2, 0.1], [0, 0, 0, 1, 1, 1], SimpleNamespace(columns=[], trained=TrainedHead([]))
-    )
-    described = run.saved_model(evaluated, RidgeRecipe(), extractor_of(Case((3, 3))), None).description
+    fitted = SimpleNamespace(columns=[], trained=TrainedHead([]))
+    evaluated = outcome_of([0.9, 0.8, 0.7, 0.3, 0.2, 0.1], [0, 0, 0, 1, 1, 1], fitted)
+    properties = [SimpleNamespace(digest=f"{row:064x}") for row in range(6)]
+    extractor = SimpleNamespace(properties=properties, backbone=SimpleNamespace(weights={}))
+    described = run.saved_model(evaluated, RidgeRecipe(), extractor, None).description
     assert (described.classes, described.positive, described.threshold) == (CLASSES, "covid", 0.4)
     assert (described.recipe, described.pooling) == ("ridge", "blocks")
     assert len(described.training_images) == 6
