@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from detector.datasets import manifest
-from detector.reports.intervals import en_dash
 from detector.reports.metric_names import NAMES
 from detector.statistics.auc import auc_difference
 from detector.statistics.metric import Metric
@@ -87,7 +86,7 @@ def markdown(*lines: str) -> Markdown:
     """Return lines of Markdown for the page."""
     from IPython.display import Markdown
 
-    return Markdown(en_dash("\n".join(lines)))
+    return Markdown("\n".join(lines))
 
 
 def metric_table(folders: Sequence[str], names: Sequence[str]) -> Markdown:

@@ -199,17 +199,13 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         risks=found.risks,
         localisation=[(TITLES_OF_LOCALISATION[name], one) for name, one in found.localisation.metrics.items()],
         localisation_notes=found.localisation.notes,
-        located=located_figures(found.examples) if found.examples.best else (),
+        located=html.uri(localisation_figure(found.examples.best, found.examples.worst), "jpeg")
+        if found.examples.best
+        else "",
         checks=found.checks,
         examples=example_images(found.examples.by_experiment),
         settings=html.shown_settings(settings),
     )
-
-
-def located_figures(found: Examples) -> tuple[str, str]:
-    """Return the figure of the images whose saliency lies in boxes most, and least: for light and for dark reports."""
-    light, dark = (html.jpeg_uri(localisation_figure(found.best, found.worst, dark)) for dark in (False, True))
-    return light, dark
 
 
 def example_images(found: Mapping[str, Example]) -> dict[str, dict[str, object]]:

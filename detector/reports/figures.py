@@ -1,11 +1,10 @@
-"""Figures: learning curves, the evaluation, the audit's forest plot, heat maps and located images."""
+"""Figures: learning curves, the evaluation, the audit's forest plot, Grad-CAM overlays and located images."""
 
 from __future__ import annotations
 
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ import numpy as np
 from detector.audit.examples import MOST_LOCATED, LocatedImage
 from detector.images.colours import BLUE, GREY, ORANGE
 from detector.images.masks import highest
-from detector.reports.intervals import en_dash
 from detector.statistics.auc import roc_curve
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
@@ -30,53 +28,49 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CAPTION = "Educational software, not a diagnosis."
+    from detector.audit.evidence import Conclusion, Result
+    from detector.network.head import TrainedHead
 
+CAPTION = "Educational software, not a diagnosis."
+POINTS = 10  # of all text
+NOTICE = 0.3  # inches below a figure, for the caption
+SIZES = ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+LOOK = {
+    **dict.fromkeys((*SIZES, "figure.titlesize"), POINTS),
+    "text.parse_math": False,  # a class may be called "$x^2$"; that is its name, no formula
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+}
 # Without version and date in its metadata, the same figure is the same bytes.
 METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
 }
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from detector.network.head import TrainedHead
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from detector.audit.evidence import Conclusion, Result
-
-DARK = "#333333"
-
-HEADING = 0.9  # height of a group's heading, of an experiment's line
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 LONGEST = 34  # characters of a file name above a radiograph
+HEADING = 0.9  # height of a group's heading, of an experiment's line
+BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2}  # the axes, where no curve can run
 
-PAPER, INK, DIM = "#15171a", "#ececec", "#b4bac2"  # of dark reports
 
-
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches, with the notice in its corner."""
+def new_figure(width: float, height: float, title: str = "") -> Figure:
+    """Return an empty figure of a size in inches, with a title, and the notice in its corner."""
     import matplotlib
 
     # Not pyplot: it would pick a window system, and keep every figure alive.
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    # A class may be called "$x^2$"; that is its name, no formula.
-    matplotlib.rcParams["text.parse_math"] = False
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=(0, 0.03, 1, 0.97)))
-    figure.text(0.995, 0.006, CAPTION, ha="right", va="bottom", fontsize=8, color=GREY)
+    matplotlib.rcParams.update(LOOK)
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=(0, NOTICE / height, 1, 1 - NOTICE / height)))
+    figure.text(0.995, 0.006, CAPTION, ha="right", va="bottom", color=GREY)
+    if title:
+        figure.suptitle(title)
     return figure
 
 
@@ -88,29 +82,6 @@ def as_file(figure: Figure, suffix: str = ".png") -> bytes:
     return data.getvalue()
 
 
-def heat_layer(heat: np.ndarray, side: int) -> np.ndarray:
-    """Return a heat map as a layer to lay over an image: inferno, the more opaque the warmer.
-
-    Inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, the image shows.
-
-    Parameters
-    ----------
-    heat : ndarray of shape (cells, cells), in [0, 1]
-    side : int
-        Of the image, in pixels.
-
-    Returns
-    -------
-    ndarray of shape (side, side, 4), in [0, 1]
-        Red, green, blue and opacity.
-    """
-    import cv2
-    import matplotlib
-
-    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
-    return np.dstack([matplotlib.colormaps["inferno"](smooth)[..., :3], 0.7 * smooth])
-
-
 def drawable(text: str) -> str:
     """Return text in the characters that the figures' font has; matplotlib would warn of every other one on stderr."""
     from matplotlib.font_manager import findfont, get_font
@@ -119,39 +90,20 @@ def drawable(text: str) -> str:
     return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def plain_axes(axes: Axes) -> None:
-    """Draw axes without a box, over a faint grid."""
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.grid(True, color="#DDDDDD", linewidth=0.6)
-    axes.set_axisbelow(True)
-
-
 def history(trained: TrainedHead, suffix: str = ".png") -> bytes:
     """Draw learning curves: by epoch of the tutorial's head, by regularisation strength of a probe."""
-    if trained.strength is None:
-        figure = _by_epoch(trained.history, "Learning curves")
-    else:
-        figure = _by_strength(trained.history, trained.strength)
+    figure = _by_epoch(trained) if trained.strength is None else _by_strength(trained, trained.strength)
     return as_file(figure, suffix)
 
 
-def loss_range(losses: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of a loss axis: from 0, with room above the highest loss for its marker."""
-    return 0.0, 1.08 * max([value for value in losses if np.isfinite(value)], default=1.0) or 1.0
-
-
-def _by_strength(found: Mapping[str, Sequence[float]], chosen: float) -> Figure:
+def _by_strength(trained: TrainedHead, chosen: float) -> Figure:
     """Draw the loss of a probe against its regularisation strength, and the one chosen."""
-    figure = new_figure(7.5, 5.0)
+    found = trained.history
+    figure = new_figure(7.5, 5.0, "Choosing the regularisation strength")
     axes = figure.subplots()
-    figure.suptitle("Choosing the regularisation strength", fontsize=12)
-    for name, text, colour, style, marker in (
-        ("loss", "training images", BLUE, "-", "o"),
-        ("cv_loss", "images that a fold held out", ORANGE, "--", "s"),
-    ):
-        axes.plot(found["strength"], found[name], style, color=colour, label=text, marker=marker, markersize=5)
-    axes.axvline(chosen, color=GREY, linestyle=":", linewidth=1.6, label=f"chosen: C = {chosen:g}")
+    axes.plot(found["strength"], found["loss"], "o-", color=BLUE, label="training images")
+    axes.plot(found["strength"], found["cv_loss"], "s--", color=ORANGE, label="images that a fold held out")
+    axes.axvline(chosen, color=GREY, linestyle=":", label=f"chosen: C = {chosen:g}")
     axes.set_xscale("log")
     # Plain numbers: powers would be mathematical text, which is switched off for the sake of class names.
     decades = found["strength"][::2]
@@ -159,55 +111,47 @@ def _by_strength(found: Mapping[str, Sequence[float]], chosen: float) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel("C of scikit-learn's LogisticRegression (weak regularisation on the right)")
     axes.set_ylabel("Loss (cross-entropy, classes weighted)")
-    axes.set_ylim(*loss_range([*found["loss"], *found["cv_loss"]]))
-    axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
+    axes.set_ylim(bottom=0.0)
+    axes.legend()
     if not found["strength"]:
         axes.text(0.5, 0.5, "too few patients to choose by cross-validation", ha="center", transform=axes.transAxes)
-    plain_axes(axes)
     return figure
 
 
-def _by_epoch(history: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """Draw training and validation loss and accuracy by epoch.
-
-    Parameters
-    ----------
-    history : mapping
-        ``loss``, ``accuracy`` and, where there are held-out images, ``val_loss``, ``val_accuracy``; one value an epoch.
-    title : str
-
-    Returns
-    -------
-    Figure
-        A PNG file.
-    """
+def _by_epoch(trained: TrainedHead) -> Figure:
+    """Draw loss and accuracy of the training images and, where some are held out, of the test images by epoch."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = new_figure(7.5, 6.5)
+    found = trained.history
+    figure = new_figure(7.5, 6.5, "Learning curves")
     above, below = figure.subplots(2, 1, sharex=True)
-    figure.suptitle(title, fontsize=12)
-    marker = "o" if len(history["loss"]) <= 40 else None
-    for axes, name, label in ((above, "loss", "Loss (cross-entropy)"), (below, "accuracy", "Accuracy")):
-        for key, text, colour, style in (
-            (name, f"training {name}", BLUE, "-"),
-            (f"val_{name}", f"validation {name} (held-out images)", ORANGE, "--"),
-        ):
-            if key in history:
-                epochs = np.arange(1, len(history[key]) + 1)
-                axes.plot(epochs, history[key], style, color=colour, label=text, marker=marker, markersize=3.5)
-        axes.set_ylabel(label)
-        axes.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
-        plain_axes(axes)
-    above.set_ylim(*loss_range([*history["loss"], *history.get("val_loss", [])]))
+    epochs = np.arange(1, len(found["loss"]) + 1)
+    marker = "o" if len(epochs) <= 40 else ""
+    for axes, name in ((above, "loss"), (below, "accuracy")):
+        axes.plot(epochs, found[name], f"{marker}-", color=BLUE, label=f"training {name}", markersize=4)
+        if f"val_{name}" in found:
+            axes.plot(epochs, found[f"val_{name}"], f"{marker}--", color=ORANGE, label=f"test {name}", markersize=4)
+        axes.legend()
+    above.set_ylabel("Loss (cross-entropy)")
+    above.set_ylim(bottom=0.0)
+    below.set_ylabel("Accuracy")
     below.set_ylim(-0.02, 1.05)
     below.set_xlabel("Epoch")
-    # Epochs count from 1; 0 would be a tick at which nothing was measured.
-    last = len(history["loss"])
-    below.set_xticks(
-        [tick for tick in MaxNLocator(integer=True, nbins=12).tick_values(1, last) if 1 < tick <= last] + [1]
-    )
-    below.set_xlim(1 - 0.02 * last - 0.1, last + 0.02 * last + 0.1)
+    below.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+    below.set_xlim(0.5, len(epochs) + 0.5)
     return figure
+
+
+def heat_layer(heat: np.ndarray, side: int) -> np.ndarray:
+    """Return a heat map as a layer over an image of `side` pixels: red, green, blue and opacity, in [0, 1].
+
+    Inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, the image shows.
+    """
+    import cv2
+    import matplotlib
+
+    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+    return np.dstack([matplotlib.colormaps["inferno"](smooth)[..., :3], 0.7 * smooth])
 
 
 def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> bytes:
@@ -222,64 +166,31 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> by
         Share of width and height, from the upper left, that the head's pooling sees.
     title : str
         Class and probability.
-
-    Returns
-    -------
-    bytes
-        A PNG file.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     side = len(pixels)
-    figure = new_figure(8.6, 4.6)
+    figure = new_figure(8.6, 4.6, drawable(title))
     left, right = figure.subplots(1, 2)
-    figure.suptitle(drawable(title), fontsize=12)
-    left.imshow(pixels)
-    left.set_title("What the network saw (224 × 224)", fontsize=10)
-    right.imshow(pixels)
+    for axes in (left, right):
+        axes.imshow(pixels)
+        axes.set_axis_off()
     right.imshow(heat_layer(heat, side))
-    right.set_title("Grad-CAM", fontsize=10)
+    left.set_title("What the network saw (224 × 224)")
+    right.set_title("Grad-CAM" if seen == 1.0 else "Grad-CAM (pooling reads the dashed part only)")
     if seen < 1.0:
         edge = side * seen - 0.5
-        right.plot([edge, edge, -0.5], [-0.5, edge, edge], "--", color="white", linewidth=1.2)
-        right.set_title("Grad-CAM (pooling reads the dashed part only)", fontsize=10)
-    for axes in (left, right):
-        axes.set_axis_off()
+        right.plot([edge, edge, -0.5], [-0.5, edge, edge], "--", color="white")
     bar = figure.colorbar(ScalarMappable(Normalize(0.0, 1.0), "inferno"), ax=right, fraction=0.046, pad=0.03)
     bar.set_label("Weight for this class (share of the highest)")
     return as_file(figure)
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Predictions of the positive class on test images.
-
-    Attributes
-    ----------
-    values : ndarray of shape (repeats, n)
-        Probability of the positive class.
-    is_positive : ndarray of shape (n,), bool
-    patients : ndarray of shape (n,)
-    folds : ndarray of shape (repeats, n), int
-        Which fold of each repeat held an image out; all 0 of a single model.
-    """
-
-    values: np.ndarray
-    is_positive: np.ndarray
-    patients: np.ndarray
-    folds: np.ndarray
-
-    @property
-    def first(self) -> str:
-        """What stands beside a figure of the first repeat, where there are several."""
-        return " (first repeat)" if len(self.values) > 1 else ""
-
-
 def evaluation_figure(
     evaluated: EvaluatedHead, metrics: Mapping[str, Metric], title: str, balanced: bool, suffix: str = ".png"
 ) -> bytes:
-    """Draw an evaluation.
+    """Draw an evaluation: confusion matrix, ROC curve, precision and recall, and calibration.
 
     Parameters
     ----------
@@ -291,100 +202,87 @@ def evaluation_figure(
         Whether training let the classes count equally.
     suffix : str
         Of the format.
-
-    Returns
-    -------
-    bytes
     """
     result, predictions = evaluated.evaluation, evaluated.predictions
     positive = result.classes.index(result.positive)
-    values, truth = predictions.probabilities[..., positive], predictions.labels == positive
-    scores = Scores(values, truth, predictions.patients, predictions.folds)
-    figure = new_figure(11.0, 11.2)
+    scores, truth = predictions.probabilities[..., positive], predictions.labels == positive
+    figure = new_figure(11.0, 11.2, title)
     (upper_left, upper_right), (lower_left, lower_right) = figure.subplots(2, 2)
-    figure.suptitle(title, fontsize=12)
-    _confusion(upper_left, result.confusion, result.classes, scores.first)
-    _roc(upper_right, result, scores)
-    _precision_recall(lower_left, result.positive, metrics[PRECISION], scores)
-    _reliability(lower_right, result.positive, metrics[SLOPE], scores, balanced)
+    _confusion(upper_left, result, " of the first repeat" if len(scores) > 1 else "")
+    _roc(upper_right, result, scores, truth, predictions.folds)
+    _precision_recall(lower_left, result, metrics[PRECISION], scores, truth)
+    people = [len(set(predictions.patients[side])) for side in (truth, ~truth)]
+    _reliability(lower_right, result, metrics[SLOPE], scores, truth, min(people), balanced)
     return as_file(figure, suffix)
 
 
-def _confusion(axes: Axes, confusion: np.ndarray, classes: Sequence[str], which: str) -> None:
-    classes = [drawable(name) for name in classes]
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+def _confusion(axes: Axes, result: Evaluation, which: str) -> None:
+    """Draw the confusion matrix, each cell with its count and its share of the row."""
+    names = [textwrap.fill(drawable(name), 16) for name in result.classes]
+    shares = result.confusion / np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-    for (row, column), count in np.ndenumerate(confusion):
+    axes.grid(False)
+    for (row, column), count in np.ndenumerate(result.confusion):
         colour = "white" if shares[row, column] > 0.7 else "black"
-        text = f"{count}\n{shares[row, column]:.0%} of {classes[row]}"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
-    axes.set_xticks(range(len(classes)), classes)
-    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
-    axes.set_xlabel("Predicted label")
-    axes.set_ylabel("True label")
-    axes.set_title(f"Confusion matrix, images{which}", fontsize=11)
+        axes.text(column, row, f"{count}\n{shares[row, column]:.0%}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names, rotation=90, va="center")
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class (shares are of its images)")
+    axes.set_title(f"Confusion matrix{which}")
 
 
-def _roc(axes: Axes, result: Evaluation, predicted: Scores) -> None:
-    scores, is_positive, folds = predicted.values, predicted.is_positive, predicted.folds
-    false_rate, true_rate = roc_curve(scores, is_positive, folds)
-    area = result.roc_auc
+def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.ndarray, folds: np.ndarray) -> None:
     mean = "mean of folds, " if folds.max() > 0 else ""
-    axes.plot(false_rate, true_rate, color=BLUE, linewidth=1.8, label=f"{mean}ROC AUC {_brief(area)}")
-    axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance level (ROC AUC = 0.50)")
+    axes.plot(*roc_curve(scores, is_positive, folds), color=BLUE, label=f"{mean}ROC AUC {brief(result.roc_auc)}")
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="Chance (ROC AUC 0.50)")
     point = 1.0 - result.specificity.point, result.sensitivity.point
     axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="Operating point", clip_on=False, zorder=3)
-    axes.set(xlim=(-0.015, 1.0), ylim=(0.0, 1.015), aspect="equal")
-    axes.set_xlabel("1 − specificity (false positives)")
-    axes.set_ylabel("Sensitivity (true positives)")
-    axes.set_title(
-        f"ROC of {drawable(result.positive)}, {is_positive.sum()} v {(~is_positive).sum()} images", fontsize=11
-    )
-    # Below the axes, where no curve can run behind it.
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9, frameon=False)
-    plain_axes(axes)
+    counts = f"{is_positive.sum()} and {(~is_positive).sum()} images"
+    _unit_square(axes, "1 − specificity", "Sensitivity", f"ROC of {compared(result)}, {counts}")
 
 
-def _precision_recall(axes: Axes, positive: str, average: Metric, predicted: Scores) -> None:
-    recall, precision = precision_recall_curve(predicted.values, predicted.is_positive)
-    share = float(predicted.is_positive.mean())
-    label = f"average precision {_brief(average)}"
-    axes.plot(recall, precision, color=BLUE, linewidth=1.8, label=label, drawstyle="steps-pre")
+def _precision_recall(
+    axes: Axes, result: Evaluation, average: Metric, scores: np.ndarray, is_positive: np.ndarray
+) -> None:
+    recall, precision = precision_recall_curve(scores, is_positive)
+    share = float(is_positive.mean())
+    axes.plot(recall, precision, color=BLUE, label=f"average precision {brief(average)}", drawstyle="steps-pre")
     axes.plot([0, 1], [share, share], ":", color=GREY, label=f"No skill ({share:.2f})")
-    axes.set_xlabel("Recall (sensitivity)")
-    axes.set_ylabel("Precision (positive predictive value)")
-    axes.set_title(f"Precision and recall of {drawable(positive)}", fontsize=11)
-    _unit_square(axes)
+    title = f"Precision and recall of {compared(result)}"
+    _unit_square(axes, "Recall (sensitivity)", "Precision (positive predictive value)", title)
 
 
-def _reliability(axes: Axes, positive: str, slope: Metric, predicted: Scores, balanced: bool) -> None:
-    scores, is_positive = predicted.values, predicted.is_positive
-    few = min(len(set(predicted.patients[side])) for side in (is_positive, ~is_positive)) < FEWEST_FOR_SLOPE
-    if few or is_separated(scores[0], is_positive):
-        few_text = f"no curve below {FEWEST_FOR_SLOPE} patients of a class"
+def _reliability(
+    axes: Axes,
+    result: Evaluation,
+    slope: Metric,
+    scores: np.ndarray,
+    is_positive: np.ndarray,
+    patients: int,
+    balanced: bool,
+) -> None:
+    """Draw the calibration curve, given how many patients the class has that has fewer."""
+    reason = ""
+    if patients < FEWEST_FOR_SLOPE:
+        reason = f"no curve below {FEWEST_FOR_SLOPE} patients of a class"
+    elif is_separated(scores[0], is_positive):
+        reason = "no curve: the classes are separated"
+    if reason:
         # Below the diagonal, which would run through it elsewhere.
-        axes.text(
-            0.97,
-            0.1,
-            few_text if few else "no curve: the classes are separated",
-            ha="right",
-            color=GREY,
-            transform=axes.transAxes,
-        )
+        axes.text(0.97, 0.1, reason, ha="right", color=GREY, transform=axes.transAxes)
     else:
-        grid, curve = reliability_curve(scores, is_positive, balanced)
-        axes.plot(grid, curve, color=BLUE, linewidth=1.8, label="Calibration curve (isotonic)")
+        axes.plot(*reliability_curve(scores, is_positive, balanced), color=BLUE, label="Calibration curve (isotonic)")
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="Perfectly calibrated")
     # Where the predictions lie: the positives above, the others below.
-    for chosen, height, colour, name in (
-        (is_positive, 1.0, ORANGE, f"{drawable(positive)} images, above"),
+    name = drawable(result.positive)
+    for chosen, height, colour, label in (
+        (is_positive, 1.0, ORANGE, f"{name} images, above"),
         (~is_positive, 0.0, "black", "all other images, below"),
     ):
-        axes.plot(scores[0, chosen], np.full(chosen.sum(), height), "|", color=colour, markersize=9, label=name)
-    axes.set_xlabel(f"Mean predicted probability of {drawable(positive)}")
-    axes.set_ylabel("Fraction of positives")
-    axes.set_title(f"Calibration: slope {_brief(slope)}", fontsize=11)
-    _unit_square(axes)
+        axes.plot(scores[0, chosen], np.full(chosen.sum(), height), "|", color=colour, markersize=9, label=label)
+    title = f"Calibration: slope {brief(slope)}"
+    _unit_square(axes, f"Predicted probability of {name}", f"Share of {name} images", title)
 
 
 def is_separated(scores: np.ndarray, is_positive: np.ndarray) -> bool:
@@ -393,57 +291,46 @@ def is_separated(scores: np.ndarray, is_positive: np.ndarray) -> bool:
     return bool(positive.min() > negative.max() or positive.max() < negative.min())
 
 
-def _brief(metric: Metric) -> str:
+def compared(result: Evaluation) -> str:
+    """Return which classes the metrics of one class compare, such as ``"covid v others"``."""
+    others = [name for name in result.classes if name != result.positive]
+    return drawable(f"{result.positive} v {others[0] if len(others) == 1 else 'others'}")
+
+
+def brief(metric: Metric) -> str:
     """Return value and interval, or that it is not estimable; legends have no room for the reason."""
-    return en_dash(metric.short) if metric.available else metric.value_text
+    return metric.short if metric.available else metric.value_text
 
 
-def _unit_square(axes: Axes) -> None:
-    axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9, frameon=False)
-    plain_axes(axes)
+def _unit_square(axes: Axes, across: str, up: str, title: str) -> None:
+    axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal", xlabel=across, ylabel=up, title=title)
+    axes.legend(**BELOW)
 
 
 def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
-    """Draw an audit as a forest plot: a line for each experiment, point and 95 % interval, chance marked.
-
-    Its text can be read at a width of 700 pixels.
-
-    Parameters
-    ----------
-    experiments : sequence of Result
-    conclusion : Conclusion
-
-    Returns
-    -------
-    bytes
-        A PNG file.
-    """
+    """Draw an audit as a forest plot, as PNG: a line for each experiment, point and 95 % interval, chance marked."""
     experiments = [one for one in experiments if one.metric.available]
     headings, lines, height = placed(experiments)
-    figure = new_figure(8.8, 1.9 + 0.43 * height)
-    axes = figure.subplots()
     # The first reasons carry the most; all of them are printed.
     texts = [conclusion.message, *(f"– {reason}" for reason in conclusion.reasons[:2])]
-    # No line ends between a value and its interval.
-    drawn = [drawable(en_dash(text)).replace(" (", "\N{NO-BREAK SPACE}(") for text in texts]
-    figure.suptitle("\n".join(textwrap.fill(text, 92) for text in drawn), fontsize=10.5)
+    figure = new_figure(9.6, 1.9 + 0.43 * height, "\n".join(textwrap.fill(drawable(text), 100) for text in texts))
+    axes = figure.subplots()
+    axes.grid(False, axis="y")
     beside = axes.get_yaxis_transform()
     for group, y in headings.items():
-        axes.text(-0.02, y, group, transform=beside, ha="right", va="center", fontsize=10, fontweight="bold")
-    for experiment, y in zip(experiments, lines, strict=True):
-        _line(axes, experiment, y, experiment.id in conclusion.carried_by)
-    axes.text(1.03, -0.75, "ROC AUC (95 % CI)   images", transform=beside, va="center", fontsize=9.5)
-    axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.4)
-    axes.text(0.5, -0.75, "chance", color=GREY, ha="center", va="center", fontsize=9.5)
+        axes.text(-0.02, y, group, transform=beside, ha="right", va="center", fontweight="bold")
+    for one, y in zip(experiments, lines, strict=True):
+        carries = one.id in conclusion.carried_by
+        _line(axes, one, y, ORANGE if carries else "white")
+    axes.text(1.03, -0.75, "ROC AUC (95 % CI)   images", transform=beside, va="center")
+    axes.axvline(0.5, color=GREY, linestyle=":")
+    axes.text(0.5, -0.75, "chance", color=GREY, ha="center", va="center")
     axes.set_yticks([])
     axes.set_ylim(height - 0.4, -0.4)
-    lowest = min([0.4, *(experiment.metric.low - 0.03 for experiment in experiments)])
+    lowest = min([0.4, *(one.metric.low - 0.03 for one in experiments)])
     axes.set_xlim(max(0.0, lowest), 1.005)
     carried = "; filled squares decided the conclusion" if conclusion.carried_by else ""
     axes.set_xlabel(f"ROC AUC (0.5: chance; 1: perfect separation{carried})")
-    plain_axes(axes)
-    axes.grid(False, axis="y")
     return as_file(figure)
 
 
@@ -461,89 +348,59 @@ def placed(experiments: Sequence[Result]) -> tuple[dict[str, float], list[float]
     return headings, lines, max(y, 1.0)
 
 
-def _line(axes: Axes, experiment: Result, y: float, carries: bool) -> None:
+def _line(axes: Axes, one: Result, y: float, face: str) -> None:
     """Draw an experiment: its title and question, interval and value."""
-    area, beside = experiment.metric, axes.get_yaxis_transform()
-    axes.text(-0.02, y - 0.17, drawable(experiment.title), transform=beside, ha="right", va="center", fontsize=9.5)
-    question = drawable(experiment.question)
-    axes.text(-0.02, y + 0.2, question, transform=beside, ha="right", va="center", fontsize=8.5, color=DARK)
+    area, beside = one.metric, axes.get_yaxis_transform()
+    axes.text(-0.02, y - 0.19, drawable(one.title), transform=beside, ha="right", va="center")
+    axes.text(-0.02, y + 0.21, drawable(one.question), transform=beside, ha="right", va="center", color="#333333")
     axes.plot([area.low, area.high], [y, y], color=BLUE, linewidth=2.2, solid_capstyle="butt")
-    face = ORANGE if carries else "white"
     axes.plot(area.point, y, "s", color=face, markeredgecolor="black", markersize=7, clip_on=False, zorder=3)
-    text = f"{area.value_text} ({en_dash(area.interval_text)})    {area.n_positive} v {area.n_negative}"
-    axes.text(1.03, y, text, transform=beside, va="center", fontsize=9.5)
+    axes.text(1.03, y, f"{area.short}    {area.n_positive} v {area.n_negative}", transform=beside, va="center")
 
 
-def localisation_figure(best: Sequence[LocatedImage], worst: Sequence[LocatedImage], dark: bool = False) -> bytes:
-    """Draw the images whose saliency lies in boxes most, and those where it does least.
+def localisation_figure(best: Sequence[LocatedImage], worst: Sequence[LocatedImage]) -> bytes:
+    """Draw the images whose saliency lies in boxes most, and those where it does least: up to `MOST_LOCATED` each.
 
-    Parameters
-    ----------
-    best, worst : sequence of LocatedImage
-        Up to `MOST_LOCATED` each.
-    dark : bool, default=False
-        Draw on black, for dark reports: colours of radiographs must not be inverted.
-
-    Returns
-    -------
-    bytes
-        A JPEG file: radiographs as PNG would make the report too large.
+    As JPEG: radiographs as PNG would make the report too large.
     """
     from matplotlib.lines import Line2D
 
-    ink = INK if dark else "black"
     figure = new_figure(9.6, 7.6)
-    if dark:
-        figure.set_facecolor(PAPER)
-        figure.texts[0].set_color(DIM)
-    upper, lower = figure.subfigures(2, 1)
-    for part, chosen, words in ((upper, best, "most"), (lower, worst, "least")):
-        part.set_facecolor(figure.get_facecolor())
-        part.suptitle(f"Correctly predicted images with the {words} saliency in boxes", fontsize=11, color=ink)
-        line = part.subplots(1, MOST_LOCATED, squeeze=False)[0]
-        for axes in line:
+    for part, chosen, words in zip(figure.subfigures(2, 1), (best, worst), ("most", "least"), strict=True):
+        part.suptitle(f"Correctly predicted images with the {words} saliency in boxes")
+        for place, axes in enumerate(part.subplots(1, MOST_LOCATED, squeeze=False)[0]):
             axes.set_axis_off()
-        for axes, one in zip(line, chosen, strict=False):
-            _radiograph(axes, one, ink)
-    box = Line2D([], [], color="white", linewidth=2, path_effects=_edged(4))
+            if place < len(chosen):
+                _radiograph(axes, chosen[place])
+    box = Line2D([], [], color="white", linewidth=2, path_effects=_edged())
     point = Line2D([], [], color="white", marker="P", markeredgecolor="black", markersize=12, linestyle="none")
-    figure.legend(
-        [box, point],
-        ["box", "maximum of Grad-CAM (bright: contributed most to the prediction)"],
-        loc="outside lower left",
-        ncols=2,
-        frameon=False,
-        fontsize=10,
-        labelcolor=ink,
-    )
+    names = ["box", "maximum of Grad-CAM (bright: contributed most to the prediction)"]
+    figure.legend([box, point], names, loc="outside lower left", ncols=2)
     return as_file(figure, ".jpg")
 
 
-def _radiograph(axes: Axes, shown: LocatedImage, ink: str) -> None:
+def _radiograph(axes: Axes, shown: LocatedImage) -> None:
     from matplotlib.patches import Rectangle
 
-    one, pixels, name = shown.located, shown.pixels, shown.file
-    side = len(pixels)
-    axes.imshow(pixels)
+    one, side, name = shown.located, len(shown.pixels), shown.file
+    axes.imshow(shown.pixels)
     axes.imshow(heat_layer(one.heat, side))
     # Pixels are drawn around whole numbers: the image's corner is at -0.5.
     for x, y, width, height in one.boxes:
         corner = (side * x - 0.5, side * y - 0.5)
         # White with a black edge stands out from every colour below it.
-        axes.add_patch(
-            Rectangle(
-                corner, side * width, side * height, fill=False, edgecolor="white", linewidth=2, path_effects=_edged(4)
-            )
-        )
+        box = Rectangle(corner, side * width, side * height, fill=False, edgecolor="white", linewidth=2)
+        box.set_path_effects(_edged())
+        axes.add_patch(box)
     if point := highest(one.heat):
         x, y = (side * value - 0.5 for value in point)
         axes.plot(x, y, "P", color="white", markeredgecolor="black", markeredgewidth=1.4, markersize=13)
     shown_name = name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
     said = "maximum in a box" if one.hit else "maximum outside" if one.heat.max() > 0 else "no positive saliency"
-    axes.set_title(f"{drawable(shown_name)}\n{said}; {one.in_boxes:.2f} of saliency in boxes", fontsize=9, color=ink)
+    axes.set_title(f"{drawable(shown_name)}\n{said}; {one.in_boxes:.2f} of saliency in boxes")
 
 
-def _edged(width: float) -> list:
+def _edged() -> list:
     from matplotlib.patheffects import Normal, Stroke
 
-    return [Stroke(linewidth=width, foreground="black"), Normal()]
+    return [Stroke(linewidth=4, foreground="black"), Normal()]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,25 +17,11 @@ from detector.cli.output import DISCLAIMER
 from detector.files.cache import key
 from detector.images.colours import ORANGE, rgb
 from detector.images.read import READER_VERSION
-from detector.reports.intervals import en_dash
 from detector.training.dataset import FeatureExtractor
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 TEMPLATES = Path(__file__).with_name("templates")
 
-MOST = 500  # images in an HTML report: some browsers could not open one with more
-
-# Flags, intervals, times, shares and counts of both classes: no names.
-UNBROKEN = re.compile(
-    r"--[a-z-]{1,32}|(?<![\w-])-[a-z](?![\w-])(?: [\w./]{1,40}(?![\w./]))?"
-    r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\d{1,9} (?:%(?: CI)?|v \d{1,9})"
-    r"|\(?-?\d[\d.]{0,8}(?:[-–]| to -?)\d[\d.]{0,8}\)?"
-)
-
-BREAKS = re.compile(r"[_./-]+(?=[^_./-])")
-
+MOST = 100  # images in an HTML report, the most interesting ones
 SIDE = 160  # pixels of an image in a report; enlarged, it shows what the network saw well enough
 
 QUALITY = 70  # of its JPEG
@@ -46,17 +30,7 @@ QUALITY = 70  # of its JPEG
 def render(template: str, title: str, **values: object) -> bytes:
     """Return an HTML report, which says when, by which version and by which command it was made.
 
-    Parameters
-    ----------
-    template : str
-        File name in `TEMPLATES`.
-    title : str
-    **values
-        What the template shows. Text in it is escaped, whatever it holds.
-
-    Returns
-    -------
-    bytes
+    What the template shows is escaped, whatever it holds.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -68,7 +42,6 @@ def render(template: str, title: str, **values: object) -> bytes:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True
     )
-    environment.filters |= {"unbroken": unbroken, "breakable": breakable}
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "filter.js"))
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -88,48 +61,26 @@ def render(template: str, title: str, **values: object) -> bytes:
     return page.encode()
 
 
-def unbroken(text: str) -> Markup:
-    """Return text as HTML in which no flag, such as ``--folds``, and no interval is broken at the end of a line.
-
-    Browsers break lines after a hyphen. Intervals have an en dash.
-    """
-    from markupsafe import Markup, escape
-
-    return Markup(UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(en_dash(printable(text))))))
-
-
-def breakable(name: str) -> Markup:
-    """Return the name of a file or patient as HTML that a line may end in after ``_``, ``.``, ``-`` and ``/``."""
-    from markupsafe import Markup, escape
-
-    return Markup(BREAKS.sub(r"\g<0><wbr>", str(escape(printable(name)))))
-
-
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def png_uri(data: bytes) -> str:
-    """Return a PNG file as an address that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+def uri(data: bytes, kind: str = "png") -> str:
+    """Return an image file as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def image_uri(pixels: np.ndarray) -> str:
-    """Return an image of the network's, (224, 224, 3), uint8, as an address that holds it, smaller."""
-    return jpeg_uri(jpeg(pixels))
-
-
-def jpeg_uri(data: bytes) -> str:
-    """Return a JPEG file as an address that holds it."""
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
-
-
-def jpeg(pixels: np.ndarray) -> bytes:
+def small(pixels: np.ndarray) -> bytes:
     """Return an image of the network's, (224, 224, 3), uint8, as a JPEG file, smaller."""
     import cv2
 
-    small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    resized = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def image_uri(pixels: np.ndarray) -> str:
+    """Return an image of the network's as an address that holds it, smaller."""
+    return uri(small(pixels), "jpeg")
 
 
 def shown_height(aspect: float) -> int:
@@ -147,22 +98,13 @@ def heat_uri(heat: np.ndarray) -> str:
     pixels = np.empty((*heat.shape, 4), np.uint8)
     pixels[..., :3] = rgb(ORANGE)[::-1]
     pixels[..., 3] = np.rint(255 * np.clip(heat, 0, 1))
-    return png_uri(cv2.imencode(".png", pixels)[1].tobytes())
+    return uri(cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def shown_threshold(threshold: float | None, classes: Sequence[str]) -> float | None:
-    """Return the probability of the positive class from which it is predicted.
+    """Return the probability from which the positive class is predicted, 0 being one.
 
-    Parameters
-    ----------
-    threshold : float or None
-        As it was given or chosen; 0 is one. None: the most probable class is predicted.
-    classes : sequence of str
-
-    Returns
-    -------
-    float or None
-        None where the most probable of more than two classes is predicted.
+    None where the most probable of more than two classes is predicted.
     """
     if threshold is not None:
         return threshold
@@ -199,28 +141,12 @@ def command() -> str:
 
 
 def image_uris(extractor: FeatureExtractor, rows: Sequence[int]) -> list[str]:
-    """Return images as a run's network sees them, small, each as an address that holds it.
-
-    Parameters
-    ----------
-    extractor : FeatureExtractor
-    rows : sequence of int
-        Among the run's images.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    InputError
-        If an image has changed since the run has read it.
-    """
+    """Return images as a run's network sees them, small, each as an address; a second run reads none of them again."""
     cache = extractor.backbone.cache
     look = {"side": SIDE, "quality": QUALITY, "version": READER_VERSION}
     names = [key(kind="thumbnail", image=extractor.properties[row].digest, **look) for row in rows]
     held = cache.get(names)
-    new = {name: jpeg(extractor.pixels(row)) for name, row in zip(names, rows, strict=True) if name not in held}
+    new = {name: small(extractor.pixels(row)) for name, row in zip(names, rows, strict=True) if name not in held}
     if new:
         cache.put(new)
-    return [jpeg_uri((held | new)[name]) for name in names]
+    return [uri((held | new)[name], "jpeg") for name in names]

@@ -21,7 +21,6 @@ from detector.inference.predict import Prediction
 from detector.network.model_file import Description, TrainingSummary
 from detector.reports import html, run_record
 from detector.reports.figures import overlay
-from detector.reports.intervals import en_dash
 
 CSV, JSON, REPORT = "predictions.csv", "predictions.json", "predictions.html"
 
@@ -322,7 +321,7 @@ def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
         ("trained", minute(summary.created)),
         ("training data", f"{summary.data_set} ({counts})"),
         ("evaluation", summary.evaluation),
-        ("ROC AUC", en_dash(summary.roc_auc)),
+        ("ROC AUC", summary.roc_auc),
         ("checks that warned", "; ".join(summary.warned) or "none"),
     ]
 

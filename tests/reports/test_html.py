@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from conftest import ROOT, inside, rejected, script
 from image_helpers import write_dicom
 from report_helpers import HOSTILE, harmless
 
+from detector.files.cache import Cache
 from detector.reports import html
 
 
@@ -168,21 +170,6 @@ def test_a_threshold_of_zero_is_one(threshold, classes, shown):
     assert html.shown_threshold(threshold, list(classes)) == shown
 
 
-def test_flags_and_intervals_are_not_broken_at_a_hyphen():
-    found = str(html.unbroken("ROC AUC 0.98 (0.91-1.00): use --target-sensitivity, <b> -2.2 to 4.6"))
-    assert '<span class="unbroken">(0.91–1.00)</span>' in found
-    assert '<span class="unbroken">--target-sensitivity</span>' in found
-    assert '<span class="unbroken">-2.2 to 4.6</span>' in found
-    assert "&lt;b&gt;" in found and "<b>" not in found
-    assert "unbroken" not in html.unbroken("2" * 40)
-
-
-def test_times_shares_and_counts_are_not_broken_either():
-    whole = ("2026-11-25 13:57 UTC", "10 %", "95 % CI", "72 v 90", "0.91–1.00", "-o p2", "-d a/b.c")
-    for text in whole:
-        assert f'<span class="unbroken">{text}</span>' in html.unbroken(f"at {text}, then")
-
-
 def test_settings_are_shown_in_words():
     given = {"adjust": None, "split": "patient", "folds": 5, "quick": False, "columns": (), "masks": ["a", "b"]}
     assert html.shown_settings(given) == [
@@ -211,6 +198,27 @@ def test_the_command_of_a_report_can_be_pasted(monkeypatch, argv, pasted):
     assert html.command() == pasted
 
 
-def test_names_may_break_after_a_separator_and_hold_no_code():
-    assert html.breakable("a-b_1.png") == "a-<wbr>b_<wbr>1.<wbr>png"
-    assert html.breakable("<b>-c") == "&lt;b&gt;-<wbr>c"
+class Images:
+    """What `image_uris` asks of an extractor, and the rows whose pixels it asked for."""
+
+    def __init__(self, folder):
+        self.backbone = SimpleNamespace(cache=Cache(folder))
+        self.properties = [SimpleNamespace(digest=digest) for digest in "abc"]
+        self.read = []
+
+    def pixels(self, row):
+        self.read.append(row)
+        return np.full((224, 224, 3), 64 * (row + 1) - 8, np.uint8)
+
+
+def test_a_second_run_reads_no_image_again(tmp_path):
+    first, second = Images(tmp_path), Images(tmp_path)
+    found = html.image_uris(first, [2, 0])
+    assert first.read == [2, 0] and len(set(found)) == 2
+    assert html.image_uris(second, [0, 1, 2])[::2] == found[::-1]
+    assert second.read == [1]
+
+
+def test_without_a_cache_images_are_read():
+    one, other, _ = html.image_uris(Images(None), [0, 0, 1])
+    assert one == other and one.startswith("data:image/jpeg;base64,")
