@@ -67,7 +67,8 @@ def new_figure(width: float, height: float, title: str = "") -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     matplotlib.rcParams.update(LOOK)
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=(0, NOTICE / height, 1, 1 - NOTICE / height)))
+    below = NOTICE / height
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=(0, below, 1, 1 - below)))
     figure.text(0.995, 0.006, CAPTION, ha="right", va="bottom", color=GREY)
     if title:
         figure.suptitle(title)

@@ -102,4 +102,4 @@ def test_experiments_stand_below_the_heading_of_their_group():
     headings, lines, height = figures.placed(experiments)
     assert list(headings) == [SIGNAL, BASELINES]
     assert headings[SIGNAL] < lines[0] < lines[1] < headings[BASELINES] < lines[2] < height
-    assert figures.forest(experiments, Conclusion("mixed", "Both.", ["one"], ["0"])).startswith(b"\x89PNG")
+    assert figures.forest(experiments, Conclusion("mixed", "Both.", ["one"], ["0"], [])).startswith(b"\x89PNG")

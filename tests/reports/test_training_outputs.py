@@ -34,7 +34,7 @@ def result(case: Case, **options: object) -> TrainingResult:
 def test_a_metric_is_a_line_with_its_interval_or_its_reason():
     run = result(Case())
     assert training_report.metric_lines("average_precision", run.metrics["average_precision"], run) == [
-        "average precision          0.60   0.41-0.77      no skill: 0.50"
+        "average precision          0.60   0.41–0.77      no skill: 0.50"
     ]
     assert training_report.metric_lines("border_baseline", run.metrics["border_baseline"], run) == [
         "border-only baseline        n/a   9 v 30 images; at least 10 v 10 needed"
@@ -60,7 +60,7 @@ def test_a_site_that_is_left_out_is_a_line_of_at_most_80_columns():
     assert [one["site"] for one in written] == ["Hannover", "Vienna"] and "source" not in written[0]
     lines = training_report.left_out_lines(left_out)
     assert all(len(line) <= 80 for line in lines)
-    assert lines[3].split() == ["Hannover", "0.81", "(0.61-0.91)", "0.70", "(0.50-0.90)", "0.80", "(0.60-0.90)"]
+    assert lines[3].split() == ["Hannover", "0.81", "(0.61–0.91)", "0.70", "(0.50–0.90)", "0.80", "(0.60–0.90)"]
     assert lines[4].split() == ["Vienna", "n/a", "n/a", "n/a"] and lines[5] == f"    n/a: {few.reason}"
     assert training_report.left_out_lines([]) == []
 
