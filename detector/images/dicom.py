@@ -11,7 +11,7 @@ import pydicom
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from detector import InputError
 from detector.images.grey_range import COMMON, ROWS, Range, is_dark, is_flat, scaled, to_8_bits
@@ -94,29 +94,10 @@ def decode(dataset: Dataset) -> Shown:
         kind = getattr(dataset.get("SOPClassUID"), "name", "")
         raise InputError("a DICOM file without an image" + (f" ({kind})" if kind else ""))
     require_pixels(int(dataset.Columns), int(dataset.Rows))
-    require_decoder(str(dataset.file_meta.TransferSyntaxUID))
     completed = _complete(dataset)
     shown = first_shown(max(1, int(dataset.get("NumberOfFrames") or 1)), partial(_frame, dataset), "frame")
     pixels, turned = _upright(shown.pixels, dataset)
     return Shown(pixels, shown.colour, joined(completed, shown.note, turned))
-
-
-def require_decoder(syntax: str) -> None:
-    """Reject a transfer syntax that no installed package decodes, with both ways out."""
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        name = UID(syntax).name
-        raise InputError(f"the DICOM transfer syntax {name} is not supported; store it uncompressed") from None
-    if not available:
-        raise InputError(_needs_decoder(syntax))
-
-
-def _needs_decoder(syntax: str) -> str:
-    return (
-        f"compressed as {UID(syntax).name.split(' (')[0]}; to read it: pip install -r requirements/dicom.txt, or store "
-        "it uncompressed: gdcmconv --raw IN.dcm OUT.dcm"
-    )
 
 
 def _complete(dataset: Dataset) -> str:
@@ -146,17 +127,25 @@ def _complete(dataset: Dataset) -> str:
     return f"its header lacks or contradicts, and is read as, {listed}" if changed else ""
 
 
-def _frame(dataset: Dataset, frame: int) -> Shown:
+def _stored(dataset: Dataset, frame: int) -> np.ndarray:
+    """Return a frame's values as they are stored; reject what no installed package decodes, with both ways out."""
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
-        stored = pixel_array(dataset, index=frame, correct_unused_bits=syntax.is_compressed)
-    except RuntimeError as error:
-        if "Unable to decode" not in str(error):
-            raise
+        return pixel_array(dataset, index=frame, correct_unused_bits=syntax.is_compressed)
+    except NotImplementedError:
+        raise InputError(f"the DICOM transfer syntax {syntax.name} is not supported; store it uncompressed") from None
+    except RuntimeError:
         # Pillow decodes most JPEGs, but not all that the transfer syntax allows.
-        if get_decoder(syntax).missing_dependencies:
-            raise InputError(_needs_decoder(syntax)) from None
-        raise InputError("its compressed pixels are damaged, or of a kind that no decoder here reads") from None
+        if not get_decoder(syntax).missing_dependencies:
+            raise InputError("its compressed pixels are damaged, or of a kind that no decoder here reads") from None
+        raise InputError(
+            f"compressed as {syntax.name.split(' (')[0]}; to read it: pip install -r requirements/dicom.txt, or store "
+            "it uncompressed: gdcmconv --raw IN.dcm OUT.dcm"
+        ) from None
+
+
+def _frame(dataset: Dataset, frame: int) -> Shown:
+    stored = _stored(dataset, frame)
     kind = dataset.PhotometricInterpretation
     if kind == PALETTE:
         stored = apply_color_lut(stored, dataset)
@@ -165,7 +154,7 @@ def _frame(dataset: Dataset, frame: int) -> Shown:
             raise InputError(f"DICOM colours of kind {kind}")
         pixels, note = to_8_bits(stored)
         return Shown(pixels, True, note)
-    stored, beyond = (stored, "") if syntax.is_compressed else _used_bits(stored, dataset)
+    stored, beyond = _used_bits(stored, dataset)
     padding = _padding(stored, dataset)
     values, common, rescaled = _modality(stored, dataset)
     pixels, note = _windowed(values, dataset, padding, common)
@@ -205,7 +194,7 @@ def _used_bits(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, str]:
     announced there and values need these bits, the header is wrong: cut off, they would begin at 0 again.
     """
     bits, allocated = int(dataset.BitsStored), 8 * stored.dtype.itemsize
-    if bits >= allocated:
+    if bits >= allocated or dataset.file_meta.TransferSyntaxUID.is_compressed:
         return stored, ""
     shift = int(_number(dataset, "HighBit", bits - 1) or 0) + 1 - bits
     if 0 < shift <= allocated - bits and not (stored & ((1 << shift) - 1)).any():

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from detector import InputError
-from detector.files.values import age_cell, view_group
+from detector.files.values import age_cell, person, view_group
 from detector.images import dicom
 from detector.images.raster import rejecting
 
@@ -30,7 +30,6 @@ OTHER_PARTS = frozenset(
     | {"shoulder", "humerus", "arm", "elbow", "forearm", "wrist", "hand", "finger", "thumb", "clavicle"}
     | {"head", "skull", "neck", "sinus", "sinuses", "jaw", "spine", "cspine", "tspine", "lspine", "sspine", "breast"}
 )
-FRONTAL = frozenset({"PA", "AP", "frontal", "decubitus"})  # words, or what they mean
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,8 @@ def _another(description: str) -> str:
     part = next((word for word in words if word in OTHER_PARTS), "")
     if part and CHEST.isdisjoint(words):
         return f"its header says {part}"
-    views = {view_group(word) for word in words}
-    return "its header says lateral" if "lateral" in views and FRONTAL.isdisjoint(views) else ""
+    # Of a study with both views one image alone is lateral, and nothing says which.
+    return "its header says lateral" if view_group(description) == "lateral" and "frontal" not in words else ""
 
 
 def _as_text(value: object) -> str:
@@ -139,7 +138,7 @@ def hashed(patient: str) -> str:
     The same identifier has the same hash everywhere, so that patients are kept whole across folders. It is a pseudonym,
     not anonymous: anyone with a list of identifiers can compute their hashes.
     """
-    text = patient.strip()
+    text = person(patient)
     if text.lower() in NOBODY:
         return ""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

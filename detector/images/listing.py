@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -75,20 +74,14 @@ def left_out_line(left_out: Counter[str]) -> str:
     return f"{counted(sum(left_out.values()), 'file')} left out: {', '.join(reasons)}"
 
 
-def list_images(folder: Path, skip_masks: bool = True) -> Listing:
+def list_images(folder: Path) -> Listing:
     """List the image files below a folder, whatever order the file system has them in.
 
-    An image is recognised by its suffix or its first bytes. A linked folder is followed; one that was listed already is
-    left out, so that a loop of links ends. A folder that is named like an image is listed, so that `read` can reject it
-    by name.
-
-    Parameters
-    ----------
-    folder : Path
-    skip_masks : bool, default=True
-        Leave out folders whose name has the word mask: ``masks``, ``Lung-Masks``, ``leftMask``. The folder itself may
-        be one. Leave out, too, masks and overlays that are named after an image beside them: ``1_mask.png`` beside
-        ``1.png``.
+    An image is recognised by its suffix or its first bytes. A folder whose name has the word mask (``masks``,
+    ``Lung-Masks``, ``leftMask``) holds none, unless it is the folder asked for, and neither do masks and overlays that
+    are named after an image beside them: ``1_mask.png`` beside ``1.png``. A linked folder is followed; one that was
+    listed already is left out, so that a loop of links ends. A folder that is named like an image is listed, so that
+    `read` can reject it by name.
     """
     listing, seen = Listing(), {os.path.realpath(folder)}
 
@@ -98,8 +91,8 @@ def list_images(folder: Path, skip_masks: bool = True) -> Listing:
     for root, folders, files in os.walk(folder, onerror=closed, followlinks=True):
         where = Path(root)
         inside = sorted((where / name for name in folders), key=lambda path: (path.is_symlink(), path.name))
-        folders[:] = [path.name for path in inside if _is_entered(path, listing, seen, skip_masks)]
-        stems = {Path(name).stem.lower() for name in files} if skip_masks else set()
+        folders[:] = [path.name for path in inside if _is_entered(path, listing, seen)]
+        stems = {Path(name).stem.lower() for name in files}
         for name in files:
             if name.lower() in OURS:
                 continue
@@ -111,10 +104,10 @@ def list_images(folder: Path, skip_masks: bool = True) -> Listing:
     return listing
 
 
-def _is_entered(path: Path, listing: Listing, seen: set[str], skip_masks: bool) -> bool:
+def _is_entered(path: Path, listing: Listing, seen: set[str]) -> bool:
     """Return whether a folder's files are listed; else they are counted."""
     real = os.path.realpath(path)
-    if reason := _skipped(path.name) or ("masks" if skip_masks and MASKS.search(path.name) else ""):
+    if reason := _skipped(path.name) or ("masks" if MASKS.search(path.name) else ""):
         listing.left_out[reason] += max(1, sum(1 for _ in list_files(path)))
     elif path.suffix.lower() in SUFFIXES:
         listing.images.append(path)
@@ -130,13 +123,6 @@ def _drawn_from(name: str, stems: Collection[str]) -> str:
     """Return what a file is that is named after an image beside it, such as ``1_mask.png``; empty for any other."""
     match = DRAWN.fullmatch(Path(name).stem.lower())
     return f"{match[2]}s" if match and match[1] in stems else ""
-
-
-def without_accents(name: str) -> str:
-    """Return a name without accents, whether its letters are stored with them or apart."""
-    if name.isascii():
-        return name
-    return "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
 
 
 def _skipped(name: str) -> str:
