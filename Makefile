@@ -26,11 +26,11 @@ help:
 	@echo
 	@echo 'Measurements'
 	@echo '  make bench            speed against the loop of the tutorial'
-	@echo '  make bench-scale      memory and time at 500 and 5,000 images'
+	@echo '  make bench-scale      memory and time at 500 and 5,000 copies of 40 phantoms'
 	@echo '  make bench-audit      injected shortcuts that the audit detects (an hour;'
 	@echo '                        ARGS="--share 0.1" for less)'
 	@echo '  make bench-rules      how often each conclusion is right, simulated (six minutes)'
-	@echo '  make bench-lungs      accuracy and cost of the lung masks (twenty minutes)'
+	@echo '  make bench-lungs      accuracy of the lung masks (twenty minutes)'
 	@echo '  make bench-duplicates near duplicates found (ARGS="DIR … --every 3")'
 	@echo '  make bench-cluster    three Ray nodes against a plain run (25 minutes)'
 	@echo '  make lungs            fit the lung decoder anew (ten minutes)'

@@ -1,4 +1,4 @@
-"""Radiographs with lung masks: read from a folder with ``list.csv``, or drawn as phantoms."""
+"""Radiographs with lung masks, read from a folder with ``list.csv``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector import InputError
-from detector.images import phantom
 from detector.images.read import SIZE, decode, file_bytes, from_decoded
-
-COLUMNS = ("file", "mask", "patient")
 
 
 @dataclass(frozen=True)
@@ -41,31 +37,9 @@ class MaskedRadiograph:
 
 
 def read_folder(folder: Path) -> list[MaskedRadiograph]:
-    """Read the radiographs that ``list.csv`` of a folder lists, from its ``images`` and ``masks``.
-
-    Parameters
-    ----------
-    folder : Path
-        ``list.csv`` has the columns file, mask and patient.
-
-    Returns
-    -------
-    list of MaskedRadiograph
-        In the order of the list.
-
-    Raises
-    ------
-    InputError
-        If the list or a file that it names is missing or cannot be read.
-    """
-    table = folder / "list.csv"
-    if not table.is_file():
-        raise InputError(f"{folder} has no list.csv with the columns {', '.join(COLUMNS)}")
-    with table.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-            raise InputError(f"{table} has no column {', '.join(missing)}")
-        return [_read(folder, row) for row in reader]
+    """Read the radiographs that ``list.csv`` lists (columns file, mask, patient), from ``images`` and ``masks``."""
+    with (folder / "list.csv").open(newline="", encoding="utf-8") as lines:
+        return [_read(folder, row) for row in csv.DictReader(lines)]
 
 
 def _read(folder: Path, row: dict[str, str]) -> MaskedRadiograph:
@@ -75,13 +49,3 @@ def _read(folder: Path, row: dict[str, str]) -> MaskedRadiograph:
     height, width = image.pixels.shape[:2]
     marked = cv2.resize((grey > 127).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     return MaskedRadiograph(row["file"], row["patient"], from_decoded(image, "").pixels, marked)
-
-
-def phantoms(count: int) -> list[MaskedRadiograph]:
-    """Draw phantoms, whose lungs are known exactly; every other one has opacities."""
-    drawn = []
-    for seed in range(count):
-        image, mask = phantom.draw(seed % 2 == 0, seed), phantom.draw_lungs(seed)
-        pixels = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        drawn.append(MaskedRadiograph(f"phantom {seed}", str(seed), np.repeat(pixels[..., None], 3, axis=2), mask))
-    return drawn
