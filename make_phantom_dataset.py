@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detector.cli.arguments import Parser, add_common, whole_number
 from detector.cli.output import Log, progress
 from detector.cli.run import run
 from detector.images import shortcuts
 
-if TYPE_CHECKING:
-    from detector.datasets.phantoms import Shortcut
-
 EXAMPLE = "python make_phantom_dataset.py -o demo/dataset -n 25"
 
 
-@dataclass(frozen=True)
-class PhantomOptions:
-    """The data set that is drawn.
-
-    Attributes
-    ----------
-    output : Path
-    number : int
-        Phantoms of each class.
-    images_per_patient : int
-    seed : int
-    shortcut : Shortcut or None
-        Of the images of covid.
-    quiet : bool
-    """
-
-    output: Path
-    number: int
-    images_per_patient: int
-    seed: int
-    shortcut: Shortcut | None
-    quiet: bool
-
-
-def parse_arguments(arguments: list[str] | None) -> PhantomOptions:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = Parser("Draw synthetic chest radiographs of two classes, covid and normal.", EXAMPLE)
     parser.add_argument(
@@ -66,12 +37,7 @@ def parse_arguments(arguments: list[str] | None) -> PhantomOptions:
         "--strength", type=int, choices=[1, 2, 3], default=2, help="of the shortcut: weak, moderate, strong"
     )
     add_common(parser)
-    given = parser.parse_args(arguments)
-
-    from detector.datasets.phantoms import Shortcut
-
-    shortcut = Shortcut(given.shortcut, given.strength) if given.shortcut else None
-    return PhantomOptions(given.output, given.number, given.images_per_patient, given.seed, shortcut, given.quiet)
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None) -> int:
@@ -89,33 +55,29 @@ def main(arguments: list[str] | None) -> int:
     return 0
 
 
-def write_class(label: str, start: int, options: PhantomOptions, log: Log) -> None:
+def write_class(label: str, start: int, options: argparse.Namespace, log: Log) -> None:
     """Draw the phantoms of a class, the first of which has the number `start`, and write them with their manifest."""
     from detector.datasets import manifest, phantoms
+    from detector.files.atomic import write_together
     from detector.images import phantom
 
+    shortcut = phantoms.Shortcut(options.shortcut, options.strength) if options.shortcut else None
     numbers = range(start, start + options.number)
     visits = [phantoms.visit_of(number, start, options.images_per_patient) for number in numbers]
     images = zip(numbers, visits, strict=True)
     drawn = {
-        phantoms.name_of(number): phantoms.draw_file(label, visit, options.seed, options.shortcut)
+        phantoms.name_of(number): phantoms.draw_file(label, visit, options.seed, shortcut)
         for number, visit in progress(images, options.number, f"drawing {label}", options.quiet)
     }
-    rows = phantoms.manifest_rows(drawn, label, visits, options.seed)
-    others = manifest.replace(options.output / label, rows, phantom.SOURCE, writer_of(drawn), [manifest.BOXES])
-    log.info(f"{options.output / label}: {len(rows)} phantoms")
-    if others:
-        log.info(f"  left alone, since no build put it there: {', '.join(others)}")
-
-
-def writer_of(drawn: dict[str, bytes]) -> Callable[[dict[str, str], Path], None]:
-    """Return a function that writes the file of a manifest's row to a path, given the files' bytes by name."""
-    from detector.files.atomic import write_together
 
     def write(row: dict[str, str], target: Path) -> None:
         write_together({target: drawn[row["file"]]})
 
-    return write
+    rows = phantoms.manifest_rows(drawn, label, visits, options.seed)
+    others = manifest.replace(options.output / label, rows, phantom.SOURCE, write, [manifest.BOXES])
+    log.info(f"{options.output / label}: {len(rows)} phantoms")
+    if others:
+        log.info(f"  left alone, since no build put it there: {', '.join(others)}")
 
 
 def command() -> None:
