@@ -22,6 +22,7 @@ from detector.images import phantom
 from detector.images.dicom_header import DicomHeader, read_if_readable
 from detector.images.listing import Listing, is_dicom_file, list_images
 
+VIEWS = frozenset({"PA", "AP", "lateral", "frontal", ""})
 PATH = "path"  # stands before a patient that a path names: another data set may give the number to another person
 FEWEST_WITH_PLACEHOLDER = 4  # images of one patient: fewer may well be
 Rows = Sequence[int] | np.ndarray  # positions of images in a data set
@@ -113,6 +114,8 @@ def load(folder: Path, patient_from: re.Pattern[str] | None = None) -> Dataset:
             "keep them in data sets of their own"
         )
     images, shared = _without_placeholders(images)
+    if unknown := {image.view for image in images} - VIEWS:
+        shared.append(f"views of other words than PA, AP and lateral: {first_names(sorted(unknown), MOST_NAMES)}")
     inner = {name for image in images if not image.patient for name in image.file.split("/")[:-1]} - {*classes}
     if inner and not patient_from:
         shared.append(

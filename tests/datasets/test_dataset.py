@@ -101,6 +101,16 @@ def test_dicom_headers_are_used_where_no_manifest_is(tmp_path):
     assert (again.patient, again.view) == (f"mine/{dicom_header.hashed('p0')}", "AP")
 
 
+def test_a_patient_with_leading_zeros_and_an_unknown_view(tmp_path):
+    for number, patient in enumerate(["00000007", "7", "8"]):
+        view = "PA" if number else "SWIMMERS"
+        radiograph(tmp_path / "covid" / f"{number}.dcm", PatientID=patient, ViewPosition=view, Modality="DX")
+    classes(tmp_path, normal=1)
+    found = dataset.load(tmp_path)
+    assert found.images[0].patient == found.images[1].patient != found.images[2].patient
+    assert found.notes == ["views of other words than PA, AP and lateral: SWIMMERS"]
+
+
 def test_headers_of_any_file_name_are_read_and_a_study_is_of_one_patient(tmp_path):
     for number in range(4):
         label = "covid" if number < 2 else "normal"
