@@ -1,1 +1,1 @@
-"""Files written whole or not at all, the cache, spreadsheets, HDF5, wheels; may import `detector` itself only."""
+"""Files written whole or not at all, the cache, spreadsheets, HDF5; may import `detector` itself only."""

