@@ -15,7 +15,7 @@ from pathlib import Path
 
 from detector import InputError, counted, first_names
 from detector.collections.record import COVID, Collection, ImageRecord
-from detector.files.tables import decode, file_bytes, require_text
+from detector.files.tables import file_bytes, head_of, require_text
 
 PARTS = ("train", "val", "test")
 # The class in a list → the finding in a manifest.
@@ -48,8 +48,8 @@ class Covidx(Collection):
     def is_here(self, folder: Path) -> bool:
         """Return whether the first line of a list is one of an image."""
         for _, path in lists(folder):
-            with suppress(InputError):
-                if fields(decode(file_bytes(path)).strip().partition("\n")[0]):
+            with suppress(InputError, OSError):
+                if fields(head_of(path).strip().partition("\n")[0]):
                     return True
         return False
 

@@ -82,9 +82,8 @@ def root_of(folder: Path) -> Path | None:
         known = sum(
             re.fullmatch(rf"{label}[ -]?\(?\d+\)?\.\w+", name, re.IGNORECASE) is not None for label, name in names
         )
-        if any(table_of(label) or table_of(label, ".xlsx") for label in labels) or known >= max(
-            1.0, DOCUMENTED * len(names)
-        ):
+        has_table = any(table_of(label) or table_of(label, ".xlsx") for label in labels)
+        if has_table or known >= max(1.0, DOCUMENTED * len(names)):
             return root
     return None
 

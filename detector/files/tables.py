@@ -187,12 +187,16 @@ def _lines(text: str, path: object) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None
 
 
+def head_of(path: Path) -> str:
+    """Return the beginning of a table's text; reject what is none, as `require_text` does."""
+    with open(path, "rb") as file:
+        return require_text(file.read(HEAD_BYTES), path)
+
+
 def columns_of(path: Path) -> set[str]:
     """Return the simplified column names of a table; none where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            text = require_text(file.read(HEAD_BYTES), path)
-        return {simple(name) for name in next(_lines(text, path), (0, []))[1]}
+        return {simple(name) for name in next(_lines(head_of(path), path), (0, []))[1]}
     except (OSError, InputError):
         return set()
 
