@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from detector import counted, first_names
-from detector.audit.image_sets import ImageSets
+from detector.audit.image_sets import ImageSets, notes, without_implausible, without_overlap
 from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate
 from detector.audit.metrics import ScoredImages
+from detector.audit.options import AuditOptions
+from detector.cli.output import Log, step, warn
+from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.images.inspect import ImageProperties
 from detector.images.lungs import describe
-from detector.images.masks import Occlusion
+from detector.images.masks import Occlusion, find_masks, require_lung_masks, require_same_shape
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.training import crossvalidation
 from detector.training.crossvalidation import OutOfFold
-from detector.training.dataset import FeatureExtractor, FeatureSet, extract
+from detector.training.dataset import (
+    FeatureExtractor,
+    FeatureSet,
+    ImplausibleImage,
+    extract,
+    implausible_line,
+    open_dataset,
+)
 from detector.training.recipes import Recipe
 
 
@@ -161,6 +171,10 @@ class Audit:
         count = repeats or settings.repeats
         return draw_folds(labels, patients, (settings.positive, "others"), settings.folds, count, settings.seed)
 
+    def require_patients(self) -> None:
+        """Reject a data set of which a class has too few patients for the folds."""
+        self.plan(self.is_positive(self.sets.own), self.extractor.patients[self.sets.own], 1)
+
     def can_be_validated(self, rows: np.ndarray) -> bool:
         """Say whether both sides of some images have enough patients for the folds."""
         try:
@@ -243,3 +257,54 @@ def _scored(samples: FeatureSet, found: OutOfFold) -> ScoredImages:
     predictions = found.predictions
     scores = predictions.probabilities[..., 0]
     return ScoredImages(scores, samples.labels == 0, samples.groups, samples.strata, predictions.folds)
+
+
+def open_audit(
+    options: AuditOptions, sets: ImageSets, log: Log, trained: Sequence[str] = ()
+) -> tuple[Audit, list[ImplausibleImage], str]:
+    """Read the images of an audit, and leave out what proves nothing.
+
+    Parameters
+    ----------
+    options : AuditOptions
+    sets : ImageSets
+    log : Log
+    trained : sequence of str
+        Digests of the images that the saved model was trained on.
+
+    Returns
+    -------
+    audit : Audit
+    implausible : list of ImplausibleImage
+        Those that may be no frontal chest radiographs, left out or not.
+    content : str
+        The same in a line; empty where there are none.
+    """
+    (recipe,) = options.recipes()
+    images = sets.dataset.images
+    clinical.fit(options.clinical_columns, [images[row].row for row in sets.own])
+    with_masks = {images[row].path: images[row].label for row in (*sets.own, *sets.controls)}
+    masks = find_masks(options.masks, with_masks) if options.masks else {}
+    with step("reading images"):
+        extractor = open_dataset(sets.dataset, log, recipe, options)
+    sets = without_overlap(sets, extractor.properties, extractor.near_duplicates, trained)
+    for note in notes(sets):
+        warn(note)
+    sizes = {image.path: (one.width, one.height) for image, one in zip(images, extractor.properties, strict=True)}
+    require_same_shape(masks, sizes)
+    clinical_columns = options.clinical_columns
+    chosen = options.folds, options.repeats, options.seed, clinical_columns, options.permuted_labels
+    settings = ExperimentSettings(sets.positive, recipe, *chosen)
+    # What an experiment decides on its way is said by its notes.
+    audit = Audit(replace(extractor, log=Log(True)), sets, settings, masks)
+    audit.require_patients()  # before anything is computed
+    with log.timed("find lungs"), step("finding lungs"):
+        left, implausible = without_implausible(sets, extractor, recipe)
+        masked = [row for row in (*sets.own, *sets.controls) if images[row].path in masks]
+        require_lung_masks(masks, zip([images[row].path for row in masked], extractor.lungs(masked), strict=True))
+    content = implausible_line(implausible, sets.count) if implausible else ""
+    if content:
+        warn(content)
+    audit = replace(audit, sets=left)
+    audit.require_patients()
+    return audit, implausible, content

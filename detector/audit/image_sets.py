@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -63,8 +64,34 @@ class ImageSets:
         """Number of images in all sets."""
         return len(self.own) + len(self.controls) + sum(map(len, self.external.values()))
 
+    def filtered(self, keep: Callable[[np.ndarray, str], tuple[np.ndarray, str]]) -> ImageSets:
+        """Return controls and external sets without what a function leaves out, with its notes.
 
-def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path], positive: str) -> ImageSets:
+        Parameters
+        ----------
+        keep : callable
+            From images and the folder that they are external in (empty for controls) to those that are left, and why.
+        """
+        controls, note = keep(self.controls, "")
+        external = {name: keep(rows, name) for name, rows in self.external.items()}
+        return replace(
+            self,
+            controls=controls,
+            external={name: rows for name, (rows, _) in external.items()},
+            controls_note=joined(self.controls_note, note),
+            external_notes={
+                name: joined(self.external_notes.get(name, ""), why) for name, (_, why) in external.items()
+            },
+        )
+
+
+def load_image_sets(
+    folder: Path,
+    controls: Path | None,
+    external: Sequence[Path],
+    positive: str,
+    patient_from: re.Pattern[str] | None = None,
+) -> ImageSets:
     """List the images of an audit.
 
     Parameters
@@ -76,28 +103,20 @@ def load_image_sets(folder: Path, controls: Path | None, external: Sequence[Path
     external : sequence of Path
         Class folders from elsewhere: the positive class and any other.
     positive : str
-
-    Returns
-    -------
-    ImageSets
-
-    Raises
-    ------
-    InputError
-        If a folder holds no images, or classes that do not go together, or is given twice; if a manifest of the data
-        set has boxes that are none.
+    patient_from : re.Pattern, optional
+        Finds the patient in an image's path.
     """
-    own = load(folder)
+    own = load(folder, patient_from)
     for image in own.images:
         boxes_of(image)  # rejected before anything is computed
     positive = class_named(own.classes, positive, folder)
     if CONTROLS in own.classes:
         raise InputError(f"data set {folder} has a class named {CONTROLS}; rename it, or give it with --controls")
-    others = [replace(image, label=CONTROLS) for image in load_folder(controls)] if controls else []
+    others = [replace(image, label=CONTROLS) for image in load_folder(controls, patient_from)] if controls else []
     elsewhere: dict[str, Sequence[Image]] = {}
     notes = [*own.notes]
     for given in external:
-        found = load(given)
+        found = load(given, patient_from)
         if positive not in found.classes:
             there = first_names(found.classes, MOST_NAMES)
             raise InputError(f"--external {given} has the classes {there}; {positive} must be among them")
@@ -117,41 +136,19 @@ def without_implausible(
 ) -> tuple[ImageSets, list[ImplausibleImage]]:
     """Name images that may be no frontal chest radiographs, by training's own rule, and leave out what it would.
 
-    Parameters
-    ----------
-    sets : ImageSets
-    extractor : FeatureExtractor
-        Opened on its data set; lungs are found in the pass that gives the features.
-    recipe : TutorialRecipe or ProbeRecipe
-
-    Returns
-    -------
-    sets : ImageSets
-        With notes on what was left out of controls and external sets.
-    implausible : list of ImplausibleImage
-
-    Raises
-    ------
-    InputError
-        If no image of a class of the data set is left.
+    Lungs are found in the pass that gives the features.
     """
     named: list[ImplausibleImage] = []
 
-    def kept(rows: np.ndarray, note: str) -> tuple[np.ndarray, str]:
-        lungs_only = recipe.pooling == "lungs"
-        found, left = find_implausible(extractor, rows, extractor.lungs(rows), leave_out=lungs_only)
+    def keep(rows: np.ndarray, _: str) -> tuple[np.ndarray, str]:
+        found, left = find_implausible(extractor, rows, extractor.lungs(rows), leave_out=recipe.pooling == "lungs")
         named.extend(found)
         left_out = [one for one in found if one.left_out]
-        return rows[left], joined(note, implausible_line(left_out, len(rows))) if left_out else note
+        return rows[left], implausible_line(left_out, len(rows)) if left_out else ""
 
-    own, _ = kept(sets.own, "")
+    own, _ = keep(sets.own, "")
     require_every_class([extractor.dataset.images[row] for row in sets.own], np.isin(sets.own, own))
-    controls, controls_note = kept(sets.controls, sets.controls_note)
-    external, notes = {}, {}
-    for name, rows in sets.external.items():
-        external[name], notes[name] = kept(rows, sets.external_notes.get(name, ""))
-    left = replace(sets, own=own, controls=controls, external=external, controls_note=controls_note)
-    return replace(left, external_notes=notes), named
+    return replace(sets, own=own).filtered(keep), named
 
 
 LEFT_OUT = "left out, since they would make this result invalid"
@@ -189,26 +186,16 @@ def without_overlap(
     mine = set(sets.own.tolist())
     copies = {one: copy for pair, copy in near_duplicates.items() for one, other in (pair, pair[::-1]) if other in mine}
 
-    def kept(rows: np.ndarray, seen: Sequence[str], where: str) -> tuple[np.ndarray, str]:
+    def keep(rows: np.ndarray, external: str) -> tuple[np.ndarray, str]:
         given = [images[row] for row in rows]
-        looked = [i for i, row in enumerate(rows) if images[row].source != PHANTOM]
-        changes = {i: str(copies[rows[i]]) for i in looked if rows[i] in copies}
-        found = find_overlap(
-            given,
-            [shortened(properties[row].digest) for row in rows],
-            own,
-            digests | set(seen),
-            changes,
-        )
+        files = [shortened(properties[row].digest) for row in rows]
+        changes = {i: str(copies[row]) for i, row in enumerate(rows) if row in copies and images[row].source != PHANTOM}
+        found = find_overlap(given, files, own, digests | set(trained if external else ()), changes)
         left = np.array([row for i, row in enumerate(rows) if i not in found.reasons], int)
-        note = found.describe(given, where)
+        note = found.describe(given, "the training set" if external else "the data set")
         return left, f"{LEFT_OUT}: {note}" if note else ""
 
-    controls, note = kept(sets.controls, (), "the data set")
-    external, notes = {}, {}
-    for name, rows in sets.external.items():
-        external[name], notes[name] = kept(rows, trained, "the training set")
-    return replace(sets, controls=controls, external=external, controls_note=note, external_notes=notes)
+    return sets.filtered(keep)
 
 
 def notes(sets: ImageSets) -> list[str]:

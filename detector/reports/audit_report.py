@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from detector import counted
 from detector.audit.baselines import Risk
@@ -14,7 +15,6 @@ from detector.audit.examples import Example, Examples
 from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
-from detector.audit.options import AuditOutputs
 from detector.cli.output import DISCLAIMER, Log, replaced_line, wrapped
 from detector.files.atomic import write_together
 from detector.reports import html, run_record
@@ -143,7 +143,9 @@ def _wrapped(text: str, indent: int = 2) -> list[str]:
     return wrapped(text, " " * indent, " " * (indent + 2))
 
 
-def save(outputs: AuditOutputs, audit: Audit, found: AuditResult, settings: Mapping[str, object], log: Log) -> None:
+def save(
+    outputs: Mapping[str, Path], audit: Audit, found: AuditResult, settings: Mapping[str, object], log: Log
+) -> None:
     """Write the record, the forest plot and the HTML report: all of them, or none."""
     extractor = audit.extractor
     record = {
@@ -164,12 +166,12 @@ def save(outputs: AuditOutputs, audit: Audit, found: AuditResult, settings: Mapp
     }
     plot = forest(found.results, found.conclusion)
     contents = {
-        outputs.json: run_record.as_json(record | {"times": log.seconds}),
-        outputs.figure: plot,
+        outputs["json"]: run_record.as_json(record | {"times": log.seconds}),
+        outputs["figure"]: plot,
     }
-    if outputs.report:
+    if "report" in outputs:
         shown = {**settings, **run_record.versions()}
-        contents[outputs.report] = audit_report(audit, found, shown)
+        contents[outputs["report"]] = audit_report(audit, found, shown)
     replaced = replaced_line(contents)
     write_together(contents)
     log.info(f"wrote {', '.join(map(str, contents))}")

@@ -1,4 +1,4 @@
-"""The settings that stand in the JSON file of an audit, and the files that it writes."""
+"""The flags of an audit, the settings that stand in its JSON file, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import rejection
 
 from audit_covid19 import parse_arguments
-from detector.audit.options import AuditOutputs
 
 AUDIT = {
     "recipe": "tutorial",
@@ -18,33 +16,28 @@ AUDIT = {
     "epochs": 25,
     "batch_size": 8,
     "learning_rate": 0.001,
-    "rotations": 2,
+    "rotations": 1,
     "folds": 5,
     "repeats": 3,
+    "permuted_labels": 0,
     "pooling": "tutorial",
     "positive_class": "covid",
-    "clinical_columns": None,
+    "clinical_columns": [],
     "seed": 42,
 }
-PROBE = {"recipe": "probe", "pooling": "lungs"} | dict.fromkeys(("epochs", "batch_size", "learning_rate", "rotations"))
+PROBE = {"recipe": "probe", "pooling": "lungs", "rotations": 0}
+PROBE |= dict.fromkeys(("epochs", "batch_size", "learning_rate"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "changed"),
     [
         ("", {}),
-        ("--recipe probe --clinical-columns age,sex", PROBE | {"clinical_columns": "age,sex"}),
+        ("--recipe probe --clinical-columns age,sex", PROBE | {"clinical_columns": ["age", "sex"]}),
         (
-            "--pooling global --folds 4 --repeats 1 --seed 3 --positive-class c --batch-size 4 --learning-rate 0.01",
-            {
-                "pooling": "global",
-                "folds": 4,
-                "repeats": 1,
-                "seed": 3,
-                "positive_class": "c",
-                "batch_size": 4,
-                "learning_rate": 0.01,
-            },
+            "--pooling global --folds 4 --repeats 1 --seed 3 --positive-class c --batch-size 4 --permuted-labels 99",
+            {"pooling": "global", "folds": 4, "repeats": 1, "seed": 3, "positive_class": "c", "batch_size": 4}
+            | {"permuted_labels": 99},
         ),
     ],
 )
@@ -52,18 +45,13 @@ def test_the_settings_of_an_audit_are_its_flags_with_their_defaults(arguments, c
     assert json.loads(json.dumps(parse_arguments(arguments.split()).settings())) == AUDIT | changed
 
 
-def test_clinical_columns_are_named_one_by_one():
-    assert parse_arguments(["--clinical-columns", "age, sex"]).data.columns == ["age", "sex"]
-    assert parse_arguments([]).data.columns == []
+def test_external_sets_are_as_many_as_are_given():
+    assert parse_arguments([]).external is None
+    assert parse_arguments(["--external", "x", "--external", "y"]).external == [Path("x"), Path("y")]
 
 
 def test_the_report_lies_in_the_output_folder_unless_it_is_named():
-    assert parse_arguments([]).outputs == AuditOutputs(Path("audit"), Path("audit/report.html"))
-    assert parse_arguments(["-o", "a", "--report", "r.html"]).outputs == AuditOutputs(Path("a"), Path("r.html"))
-    assert parse_arguments(["--no-report"]).outputs.report is None
-
-
-def test_an_output_folder_that_is_a_file_is_rejected(tmp_path):
-    (tmp_path / "audit").write_text("")
-    with rejection("is a file"):
-        AuditOutputs(tmp_path / "audit", None).require_writable()
+    written = {"json": Path("a/audit.json"), "figure": Path("a/audit.png")}
+    assert parse_arguments(["-o", "a"]).outputs() == written | {"report": Path("a/report.html")}
+    assert parse_arguments(["-o", "a", "--report", "r.html"]).outputs() == written | {"report": Path("r.html")}
+    assert parse_arguments(["-o", "a", "--no-report"]).outputs() == written
