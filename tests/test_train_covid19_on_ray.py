@@ -204,13 +204,3 @@ def test_predictions_on_a_cluster_are_those_of_one_machine(nodes, data, plain, t
     )
     for one, other in zip(there, here, strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
-
-
-def test_flags_of_actors_need_a_cluster(data, tmp_path):
-    for script_name in ("train_covid19.py", "audit_covid19.py"):
-        for flag in ("--ray-cpus-per-actor", "--ray-gpus-per-actor"):
-            done = script(script_name, "-d", data, flag, 1, cwd=tmp_path)
-            rejected(done, f"{flag} has no meaning without --ray ADDRESS")
-    rejected(
-        script("train_covid19.py", "--ray", "auto", "--ray-cpus-per-actor", -1, cwd=tmp_path), "--ray-cpus-per-actor"
-    )
