@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from detector.audit.checks import Run, pooling_note, precision, run_checks
 from detector.audit.metrics import MetricSettings, compute_metrics
 from detector.audit.subgroups import subgroups
@@ -17,7 +15,7 @@ from detector.reports import html, training_report
 from detector.reports.training_report import TrainingResult
 from detector.training import run as training
 from detector.training.comparison import RecipeComparison, compare
-from detector.training.crossvalidation import evaluate_recipe, leave_sites_out
+from detector.training.crossvalidation import evaluate_recipe, leave_sites_out, site_plans
 from detector.training.dataset import ImplausibleImage, implausible_among, open_dataset, without_implausible
 from detector.training.options import TrainingOptions, name_of
 
@@ -49,6 +47,9 @@ def main(arguments: list[str] | None) -> int:
         extractor, implausible = without_implausible(extractor)
     overview.report(log, overview.of_images(extractor.dataset.images))
     kind, plan = training.choose_split(options, extractor)
+    by_site = {}
+    if options.leave_one_site_out:
+        by_site = site_plans(extractor.dataset, extractor.patients, positive, options.seed)
 
     # Features, a head, and its predictions on images that it has not seen.
     log.info("extracting VGG16 features...")
@@ -65,12 +66,9 @@ def main(arguments: list[str] | None) -> int:
         others = training.compute_features(options, other, training.reading(extractor, other), kind, plan)
         with log.timed("compare recipes"):
             comparison = compare(others, (recipe, other), positive, plan, evaluated)
-    sites = []
-    if options.leave_one_site_out:
-        log.info("leaving out each site in turn...")
-        with log.timed("leave sites out"):
-            where = np.array([image.site for image in extractor.dataset.images])
-            sites = leave_sites_out(samples, where, positive, recipe, options.point, options.seed)
+    if by_site:
+        log.info(f"leaving out {', '.join(by_site)} in turn...")
+    sites = leave_sites_out(samples, positive, recipe, by_site, options.point)
 
     # What the predictions are worth.
     with log.timed("evaluate"):

@@ -6,12 +6,14 @@ operating point that is chosen for a sensitivity is chosen on the training side 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from detector import InputError
 from detector.cli.output import Log, progress
+from detector.datasets.dataset import Dataset
 from detector.network.head import AfterEpoch
 from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
 from detector.statistics.metric import Metric
@@ -185,58 +187,48 @@ class LeftOutSite:
     specificity: Metric
 
 
-def leave_sites_out(
-    samples: FeatureSet, sites: np.ndarray, positive: int, recipe: Recipe, point: OperatingPoint, seed: int
-) -> list[LeftOutSite]:
-    """Hold out each site with both classes in turn (internal-external validation), a plan of one fold each.
-
-    Reference: T. P. A. Debray et al., "A new framework to enhance the interpretation of external validation studies of
-    clinical prediction models", Journal of Clinical Epidemiology 68 (2015); TRIPOD+AI, item 12d.
+def site_plans(images: Dataset, patients: np.ndarray, positive: int, seed: int) -> dict[str, FoldPlan]:
+    """Return a plan of one fold for each site that has images of the positive class and of another: it is held out.
 
     Parameters
     ----------
-    samples : FeatureSet
-    sites : ndarray of shape (n,), str
-        Empty where it is not known.
+    images : Dataset
+    patients : ndarray of shape (n,)
+        Those of the site have no image on the training side, wherever it was taken.
     positive : int
-    recipe : TutorialRecipe or ProbeRecipe
-    point : OperatingPoint
     seed : int
+        Of the fits.
     """
-    samples = replace(samples, groups=samples.patients)
-    found = []
-    for site in sites_of_both_classes(samples.labels, sites, positive, samples.classes):
+    sites, labels, plans = np.array([image.site for image in images.images]), images.labels, {}
+    for site in sorted(set(sites.tolist()) - {""}):
         held_out = np.flatnonzero(sites == site)
-        # Its patients' images elsewhere are not trained on.
-        train = np.flatnonzero(~np.isin(samples.groups, samples.groups[held_out]))
-        if len(set(samples.labels[train])) < len(samples.classes):
+        if positive not in labels[held_out] or len(set(labels[held_out])) == 1:
+            continue
+        train = np.flatnonzero(~np.isin(patients, patients[held_out]))
+        if gone := [name for index, name in enumerate(images.classes) if index not in labels[train]]:
             raise InputError(
-                f"--leave-one-site-out: without the patients of {site} one class is left to train on; add images of "
-                "another site"
+                f"--leave-one-site-out: without the patients of {site} no {', '.join(gone)} is left to train on; add "
+                "images of another site"
             )
-        predictions = out_of_fold(samples, positive, recipe, FoldPlan([[(train, held_out)]], seed), point).predictions
-        result = evaluate(predictions, samples.classes, positive)
+        plans[site] = FoldPlan([[(train, held_out)]], seed)
+    if not plans:
+        raise InputError(
+            f"--leave-one-site-out: no site holds both {images.classes[positive]} and another class; add controls of "
+            "the same site"
+        )
+    return plans
+
+
+def leave_sites_out(
+    samples: FeatureSet, positive: int, recipe: Recipe, plans: Mapping[str, FoldPlan], point: OperatingPoint
+) -> list[LeftOutSite]:
+    """Test on each site a head that is trained on all others (internal-external validation).
+
+    Reference: T. P. A. Debray et al., "A new framework to enhance the interpretation of external validation studies of
+    clinical prediction models", Journal of Clinical Epidemiology 68 (2015); TRIPOD+AI, item 12d.
+    """
+    samples, found = replace(samples, groups=samples.patients), []
+    for site, plan in plans.items():
+        result = evaluate(out_of_fold(samples, positive, recipe, plan, point).predictions, samples.classes, positive)
         found.append(LeftOutSite(site, result.roc_auc, result.sensitivity, result.specificity))
     return found
-
-
-def sites_of_both_classes(labels: np.ndarray, sites: np.ndarray, positive: int, classes: list[str]) -> list[str]:
-    """Return the sites that hold images of the positive class and of another; every class must be left elsewhere."""
-    name = classes[positive]
-    both = [
-        str(site)
-        for site in np.unique(sites[sites != ""])
-        if positive in labels[sites == site] and len(set(labels[sites == site])) > 1
-    ]
-    if not both:
-        raise InputError(
-            f"--leave-one-site-out: no site holds both {name} and another class; add controls of the same site"
-        )
-    for held_out in both:
-        left = set(labels[sites != held_out])
-        if gone := [one for index, one in enumerate(classes) if index not in left]:
-            raise InputError(
-                f"--leave-one-site-out: without {held_out} no {', '.join(gone)} is left to train on; add images of "
-                "another site"
-            )
-    return both

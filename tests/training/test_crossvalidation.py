@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,17 @@ from audit_helpers import RidgeRecipe
 from conftest import classes, inside, rejected, rejection
 
 from detector.cli.output import Log
+from detector.datasets.dataset import Dataset, Image
 from detector.statistics.evaluation import evaluate
 from detector.statistics.split import FoldPlan, draw_folds
 from detector.training import crossvalidation
-from detector.training.crossvalidation import evaluate_recipe, inner_threshold, leave_sites_out, threshold_for
+from detector.training.crossvalidation import (
+    evaluate_recipe,
+    inner_threshold,
+    leave_sites_out,
+    site_plans,
+    threshold_for,
+)
 from detector.training.dataset import FeatureSet
 from detector.training.options import OperatingPoint
 from detector.training.recipes import TutorialRecipe
@@ -114,19 +122,19 @@ def test_no_threshold_asks_for_one_image_too_many(hundredths):
     ("labels", "sites", "patients", "said"),
     [
         ([0, 1], "ab", "12", "no site holds both covid and another class"),
-        ([0, 1, 0], "aab", "123", "without a no normal is left to train on"),
+        ([0, 1, 0], "aab", "123", "without the patients of a no normal is left to train on"),
         # The second normal is of the first's patient.
-        ([0, 1, 0, 1], "aabb", "1232", "without the patients of a one class is left to train on"),
+        ([0, 1, 0, 1], "aabb", "1232", "without the patients of a no normal is left to train on"),
     ],
 )
 def test_a_site_without_which_a_class_is_missing_is_rejected(labels, sites, patients, said):
-    n, where = len(labels), np.array(list(sites))
-    features = np.zeros((n, 2), np.float32)
-    case = FeatureSet(
-        features[:, None], features, np.array(labels), np.array(list(patients)), where, ["covid", "normal"], [{}] * n
-    )
+    names = ["covid", "normal"]
+    images = [
+        Image(Path(f"{i}"), f"{i}", names[label], None, site, site, {})
+        for i, (label, site) in enumerate(zip(labels, sites, strict=True))
+    ]
     with rejection(said):
-        leave_sites_out(case, where, 0, RIDGE, OperatingPoint(), 0)
+        site_plans(Dataset(images, names), np.array(list(patients)), 0, 0)
 
 
 def test_the_operating_point_holds_at_a_site_that_is_left_out():
@@ -135,9 +143,10 @@ def test_the_operating_point_holds_at_a_site_that_is_left_out():
     features = (np.random.default_rng(0).normal(size=(80, 4)) + (labels == 0)[:, None]).astype(np.float32)
     who = np.arange(80).astype(str)
     case = FeatureSet(features[:, None], features, labels, who, where, ["covid", "normal"], [{}] * 80)
+    plans = {"a": FoldPlan([[(np.arange(40, 80), np.arange(40))]], 0)}
 
     def left_out(**point):
-        return leave_sites_out(case, where, 0, RIDGE, OperatingPoint(**point), 0)[0]
+        return leave_sites_out(case, 0, RIDGE, plans, OperatingPoint(**point))[0]
 
     likeliest, strict, certain = left_out(), left_out(threshold=0.9), left_out(threshold=0.0)
     assert strict.sensitivity.value < likeliest.sensitivity.value < certain.sensitivity.value == 1.0
