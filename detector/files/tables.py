@@ -24,7 +24,7 @@ HEAD_BYTES = 2**16
 # Columns of the image and of the patient in the tables that people have, simplified, the surest first.
 FILE = (
     *("file", "filename", "filepath", "path", "image", "imagename", "imagefile", "imageindex", "imageid", "imagepath"),
-    *("dicomid", "sopinstanceuid"),
+    *("dicomid", "sopinstanceuid", "patientid"),  # RSNA's patientId is a file, too
 )
 PATIENT = ("patient", "patientid", "patientidentifier", "subject", "subjectid", "studyinstanceuid", "studyid")
 

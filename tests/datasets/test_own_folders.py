@@ -120,6 +120,11 @@ def test_published_tables_name_patients(tmp_path, heading, row):
     assert [image.patient for image in images] == ["mine/007", "mine/7", "mine/8", None, None, "mine/7", None]
 
 
+def test_a_file_that_is_a_patient(tmp_path):
+    (tmp_path / "who.csv").write_text("patientId,x,y,Target\n0004cfab,1,2,1\n0004cfab,3,4,1\n")
+    assert read_patients(tmp_path / "who.csv") == {"0004cfab": "0004cfab"}
+
+
 def test_patients_come_from_paths_where_no_table_names_them(tmp_path):
     for name in ("covid/sub-1/a.png", "covid/sub-2/b.png", "normal/c.png"):
         picture(tmp_path / "d" / name, len(name))
