@@ -74,7 +74,8 @@ def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]
     for name, note in notes:
         if note:
             names.setdefault(note, []).append(str(name))
-    return [f"{first_names(about, most)}: {note}" for note, about in names.items()]
+    counts = {note: f"{len(about)} images: " if len(about) > 1 else "" for note, about in names.items()}
+    return [f"{counts[note]}{first_names(about, most)}: {note}" for note, about in names.items()]
 
 
 class Log:

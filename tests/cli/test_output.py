@@ -59,7 +59,7 @@ def test_a_line_of_an_epoch_fits_80_columns(capsys):
 
 def test_a_note_is_printed_once_for_all_images_that_have_it():
     notes = [(f"{i}.dcm", "odd" if i % 2 else "") for i in range(10)] + [("x.dcm", "other")]
-    assert named_notes(notes) == ["1.dcm, 3.dcm, 5.dcm and 2 more: odd", "x.dcm: other"]
+    assert named_notes(notes) == ["5 images: 1.dcm, 3.dcm, 5.dcm and 2 more: odd", "x.dcm: other"]
 
 
 def test_what_a_run_replaces_is_named(tmp_path):
