@@ -99,7 +99,7 @@ def main(arguments: list[str] | None) -> int:
             failures.append(one)
         else:
             done.append(one)
-    for text in lung_mask_report.table(done):
+    for text in lung_mask_report.lines(done):
         print(text)
     for note in named_notes((one.path, one.note) for one in done):
         say("\n".join(wrapped(note, rest="  ")))

@@ -142,7 +142,7 @@ def main(arguments: list[str] | None) -> int:
         else:
             failures.append(result)
     found = prediction_report.PredictionRun(done, failures, saved.description, options.model.name, saved.note)
-    for line in prediction_report.table(found):
+    for line in prediction_report.lines(found):
         print(line)
     for note in named_notes((one.path, one.note) for one in done):
         say("\n".join(wrapped(note, rest="  ")))

@@ -6,12 +6,13 @@ from detector.audit.checks import Run, pooling_note, precision, run_checks
 from detector.audit.metrics import MetricSettings, compute_metrics
 from detector.audit.subgroups import subgroups
 from detector.cli.arguments import parse
-from detector.cli.output import BAD, Log, epoch_printer, replaced_line, say
+from detector.cli.output import BAD, Log, epoch_printer, replaced_line, say, wrapped
 from detector.cli.run import run
 from detector.datasets import overview
 from detector.files.atomic import require_outputs, write_together
 from detector.network.model_file import as_file
 from detector.reports import html, training_report
+from detector.reports.text import check_lines
 from detector.reports.training_report import TrainingResult
 from detector.training import run as training
 from detector.training.comparison import RecipeComparison, compare
@@ -98,9 +99,9 @@ def main(arguments: list[str] | None) -> int:
     )
     say("\n".join(training_report.lines(result)))
     say(precision(evaluated.evaluation))
-    say("\nValidity checks")
-    for line, warns in training_report.check_lines(checks):
-        say(line, BAD if warns else "")
+    say("")
+    for line in check_lines(checks):
+        say(line, BAD if line.startswith("  ") else "")
     with log.timed("save"):
         saved = training.saved_model(evaluated, recipe, extractor, training_report.summary(result))
         contents = training_report.contents(result, outputs, as_file(saved))
@@ -110,8 +111,9 @@ def main(arguments: list[str] | None) -> int:
     log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")
     if replaced:
         log.info(replaced)
+    say("\n" + "\n".join(wrapped(training_report.conclusion(result))))
     if outputs.report:
-        say(f"\nReport: {outputs.report}")
+        say(f"Report: {outputs.report}")
     return 0
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from detector.datasets import manifest
-from detector.reports.metric_names import NAMES
+from detector.reports.text import NAMES
 from detector.statistics.auc import auc_difference
 from detector.statistics.metric import Metric
 from detector.statistics.proportions import predictive_values

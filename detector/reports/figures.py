@@ -12,6 +12,7 @@ import numpy as np
 from detector.audit.examples import MOST_LOCATED, LocatedImage
 from detector.images.colours import BLUE, GREY, ORANGE
 from detector.images.masks import highest
+from detector.reports.text import compared
 from detector.statistics.auc import roc_curve
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
@@ -240,7 +241,7 @@ def _roc(axes: Axes, result: Evaluation, scores: np.ndarray, is_positive: np.nda
     point = 1.0 - result.specificity.point, result.sensitivity.point
     axes.plot(*point, "D", color=ORANGE, markeredgecolor="black", label="Operating point", clip_on=False, zorder=3)
     counts = f"{is_positive.sum()} and {(~is_positive).sum()} images"
-    _unit_square(axes, "1 − specificity", "Sensitivity", f"ROC of {compared(result)}, {counts}")
+    _unit_square(axes, "1 − specificity", "Sensitivity", f"ROC of {drawable(compared(result))}, {counts}")
 
 
 def _precision_recall(
@@ -250,7 +251,7 @@ def _precision_recall(
     share = float(is_positive.mean())
     axes.plot(recall, precision, color=BLUE, label=f"average precision {brief(average)}", drawstyle="steps-pre")
     axes.plot([0, 1], [share, share], ":", color=GREY, label=f"No skill ({share:.2f})")
-    title = f"Precision and recall of {compared(result)}"
+    title = f"Precision and recall of {drawable(compared(result))}"
     _unit_square(axes, "Recall (sensitivity)", "Precision (positive predictive value)", title)
 
 
@@ -290,12 +291,6 @@ def is_separated(scores: np.ndarray, is_positive: np.ndarray) -> bool:
     """Return whether all positive images score above all others, or all below."""
     positive, negative = scores[is_positive], scores[~is_positive]
     return bool(positive.min() > negative.max() or positive.max() < negative.min())
-
-
-def compared(result: Evaluation) -> str:
-    """Return which classes the metrics of one class compare, such as ``"covid v others"``."""
-    others = [name for name in result.classes if name != result.positive]
-    return drawable(f"{result.positive} v {others[0] if len(others) == 1 else 'others'}")
 
 
 def brief(metric: Metric) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, counted, printable
-from detector.cli.output import DISCLAIMER, wrapped
+from detector.cli.output import DISCLAIMER
 from detector.files.atomic import require_folder, require_outputs, write_together
 from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import enlarged
 from detector.images.masks import SUFFIX
 from detector.inference.lung_masks import FoundLungs
+from detector.reports.text import table
 
 OVERLAY = "_overlay"
 
@@ -97,17 +99,14 @@ def as_file(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def table(found: Sequence[FoundLungs]) -> list[str]:
+def lines(found: Sequence[FoundLungs]) -> list[str]:
     """Return what is printed of images: the share of each lung, the file, and what is implausible below."""
-    if not found:
-        return []
-    rows = ["right lung  left lung  file"]
+    rows: list[list[object]] = [["right lung", "left lung", "file"]]
     for one in found:
-        shares = (f"{one.lungs.right:.1%}", f"{one.lungs.left:.1%}") if one.plausible else ("no mask", "no mask")
-        rows.append(f"{shares[0]:>10}  {shares[1]:>9}  {printable(one.path)}")
-        if one.lungs.warning:
-            rows += wrapped(one.lungs.warning, " " * 23, " " * 25)
-    return rows
+        shares = [f"{one.lungs.right:.1%}", f"{one.lungs.left:.1%}"] if one.plausible else ["no mask", "no mask"]
+        rows.append([*shares, one.path])
+        rows += [["", "", part] for part in textwrap.wrap(one.lungs.warning, 56)]
+    return table(rows, whole=True) if found else []
 
 
 def summary(found: Sequence[FoundLungs], failures: Sequence[InputError], folder: Path) -> str:

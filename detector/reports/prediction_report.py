@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, counted, printable
-from detector.cli.output import DISCLAIMER
 from detector.files.atomic import require_folder, require_outputs, write_together
 from detector.files.tables import escaped
 from detector.images.raster import BETWEEN_NOTES, joined
@@ -21,6 +20,7 @@ from detector.inference.predict import Prediction
 from detector.network.model_file import Description, TrainingSummary
 from detector.reports import html, run_record
 from detector.reports.figures import overlay
+from detector.reports.text import table
 
 CSV, JSON, REPORT = "predictions.csv", "predictions.json", "predictions.html"
 
@@ -126,20 +126,16 @@ def overlay_names(paths: Sequence[Path]) -> list[str]:
     return found
 
 
-def table(run: PredictionRun) -> list[str]:
+def lines(run: PredictionRun) -> list[str]:
     """Return the predictions as they are printed: class, probabilities, and the file last."""
     if not run.predictions:
         return []
     classes = run.description.classes
     shown = [run.description.positive] if len(classes) == 2 else classes
-    names = [printable(name) for name in shown]
-    wide = max(5, *(len(printable(name)) for name in classes))
-    rows = [f"{'class':<{wide}}  " + "  ".join(f"p({name})" for name in names) + "  file"]
+    rows: list[list[object]] = [["class", *(f"p({name})" for name in shown), "file"]]
     for one in run.predictions:
-        values = [one.probabilities[classes.index(name)] for name in shown]
-        numbers = "  ".join(f"{value:>{len(name) + 3}.3f}" for value, name in zip(values, names, strict=True))
-        rows.append(f"{printable(one.label):<{wide}}  {numbers}  {printable(one.path)}")
-    return rows
+        rows.append([one.label, *(f"{one.probabilities[classes.index(name)]:.3f}" for name in shown), one.path])
+    return table(rows, whole=True)
 
 
 def summary(run: PredictionRun) -> str:
@@ -161,9 +157,7 @@ def write(run: PredictionRun, outputs: PredictionOutputs) -> dict[str, Path]:
     if outputs.json:
         contents[outputs.json] = run_record.as_json(_record(run))
     if outputs.report:
-        contents[outputs.report] = prediction_report(
-            run.predictions, run.failures, run.description, run.model, run.model_note
-        )
+        contents[outputs.report] = prediction_report(run)
     write_together(contents)
     named = {"CSV": outputs.csv, "JSON": outputs.json, "Grad-CAM": outputs.gradcam, "Report": outputs.report}
     # Of images that are all skipped there is no overlay.
@@ -175,7 +169,6 @@ def _record(run: PredictionRun) -> dict[str, object]:
     classes = run.description.classes
     return {
         **run_record.header(),
-        "notice": DISCLAIMER,
         "model": run.model,
         "model_note": run.model_note,
         "classes": classes,
@@ -202,26 +195,9 @@ def _as_csv(run: PredictionRun) -> str:
     return text.getvalue()
 
 
-def prediction_report(
-    predictions: Sequence[Prediction],
-    failures: Sequence[InputError],
-    description: Description,
-    model: str,
-    note: str = "",
-) -> bytes:
-    """Return the report.
-
-    Parameters
-    ----------
-    predictions : sequence of Prediction
-    failures : sequence of InputError
-        Why files were skipped.
-    description : Description
-    model : str
-        Name of the model's file.
-    note : str
-        What was assumed of a model without a description.
-    """
+def prediction_report(run: PredictionRun) -> bytes:
+    """Return the HTML report."""
+    predictions, failures, description = run.predictions, run.failures, run.description
     classes = description.classes
     positive = classes.index(description.positive)
     ordered = sorted(predictions, key=lambda one: -one.probabilities[positive])
@@ -244,17 +220,14 @@ def prediction_report(
         skipped=counted(len(failures), "file"),
         evaluation=evaluation(description.summary),
         failures=[str(failure) for failure in failures],
-        card=[*model_card(description, model), *([("note", note)] if note else [])],
+        card=[*model_card(description, run.model), *([("note", run.model_note)] if run.model_note else [])],
     )
 
 
 def common_notes(notes: Sequence[str]) -> list[tuple[str, int]]:
     """Return the notes that several images share, each with their number, most frequent first.
 
-    Parameters
-    ----------
-    notes : sequence of str
-        One string an image, which may hold several notes (`joined`).
+    `notes` has one string an image, which may hold several notes (`joined`).
     """
     counts = Counter(part for note in notes for part in set(note.split(BETWEEN_NOTES)) if part)
     return [(text, number) for text, number in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if number > 1]
@@ -269,7 +242,7 @@ def _card(one: Prediction, classes: Sequence[str], positive: int, said: Collecti
         "label_index": classes.index(one.label),
         "probability": one.probabilities[positive],
         "probabilities": list(zip(classes, one.probabilities, strict=True)),
-        "image": html.image_uri(one.image) if one.image is not None else "",
+        "image": "" if one.image is None else html.image_uri(one.image),
         "height": html.shown_height(one.aspect),
         "heat": html.heat_uri(one.grad_cam) if one.grad_cam is not None else "",
         "note": joined(*(part for part in one.note.split(BETWEEN_NOTES) if part not in said)),
@@ -327,13 +300,7 @@ def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
 
 
 def minute(created: str) -> str:
-    """Return a time in UTC, to the minute, as the reports show it; what is no time, as it is.
-
-    Parameters
-    ----------
-    created : str
-        In ISO 8601, from a model file, which may hold any text. A time without a zone is one in UTC.
-    """
+    """Return a time of a model file in UTC, to the minute, UTC being its zone if it has none; what is no time, as is."""
     try:
         found = datetime.fromisoformat(created)
         zoned = found.replace(tzinfo=found.tzinfo or timezone.utc).astimezone(timezone.utc)

@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from detector import counted, printable
+from detector.cli.output import DISCLAIMER
 from detector.datasets.dataset import Image, Rows
 from detector.files.values import years
 from detector.network.backbone import DIGEST
@@ -27,17 +28,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "opencv-pyt
 
 
 def lines(result: Evaluation, labels: np.ndarray, predicted: np.ndarray) -> list[str]:
-    """Return what is printed of an evaluation: scikit-learn's report, the confusion matrix, and the tutorial's lines.
-
-    Parameters
-    ----------
-    result : Evaluation
-    labels, predicted : ndarray of shape (n,), int
-
-    Returns
-    -------
-    list of str
-    """
+    """Return scikit-learn's report, the confusion matrix, and the tutorial's lines of an evaluation."""
     from sklearn.metrics import classification_report
 
     names = [printable(name) for name in result.classes]
@@ -85,18 +76,9 @@ def short(patient: str) -> str:
 
 
 def characteristics(images: Sequence[Image], sides: Mapping[str, Rows]) -> list[list[str]]:
-    """Return the table of participants that TRIPOD+AI asks for (item 20b): by class, and by training and test set.
+    """Return the table of participants that TRIPOD+AI asks for (item 20b), a row for each property below a heading.
 
-    Parameters
-    ----------
-    images : sequence of Image
-    sides : mapping of str to sequence of int
-        The images of each side, by its name.
-
-    Returns
-    -------
-    list of list of str
-        A heading, and a row for each property.
+    A column is a class of one of the `sides`, which are images by the side's name.
     """
     columns: list[tuple[str, list[Image]]] = [
         (f"{side}: {label}", [images[row] for row in rows if images[row].label == label])
@@ -134,8 +116,14 @@ def _shares(values: Sequence[str]) -> str:
 
 
 def header() -> dict[str, object]:
-    """Return what stands at the top of a record: the version of its layout, when it was made, and by which command."""
-    return {"schema_version": SCHEMA, "created": html.created(), "command": html.command()}
+    """Return what stands at the top of a record: the version of its layout, and when, how and by what it was made."""
+    return {
+        "schema_version": SCHEMA,
+        "created": html.created(),
+        "command": html.command(),
+        "notice": DISCLAIMER,
+        "versions": versions(),
+    }
 
 
 @functools.cache
@@ -183,9 +171,35 @@ def base(extractor: FeatureExtractor) -> dict[str, object]:
     return {"network": "VGG16, ImageNet, no top, frozen", "sha256": DIGEST}
 
 
-def fields_of(result: Evaluation) -> dict[str, object]:
-    """Return an evaluation's metrics by name, and its confusion matrix."""
-    return {"confusion": result.confusion, **result.metrics()}
+def by_fold(evaluated: EvaluatedHead) -> dict[str, dict[str, object]]:
+    """Return mean, standard deviation and values over the folds of all repeats, as papers give them.
+
+    Empty for a single model. Folds differ less than samples of patients do: this is no confidence interval.
+    """
+    predictions, result = evaluated.predictions, evaluated.evaluation
+    positive = result.classes.index(result.positive)
+    folds = [assigned == fold for assigned in predictions.folds for fold in np.unique(assigned)]
+    if len(folds) == 1:
+        return {}
+    repeats = [repeat for repeat, assigned in enumerate(predictions.folds) for _ in np.unique(assigned)]
+    values: dict[str, list[float]] = {name: [] for name in result.metrics()}
+    for repeat, rows in zip(repeats, folds, strict=True):
+        truth, said = predictions.labels[rows], predictions.predicted[repeat, rows]
+        scores, own = predictions.probabilities[repeat, rows, positive], truth == positive
+        values["accuracy"].append(_share(said == truth))
+        values["sensitivity"].append(_share(said[own] == positive))
+        values["specificity"].append(_share(said[~own] != positive))
+        values["roc_auc"].append(_share((np.sign(scores[own][:, None] - scores[~own]) + 1) / 2))
+    found: dict[str, dict[str, object]] = {}
+    for name, one in values.items():
+        known = np.array(one)[np.isfinite(one)]
+        if len(known) > 1:
+            found[name] = {"mean": float(known.mean()), "sd": float(known.std(ddof=1)), "values": one}
+    return found
+
+
+def _share(right: np.ndarray) -> float:
+    return float(right.mean()) if right.size else float("nan")
 
 
 def history(trained: TrainedHead) -> dict[str, object]:

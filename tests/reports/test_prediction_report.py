@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from detector.images import phantom
 from detector.inference.predict import Prediction
 from detector.network.model_file import Description, TrainingSummary
 from detector.reports import html, prediction_report
+from detector.reports.prediction_report import PredictionRun, overlay_names
 
 
 def predictions_page(names, note=""):
@@ -24,7 +25,7 @@ def predictions_page(names, note=""):
     classes = [*names[:1], "other"] if len(names) < 2 else list(names)
     description = Description(classes, names[0], "tutorial", "tutorial")
     skipped = [InputError(f"{name}: {note}") for name in names]
-    return prediction_report.prediction_report(done, skipped, description, "m.h5").decode()
+    return prediction_report.prediction_report(PredictionRun(done, skipped, description, "m.h5")).decode()
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -50,7 +51,7 @@ def test_a_report_of_many_images_is_small():
         for number in range(html.MOST)
     ]
     description = Description(["covid", "normal"], "covid", "tutorial", "tutorial")
-    data = prediction_report.prediction_report(done, [], description, "m.h5")
+    data = prediction_report.prediction_report(PredictionRun(done, [], description, "m.h5"))
     assert data.count(b"<details>") == html.MOST
     assert len(data) < 2**20
 
@@ -58,7 +59,7 @@ def test_a_report_of_many_images_is_small():
 def test_an_image_has_its_own_shape():
     image, description = np.zeros((224, 224, 3), np.uint8), Description(["covid", "normal"], "covid", "probe", "global")
     done = [Prediction(Path("a.png"), "covid", [0.75, 0.25], "", image, np.zeros((14, 14)), aspect=1.25)]
-    page = prediction_report.prediction_report(done, [], description, "m.h5").decode()
+    page = prediction_report.prediction_report(PredictionRun(done, [], description, "m.h5")).decode()
     assert page.count('viewBox="0 0 160 200"') == 3
 
 
@@ -80,7 +81,7 @@ def test_a_note_that_all_images_share_stands_once_above_them():
         Prediction(Path(f"{number}.png"), "covid", [0.75, 0.25], note, image, np.zeros((14, 14)))
         for number, note in enumerate(notes)
     ]
-    page = prediction_report.prediction_report(done, [], description, "m.h5").decode()
+    page = prediction_report.prediction_report(PredictionRun(done, [], description, "m.h5")).decode()
     assert "<li>3 of 3 images: known</li>" in page and page.count("known") == 1
     assert page.count("<dd>&lt;lateral&gt;</dd>") == 1 and page.count("<dt>note</dt>") == 1
 
@@ -102,3 +103,20 @@ def test_a_note_that_some_images_share_is_counted_and_stays_on_their_cards():
 )
 def test_the_time_of_training_is_shown_to_the_minute(created, shown):
     assert prediction_report.minute(created) == shown
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["..", "/", "a", "b.png", "-", "\n", "~"]), min_size=1, max_size=5))
+def test_an_overlay_never_leaves_its_folder(parts):
+    path = Path(*parts) / "x.png"
+    for paths in ([path], [path, Path("x.png")]):
+        assert all(PurePosixPath(name).name == name for name in overlay_names(paths))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["x", "../x", "x-y", "x/y", "y"]), min_size=1, unique=True), st.data())
+def test_no_overlay_is_written_over_another(folders, data):
+    names = [f"{data.draw(st.sampled_from(['', 'y-', 'x-y-']))}a.png" for _ in folders]
+    paths = [Path(folder, name) for folder, name in zip(folders, names, strict=True)]
+    paths = list(dict.fromkeys([*paths, Path("x-a.png"), Path("a.png")]))
+    assert len(set(overlay_names(paths))) == len(paths)

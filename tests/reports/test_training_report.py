@@ -1,20 +1,121 @@
-"""The report of a training run."""
+"""What a training run prints, keeps and reports."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
+import pytest
+from audit_helpers import Case, extractor_of, outcome_of
 
+from detector.audit import subgroups
 from detector.audit.checks import Check
-from detector.reports import training_report
+from detector.reports import run_record, training_report
+from detector.reports.training_report import TrainingResult
+from detector.statistics.evaluation import Predictions, evaluate
+from detector.statistics.metric import Metric
+from detector.training.comparison import RecipeComparison
+from detector.training.crossvalidation import LeftOutSite
+from detector.training.options import EvaluationOptions
+
+FEW = Metric.unavailable("too few images (9 and 30; 10 of each needed)", 9, 30)
 
 
-def test_the_conclusion_counts_the_checks_that_warn():
-    from detector.statistics.evaluation import Predictions, evaluate
+def result(case: Case, **options: object) -> TrainingResult:
+    """Return the result of a run whose probabilities are noise."""
+    extractor = extractor_of(case)
+    evaluated = outcome_of(extractor, np.random.default_rng(0).random(len(extractor.properties)))
+    found = {"average_precision": Metric(0.6, 0.41, 0.77, 24, 24), "border_baseline": FEW}
+    table = subgroups.subgroups(extractor, evaluated, 0)
+    order, evaluation = np.arange(3), EvaluationOptions(**options)
+    return TrainingResult(extractor, evaluated, found, table, [], [], order, [], evaluation, {}, {})
 
-    labels = np.array([0, 1] * 20)
-    patients = np.arange(40).astype(str)
-    predictions = Predictions.of_one_model(labels, patients, np.eye(2)[labels] * 0.8 + 0.1, labels)
-    result = evaluate(predictions, ["covid", "normal"], 0)
+
+def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
+    lines = training_report.lines(result(Case()))
+    start = next(at for at, line in enumerate(lines) if line.startswith("metric  "))
+    assert next(at for at, line in enumerate(lines) if line.startswith("acc: ")) < start
+    assert [line[:20].strip() for line in lines[start + 1 : start + 4]] == [
+        *("ROC AUC", "average precision", "border-only baseline")
+    ]
+    assert lines[start + 2].split() == ["average", "precision", "0.60", "0.41–0.77", "no", "skill:", "0.50"]
+    assert all(len(line) <= 80 for text in lines for line in text.splitlines())
+    assert any(line.endswith("metrics of covid v normal") for line in lines)
+
+
+def test_each_of_three_classes_has_its_metrics():
+    run = result(Case((24, 24)))
+    labels = np.repeat([0, 1, 2], 16)
+    said = np.eye(3)[labels] * 0.4 + 0.2
+    predictions = Predictions.of_one_model(labels, run.evaluated.predictions.patients, said, labels)
+    evaluation = evaluate(predictions, ["covid", "normal", "pneumonia"], 0)
+    run = replace(run, evaluated=replace(run.evaluated, predictions=predictions, evaluation=evaluation))
+    lines = training_report.lines(run)
+    assert any(line.endswith("metrics of covid v others") for line in lines)
+    start = lines.index(next(line for line in lines if line.startswith("Each class v others")))
+    assert [line.split()[0] for line in lines[start + 1 : start + 4]] == ["covid", "normal", "pneumonia"]
+    assert lines[start + 2].split()[1] == "1.00" and max(map(len, lines[start : start + 4])) <= 80
+    assert result(Case()).per_class == {}
+
+
+@pytest.mark.parametrize(
+    ("difference", "text", "clear"),
+    [
+        (Metric(0.06, 0.01, 0.11, 50, 50), "+0.06 (0.01–0.11)", True),
+        (Metric(-0.1, -0.17, -0.04, 50, 50), "-0.10 (-0.17 to -0.04)", True),
+        (Metric(0.02, 0.0, 0.05, 50, 50), "+0.02 (0.00–0.05)", False),
+        (FEW, f"not estimable ({FEW.reason})", False),
+    ],
+)
+def test_a_difference_in_words(difference, text, clear):
+    area = Metric(0.8, 0.7, 0.9, 50, 50)
+    compared = RecipeComparison("probe:lungs", "tutorial:tutorial", area, area, difference)
+    found = " ".join(" ".join(training_report.comparison_lines(compared)).split())
+    assert f"linear probe (lungs) minus tutorial: {text}" in found
+    assert (training_report.UNCLEAR in found) == (difference.available and not clear)
+
+
+def test_sites_that_are_left_out_are_a_table_of_80_columns():
+    areas = Metric(0.81, 0.61, 0.91, 20, 30), Metric(0.7, 0.5, 0.9, 20, 0), Metric(0.8, 0.6, 0.9, 0, 30)
+    left_out = [LeftOutSite("Hannover", *areas), LeftOutSite("Vienna", FEW, FEW, FEW)]
+    written = json.loads(run_record.as_json({"sites_left_out": left_out}))["sites_left_out"]
+    assert [one["site"] for one in written] == ["Hannover", "Vienna"]
+    lines = training_report.lines(replace(result(Case()), left_out=left_out))[-4:]
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[1].split() == ["Hannover", "0.70", "(0.50–0.90)", "0.80", "(0.60–0.90)", "0.81", "(0.61–0.91)"]
+    assert lines[2].split() == ["Vienna", "n/a", "n/a", "n/a"] and "fewer than 10" in lines[3]
+
+
+@pytest.mark.parametrize(("sexes", "count", "rows"), [("MF", 24, 2), ("MF", 8, 2), ("M", 24, 0)])
+def test_subgroups_are_a_table_if_there_are_several(sexes, count, rows):
+    row = lambda positive, number: {"sex": sexes[number % len(sexes)]}  # noqa: E731
+    lines = training_report.lines(result(Case((count, count), row=row)))
+    assert len([line for line in lines if line.startswith("sex ")]) == rows
+    assert any("fewer than 10" in line for line in lines) == (count == 8)
+
+
+def test_a_model_card_counts_the_images_that_the_model_was_trained_on():
+    found = result(Case((24, 24), images=2))
+    train = np.r_[0:10, 24:30]
+    found = replace(found, evaluated=replace(found.evaluated, train=train))
+    labels, patients = found.extractor.dataset.labels, found.extractor.patients
+    for index, one in enumerate(training_report.summary(found).classes):
+        own = [row for row in train if labels[row] == index]
+        assert (one.images, one.patients) == (len(own), len(set(patients[own])))
+
+
+def test_the_test_set_is_named_with_its_images_and_patients():
+    assert result(Case((4, 4), images=2)).title == "Test set: 8 images from 4 patients"
+    assert result(Case((4, 4)), folds=5).title == "5-fold cross-validation: 8 images from 8 patients"
+    assert list(result(Case((4, 4)), folds=5).sides) == ["all"]
+    assert list(result(Case((4, 4))).sides) == ["training", "test"]
+
+
+def test_the_conclusion_names_the_classes_and_counts_the_checks_that_warn():
     fine, warning = (Check("views", status, "Found.") for status in ("pass", "warn"))
-    assert "None of 2 checks warns." in training_report.conclusion(result, [fine, fine])
-    assert "1 of 2 checks warns: views." in training_report.conclusion(result, [fine, warning])
+    run = result(Case())
+    found = training_report.conclusion(replace(run, checks=[fine, fine]))
+    assert found.startswith("ROC AUC of covid v normal: ") and found.endswith("None of 2 checks warns.")
+    assert "compatible with guessing" in found
+    assert "1 of 2 checks warns: views." in training_report.conclusion(replace(run, checks=[fine, warning]))

@@ -56,13 +56,13 @@ def test_an_overlay_outlines_the_lungs():
 def test_what_was_found_is_one_row_and_one_entry():
     found = FoundLungs(Path("a.png"), describe(ellipses(0.3, 0.7)))
     none = FoundLungs(Path("b.png"), describe(np.zeros((224, 224), bool)))
-    heading, first, second, warning = lung_mask_report.table([found, none])
+    heading, first, second, warning = lung_mask_report.lines([found, none])
     assert heading == "right lung  left lung  file"
     right, left, name = first.split()
     assert right.startswith("12.") and left.startswith("12.") and name == "a.png"
     assert second.split() == ["no", "mask", "no", "mask", "b.png"] and warning.strip() == none.lungs.warning
     assert all(len(line) <= 80 for line in (heading, first, second, warning))
-    assert lung_mask_report.table([]) == []
+    assert lung_mask_report.lines([]) == []
     failures = [InputError("c.png: empty")]
     assert lung_mask_report.summary([found, none], failures, Path("masks")) == (
         "1 mask in masks; 1 image without plausible lungs; 1 file skipped"

@@ -16,6 +16,7 @@ from detector.audit.evidence import Evidence, conclude
 from detector.audit.examples import find_examples
 from detector.reports import audit_report, figures, run_record, training_report
 from detector.reports.audit_report import AuditResult
+from detector.reports.text import check_lines
 from detector.reports.training_report import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate, predict
 from detector.statistics.split import draw_folds
@@ -173,7 +174,7 @@ def test_a_cross_validated_run(case, people, folds, repeats):
         {},
         {},
     )
-    lines = [*training_report.lines(result), *(line for line, _ in training_report.check_lines(checked))]
+    lines = [*training_report.lines(result), *check_lines(checked)]
     require_clean("\n".join(lines))
     assert all(len(line) <= 80 for text in lines for line in text.splitlines())
     assert not any("--folds" in check.recommendation for check in checked), "folds were used"

@@ -1,0 +1,119 @@
+"""Words and tables, the same on the terminal and in HTML reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from detector import counted, printable
+from detector.audit.checks import PASS, Check
+from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
+from detector.audit.metrics import NPV, PPV
+from detector.cli.output import wrapped
+from detector.statistics.evaluation import Evaluation
+from detector.statistics.metric import Metric
+from detector.statistics.probabilities import BRIER, IN_THE_LARGE, PRECISION, SLOPE
+
+# At which class frequencies probabilities hold, by whether training let the classes count equally.
+HOLD = {
+    True: "Probabilities hold where each class is equally frequent.",
+    False: "Probabilities hold at the class frequencies of the training set.",
+}
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """A metric in words.
+
+    Attributes
+    ----------
+    name : str
+    gloss : str
+        What it says, in a line.
+    reference : str
+        What it is compared with, in which shares stand in braces.
+    remark : str
+        What stands beside it on the terminal, where that is not the reference.
+    """
+
+    name: str
+    gloss: str
+    reference: str = ""
+    remark: str = ""
+
+    def beside(self, shares: dict[str, object]) -> str:
+        """Return what stands beside the metric on the terminal."""
+        return self.remark or self.reference.format(**shares)
+
+
+CHANCE = "chance: 0.50"
+DISCRIMINATION = {
+    "roc_auc": MetricName("ROC AUC", "probability that a positive image scores above a negative one", CHANCE),
+    STRATIFIED: MetricName("stratified ROC AUC", "the same within one site and view", CHANCE, "within site and view"),
+    BORDER_ADJUSTED: MetricName(
+        "border-adjusted ROC AUC", "the same among images with similar borders", CHANCE, "among similar borders"
+    ),
+    PRECISION: MetricName("average precision", "area under the precision-recall curve", "no skill: {prevalence:.2f}"),
+    "accuracy": MetricName("accuracy", "share of images correctly classified", "majority class: {majority:.2f}"),
+    "sensitivity": MetricName("sensitivity", "share of positive images predicted positive"),
+    "specificity": MetricName("specificity", "share of negative images predicted negative"),
+    PPV: MetricName("PPV", "share of positive predictions that are true", "at prevalence {at}"),
+    NPV: MetricName("NPV", "share of negative predictions that are true", "at prevalence {at}"),
+}
+BASELINES = {
+    METADATA: MetricName(
+        "metadata-only baseline", "ROC AUC of site and view, without the image", CHANCE, "site and view"
+    ),
+    BORDER: MetricName("border-only baseline", "ROC AUC of the outer 10 % of the image", CHANCE, "outer 10 %"),
+    FILES: MetricName(
+        "file-property baseline", "ROC AUC of size, format, colour and brightness", CHANCE, "size, colour, brightness"
+    ),
+}
+CALIBRATION = {
+    BRIER: MetricName("Brier score", "mean squared error of the probabilities", "no skill: {no_skill:.2f}"),
+    IN_THE_LARGE: MetricName("calibration-in-the-large", "above 0: probabilities are too low on average", "ideal: 0"),
+    SLOPE: MetricName("calibration slope", "below 1: overconfident; above 1: underconfident", "ideal: 1"),
+}
+GROUPS = (("Discrimination", DISCRIMINATION), ("Baselines", BASELINES), ("Calibration", CALIBRATION))
+NAMES = {**DISCRIMINATION, **BASELINES, **CALIBRATION}
+
+
+def compared(result: Evaluation) -> str:
+    """Return which classes the metrics of one class compare, such as ``"covid v others"``."""
+    others = [name for name in result.classes if name != result.positive]
+    return f"{result.positive} v {others[0] if len(others) == 1 else 'others'}"
+
+
+def table(rows: Sequence[Sequence[object]], indent: str = "", whole: bool = False) -> list[str]:
+    """Return rows as lines of at most 80 columns.
+
+    Columns are two spaces apart. The last cell of a row goes on below its beginning, unless it stays `whole`, as a path
+    does; a row of one cell spans all columns.
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip_longest(*(row[:-1] for row in cells), fillvalue="")]
+    lines = []
+    for *firsts, last in cells:
+        start = indent + "".join(f"{cell:<{width}}  " for cell, width in zip(firsts, widths, strict=False))
+        start += " " * (len(last) - len(last.lstrip()))
+        lines += [start + last] if whole else wrapped(last.strip(), start, " " * len(start))
+    return [line.rstrip() for line in lines]
+
+
+def metric_cells(metric: Metric, *beside: object) -> list[object]:
+    """Return value, interval and what stands beside them as cells of a table, or the reason why there is no value."""
+    return [metric.value_text, metric.interval_text, *beside] if metric.available else ["n/a", metric.reason]
+
+
+def check_lines(checks: Sequence[Check]) -> list[str]:
+    """Return the validity checks as lines: how many there are, then those that warn with what to do about them."""
+    rows: list[list[str]] = []
+    for check in checks:
+        if check.warns:
+            rows.append([check.title, check.message])
+            rows += [["", f"-> {check.recommendation}"]] if check.recommendation else []
+    passed, warned = (sum(one) for one in zip(*((c.status == PASS, c.warns) for c in checks), strict=True))
+    unknown = len(checks) - passed - warned
+    counts = f"{counted(len(checks), 'check')}: {warned} warn, {passed} pass, {unknown} not assessed"
+    return ["Validity checks", f"  {counts}", *table(rows, "  ")]

@@ -1,0 +1,44 @@
+"""Words and tables."""
+
+from __future__ import annotations
+
+from detector.audit.checks import PASS, WARN, Check
+from detector.reports import text
+from detector.statistics.metric import Metric
+
+SHARES = {"prevalence": 0.25, "no_skill": 0.1875, "majority": 0.75, "at": 0.02}
+LONG = "slope 1.48 (1.13–2.07), in the large 0.47 (0.25–0.72): probabilities are underconfident and too low on average"
+
+
+def test_every_metric_has_one_name_that_fits_the_terminal():
+    groups = [words for _, members in text.GROUPS for words in members.values()]
+    assert groups == list(text.NAMES.values())
+    assert len({words.name for words in groups}) == len(groups)
+    metric = Metric(-1.5, -2.23, 4.62, 20, 20)
+    rows = [[words.name, *text.metric_cells(metric, words.beside(SHARES))] for words in groups]
+    assert len(text.table(rows)) == len(rows) and max(map(len, text.table(rows))) <= 80
+    assert text.NAMES["brier_score"].beside(SHARES) == "no skill: 0.19"
+    assert text.NAMES["accuracy"].beside(SHARES) == "majority class: 0.75"
+
+
+def test_a_table_wraps_its_last_column_and_spans_lines_of_one_cell():
+    rows = [["metric", "value", "95 % CI"], ["ROC AUC", "0.60", "0.41–0.77"], ["  a note"], ["slope", "n/a", LONG]]
+    lines = text.table(rows)
+    assert lines[:3] == ["metric   value  95 % CI", "ROC AUC  0.60   0.41–0.77", "  a note"]
+    assert max(map(len, lines)) <= 80 and all(line.startswith(" " * 16) for line in lines[4:])
+    assert " ".join(" ".join(lines[3:]).split()) == f"slope n/a {LONG}"
+    assert text.table([["a", LONG]], whole=True) == [f"a  {LONG}"]
+    assert text.table([["\x1b[1m", "b"]])[0].isprintable()
+
+
+def test_a_metric_is_its_value_and_interval_or_the_reason_why_there_is_none():
+    assert text.metric_cells(Metric(0.6, 0.41, 0.77, 24, 24), "chance") == ["0.60", "0.41–0.77", "chance"]
+    assert text.metric_cells(Metric.unavailable("too few images"), "chance") == ["n/a", "too few images"]
+
+
+def test_checks_that_warn_are_lines_with_what_to_do_below_and_the_others_are_counted():
+    checks = [Check("chance", PASS, "fine"), Check("views", WARN, LONG, "Build with --view PA.")]
+    found = text.check_lines([*checks, Check("ages", "not_assessed", "unknown", "Nothing.")])
+    assert found[:2] == ["Validity checks", "  3 checks: 1 warn, 1 pass, 1 not assessed"]
+    assert found[2].split()[:2] == ["views", "slope"] and found[-1].strip() == "-> Build with --view PA."
+    assert max(map(len, found)) <= 80 and not any("fine" in line or "Nothing" in line for line in found)
