@@ -300,7 +300,7 @@ def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
 
 
 def minute(created: str) -> str:
-    """Return a time of a model file in UTC, to the minute, UTC being its zone if it has none; what is no time, as is."""
+    """Return a time of a model file, which may lack its zone, in UTC to the minute; what is no time, as it is."""
     try:
         found = datetime.fromisoformat(created)
         zoned = found.replace(tzinfo=found.tzinfo or timezone.utc).astimezone(timezone.utc)

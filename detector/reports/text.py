@@ -111,7 +111,8 @@ def check_lines(checks: Sequence[Check]) -> list[str]:
     rows: list[list[str]] = []
     for check in checks:
         if check.warns:
-            rows.append([check.title, check.message])
+            condition = f" ({check.condition})" if check.condition else ""
+            rows.append([check.title, f"{check.message}{condition}"])
             rows += [["", f"-> {check.recommendation}"]] if check.recommendation else []
     passed, warned = (sum(one) for one in zip(*((c.status == PASS, c.warns) for c in checks), strict=True))
     unknown = len(checks) - passed - warned
