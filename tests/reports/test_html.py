@@ -32,6 +32,8 @@ def run(phantoms_of, tmp_path_factory):
         for row, cell in zip(rows, HOSTILE, strict=False):
             row["finding"] = cell
             row["patient"] = cell
+        for row in rows:
+            row["label"] = label
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, rows[0].keys())
             writer.writeheader()
