@@ -6,92 +6,70 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detector import InputError, printable
-from detector.cli.arguments import Parser, add_common, any_path, output_of
+from detector.cli.arguments import CommonOptions, any_path, flag, output_of, parse
 from detector.cli.output import DISCLAIMER, Log, named_notes, progress, say, wrapped
 from detector.cli.run import run
-from detector.cluster.connection import ComputeOptions
-
-if TYPE_CHECKING:
-    from detector.reports.lung_mask_report import LungMaskOutputs
 
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 
 
-@dataclass(frozen=True)
-class LungOptions:
-    """Whose lungs are found, and what is written.
+@dataclass(frozen=True, kw_only=True)
+class LungOptions(CommonOptions):
+    """Whose lungs are found, and what is written."""
 
-    Attributes
-    ----------
-    files : list of Path
-    outputs : LungMaskOutputs
-    compute : ComputeOptions
-    quiet : bool
-    """
-
-    files: list[Path]
-    outputs: LungMaskOutputs
-    compute: ComputeOptions
-    quiet: bool
-
-
-def parse_arguments(arguments: list[str] | None) -> LungOptions:
-    """Parse the command line."""
-    parser = Parser("Find the lungs in frontal chest radiographs, and write a mask for each.", EXAMPLE)
-    parser.add_argument(
-        "files", type=any_path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them"
+    files: list[Path] = flag(
+        "data", None, "images, DICOM files, folders of them", "files", type=any_path, nargs="+", metavar="FILE_OR_DIR"
     )
-    parser.add_argument(
-        "-o", "--output-dir", type=Path, default=Path("masks"), metavar="DIR", help="where NAME_mask.png is written"
-    )
-    parser.add_argument("--overlay", action="store_true", help="also draw each image with its lungs, NAME_overlay.png")
-    parser.add_argument(
-        "--json",
+    output_dir: Path = flag("outputs", Path("masks"), "where NAME_mask.png is written", "-o", metavar="DIR")
+    overlay: bool = flag("outputs", False, "also draw each image with its lungs, NAME_overlay.png")
+    json: Path | None = flag(
+        "outputs",
+        None,
+        "also write each lung's share of the image, and warnings",
         type=output_of(".json"),
         metavar="FILE",
-        help="also write each lung's share of the image, and warnings",
     )
-    add_common(parser, seed=False, tensorflow=True)
-    given = parser.parse_args(arguments)
-
-    from detector.reports.lung_mask_report import LungMaskOutputs
-
-    compute = ComputeOptions(weights=given.weights, cache=given.cache, no_cache=given.no_cache, verbose=given.verbose)
-    return LungOptions(given.files, LungMaskOutputs(given.output_dir, given.overlay, given.json), compute, given.quiet)
+    weights: Path | None = flag(
+        "computing", None, "VGG16's ImageNet weights, Keras' notop HDF5 (default: found)", type=Path, metavar="FILE"
+    )
+    cache: Path | None = flag(
+        "computing", None, "where features are kept (default: per user)", type=Path, metavar="DIR"
+    )
+    no_cache: bool = flag("computing", False, "neither read nor keep features")
 
 
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
-    options = parse_arguments(arguments)
-    outputs, log = options.outputs, Log(options.quiet)
+    options = parse(
+        LungOptions, "Find the lungs in frontal chest radiographs, and write a mask for each.", EXAMPLE, arguments
+    )
+    log = Log(options.quiet)
 
     from detector.files.atomic import write_together
     from detector.files.cache import Cache, default_folder
     from detector.images.listing import left_out_line
     from detector.inference import lung_masks
-    from detector.inference import predict as prediction
-    from detector.network import runtime
-    from detector.network import weights as weight_sources
+    from detector.inference.predict import list_images
+    from detector.network import runtime, weights
     from detector.network.features import Backbone
     from detector.reports import lung_mask_report
 
+    outputs = lung_mask_report.LungMaskOutputs(options.output_dir, options.overlay, options.json)
     outputs.require_writable()
     left_out: Counter[str] = Counter()
     done: list[lung_masks.FoundLungs] = []
     failures: list[InputError] = []
-    paths = prediction.list_images(options.files, failures, left_out)
+    paths = list_images(options.files, failures, left_out)
     if note := left_out_line(left_out):
         say(note)
     lung_masks.require_names(paths)
-    compute = options.compute
-    runtime.configure(compute.verbose)
+    runtime.configure(options.verbose)
     runtime.start()
-    home = compute.cache or default_folder()
-    found, _ = weight_sources.load(compute.weights, home, log.info)
-    backbone = Backbone(found, Cache(None if compute.no_cache else home))
+    home = options.cache or default_folder()
+    found, _ = weights.load(options.weights, home, log.info)
+    backbone = Backbone(found, Cache(None if options.no_cache else home))
 
     each = lung_mask_report.with_masks(lung_masks.find_all(backbone, paths, outputs.overlay), outputs)
     for one in progress(each, len(paths), "finding lungs", options.quiet):

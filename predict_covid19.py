@@ -2,103 +2,77 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detector import InputError, printable
-from detector.cli.arguments import Parser, add_common, add_output_dir, add_report, any_path, column_names, output_of
+from detector.cli.arguments import CommonOptions, any_path, column_names, flag, output_of, parse
 from detector.cli.output import DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
 from detector.cli.run import run
-from detector.cluster.connection import add_ray, ray_options
-
-if TYPE_CHECKING:
-    from detector.cluster.connection import RayOptions
-    from detector.inference.predict import Prediction
-    from detector.reports.prediction_report import PredictionOutputs
+from detector.cluster.connection import RayOptions, connect
 
 EXAMPLE = "python predict_covid19.py -m covid19.model.h5 radiograph.png folder --gradcam overlays"
 
 
-@dataclass(frozen=True)
-class PredictionOptions:
+@dataclass(frozen=True, kw_only=True)
+class PredictionOptions(RayOptions, CommonOptions):
     """What is predicted, by which model, how, and where the predictions go."""
 
-    files: list[Path]
-    model: Path
-    classes: tuple[str, ...]
-    clinical_csv: Path | None
-    force: bool
-    outputs: PredictionOutputs
-    quiet: bool
-    verbose: bool
-    ray: RayOptions | None
-
-
-def parse_arguments(arguments: list[str] | None) -> PredictionOptions:
-    """Parse the command line."""
-    parser = Parser("Predict the class of chest radiographs with a model that train_covid19.py saved.", EXAMPLE)
-    data = parser.group("data")
-    data.add_argument(
-        "files", type=any_path, nargs="+", metavar="FILE_OR_DIR", help="images, DICOM files, folders of them, patterns"
+    files: list[Path] = flag(
+        "data",
+        None,
+        "images, DICOM files, folders of them, patterns",
+        "files",
+        type=any_path,
+        nargs="+",
+        metavar="FILE_OR_DIR",
     )
-    data.add_argument(
-        "--clinical-csv", type=Path, metavar="FILE", help="CSV of column file and the columns of --clinical-columns"
+    clinical_csv: Path | None = flag(
+        "data", None, "CSV of column file and the columns of --clinical-columns", type=Path, metavar="FILE"
     )
-    model = parser.group("model")
-    model.add_argument("-m", "--model", type=Path, default=Path("covid19.model.h5"), metavar="FILE", help="the model")
-    model.add_argument(
-        "--classes",
+    model: Path = flag("model", Path("covid19.model.h5"), "the model", "-m", metavar="FILE")
+    classes: tuple[str, ...] = flag(
+        "model",
+        (),
+        "classes in the order of the outputs, of a model that Keras saved, which lacks their names",
         type=column_names,
-        default=(),
         metavar="A,B",
-        help="classes in the order of the outputs, of a model that Keras saved, which does not hold their names",
     )
-    model.add_argument(
-        "--force", action="store_true", help="also predict images that are not frontal chest radiographs"
+    force: bool = flag("model", False, "also predict images that are not frontal chest radiographs")
+    output_dir: Path | None = flag(
+        "outputs", None, "folder of predictions.html, predictions.csv and .json", "-o", type=Path, metavar="DIR"
     )
-    outputs = add_output_dir(parser, "predictions.html, predictions.csv and .json")
-    outputs.add_argument("--csv", type=output_of(".csv"), metavar="FILE", help="also write the predictions as CSV")
-    outputs.add_argument("--json", type=output_of(".json"), metavar="FILE", help="also write the predictions as JSON")
-    outputs.add_argument("--gradcam", type=Path, metavar="DIR", help="also write a Grad-CAM overlay of each image")
-    add_report(parser, "predictions.html beside --json, --csv or --gradcam, else here")
-    add_common(parser, seed=False)
-    add_ray(parser)
-    given = parser.parse_args(arguments)
-    return PredictionOptions(
-        given.files,
-        given.model,
-        given.classes,
-        given.clinical_csv,
-        given.force,
-        output_paths(given),
-        given.quiet,
-        given.verbose,
-        ray_options(given),
+    csv: Path | None = flag(
+        "outputs", None, "also write the predictions as CSV", type=output_of(".csv"), metavar="FILE"
     )
-
-
-def output_paths(given: argparse.Namespace) -> PredictionOutputs:
-    """Return where a run writes."""
-    from detector.reports.prediction_report import CSV, JSON, REPORT, PredictionOutputs
-
-    folder = given.output_dir
-    csv = given.csv or (folder / CSV if folder else None)
-    json = given.json or (folder / JSON if folder else None)
-    beside = [path.parent for path in (json, csv) if path] + [given.gradcam] * bool(given.gradcam)
-    report = None if given.no_report else given.report or (folder or (beside or [Path()])[0]) / REPORT
-    return PredictionOutputs(csv, json, report, given.gradcam)
+    json: Path | None = flag(
+        "outputs", None, "also write the predictions as JSON", type=output_of(".json"), metavar="FILE"
+    )
+    gradcam: Path | None = flag(
+        "outputs", None, "also write a Grad-CAM overlay of each image", type=Path, metavar="DIR"
+    )
+    report: Path | None = flag(
+        "outputs",
+        None,
+        "HTML report (default: predictions.html beside --json, --csv or --gradcam, else here)",
+        type=output_of(".html", ".htm"),
+        metavar="FILE",
+        either="report",
+    )
+    no_report: bool = flag("outputs", False, "make no HTML report", either="report")
 
 
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
-    options = parse_arguments(arguments)
-    outputs = options.outputs
+    options = parse(
+        PredictionOptions,
+        "Predict the class of chest radiographs with a model that train_covid19.py saved.",
+        EXAMPLE,
+        arguments,
+    )
 
-    from detector.cluster.connection import connect
     from detector.datasets import clinical
     from detector.files.atomic import require_folder
     from detector.images.listing import left_out_line
@@ -106,6 +80,13 @@ def main(arguments: list[str] | None) -> int:
     from detector.network import model_file, runtime
     from detector.reports import prediction_report
 
+    folder, csv, json = options.output_dir, options.csv, options.json
+    if folder:
+        csv, json = csv or folder / prediction_report.CSV, json or folder / prediction_report.JSON
+    beside = [path.parent for path in (json, csv) if path] + ([options.gradcam] if options.gradcam else [])
+    where = folder or next(iter(beside), Path())
+    report = None if options.no_report else options.report or where / prediction_report.REPORT
+    outputs = prediction_report.PredictionOutputs(csv, json, report, options.gradcam)
     if (options.model / "saved_model.pb").is_file():
         raise InputError(
             f"model {options.model} is a folder of TensorFlow's SavedModel format, which is not read; save it as HDF5: "
@@ -119,7 +100,7 @@ def main(arguments: list[str] | None) -> int:
     for folder in {path.parent for path in (outputs.csv, outputs.json, outputs.report) if path}:
         require_folder(folder)
     outputs.require_writable()
-    cluster = connect(options.ray) if options.ray else None
+    cluster = connect(options) if options.ray else None
     runtime.configure(options.verbose)
     runtime.start()
     saved = model_file.read(options.model, options.classes)
