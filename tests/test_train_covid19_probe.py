@@ -125,7 +125,8 @@ def test_a_model_that_does_not_fit_an_audit_is_rejected(trained, tmp_path):
     rejected(inside(*audit, "--recipe", "probe", "--external", folder / "data", cwd=tmp_path), "is given twice")
     shutil.copytree(folder / "data" / "covid", tmp_path / "other" / "sick")
     shutil.copytree(folder / "data" / "normal", tmp_path / "other" / "normal")
-    (tmp_path / "other" / "sick" / "manifest.csv").unlink()
+    for name in ("sick", "normal"):
+        (tmp_path / "other" / name / "manifest.csv").unlink()
     other = (*audit[:4], "other", *audit[5:], "--recipe", "probe")
     rejected(inside(*other, cwd=tmp_path), "--external other has the classes normal, sick", "covid")
     assert {path.name for path in tmp_path.iterdir()} == {"other"}
