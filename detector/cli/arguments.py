@@ -220,22 +220,6 @@ def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -
         computing.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
 
 
-def add_report(parser: Parser, default: str) -> None:
-    """Add the flags of a run's HTML report."""
-    choice = parser.group("outputs").add_mutually_exclusive_group()
-    choice.add_argument(
-        "--report", type=output_of(".html", ".htm"), metavar="FILE", help=f"HTML report (default: {default})"
-    )
-    choice.add_argument("--no-report", action="store_true", help="make no HTML report")
-
-
-def add_output_dir(parser: Parser, what: str) -> argparse._ArgumentGroup:
-    """Add the flag of the folder of all outputs; return the group of the outputs' flags."""
-    outputs = parser.group("outputs")
-    outputs.add_argument("-o", "--output-dir", type=Path, metavar="DIR", help=f"folder of {what}")
-    return outputs
-
-
 def column_names(text: str) -> tuple[str, ...]:
     """Parse names of columns, separated by commas, for `argparse`."""
     return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import logging
 import os
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import detector
 from detector import InputError
-from detector.cli.arguments import CommonOptions, Parser, add_flags, between, flag, read_flags
+from detector.cli.arguments import CommonOptions, between, flag
 from detector.cluster.stream import Cluster
 
 SECONDS = 5.0  # to wait for a response from a cluster's address
@@ -56,17 +55,6 @@ class ComputeOptions(RayOptions, CommonOptions):
     )
     cache: Path | None = flag(COMPUTING, None, "where features are kept (default: per user)", type=Path, metavar="DIR")
     no_cache: bool = flag(COMPUTING, False, "neither read nor keep features")
-
-
-def add_ray(parser: Parser) -> None:
-    """Add the flags of a cluster."""
-    add_flags(parser, RayOptions)
-
-
-def ray_options(given: argparse.Namespace) -> RayOptions | None:
-    """Return what the flags of `add_ray` say, or None where the work is done here."""
-    found = read_flags(RayOptions, given)
-    return found if found.ray else None
 
 
 def connect(options: RayOptions) -> Cluster:
