@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,10 +24,6 @@ from detector.statistics.proportions import proportion
 from detector.statistics.resampling import means
 from detector.statistics.split import TooFewPatientsError
 from detector.training.run import cached_heat_maps
-
-if TYPE_CHECKING:
-    pass
-
 
 ID = "localisation"
 POINTING, IN_BOXES, IN_LUNGS = "pointing_game", "saliency_in_boxes", "saliency_in_lungs"
@@ -56,8 +51,8 @@ class LocatedMap:
         Shares of the positive saliency.
     random_in_boxes : float
         Share of the lungs that lies in boxes: the probability that a random point of the lungs hits one.
-    lung_area : float
-        Share of the image that the lungs fill: the probability that a random point of the image lies in them.
+    lungs : ndarray of shape (14, 14), in [0, 1]
+        Share of each cell that the lungs fill; its mean is the probability that a random point lies in them.
     """
 
     row: int
@@ -67,14 +62,15 @@ class LocatedMap:
     in_boxes: float
     in_lungs: float
     random_in_boxes: float
-    lung_area: float
+    lungs: np.ndarray
 
 
 @dataclass(frozen=True)
 class PairedMetric:
-    """A metric beside what a random point gets, and their paired difference."""
+    """A metric, what the other images' maps and a random point get, and its paired difference from the other maps."""
 
     found: Metric
+    others: Metric
     random: Metric
     difference: Metric
 
@@ -88,8 +84,8 @@ class Localisation:
     images : list of LocatedMap
         Correctly predicted images of the positive class with boxes and lungs.
     metrics : dict of str to PairedMetric
-        `POINTING`, `IN_BOXES` and `IN_LUNGS`. Beside the first two a random point of the lungs, beside the third one
-        of the image. Empty where nothing can be said.
+        `POINTING`, `IN_BOXES` and `IN_LUNGS`. The random point is one of the lungs, beside the third one of the image.
+        Empty where nothing can be said.
     reason : str
         Why there are no metrics.
     notes : tuple of str
@@ -113,19 +109,6 @@ def localise(audit: Audit) -> Localisation:
     """Compare Grad-CAM with boxes and lungs, of correctly predicted images of the positive class that have boxes.
 
     Each image's map is of the head that did not train on it, in the first repeat.
-
-    Parameters
-    ----------
-    audit : Audit
-
-    Returns
-    -------
-    Localisation
-
-    Raises
-    ------
-    InputError
-        If the manifest's boxes are none.
     """
     own, images = audit.sets.own, audit.extractor.dataset.images
     drawn = {position: boxes_of(images[row]) for position, row in enumerate(own)}
@@ -166,20 +149,7 @@ def _lungs(audit: Audit, rows: np.ndarray) -> list[np.ndarray]:
 
 
 def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.ndarray) -> LocatedMap:
-    """Return where a Grad-CAM lies.
-
-    Parameters
-    ----------
-    row : int
-    boxes : tuple of (x, y, width, height)
-    heat : ndarray of shape (14, 14)
-    lungs : ndarray of shape (224, 224), bool
-        Not empty.
-
-    Returns
-    -------
-    LocatedMap
-    """
+    """Return where a Grad-CAM (14, 14) lies, given the lungs (224, 224), not empty."""
     region, point = boxed(boxes), highest(heat)
     return LocatedMap(
         row,
@@ -189,12 +159,21 @@ def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.n
         share_inside(heat, region),
         share_inside(heat, lungs),
         float(region[lungs].mean()),
-        float(lungs.mean()),
+        _cells(lungs, len(heat)),
     )
 
 
+def _cells(region: np.ndarray, cells: int) -> np.ndarray:
+    """Return the share of each cell that a region fills, shape (cells, cells)."""
+    side = len(region) // cells
+    return region.reshape(cells, side, cells, side).mean(axis=(1, 3))
+
+
 def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> dict[str, PairedMetric]:
-    """Return each metric beside what a random point gets, which is known exactly for each image.
+    """Return each metric beside what the maps of the other images get on this one, and what a random point gets.
+
+    A map that is the same in every image finds no box of this image in particular, however often it lies in one: it
+    gets what the others get.
 
     Parameters
     ----------
@@ -202,64 +181,59 @@ def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> d
     patients : ndarray of shape (n,)
     seed : int
         Of the bootstrap over patients.
-
-    Returns
-    -------
-    dict of str to PairedMetric
     """
-    hits, in_boxes, in_lungs, random, area = (
-        np.array([getattr(one, name) for one in located], float)
-        for name in ("hit", "in_boxes", "in_lungs", "random_in_boxes", "lung_area")
-    )
-    pairs = {POINTING: (hits, random), IN_BOXES: (in_boxes, random), IN_LUNGS: (in_lungs, area)}
-    found = means({name: values for name, (values, _) in pairs.items()}, patients, seed)
-    found[POINTING] = proportion(hits, patients)
-    beside = means({name: other for name, (_, other) in pairs.items()}, patients, seed)
-    differences = means({name: values - other for name, (values, other) in pairs.items()}, patients, seed)
-    return {name: PairedMetric(found[name], beside[name], differences[name]) for name in pairs}
+    maps = np.array([one.heat.ravel() for one in located])
+    speaks = maps.max(axis=1) > 0
+    maxima = np.eye(maps.shape[1])[maps.argmax(axis=1)] * speaks[:, None]
+    saliency = maps / np.where(speaks, maps.sum(axis=1), 1.0)[:, None]
+    cells = len(located[0].heat)
+    hits = np.array([boxed(one.boxes, cells).ravel() for one in located], float)
+    boxes = np.array([_cells(boxed(one.boxes), cells).ravel() for one in located])
+    lungs = np.array([one.lungs.ravel() for one in located])
+    random = np.array([one.random_in_boxes for one in located])
+    rows = {POINTING: (hits, maxima, random), IN_BOXES: (boxes, saliency, random)}
+    rows[IN_LUNGS] = (lungs, saliency, lungs.mean(axis=1))
+    own, others = {}, {}
+    for name, (regions, shown, _) in rows.items():
+        inside = regions @ shown.T  # of each image's region (rows), the share of each image's map (columns)
+        own[name] = np.diagonal(inside)
+        others[name] = (inside.sum(axis=1) - own[name]) / (len(located) - 1)
+    found = means(own, patients, seed) | {POINTING: proportion(own[POINTING], patients)}
+    beside, differences = means(others, patients, seed), means({n: own[n] - others[n] for n in own}, patients, seed)
+    for name, one in differences.items():
+        if not (own[name] - others[name]).any():  # as of a map that is the same in every image
+            differences[name] = Metric(0.0, None, None, len(located), 0, n_patients=one.n_patients)
+    by_chance = means({name: chance for name, (_, _, chance) in rows.items()}, patients, seed)
+    return {name: PairedMetric(found[name], beside[name], by_chance[name], differences[name]) for name in rows}
+
+
+CONDITION = "warns where a map's maximum is not shown to lie in its own image's boxes more often than the other maps'"
 
 
 def check(found: Localisation, pooling: str) -> Check:
-    """Check whether the maximum of Grad-CAM lies in boxes more often than a random point of the lungs.
-
-    Parameters
-    ----------
-    found : Localisation
-    pooling : {"tutorial", "global", "lungs"}
-
-    Returns
-    -------
-    Check
-    """
+    """Check whether the maximum of Grad-CAM lies in boxes more often than the maxima of the other images do."""
     if not found.metrics:
-        return Check(ID, NOT_ASSESSED, found.reason)
+        return Check(ID, NOT_ASSESSED, found.reason, "", CONDITION)
     pointing = found.metrics[POINTING]
     if not pointing.difference.available:
-        return Check(ID, NOT_ASSESSED, f"difference from a random point: {pointing.difference.reason}")
+        reason = f"difference from the other images' maps: {pointing.difference.reason}"
+        return Check(ID, NOT_ASSESSED, reason, "", CONDITION)
     numbers = (
-        f"maximum in a box {pointing.found.value_text}, random point of the lungs {pointing.random.value_text}, "
-        f"difference {pointing.difference.short}"
+        f"maximum in a box {pointing.found.value_text}, of other images' maps {pointing.others.value_text}, "
+        f"difference {pointing.difference.short}; random point of the lungs {pointing.random.value_text}"
     )
     if pointing.difference.low > 0:
-        return Check(ID, PASS, f"Grad-CAM lies in the boxes: {numbers}")
+        return Check(ID, PASS, f"Grad-CAM follows the boxes: {numbers}", "", CONDITION)
     advice = "See the example images in the report for where Grad-CAM lies instead."
     if pooling == "tutorial":
         advice = "Use --pooling global or lungs: the tutorial's pooling reads the upper left third of the image."
-    return Check(ID, WARN, f"Grad-CAM is not shown to lie in the boxes: {numbers}", advice)
+    return Check(ID, WARN, f"Grad-CAM is not shown to follow the boxes: {numbers}", advice, CONDITION)
 
 
 def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
     """Return Grad-CAM for the positive class, of the head of the fold that held each image out in the first repeat.
 
-    Parameters
-    ----------
-    audit : Audit
-    positions : ndarray of shape (n,), int
-        Among the data set's images.
-
-    Returns
-    -------
-    list of ndarray of shape (14, 14), in [0, 1]
+    Positions are among the data set's images; each map is (14, 14), in [0, 1].
     """
     found: dict[int, np.ndarray] = {}
     folds = audit.validated.predictions.folds[0][positions]

@@ -100,16 +100,18 @@ def _risk_lines(risks: Sequence[Risk]) -> list[str]:
 
 
 def _localisation_lines(found: Localisation) -> list[str]:
-    """Return a line for each metric of the localisation, beside what a random point gets."""
+    """Return a line for each metric of the localisation, beside what the other images' maps and a random point get."""
     if not found.metrics:
         return []
-    rows: list[list[object]] = [["Where Grad-CAM lies", "share", "95 % CI", "random", "difference"]]
+    rows: list[list[object]] = [["Where Grad-CAM lies", "share", "95 % CI", "others", "random", "difference"]]
     for name, one in found.metrics.items():
-        beside = [metric.short if metric.available else "n/a" for metric in (one.random, one.difference)]
+        values = [metric.value_text if metric.available else "n/a" for metric in (one.others, one.random)]
+        beside = [*values, one.difference.short if one.difference.available else "n/a"]
         rows.append([f"  {TITLES_OF_LOCALISATION[name]}", *metric_cells(one.found, *beside)])
     images = found.metrics[POINTING].found
     said = f"{counted(images.n_positive, 'correctly predicted image')} of {counted(images.n_patients, 'patient')}"
-    notes = said, "random: a random point of the lungs; in the last row, of the image", *found.notes
+    others = "others: the other images' maps on this one, which the difference is from"
+    notes = said, others, "random: a random point of the lungs; in the last row, of the image", *found.notes
     return ["", *table([*rows, *([f"    {note}"] for note in notes)])]
 
 
