@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.images.read import SIZE
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
 NAME = "VGG16, ImageNet, no top, frozen"
-SIZE = 224  # rows and columns of an image
 BLOCKS = {"block1": (2, 64), "block2": (2, 128), "block3": (3, 256), "block4": (3, 512), "block5": (3, 512)}
 # Each convolution, in order, with its input and output channels; after those of a block, a pooling halves the map.
 LAYERS: dict[str, tuple[int, int]] = {}

@@ -15,7 +15,7 @@ from detector import counted, printable
 from detector.cli.output import DISCLAIMER
 from detector.datasets.dataset import Image, Rows
 from detector.files.values import years
-from detector.network.backbone import DIGEST
+from detector.network.backbone import DIGEST, NAME
 from detector.network.head import TrainedHead
 from detector.reports import html
 from detector.statistics.evaluation import Evaluation
@@ -168,7 +168,7 @@ def predictions(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[d
 
 def base(extractor: FeatureExtractor) -> dict[str, object]:
     """Return what identifies the network that computed the features."""
-    return {"network": "VGG16, ImageNet, no top, frozen", "sha256": DIGEST}
+    return {"network": NAME, "sha256": DIGEST}
 
 
 def by_fold(evaluated: EvaluatedHead) -> dict[str, dict[str, object]]:
