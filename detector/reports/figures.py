@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector.audit.examples import MOST_LOCATED, LocatedImage
-from detector.images.colours import BLUE, GREY, ORANGE
 from detector.images.masks import highest
+from detector.reports.colours import BLUE, GREY, ORANGE
 from detector.reports.text import compared
 from detector.statistics.auc import roc_curve
 from detector.statistics.evaluation import Evaluation

@@ -15,8 +15,8 @@ import numpy as np
 from detector import __version__, printable
 from detector.cli.output import DISCLAIMER
 from detector.files.cache import key
-from detector.images.colours import ORANGE, rgb
 from detector.images.read import READER_VERSION
+from detector.reports.colours import ORANGE, rgb
 from detector.training.dataset import FeatureExtractor
 
 TEMPLATES = Path(__file__).with_name("templates")

@@ -13,10 +13,10 @@ import numpy as np
 from detector import InputError, counted, printable
 from detector.cli.output import DISCLAIMER
 from detector.files.atomic import require_folder, require_outputs, write_together
-from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import enlarged
 from detector.images.masks import SUFFIX
 from detector.inference.lung_masks import FoundLungs
+from detector.reports.colours import BLUE, ORANGE, rgb
 from detector.reports.text import table
 
 OVERLAY = "_overlay"

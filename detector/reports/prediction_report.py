@@ -20,7 +20,7 @@ from detector.inference.predict import Prediction
 from detector.network.model_file import Description, TrainingSummary
 from detector.reports import html, run_record
 from detector.reports.figures import overlay
-from detector.reports.text import table
+from detector.reports.text import HOLD, table
 
 CSV, JSON, REPORT = "predictions.csv", "predictions.json", "predictions.html"
 
@@ -280,7 +280,8 @@ def evaluation(summary: TrainingSummary | None) -> str:
     if summary is None:
         return ""
     warned = f"checks that warned: {'; '.join(summary.warned)}" if summary.warned else "no check warned"
-    return f"Evaluation of the model ({summary.evaluation}): ROC AUC {summary.roc_auc}; {warned}."
+    hold = "" if summary.balanced is None else f" {HOLD[summary.balanced]}"
+    return f"Evaluation of the model ({summary.evaluation}): ROC AUC {summary.roc_auc}; {warned}.{hold}"
 
 
 def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:

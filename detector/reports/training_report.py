@@ -240,7 +240,8 @@ def summary(result: TrainingResult) -> TrainingSummary:
         counts.append(ClassCount(name, len(own), len(set(patients[own]))))
     warned = tuple(check.title for check in result.checks if check.warns)
     roc_auc = str(result.evaluated.evaluation.roc_auc)
-    return TrainingSummary(dataset.name, html.created(), tuple(counts), result.title, roc_auc, warned)
+    named = dataset.name, html.created(), tuple(counts), result.title, roc_auc, warned
+    return TrainingSummary(*named, balanced=result.balanced)
 
 
 def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict[Path, bytes]:

@@ -11,10 +11,10 @@ from image_helpers import ellipses
 from PIL import Image
 
 from detector import InputError
-from detector.images.colours import BLUE, ORANGE, rgb
 from detector.images.lungs import describe
 from detector.inference.lung_masks import FoundLungs
 from detector.reports import lung_mask_report
+from detector.reports.colours import BLUE, ORANGE, rgb
 from detector.reports.lung_mask_report import LungMaskOutputs
 
 

@@ -65,11 +65,13 @@ def test_an_image_has_its_own_shape():
 
 def test_the_evaluation_of_the_model_stands_on_the_first_screen():
     found = prediction_report.evaluation(
-        TrainingSummary("d", "2026", (), "Test set: 20 images from 20 patients", "0.99 (95 % CI 0.80-1.00)", ("views",))
+        TrainingSummary(
+            "d", "2026", (), "Test set: 20 images from 20 patients", "0.99 (95 % CI 0.80–1.00)", ("views",), True
+        )
     )
     assert found == (
-        "Evaluation of the model (Test set: 20 images from 20 patients): ROC AUC 0.99 (95 % CI 0.80-1.00); "
-        "checks that warned: views."
+        "Evaluation of the model (Test set: 20 images from 20 patients): ROC AUC 0.99 (95 % CI 0.80–1.00); "
+        "checks that warned: views. Probabilities hold where each class is equally frequent."
     )
     assert prediction_report.evaluation(None) == ""
 

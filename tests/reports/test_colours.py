@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.images import colours
+from detector.reports import colours
 
 
 def test_a_colour_is_read_as_red_green_and_blue():
