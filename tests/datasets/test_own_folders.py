@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from builder_helpers import build, rows_by_file
-from conftest import classes, inside, picture, rejected, rejection, tree
+from conftest import classes, inside, picture, rejected, tree
 from image_helpers import radiograph
 
 from detector.collections.nih import Nih
@@ -105,6 +105,7 @@ def test_dicom_files_of_another_modality_get_no_row(tmp_path):
         (",ImageID,ImageDir,PatientID,Projection", "0,{}.png,5,{},PA"),
         ("dicom_id;subject_id;study_id;ViewPosition", "{};{};5;PA"),
         ("image_name\tStudyInstanceUID", "{}.dcm\t{}"),
+        ("SOPInstanceUID;StudyInstanceUID", "{};{}"),
     ],
 )
 def test_published_tables_name_patients(tmp_path, heading, row):
@@ -143,17 +144,3 @@ def test_a_manifest_of_a_persons_own_is_completed(tmp_path):
     write_manifests(tmp_path, "mine", "PA", {})
     row = rows_by_file(tmp_path / "covid")["covid-000.png"]
     assert (row["patient"], row["age"], row["view"], row["source"]) == ("7", "999", "PA", "mine")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("file,patient\na,#N/A\n", "--patients .*who.csv, line 2: patient is #N/A, an error of a spreadsheet program"),
-        ("file;patient\na;1,2E+05\n", "line 2: patient is 1,2E.05, a number that a spreadsheet program has shortened"),
-        ("file,patient,Patient\na,1,1\nb,1,2\n", "has the column patient twice; remove one"),
-    ],
-)
-def test_what_a_spreadsheet_made_of_patients_is_named(tmp_path, text, said):
-    (tmp_path / "who.csv").write_text(text)
-    with rejection(said):
-        read_patients(tmp_path / "who.csv")
