@@ -107,6 +107,12 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     )
 
 
+def accepted(done) -> str:
+    """Assert that a script ended well and without a word on stderr, and return what it printed."""
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout
+
+
 def rejected(done, *words: str) -> None:
     """Assert that a script rejected its input as the project promises: status 2 and one line that has `words`.
 

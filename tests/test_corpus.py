@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from image_helpers import small_dicom
 from PIL import Image
 
 from detector import InputError, printable
-from detector.collections import cohen, record
+from detector.collections import cohen, covidx, record, siim
 from detector.datasets import manifest
 from detector.files import tables
 from detector.images import dicom_header, read
@@ -48,6 +49,17 @@ def metadata(data: bytes) -> None:
     for entry in cohen.Cohen().parse(data, NAME):
         inside = record.require_inside(entry)
         assert ".." not in inside.parts and not inside.is_absolute()
+
+
+def listed(data: bytes) -> None:
+    assert all(entry.filename and entry.patient for entry in covidx.Covidx().parse(data, NAME, {}, "train"))
+
+
+def studies(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        for name in (siim.STUDIES, siim.IMAGES):
+            Path(folder, name).write_bytes(data)
+        siim.Siim().read(Path(folder))
 
 
 def manifests(data: bytes) -> None:
@@ -95,7 +107,16 @@ SEEDS = {
     "DICOM": (images, [small_dicom(), small_dicom(WindowCenter="2000", WindowWidth="3000", RescaleSlope="2")]),
     "DICOM header": (headers, [small_dicom(PatientAge="058Y", PatientSex="F", ViewPosition="PA")]),
     "manifest": (manifests, [manifest.as_file([ROW], ["age"])]),
-    "metadata": (metadata, [b'Patientid, Finding ,VIEW,filename\n7,"Pneumonia/COVID-19, ""x""",PA,../a.png\n']),
+    "metadata": (metadata, [b'Patientid, Finding ,VIEW,filename\n7,"Pneumonia/COVID-19, ""x""",PA,a.png\n']),
+    "COVIDx": (listed, [b"1 a.png positive cohen\nSITE2-000265 MIDRC-99793-1.png negative ricord\n"]),
+    "SIIM": (
+        studies,
+        [
+            b"id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance,boxes,"
+            b"label,StudyInstanceUID\n"
+            b"s1_study,0,1,0,0,\"[{'x': 1, 'y': 2, 'width': 3, 'height': 4}]\",opacity,s1\n"
+        ],
+    ),
 }
 
 
@@ -103,7 +124,7 @@ SEEDS = {
 def test_a_damaged_file_is_read_or_rejected(name):
     reader, seeds = SEEDS[name]
     for seed in seeds:
-        read_or_reject(reader, seed)
+        reader(seed)
 
     @settings(max_examples=60, deadline=None)
     @given(st.data())

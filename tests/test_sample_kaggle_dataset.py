@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from builder_helpers import rows
-from conftest import SHARED, classes, needs, picture, rejected, script, tree
+from conftest import SHARED, accepted, classes, needs, picture, rejected, script, tree
 
 from detector.datasets.build_options import rank
 
@@ -13,8 +13,7 @@ from detector.datasets.build_options import rank
 @needs(SHARED / "chest_xray")
 def test_a_sample_of_the_real_collection_has_one_image_a_patient(tmp_path):
     def sample(*arguments):
-        done = script("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", *arguments, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        accepted(script("sample_kaggle_dataset.py", "-k", SHARED / "chest_xray", *arguments, cwd=tmp_path))
         return rows(tmp_path / "normal")
 
     first = sample("-o", "normal")
@@ -44,8 +43,7 @@ def test_the_same_seed_draws_the_same_images_from_any_layout(tmp_path):
     drawn = []
     for root in ("chest_xray", "b/chest_xray"):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        done = script("sample_kaggle_dataset.py", "-k", root, "-o", "out", "-s", "9", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        accepted(script("sample_kaggle_dataset.py", "-k", root, "-o", "out", "-s", "9", cwd=tmp_path))
         drawn.append([row["file"] for row in rows(tmp_path / "out")])
     assert drawn[0] == drawn[1]
     # What seed 42 draws is part of the promise: it must not change with the machine or the version.
@@ -69,6 +67,5 @@ def test_kagglehub_is_used_if_it_works(tmp_path):
     for i in range(3):
         picture(tmp_path / "hub" / "chest_xray" / "train" / "NORMAL" / f"IM-000{i}-0001.jpeg", i)
     (tmp_path / "kagglehub.py").write_text(f"def dataset_download(handle):\n    return {str(tmp_path / 'hub')!r}\n")
-    done = script("sample_kaggle_dataset.py", "-o", "out", "-s", "2", cwd=tmp_path, PYTHONPATH=str(tmp_path))
-    assert done.returncode == 0, done.stderr
+    accepted(script("sample_kaggle_dataset.py", "-o", "out", "-s", "2", cwd=tmp_path, PYTHONPATH=str(tmp_path)))
     assert len(rows(tmp_path / "out")) == 2

@@ -8,8 +8,6 @@ from collections import Counter
 
 from builder_helpers import build, figure1_collection, rows_by_file
 from conftest import SHARED, needs
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from detector.collections import figure1
 from detector.files.tables import read_table
@@ -40,10 +38,3 @@ def test_figure1_has_files_of_any_suffix_and_patients_by_number(tmp_path):
     }
     assert (listed["COVID-00001.jpg"]["age"], listed["COVID-00001.jpg"]["sex"]) == ("50", "F")
     assert set(rows_by_file(tmp_path / "other")) == {"NORMAL-00004.jpg"}
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, 99999), st.sampled_from("abc"))
-def test_the_patient_is_the_number_without_a_letter(number, letter):
-    assert figure1.person(f"COVID-{number:05d}{letter}") == f"COVID-{number:05d}"
-    assert figure1.person(f"COVID-{number:05d}") == f"COVID-{number:05d}"

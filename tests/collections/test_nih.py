@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import collection, rows_by_file
-from conftest import SHARED, digest, inside, needs, rejected
+from conftest import SHARED, accepted, digest, inside, needs, rejected
 
 from detector.collections.nih import Nih
 
@@ -17,13 +17,12 @@ NIH = SHARED / "nih-chest-xrays"
 def test_the_real_sample_of_nih_is_read(tmp_path):
     for label, finding in (("normal", "normal"), ("pneumonia", "pneumonia")):
         arguments = ("-k", NIH, "-o", f"data/{label}", "-s", 40, "--finding", finding)
-        done = inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        said = accepted(inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path))
     listed = rows_by_file(tmp_path / "data" / "pneumonia")
     assert len({row["patient"] for row in listed.values()}) == 40
     assert all("Pneumonia" in row["finding"].split("|") for row in listed.values())
     assert all(digest(NIH / "images" / name) == row["sha256"] for name, row in listed.items())
-    assert "All 80 images share one site and view" in done.stdout
+    assert "All 80 images share one site and view" in said
 
 
 def nih_folder(folder: Path, table: str = "Data_Entry_2017.csv", where: str = "images_001/images") -> Path:
@@ -51,8 +50,7 @@ def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, whe
     def draw(*arguments):
         return inside("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", *arguments, cwd=tmp_path)
 
-    done = draw("-s", 6)
-    assert done.returncode == 0, done.stderr
+    accepted(draw("-s", 6))
     listed = rows_by_file(tmp_path / "d/normal")
     assert len(listed) == 6
     assert [listed[f"{i:08d}_000.png"]["age"] for i in range(6)] == ["58", "7", "", "", "18", "30"]
@@ -61,9 +59,9 @@ def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, whe
     done = draw("-s", 3, "--adults")
     assert set(rows_by_file(tmp_path / "d/normal")) == {f"{i:08d}_000.png" for i in (0, 4, 5)}
     assert "age unknown 2" in done.stdout and "a child 1" in done.stdout
-    assert draw("-s", 3, "--finding", "pneumonia").returncode == 0
+    accepted(draw("-s", 3, "--finding", "pneumonia"))
     assert {row["finding"] for row in rows_by_file(tmp_path / "d/normal").values()} == {"Mass|Pneumonia"}
-    assert draw("-s", 4, "--view", "ap").returncode == 0
+    accepted(draw("-s", 4, "--view", "ap"))
     rejected(
         draw("-s", 3, "--view", "PA"),
         "--sample 3: nih has too few images",
@@ -78,7 +76,6 @@ def test_images_in_another_format_are_found_and_those_that_are_not_there_counted
     for path in sorted((folder / "elsewhere/deep").iterdir())[:3]:
         path.rename(path.with_suffix(".bmp"))
     sorted((folder / "elsewhere/deep").iterdir())[3].unlink()
-    done = inside("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", "-s", 5, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "image missing 1" in done.stdout
+    said = accepted(inside("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", "-s", 5, cwd=tmp_path))
+    assert "image missing 1" in said
     assert [Path(name).suffix for name in rows_by_file(tmp_path / "d/normal")] == [".bmp"] * 3 + [".png"] * 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builder_helpers import rows_by_file
-from conftest import inside, picture, rejected, rejection
+from conftest import accepted, inside, picture, rejected, rejection
 from image_helpers import dicom
 from PIL import Image
 
@@ -54,8 +54,7 @@ def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
     def draw(*arguments):
         return inside("sample_kaggle_dataset.py", "-k", "rsna", "-o", "d/normal", *arguments, cwd=tmp_path)
 
-    done = draw("-s", 4)
-    assert done.returncode == 0, done.stderr
+    accepted(draw("-s", 4))
     listed = rows_by_file(tmp_path / "d/normal")
     assert set(listed) == {f"radiograph{i}.dcm" for i in (0, 1, 4, 5)}
     assert (listed["radiograph1.dcm"]["age"], listed["radiograph1.dcm"]["sex"], listed["radiograph1.dcm"]["view"]) == (
@@ -63,7 +62,7 @@ def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
         "F",
         "PA",
     )
-    assert draw("-s", 2, "--finding", "lung opacity").returncode == 0
+    accepted(draw("-s", 2, "--finding", "lung opacity"))
     assert set(rows_by_file(tmp_path / "d/normal")) == {"radiograph2.dcm", "radiograph6.dcm"}
     done = draw("-s", 2, "--adults", "--view", "frontal")
     rejected(done, "--sample 2: rsna has too few images", "view unknown 1", "age unknown 1", "a child 1")
@@ -82,8 +81,7 @@ def test_copies_as_png_have_no_header(tmp_path):
     for number, name in enumerate("ab"):
         picture(tmp_path / f"rsna/stage_2_train_images_png/{name}.png", number)
     arguments = ("-k", "rsna", "-o", "d/opacity", "-s", 2, "--finding", "lung opacity")
-    done = inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    accepted(inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path))
     listed = rows_by_file(tmp_path / "d/opacity")
     assert {name: (row["patient"], row["view"], row["boxes"]) for name, row in listed.items()} == {
         "a.png": ("a", "", "0.25000 0.50000 0.12500 0.25000"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import classes, inside, picture, rejected, rejection
+from conftest import accepted, classes, inside, picture, rejected, rejection
 from image_helpers import radiograph
 
 from detector.datasets import dataset, manifest
@@ -93,8 +93,7 @@ def test_dicom_headers_are_used_where_no_manifest_is(tmp_path):
     assert {image.row["age"] for image in found.images} == {"64"}
     assert {image.source for image in found.images} == {""}
     assert found.notes == ["1 file left out: 1 of another modality (CT)"]
-    done = inside("build_covid_dataset.py", "--write-manifests", "d", "--source", "mine", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    accepted(inside("build_covid_dataset.py", "--write-manifests", "d", "--source", "mine", cwd=tmp_path))
     row = manifest.read(tmp_path / "d" / "covid")["IM-0001-0000.dcm"]
     assert (row["patient"], row["view"], row["age"]) == (dicom_header.hashed("p0"), "AP", "64")
     again = dataset.load(tmp_path / "d").images[0]
