@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from conftest import accepted, inside, picture
 
@@ -63,6 +64,17 @@ def hannover_collection(folder: Path) -> Path:
 def cohen_collection(folder: Path, *lines: str, images: tuple[str, ...] = ()) -> Path:
     text = "\n".join(["patientid,finding,view,modality,folder,filename,license,url", *lines, ""])
     return collection(folder, "metadata.csv", text, *images)
+
+
+def sample(cwd: Path, *arguments: object) -> CompletedProcess:
+    """Sample from a local copy ``k`` of a collection."""
+    return inside("sample_kaggle_dataset.py", "-k", "k", "-o", "d/normal", *arguments, cwd=cwd)
+
+
+def sampled(cwd: Path, *arguments: object) -> dict[str, dict[str, str]]:
+    """Return the rows of what `sample` draws, by file."""
+    accepted(sample(cwd, *arguments))
+    return rows_by_file(cwd / "d" / "normal")
 
 
 def build(cwd: Path, *arguments: object) -> str:

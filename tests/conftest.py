@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 
 # Of numerical libraries, in this process and those that it starts; before they are imported. Several processes of tests
@@ -42,6 +43,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock")
 
 
 def needs(folder: Path):

@@ -47,7 +47,9 @@ def stored(dataset: FileDataset) -> bytes:
     return data.getvalue()
 
 
-def write_dicom(path: Path, values: np.ndarray, bits: int, photometric: str, **elements: object) -> None:
+def write_dicom(
+    path: Path, values: np.ndarray, bits: int = 12, photometric: str = "MONOCHROME2", **elements: object
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(stored(dicom(values, bits, photometric, **elements)))
 

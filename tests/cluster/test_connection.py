@@ -7,14 +7,10 @@ import importlib.util
 import io
 
 import pytest
-from conftest import rejection
+from conftest import needs_ray, rejection
 
 from detector.cluster import connection, stream
 from detector.cluster.connection import RayOptions
-
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"
-)
 
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch):

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import pickle
 from pathlib import Path
 
 import numpy as np
-import pytest
-from conftest import picture, rejection
+from conftest import needs_ray, picture, rejection
 
 from detector.files.cache import Cache
 from detector.images.inspect import PixelStore, inspect
 from detector.images.masks import NetworkInput
-
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"
-)
 
 
 @needs_ray

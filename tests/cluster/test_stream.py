@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-
-import pytest
-from conftest import rejection
+from conftest import needs_ray, rejection
 
 from detector.cluster import stream
-
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"
-)
 
 
 @needs_ray

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from builder_helpers import collection, rows_by_file
-from conftest import accepted, inside, rejected
+from builder_helpers import collection, sample, sampled
+from conftest import rejected
 
 from detector.collections import kermany
 
@@ -44,29 +44,23 @@ def test_kinds_of_pneumonia_can_be_selected_in_the_version_of_mendeley_data(tmp_
 @pytest.mark.parametrize("name", ["COVID19(1).png", "IM-0001-0001.png", "1.jpeg"])
 def test_other_data_sets_with_a_folder_train_normal_are_not_kermanys(tmp_path, name):
     collection(tmp_path / "k", "x", "", f"train/NORMAL/{name}", f"train/PNEUMONIA/b-{name}")
-    done = inside("sample_kaggle_dataset.py", "-k", "k", "-o", "out", "-s", 1, cwd=tmp_path)
-    rejected(done, "--kaggle k: no known collection found", "train/NORMAL with files such as IM-0115-0001.jpeg")
+    rejected(
+        sample(tmp_path, "-s", 1),
+        "--kaggle k: no known collection found",
+        "train/NORMAL with files such as IM-0115-0001.jpeg",
+    )
 
 
 def test_kinds_of_pneumonia_can_be_selected(tmp_path):
     names = ("person1_virus_6.jpeg", "person1_virus_7.jpeg", "person2_bacteria_3.jpeg")
-    collection(
-        tmp_path / "k", "x", "", *(f"train/PNEUMONIA/{name}" for name in names), "train/NORMAL/IM-0001-0001.jpeg"
-    )
+    files = [*(f"train/PNEUMONIA/{name}" for name in names), "train/NORMAL/IM-0001-0001.jpeg"]
+    collection(tmp_path / "k", "x", "", *files)
 
-    def draw(*arguments):
-        return inside("sample_kaggle_dataset.py", "-k", "k", "-o", "d/pneumonia", *arguments, cwd=tmp_path)
-
-    accepted(draw("-s", 2, "--no-one-per-patient", "--finding", "virus"))
-    assert {row["finding"] for row in rows_by_file(tmp_path / "d/pneumonia").values()} == {"Pneumonia/Viral"}
-    accepted(draw("-s", 1, "--finding", "bacteria"))
-    assert set(rows_by_file(tmp_path / "d/pneumonia")) == {"person2_bacteria_3.jpeg"}
-    accepted(draw("-s", 3, "--no-one-per-patient", "--finding", "PNEUMONIA"))
-    rejected(
-        draw("-s", 2, "--finding", "virus"),
-        "--sample 2: k has too few images",
-        "further image of a patient 1",
-        "--no-one-per-patient",
-    )
-    rejected(draw("-s", 1, "--adults"), "--adults", "are children")
-    rejected(draw("-s", 1, "--finding", "covid"), "--finding covid: no image has it")
+    several = ("--no-one-per-patient", "--finding")
+    assert {row["finding"] for row in sampled(tmp_path, "-s", 2, *several, "virus").values()} == {"Pneumonia/Viral"}
+    assert set(sampled(tmp_path, "-s", 1, "--finding", "bacteria")) == {"person2_bacteria_3.jpeg"}
+    assert set(sampled(tmp_path, "-s", 3, *several, "PNEUMONIA")) == set(names)
+    few = ("--sample 2: k has too few images", "further image of a patient 1", "--no-one-per-patient")
+    rejected(sample(tmp_path, "-s", 2, "--finding", "virus"), *few)
+    rejected(sample(tmp_path, "-s", 1, "--adults"), "--adults", "are children")
+    rejected(sample(tmp_path, "-s", 1, "--finding", "covid"), "--finding covid: no image has it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builder_helpers import collection, rows_by_file
+from builder_helpers import collection, rows_by_file, sample, sampled
 from conftest import SHARED, accepted, digest, inside, needs, rejected
 
 from detector.collections.nih import Nih
@@ -45,37 +45,27 @@ def nih_folder(folder: Path, table: str = "Data_Entry_2017.csv", where: str = "i
     ],
 )
 def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, where):
-    nih_folder(tmp_path / "nih", table, where)
-
-    def draw(*arguments):
-        return inside("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", *arguments, cwd=tmp_path)
-
-    accepted(draw("-s", 6))
-    listed = rows_by_file(tmp_path / "d/normal")
-    assert len(listed) == 6
+    nih_folder(tmp_path / "k", table, where)
+    listed = sampled(tmp_path, "-s", 6)
     assert [listed[f"{i:08d}_000.png"]["age"] for i in range(6)] == ["58", "7", "", "", "18", "30"]
-    assert listed["00000001_000.png"]["sex"] == "F" and listed["00000001_000.png"]["view"] == "AP"
-    assert {row["site"] for row in listed.values()} == {Nih.source}
-    done = draw("-s", 3, "--adults")
+    row = listed["00000001_000.png"]
+    assert (row["sex"], row["view"], row["site"]) == ("F", "AP", Nih.source)
+    said = accepted(sample(tmp_path, "-s", 3, "--adults"))
     assert set(rows_by_file(tmp_path / "d/normal")) == {f"{i:08d}_000.png" for i in (0, 4, 5)}
-    assert "age unknown 2" in done.stdout and "a child 1" in done.stdout
-    accepted(draw("-s", 3, "--finding", "pneumonia"))
-    assert {row["finding"] for row in rows_by_file(tmp_path / "d/normal").values()} == {"Mass|Pneumonia"}
-    accepted(draw("-s", 4, "--view", "ap"))
-    rejected(
-        draw("-s", 3, "--view", "PA"),
-        "--sample 3: nih has too few images",
-        "2 images of 2 patients kept",
-        "another view 4",
-    )
-    rejected(draw("--finding", "Covid"), "--finding Covid: no image has it", "here: Mass, No Finding, Pneumonia")
+    assert "age unknown 2" in said and "a child 1" in said
+    findings = {row["finding"] for row in sampled(tmp_path, "-s", 3, "--finding", "pneumonia").values()}
+    assert findings == {"Mass|Pneumonia"}
+    assert len(sampled(tmp_path, "-s", 4, "--view", "ap")) == 4
+    few = ("--sample 3: k has too few images", "2 images of 2 patients kept", "another view 4")
+    rejected(sample(tmp_path, "-s", 3, "--view", "PA"), *few)
+    rejected(sample(tmp_path, "--finding", "Covid"), "no image has it", "here: Mass, No Finding, Pneumonia")
 
 
 def test_images_in_another_format_are_found_and_those_that_are_not_there_counted(tmp_path):
-    folder = nih_folder(tmp_path / "nih", where="elsewhere/deep")
+    folder = nih_folder(tmp_path / "k", where="elsewhere/deep")
     for path in sorted((folder / "elsewhere/deep").iterdir())[:3]:
         path.rename(path.with_suffix(".bmp"))
     sorted((folder / "elsewhere/deep").iterdir())[3].unlink()
-    said = accepted(inside("sample_kaggle_dataset.py", "-k", "nih", "-o", "d/normal", "-s", 5, cwd=tmp_path))
+    said = accepted(sample(tmp_path, "-s", 5))
     assert "image missing 1" in said
     assert [Path(name).suffix for name in rows_by_file(tmp_path / "d/normal")] == [".bmp"] * 3 + [".png"] * 2

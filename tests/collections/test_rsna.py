@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from builder_helpers import rows_by_file
-from conftest import accepted, inside, picture, rejected, rejection
-from image_helpers import dicom
-from PIL import Image
+from builder_helpers import sample, sampled
+from conftest import picture, rejected, rejection
+from image_helpers import dicom, stored
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from detector.collections import rsna
 
 
-def dicom_image(path: Path, view: str = "PA", age: str = "058Y", jpeg: bool = True) -> None:
+def dicom_image(path: Path, view: str, age: str, jpeg: bool) -> None:
     """Write a DICOM image such as the challenge's."""
-    from pydicom.encaps import encapsulate
-    from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
-
     grey = np.random.default_rng(len(path.name)).integers(0, 255, (64, 64), dtype=np.uint8)
-    dataset = dicom(grey, 8, syntax=JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian)
-    data = io.BytesIO()
-    Image.fromarray(grey).save(data, "JPEG")
-    dataset.PixelData = encapsulate([data.getvalue()]) if jpeg else grey.tobytes()
-    dataset.PatientAge, dataset.PatientSex = age, "F"
-    if view:
-        dataset.ViewPosition = view
+    dataset = dicom(grey, 8, syntax=JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian, PatientAge=age)
+    dataset.PatientSex, dataset.ViewPosition = "F", view
+    if jpeg:
+        dataset.PixelData = encapsulate([cv2.imencode(".jpg", grey)[1].tobytes()])
     path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
+    path.write_bytes(stored(dataset))
 
 
 def rsna_folder(folder: Path) -> Path:
@@ -49,40 +44,29 @@ def rsna_folder(folder: Path) -> Path:
 
 
 def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
-    rsna_folder(tmp_path / "rsna")
-
-    def draw(*arguments):
-        return inside("sample_kaggle_dataset.py", "-k", "rsna", "-o", "d/normal", *arguments, cwd=tmp_path)
-
-    accepted(draw("-s", 4))
-    listed = rows_by_file(tmp_path / "d/normal")
+    rsna_folder(tmp_path / "k")
+    listed = sampled(tmp_path, "-s", 4)
     assert set(listed) == {f"radiograph{i}.dcm" for i in (0, 1, 4, 5)}
-    assert (listed["radiograph1.dcm"]["age"], listed["radiograph1.dcm"]["sex"], listed["radiograph1.dcm"]["view"]) == (
-        "10",
-        "F",
-        "PA",
-    )
-    accepted(draw("-s", 2, "--finding", "lung opacity"))
-    assert set(rows_by_file(tmp_path / "d/normal")) == {"radiograph2.dcm", "radiograph6.dcm"}
-    done = draw("-s", 2, "--adults", "--view", "frontal")
-    rejected(done, "--sample 2: rsna has too few images", "view unknown 1", "age unknown 1", "a child 1")
-    rejected(draw("--finding", "Covid"), "no image has it", "Lung Opacity, No Lung Opacity, Normal, Not Normal")
-    (tmp_path / "rsna/stage_2_train_images/radiograph2.dcm").unlink()
-    rejected(draw("-s", 2, "--finding", "Lung Opacity"), "too few images", "image missing 1")
-    with open(tmp_path / "rsna/stage_2_detailed_class_info.csv", "a") as file:
+    assert [listed["radiograph1.dcm"][name] for name in ("age", "sex", "view")] == ["10", "F", "PA"]
+    opacity = ("-s", 2, "--finding", "Lung Opacity")
+    assert set(sampled(tmp_path, *opacity)) == {"radiograph2.dcm", "radiograph6.dcm"}
+    few = ("--sample 2: k has too few images", "view unknown 1", "age unknown 1", "a child 1")
+    rejected(sample(tmp_path, "-s", 2, "--adults", "--view", "frontal"), *few)
+    found = "Lung Opacity, No Lung Opacity, Normal, Not Normal"
+    rejected(sample(tmp_path, "--finding", "Covid"), "no image has it", found)
+    (tmp_path / "k/stage_2_train_images/radiograph2.dcm").unlink()
+    rejected(sample(tmp_path, *opacity), "too few images", "image missing 1")
+    with open(tmp_path / "k/stage_2_detailed_class_info.csv", "a") as file:
         file.write("radiograph0,Lung Opacity\n")
-    rejected(draw(), "radiograph0 has two classes")
+    rejected(sample(tmp_path, "-s", 1), "radiograph0 has two classes")
 
 
 def test_copies_as_png_have_no_header(tmp_path):
-    (tmp_path / "rsna").mkdir()
-    (tmp_path / "rsna/stage_2_detailed_class_info.csv").write_text("patientId,class\na,Lung Opacity\nb,Lung Opacity\n")
-    (tmp_path / "rsna" / rsna.BOXES).write_text("patientId,x,y,width,height,Target\na,256,512,128,256,1\nb,,,,,0\n")
     for number, name in enumerate("ab"):
-        picture(tmp_path / f"rsna/stage_2_train_images_png/{name}.png", number)
-    arguments = ("-k", "rsna", "-o", "d/opacity", "-s", 2, "--finding", "lung opacity")
-    accepted(inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path))
-    listed = rows_by_file(tmp_path / "d/opacity")
+        picture(tmp_path / f"k/stage_2_train_images_png/{name}.png", number)
+    (tmp_path / "k/stage_2_detailed_class_info.csv").write_text("patientId,class\na,Lung Opacity\nb,Lung Opacity\n")
+    (tmp_path / "k" / rsna.BOXES).write_text("patientId,x,y,width,height,Target\na,256,512,128,256,1\nb,,,,,0\n")
+    listed = sampled(tmp_path, "-s", 2, "--finding", "lung opacity")
     assert {name: (row["patient"], row["view"], row["boxes"]) for name, row in listed.items()} == {
         "a.png": ("a", "", "0.25000 0.50000 0.12500 0.25000"),
         "b.png": ("b", "", ""),

@@ -31,9 +31,8 @@ def tables(folder: Path, studies: str, images: str) -> Path:
 
 def radiograph(path: Path, patient: str, seed: int) -> None:
     """Write a DICOM file of 100 × 80 pixels."""
-    grey = np.random.default_rng(seed).integers(0, 4095, (80, 100)).astype("<u2")
-    said = {"PatientID": patient, "PatientSex": "F", "Modality": "DX", "ViewPosition": "AP"}
-    write_dicom(path, grey, 12, "MONOCHROME2", **said)
+    grey = np.random.default_rng(seed).integers(0, 4095, (80, 100))
+    write_dicom(path, grey, PatientID=patient, PatientSex="F", Modality="DX", ViewPosition="AP")
 
 
 @pytest.fixture

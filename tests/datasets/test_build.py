@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builder_helpers import actualmed_collection, collection, rows_by_file
 from builder_helpers import build as built
-from builder_helpers import collection, rows_by_file
 from conftest import inside, rejected, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -116,8 +116,10 @@ def test_a_sample_is_the_same_in_any_order(random, seed):
         (("--shared-sites-only",), "--shared-sites-only needs --controls-output"),
         (("--source", "ours"), "--write-manifests needs --source, and --source needs --write-manifests"),
         (("--write-manifests", "d", "--source", "a", "--view", "PA", "--view", "AP"), "takes one --view for all"),
+        (("-c", "clone", "--split", "train"), "clone (Actualmed-COVID-chestxray-dataset) is not published in parts"),
         (("-n", "0"), "argument -n/--limit: '0' is not an integer ≥ 1"),
     ],
 )
 def test_flags_that_need_others_are_rejected_without_them(tmp_path, arguments, said):
+    actualmed_collection(tmp_path / "clone")
     rejected(inside("build_covid_dataset.py", *arguments, cwd=tmp_path), said)
