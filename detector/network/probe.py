@@ -16,7 +16,7 @@ import numpy as np
 
 from detector import InputError
 from detector.network.head import TrainedHead, TrainingSet, class_weights
-from detector.statistics import split
+from detector.statistics.split import TooFewPatientsError, draw_folds
 from detector.statistics.strata import comparable, holding_two_classes, one_thread, spread
 
 # Scikit-learn's C: the inverse of the strength of the regularisation, two a decade.
@@ -152,25 +152,22 @@ def _folds(
     design: Design, classes: Sequence[str], groups: np.ndarray, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the sides of each fold of each repeat; of held-out images those of strata with two classes there."""
-    fewest = min(len(set(groups[design.labels == index])) for index in range(design.classes))
-    if fewest < 2:
+    fewest, seen = min(len(set(groups[design.labels == index])) for index in range(design.classes)), 0
+    repeats = min(MOST_REPEATS, -(-HELD_OUT // len(design.labels)))
+    try:
+        plan = draw_folds(design.labels, groups, classes, max(2, min(FOLDS, fewest)), repeats, seed)
+    except TooFewPatientsError:
         return
-    seen = 0
-    for repeat in range(min(MOST_REPEATS, -(-HELD_OUT // len(design.labels)))):
-        try:
-            sides = split.folds(design.labels, groups, classes, min(FOLDS, fewest), seed, repeat)
-        except InputError:
+    for _, _, train, held_out in plan:
+        rows = held_out
+        if design.strata is not None:
+            known = holding_two_classes(design.labels[train], design.strata[train])
+            rows = held_out[np.isin(design.strata[held_out], design.strata[train][known])]
+        if len(rows):
+            yield train, rows
+        seen += len(rows)
+        if seen >= ENOUGH:
             return
-        for train, held_out in sides:
-            rows = held_out
-            if design.strata is not None:
-                known = holding_two_classes(design.labels[train], design.strata[train])
-                rows = held_out[np.isin(design.strata[held_out], design.strata[train][known])]
-            if len(rows):
-                yield train, rows
-            seen += len(rows)
-            if seen >= ENOUGH:
-                return
 
 
 def _rotated(standardised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

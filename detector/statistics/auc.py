@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,28 +18,6 @@ from detector.statistics.resampling import (
 from detector.statistics.strata import crossed, holding_two_classes, stratum_weight
 
 MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
-
-
-def auc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Return the area under the ROC curve: the share of pairs in which the positive scores higher; a tie counts half.
-
-    Reference: J. A. Hanley, B. J. McNeil, "The meaning and use of the area under a receiver operating characteristic
-    (ROC) curve", Radiology 143 (1982).
-
-    Parameters
-    ----------
-    positive : ndarray of shape (p,)
-    negative : ndarray of shape (q,)
-        Scores.
-
-    Returns
-    -------
-    float
-        nan where there are none.
-    """
-    scores = np.concatenate([positive, negative])
-    is_positive = np.arange(len(scores)) < len(positive)
-    return float(weighted_auc(scores, is_positive, np.ones((1, len(scores))))[0])
 
 
 @dataclass(frozen=True)
@@ -61,6 +40,11 @@ class _Steps:
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Return values of strata, (…, strata), at each of their groups, (…, groups)."""
         return np.repeat(values, np.diff(np.append(self.starts, len(self.steps))), axis=-1)
+
+    def below(self, counts: np.ndarray) -> np.ndarray:
+        """Return how many of a stratum rank below each of its groups, given those in each group; ties count half."""
+        before = np.cumsum(counts, axis=-1) - counts
+        return before - self.spread(before[..., self.starts]) + counts / 2
 
 
 def weighted_auc(
@@ -91,9 +75,7 @@ def weighted_auc(
     weights, is_positive = weights[:, by.order], is_positive[by.order]
     positive = np.add.reduceat(weights * is_positive, by.steps, axis=1)
     negative = np.add.reduceat(weights * ~is_positive, by.steps, axis=1)
-    below = np.cumsum(negative, axis=1) - negative
-    below -= by.spread(below[:, by.starts])
-    pairs_won = np.add.reduceat(positive * (below + negative / 2), by.starts, axis=1)
+    pairs_won = np.add.reduceat(positive * by.below(negative), by.starts, axis=1)
     n_positive, n_negative = (np.add.reduceat(side, by.starts, axis=1) for side in (positive, negative))
     compared = stratum_weight(n_positive, n_negative).sum(axis=1)
     won = np.where(n_positive * n_negative > 0, pairs_won / (n_positive + n_negative + 1), 0.0).sum(axis=1)
@@ -136,12 +118,8 @@ def influence(
     positive = np.add.reduceat(side.astype(float), by.steps)
     negative = ties - positive
     n_positive, n_negative = (np.add.reduceat(one, by.starts) for one in (positive, negative))
-    below = {}
-    for name, one in (("positive", positive), ("negative", negative)):
-        before = np.cumsum(one) - one
-        below[name] = before - by.spread(before[by.starts]) + one / 2
-    above_negatives = below["negative"] / by.spread(n_negative)
-    below_positives = 1.0 - below["positive"] / by.spread(n_positive)
+    above_negatives = by.below(negative) / by.spread(n_negative)
+    below_positives = 1.0 - by.below(positive) / by.spread(n_positive)
     areas = np.add.reduceat(positive * above_negatives, by.starts) / n_positive
     size = stratum_weight(n_positive, n_negative)
     shares = size / size.sum()
@@ -159,26 +137,6 @@ def influence(
     found = np.empty(len(scores))
     found[by.order] = moved
     return area, found
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """The images that a repeat compares, and their patients: of each class, and in all.
-
-    `effective` are as many patients of equally many images each, by Kish.
-    """
-
-    images: tuple[int, int]
-    people: tuple[int, int]
-    effective: tuple[float, float]
-    n_patients: int
-
-    @classmethod
-    def of(cls, patients: np.ndarray, is_positive: np.ndarray, kept: np.ndarray) -> _Compared:
-        sides = kept & is_positive, kept & ~is_positive
-        counts = [np.unique(patients[side], return_counts=True)[1] for side in sides]
-        images, people = (int(sides[0].sum()), int(sides[1].sum())), (len(counts[0]), len(counts[1]))
-        return cls(images, people, (kish_number(counts[0]), kish_number(counts[1])), len(set(patients[kept])))
 
 
 def roc_auc(
@@ -224,16 +182,17 @@ def roc_auc(
     if folds is not None and len(np.unique(folds)) > 1:
         refitted = True
         strata = crossed(folds) if strata is None else crossed(strata, folds)
-    compared: list[_Compared] = []
+    compared = []  # of each repeat: images and patients, and in each class the images of each patient
     values, moved = [], np.zeros(len(is_positive))
     for repeat, one in enumerate(scores):
         own = None if strata is None else np.broadcast_to(strata, np.shape(scores))[repeat]
         kept = np.ones(len(one), bool) if own is None else holding_two_classes(is_positive, own)
-        compared.append(_Compared.of(patients, is_positive, kept))
-        images, people = compared[-1].images, compared[-1].people
+        counts = [np.unique(patients[kept & side], return_counts=True)[1] for side in (is_positive, ~is_positive)]
+        images = int(counts[0].sum()), int(counts[1].sum())
+        compared.append((images, len(set(patients[kept])), counts))
         if min(images) < FEWEST:
             return too_few(*images, "images" if kept.all() else "comparable images")
-        if min(people) < 2:
+        if min(map(len, counts)) < 2:
             return Metric.unavailable("all images of a class are of one patient", *images)
         within = np.zeros(kept.sum(), int) if own is None else own[kept]
         share = patient_share(patients[kept], is_positive[kept], within)
@@ -249,9 +208,9 @@ def roc_auc(
     covariance = max(2 * float(sums[0] @ sums[1]), -0.9 * sum(variances))
     value = round(float(np.mean(values)), 12)  # a constant has exactly 0.5
     # Other repeats compare other images of the same sample: adding theirs would count more than one comparison has.
-    fewest = min(compared, key=lambda one: min(one.images))
-    low, high = effective_interval(value, [*variances, covariance], fewest.people, fewest.effective, refitted)
-    return Metric(value, low, high, *fewest.images, n_patients=fewest.n_patients)
+    images, n_patients, counts = min(compared, key=lambda one: min(one[0]))
+    low, high = effective_interval(value, [*variances, covariance], counts, refitted)
+    return Metric(value, low, high, *images, n_patients=n_patients)
 
 
 def newcombe_interval(
@@ -337,7 +296,7 @@ def exponential_variance(area: float, positives: float, negatives: float) -> flo
 
 
 def effective_interval(
-    value: float, parts: list[float], people: tuple[int, int], effective: tuple[float, float], refitted: bool
+    value: float, parts: list[float], counts: Sequence[np.ndarray], refitted: bool
 ) -> tuple[float, float]:
     """Return Newcombe's interval for as many independent patients as have a variance.
 
@@ -350,43 +309,34 @@ def effective_interval(
     value : float
     parts : list of float
         The variance: of the positive, of the negative class, and twice the covariance of patients in both.
-    people : (int, int)
-        Patients of each class.
-    effective : (float, float)
-        Their `effective_number.kish_number`, from 1 on: how many the variance is known from.
+    counts : sequence of two ndarray
+        The images of each patient of a class.
     refitted : bool
         Whether the scores are out of fold.
-
-    Returns
-    -------
-    low, high : float
     """
     from scipy.optimize import brentq
     from scipy.stats import t
 
-    variances, total = parts[:2], sum(parts)
+    variances, total, (m, n) = parts[:2], sum(parts), map(len, counts)
     if not WIDTH < value < 1 - WIDTH:
-        return newcombe_interval(float(round(value)), *people, refitted=refitted)
+        return newcombe_interval(float(round(value)), m, n, refitted=refitted)
     if total < WIDTH**2:
         # Constant scores, which no fit can change.
-        return newcombe_interval(value, *people)
+        return newcombe_interval(value, m, n)
     # Welch's degrees of freedom.
-    squares = sum(part**2 / max(count - 1, WIDTH) for part, count in zip(variances, effective, strict=True))
+    effective = [max(kish_number(one) - 1, WIDTH) for one in counts]
+    squares = sum(part**2 / freedom for part, freedom in zip(variances, effective, strict=True))
     freedom = max(sum(variances) ** 2 / squares, 1.0)
 
     def excess(log_share: float) -> float:
-        return exponential_variance(value, *(count * float(np.exp(log_share)) for count in people)) - total
+        return exponential_variance(value, m * np.exp(log_share), n * np.exp(log_share)) - total
 
-    bounds = np.log([2 / min(people) / 10, MOST_EFFECTIVE])
-    if excess(bounds[0]) < 0:
-        share = float(np.exp(bounds[0]))
-    elif excess(bounds[1]) > 0:
-        share = MOST_EFFECTIVE
-    else:
-        share = float(np.exp(brentq(excess, *bounds)))
+    low, high = np.log([2 / min(m, n) / 10, MOST_EFFECTIVE])
+    root = low if excess(low) < 0 else high if excess(high) > 0 else brentq(excess, low, high)
+    share = float(np.exp(root))
     quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
-    low, high = newcombe_interval(value, people[0] * share, people[1] * share, quantile, refitted)
-    furthest = newcombe_interval(1.0, *people, refitted=refitted)[0]
+    low, high = newcombe_interval(value, m * share, n * share, quantile, refitted)
+    furthest = newcombe_interval(1.0, m, n, refitted=refitted)[0]
     return min(low, furthest), max(high, 1.0 - furthest)
 
 

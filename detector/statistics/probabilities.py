@@ -232,20 +232,8 @@ def calibration_in_the_large(probabilities: np.ndarray, is_positive: np.ndarray,
     ndarray of shape (draws,)
         Infinite where all images are of one class.
     """
-    from scipy.special import expit
-
-    x, positive = logits(probabilities), weights @ is_positive.astype(float)
-    total = weights.sum(axis=1)
-    # The solution of every draw is near that of all images.
-    whole = calibration_in_the_large(probabilities, is_positive, np.ones((1, len(x))))[0] if len(weights) > 1 else 0.0
-    found = np.full(len(weights), whole if np.isfinite(whole) else 0.0)
-    for _ in range(2 * STEPS):
-        expected = expit(found[:, None] + x)
-        wrong = positive - np.einsum("dn,dn->d", weights, expected)
-        curvature = np.einsum("dn,dn->d", weights, expected * (1.0 - expected))
-        found = found + np.clip(wrong / np.maximum(curvature, 1e-12), -1, 1)
-        if np.abs(wrong[(positive > 0) & (positive < total)]).max(initial=0.0) < 1e-8 * max(1.0, total.max()):
-            break
+    found = _recalibration(logits(probabilities), is_positive, weights, slope_fixed=True)[0]
+    positive, total = weights @ is_positive.astype(float), weights.sum(axis=1)
     return np.where(positive <= 0, -np.inf, np.where(positive >= total, np.inf, found))
 
 
@@ -269,11 +257,7 @@ def calibration_slope(probabilities: np.ndarray, is_positive: np.ndarray, weight
         Infinite where the probabilities separate the classes, ties at the boundary included; nan where they are equal.
     """
     x = logits(probabilities)
-    start: np.ndarray = np.zeros(2)
-    if len(weights) > 1:
-        # The solution of every draw is near that of all images.
-        start = _recalibration(x, is_positive, np.ones((1, len(x))), start)[:, 0]
-    slope = _recalibration(x, is_positive, weights, start if np.isfinite(start).all() else np.zeros(2))[1]
+    slope = _recalibration(x, is_positive, weights)[1]
     drawn = weights > 0
     low_p, low_n = (np.where(drawn & side, x, np.inf).min(axis=1) for side in (is_positive, ~is_positive))
     high_p, high_n = (np.where(drawn & side, x, -np.inf).max(axis=1) for side in (is_positive, ~is_positive))
@@ -281,18 +265,24 @@ def calibration_slope(probabilities: np.ndarray, is_positive: np.ndarray, weight
     return np.where(np.maximum(high_p, high_n) - np.minimum(low_p, low_n) <= TIED, np.nan, found)
 
 
-def _recalibration(x: np.ndarray, is_positive: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return intercept and slope of a logistic regression on logits, shape (2, draws), by Newton's method."""
+def _recalibration(
+    x: np.ndarray, is_positive: np.ndarray, weights: np.ndarray, slope_fixed: bool = False
+) -> np.ndarray:
+    """Return intercept and slope, free or 1, of a logistic regression on logits, (2, draws), by Newton's method."""
+    start = np.array([0.0, float(slope_fixed)])
+    if len(weights) > 1:
+        # The solution of every draw is near that of all images.
+        start = np.nan_to_num(_recalibration(x, is_positive, np.ones((1, len(x))), slope_fixed)[:, 0])
     intercept, slope = np.full(len(weights), start[0]), np.full(len(weights), start[1])
+    most = 1 if slope_fixed else 5  # a step too far is cut: it overshoots where the classes are nearly separated
     for _ in range(STEPS):
         expected = 1.0 / (1.0 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * x, -30, 30)))
         wrong, curvature = weights * (is_positive - expected), weights * expected * (1.0 - expected)
-        a, b, c = curvature.sum(axis=1), curvature @ x, curvature @ x**2
-        g, h = wrong.sum(axis=1), wrong @ x
+        a, g = curvature.sum(axis=1), wrong.sum(axis=1)
+        b, c, h = (0.0 * a, 0.0 * a + 1.0, 0.0 * a) if slope_fixed else (curvature @ x, curvature @ x**2, wrong @ x)
         determinant = np.maximum(a * c - b * b, 1e-12)
-        # A step too far is cut: Newton's method may overshoot where the classes are nearly separated.
-        intercept = intercept + np.clip((c * g - b * h) / determinant, -5, 5)
-        slope = slope + np.clip((a * h - b * g) / determinant, -5, 5)
+        intercept = intercept + np.clip((c * g - b * h) / determinant, -most, most)
+        slope = slope + np.clip((a * h - b * g) / determinant, -most, most)
         if np.abs(np.stack([g, h])).max() < 1e-8 * max(1.0, weights.sum(axis=1).max()):
             break
     return np.stack([intercept, slope])

@@ -68,65 +68,35 @@ class FoldPlan:
         return int(np.random.SeedSequence(self.seed, spawn_key=(repeat, fold)).generate_state(1)[0])
 
 
-def by_patient(labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], test_size: float, seed: int) -> Split:
-    """Split so that no patient is on both sides and each class is held out in about the same share.
-
-    Patients come in random order; one is held out if that brings the held-out images of the classes nearer to their
-    share. A class of which none would be held out gives up its smallest patient.
+def hold_out(
+    labels: np.ndarray, patients: np.ndarray | None, classes: Sequence[str], test_size: float, seed: int
+) -> FoldPlan:
+    """Hold out some images, about the same share of each class.
 
     Parameters
     ----------
     labels : ndarray of shape (n,), int
-    patients : ndarray of shape (n,)
+    patients : ndarray of shape (n,), or None
+        No patient is on both sides; None splits at random within each class, as the tutorial does.
     classes : sequence of str
     test_size : float
         Share to hold out, in (0, 1).
     seed : int
-
-    Returns
-    -------
-    train, held_out : ndarray of int
-
-    Raises
-    ------
-    InputError
-        If a class has images of one patient only.
     """
+    if patients is None:
+        held_out = _some_images(labels, classes, test_size, seed)
+    else:
+        held_out = _some_patients(labels, patients, classes, test_size, seed)
+    train = np.setdiff1d(np.arange(len(labels)), held_out)
     for index, name in enumerate(classes):
-        if len(set(patients[labels == index])) < 2:
-            raise InputError(
-                f"class {name} has images of one patient only, who cannot be on both sides of a split by patient; "
-                "add patients, or accept one person on both sides with --split image"
-            )
-    names, inverse = np.unique(patients, return_inverse=True)
-    counts = np.zeros((len(names), len(classes)), int)
-    np.add.at(counts, (inverse, labels), 1)
-    target = counts.sum(0) * test_size
-    held = np.zeros(len(classes), int)
-    chosen: set[int] = set()
-    order = np.random.default_rng(seed).permutation(len(names))
-    for patient in order:
-        if np.abs(target - held - counts[patient]).sum() < np.abs(target - held).sum():
-            chosen.add(int(patient))
-            held += counts[patient]
-    for index in np.flatnonzero(held == 0):
-        smallest = min((p for p in order if counts[p, index]), key=lambda p: counts[p].sum())
-        chosen.add(int(smallest))
-        held += counts[smallest]
-    mask = np.isin(inverse, list(chosen))
-    train, held_out = np.flatnonzero(~mask), np.flatnonzero(mask)
-    _require_all_classes(labels, train, held_out, classes)
-    return train, held_out
+        for side, rows in (("training", train), ("held-out", held_out)):
+            if index not in labels[rows]:
+                raise InputError(f"the split leaves no {name} among the {side} images; add images of other patients")
+    return FoldPlan([[(train, held_out)]], seed)
 
 
-def by_image(labels: np.ndarray, classes: Sequence[str], test_size: float, seed: int) -> Split:
-    """Split at random within each class, as the tutorial does, whoever the images are of.
-
-    Raises
-    ------
-    InputError
-        If a class has too few images to be on both sides.
-    """
+def _some_images(labels: np.ndarray, classes: Sequence[str], test_size: float, seed: int) -> np.ndarray:
+    """Return images drawn at random within each class."""
     from sklearn.model_selection import train_test_split
 
     counts = np.bincount(labels, minlength=len(classes))
@@ -137,46 +107,39 @@ def by_image(labels: np.ndarray, classes: Sequence[str], test_size: float, seed:
             f"{len(labels)} images, {counts.min()} of them {name}, are too few to hold out {test_size:.0%} "
             "with every class on both sides; add images or change --test-size"
         )
-    train, held_out = train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=seed)
-    train, held_out = np.sort(train), np.sort(held_out)
-    _require_all_classes(labels, train, held_out, classes)
-    return train, held_out
+    return np.sort(train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=seed)[1])
 
 
-def _require_all_classes(labels: np.ndarray, train: np.ndarray, held_out: np.ndarray, classes: Sequence[str]) -> None:
+def _some_patients(
+    labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], test_size: float, seed: int
+) -> np.ndarray:
+    """Return all images of some patients, each of whom brings the classes nearer to their share, in random order.
+
+    A class of which none would be held out gives up its smallest patient.
+    """
     for index, name in enumerate(classes):
-        for side, rows in (("training", train), ("held-out", held_out)):
-            if index not in labels[rows]:
-                raise InputError(f"the split leaves no {name} among the {side} images; add images of other patients")
+        if len(set(patients[labels == index])) < 2:
+            raise InputError(
+                f"class {name} has images of one patient only, who cannot be on both sides of a split by patient; "
+                "add patients, or accept one person on both sides with --split image"
+            )
+    names, inverse = np.unique(patients, return_inverse=True)
+    counts = np.zeros((len(names), len(classes)), int)
+    np.add.at(counts, (inverse, labels), 1)
+    target, chosen = counts.sum(0) * test_size, np.zeros(len(names), bool)
+    order = np.random.default_rng(seed).permutation(len(names))
+    for patient in order:
+        missing = target - counts[chosen].sum(0)
+        chosen[patient] = np.abs(missing - counts[patient]).sum() < np.abs(missing).sum()
+    for index in np.flatnonzero(counts[chosen].sum(0) == 0):
+        chosen[min((p for p in order if counts[p, index]), key=lambda p: counts[p].sum())] = True
+    return np.flatnonzero(chosen[inverse])
 
 
 def draw_folds(
     labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, repeats: int, seed: int
 ) -> FoldPlan:
-    """Draw the folds of every repeat of a cross-validation.
-
-    Parameters
-    ----------
-    labels, patients, classes, count, seed
-        As of `folds`.
-    repeats : int
-
-    Returns
-    -------
-    FoldPlan
-
-    Raises
-    ------
-    InputError
-        If a class has fewer patients than there are folds.
-    """
-    return FoldPlan([folds(labels, patients, classes, count, seed, repeat) for repeat in range(repeats)], seed)
-
-
-def folds(
-    labels: np.ndarray, patients: np.ndarray, classes: Sequence[str], count: int, seed: int, repeat: int = 0
-) -> list[Split]:
-    """Return the stratified folds of a cross-validation; no patient is on both sides of any.
+    """Draw the stratified folds of every repeat of a cross-validation; no patient is on both sides of any.
 
     Parameters
     ----------
@@ -185,22 +148,11 @@ def folds(
         All different for folds by image.
     classes : sequence of str
     count : int
-        Number of folds, from 2 up.
-    seed : int
-    repeat : int, default=0
+        Number of folds, from 2 up; TooFewPatientsError if a class has fewer patients.
+    repeats : int
         Each has folds of its own, which no repeat of another seed has.
-
-    Returns
-    -------
-    list of (train, held_out), each an ndarray of int
-
-    Raises
-    ------
-    TooFewPatientsError
-        If a class has fewer patients than there are folds.
+    seed : int
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     for index, name in enumerate(classes):
         known = len(set(patients[labels == index]))
         if known < count:
@@ -208,8 +160,14 @@ def folds(
             raise TooFewPatientsError(
                 f"class {name} has {counted(known, 'patient')}, too few for {count} folds; {advice}"
             )
-    everyone = set(labels)
-    key = (repeat,) if repeat else ()
+    return FoldPlan([_folds(labels, patients, count, seed, repeat) for repeat in range(repeats)], seed)
+
+
+def _folds(labels: np.ndarray, patients: np.ndarray, count: int, seed: int, repeat: int) -> list[Split]:
+    """Draw folds until each side of each has every class."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    everyone, key = set(labels), (repeat,) if repeat else ()
     for attempt in range(ATTEMPTS):
         state = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, attempt], spawn_key=key)))
         chosen = list(StratifiedGroupKFold(count, shuffle=True, random_state=state).split(labels, labels, patients))
@@ -219,24 +177,3 @@ def folds(
         f"no {count} folds could be drawn that all have every class, patients kept whole; "
         f"{'use fewer folds' if count > 2 else 'add patients'}"
     )
-
-
-def describe_patients(known: int, images: int, patients: int) -> str:
-    """Return what is assumed about patients, where those of some images are not known.
-
-    Parameters
-    ----------
-    known : int
-        Images whose patient is known.
-    images : int
-    patients : int
-        Different ones, as assumed.
-
-    Returns
-    -------
-    str
-    """
-    if known == images:
-        return f"{images} images of {patients} patients"
-    others = "every other image is assumed to be of a patient of its own"
-    return f"the patient of {known} of {images} images is known; {others}"

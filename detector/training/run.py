@@ -63,7 +63,11 @@ def choose_split(options: EvaluationOptions, extractor: FeatureExtractor) -> tup
     known = sum(image.patient is not None for image in images.images)
     kind = options.split or ("patient" if known else "image")
     if kind == "patient":
-        log.info(split.describe_patients(known, len(labels), len(set(extractor.patients))))
+        others = "every other image is assumed to be of a patient of its own"
+        everyone = f"{len(labels)} images of {len(set(extractor.patients))} patients"
+        log.info(
+            everyone if known == len(labels) else f"the patient of {known} of {len(labels)} images is known; {others}"
+        )
         if extractor.joined_patients:
             files = [
                 with_change(" = ".join(images.images[row].file for row in pair), extractor.near_duplicates[pair])
@@ -73,14 +77,12 @@ def choose_split(options: EvaluationOptions, extractor: FeatureExtractor) -> tup
     else:
         log.info("images are split at random: a patient may be on both sides")
     if options.folds:
-        groups = extractor.groups(kind)
-        return kind, split.draw_folds(labels, groups, images.classes, options.folds, options.repeats, seed)
-    if kind == "patient":
-        sides = split.by_patient(labels, extractor.patients, images.classes, options.test_size, seed)
-    else:
-        sides = split.by_image(labels, images.classes, options.test_size, seed)
-    log.info(f"{len(sides[0])} training images, {len(sides[1])} test images, split by {kind} with seed {seed}")
-    return kind, FoldPlan([[sides]], seed)
+        whole = extractor.groups(kind)
+        return kind, split.draw_folds(labels, whole, images.classes, options.folds, options.repeats, seed)
+    patients = extractor.patients if kind == "patient" else None
+    plan = split.hold_out(labels, patients, images.classes, options.test_size, seed)
+    log.info(f"{len(plan.train)} training images, {len(plan.held_out)} test images, split by {kind} with seed {seed}")
+    return kind, plan
 
 
 def compute_features(

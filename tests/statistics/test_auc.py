@@ -18,7 +18,8 @@ from detector.statistics.strata import crossed
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=12), st.lists(st.integers(0, 5), min_size=2, max_size=12))
 def test_auc_counts_pairs(positive, negative):
     pairs = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
-    assert auc.auc(np.array(positive, float), np.array(negative, float)) == pytest.approx(np.mean(pairs))
+    scores, truth = np.array([*positive, *negative], float), np.arange(len(positive + negative)) < len(positive)
+    assert weighted_auc(scores, truth, np.ones((1, len(truth))))[0] == pytest.approx(np.mean(pairs))
 
 
 # Strata, folds, patients

@@ -25,15 +25,15 @@ def labelled_patients(draw):
 def test_no_patient_is_on_both_sides_and_every_class_is(case, size, seed):
     labels, patients, names = case
     try:
-        train, held_out = split.by_patient(labels, patients, names, size, seed)
+        [(_, _, train, held_out)] = split.hold_out(labels, patients, names, size, seed)
     except InputError as error:
         assert "class" in str(error) or "leaves no" in str(error)
         return
     assert sorted([*train, *held_out]) == list(range(len(labels)))
     assert not set(patients[train]) & set(patients[held_out])
     assert set(labels[train]) == set(labels[held_out]) == set(range(len(names)))
-    again = split.by_patient(labels, patients, names, size, seed)
-    assert np.array_equal(again[1], held_out)
+    again = split.hold_out(labels, patients, names, size, seed)
+    assert np.array_equal(again.held_out, held_out)
 
 
 @settings(max_examples=60, deadline=None)
@@ -67,28 +67,28 @@ def test_the_share_held_out_is_near_the_one_asked_for():
     labels = np.repeat([0, 1], [72, 90])
     patients = np.where(labels == 0, generator.integers(0, 46, 162), 100 + np.arange(162)).astype(str)
     for seed in range(20):
-        _, held_out = split.by_patient(labels, patients, ["covid", "normal"], 0.2, seed)
+        held_out = split.hold_out(labels, patients, ["covid", "normal"], 0.2, seed).held_out
         assert abs((labels[held_out] == 0).sum() - 14.4) <= 2
         assert abs((labels[held_out] == 1).sum() - 18) <= 1
 
 
 def test_splits_that_cannot_be():
     with rejection("class covid has images of one patient only"):
-        split.by_patient(np.array([0, 0, 1, 1]), np.array(["a", "a", "b", "c"]), ["covid", "normal"], 0.2, 0)
+        split.hold_out(np.array([0, 0, 1, 1]), np.array(["a", "a", "b", "c"]), ["covid", "normal"], 0.2, 0)
     with rejection("too few to hold out"):
-        split.by_image(np.array([0, 1, 1, 1, 1]), ["covid", "normal"], 0.2, 0)
+        split.hold_out(np.array([0, 1, 1, 1, 1]), None, ["covid", "normal"], 0.2, 0)
     with rejection("class covid has 2 patients, too few for 5 folds; use --folds 2, or add patients"):
-        split.folds(np.array([0, 0, 1, 1]), np.array(["a", "b", "c", "d"]), ["covid", "normal"], 5, 0)
+        split.draw_folds(np.array([0, 0, 1, 1]), np.array(["a", "b", "c", "d"]), ["covid", "normal"], 5, 1, 0)
     with rejection("class covid has 1 patient, too few for 5 folds; add patients"):
-        split.folds(np.array([0, 1, 1]), np.array(["a", "b", "c"]), ["covid", "normal"], 5, 0)
+        split.draw_folds(np.array([0, 1, 1]), np.array(["a", "b", "c"]), ["covid", "normal"], 5, 1, 0)
 
 
 def test_a_split_without_a_class_is_rejected(monkeypatch):
     labels = np.array([0, 0, 1, 1])
-    with rejection("leaves no covid among the held-out images"):
-        split._require_all_classes(labels, np.array([0, 1]), np.array([2, 3]), ["covid", "normal"])
+    with rejection("leaves no covid among the training images"):
+        split.hold_out(np.array([0, 0, 0, 1, 1]), np.array(list("abcbc")), ["covid", "normal"], 0.9, 0)
     monkeypatch.setattr(split, "ATTEMPTS", 0)
     with rejection("no 2 folds could be drawn that all have every class, patients kept whole; add patients"):
-        split.folds(labels, np.arange(4).astype(str), ["covid", "normal"], 2, 0)
+        split.draw_folds(labels, np.arange(4).astype(str), ["covid", "normal"], 2, 1, 0)
     with rejection("no 3 folds could be drawn that all have every class, patients kept whole; use fewer folds"):
-        split.folds(np.repeat([0, 1], 3), np.arange(6).astype(str), ["covid", "normal"], 3, 0)
+        split.draw_folds(np.repeat([0, 1], 3), np.arange(6).astype(str), ["covid", "normal"], 3, 1, 0)
