@@ -34,7 +34,6 @@ LAST_CELLS = 2 * CELLS[LAST_MAP]  # rows and columns of the last convolution, wh
 # SHA-256 over each layer's kernel (height, width, in, out) and bias, little-endian float32, in order of `LAYERS`.
 DIGEST = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
 
-RECIPES = ("tutorial", "probe")
 # The upper-left 4 × 4 cells of the last map, the means of all maps over the whole image, and those inside the lungs.
 POOLINGS = ("tutorial", "global", "lungs")
 # The tutorial's 4 × 4 pooling fits into a map of 7 × 7 once: into the upper left.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,22 +20,6 @@ METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 AfterEpoch = Callable[[int, dict[str, float]], object]  # called with the epoch, from 1, and its metrics
 Arrays = list[np.ndarray]  # kernel and bias of each dense layer, from the features to the classes
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """How the head is trained; the defaults are the tutorial's.
-
-    Attributes
-    ----------
-    epochs, batch_size : int
-    learning_rate : float
-        At the start; after `step` steps it is learning_rate / (1 + learning_rate / epochs · step).
-    """
-
-    epochs: int = 25
-    batch_size: int = 8
-    learning_rate: float = 1e-3
 
 
 @dataclass(frozen=True)
@@ -96,13 +79,18 @@ def class_weights(labels: np.ndarray, classes: int, balanced: bool) -> np.ndarra
     return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
+_compiled: dict[tuple[float, ...], keras.Model] = {}  # by sizes: to trace a model takes seconds
+
+
 def fit(
     data: TrainingSet,
-    hyperparameters: Hyperparameters,
     seed: int,
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
     after_epoch: AfterEpoch = lambda epoch, metrics: None,
     balanced: bool = True,
+    epochs: int = 25,
+    batch_size: int = 8,
+    learning_rate: float = 1e-3,
 ) -> TrainedHead:
     """Train the tutorial's head.
 
@@ -113,7 +101,6 @@ def fit(
     Parameters
     ----------
     data : TrainingSet
-    hyperparameters : Hyperparameters
     seed : int
         Of the initial weights, the order, the copies and the dropout.
     held_out : tuple of ndarray of shape (m, width) and ndarray of shape (m,), optional
@@ -122,34 +109,47 @@ def fit(
         Called with the epoch, from 1, and its metrics.
     balanced : bool, default=True
         Weigh the loss so that the classes count equally (`class_weights` of the training images).
-
-    Returns
-    -------
-    TrainedHead
+    epochs, batch_size : int
+    learning_rate : float
+        At the start; after `step` steps it is learning_rate / (1 + learning_rate / epochs · step).
     """
     runtime.ready()
     import keras
-    import tensorflow as tf
 
-    features, epochs, n = data.features, hyperparameters.epochs, len(data.labels)
-    size = min(hyperparameters.batch_size, n)
+    width, classes, n = data.features.shape[-1], len(data.classes), len(data.labels)
+    size = min(batch_size, n)
     steps = n // size
+    sizes = width, classes, epochs, learning_rate, steps
+    if sizes not in _compiled:
+        model = keras.Sequential(
+            [
+                keras.Input((width,)),
+                keras.layers.Dense(HIDDEN, activation="relu"),
+                keras.layers.Dropout(DROPOUT, seed=0),
+                keras.layers.Dense(classes, activation="softmax"),
+            ]
+        )
+        # Keras dropped the tutorial's `decay`; this schedule is what it did.
+        schedule = keras.optimizers.schedules.InverseTimeDecay(learning_rate, 1, learning_rate / epochs)
+        model.compile(
+            loss="binary_crossentropy" if classes == 2 else "categorical_crossentropy",
+            optimizer=keras.optimizers.Adam(schedule),
+            metrics=["accuracy"],
+            steps_per_execution=steps,
+            jit_compile=False,
+        )
+        model.optimizer.build(model.trainable_variables)
+        _compiled[sizes] = model
+    model = _compiled[sizes]
     # Streams of their own: the order of the images must not depend on how many numbers the weights took.
     for_weights, for_dropout, for_order = np.random.SeedSequence(seed).spawn(3)
-    model = _compiled(features.shape[-1], len(data.classes), epochs, hyperparameters.learning_rate, steps)
     _begin_anew(model, for_weights, for_dropout)
-    truth = np.eye(len(data.classes), dtype=np.float32)[data.labels]
-    weights = class_weights(data.labels, len(data.classes), balanced)
-    arrays = [tf.constant(features), tf.constant(truth), tf.constant(weights[data.labels])]
 
-    def batch(places: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return tf.gather_nd(arrays[0], places), *(tf.gather(array, places[:, 0]) for array in arrays[1:])
-
-    places = _places(n, features.shape[1], epochs, steps * size, np.random.default_rng(for_order))
-    batches = tf.data.Dataset.from_tensor_slices(places.reshape(epochs * steps, size, 2))
+    truth = np.eye(classes, dtype=np.float32)
+    weights = class_weights(data.labels, classes, balanced)
     validation = None
     if held_out is not None:
-        validation = held_out[0], np.eye(len(data.classes), dtype=np.float32)[held_out[1]], weights[held_out[1]]
+        validation = held_out[0], truth[held_out[1]], weights[held_out[1]]
     history: dict[str, list[float]] = {}
 
     def epoch_end(epoch: int, logs: dict[str, float]) -> None:
@@ -159,8 +159,7 @@ def fit(
         after_epoch(epoch + 1, metrics)
 
     model.fit(
-        # Without AutoGraph: it writes the code that it makes to temporary files, which stay behind.
-        batches.map(tf.autograph.experimental.do_not_convert(batch)),
+        _batches(data, truth[data.labels], weights[data.labels], (epochs, steps, size), for_order),
         epochs=epochs,
         steps_per_epoch=steps,
         validation_data=validation,
@@ -169,32 +168,6 @@ def fit(
         verbose=0,
     )
     return TrainedHead(model.get_weights(), history)
-
-
-@lru_cache(maxsize=4)
-def _compiled(width: int, classes: int, epochs: int, learning_rate: float, steps: int) -> keras.Model:
-    """Return the tutorial's head, compiled; the same one for the same sizes, since to trace it takes seconds."""
-    import keras
-
-    model = keras.Sequential(
-        [
-            keras.Input((width,)),
-            keras.layers.Dense(HIDDEN, activation="relu"),
-            keras.layers.Dropout(DROPOUT, seed=0),
-            keras.layers.Dense(classes, activation="softmax"),
-        ]
-    )
-    # Keras dropped the tutorial's `decay`; this schedule is what it did.
-    schedule = keras.optimizers.schedules.InverseTimeDecay(learning_rate, 1, learning_rate / epochs)
-    model.compile(
-        loss="binary_crossentropy" if classes == 2 else "categorical_crossentropy",
-        optimizer=keras.optimizers.Adam(schedule),
-        metrics=["accuracy"],
-        steps_per_execution=steps,
-        jit_compile=False,
-    )
-    model.optimizer.build(model.trainable_variables)
-    return model
 
 
 def _begin_anew(model: keras.Model, for_weights: np.random.SeedSequence, for_dropout: np.random.SeedSequence) -> None:
@@ -210,15 +183,31 @@ def _begin_anew(model: keras.Model, for_weights: np.random.SeedSequence, for_dro
     state.assign(keras.ops.cast([int(for_dropout.generate_state(1)[0] % 2**31), 0], state.dtype))
 
 
-def _places(n: int, copies: int, epochs: int, taken: int, chance: np.random.Generator) -> np.ndarray:
-    """Return which image, and which of its copies, is taken when: (epochs, taken, 2)."""
-    found = np.empty((epochs, taken, 2), int)
+def _batches(
+    data: TrainingSet,
+    truth: np.ndarray,
+    weights: np.ndarray,
+    sizes: tuple[int, int, int],
+    for_order: np.random.SeedSequence,
+) -> tf.data.Dataset:
+    """Return batches of features, truth and weights, of so many epochs, steps and images a step."""
+    import tensorflow as tf
+
+    (epochs, steps, size), (n, copies, _) = sizes, data.features.shape
+    chance, places = np.random.default_rng(for_order), np.empty((epochs, steps * size, 2), int)
     for epoch in range(epochs):
         if epoch % copies == 0:
             turns = chance.permuted(np.tile(np.arange(copies), (n, 1)), axis=1)
-        rows = chance.permutation(n)[:taken]
-        found[epoch] = np.stack([rows, turns[rows, epoch % copies]], axis=1)
-    return found
+        rows = chance.permutation(n)[: steps * size]
+        places[epoch] = np.stack([rows, turns[rows, epoch % copies]], axis=1)
+    arrays = [tf.constant(data.features), tf.constant(truth), tf.constant(weights)]
+
+    # Without AutoGraph: it writes the code that it makes to temporary files, which stay behind.
+    @tf.autograph.experimental.do_not_convert
+    def batch(places: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return tf.gather_nd(arrays[0], places), *(tf.gather(array, places[:, 0]) for array in arrays[1:])
+
+    return tf.data.Dataset.from_tensor_slices(places.reshape(epochs * steps, size, 2)).map(batch)
 
 
 def predict_proba(features: np.ndarray, weights: Arrays) -> np.ndarray:

@@ -21,7 +21,7 @@ from detector import InputError
 from detector.datasets.clinical import checked, width
 from detector.files import hdf5
 from detector.network import lungs
-from detector.network.backbone import COLUMNS, LAYERS, POOLINGS, RECIPES, Weights, shapes
+from detector.network.backbone import COLUMNS, LAYERS, Weights, shapes
 from detector.network.head import HIDDEN, Arrays
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Description:
         if threshold is not None and not 0.0 <= float(threshold) <= 1.0:
             raise ValueError("threshold")
         recipe, pooling = values["recipe"], values["pooling"]
-        if recipe not in RECIPES or pooling not in POOLINGS:
+        if (recipe, pooling) not in COLUMNS:
             raise ValueError("recipe")
         columns = [checked(column) for column in values["clinical"]]
         summary = TrainingSummary.from_json(values["summary"]) if values["summary"] is not None else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.network import head, probe
-from detector.network.head import AfterEpoch, Hyperparameters, TrainedHead, TrainingSet
+from detector.network.head import AfterEpoch, TrainedHead, TrainingSet
 
 Validation = tuple[np.ndarray, np.ndarray]  # features (m, width) and labels (m,) of held-out images
 
@@ -38,8 +38,8 @@ class TutorialRecipe:
 
     def fit(self, data: TrainingSet, seed: int, held_out: Validation | None, after_epoch: AfterEpoch) -> TrainedHead:
         """Train the tutorial's head; groups and strata are not used."""
-        hyperparameters = Hyperparameters(self.epochs, self.batch_size, self.learning_rate)
-        return head.fit(data, hyperparameters, seed, held_out, after_epoch, self.balanced)
+        how = self.epochs, self.batch_size, self.learning_rate
+        return head.fit(data, seed, held_out, after_epoch, self.balanced, *how)
 
 
 @dataclass(frozen=True)

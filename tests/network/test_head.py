@@ -17,11 +17,10 @@ def separable() -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_head_separates_classes_and_the_same_seed_repeats_it(separable):
     features, labels = separable
-    hyperparameters = head.Hyperparameters(epochs=8)
     data = head.TrainingSet(features, labels, ["a", "b"], labels, labels)
-    first = head.fit(data, hyperparameters, 1, (features[:, 0], labels))
-    head.fit(data, hyperparameters, 2)
-    again = head.fit(data, hyperparameters, 1, (features[:, 0], labels))
+    first = head.fit(data, 1, (features[:, 0], labels), epochs=8)
+    head.fit(data, 2, epochs=8)
+    again = head.fit(data, 1, (features[:, 0], labels), epochs=8)
     assert all(np.array_equal(a, b) for a, b in zip(first.weights, again.weights, strict=True))
     assert first.history == again.history
     assert first.history["val_accuracy"][-1] > 0.95
@@ -34,8 +33,8 @@ def test_three_classes_of_fewer_images_than_a_batch_can_be_fitted():
     features = generator.normal(0, 1, (5, 1, 512)).astype(np.float32)
     trained = head.fit(
         head.TrainingSet(features, np.array([0, 1, 2, 0, 1]), list("abc"), None, None),
-        head.Hyperparameters(epochs=2),
         0,
+        epochs=2,
     )
     said = head.predict_proba(features[:, 0], trained.weights)
     assert said.shape == (5, 3)
@@ -69,7 +68,7 @@ def test_balancing_changes_unequal_classes_only(recipe):
         if recipe == "probe":
             return probe.fit(training_set(features[rows, None], labels[rows], CLASSES, rows), 0, "none", balanced)
         data = training_set(features[rows, None], labels[rows], CLASSES)
-        return head.fit(data, head.Hyperparameters(epochs=12), 0, balanced=balanced)
+        return head.fit(data, 0, balanced=balanced, epochs=12)
 
     equal = np.concatenate([np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)[:20]])
     for one, other in zip(fit(equal, True).weights, fit(equal, False).weights, strict=True):
