@@ -15,8 +15,7 @@ from detector.reports import html, training_report
 from detector.reports.text import check_lines
 from detector.reports.training_report import TrainingResult
 from detector.training import run as training
-from detector.training.comparison import RecipeComparison, compare
-from detector.training.crossvalidation import evaluate_recipe, leave_sites_out, site_plans
+from detector.training.crossvalidation import RecipeComparison, compare, evaluate_recipe, leave_sites_out, site_plans
 from detector.training.dataset import ImplausibleImage, implausible_among, open_dataset, without_implausible
 from detector.training.options import TrainingOptions, name_of
 

@@ -55,7 +55,6 @@ class FakeExtractor:
     log: Log = field(default_factory=lambda: Log(True))
     pooling: str = "blocks"
     near_duplicates: dict = field(default_factory=dict)
-    joined_patients: tuple = ()
     occlusion: None = None
 
     def groups(self, split):

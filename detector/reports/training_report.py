@@ -21,8 +21,7 @@ from detector.reports.text import GROUPS, HOLD, NAMES, compared, metric_cells, t
 from detector.statistics.evaluation import evaluate
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
-from detector.training.comparison import RecipeComparison
-from detector.training.crossvalidation import EvaluatedHead, LeftOutSite
+from detector.training.crossvalidation import EvaluatedHead, LeftOutSite, RecipeComparison
 from detector.training.dataset import FeatureExtractor, ImplausibleImage
 from detector.training.options import EvaluationOptions, OutputPaths
 

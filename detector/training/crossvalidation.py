@@ -15,11 +15,12 @@ from detector import InputError
 from detector.cli.output import Log, progress
 from detector.datasets.dataset import Dataset
 from detector.network.head import AfterEpoch
+from detector.statistics.auc import auc_difference, roc_auc
 from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.training.dataset import FeatureSet, FittedHead
-from detector.training.options import OperatingPoint
+from detector.training.options import OperatingPoint, name_of
 from detector.training.recipes import Recipe
 
 INNER_FOLDS = 3
@@ -175,6 +176,60 @@ def evaluate_recipe(
     log.info(f"evaluating on {'test images' if once else 'out-of-fold predictions'}...")
     result = evaluate(predictions, samples.classes, positive)
     return EvaluatedHead(fitted, result, predictions, threshold, thresholds, plan.train, plan.held_out)
+
+
+@dataclass(frozen=True)
+class RecipeComparison:
+    """The ROC AUC of two recipes on the same images, and the difference.
+
+    Attributes
+    ----------
+    recipe, compared_with : str
+        Recipe and pooling, such as ``"probe:lungs"``: the trained one, and the other.
+    roc_auc, compared_roc_auc : Metric
+        Of each.
+    difference : Metric
+        The first minus the second.
+    """
+
+    recipe: str
+    compared_with: str
+    roc_auc: Metric
+    compared_roc_auc: Metric
+    difference: Metric
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval of the difference leaves out 0."""
+        return self.difference.available and not self.difference.low <= 0 <= self.difference.high
+
+
+def compare(
+    samples: FeatureSet, recipes: tuple[Recipe, Recipe], positive: int, plan: FoldPlan, evaluated: EvaluatedHead
+) -> RecipeComparison:
+    """Evaluate a second recipe on the images, split, folds and repeats of a training run.
+
+    Parameters
+    ----------
+    samples : FeatureSet
+        Features of the second recipe.
+    recipes : (TutorialRecipe or ProbeRecipe, …)
+        The run's own, and the second.
+    positive : int
+    plan : FoldPlan
+    evaluated : EvaluatedHead
+        Of the run's own recipe.
+    """
+    own, other = evaluated.predictions, out_of_fold(samples, positive, recipes[1], plan).predictions
+    scores, other_scores = own.probabilities[..., positive], other.probabilities[..., positive]
+    is_positive = own.labels == positive
+    return RecipeComparison(
+        name_of(recipes[0]),
+        name_of(recipes[1]),
+        evaluated.evaluation.roc_auc,
+        roc_auc(other_scores, is_positive, own.patients, folds=own.folds),
+        auc_difference((scores, other_scores), is_positive, own.patients, plan.seed, own.folds),
+    )
 
 
 @dataclass(frozen=True)

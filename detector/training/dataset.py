@@ -18,7 +18,7 @@ from detector.datasets.dataset import Dataset, Image, Rows
 from detector.datasets.identity import merged, patients, require_one_class, require_own_rows
 from detector.files.atomic import sha256
 from detector.files.cache import Cache, default_folder, key
-from detector.images.duplicates import SEARCH_VERSION, Copy, among, find_copies
+from detector.images.duplicates import SEARCH_VERSION, Copy, among, find_copies, with_change
 from detector.images.inspect import ImageProperties, PixelStore, inspect
 from detector.images.lungs import describe, implausibility, packed
 from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, rotate_mask
@@ -44,8 +44,6 @@ class FeatureExtractor:
         Equal where the patient is the same.
     near_duplicates : dict of (int, int) to Copy
         Pairs of images of one radiograph, the smaller index first.
-    joined_patients : list of (int, int)
-        Near duplicates of different patients, not byte for byte the same: these patients count as one.
     backbone : Backbone
     columns : slice
         Which of the backbone's features are wanted.
@@ -57,7 +55,6 @@ class FeatureExtractor:
     properties: list[ImageProperties]
     patients: np.ndarray
     near_duplicates: Mapping[tuple[int, int], Copy]
-    joined_patients: list[tuple[int, int]]
     backbone: Backbone
     columns: slice
     pixel_store: PixelStore
@@ -84,15 +81,12 @@ class FeatureExtractor:
 
     def subset(self, rows: np.ndarray) -> FeatureExtractor:
         """Return the same run with some of its images only, in the same order."""
-        position = {int(row): i for i, row in enumerate(rows)}
-        joined = [(position.get(i), position.get(j)) for i, j in self.joined_patients]
         return replace(
             self,
             dataset=replace(self.dataset, images=[self.dataset.images[row] for row in rows]),
             properties=[self.properties[row] for row in rows],
             patients=self.patients[rows],
             near_duplicates=among(self.near_duplicates, rows),
-            joined_patients=[(i, j) for i, j in joined if i is not None and j is not None],
         )
 
     def groups(self, split: str) -> np.ndarray:
@@ -352,13 +346,17 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     joined = [
         (i, j) for i, j in near_duplicates if known[i] != known[j] and properties[i].digest != properties[j].digest
     ]
+    if joined:
+        pairs = [
+            with_change(" = ".join(dataset.images[row].file for row in pair), near_duplicates[pair]) for pair in joined
+        ]
+        log.info(f"near duplicates, whose patients count as one: {first_names(pairs, 20)}")
     backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
     return FeatureExtractor(
         dataset,
         properties,
         merged(known, joined),
         near_duplicates,
-        joined,
         backbone,
         COLUMNS[recipe.name, recipe.pooling],
         pixel_store,
@@ -399,6 +397,8 @@ class FeatureSet:
     labels : ndarray of shape (n,), int
     groups : ndarray of shape (n,)
         What splits keep whole: patients, or images.
+    patients : ndarray of shape (n,)
+        The unit of every interval, whatever splits keep whole.
     strata : ndarray of shape (n,), str
         Site and view; empty where the site is not known.
     classes : list of str
@@ -406,24 +406,17 @@ class FeatureSet:
         The manifest's rows.
     clinical : list of str
         Its columns that join the features.
-    known_patients : ndarray of shape (n,), optional
-        The patient of each image, where splits keep something else whole.
     """
 
     augmented: np.ndarray
     features: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
+    patients: np.ndarray
     strata: np.ndarray
     classes: list[str]
     table: Sequence[Mapping[str, str]]
     clinical: Sequence[str] = ()
-    known_patients: np.ndarray | None = None
-
-    @property
-    def patients(self) -> np.ndarray:
-        """The patient of each image: the unit of every interval, whatever splits keep whole."""
-        return self.groups if self.known_patients is None else self.known_patients
 
     def subset(self, rows: np.ndarray) -> FeatureSet:
         """Return what is about some of the images."""
@@ -433,7 +426,7 @@ class FeatureSet:
             features=self.features[rows],
             labels=self.labels[rows],
             groups=self.groups[rows],
-            known_patients=None if self.known_patients is None else self.known_patients[rows],
+            patients=self.patients[rows],
             strata=self.strata[rows],
             table=[self.table[row] for row in rows],
         )
@@ -519,7 +512,7 @@ def extract(
     images = [extractor.dataset.images[row] for row in rows]
     patients, strata = extractor.patients[rows], np.array([image.stratum for image in images])
     table = [image.row for image in images]
-    return FeatureSet(augmented, features, labels, patients, strata, list(classes), table, (), patients)
+    return FeatureSet(augmented, features, labels, patients, patients, strata, list(classes), table)
 
 
 def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:

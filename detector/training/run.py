@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from detector import counted, first_names
+from detector import counted
 from detector.cli.output import progress
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset
 from detector.datasets.folders import class_named
 from detector.files.cache import key
-from detector.images.duplicates import with_change
 from detector.network.backbone import COLUMNS
 from detector.network.features import BATCH
 from detector.network.gradcam import CELLS, heat_maps
@@ -68,12 +67,6 @@ def choose_split(options: EvaluationOptions, extractor: FeatureExtractor) -> tup
         log.info(
             everyone if known == len(labels) else f"the patient of {known} of {len(labels)} images is known; {others}"
         )
-        if extractor.joined_patients:
-            files = [
-                with_change(" = ".join(images.images[row].file for row in pair), extractor.near_duplicates[pair])
-                for pair in extractor.joined_patients
-            ]
-            log.info(f"near duplicates, whose patients count as one: {first_names(files, 20)}")
     else:
         log.info("images are split at random: a patient may be on both sides")
     if options.folds:

@@ -162,7 +162,7 @@ def test_a_cross_validated_run(case, people, folds, repeats):
     labels, everything = extractor.dataset.labels, np.arange(len(extractor.properties))
     features, strata = extractor.features(everything), np.array([image.stratum for image in extractor.dataset.images])
     known = [{} for _ in labels]
-    samples = FeatureSet(features[:, None], features, labels, extractor.patients, strata, CLASSES, known)
+    samples = FeatureSet(features[:, None], features, labels, *[extractor.patients] * 2, strata, CLASSES, known)
     plan = draw_folds(labels, extractor.patients, CLASSES, folds, repeats, 0)
     predictions = out_of_fold(samples, 0, RidgeRecipe(), plan).predictions
     evaluated = EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)

@@ -15,8 +15,7 @@ from detector.reports import run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate
 from detector.statistics.metric import Metric
-from detector.training.comparison import RecipeComparison
-from detector.training.crossvalidation import LeftOutSite
+from detector.training.crossvalidation import LeftOutSite, RecipeComparison
 from detector.training.options import EvaluationOptions
 
 FEW = Metric.unavailable("too few images (9 and 30; 10 of each needed)", 9, 30)

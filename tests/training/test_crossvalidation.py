@@ -36,7 +36,9 @@ def samples(shift: float, n: int = 60, width: int = 512) -> FeatureSet:
     labels = np.arange(n) % 2
     features = (generator.normal(0, 1, (n, width)) + shift * labels[:, None]).astype(np.float32)
     patients = np.array([f"p{i // 4}-{i % 2}" for i in range(n)])
-    return FeatureSet(features[:, None], features, labels, patients, np.full(n, ""), ["covid", "normal"], [{}] * n)
+    return FeatureSet(
+        features[:, None], features, labels, patients, patients, np.full(n, ""), ["covid", "normal"], [{}] * n
+    )
 
 
 def plan_of(case: FeatureSet, repeats: int = 1) -> FoldPlan:
@@ -142,7 +144,7 @@ def test_the_operating_point_holds_at_a_site_that_is_left_out():
     labels, where = np.arange(80) % 2, np.where(np.arange(80) < 40, "a", "b")
     features = (np.random.default_rng(0).normal(size=(80, 4)) + (labels == 0)[:, None]).astype(np.float32)
     who = np.arange(80).astype(str)
-    case = FeatureSet(features[:, None], features, labels, who, where, ["covid", "normal"], [{}] * 80)
+    case = FeatureSet(features[:, None], features, labels, who, who, where, ["covid", "normal"], [{}] * 80)
     plans = {"a": FoldPlan([[(np.arange(40, 80), np.arange(40))]], 0)}
 
     def left_out(**point):
@@ -154,6 +156,15 @@ def test_the_operating_point_holds_at_a_site_that_is_left_out():
     chosen, low = left_out(sensitivity=0.99), left_out(sensitivity=0.3)
     assert low.sensitivity.value < likeliest.sensitivity.value < chosen.sensitivity.value
     assert likeliest.roc_auc == strict.roc_auc == chosen.roc_auc
+
+
+def test_a_recipe_compared_with_itself_differs_by_nothing():
+    case = samples(0.5, width=8)
+    plan = plan_of(case, 2)
+    evaluated = evaluate_recipe(case, 0, RIDGE, plan, OperatingPoint(), Log(True), print)
+    found = crossvalidation.compare(case, (RIDGE, RIDGE), 0, plan, evaluated)
+    assert found.compared_with == "ridge:blocks" and found.compared_roc_auc == found.roc_auc
+    assert (found.difference.value, found.difference.ci_low, found.is_clear) == (0.0, None, False)
 
 
 def test_folds_in_the_script(tmp_path):
