@@ -177,7 +177,7 @@ def test_training_names_them_and_lung_pooling_goes_on_without(phantoms_of, tmp_p
     for done, record, what in ((kept, "t.json", "kept"), (left_out, "p.json", "left out")):
         assert done.returncode == 0, done.stderr
         sentence = f"2 of 12 images may not be frontal chest radiographs; {what}: 2 without lungs ({', '.join(names)})"
-        assert f"warn image content {sentence}" in " ".join(done.stdout.split())
+        assert f"image content {sentence}" in " ".join(done.stdout.split())
         written = json.loads((tmp_path / record).read_text())
         out = what == "left out"
         assert written["implausible_images"] == [
