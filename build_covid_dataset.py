@@ -52,12 +52,14 @@ def write_manifests(options: CovidOptions, log: Log) -> None:
     assert options.write_manifests
     patients = own_folders.read_patients(options.patients) if options.patients else {}
     view = (options.view or [""])[0]
-    found = own_folders.write_manifests(options.write_manifests, options.source, view, patients, options.patient_from)
-    for note in found.notes:
+    counts, notes = own_folders.write_manifests(
+        options.write_manifests, options.source, view, patients, options.patient_from
+    )
+    for note in notes:
         log.info(note)
-    for folder, count in found.counts.items():
+    for folder, count in counts.items():
         log.info(f"{folder}: a manifest of {count} images; the images are unchanged")
-    overview.report(log, overview.of_manifests(found.counts))
+    overview.report(log, overview.of_manifests(counts))
 
 
 def command() -> None:

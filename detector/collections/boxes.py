@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from detector.files.values import number
 
 KEYS = ("x", "y", "width", "height")
-MOST_BOXES = 50
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,6 @@ def parse_listed(text: str) -> tuple[Box, ...]:
         raise ValueError("is not a list of boxes") from None
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise ValueError("is not a list of boxes")
-    if len(listed) > MOST_BOXES:
-        raise ValueError(f"has {len(listed)} boxes, more than {MOST_BOXES}")
     return tuple(checked(*(str(one.get(key, "")) for key in KEYS)) for one in listed)
 
 
@@ -65,8 +62,8 @@ def checked(*cells: str) -> Box:
     return box
 
 
-def in_fractions(boxes: Sequence[Box], width: int, height: int) -> tuple[tuple[Box, ...], list[str]]:
-    """Return boxes in fractions of an image, cut at its border, and what to say of those that lie beyond it.
+def in_fractions(boxes: Sequence[Box], width: int, height: int) -> tuple[Box, ...]:
+    """Return boxes in fractions of an image, cut at its border; one that lies beyond it is left out.
 
     Parameters
     ----------
@@ -75,17 +72,13 @@ def in_fractions(boxes: Sequence[Box], width: int, height: int) -> tuple[tuple[B
     width, height : int
         Of the image that the boxes were drawn on.
     """
-    kept, notes = [], []
+    kept = []
     for box in boxes:
         left, top = max(box.x, 0.0), max(box.y, 0.0)
         right, bottom = min(box.x + box.width, float(width)), min(box.y + box.height, float(height))
-        # What a tool rounds is not worth a word.
-        beyond = max(-box.x, -box.y, box.x + box.width - width, box.y + box.height - height)
-        if beyond > 1 + 0.001 * max(width, height):
-            notes.append("a box reaches beyond the image and is cut at its border, or left out")
         if right > left and bottom > top:
             kept.append(Box(left / width, top / height, (right - left) / width, (bottom - top) / height))
-    return tuple(kept), notes
+    return tuple(kept)
 
 
 def as_cell(boxes: Sequence[Box]) -> str:

@@ -7,10 +7,9 @@ Future", arXiv:2006.11988 (2020).
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from detector.collections import hannover
-from detector.collections.record import CLINICAL, ImageRecord, TableCollection
+from detector.collections.record import CLINICAL, ImageRecord, TableCollection, host_and_path
 from detector.files.tables import Row, parse_table
 
 REPOSITORY = "https://github.com/ieee8023/covid-chestxray-dataset"
@@ -58,8 +57,4 @@ def site(url: str) -> str:
     """
     if hannover.REPOSITORY in url.lower():
         return hannover.SITE
-    try:
-        host = urlsplit(url.strip()).hostname or ""
-    except ValueError:
-        host = ""
-    return host.removeprefix("www.") or Cohen.source
+    return host_and_path(url)[0] or Cohen.source

@@ -32,12 +32,10 @@ class Figure1(TableCollection):
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row."""
         names = [f"{row['patientid']}{suffix}" for suffix in SUFFIXES]
-        # A name that leads elsewhere is not looked for; it is rejected later.
-        is_plain = re.fullmatch(r"[\w-][\w.-]*", row["patientid"]) is not None
         return ImageRecord(
             f"{self.table}, line {row.line}",
             "images",
-            next((name for name in names if is_plain and (folder / "images" / name).exists()), names[0]),
+            next((name for name in names if (folder / "images" / name).exists()), names[0]),
             person(row["patientid"]),
             row["view"],
             row["finding"],

@@ -12,7 +12,7 @@ from collections.abc import Collection as Names
 from pathlib import Path
 from types import MappingProxyType
 
-from detector.collections.record import DOCUMENTED, Collection, ImageRecord
+from detector.collections.record import DOCUMENTED, OTHER_NAME, Collection, ImageRecord
 from detector.images.listing import list_images
 
 SOURCE = "chest-xray-pneumonia"
@@ -60,13 +60,14 @@ class Kermany(Collection):
                 path.name,
                 path.parent.relative_to(folder).as_posix(),
                 path.name,
-                patient(path.name) or path.stem,
+                patient(path.name) or "",
                 "",
                 finding_of(path),
                 self.source,
                 self.source,
                 self.licence,
                 self.url,
+                unknown="" if patient(path.name) else OTHER_NAME,
             )
             for split in there.values()
             for path in list_images(split).images

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from detector.collections.kermany import Kermany
-from detector.collections.record import COVID, DOCUMENTED, Collection, ImageRecord
+from detector.collections.record import COVID, DOCUMENTED, OTHER_NAME, Collection, ImageRecord, host_and_path
 from detector.collections.rsna import Rsna
 from detector.files.tables import read_table, stem
 from detector.images.listing import list_images
@@ -35,7 +34,7 @@ class Radiography(Collection):
     source = "covid19-radiography-database"
     url = "https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database"
     licence = "see the sources"
-    looked_for = "COVID.metadata.csv (or .xlsx) beside COVID and Normal, or files such as COVID/images/COVID-1.png"
+    looked_for = "COVID.metadata.csv beside COVID and Normal, or files such as COVID/images/COVID-1.png"
     remark = "The classes come from different sites, and no patient is given: see the column site."
 
     def is_here(self, folder: Path) -> bool:
@@ -44,13 +43,12 @@ class Radiography(Collection):
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the images of every class; masks are left out."""
-        root = root_of(folder)
         found = []
-        for label in classes_of(root) if root else ():
-            sites = sites_of(label)
+        for label in classes_of(root_of(folder) or folder):
+            addresses = addresses_of(label)
             for path in list_images(label).images:
                 below = path.relative_to(folder)
-                url = sites.get(stem(path.name), "")
+                url = addresses.get(stem(path.name), "")
                 found.append(
                     ImageRecord(
                         below.as_posix(),
@@ -63,6 +61,7 @@ class Radiography(Collection):
                         site(url) or f"unknown ({label.name})",
                         self.licence,
                         url or self.url,
+                        unknown="" if url or is_documented(path, label) else OTHER_NAME,
                     )
                 )
         return found
@@ -78,12 +77,8 @@ def root_of(folder: Path) -> Path | None:
     """Return the folder that holds the class folders, or None."""
     for root in (folder / name for name in NESTED):
         labels = classes_of(root)
-        names = [(label.name, path.name) for label in labels for path in list_images(label).images]
-        known = sum(
-            re.fullmatch(rf"{label}[ -]?\(?\d+\)?\.\w+", name, re.IGNORECASE) is not None for label, name in names
-        )
-        has_table = any(table_of(label) or table_of(label, ".xlsx") for label in labels)
-        if has_table or known >= max(1.0, DOCUMENTED * len(names)):
+        known = [is_documented(path, label) for label in labels for path in list_images(label).images]
+        if any(map(addresses_of, labels)) or sum(known) >= max(1.0, DOCUMENTED * len(known)):
             return root
     return None
 
@@ -93,27 +88,21 @@ def classes_of(root: Path) -> list[Path]:
     return [path for path in sorted(root.iterdir()) if path.name in CLASSES and path.is_dir()] if root.is_dir() else []
 
 
-def table_of(label: Path, suffix: str = ".csv") -> Path | None:
-    """Return the table of a class, or None."""
-    names = {path.name.lower(): path for path in label.parent.iterdir()}
-    return names.get(f"{label.name.lower()}.metadata{suffix}")
+def is_documented(path: Path, label: Path) -> bool:
+    """Return whether an image is named after its class."""
+    return re.fullmatch(rf"{label.name}[ -]?\(?\d+\)?\.\w+", path.name, re.IGNORECASE) is not None
 
 
-def sites_of(label: Path) -> dict[str, str]:
+def addresses_of(label: Path) -> dict[str, str]:
     """Return the address that each image of a class comes from, by its name without suffix and case."""
-    table = table_of(label)
-    rows = read_table(table, ("FILE NAME", "URL"), Radiography.source) if table else []
+    table = label.with_name(f"{label.name}.metadata.csv")
+    rows = read_table(table, ("FILE NAME", "URL"), Radiography.source) if table.exists() else []
     return {stem(row["FILE NAME"]): row["URL"] for row in rows}
 
 
 def site(url: str) -> str:
     """Return the publisher of an address: its host; on Kaggle and GitHub the data set as well."""
-    try:
-        parts = urlsplit(url.strip())
-        host = (parts.hostname or "").removeprefix("www.")
-    except ValueError:
-        return ""
-    path = parts.path.strip("/")
+    host, path = host_and_path(url)
     for source in (Rsna.source, Kermany.source):
         if source in path:
             return source

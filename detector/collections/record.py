@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from detector import InputError
 from detector.collections.boxes import Box, as_cell, in_fractions
@@ -19,6 +20,7 @@ from detector.images.listing import is_dicom_file
 COVID = "COVID-19"
 # What collections write where the finding is unknown.
 UNKNOWN_FINDINGS = frozenset({"", "todo", "unknown", "na", "nan", "none"})
+OTHER_NAME = "file name not of the data set"  # why an image is left out whose name alone would say what it is
 # Columns of clinical values that a manifest may have, under the names of J. P. Cohen's late format: days since the
 # first symptoms or admission, years, Y or N, degrees Celsius, per cent, thousands per microlitre.
 CLINICAL = (
@@ -147,12 +149,6 @@ def names_finding(text: str, finding: str) -> bool:
     return False
 
 
-def is_control(text: str, finding: str) -> bool:
-    """Return whether a finding is known and names neither `finding` nor COVID-19."""
-    known = simple(text) not in UNKNOWN_FINDINGS
-    return known and not names_finding(text, finding) and not names_finding(text, COVID)
-
-
 class Collection(ABC):
     """A data set of radiographs, as it is published: to add one, subclass this and name it in `catalogue`.
 
@@ -212,8 +208,8 @@ class Collection(ABC):
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the images that a copy lists, or those of one part of its published split."""
 
-    def complete(self, folder: Path, entry: ImageRecord) -> tuple[ImageRecord, list[str]]:
-        """Return an entry with what its DICOM header says, its boxes in fractions, and what to say of these."""
+    def complete(self, folder: Path, entry: ImageRecord) -> ImageRecord:
+        """Return an entry with what its DICOM header says, and its boxes in fractions."""
         path = folder / require_inside(entry)
         if self.reads_headers and is_dicom_file(path):
             header = dicom_header.read(path)
@@ -225,10 +221,15 @@ class Collection(ABC):
                 clinical={**entry.clinical, **known},
                 size=(header.width or entry.size[0], header.height or entry.size[1]),
             )
-        if not entry.pixel_boxes or not all(entry.size):
-            return entry, []
-        drawn, notes = in_fractions(entry.pixel_boxes, *entry.size)
-        return replace(entry, boxes=as_cell(drawn)), notes
+        if entry.pixel_boxes and all(entry.size):
+            entry = replace(entry, boxes=as_cell(in_fractions(entry.pixel_boxes, *entry.size)))
+        return entry
+
+    def is_control(self, text: str, positive: str) -> bool:
+        """Return whether a finding is a control's: known, and neither `positive` nor COVID-19."""
+        if self.controls:
+            return any(names_finding(text, one) for one in self.controls)
+        return simple(text) not in UNKNOWN_FINDINGS and not any(names_finding(text, one) for one in (positive, COVID))
 
     def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
         """Return what to say of the tables and of the images that they list."""
@@ -253,6 +254,15 @@ class TableCollection(Collection):
     @abstractmethod
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row."""
+
+
+def host_and_path(url: str) -> tuple[str, str]:
+    """Return the host of an address, without ``www.``, and its path; empty where it is none."""
+    try:
+        parts = urlsplit(url.strip())
+        return (parts.hostname or "").removeprefix("www."), parts.path.strip("/")
+    except ValueError:
+        return "", ""
 
 
 def locate(folder: Path) -> dict[str, PurePosixPath]:

@@ -41,16 +41,12 @@ class Rsna(Collection):
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the images of every class."""
         table, where, boxes = folder / TABLE, locate(folder), boxes_of(folder)
-        found: dict[str, ImageRecord] = {}
+        # An image has a row for each box that is drawn on it.
+        found: dict[tuple[str, str], ImageRecord] = {}
         for row in read_table(table, NEEDED, self.source):
             name, label = row["patientId"], row["class"]
-            # An image has a row for each box that is drawn on it.
-            if name in found:
-                if found[name].finding != label:
-                    raise InputError(f"{table}, line {row.line}: {name} has two classes; correct or remove one")
-                continue
             path = where.get(name, PurePosixPath(IMAGES, f"{name}.dcm"))
-            found[name] = ImageRecord(
+            found[name, label] = ImageRecord(
                 f"{TABLE}, line {row.line}",
                 path.parent.as_posix(),
                 path.name,
@@ -66,10 +62,9 @@ class Rsna(Collection):
             )
         return list(found.values())
 
-    def complete(self, folder: Path, entry: ImageRecord) -> tuple[ImageRecord, list[str]]:
+    def complete(self, folder: Path, entry: ImageRecord) -> ImageRecord:
         """Return an entry with the header's view, age and sex; the table names the patient."""
-        found, notes = super().complete(folder, entry)
-        return replace(found, patient=entry.patient), notes
+        return replace(super().complete(folder, entry), patient=entry.patient)
 
 
 def boxes_of(folder: Path) -> dict[str, tuple[Box, ...]]:

@@ -20,7 +20,6 @@ STUDIES, IMAGES, SIZES = "train_study_level.csv", "train_image_level.csv", "meta
 TYPICAL, NEGATIVE = "Typical Appearance", "Negative for Pneumonia"
 LABELS = (NEGATIVE, TYPICAL, "Indeterminate Appearance", "Atypical Appearance")
 NEEDED_IMAGES = ("id", "boxes", "StudyInstanceUID")
-UNKNOWN_STUDY, NO_LABEL = "of a study that is not listed", "of a study without a label"
 
 
 class Siim(Collection):
@@ -44,43 +43,37 @@ class Siim(Collection):
         """Return the images that the tables list."""
         table, studies, sizes = folder / IMAGES, labels(folder / STUDIES), sizes_of(folder)
         where = {name.removesuffix("_image"): path for name, path in locate(folder).items()}
-        found: dict[str, ImageRecord] = {}
+        found = []
         for row in read_table(table, NEEDED_IMAGES, self.source):
             name, study = row["id"].removesuffix("_image"), row["StudyInstanceUID"].removesuffix("_study")
-            if name in found:
-                if found[name].patient != study:
-                    raise InputError(
-                        f"{table}, line {row.line}: image {name} is listed under two studies; remove one line"
-                    )
-                continue
             try:
                 drawn = parse_listed(row["boxes"])
             except ValueError as error:
                 raise InputError(f"{table}, line {row.line}: image {name} {error}; correct it") from None
-            label = studies.get(study)
+            label = studies.get(study, "")
             path = where.get(name, PurePosixPath("train", f"{name}.dcm"))
-            found[name] = ImageRecord(
-                f"{table.name}, line {row.line}",
-                path.parent.as_posix(),
-                path.name,
-                study,
-                "",
-                label or "",
-                self.source,
-                self.source,
-                self.licence,
-                self.url,
-                unknown=UNKNOWN_STUDY if label is None else "" if label else NO_LABEL,
-                pixel_boxes=drawn,
-                size=sizes.get(name, (0, 0)),
+            found.append(
+                ImageRecord(
+                    f"{table.name}, line {row.line}",
+                    path.parent.as_posix(),
+                    path.name,
+                    study,
+                    "",
+                    label,
+                    self.source,
+                    self.source,
+                    self.licence,
+                    self.url,
+                    unknown="" if label else "of a study without a label",
+                    pixel_boxes=drawn,
+                    size=sizes.get(name, (0, 0)),
+                )
             )
-        return list(found.values())
+        return found
 
     def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
-        """Return what to say of studies without images, of what stands for the patient, and of boxes."""
+        """Return what to say of what stands for the patient, and of boxes."""
         said = []
-        if lonely := labels(folder / STUDIES).keys() - {entry.patient for entry in entries}:
-            said.append(f"{len(lonely)} {'study has' if len(lonely) == 1 else 'studies have'} no image")
         copies = [entry for entry in entries if Path(entry.filename).suffix.lower() not in (".dcm", ".dicom", "")]
         if copies:
             said.append(

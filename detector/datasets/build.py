@@ -19,13 +19,13 @@ from detector.collections.record import (
     COVID,
     Collection,
     ImageRecord,
-    is_control,
     manifest_row,
     names_finding,
     require_inside,
 )
 from detector.datasets import download, manifest, overview
 from detector.datasets.build_options import BuildOptions
+from detector.datasets.identity import merged
 from detector.datasets.own_folders import read_patients
 from detector.files.atomic import copy_whole, require_folder
 from detector.files.tables import match_files, simple
@@ -44,7 +44,6 @@ class Selection:
     kept: list[ImageRecord] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)
 
     def drop(self, reason: str, detail: str = "") -> None:
         """Count a row under `reason`, and keep a line that names it where there is more to say."""
@@ -121,7 +120,8 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
     require_enough(folder, chosen[options.output], len(entries), options)
     for output, selection in chosen.items():
         write(folder, output, selection, collection, len(entries), log)
-    overview.report(log, overview.of_manifests({one for output in chosen for one in overview.siblings(output)}))
+    beside = {one for output in chosen for one in output.resolve().parent.iterdir()}
+    overview.report(log, overview.of_manifests(sorted(one for one in beside if (one / manifest.NAME).is_file())))
     if collection.remark:
         log.info(collection.remark)
 
@@ -143,26 +143,15 @@ def with_patients(table: Path | None, entries: list[ImageRecord], log: Log) -> l
 
 def joined(entries: Sequence[ImageRecord], log: Log) -> list[ImageRecord]:
     """Return the entries with one name for each person: patients for whom the same image is listed are one."""
-    same: dict[str, str] = {}
-    first: dict[tuple[str, str], str] = {}
-    written: dict[str, str] = {}
-    for entry in entries:
-        who = person(entry.patient)
-        written.setdefault(who, entry.patient)
-        if who and entry.filename:
-            known = _person(same, first.setdefault((entry.folder, entry.filename), who))
-            other = _person(same, who)
-            same |= {other: known} if other != known else {}
+    who = [person(entry.patient) for entry in entries]
+    first: dict[tuple[str, str], int] = {}
+    known = [(row, entry) for row, entry in enumerate(entries) if entry.patient and entry.filename]
+    names = merged(who, [(first.setdefault((entry.folder, entry.filename), row), row) for row, entry in known])
+    written = {name: entry.patient for name, entry in zip(reversed(who), reversed(entries), strict=True)}
+    same = {one: f"{written[one]} is {written[name]}" for one, name in zip(who, names, strict=True) if one != name}
     if same:
-        names = first_names([f"{written[one]} is {written[other]}" for one, other in same.items()])
-        log.info(f"patients with an image in common are one: {names}")
-    return [replace(entry, patient=written[_person(same, person(entry.patient))]) for entry in entries]
-
-
-def _person(same: Mapping[str, str], patient: str) -> str:
-    while patient in same:
-        patient = same[patient]
-    return patient
+        log.info(f"patients with an image in common are one: {first_names([*same.values()])}")
+    return [replace(entry, patient=written[name]) for entry, name in zip(entries, names, strict=True)]
 
 
 def choose(collection: Collection, entries: Sequence[ImageRecord], options: BuildOptions) -> Chosen:
@@ -171,14 +160,11 @@ def choose(collection: Collection, entries: Sequence[ImageRecord], options: Buil
     require_finding(entries, finding)
     positive = collection.positive if names_finding(COVID, finding) else finding
 
-    def is_control_here(found: str) -> bool:
-        if collection.controls:
-            return any(names_finding(found, one) for one in collection.controls)
-        return is_control(found, positive)
-
     chosen = {options.output: select(collection, entries, lambda found: names_finding(found, positive), options)}
     if options.controls_output:
-        controls = chosen[options.controls_output] = select(collection, entries, is_control_here, options)
+        controls = chosen[options.controls_output] = select(
+            collection, entries, lambda found: collection.is_control(found, positive), options
+        )
         both = {entry.path for entry in chosen[options.output].kept} & {entry.path for entry in controls.kept}
         for one in chosen.values():
             one.keep_if(lambda entry: "listed with two findings" if entry.path in both else "")
@@ -262,20 +248,18 @@ def take(
     patients: set[str] = set()
     for entry in progress(candidates, len(candidates), shown, options.quiet):
         found, detail = entry, ""
-        notes: list[str] = []
         if options.limit is not None and len(selection.kept) >= options.limit:
             reason = "over the limit"
         elif one and entry.patient in patients:  # as the tables know it: such an image is not read
             reason = FURTHER
         else:
-            found, notes, reason, detail = _read(collection, folder, entry, options)
+            found, reason, detail = _read(collection, folder, entry, options)
             if not reason and one and found.patient in patients:
                 reason = FURTHER
         if reason:
             selection.drop(reason, detail)
             continue
         selection.kept.append(found)
-        selection.notes.update(notes)
         patients |= {entry.patient, found.patient} - {""}
     selection.kept.sort(key=lambda entry: entry.path.as_posix())
 
@@ -285,21 +269,21 @@ def _read(
     folder: Path,
     entry: ImageRecord,
     options: BuildOptions,
-) -> tuple[ImageRecord, list[str], str, str]:
-    """Return an entry with what its file says, notes, and why it is not wanted or cannot be read: in short, by name."""
+) -> tuple[ImageRecord, str, str]:
+    """Return an entry with what its file says, and why it is not wanted or cannot be read: in short, by name."""
     path = folder / entry.path
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise InputError(f"{path} ({entry.listed}) is a link that leaves the collection's folder; remove it")
     if not path.exists():
-        return entry, [], "image missing", f"{entry.path}: missing"
+        return entry, "image missing", f"{entry.path}: missing"
     if why_no_image(path):
-        return entry, [], "image unreadable", f"{entry.path}: not an image"
+        return entry, "image unreadable", f"{entry.path}: not an image"
     try:
-        found, notes = collection.complete(folder, entry)
+        found = collection.complete(folder, entry)
         reason = _unwanted(found, collection, options, True)
-        return (found if reason else replace(found, sha256=read(path).digest)), notes, reason, ""
+        return (found if reason else replace(found, sha256=read(path).digest)), reason, ""
     except InputError as error:
-        return entry, [], "image unreadable", str(error)
+        return entry, "image unreadable", str(error)
 
 
 def share_sites(chosen: Chosen) -> None:
@@ -334,8 +318,6 @@ def write(folder: Path, output: Path, selection: Selection, collection: Collecti
         log.info(f"  left out: {line}")
     if (more := len(selection.named) - MOST_NAMED) > 0:
         log.info(f"  and {more} more")
-    for note, count in selection.notes.items():
-        log.info(f"  {count} × {note}")
     if others:
         log.info(f"  left unchanged, since no build put it there: {', '.join(others)}")
 

@@ -149,9 +149,15 @@ def of_images(rows: Rows, paths: Sequence[Path], table: Path | None) -> tuple[di
         return {}, []
     by_text = {path.as_posix(): path for path in paths}
     found, _, notes = match_files(rows, by_text, f"--clinical-csv {table}")
-    ages = [row["age"] for row in found.values() if not is_missing(row.get("age", ""))]
+    found, ages = in_years(found, f"--clinical-csv {table}")
+    return {by_text[text]: row for text, row in found.items()}, notes + ages
+
+
+def in_years(rows: Rows, table: str) -> tuple[Rows, list[str]]:
+    """Return rows with ages in years, empty where a cell is none, and what to say of such cells of a table."""
+    ages = [row["age"] for row in rows.values() if not is_missing(row.get("age", ""))]
+    notes = []
     if unread := [age for age in ages if not age_cell(age)]:
         what = f"not from 0 to 120 years, taken as missing ({first_names(sorted({*unread}))})"
-        notes.append(f"--clinical-csv {table}: {counted(len(unread), 'age')} {what}")
-    years = {text: {"age": age_cell(row["age"])} if "age" in row else {} for text, row in found.items()}
-    return {by_text[text]: row | years[text] for text, row in found.items()}, notes
+        notes.append(f"{table}: {counted(len(unread), 'age')} {what}")
+    return {name: row | {"age": age_cell(row["age"])} if "age" in row else row for name, row in rows.items()}, notes

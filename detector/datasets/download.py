@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
     import requests
 
 AT_A_TIME = 4
-TRIES = 3
+PAUSES = (0.2, 1.0)  # seconds before a file is asked for again
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of a response
-MAX_BYTES = 200 * 2**20
 
 Check = Callable[[bytes, Path], object]
 
@@ -49,27 +49,19 @@ def fetch_all(
         What could not be fetched, and why.
     """
     import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
 
     require_folder(folder)
     missing = [path for path in paths if not _passes(folder / path, check)]
-    retries = Retry(total=TRIES, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504))
     failures: dict[PurePosixPath, str] = {}
     with requests.Session() as session, ThreadPoolExecutor(AT_A_TIME) as pool:
-        session.mount(base, HTTPAdapter(max_retries=retries, pool_maxsize=AT_A_TIME))
         tasks = {
             pool.submit(_fetch, session, f"{base}/{quote(str(path))}", folder / path, check): path for path in missing
         }
-        try:
-            for task in progress(as_completed(tasks), len(tasks), "fetching", quiet):
-                try:
-                    task.result()
-                except (requests.RequestException, InputError) as error:
-                    failures[tasks[task]] = reason_of(error)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for task in progress(as_completed(tasks), len(tasks), "fetching", quiet):
+            try:
+                task.result()
+            except (requests.RequestException, InputError) as error:
+                failures[tasks[task]] = reason_of(error)
     return failures
 
 
@@ -82,31 +74,22 @@ def _passes(path: Path, check: Check) -> bool:
 
 
 def _fetch(session: requests.Session, address: str, path: Path, check: Check) -> None:
-    """Fetch one file; a body that breaks off is asked for again, as the session does with a missing response."""
+    """Fetch one file; what breaks off is asked for again."""
     import requests
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    for attempt in range(1, TRIES + 1):
+    for pause in (*PAUSES, None):
         try:
-            data = _receive(session, address)
-            check(data, path)
-            with whole(path) as part:
-                part.write(data)
-            return
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError):
-            if attempt == TRIES:
+            response = session.get(address, timeout=TIMEOUT)
+            response.raise_for_status()
+            break
+        except requests.RequestException:
+            if pause is None:
                 raise
-
-
-def _receive(session: requests.Session, address: str) -> bytes:
-    received = bytearray()
-    with session.get(address, stream=True, timeout=TIMEOUT) as response:
-        response.raise_for_status()
-        for piece in response.iter_content(1 << 16):
-            received += piece
-            if len(received) > MAX_BYTES:
-                raise InputError(f"larger than {MAX_BYTES >> 20} MiB")
-    return bytes(received)
+            time.sleep(pause)
+    check(response.content, path)
+    with whole(path) as part:
+        part.write(response.content)
 
 
 def fetch_kaggle(handle: str, url: str) -> Path:
@@ -128,18 +111,6 @@ def reason_of(error: BaseException) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"
-    seen = set()
-    while (inner := _inner(error)) and id(inner) not in seen:
-        seen.add(id(inner))
-        error = inner
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
     text = (str(error) or type(error).__name__).splitlines()[0]
-    # What urllib3 says after the object that failed: "<…HTTPSConnection object at 0x7f…>: Failed to …".
-    return text.rpartition(">: ")[2].strip(" '\")(,")[:200] or type(error).__name__
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    """Return the reason of an exception: its cause, or what it holds as its argument, as requests' and urllib3's do."""
-    held = [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]
-    return next((one for one in held if isinstance(one, BaseException)), None)
+    # urllib3 names the objects that failed before it says why.
+    return (text.rpartition(": ")[2] if "Caused by" in text else text).strip(" '\")(,")[:200]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +12,6 @@ from detector.datasets.dataset import PATH, Image
 from detector.datasets.manifest import NAME
 from detector.files.values import person
 
-LONG_NUMBER = re.compile(r"\d{6}", re.ASCII)
 EXACT, NEAR, PATIENT = "the same file", "a near duplicate", "the same patient"
 
 
@@ -163,8 +161,6 @@ def find_overlap(
 def _is_of_one_collection(patient: str) -> bool:
     """Return whether a patient's name means the same person in another data set.
 
-    A number without its collection (``/1``), or that of a path, is given out by everyone anew; one of six digits and
-    more is a collection's.
+    A name without its collection (``/1``), or that of a path, is given out by everyone anew.
     """
-    source, _, name = patient.partition("/")
-    return source != "" and (source != PATH or LONG_NUMBER.search(name) is not None)
+    return patient.partition("/")[0] not in ("", PATH)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from detector import InputError, counted, first_names
+from detector import InputError, first_names
 from detector.collections.record import CLINICAL
-from detector.datasets.clinical import is_missing
+from detector.datasets.clinical import in_years
 from detector.files import tables
 from detector.files.atomic import require_folder, sha256, write_together
-from detector.files.values import age_cell
 
 NAME = "manifest.csv"
 # Of a manifest that a builder writes; of another, only the first is needed.
@@ -91,26 +90,10 @@ def of_files(folder: Path, files: Sequence[str], name: str) -> tuple[dict[str, R
         return {}, []
     listed = {file: {column: cell.strip() for column, cell in row.items()} for file, row in read(folder).items()}
     found = {file: listed[file] for file in files if file in listed}
-    names = tables.FileNames(file for file in files if file not in found)
-    fitting = defaultdict(list)
-    for file in listed.keys() - found.keys():
-        there = names.named(file)
-        fitting[there[0] if len(there) == 1 else ""].append(file)
-    renamed = {there: rows[0] for there, rows in fitting.items() if there and len(rows) == 1}
-    found |= {there: listed[file] for there, file in renamed.items()}
-    unread = [cell for row in found.values() if not is_missing(cell := row.get("age", "")) and not age_cell(cell)]
-    said = (
-        ([*renamed], "row", "matched with another suffix or letter case"),
-        ([*listed.keys() - found.keys() - {*renamed.values()}], "row", "of no file that is here"),
-        ([file for file in files if file not in found], "image", "without a row, so without patient, site and view"),
-        (unread, "age", "not from 0 to 120 years, taken as missing"),
-    )
-    notes = [
-        f"{name}/{NAME}: {counted(len(which), noun)} {what} ({first_names(sorted({*which}), MOST_NAMES)})"
-        for which, noun, what in said
-        if which
-    ]
-    return {file: row | {"age": age_cell(row["age"])} if "age" in row else row for file, row in found.items()}, notes
+    others = {file: row for file, row in listed.items() if file not in found}
+    renamed, _, notes = tables.match_files(others, (file for file in files if file not in found), f"{name}/{NAME}")
+    found, ages = in_years(found | renamed, f"{name}/{NAME}")
+    return found, notes + ages
 
 
 def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> None:

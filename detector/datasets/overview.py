@@ -48,11 +48,6 @@ def of_manifests(folders: Iterable[Path]) -> list[OverviewImage]:
     ]
 
 
-def siblings(folder: Path) -> list[Path]:
-    """Return the class folders with a manifest that lie beside a class folder, itself among them."""
-    return sorted(inner for inner in folder.resolve().parent.iterdir() if (inner / manifest.NAME).is_file())
-
-
 def rows(entries: Sequence[OverviewImage]) -> list[tuple[str, ...]]:
     """Return images and patients of each class, site and view, below a heading."""
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
@@ -65,15 +60,15 @@ def rows(entries: Sequence[OverviewImage]) -> list[tuple[str, ...]]:
 def table(entries: Sequence[OverviewImage]) -> list[str]:
     """Return the rows as lines for people."""
     found = rows(entries)
-    wide = [max(len(row[column]) for row in found) for column in range(5)]
+    wide = [max(map(len, column)) for column in zip(*found, strict=True)]
     lines = []
     for row in found:
-        sides = (*[str.ljust] * 3, *[str.rjust] * 2)
-        cells = [side(cell, width) for side, cell, width in zip(sides, row, wide, strict=True)]
+        cells = [cell.ljust(width) for cell, width in zip(row[:3], wide, strict=False)]
+        cells += [cell.rjust(width) for cell, width in zip(row[3:], wide[3:], strict=True)]
         lines.append("  ".join(cells))
     if (more := len(found) - 1 - MOST_ROWS) > 1:
         lines[MOST_ROWS + 1 :] = [f"and {more} rows more"]
-    return [line.rstrip() for line in lines]
+    return lines
 
 
 def report(log: Log, entries: Sequence[OverviewImage]) -> None:
@@ -97,10 +92,9 @@ def meaning(entries: Sequence[OverviewImage]) -> str:
             "No site and view contains both classes: class and site are confounded, and no metric of this comparison "
             "can show the disease. Add controls of the same site (build_covid_dataset.py --controls-output)."
         )
-    number = len(set(strata[kept]))
-    if kept.all() and number == 1:
+    number, rest = len(set(strata[kept])), len(entries) - int(kept.sum())
+    if not rest and number == 1:
         return f"All {len(entries)} images share one site and view, so the site cannot explain a difference."
     what = "1 stratum (site and view) contains" if number == 1 else f"{number} strata (site and view) contain"
-    rest = len(entries) - int(kept.sum())
     others = f"; the other {counted(rest, 'image')} can show the site only" if rest else ""
     return f"{what} both classes, {counted(int(kept.sum()), 'image')}: there the disease can be compared{others}."

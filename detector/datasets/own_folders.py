@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from detector import InputError, first_names
@@ -18,17 +17,9 @@ from detector.files.tables import PATIENT, match_files, read_by_file
 from detector.images.phantom import SOURCE as PHANTOM
 
 
-@dataclass(frozen=True)
-class WrittenManifests:
-    """The number of images of each folder that got a manifest, and what else to say."""
-
-    counts: Mapping[Path, int]
-    notes: Sequence[str]
-
-
 def write_manifests(
     folder: Path, source: str, view: str, patients: Mapping[str, str], patient_from: re.Pattern[str] | None = None
-) -> WrittenManifests:
+) -> tuple[dict[Path, int], list[str]]:
     """Write a manifest into each folder of images, beside what other manifests of it say.
 
     Parameters
@@ -44,6 +35,12 @@ def write_manifests(
         By the file's name or its path, in any letter case and with any suffix where that is unambiguous.
     patient_from : re.Pattern, optional
         Its groups, found in an image's path, name the patient of one that `patients` does not name.
+
+    Returns
+    -------
+    counts : dict
+        The number of images of each folder that got a manifest.
+    notes : list of str
     """
     if source in SOURCES or source == PHANTOM:
         raise InputError(f"--source {source} is a collection with a builder of its own; give the images another name")
@@ -69,7 +66,7 @@ def write_manifests(
             notes.append(f"{inner / manifest.NAME} keeps {len(gone)} rows that name no file ({first_names(gone)})")
         further = dict.fromkeys(name for row in rows.values() for name in row if name not in manifest.COLUMNS)
         manifest.write(inner, rows.values(), list(further))
-    return WrittenManifests({inner: len(inside) for inner, inside in by_folder.items()}, notes)
+    return {inner: len(inside) for inner, inside in by_folder.items()}, notes
 
 
 def _row(image: Image, earlier: manifest.Row, patient: str, source: str, view: str) -> manifest.Row:

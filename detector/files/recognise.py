@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from contextlib import suppress
 
@@ -77,11 +76,6 @@ def instead(data: bytes) -> str:
         if head.startswith(beginnings) or (b"<html" in beginnings and b"<html" in head):
             return what
     return next((what for mark, what in BINARY.items() if data.startswith(mark)), "")
-
-
-def is_in_conflict(text: str) -> bool:
-    """Return whether a text has the marks between which Git writes the two versions of a merge conflict."""
-    return bool(re.search(r"^<{7} ", text, re.MULTILINE) and re.search(r"^>{7} ", text, re.MULTILINE))
 
 
 def not_read(data: bytes) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from detector import InputError, counted, first_names
-from detector.files.recognise import instead, is_in_conflict, wide_encoding
+from detector.files.recognise import instead, wide_encoding
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
 HEAD_BYTES = 2**16
@@ -144,7 +144,7 @@ def row_of(columns: Sequence[str], cells: Sequence[str], line: int, what: object
     return Row(line, found, f"{what}, line {line}")
 
 
-def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_cells(data: bytes, path: object) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the heading and the rows of a table as spreadsheet programs write it, each row with its last line.
 
     Parameters
@@ -153,22 +153,20 @@ def read_cells(data: bytes, path: object, errors: str = "cp1252") -> tuple[list[
         Commas, semicolons, tabs or upright bars; a first line ``sep=;`` is followed, and blank lines are skipped.
     path : object
         What errors call the table.
-    errors : str
-        As `decode` has it.
     """
-    lines = _lines(require_text(data, path, errors), path)
+    lines = _lines(require_text(data, path), path)
     heading = next(lines, (0, []))[1]
     return heading, list(lines)
 
 
-def require_text(data: bytes, path: object, errors: str = "cp1252") -> str:
-    """Return the text of a table; reject a web page, a pointer, a workbook, or marks of a merge conflict."""
+def require_text(data: bytes, path: object) -> str:
+    """Return the text of a table: UTF-8, UTF-16, UTF-32, or Windows' Western encoding; reject what is no table."""
     if what := instead(data):
         raise InputError(f"{path} {what}")
-    text = decode(data, errors)
-    if is_in_conflict(text):
-        raise InputError(f"{path} has the marks of a merge conflict; resolve it with git, or get the table again")
-    return text
+    try:
+        return data.decode(wide_encoding(data) or "utf-8-sig").removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
 
 
 def _lines(text: str, path: object) -> Iterator[tuple[int, list[str]]]:
@@ -199,23 +197,6 @@ def columns_of(path: Path) -> set[str]:
         return {simple(name) for name in next(_lines(head_of(path), path), (0, []))[1]}
     except (OSError, InputError):
         return set()
-
-
-def decode(data: bytes, errors: str = "cp1252") -> str:
-    """Return the text of a table's bytes: UTF-8, UTF-16, UTF-32, or what `errors` says.
-
-    Parameters
-    ----------
-    data : bytes
-    errors : {"cp1252", "surrogateescape"}
-        How bytes that are not UTF-8 are read: in Windows' Western encoding, or so that they are written as they were.
-    """
-    try:
-        return data.decode(wide_encoding(data) or "utf-8-sig").removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        if errors == "surrogateescape":
-            return data.decode("utf-8-sig", errors="surrogateescape")
-        return data.decode("cp1252", errors="replace")
 
 
 def read_by_file(path: Path, flag: str, columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:

@@ -61,8 +61,8 @@ def test_dicom_folders(challenge):
     assert row["boxes"] == "0.10500 0.25000 0.30000 0.25000"
     assert "p1" not in (challenge.parent / "d/covid/manifest.csv").read_text()
     assert "further image of a patient 2" in said
-    assert "of a study that is not listed 1" in said and "of a study without a label 1" in said
-    assert "1 study has no image" in said and "a radiologist's reading of the radiograph, not a PCR result" in said
+    assert "of a study without a label 2" in said
+    assert "a radiologist's reading of the radiograph, not a PCR result" in said
 
 
 def test_all_images_of_a_patient_and_other_findings(challenge):
@@ -106,7 +106,6 @@ def test_copies_beside_the_tables(tmp_path):
     [
         ("s1_study,1,1,0,0\n", "i1_image,,none,s1\n", "two labels, Negative for Pneumonia and Typical Appearance"),
         ("s1_study,0,1,0,0\ns1_study,1,0,0,0\n", "i1_image,,none,s1\n", "study s1 has two labels"),
-        ("s1_study,0,1,0,0\n", "i1_image,,none,s1\ni1_image,,none,s2\n", "listed under two studies"),
         ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 'a', 'y': 1, 'width': 1, 'height': 1}]\",,s1\n", "x is not a number"),
         ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 1, 'y': 1, 'width': 0, 'height': 1}]\",,s1\n", "without width"),
         ("s1_study,0,1,0,0\n", 'i1_image,"__import__(""os"")",,s1\n', "is not a list of boxes"),

@@ -81,7 +81,7 @@ def test_patients_who_share_an_image_are_one():
         *(record("b", "x", patient="7"), record("d", "x", patient="8"), record("e", "x", patient="7")),
     ]
     found = build.joined(entries, Log(quiet=True))
-    assert [entry.patient for entry in found] == ["8", "8", "9", "8", "8", "8"]
+    assert [entry.patient for entry in found] == [*2 * ["00000007"], "9", *3 * ["00000007"]]
     # What is not known, a patient or a file, joins nobody.
     apart = [replace(entry, filename="", patient=str(i)) for i, entry in enumerate(entries)]
     apart += [replace(entries[0], patient=""), entries[0], replace(entries[4], patient="")]

@@ -87,8 +87,8 @@ def test_dicom_files_of_another_modality_get_no_row(tmp_path):
     for name, modality in (("covid/a.dcm", "DX"), ("covid/b.dcm", "CT"), ("normal/c", "CR"), ("normal/d", "MR")):
         radiograph(tmp_path / name, PatientID=name, Modality=modality)
     manifest.write(tmp_path / "covid", [{"file": "b.dcm", "source": "other"}])
-    written = write_manifests(tmp_path, "mine", "PA", {})
-    assert written.notes == ["2 files left out: 1 of another modality (CT), 1 of another modality (MR)"]
+    _, notes = write_manifests(tmp_path, "mine", "PA", {})
+    assert notes == ["2 files left out: 1 of another modality (CT), 1 of another modality (MR)"]
     assert {name: row["source"] for name, row in manifest.read(tmp_path / "covid").items()} == {
         "a.dcm": "mine",
         "b.dcm": "other",
@@ -114,9 +114,9 @@ def test_published_tables_name_patients(tmp_path, heading, row):
     who = ["covid-000,007", "covid-001,7", "covid-002,8", "covid-003,NA", "normal-000,7", "other-1,1", "other-2,2"]
     lines = [heading, *(row.format(*one.split(",")) for one in who)]
     (tmp_path / "who.csv").write_text("\n".join(lines))
-    written = write_manifests(tmp_path / "d", "mine", "", read_patients(tmp_path / "who.csv"))
-    assert written.notes[0].startswith("--patients: 2 rows of other images (other-1")
-    assert written.notes[1:] == ["--patients has no row of 2 images (covid/covid-004.png, normal/normal-001.png)"]
+    _, notes = write_manifests(tmp_path / "d", "mine", "", read_patients(tmp_path / "who.csv"))
+    assert notes[0].startswith("--patients: 2 rows of other images (other-1")
+    assert notes[1:] == ["--patients has no row of 2 images (covid/covid-004.png, normal/normal-001.png)"]
     images = dataset.load(tmp_path / "d").images
     assert [image.patient for image in images] == ["mine/007", "mine/7", "mine/8", None, None, "mine/7", None]
 

@@ -56,23 +56,11 @@ def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separa
         (b"<table><tr><td>file</td></tr></table>", "is a web page"),
         (b"/annex/objects/SHA256E-s1--00.csv", "is a git-annex pointer, not the file itself; run git annex get"),
         (b'a,b\n"1', "t.csv, line 2: not CSV"),
-        (b"file,x\n<<<<<<< HEAD\n1,2\n=======\n3,4\n>>>>>>> main\n", "t.csv has the marks of a merge conflict"),
     ],
 )
 def test_what_is_in_place_of_a_table_is_named(data, said):
     with rejection(said):
         tables.read_cells(data, Path("t.csv"))
-
-
-def test_a_table_in_a_merge_conflict_is_named(tmp_path):
-    """Also where the marks stand before its heading; a line of a text that looks like one mark is none."""
-    head, row = "patientid,finding,view,imagename\n", "1,x,PA,a.png\n"
-    collection(tmp_path / "c", "metadata.csv", f"<<<<<<< HEAD\r\n{head}=======\n{head}>>>>>>> 1f2e3d4\n{row}")
-    done = inside("build_covid_dataset.py", "-c", "c", "-o", "out", cwd=tmp_path)
-    rejected(done, "metadata.csv has the marks of a merge conflict; resolve it with git, or get the table again")
-    text = f'{head}1,"x\n=======\n>>>>>>> y",PA,a.png\n'
-    (found,) = tables.parse_table(text.encode(), Path("t.csv"), NEEDED, "it")
-    assert found["view"] == "PA"
 
 
 def test_a_table_that_cannot_be_read_is_named(tmp_path, monkeypatch):
