@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from detector.audit.checks import Run, pooling_note, precision, run_checks
-from detector.audit.metrics import MetricSettings, compute_metrics
-from detector.audit.subgroups import subgroups
+from detector.audit.checks import pooling_note, precision
+from detector.audit.judgement import judge
+from detector.audit.metrics import MetricSettings
 from detector.cli.arguments import parse
 from detector.cli.output import BAD, Log, epoch_printer, replaced_line, say, wrapped
 from detector.cli.run import run
@@ -73,9 +73,7 @@ def main(arguments: list[str] | None) -> int:
     # What the predictions are worth.
     with log.timed("evaluate"):
         setting = MetricSettings(positive, options.seed, recipe.balanced, options.prevalence)
-        metrics = compute_metrics(extractor, evaluated, setting)
-        checks = run_checks(Run(extractor, evaluated, metrics, samples.groups, implausible))
-        groups = subgroups(extractor, evaluated, positive)
+        worth = judge(extractor, evaluated, setting, samples.groups, implausible)
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
         shown = order[: html.MOST] if outputs.report else order[:0]
@@ -84,10 +82,10 @@ def main(arguments: list[str] | None) -> int:
     result = TrainingResult(
         extractor=extractor,
         evaluated=evaluated,
-        metrics=metrics,
-        subgroups=groups,
+        metrics=worth.metrics,
+        subgroups=worth.subgroups,
         left_out=sites,
-        checks=checks,
+        checks=worth.checks,
         order=order,
         grad_cam=maps,
         evaluation_options=options,
@@ -99,7 +97,7 @@ def main(arguments: list[str] | None) -> int:
     say("\n".join(training_report.lines(result)))
     say(precision(evaluated.evaluation))
     say("")
-    for line in check_lines(checks):
+    for line in check_lines(worth.checks):
         say(line, BAD if line.startswith("  ") else "")
     with log.timed("save"):
         saved = training.saved_model(evaluated, recipe, extractor, training_report.summary(result))

@@ -57,6 +57,7 @@ def printable(text: object) -> str:
 COMMANDS = {
     "audit_covid19.py": "covid19-audit",
     "build_covid_dataset.py": "covid19-build",
+    "evaluate_covid19.py": "covid19-evaluate",
     "find_lungs.py": "covid19-lungs",
     "make_phantom_dataset.py": "covid19-phantoms",
     "predict_covid19.py": "covid19-predict",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class FakeExtractor:
     pooling: str = "blocks"
     near_duplicates: dict = field(default_factory=dict)
     occlusion: None = None
+    backbone: object = field(default_factory=lambda: SimpleNamespace(weights=True))
 
     def groups(self, split):
         """Return what a split keeps whole."""

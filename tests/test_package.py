@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from detector import __version__
 
-COMMANDS = ("audit", "build", "lungs", "phantoms", "predict", "sample", "train")
+COMMANDS = ("audit", "build", "evaluate", "lungs", "phantoms", "predict", "sample", "train")
 SOURCES = ("detector", "LICENSE", "README.md", "pyproject.toml", "requirements.txt")
 
 

@@ -149,8 +149,11 @@ def predicted_classes(run: Run) -> Found:
     never = [name for name, n, of in zip(evaluation.classes, predicted, present, strict=True) if of and not n]
     if not never:
         return Found(PASS, f"predicted: {counts}")
-    remedy = "Train longer (--epochs), or with another --learning-rate, until the loss falls; or use --recipe probe."
     area = evaluation.roc_auc
+    if not len(run.evaluated.train):
+        remedy = "The threshold does not fit these images: choose one on others, and give it with --threshold."
+        return Found(WARN, f"{' and '.join(never)} is never predicted ({counts})", remedy)
+    remedy = "Train longer (--epochs), or with another --learning-rate, until the loss falls; or use --recipe probe."
     if area.available and area.low > CHANCE:
         remedy += " The scores separate the classes: --target-sensitivity chooses a threshold that uses them."
     return Found(WARN, f"{' and '.join(never)} is never predicted ({counts})", remedy)
@@ -161,7 +164,8 @@ def image_content(run: Run) -> Found:
     found = run.implausible
     total = len(run.extractor.properties) + sum(one.left_out for one in found)
     if not found:
-        return Found(PASS, f"{total} images with two lungs, none in colour")
+        looked = "with two lungs" if run.extractor.backbone.weights else "(lungs were not looked for)"
+        return Found(PASS, f"{total} images {looked}, none in colour")
     advice = "" if all(one.left_out for one in found) else "Look at them; remove what is no frontal chest radiograph."
     return Found(WARN, implausible_line(found, total), advice)
 
@@ -272,20 +276,23 @@ def duplicates(run: Run) -> Found:
     first = {digest: row for row, digest in reversed([*enumerate(digests)])}
     pairs = {(first[digest], row): Copy() for row, digest in enumerate(digests) if first[digest] != row}
     trains, tests = (np.isin(np.arange(len(groups)), side) for side in (run.evaluated.train, run.evaluated.held_out))
+    where, advice = "across the split", ", or use --split patient, which keeps most near duplicates on one side"
+    if not trains.any():  # a folder that is tested as a whole: a copy counts twice
+        where, advice, trains, groups = "within the folder", "", tests, np.arange(len(groups))
     across = [
         (extractor.dataset.images[i].file, extractor.dataset.images[j].file, copy, digests[i] == digests[j])
         for (i, j), copy in sorted({**extractor.near_duplicates, **pairs}.items())
         if groups[i] != groups[j] and ((tests[i] and trains[j]) or (tests[j] and trains[i]))
     ]
     if not across:
-        return Found(PASS, f"none across the split; {NOT_SEARCHED}")
+        return Found(PASS, f"none {where}; {NOT_SEARCHED}")
     exact = sum(same for *_, same in across)
     files = [with_change(f"{one} = {other}", copy) for one, other, copy, _ in across]
     shown = "; ".join(files[:3]) + (f"; and {len(files) - 3} more" if len(files) > 3 else "")
     return Found(
         WARN,
-        f"{exact} exact and {len(across) - exact} near duplicates across the split: {shown}",
-        "Remove one of each pair, or use --split patient, which keeps most near duplicates on one side.",
+        f"{exact} exact and {len(across) - exact} near duplicates {where}: {shown}",
+        f"Remove one of each pair{advice}.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +10,30 @@ import numpy as np
 from detector import InputError
 from detector.audit.context import Audit
 from detector.audit.evidence import BORDER, EXTERNAL, VIEW, Result
-from detector.audit.linear_baseline import border_matrix, indicators, linear_auc
+from detector.audit.judgement import judge
+from detector.audit.linear_baseline import indicators, linear_auc
+from detector.audit.metrics import MetricSettings
 from detector.datasets import clinical
+from detector.datasets.dataset import Dataset
 from detector.network import head, model_file
 from detector.network.backbone import DIGEST, digest
 from detector.network.model_file import Description
 from detector.statistics.auc import roc_auc
+from detector.statistics.evaluation import predict
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.strata import crossed
+from detector.training.crossvalidation import evaluate_once
 from detector.training.recipes import Recipe
 
-ONE_VIEW = "within_view"
-TITLES = {ONE_VIEW: "within one view", VIEW: "view alone", BORDER: "image border alone"}
+ONE_VIEW, SENSITIVITY, SPECIFICITY = "within_view", "sensitivity", "specificity"
+TITLES = {
+    SENSITIVITY: SENSITIVITY,
+    SPECIFICITY: SPECIFICITY,
+    ONE_VIEW: "within one view",
+    VIEW: "view alone",
+    BORDER: "image border alone",
+}
+OTHERS = "others"  # the classes beside the positive one, whatever they are called
 
 
 @dataclass(frozen=True)
@@ -42,9 +54,9 @@ class External:
     result : Result
         The line of the audit.
     beside : dict of str to Metric
-        `ONE_VIEW`, `VIEW` and `BORDER`.
+        `SENSITIVITY` and `SPECIFICITY` at the model's threshold; ROC AUC of `ONE_VIEW`, `VIEW` and `BORDER`.
     warning : str
-        Empty where nothing else could explain the result.
+        Which class is never predicted, and what else could explain the result; mostly empty.
     """
 
     result: Result
@@ -110,20 +122,35 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedHea
     images = [audit.extractor.dataset.images[row] for row in rows]
     extra = clinical.encode(description.clinical, [image.row for image in images])
     features = np.concatenate([audit.extractor.features(rows), extra], axis=1)
-    scores = head.predict_proba(features, model.weights)[:, description.classes.index(description.positive)]
-    patients = audit.extractor.patients[rows]
-    seed = audit.settings.seed
-    area = roc_auc(scores[None], truth, patients)
+    positive = description.classes.index(description.positive)
+    probabilities = head.predict_proba(features, model.weights)
+    others = (predict(probabilities, positive, description.threshold) != positive).astype(int)
+    scores, patients, seed = probabilities[:, positive], audit.extractor.patients[rows], audit.settings.seed
+    names = np.where(truth, description.positive, OTHERS).tolist()
+    labelled = [replace(image, label=name) for image, name in zip(images, names, strict=True)]
+    here = replace(
+        audit.extractor,
+        dataset=Dataset(labelled, [description.positive, OTHERS]),
+        properties=[audit.extractor.properties[row] for row in rows],
+        patients=patients,
+        near_duplicates={},
+    )
+    found = evaluate_once(here, np.stack([scores, 1 - scores], 1), others, description.positive, description.threshold)
+    worth, area = judge(here, found, MetricSettings(0, seed)), found.evaluation.roc_auc
     views = np.array([image.view for image in images])
     known = (views != "").all()
     unknown = Metric.unavailable("not every view is known")
-    properties = border_matrix([audit.extractor.properties[row] for row in rows])
     beside = {
+        SENSITIVITY: found.evaluation.sensitivity,
+        SPECIFICITY: found.evaluation.specificity,
         ONE_VIEW: roc_auc(scores[None], truth, patients, crossed(views)),
         VIEW: linear_auc(indicators(views), truth, patients, seed) if known else unknown,
-        BORDER: linear_auc(properties, truth, patients, seed),
+        BORDER: worth.metrics[BORDER],
     }
-    return External(Result(*line, area, marked), beside, _warning(area, beside))
+    check = worth.check("predicted_classes")
+    collapsed = f"{check.message}, whatever the ROC AUC is" if check.warns else ""
+    warning = "; ".join(filter(None, [collapsed, _warning(area, beside)]))
+    return External(Result(*line, area, marked), beside, warning)
 
 
 def _warning(area: Metric, beside: dict[str, Metric]) -> str:

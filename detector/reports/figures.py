@@ -208,6 +208,10 @@ def evaluation_figure(
     result, predictions = evaluated.evaluation, evaluated.predictions
     positive = result.classes.index(result.positive)
     scores, truth = predictions.probabilities[..., positive], predictions.labels == positive
+    if np.isnan(scores).any():  # decisions alone
+        figure = new_figure(6.5, 6.5, title)
+        _confusion(figure.subplots(), result, "")
+        return as_file(figure, suffix)
     figure = new_figure(11.0, 11.2, title)
     (upper_left, upper_right), (lower_left, lower_right) = figure.subplots(2, 2)
     _confusion(upper_left, result, " of the first repeat" if len(scores) > 1 else "")

@@ -20,6 +20,7 @@ HOLD = {
     True: "Probabilities hold where each class is equally frequent.",
     False: "Probabilities hold at the class frequencies of the training set.",
 }
+AS_GIVEN = "Brier score and calibration are of the probabilities as they are, at this folder's class frequencies."
 
 
 @dataclass(frozen=True)

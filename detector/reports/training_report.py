@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from detector.cli.output import wrapped
 from detector.datasets import overview
 from detector.network.model_file import ClassCount, TrainingSummary
 from detector.reports import figures, html, run_record
-from detector.reports.text import GROUPS, HOLD, NAMES, compared, metric_cells, table
+from detector.reports.text import AS_GIVEN, GROUPS, HOLD, NAMES, compared, metric_cells, table
 from detector.statistics.evaluation import evaluate
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
@@ -26,6 +26,7 @@ from detector.training.dataset import FeatureExtractor, ImplausibleImage
 from detector.training.options import EvaluationOptions, OutputPaths
 
 ONE_CLASS = ("sensitivity", "specificity", "roc_auc")  # metrics of one class against the others
+JSON, FIGURE, REPORT = "evaluation.json", "evaluation.png", "report.html"  # of a run without training
 UNCLEAR = "The interval contains 0: no difference is shown."
 WORDS = {"tutorial": "tutorial", "probe": "linear probe"}
 
@@ -54,6 +55,10 @@ class TrainingResult:
         With a second recipe.
     implausible : sequence of ImplausibleImage
         Those that may be no frontal chest radiographs, left out or not.
+    inputs : mapping of str to object, optional
+        Of a run without training: what was tested, and what of it was left out.
+    notes : sequence of str, optional
+        The same in sentences.
     """
 
     extractor: FeatureExtractor
@@ -69,6 +74,13 @@ class TrainingResult:
     times: Mapping[str, float]
     comparison: RecipeComparison | None = None
     implausible: Sequence[ImplausibleImage] = ()
+    inputs: Mapping[str, object] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def trained(self) -> bool:
+        """Whether this is a training run, and not a test of predictions on a whole folder."""
+        return bool(len(self.evaluated.train))
 
     @property
     def positive(self) -> int:
@@ -91,7 +103,8 @@ class TrainingResult:
         """Training and test images; all of both in a cross-validation."""
         if self.evaluation_options.folds:
             return {"all": self.evaluated.held_out}
-        return {"training": self.evaluated.train, "test": self.evaluated.held_out}
+        training = {"training": self.evaluated.train} if self.trained else {}
+        return training | {"test": self.evaluated.held_out}
 
     @property
     def shares(self) -> dict[str, object]:
@@ -190,6 +203,8 @@ def difference_of(comparison: RecipeComparison) -> str:
 def recipe_title(name: str) -> str:
     """Return a recipe such as ``"probe:lungs"`` in words; the tutorial's own pooling is not named."""
     recipe, _, pooling = name.partition(":")
+    if recipe not in WORDS:  # a file of predictions
+        return name
     return WORDS[recipe] if recipe == pooling else f"{WORDS[recipe]} ({pooling})"
 
 
@@ -209,25 +224,33 @@ def conclusion(result: TrainingResult) -> str:
 def record(result: TrainingResult) -> dict[str, object]:
     """Return the run as it stands in its JSON file."""
     evaluated, extractor = result.evaluated, result.extractor
-    return run_record.header() | {
-        "settings": result.settings,
-        "base": run_record.base(extractor),
-        "classes": evaluated.evaluation.classes,
-        "train": run_record.images(extractor, evaluated.train),
-        "held_out": run_record.predictions(extractor, evaluated),
-        "implausible_images": result.implausible,
-        "n_patients": result.n_patients,
-        "threshold": evaluated.threshold,
-        "metrics": {"confusion": evaluated.evaluation.confusion, **evaluated.evaluation.metrics(), **result.metrics},
-        "per_class": result.per_class,
-        "folds": run_record.by_fold(evaluated),
-        "comparison": result.comparison,
-        "subgroups": result.subgroups,
-        "sites_left_out": result.left_out,
-        "checks": result.checks,
-        "history": run_record.history(evaluated.fitted.trained),
-        "times": result.times,
-    }
+    return (
+        run_record.header()
+        | {
+            "settings": result.settings,
+            "base": run_record.base(extractor) if extractor.backbone.weights else None,
+            "classes": evaluated.evaluation.classes,
+            "train": run_record.images(extractor, evaluated.train),
+            "held_out": run_record.predictions(extractor, evaluated),
+            "implausible_images": result.implausible,
+            "n_patients": result.n_patients,
+            "threshold": evaluated.threshold,
+            "metrics": {
+                "confusion": evaluated.evaluation.confusion,
+                **evaluated.evaluation.metrics(),
+                **result.metrics,
+            },
+            "per_class": result.per_class,
+            "folds": run_record.by_fold(evaluated),
+            "comparison": result.comparison,
+            "subgroups": result.subgroups,
+            "sites_left_out": result.left_out,
+            "checks": result.checks,
+            "history": run_record.history(evaluated.head.trained) if result.trained else {},
+            "times": result.times,
+        }
+        | dict(result.inputs)
+    )
 
 
 def summary(result: TrainingResult) -> TrainingSummary:
@@ -249,7 +272,7 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
     # A report shows both as PNG, which mostly are the files themselves: each is drawn once.
     @cache
     def history(suffix: str) -> bytes:
-        return figures.history(result.evaluated.fitted.trained, suffix)
+        return figures.history(result.evaluated.head.trained, suffix)
 
     @cache
     def evaluation(suffix: str) -> bytes:
@@ -262,12 +285,26 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
         outputs.json: run_record.as_json(record(result)),
     }
     if outputs.report:
-        found[outputs.report] = training_report(result, outputs, history(".png"), evaluation(".png"))
+        found[outputs.report] = training_report(
+            result, outputs.json.name, evaluation(".png"), history(".png"), outputs.plot.name
+        )
     return found
 
 
-def training_report(result: TrainingResult, outputs: OutputPaths, history: bytes, evaluation: bytes) -> bytes:
-    """Return the HTML report, given both figures as PNG."""
+def evaluation_contents(result: TrainingResult, folder: Path) -> dict[Path, bytes]:
+    """Return the bytes of what a run without training writes to a folder."""
+    figure = figures.evaluation_figure(result.evaluated, result.metrics, result.title, result.balanced)
+    return {
+        folder / JSON: run_record.as_json(record(result)),
+        folder / FIGURE: figure,
+        folder / REPORT: training_report(result, JSON, figure),
+    }
+
+
+def training_report(
+    result: TrainingResult, json: str, evaluation: bytes, history: bytes = b"", name: str = ""
+) -> bytes:
+    """Return the HTML report, given the name of the JSON file, and the figures as PNG; that of training has a name."""
     evaluated, judged = result.evaluated, result.evaluated.evaluation
     images = result.extractor.dataset.images
     wrong = int((evaluated.predicted[0] != evaluated.predictions.labels).sum())
@@ -275,7 +312,7 @@ def training_report(result: TrainingResult, outputs: OutputPaths, history: bytes
     counts = ", ".join(f"{count} {name}" for name, count in result.extractor.dataset.counts().items())
     return html.render(
         "training.html.j2",
-        f"Training report: {result.extractor.dataset.name} ({counts})",
+        f"{'Training' if result.trained else 'Evaluation'} report: {result.extractor.dataset.name} ({counts})",
         conclusion=conclusion(result),
         warns=any(check.warns for check in result.checks),
         test_set=f"{result.title}; metrics of {compared(judged)}",
@@ -286,22 +323,25 @@ def training_report(result: TrainingResult, outputs: OutputPaths, history: bytes
         groups=metric_groups(result),
         per_class=result.per_class,
         by_fold={NAMES[name].name: mean_and_sd(one) for name, one in run_record.by_fold(evaluated).items()},
-        hold=HOLD[result.balanced],
+        hold=HOLD[result.balanced] if result.trained or result.balanced else AS_GIVEN,
         recipes=recipes_of(result.comparison) if result.comparison else [],
         difference=difference_of(result.comparison) if result.comparison else "",
         misclassified=f"{wrong} of {len(result.order)} test images were misclassified.",
-        upper_left=result.settings["pooling"] == "tutorial",
+        upper_left=result.settings.get("pooling") == "tutorial",
         left_out=max(0, len(result.order) - html.MOST),
         cards=cards(result),
         classes=judged.classes,
         positive=judged.positive,
         threshold=html.shown_threshold(evaluated.threshold, judged.classes),
         folds=result.evaluation_options.folds,
-        plot=html.uri(history),
+        trained=result.trained,
+        grad_cam=bool(result.grad_cam),
+        notes=result.notes,
+        plot=html.uri(history) if history else "",
         evaluation=html.uri(evaluation),
-        plot_name=outputs.plot.name,
-        probe=evaluated.fitted.trained.strength is not None,
-        json=outputs.json.name,
+        plot_name=name,
+        probe=result.trained and evaluated.head.trained.strength is not None,
+        json=json,
         subgroups=result.subgroups,
         meaning=overview.meaning(entries),
         overview=overview.rows(entries),
@@ -335,11 +375,13 @@ def cards(result: TrainingResult) -> list[dict[str, object]]:
     """Return the first test images, each with its Grad-CAM."""
     evaluated, extractor = result.evaluated, result.extractor
     classes = evaluated.evaluation.classes
-    shown = result.order[: len(result.grad_cam)]
+    shown = result.order[: len(result.grad_cam) if result.trained else html.MOST]
     pictures = html.image_uris(extractor, evaluated.held_out[shown].tolist())
+    heats: Sequence[np.ndarray | None] = [*result.grad_cam] or [None] * len(shown)
     found = []
-    for position, heat, picture in zip(shown, result.grad_cam, pictures, strict=True):
+    for position, heat, picture in zip(shown, heats, pictures, strict=True):
         row, predicted = evaluated.held_out[position], classes[int(evaluated.predicted[0][position])]
+        probability = float(evaluated.probabilities[0][position, result.positive])
         image, properties = extractor.dataset.images[row], extractor.properties[row]
         found.append(
             {
@@ -348,11 +390,11 @@ def cards(result: TrainingResult) -> list[dict[str, object]]:
                 "label_index": classes.index(image.label),
                 "predicted": predicted,
                 "correct": predicted == image.label,
-                "probability": float(evaluated.probabilities[0][position, result.positive]),
+                "probability": probability if np.isfinite(probability) else None,
                 "patient": run_record.short(str(extractor.patients[row])),
                 "image": picture,
                 "height": html.shown_height(properties.height / properties.width),
-                "heat": html.heat_uri(heat),
+                "heat": "" if heat is None else html.heat_uri(heat),
                 "row": {"file": image.file, "class": image.label, **image.row},
             }
         )

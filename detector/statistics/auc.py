@@ -17,6 +17,7 @@ from detector.statistics.resampling import (
 )
 from detector.statistics.strata import crossed, holding_two_classes, stratum_weight
 
+NO_SCORES = "decisions without probabilities"
 MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
 
 
@@ -182,6 +183,8 @@ def roc_auc(
     if folds is not None and len(np.unique(folds)) > 1:
         refitted = True
         strata = crossed(folds) if strata is None else crossed(strata, folds)
+    if np.isnan(scores).any():
+        return Metric.unavailable(NO_SCORES, int(is_positive.sum()), int((~is_positive).sum()))
     compared = []  # of each repeat: images and patients, and in each class the images of each patient
     values, moved = [], np.zeros(len(is_positive))
     for repeat, one in enumerate(scores):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from detector.statistics.auc import fold_inflation, roc_auc
+from detector.statistics.auc import NO_SCORES, fold_inflation, roc_auc
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.resampling import LEVEL, percentiles, resampled, wilson
 
@@ -131,6 +131,8 @@ def of_probabilities(
     people = [len(set(patients[side])) for side in (is_positive, ~is_positive)]
     if min(n_positive, n_negative) < FEWEST:
         return dict.fromkeys(names, too_few(n_positive, n_negative, "images"))
+    if np.isnan(scores).any():
+        return dict.fromkeys(names, Metric.unavailable(NO_SCORES, n_positive, n_negative))
     if min(people) < FEWEST:
         # A bootstrap over so few has next to no different draws, and its interval is far too narrow.
         return dict.fromkeys(names, too_few(people[0], people[1], "patients"))

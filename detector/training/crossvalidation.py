@@ -19,7 +19,7 @@ from detector.statistics.auc import auc_difference, roc_auc
 from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
-from detector.training.dataset import FeatureSet, FittedHead
+from detector.training.dataset import FeatureExtractor, FeatureSet, FittedHead
 from detector.training.options import OperatingPoint, name_of
 from detector.training.recipes import Recipe
 
@@ -116,7 +116,8 @@ class EvaluatedHead:
 
     Attributes
     ----------
-    fitted : FittedHead
+    fitted : FittedHead or None
+        None where the predictions are those of another program.
     evaluation : Evaluation
     predictions : Predictions
         On the held-out images, by heads that had not seen them.
@@ -128,13 +129,20 @@ class EvaluatedHead:
         All images both times in a cross-validation.
     """
 
-    fitted: FittedHead
+    fitted: FittedHead | None
     evaluation: Evaluation
     predictions: Predictions
     threshold: float | None
     thresholds: list[float]
     train: np.ndarray
     held_out: np.ndarray
+
+    @property
+    def head(self) -> FittedHead:
+        """The head that made the predictions."""
+        if self.fitted is None:
+            raise ValueError("these are the predictions of another program")
+        return self.fitted
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -145,6 +153,35 @@ class EvaluatedHead:
     def predicted(self) -> np.ndarray:
         """Classes that held-out images are predicted as, shape (repeats, n), int."""
         return self.predictions.predicted
+
+
+def evaluate_once(
+    extractor: FeatureExtractor,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    positive: str,
+    threshold: float | None,
+    fitted: FittedHead | None = None,
+) -> EvaluatedHead:
+    """Compare one model's predictions with the truth, on images of which it was trained on none.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+        Of these images.
+    probabilities : ndarray of shape (n, classes)
+        In the order of the data set's classes; nan where only decisions are known.
+    predicted : ndarray of shape (n,), int
+    positive : str
+    threshold : float or None
+        What the decisions were made by; None for the likeliest class.
+    fitted : FittedHead, optional
+        By default the model is another program's.
+    """
+    images, rows = extractor.dataset, np.arange(len(predicted))
+    predictions = Predictions.of_one_model(images.labels, extractor.patients, probabilities, predicted)
+    found = evaluate(predictions, images.classes, images.classes.index(positive))
+    return EvaluatedHead(fitted, found, predictions, threshold, [], rows[:0], rows)
 
 
 def evaluate_recipe(

@@ -26,7 +26,7 @@ from detector.images.phantom import SOURCE as PHANTOM
 from detector.network import head, runtime
 from detector.network import lungs as lung_decoder
 from detector.network import weights as weight_sources
-from detector.network.backbone import COLUMNS
+from detector.network.backbone import COLUMNS, Weights
 from detector.network.features import Backbone
 from detector.network.head import AfterEpoch, TrainingSet
 from detector.training.recipes import Recipe
@@ -204,7 +204,7 @@ class ImplausibleImage:
 
 
 def find_implausible(
-    extractor: FeatureExtractor, rows: Rows, masks: Iterable[np.ndarray], leave_out: bool
+    extractor: FeatureExtractor, rows: Rows, masks: Iterable[np.ndarray | None], leave_out: bool
 ) -> tuple[list[ImplausibleImage], np.ndarray]:
     """Return which of some images may be no frontal chest radiographs, given their lungs, and which a run keeps.
 
@@ -212,8 +212,8 @@ def find_implausible(
     ----------
     extractor : FeatureExtractor
     rows : sequence of int
-    masks : iterable of ndarray of shape (224, 224), bool
-        Their lungs.
+    masks : iterable of ndarray of shape (224, 224), bool, or None
+        Their lungs; None where they were not looked for.
     leave_out : bool
         Whether the run reads the lungs only.
 
@@ -225,7 +225,8 @@ def find_implausible(
     named, kept = [], np.ones(len(rows), bool)
     for position, (row, mask) in enumerate(zip(rows, masks, strict=True)):
         known, image = extractor.properties[row], extractor.dataset.images[row]
-        found = implausibility(known.colourfulness, describe(mask), image.view, known.inverted)
+        lungs = None if mask is None else describe(mask)
+        found = implausibility(known.colourfulness, lungs, image.view, known.inverted)
         if found:
             kept[position] = not (leave_out and found.rejected)
             named.append(ImplausibleImage(image.file, found.group, not kept[position]))
@@ -298,7 +299,9 @@ def implausible_line(implausible: Sequence[ImplausibleImage], total: int) -> str
 HERE = ComputeOptions()
 
 
-def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOptions = HERE) -> FeatureExtractor:
+def open_dataset(
+    dataset: Dataset, log: Log, recipe: Recipe | None, compute: ComputeOptions = HERE, weights: Weights | None = None
+) -> FeatureExtractor:
     """Open a data set: read every image while TensorFlow is imported, and find the weights.
 
     A probe on images that are all known to the cache mostly needs no TensorFlow: what does need it then imports it.
@@ -307,17 +310,21 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     ----------
     dataset : Dataset
     log : Log
-    recipe : TutorialRecipe or ProbeRecipe
-        Decides which features are read.
+    recipe : TutorialRecipe, ProbeRecipe or None
+        Decides which features are read; with None no network is used.
     compute : ComputeOptions, optional
+    weights : dict of str to (kernel, bias), optional
+        The network's; found by default.
     """
     cluster = connect(compute) if compute.ray else None
+    if recipe is None:
+        weights = {}
     if compute.weights is not None:
         weight_sources.require_readable(compute.weights)
     counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
     log.info(f"loading images: {counts}...")
     runtime.configure(compute.verbose)
-    if cluster or recipe.name != "probe":
+    if cluster or (recipe and recipe.name != "probe"):
         runtime.start()
     home = compute.cache or default_folder()
     cache = Cache(None if compute.no_cache else home)
@@ -325,8 +332,10 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
     with log.timed("read"):
         inspected = functools.partial(features.properties, cluster) if cluster else None
         paths = [image.path for image in dataset.images]
-        properties = inspect(paths, cache, pixel_store, log.quiet, inspected, runtime.start)
-        found, _ = weight_sources.load(compute.weights, home, log.info)
+        meanwhile = runtime.start if recipe else bool
+        properties = inspect(paths, cache, pixel_store, log.quiet, inspected, meanwhile)
+        if weights is None:
+            weights, _ = weight_sources.load(compute.weights, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.finish()
     digests = [image_properties.digest for image_properties in properties]
@@ -351,14 +360,14 @@ def open_dataset(dataset: Dataset, log: Log, recipe: Recipe, compute: ComputeOpt
             with_change(" = ".join(dataset.images[row].file for row in pair), near_duplicates[pair]) for pair in joined
         ]
         log.info(f"near duplicates, whose patients count as one: {first_names(pairs, 20)}")
-    backbone = Backbone(found, cache, functools.partial(features.compute, cluster) if cluster else None)
+    backbone = Backbone(weights, cache, functools.partial(features.compute, cluster) if cluster else None)
     return FeatureExtractor(
         dataset,
         properties,
         merged(known, joined),
         near_duplicates,
         backbone,
-        COLUMNS[recipe.name, recipe.pooling],
+        COLUMNS[recipe.name, recipe.pooling] if recipe else slice(0),
         pixel_store,
         log,
     )
