@@ -235,9 +235,12 @@ def test_an_accuracy_that_predicting_the_larger_class_reaches_warns():
 def test_a_class_that_is_never_predicted_warns_with_a_remedy():
     """Every image is called covid, though the scores separate the classes."""
     scores = 0.6 + 0.1 * np.array([number % 5 + 5 * (number < 24) for number in range(48)]) / 4
-    found = predicted_classes(run_of(Case((24, 24)), scores))
+    folder = run_of(Case((24, 24)), scores)
+    found = predicted_classes(replace(folder, evaluated=replace(folder.evaluated, train=np.arange(48))))
     assert found.status == WARN and found.message == "normal is never predicted (48 covid, 0 normal)"
     assert "--epochs" in found.recommendation and "--target-sensitivity" in found.recommendation
+    # Of a model that is tested only, nothing can be trained longer.
+    assert "--threshold" in predicted_classes(folder).recommendation
     assert checked(Case())["predicted_classes"].status == PASS
 
 
@@ -245,7 +248,8 @@ def test_exact_copies_across_the_split_are_named():
     run = run_of(Case((4, 4)), np.full(8, 0.5))
     run.extractor.properties[1] = replace(run.extractor.properties[1], digest=run.extractor.properties[0].digest)
     everything = replace(run, evaluated=replace(run.evaluated, train=np.arange(8)))
-    assert duplicates(run).status == PASS  # nothing was trained on
+    # Nothing was trained on: the copy counts twice in this folder.
+    assert "1 exact and 0 near duplicates within the folder" in duplicates(run).message
     found = duplicates(everything)
     assert found.status == WARN
     assert found.message == "1 exact and 0 near duplicates across the split: covid/0.png = covid/1.png"

@@ -108,7 +108,10 @@ def test_the_test_set_is_named_with_its_images_and_patients():
     assert result(Case((4, 4), images=2)).title == "Test set: 8 images from 4 patients"
     assert result(Case((4, 4)), folds=5).title == "5-fold cross-validation: 8 images from 8 patients"
     assert list(result(Case((4, 4)), folds=5).sides) == ["all"]
-    assert list(result(Case((4, 4))).sides) == ["training", "test"]
+    tested = result(Case((4, 4)))
+    assert list(tested.sides) == ["test"]
+    trained = replace(tested, evaluated=replace(tested.evaluated, train=np.arange(4)))
+    assert list(trained.sides) == ["training", "test"]
 
 
 def test_the_conclusion_names_the_classes_and_counts_the_checks_that_warn():
