@@ -80,24 +80,21 @@ def test_classes_that_seem_to_be_one_are_rejected(tmp_path):
 
 
 def test_dicom_headers_are_used_where_no_manifest_is(tmp_path):
-    for number in range(4):
-        name = tmp_path / "d" / ("covid" if number < 2 else "normal") / f"IM-0001-000{number}.dcm"
-        view = "AP" if number < 2 else "PA"
-        radiograph(
-            name, PatientID=f"p{number // 2}", PatientAge="064Y", PatientSex="F", ViewPosition=view, Modality="DX"
-        )
+    for number, (label, view) in enumerate((("covid", "AP"), ("covid", "AP"), ("normal", "PA"), ("normal", "PA"))):
+        header = {"PatientID": f"p{number // 2}", "PatientAge": "064Y", "PatientSex": "F", "ViewPosition": view}
+        radiograph(tmp_path / "d" / label / f"IM-0001-000{number}.dcm", **header, Modality="DX")
     radiograph(tmp_path / "d" / "normal" / "ct", PatientID="p9", Modality="CT")
     found = dataset.load(tmp_path / "d")
-    assert [image.patient for image in found.images] == [f"dicom/{dicom_header.hashed(f'p{n // 2}')}" for n in range(4)]
-    assert [image.view for image in found.images] == ["AP", "AP", "PA", "PA"]
-    assert {image.row["age"] for image in found.images} == {"64"}
-    assert {image.source for image in found.images} == {""}
+    one, other = (dicom_header.hashed(f"p{number}") for number in range(2))
+    wanted = [
+        (f"dicom/{who}", view, "", "64") for who, view in ((one, "AP"), (one, "AP"), (other, "PA"), (other, "PA"))
+    ]
+    assert [(image.patient, image.view, image.source, image.row["age"]) for image in found.images] == wanted
     assert found.notes == ["1 file left out: 1 of another modality (CT)"]
     accepted(inside("build_covid_dataset.py", "--write-manifests", "d", "--source", "mine", cwd=tmp_path))
     row = manifest.read(tmp_path / "d" / "covid")["IM-0001-0000.dcm"]
-    assert (row["patient"], row["view"], row["age"]) == (dicom_header.hashed("p0"), "AP", "64")
-    again = dataset.load(tmp_path / "d").images[0]
-    assert (again.patient, again.view) == (f"mine/{dicom_header.hashed('p0')}", "AP")
+    assert (row["patient"], row["view"], row["age"]) == (one, "AP", "64")
+    assert dataset.load(tmp_path / "d").images[0].patient == f"mine/{one}"
 
 
 def test_a_patient_with_leading_zeros_and_an_unknown_view(tmp_path):
@@ -111,13 +108,10 @@ def test_a_patient_with_leading_zeros_and_an_unknown_view(tmp_path):
 
 
 def test_headers_of_any_file_name_are_read_and_a_study_is_of_one_patient(tmp_path):
-    for number in range(4):
-        label = "covid" if number < 2 else "normal"
+    for number, label in enumerate(("covid", "covid", "normal", "normal")):
         radiograph(tmp_path / label / f"{number}.png", StudyInstanceUID=f"1.2.{number // 2}", Modality="DX")
-    found = dataset.load(tmp_path)
-    assert [image.patient for image in found.images] == [
-        f"dicom/{dicom_header.hashed(f'1.2.{n // 2}')}" for n in range(4)
-    ]
+    hashed = [f"dicom/{dicom_header.hashed(f'1.2.{number // 2}')}" for number in range(4)]
+    assert [image.patient for image in dataset.load(tmp_path).images] == hashed
 
 
 @pytest.mark.parametrize(("same", "number"), [(4, 7), (4, 8), (3, 3)])
@@ -127,11 +121,7 @@ def test_an_identifier_that_most_files_of_a_class_have_identifies_nobody(tmp_pat
         radiograph(tmp_path / "covid" / f"{i}.dcm", PatientID="XYZ" if i < same else f"p{i}", Modality="DX")
     radiograph(tmp_path / "normal" / "0.dcm", PatientID="XYZ", Modality="DX")
     found = dataset.load(tmp_path)
-    unknown = sum(image.patient is None for image in found.images)
-    assert unknown == (5 if number == 7 else 0)
-    assert bool(found.notes) == bool(unknown)
-    if unknown:
-        assert found.notes == [
-            "4 of 7 images of covid have the same patient identifier, which identifies nobody: each counts as a "
-            "patient of its own"
-        ]
+    unknown = number == 7
+    assert sum(image.patient is None for image in found.images) == (5 if unknown else 0)
+    said = "4 of 7 images of covid have the same patient identifier, which identifies nobody: each counts as a patient "
+    assert found.notes == ([f"{said}of its own"] if unknown else [])

@@ -23,6 +23,8 @@ BIMCV = "sub-S03001/ses-E03001/mod-rx/sub-S03001_ses-E03001_run-1_bp-chest_vp-ll
         ("data/chest/covid/images/a", "data/chest/normal/images/a"),
         (f"covid/{BIMCV}", "normal/sub-S04001/ses-E04001/mod-rx/a"),
         ("covid/Covid1/1.2.826.0.1/1.2.826.0.2/1", "normal/Covid2/1.2.826.0.3/1.2.826.0.4/1"),
+        ("covid/C 419639-00/08-02-2002-XR CHEST 1 VIEW AP-5344/1.0-AP-7626/1-1", "normal/C 41/08-NA/1.0-AP-7/1-1"),
+        ("covid/CR/20200315/a", "covid/CR/20200316/b", "normal/DX/20180101/a", "normal/000/c"),
         ("covid/patient1/study1/a", "covid/a", "normal/train/a", "normal/1/a"),
     ],
 )
@@ -31,11 +33,12 @@ def test_classes_are_the_first_level_at_which_folders_differ(tmp_path, files):
         picture(tmp_path / f"{file}.png", number)
     found = dataset.load(tmp_path)
     assert found.classes == ["covid", "normal"] and len(found.images) == len(files)
+    assert {image.patient for image in found.images} == {None}  # no folder of a year, a size or a shard is a person
 
 
-def test_folders_of_years_patients_or_labels_are_classes_where_nothing_else_differs(tmp_path):
-    classes(tmp_path / "d", year=1, patient1=1, images=1)
-    assert dataset.load(tmp_path / "d").classes == ["images", "patient1", "year"]
+@pytest.mark.parametrize("names", [("images", "patient1", "year"), ("label_0", "label_1"), ("test+", "trained")])
+def test_folders_of_any_name_are_classes_where_nothing_else_differs(tmp_path, names):
+    assert dataset.load(classes(tmp_path, **dict.fromkeys(names, 1))).classes == list(names)
 
 
 def test_images_that_lie_in_no_class_are_rejected(tmp_path):
@@ -55,8 +58,6 @@ def test_parts_of_a_split_are_not_classes(tmp_path):
     classes(tmp_path / "beside", covid=1, normal=1, test=1)
     with rejection(r"holds \S*beside/test beside other folders: test is a part of a data set, not a class; move it"):
         dataset.load(tmp_path / "beside")
-    classes(tmp_path / "named", **{"test-": 1, "test+": 1, "trained": 1})
-    assert len(dataset.load(tmp_path / "named").classes) == 3
 
 
 @pytest.mark.parametrize("names", [("images", "zones"), ("cxr", "Manual/left"), ("images", "lung masks")])
