@@ -7,8 +7,8 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
-from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
@@ -65,27 +65,28 @@ def radiograph(path: Path, **elements: object) -> None:
     path.write_bytes(small_dicom(**elements))
 
 
+def png(parts: dict[bytes, bytes]) -> bytes:
+    """Return a PNG of chunks."""
+    chunks = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts.items()
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 def bomb(width: int, height: int) -> bytes:
     """Return a tiny PNG whose header claims a huge picture."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    body = zlib.compress(b"\0" * 100_000, 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return png({b"IHDR": header, b"IDAT": zlib.compress(b"\0" * 100_000, 9), b"IEND": b""})
 
 
 def bad_files(folder: Path) -> dict[str, str]:
     """Write one file of every bad kind; return name → a word of what is said of it."""
-    whole = io.BytesIO()
-    generator = np.random.default_rng(3)
-    Image.fromarray(generator.integers(0, 256, (300, 300), dtype=np.uint8)).save(whole, "JPEG")
-    png = io.BytesIO()
-    Image.fromarray(generator.integers(0, 256, (300, 300), dtype=np.uint8)).save(png, "PNG")
+    noise = np.random.default_rng(3).integers(0, 256, (300, 300), dtype=np.uint8)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "truncated.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
-    (folder / "truncated.png").write_bytes(png.getvalue()[: len(png.getvalue()) // 2])
+    for suffix in ("jpg", "png"):
+        data = cv2.imencode(f".{suffix}", noise)[1].tobytes()
+        (folder / f"truncated.{suffix}").write_bytes(data[: len(data) // 2])
     (folder / "text.png").write_text("not an image\n")
     (folder / "empty.jpeg").write_bytes(b"")
     (folder / "folder.jpg").mkdir()
@@ -111,8 +112,6 @@ def require_near(path: Path, expected: np.ndarray, tolerance: float) -> None:
 
 
 def phantom_pixels(seed: int, covid: bool) -> np.ndarray:
-    import cv2
-
     small = cv2.resize(phantom.draw(covid, seed), (224, 224), interpolation=cv2.INTER_AREA)
     return np.repeat(small[..., None], 3, axis=2)
 

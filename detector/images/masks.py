@@ -227,8 +227,8 @@ def _mismatch(mask: np.ndarray, found: np.ndarray) -> str:
 def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
     """Find the lung masks of images: files of the same stem, with or without ``_mask`` after it.
 
-    A mask in a folder that is named as a class, or in the folder ``masks`` of that, belongs to an image of this class;
-    one elsewhere belongs to the only image of its name.
+    A mask in a folder that is named as a class, or in a folder of masks in that, belongs to an image of this class; one
+    elsewhere belongs to the only image of its name.
 
     Parameters
     ----------
@@ -245,8 +245,8 @@ def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
         raise InputError(f"--masks {folder} is not a folder")
     classes = {label.lower() for label in images.values()}
     files: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    # Kaggle's Radiography Database has a folder of masks for each class.
-    for path in sorted({*folder.glob("*"), *folder.glob("*/*"), *folder.glob("*/masks/*")} - images.keys()):
+    # Kaggle's Radiography Database has a folder of masks for each class, COVID-QU-Ex one of lung masks.
+    for path in sorted({*folder.glob("*"), *folder.glob("*/*"), *folder.glob("*/*[mM]ask*/*")} - images.keys()):
         if path.suffix.lower() in SUFFIXES:
             first = path.relative_to(folder).parts[0].lower()
             files[path.stem.removesuffix(SUFFIX), first if first in classes else ""].append(path)

@@ -12,7 +12,7 @@ import pytest
 from conftest import picture, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_helpers import dicom, stored, write_dicom
+from image_helpers import dicom, stored
 from PIL import Image
 
 from detector.files.recognise import instead, not_read
@@ -62,6 +62,7 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path):
     listing = list_images(tmp_path)
     assert [path.name for path in listing.images] == ["a.png"]
     assert listing.left_out == {"hidden": 2, "of the system": 7, "not an image": 1, "DICOM without an image": 3}
+    assert [left_out_line(Counter(masks=1)), left_out_line(Counter())] == ["1 file left out: 1 mask", ""]
     assert listing.note == "13 files left out: 3 DICOM without an image, 2 hidden, 1 not an image, 7 of the system"
 
 
@@ -136,27 +137,3 @@ def test_what_is_in_place_of_a_file(tmp_path):
     assert instead(b"file,patient\n") == ""
     assert [not_read(b"\0\0\0\x18ftyp" + kind) for kind in (b"heic", b"avif", b"mp42")] == ["HEIC", "AVIF", ""]
     assert Counter() == list_images(tmp_path).left_out
-
-
-def test_the_list_is_sorted_and_leaves_out_what_is_no_image(tmp_path, grey):
-    for name in ("b.png", "a.JPG", "sub/c.webp", "._a.jpg", "__MACOSX/d.png", "notes.txt", "manifest.csv", "e"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"x")
-    write_dicom(tmp_path / "IM7", grey.astype(int), 8, "MONOCHROME2")
-    (tmp_path / "f.png").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path).images]
-    assert found == ["IM7", "a.JPG", "b.png", "f.png", "sub/c.webp"]
-
-
-@pytest.mark.parametrize(
-    ("reasons", "line"),
-    [
-        ({"masks": 1}, "1 file left out: 1 mask"),
-        ({"masks": 2, "hidden": 1}, "3 files left out: 1 hidden, 2 masks"),
-        ({"of the system": 1}, "1 file left out: 1 of the system"),
-        ({}, ""),
-    ],
-)
-def test_one_mask_is_a_mask(reasons, line):
-    assert left_out_line(Counter(reasons)) == line

@@ -56,10 +56,10 @@ def test_a_mask_belongs_to_the_image_of_its_own_class(tmp_path):
     own, flat = tmp_path / "own", tmp_path / "flat"
     picture(own / "covid" / "1.png", 1)
     assert masks.find_masks(own, images) == {covid: own / "covid" / "1.png"}
-    picture(own / "normal" / "masks" / "1_mask.png", 2)
+    picture(own / "normal" / "lung masks" / "1_mask.png", 2)
     assert masks.find_masks(own, images) == {
         covid: own / "covid" / "1.png",
-        normal: own / "normal" / "masks" / "1_mask.png",
+        normal: own / "normal" / "lung masks" / "1_mask.png",
     }
     picture(flat / "1.png", 1)
     with rejection("covid/1.png and as .*normal/1.png; give each class a folder of masks"):
