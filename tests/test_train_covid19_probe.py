@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 
-import cv2
-import numpy as np
 import pytest
 from conftest import ROOT, inside, rejected
 
@@ -31,19 +29,18 @@ NAMES = ("accuracy", "roc_auc", "roc_auc_stratified", "metadata_baseline", "bord
 
 @pytest.fixture(scope="module")
 def trained(phantoms_of, tmp_path_factory):
-    """Return phantoms, and what a probe's training on them said and wrote, in both formats."""
+    """Return phantoms, and what a probe's training on them said and wrote."""
     folder = tmp_path_factory.mktemp("probe")
     phantoms_of.write(folder / "data", 12)
     common = ("train_covid19.py", "-d", "data", "--recipe", "probe", "--prevalence", 0.01)
-    first = inside(*common, "-m", "m.h5", cwd=folder)
-    second = inside(*common, "-m", "k/m.h5", "-p", "k/plot.png", "--no-report", cwd=folder)
-    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
-    return folder, first, second
+    done = inside(*common, "-m", "m.h5", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
 
 
 def test_metrics_are_printed_in_order(trained):
-    folder, first, second = trained
-    assert first.stderr == second.stderr == ""
+    folder, first = trained
+    assert first.stderr == ""
     assert "all 20 training images share one site and view" in " ".join(first.stdout.split())
     lines = first.stdout.splitlines()
     starts = [next(i for i, line in enumerate(lines) if line.startswith(name)) for name in PRINTED]
@@ -58,7 +55,7 @@ def test_metrics_are_printed_in_order(trained):
 
 
 def test_a_second_run_writes_the_same_without_tensorflow(trained):
-    folder, _, _ = trained
+    folder, _ = trained
     arguments = ["-d", "data", "--recipe", "probe", "--prevalence", "0.01", "-o", "again", "-m", "again/m.h5"]
     code = f"""
 import sys
@@ -84,26 +81,8 @@ print(sorted({{"tensorflow", "keras"}} & sys.modules.keys()))
         assert first[name] == second[name], name
 
 
-def test_a_probes_model_is_plain_keras(trained):
-    import keras
-
-    folder, _, _ = trained
-    held_out = json.loads((folder / "m.json").read_text())["held_out"]
-    files = [str(folder / "data" / image["file"]) for image in held_out]
-    pixels = [cv2.resize(cv2.imread(file)[..., ::-1], (224, 224), interpolation=cv2.INTER_AREA) for file in files]
-    reported = np.array([list(image["probabilities"].values()) for image in held_out])
-    assert not keras.saving.get_custom_objects()
-    for name in ("m.h5", "k/m.h5"):
-        model = keras.models.load_model(folder / name)
-        kinds = {type(layer).__name__ for layer in model.layers}
-        assert {"Softmax", "Reshape", "Dot", "Concatenate"} < kinds and "Lambda" not in kinds, kinds
-        assert {type(layer).__module__.partition(".")[0] for layer in model.layers} == {"keras"}
-        assert all(layer.dtype == "float32" for layer in model.layers)
-        assert np.abs(model.predict(np.stack(pixels) / 255.0, verbose=0) - reported).max() < 1e-5
-
-
 def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
-    folder, _, _ = trained
+    folder, _ = trained
     reported = json.loads((folder / "m.json").read_text())["held_out"]
     files = [folder / "data" / image["file"] for image in reported]
     arguments = ("-m", folder / "m.h5", *files, "--json", "p.json", "--no-report")
@@ -113,13 +92,13 @@ def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
     for one, image in zip(found, reported, strict=True):
         assert one["probabilities"] == pytest.approx(image["probabilities"], abs=1e-5)
     one = next((folder / "data" / "covid").glob("*.png"))
-    done = inside("predict_covid19.py", "-m", folder / "k/m.h5", one, "--force", "--gradcam", "cam", cwd=tmp_path)
+    done = inside("predict_covid19.py", "-m", folder / "m.h5", one, "--force", "--gradcam", "cam", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "cam").glob("*.gradcam.png"))) == 1
 
 
 def test_a_model_that_does_not_fit_an_audit_is_rejected(trained, tmp_path):
-    folder, _, _ = trained
+    folder, _ = trained
     audit = ("audit_covid19.py", "-d", folder / "data", "--external", folder / "data", "-m", folder / "m.h5")
     rejected(inside(*audit, cwd=tmp_path), "was trained with --recipe probe; audit with the same")
     rejected(inside(*audit, "--recipe", "probe", "--external", folder / "data", cwd=tmp_path), "is given twice")
@@ -146,7 +125,7 @@ def no_forward_pass(monkeypatch):
 
 
 def test_a_comparison_of_poolings_computes_no_features(trained, no_forward_pass):
-    folder, _, _ = trained
+    folder, _ = trained
     flags = ("-d", "data", "--recipe", "probe", "--folds", 2, "--compare", "probe:global", "--no-report", "-o", "both")
     done = inside("train_covid19.py", *flags, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -168,7 +147,7 @@ def test_a_comparison_of_poolings_computes_no_features(trained, no_forward_pass)
 
 def test_a_comparison_changes_nothing_about_the_trained_recipe(trained):
     """On a test set of 2 v 2 images; the tutorial's flags hold for the compared recipe."""
-    folder, _, _ = trained
+    folder, _ = trained
     flags = ("-d", "data", "--recipe", "probe", "--compare", "tutorial", "--epochs", 2, "--rotations", 0, "-o", "test")
     done = inside("train_covid19.py", *flags, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -180,5 +159,4 @@ def test_a_comparison_changes_nothing_about_the_trained_recipe(trained):
     assert record["settings"]["epochs"] == 2
     sentence = f"linear probe (lungs) minus tutorial: not estimable ({reason})"
     assert sentence in " ".join(done.stdout.split())
-    page = re.sub(r"</?span[^>]*>", "", (folder / "test" / "report.html").read_text(encoding="utf-8"))
-    assert "Comparison of recipes" in page and sentence in page
+    assert sentence in (folder / "test" / "report.html").read_text(encoding="utf-8")

@@ -119,15 +119,6 @@ def test_separated_classes_are_fitted_to_the_last_digits():
     assert abs(first / second - 1) < 1e-3
 
 
-def test_enough_held_out_images_end_the_choice_of_strength(monkeypatch):
-    features, labels, patients, _ = simulated(n=300)
-    design = probe.Design(features.astype(float), labels, 2, None, True)
-    held_out = [len(rows) for _, rows in probe._folds(design, CLASSES, patients, 0)]
-    assert held_out == [60] * 20
-    monkeypatch.setattr(probe, "ENOUGH", 100)
-    assert [len(rows) for _, rows in probe._folds(design, CLASSES, patients, 0)] == [60] * 2
-
-
 def test_only_the_folds_know_the_seed_and_history_shows_the_choice():
     features, labels, patients, strata = simulated()
     first, again = (fit_probe(features, labels, CLASSES, patients, 1, strata) for _ in range(2))
@@ -167,33 +158,6 @@ def test_a_channel_that_is_silent_in_training_decides_nothing():
     expected = fit_probe(without[train], labels[train], CLASSES, patients[train], 0)
     found = head.predict_proba(silent[held_out], fitted.weights)
     assert np.abs(found - head.predict_proba(without[held_out], expected.weights)).max() < 0.02
-
-
-# The cross-entropy, and its best intercepts
-
-
-def test_the_cross_entropy_is_scikit_learns():
-    from scipy.special import softmax
-    from sklearn.metrics import log_loss
-
-    generator = np.random.default_rng(0)
-    logits, labels = generator.normal(0, 3, (50, 3)), np.arange(50) % 3
-    assert abs(probe.cross_entropy(logits, labels).mean() - log_loss(labels, softmax(logits, axis=1))) < 1e-12
-
-
-def test_the_intercept_is_the_best_one_where_the_classes_are_nearly_separated():
-    """Of two classes its derivative is monotonic: a bracketing search finds it to the last digits."""
-    from scipy.optimize import brentq
-    from scipy.special import expit
-
-    generator = np.random.default_rng(0)
-    for gap in (1.0, 8.0, 24.0, 40.0):
-        labels = np.arange(24) % 2
-        margins = gap * (labels - 0.5) + generator.normal(5.0, 2.0, 24)
-        weights = np.where(labels == 0, 0.8, 1.3)
-        best = brentq(lambda x: weights @ (expit(margins + x) - labels), -30, 30, xtol=1e-12)  # noqa: B023
-        first, second = probe.best_intercepts(np.column_stack([-margins, margins]) / 2, labels, weights)
-        assert abs((second - first) - best) < 1e-5 and first + second == 0
 
 
 def test_of_three_classes_each_is_predicted_as_often_as_it_is_there():

@@ -13,15 +13,6 @@ from detector.statistics import auc, resampling
 from detector.statistics.auc import auc_difference, roc_auc, roc_curve, weighted_auc
 from detector.statistics.strata import crossed
 
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, 5), min_size=2, max_size=12), st.lists(st.integers(0, 5), min_size=2, max_size=12))
-def test_auc_counts_pairs(positive, negative):
-    pairs = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
-    scores, truth = np.array([*positive, *negative], float), np.arange(len(positive + negative)) < len(positive)
-    assert weighted_auc(scores, truth, np.ones((1, len(truth))))[0] == pytest.approx(np.mean(pairs))
-
-
 # Strata, folds, patients
 
 
@@ -115,6 +106,7 @@ def test_a_metric_that_is_not_available_has_a_reason():
     assert auc.roc_auc(scores, truth, np.arange(40)).reason == "too few images (9 and 31; 10 of each needed)"
     one = auc.roc_auc(scores, np.arange(40) > 19, np.where(np.arange(40) > 19, 0, np.arange(40) + 1))
     assert one.reason == "all images of a class are of one patient"
+    assert auc_difference((scores, -scores), truth, np.arange(40), 0).reason.startswith("too few images (9 and 31;")
 
 
 # Coverage
@@ -192,17 +184,6 @@ def test_newcombes_interval_surrounds_and_mirrors(value, positives, negatives):
     assert (low, high) == pytest.approx([1 - bound for bound in mirrored], abs=1e-6)
 
 
-def test_newcombes_equation_holds_at_its_bounds():
-    """At a bound the square of the distance is z² times the variance of the exponential model there."""
-    for value, m, n in ((0.9, 14, 18), (1.0, 14, 18), (0.7, 5, 60)):
-        for bound in auc.newcombe_interval(value, m, n):
-            if 0 < bound < 1:
-                mean = (m + n) / 2 - 1
-                spread = 1 + mean * ((1 - bound) / (2 - bound) + bound / (1 + bound))
-                variance = bound * (1 - bound) * spread / (m * n)
-                assert (value - bound) ** 2 == pytest.approx(1.959964**2 * variance, rel=1e-4)
-
-
 @pytest.fixture
 def fewer_draws(monkeypatch):
     """Draw 400 times instead of 2,000: what hundreds of data sets need."""
@@ -255,15 +236,6 @@ def test_it_is_the_difference_of_both_areas_in_folds_and_repeats():
     assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low), abs=0.01)
 
 
-def test_a_draw_changes_both_areas_together():
-    """A second score that is the first one nearly everywhere leaves little to be uncertain about."""
-    generator = np.random.default_rng(2)
-    (first, _), truth, who = two_classifiers(generator, (0.75, 0.75), 50)
-    close = auc_difference((first, first + 0.05 * generator.normal(size=first.shape)), truth, who, 0)
-    area = auc.roc_auc(first, truth, who)
-    assert close.high - close.low < 0.2 * (area.high - area.low)
-
-
 def test_equal_scores_differ_by_exactly_nothing():
     (first, _), truth, who = two_classifiers(np.random.default_rng(3), (0.7, 0.7), 20)
     found = auc_difference((first, first.copy()), truth, who, 0)
@@ -279,17 +251,6 @@ def test_two_perfect_classifiers_are_not_shown_to_be_equal():
     other = np.arange(40.0) % 20 + truth  # 0.5 and a little
     one = auc_difference((scores[0], other[None]), truth, np.arange(40), 0)
     assert 0 < one.low < one.point < one.high <= 1.0
-
-
-def test_what_cannot_be_estimated_says_why():
-    generator = np.random.default_rng(4)
-    scores = generator.normal(size=(1, 40)), generator.normal(size=(1, 40))
-    assert (
-        auc_difference(scores, np.arange(40) > 30, np.arange(40), 0).reason
-        == "too few images (9 and 31; 10 of each needed)"
-    )
-    who = np.where(np.arange(40) > 19, 0, np.arange(40) + 1)
-    assert auc_difference(scores, np.arange(40) > 19, who, 0).reason == "all images of a class are of one patient"
 
 
 # Coverage
@@ -318,7 +279,7 @@ def test_a_difference_of_a_tenth_is_found(fewer_draws):
 
 def test_of_scores_out_of_fold_the_interval_covers_what_refitting_adds(fewer_draws):
     """Ridge regression on noise, five folds: neither of two feature sets is better."""
-    generator, covered, without, sets, n = np.random.default_rng(7), 0, 0, 120, 60
+    generator, covered, sets, n = np.random.default_rng(7), 0, 120, 60
     truth, folds = np.arange(n) % 2 == 0, (np.arange(n) // 2 % 5)[None]
     for seed in range(sets):
         scores = []
@@ -332,16 +293,7 @@ def test_of_scores_out_of_fold_the_interval_covers_what_refitting_adds(fewer_dra
             scores.append(found[None])
         found = auc_difference(tuple(scores), truth, np.arange(n), seed, folds)
         covered += found.low <= 0 <= found.high
-        # What the interval would be without the correction.
-        factor = auc._widening(30, tuple(roc_auc(one, truth, np.arange(n), folds=folds).point for one in scores))
-        narrow = [found.point + (bound - found.point) / factor for bound in (found.low, found.high)]
-        without += narrow[0] <= 0 <= narrow[1]
     assert covered / sets >= at_least(sets)
-    assert without / sets < 0.92, "the bootstrap alone covers too little"
-
-
-def one_model(scores):
-    return scores[None], np.zeros((1, len(scores)), int)
 
 
 @settings(max_examples=60, deadline=None)
@@ -368,23 +320,17 @@ def test_the_area_under_the_curve_is_the_mean_area_within_folds(seed, repeats, c
 
 
 def test_the_curve_of_one_model_is_that_of_scikit_learn():
+    from sklearn.metrics import roc_auc_score
     from sklearn.metrics import roc_curve as expected
 
     generator = np.random.default_rng(3)
     truth = generator.random(80) < 0.5
     scores = generator.integers(0, 9, 80) + 2.0 * truth
-    values, folds = one_model(scores)
-    false, true = roc_curve(values, truth, folds)
+    false, true = roc_curve(scores[None], truth, np.zeros((1, 80), int))
     for at, sensitivity in zip(*expected(truth, scores, drop_intermediate=False)[:2], strict=True):
         step = true[np.abs(false - at) < 1e-9]
         assert step.min() - 1e-9 <= sensitivity <= step.max() + 1e-9
-    assert np.trapezoid(true, false) == pytest.approx(auc.auc(scores[truth], scores[~truth]))
-
-
-def test_folds_of_different_offsets_are_not_ranked_together():
-    truth, folds = np.arange(80) % 2 == 0, np.repeat(np.arange(4), 20)
-    false, true = roc_curve((truth + 10.0 * folds)[None], truth, folds[None])
-    assert np.trapezoid(true, false) == 1.0
+    assert np.trapezoid(true, false) == pytest.approx(roc_auc_score(truth, scores))
 
 
 def test_a_fold_of_one_class_has_no_curve():

@@ -42,16 +42,6 @@ def test_intervals_are_over_patients(images, share):
     assert at_least(SETS) <= covered / SETS <= at_most(SETS)
 
 
-def test_wilsons_interval_over_images_would_not_cover():
-    """What the design effect is for: that is what the coverage test can tell."""
-    generator, covered = np.random.default_rng(0), 0
-    for _ in range(SETS):
-        latent, who = of_patients(generator, 40, 10)
-        found = proportions.proportion(latent < 0, np.arange(len(who)))
-        covered += found.ci_low <= 0.5 <= found.ci_high
-    assert covered / SETS < 0.75
-
-
 def test_images_that_all_agree_are_worth_their_patients():
     who = np.repeat(np.arange(12), 5)
     assert effective_size(np.ones(60), who) == (12.0, 12)
@@ -98,18 +88,6 @@ def test_predictive_values_by_bayes():
     assert ppv.ci_low < ppv.value < ppv.ci_high and npv.ci_low < npv.value < npv.ci_high
 
 
-def test_predictive_values_are_wider_where_patients_have_several_images():
-    hits, who = np.tile([1.0] * 9 + [0.0], 4), np.repeat(np.arange(20), 2)
-    hits = np.repeat(hits[:20], 2)
-    alone = [
-        proportions.proportion(hits, np.arange(40)),
-        proportions.proportion(hits, np.arange(40), np.zeros(40, bool)),
-    ]
-    pairs = [proportions.proportion(hits, who), proportions.proportion(hits, who, np.zeros(40, bool))]
-    one, other = (predictive_values(*both, 0.1)[0] for both in (alone, pairs))
-    assert one.value == other.value and one.ci_high - one.ci_low < other.ci_high - other.ci_low
-
-
 @pytest.mark.parametrize("prevalence", [0.01, 0.5])
 def test_intervals_of_predictive_values_cover(prevalence):
     """Every result of 30 v 30 patients, weighted by how likely it is: no simulation, no luck."""
@@ -127,13 +105,6 @@ def test_intervals_of_predictive_values_cover(prevalence):
     assert ((covered > 0.94) & (covered < 0.98)).all()
 
 
-@pytest.mark.parametrize(("se", "sp"), [(1.0, 1.0), (0.0, 0.5), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0)])
-def test_predictive_values_at_the_edges_have_an_interval_that_holds_them(se, sp):
-    hits = [proportions.proportion(np.arange(20) < round(20 * share), np.arange(20)) for share in (se, sp)]
-    for one in predictive_values(*hits, 0.1):
-        assert 0.0 <= one.low <= one.point <= one.high <= 1.0 and one.high - one.low > 0.001
-
-
 def test_where_no_image_is_predicted_positive_there_is_no_predictive_value():
     none, every = Metric(0.0, 0.0, 0.2, 20, 0), Metric(1.0, 0.8, 1.0, 0, 20)
     ppv, npv = predictive_values(none, every, 0.1)
@@ -141,7 +112,7 @@ def test_where_no_image_is_predicted_positive_there_is_no_predictive_value():
     assert not predictive_values(Metric.unavailable("no images"), every, 0.1)[0].available
 
 
-@pytest.mark.parametrize("prevalence", [1e-320, 1e-15, 1e-9, 1e-7, 1 - 1e-9])
+@pytest.mark.parametrize("prevalence", [1e-320, 1e-9, 0.1, 1 - 1e-9])
 @pytest.mark.parametrize(("se", "sp"), itertools.product([0.0, 0.5, 1.0], repeat=2))
 def test_a_prevalence_next_to_0_or_1_gives_no_interval_of_a_point(se, sp, prevalence):
     """``--prevalence 1e-9`` ended a training run with a traceback after its last step."""
