@@ -18,7 +18,7 @@ import numpy as np
 
 from detector import counted
 from detector.audit.context import Audit, Finding
-from detector.audit.linear_baseline import cross_validate, indicators, linear_auc, metadata_auc, property_matrix
+from detector.audit.linear_baseline import cross_validate, indicators, metadata_auc, property_matrix
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.auc import roc_auc
@@ -92,8 +92,7 @@ def recorded(images: Sequence[Image], name: str) -> Property:
 
 def border(audit: Audit) -> Finding:
     """Predict the class from the outer 10 % of the images, where no lung is."""
-    own = audit.sets.own
-    return Finding(audit.border.auc(audit.is_positive(own), audit.extractor.patients[own]))
+    return Finding(audit.border.auc())
 
 
 def file_properties(audit: Audit) -> Finding:
@@ -138,7 +137,7 @@ def clinical_columns(audit: Audit) -> Finding | None:
 
 
 def _linear(audit: Audit, rows: np.ndarray, columns: np.ndarray) -> Metric:
-    return linear_auc(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed)
+    return cross_validate(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed).auc()
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ def shortcut_risks(audit: Audit) -> list[Risk]:
             continue
         baseline = audit.border if one.name == "border" else cross_validate(one.columns, positive, people, seed)
         detected = _detectability(one, samples.features[one.rows], positive, people, seed)
-        risks.append(Risk(one.name, baseline.auc(positive, people), detected))
+        risks.append(Risk(one.name, baseline.auc(), detected))
     return sorted(risks, key=_order)
 
 

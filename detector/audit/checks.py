@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from detector import counted, first_names
-from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA
+from detector.audit.evidence import BEYOND_BORDER, BORDER, BORDER_ADJUSTED, FILES, METADATA
 from detector.audit.linear_baseline import SUSPICIOUS
 from detector.collections import kermany
 from detector.datasets.dataset import Dataset, Image
@@ -236,24 +236,21 @@ def baseline_check(area: Metric, without: str, recommendation: str) -> Found:
 
 
 def border_adjusted(run: Run) -> Found:
-    """Check whether the classes are still separated among images whose borders are similar."""
-    return border_adjusted_check(run.metrics[BORDER_ADJUSTED], run.evaluated.evaluation.roc_auc, run.audit())
+    """Check whether the classes are still separated among images whose borders are similar.
 
-
-def border_adjusted_check(adjusted: Metric, whole: Metric, audit: str) -> Found:
-    """Return the check of the border-adjusted ROC AUC.
-
-    It passes where that is above chance, and warns where it is not though it is clearly lower than the full one. Where
-    its interval holds both, so few images show neither.
+    It passes where that ROC AUC is above chance and above that of the border's own score among the same images, which a
+    model that reads nothing but the border has, too. It warns where it is not, though it is shown to be lower than that
+    of all images; so few images that its interval holds both show neither.
     """
-    if not adjusted.available:
-        return Found(NOT_ASSESSED, adjusted.reason)
-    found = f"ROC AUC {adjusted.short} among images with similar borders"
-    if adjusted.low > CHANCE:
+    adjusted, beyond, whole = run.metrics[BORDER_ADJUSTED], run.metrics[BEYOND_BORDER], run.evaluated.evaluation.roc_auc
+    if not (adjusted.available and beyond.available):
+        return Found(NOT_ASSESSED, adjusted.reason or beyond.reason)
+    found = f"ROC AUC {adjusted.short} among images with similar borders, {beyond.short} above the border's own"
+    if adjusted.low > CHANCE and beyond.low > 0:
         return Found(PASS, found)
     if whole.available and adjusted.high < max(whole.point, CHANCE):
-        return Found(WARN, f"{found}, {whole.value_text} among all", audit)
-    return Found(NOT_ASSESSED, f"{found}: too few images to tell it from chance or from that of all images")
+        return Found(WARN, f"{found}; {whole.value_text} among all", run.audit())
+    return Found(NOT_ASSESSED, f"{found}: too few images to tell")
 
 
 def in_two_classes(dataset: Dataset, near_duplicates: Mapping[tuple[int, int], Copy]) -> list[str]:
@@ -362,7 +359,10 @@ CHECKS: Mapping[str, tuple[str, Callable[[Run], Found]]] = {
     "views": (f"warns where shares of AP differ, Fisher's test p < {RARE}", views),
     "file_properties": (AT_SUSPICIOUS, file_properties),
     "image_border": (AT_SUSPICIOUS, image_border),
-    "border_adjusted": (f"warns where it is below that of all images, and not above {CHANCE}", border_adjusted),
+    "border_adjusted": (
+        f"warns where it is below that of all images, and not above {CHANCE} or the border's own",
+        border_adjusted,
+    ),
     "duplicates": ("warns from one pair on", duplicates),
     "age_groups": (f"warns where shares of children differ by more than {CHILDREN_APART:.0%}", age_groups),
     "class_balance": (f"warns from {IMBALANCED:g} to 1, if the accuracy is no higher", class_balance),

@@ -11,8 +11,7 @@ import numpy as np
 
 from detector import counted, first_names
 from detector.audit.image_sets import ImageSets, notes, without_implausible, without_overlap
-from detector.audit.linear_baseline import Baseline, border_matrix, cross_validate
-from detector.audit.metrics import ScoredImages
+from detector.audit.linear_baseline import Scores, border_matrix, cross_validate
 from detector.audit.options import AuditOptions
 from detector.cli.output import Log, step, warn
 from detector.datasets import clinical
@@ -68,13 +67,13 @@ class Finding:
         The ROC AUC, or why there is none.
     notes : tuple of str
         What has to be said beside it.
-    scored : ScoredImages, optional
+    scored : Scores, optional
         The scores that it was computed from, where other experiments of the same images are compared with it.
     """
 
     metric: Metric
     notes: tuple[str, ...] = ()
-    scored: ScoredImages | None = None
+    scored: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -112,12 +111,12 @@ class Audit:
         return self.out_of_fold(self.samples)
 
     @functools.cached_property
-    def scored(self) -> ScoredImages:
+    def scored(self) -> Scores:
         """Out-of-fold scores of the data set's images as they are."""
         return _scored(self.samples, self.validated)
 
     @functools.cached_property
-    def border(self) -> Baseline:
+    def border(self) -> Scores:
         """Out-of-fold scores of the border of the data set's images."""
         own = self.sets.own
         columns = border_matrix(self.own_properties)
@@ -253,10 +252,9 @@ def too_few_lungs(rows: np.ndarray) -> Metric:
     return Metric.unavailable(f"lungs were found in {counted(len(rows), 'image')}, too few for the folds")
 
 
-def _scored(samples: FeatureSet, found: OutOfFold) -> ScoredImages:
+def _scored(samples: FeatureSet, found: OutOfFold) -> Scores:
     predictions = found.predictions
-    scores = predictions.probabilities[..., 0]
-    return ScoredImages(scores, samples.labels == 0, samples.groups, samples.strata, predictions.folds)
+    return Scores(predictions.probabilities[..., 0], samples.labels == 0, samples.groups, predictions.folds)
 
 
 def open_audit(

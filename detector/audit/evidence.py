@@ -26,6 +26,7 @@ from detector.statistics.metric import Metric
 FULL, MASKED_OUT, MASKED_REGION = "full_image", "lungs_masked_out", "masked_region"
 LUNGS_ALONE, LUNG_MASK = "lungs_only", "lung_mask"
 STRATIFIED, BORDER_ADJUSTED = "roc_auc_stratified", "roc_auc_border_adjusted"
+BEYOND_BORDER = "roc_auc_beyond_border"
 BORDER, FILES, METADATA = "border_baseline", "file_baseline", "metadata_baseline"
 VIEW, SEX, AGE, CLINICAL = "view", "sex", "age", "clinical_columns"
 CONTROLS_V_OTHERS, SAME_SITE, SAME_SITE_LUNGS = "controls_v_others", "same_site", "same_site_lungs_only"
@@ -218,6 +219,11 @@ def limit(metric: Metric) -> float:
     return LIMIT_OF_MANY if min(metric.n_positive, metric.n_negative) >= MANY else LIMIT
 
 
+def reaches_half(metric: Metric, whole: Metric) -> bool:
+    """Say whether a ROC AUC is shown to have half of what lies above chance in another one."""
+    return metric.low > CHANCE + KEPT * (whole.point - CHANCE)
+
+
 def patients_needed(metric: Metric, bound: float, above: float) -> int | None:
     """Return about how many patients of each class would settle an undetermined source, two digits.
 
@@ -276,7 +282,7 @@ def _other_rows(evidence: Evidence, whole: Metric) -> list[Row]:
         text = f"{one.title}: ROC AUC {area.short}"
         if one.id in WITHOUT_SITE and area.low <= CHANCE:
             rows.append(Row(one.id, one.title, UNDETERMINED, f"{text}, not shown to be above chance"))
-        elif one.group == EXTERNAL and area.low <= CHANCE + KEPT * (whole.point - CHANCE):
+        elif one.group == EXTERNAL and not reaches_half(area, whole):
             falls = f"{text}, not shown to keep half of what lies above chance here ({whole.value_text})"
             rows.append(Row(one.id, one.title, UNDETERMINED, falls, "train on images of several hospitals"))
     return rows

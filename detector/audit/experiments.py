@@ -44,7 +44,7 @@ from detector.audit.evidence import (
 )
 from detector.audit.image_sets import CONTROLS
 from detector.audit.linear_baseline import cross_validate
-from detector.audit.metrics import ScoredImages, border_adjusted, stratified
+from detector.audit.metrics import border_adjusted, stratified
 from detector.cli.output import STEP, step
 from detector.images.lungs import coarse, surroundings
 from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
@@ -78,12 +78,16 @@ def full_image(audit: Audit) -> Finding:
 
 def within_site_and_view(audit: Audit) -> Finding:
     """Compare the same predictions within one site and view only."""
-    return Finding(stratified(audit.scored))
+    return Finding(stratified(audit.scored, audit.samples.strata))
 
 
 def border_adjusted_predictions(audit: Audit) -> Finding:
     """Compare the same predictions among images of one site and view whose borders are similar."""
-    return Finding(border_adjusted(audit.scored, audit.border.deciles() if audit.border.possible else None))
+    everything = np.arange(len(audit.sets.own))
+    adjusted, beyond = border_adjusted(
+        audit.scored, audit.samples.strata, audit.border, everything, audit.settings.seed
+    )
+    return Finding(adjusted, (f"{beyond.short} above the border's own score",) if beyond.available else ())
 
 
 def lungs_masked_out(audit: Audit) -> Finding:
@@ -98,8 +102,7 @@ def masked_region(audit: Audit) -> Finding:
         return Finding(too_few_lungs(rows))
     columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, Occlusion("", files))])
     truth, patients = audit.is_positive(rows), audit.extractor.patients[rows]
-    found = cross_validate(columns, truth, patients, audit.settings.seed, audit.plan(truth, patients))
-    scored = ScoredImages(found.scores, truth, patients, np.full(len(rows), ""), found.folds)
+    scored = cross_validate(columns, truth, patients, audit.settings.seed, audit.plan(truth, patients))
     return Finding(scored.auc(), (), scored)
 
 

@@ -9,15 +9,15 @@ import numpy as np
 
 from detector import InputError
 from detector.audit.context import Audit
-from detector.audit.evidence import BORDER, EXTERNAL, VIEW, Result
+from detector.audit.evidence import BORDER, CHANCE, EXTERNAL, VIEW, Result, reaches_half
 from detector.audit.judgement import judge
-from detector.audit.linear_baseline import indicators, linear_auc
+from detector.audit.linear_baseline import cross_validate, indicators
 from detector.audit.metrics import MetricSettings
 from detector.datasets import clinical
 from detector.datasets.dataset import Dataset
 from detector.network import head, model_file
 from detector.network.backbone import DIGEST, digest
-from detector.network.model_file import Description
+from detector.network.model_file import SavedModel
 from detector.statistics.auc import roc_auc
 from detector.statistics.evaluation import predict
 from detector.statistics.metric import FEWEST, Metric, too_few
@@ -34,15 +34,6 @@ TITLES = {
     BORDER: "image border alone",
 }
 OTHERS = "others"  # the classes beside the positive one, whatever they are called
-
-
-@dataclass(frozen=True)
-class SavedHead:
-    """The head of a saved model, its description, and what was assumed of a model without one."""
-
-    weights: head.Arrays
-    description: Description
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class External:
         return {"id": self.result.id, "beside": beside, "warning": self.warning}
 
 
-def read_model(path: Path, recipe: Recipe) -> SavedHead:
+def read_model(path: Path, recipe: Recipe) -> SavedModel:
     """Read the head of a saved model that was trained with the audit's own recipe, on ImageNet's base.
 
     Raises
@@ -87,10 +78,10 @@ def read_model(path: Path, recipe: Recipe) -> SavedHead:
         raise InputError(f"--model {path} was trained with --recipe {description.recipe}; audit with the same")
     if description.pooling != recipe.pooling:
         raise InputError(f"--model {path} was trained with --pooling {description.pooling}; audit with the same")
-    return SavedHead(found.head, description, found.note)
+    return found
 
 
-def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedHead) -> External:
+def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedModel) -> External:
     """Evaluate a saved model, without any training, on images from elsewhere.
 
     Parameters
@@ -100,7 +91,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedHea
         Of the folder.
     rows : ndarray of int
         Its images; those of the model's positive class are separated from all others, whatever these are called.
-    model : SavedHead
+    model : SavedModel
 
     Returns
     -------
@@ -123,7 +114,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedHea
     extra = clinical.encode(description.clinical, [image.row for image in images])
     features = np.concatenate([audit.extractor.features(rows), extra], axis=1)
     positive = description.classes.index(description.positive)
-    probabilities = head.predict_proba(features, model.weights)
+    probabilities = head.predict_proba(features, model.head)
     others = (predict(probabilities, positive, description.threshold) != positive).astype(int)
     scores, patients, seed = probabilities[:, positive], audit.extractor.patients[rows], audit.settings.seed
     names = np.where(truth, description.positive, OTHERS).tolist()
@@ -144,7 +135,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedHea
         SENSITIVITY: found.evaluation.sensitivity,
         SPECIFICITY: found.evaluation.specificity,
         ONE_VIEW: roc_auc(scores[None], truth, patients, crossed(views)),
-        VIEW: linear_auc(indicators(views), truth, patients, seed) if known else unknown,
+        VIEW: cross_validate(indicators(views), truth, patients, seed).auc() if known else unknown,
         BORDER: worth.metrics[BORDER],
     }
     check = worth.check("predicted_classes")
@@ -154,12 +145,10 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedHea
 
 
 def _warning(area: Metric, beside: dict[str, Metric]) -> str:
-    """Say what else could explain a result: it predicts the class as well as the model, as far as can be seen."""
-    if not area.available or area.low <= 0.5:
-        return ""
+    """Say what else predicts the class there: it is shown to have half of what lies above chance."""
     suspects = [
         f"{TITLES[name]} {beside[name].short}"
         for name in (VIEW, BORDER)
-        if beside[name].available and beside[name].low > 0.5 and beside[name].high >= area.point
+        if area.low > CHANCE and beside[name].available and reaches_half(beside[name], area)
     ]
     return f"{' and '.join(suspects)} could explain this ROC AUC without the disease" if suspects else ""

@@ -13,10 +13,11 @@ from detector.images.inspect import ImageProperties
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
-from detector.statistics.strata import one_thread
+from detector.statistics.strata import crossed, one_thread
 
 SUSPICIOUS = 0.75  # ROC AUC of a baseline from which it is taken for a shortcut, if it is shown to be above chance
 FOLDS = 5
+TOO_FEW = "too few patients to cross-validate"
 
 
 def property_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
@@ -46,17 +47,22 @@ def indicators(values: Sequence[str] | np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """Out-of-fold scores of a logistic regression; each fold's come from another model.
+class Scores:
+    """Scores of images by models that had not seen them, with what is true of these.
 
     Attributes
     ----------
     scores : ndarray of shape (repeats, n)
-        Decision values; empty where a class has too few patients to cross-validate.
+        Probabilities or decision values; empty where a class has too few patients to cross-validate.
+    is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
     folds : ndarray of shape (repeats, n), int
+        Which fold of each repeat held an image out, only within which one model gave the scores; all 0 of a single one.
     """
 
     scores: np.ndarray
+    is_positive: np.ndarray
+    patients: np.ndarray
     folds: np.ndarray
 
     @property
@@ -64,11 +70,12 @@ class Baseline:
         """Whether there were enough patients."""
         return self.scores.size > 0
 
-    def auc(self, is_positive: np.ndarray, patients: np.ndarray) -> Metric:
-        """Return the ROC AUC within folds, with an interval over patients."""
+    def auc(self, *columns: np.ndarray) -> Metric:
+        """Return the ROC AUC among images of one fold that agree in all of some properties."""
         if not self.possible:
-            return Metric.unavailable("too few patients to cross-validate")
-        return roc_auc(self.scores, is_positive, patients, folds=self.folds)
+            return Metric.unavailable(TOO_FEW)
+        strata = crossed(*columns) if columns else None
+        return roc_auc(self.scores, self.is_positive, self.patients, strata, self.folds)
 
     def deciles(self) -> np.ndarray:
         """Return in which decile of its own fold each image's first score lies, from 0, shape (n,), int."""
@@ -82,8 +89,8 @@ class Baseline:
 
 def cross_validate(
     columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int, plan: FoldPlan | None = None
-) -> Baseline:
-    """Cross-validate a logistic regression, patients apart.
+) -> Scores:
+    """Cross-validate a logistic regression, patients apart: its decision values.
 
     Parameters
     ----------
@@ -99,7 +106,7 @@ def cross_validate(
     codes = np.unique(patients, return_inverse=True)[1].astype(np.int64)
     plan = plan or _plan(np.asarray(is_positive, bool).tobytes(), codes.tobytes(), seed)
     if plan is None:
-        return Baseline(np.empty((0, 0)), np.empty((0, 0), int))
+        return Scores(np.empty((0, 0)), is_positive, patients, np.empty((0, 0), int))
     scores = np.zeros((len(plan.repeats), len(is_positive)))
     with one_thread():
         for repeat, _, train, held_out in plan:
@@ -110,7 +117,7 @@ def cross_validate(
             model = LogisticRegression(max_iter=1000).fit(inside, is_positive[train])
             # The intercept is the fold's own, and constant columns must tie exactly.
             scores[repeat, held_out] = outside @ model.coef_[0]
-    return Baseline(scores, plan.folds)
+    return Scores(scores, is_positive, patients, plan.folds)
 
 
 @functools.lru_cache(maxsize=4)
@@ -127,11 +134,6 @@ def _plan(is_positive: bytes, patients: bytes, seed: int) -> FoldPlan | None:
         return None
 
 
-def linear_auc(columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
-    """Return how well a linear model of some columns predicts the class, out of fold."""
-    return cross_validate(columns, is_positive, patients, seed).auc(is_positive, patients)
-
-
 def metadata_auc(images: Sequence[Image], is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
     """Return how well site and view alone predict the class, without a pixel, among images whose site is known."""
     known = np.flatnonzero([bool(image.site) for image in images])
@@ -142,4 +144,4 @@ def metadata_auc(images: Sequence[Image], is_positive: np.ndarray, patients: np.
         return Metric.unavailable(reason, n_positive, n_negative)
     chosen = [images[row] for row in known]
     values = ([one.site for one in chosen], [one.view for one in chosen], [one.stratum for one in chosen])
-    return linear_auc(np.hstack([*map(indicators, values)]), is_positive[known], patients[known], seed)
+    return cross_validate(np.hstack([*map(indicators, values)]), is_positive[known], patients[known], seed).auc()

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from detector import counted, printable
 from detector.audit.checks import PASS, Check
-from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
+from detector.audit.evidence import BEYOND_BORDER, BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
 from detector.audit.metrics import NPV, PPV
 from detector.cli.output import wrapped
 from detector.statistics.evaluation import Evaluation
@@ -54,6 +54,9 @@ DISCRIMINATION = {
     STRATIFIED: MetricName("stratified ROC AUC", "the same within one site and view", CHANCE, "within site and view"),
     BORDER_ADJUSTED: MetricName(
         "border-adjusted ROC AUC", "the same among images with similar borders", CHANCE, "among similar borders"
+    ),
+    BEYOND_BORDER: MetricName(
+        "beyond the border", "the last minus that of the border's own score, among the same images", "none: 0"
     ),
     PRECISION: MetricName("average precision", "area under the precision-recall curve", "no skill: {prevalence:.2f}"),
     "accuracy": MetricName("accuracy", "share of images correctly classified", "majority class: {majority:.2f}"),

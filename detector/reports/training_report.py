@@ -12,6 +12,7 @@ import numpy as np
 
 from detector import counted
 from detector.audit.checks import Check, worst_first
+from detector.audit.evidence import BEYOND_BORDER
 from detector.audit.subgroups import Subgroup
 from detector.cli.output import wrapped
 from detector.datasets import overview
@@ -361,7 +362,7 @@ def metric_groups(result: TrainingResult) -> list[tuple[str, list[dict[str, obje
                     "words": words,
                     "reference": words.reference.format(**result.shares),
                     "metric": metrics[key],
-                    "drawn": key not in (IN_THE_LARGE, SLOPE) and metrics[key].ci_low is not None,
+                    "drawn": key not in (BEYOND_BORDER, IN_THE_LARGE, SLOPE) and metrics[key].ci_low is not None,
                 }
                 for key, words in members.items()
                 if key in metrics

@@ -12,12 +12,12 @@ from audit_helpers import Case, FakeExtractor, audit_of
 from conftest import rejection
 
 from detector.audit import experiments
-from detector.audit.external import SavedHead, evaluate_external
+from detector.audit.external import evaluate_external
 from detector.audit.image_sets import notes, without_implausible, without_overlap
 from detector.datasets.dataset import Image
 from detector.images.duplicates import Copy
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.network.model_file import Description, shortened
+from detector.network.model_file import Description, SavedModel, shortened
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 
@@ -89,7 +89,9 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
     sets = without_overlap(audit.sets, properties, {})
     marked = replace(audit, sets=sets)
     kernel = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
-    model = SavedHead([kernel, np.zeros(2, np.float32)], Description(["covid", "normal"], "covid", "probe", "global"))
+    model = SavedModel(
+        {}, [kernel, np.zeros(2, np.float32)], Description(["covid", "normal"], "covid", "probe", "global")
+    )
     found = evaluate_external(marked, "e", sets.external["e"], model)
     assert found.result.metric.available == available
     assert found.result.as_json()["notes"] == (sets.external_notes["e"],)
@@ -174,7 +176,7 @@ def test_a_set_without_any_lungs_has_no_auc_and_says_why():
     left = replace(audit, sets=sets)
     results = {one.id: one for one in experiments.run_experiments(left)}
     assert results[experiments.SAME_SITE].metric.reason == "every control was left out"
-    model = SavedHead([], Description(["covid", "normal"], "covid", "probe", "lungs"))
+    model = SavedModel({}, [], Description(["covid", "normal"], "covid", "probe", "lungs"))
     found = evaluate_external(left, "e", sets.external["e"], model)
     assert found.result.metric.reason == "too few images that are left (0 and 0; 10 of each needed)"
     assert "without lungs" in found.result.notes[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from statistics_helpers import at_least, of_patients
 
-from detector.audit.linear_baseline import cross_validate, linear_auc, property_matrix
+from detector.audit.linear_baseline import cross_validate, property_matrix
 from detector.images.inspect import ImageProperties, border_properties
 
 
@@ -17,7 +17,7 @@ def test_a_constant_baseline_is_exactly_a_half(images):
     who = np.repeat(np.arange(50), images)
     for seed in range(10):
         truth = np.random.default_rng(seed).permutation(50)[who] < 20
-        found = linear_auc(np.ones((len(who), 3)), truth, who, seed)
+        found = cross_validate(np.ones((len(who), 3)), truth, who, seed).auc()
         assert found.value == 0.5
         assert found.ci_low < 0.5 < found.ci_high
 
@@ -30,7 +30,7 @@ def test_noise_is_covered(patients, images):
         generator = np.random.default_rng([seed, images])
         columns = np.stack([of_patients(generator, patients, images)[0] for _ in range(13)], axis=1)
         who = np.repeat(np.arange(patients), images)
-        found = linear_auc(columns, who < patients // 2, who, 0)
+        found = cross_validate(columns, who < patients // 2, who, 0).auc()
         covered += found.ci_low <= 0.5 <= found.ci_high
         values.append(found.value)
     # Wider than 95 % needs, for refitted models of few features: see `refit_inflation`.
@@ -56,11 +56,11 @@ def test_properties_that_separate_are_found():
         ImageProperties("", 512 if i % 2 else 700 + i, 512, "PNG" if i % 2 else "JPEG", False, 100, 50)
         for i in range(40)
     ]
-    assert linear_auc(property_matrix(properties), np.arange(40) % 2 == 0, np.arange(40), 0).value == 1.0
+    assert cross_validate(property_matrix(properties), np.arange(40) % 2 == 0, np.arange(40), 0).auc().value == 1.0
 
 
 def test_too_few_patients_say_so():
-    assert linear_auc(np.ones((30, 1)), np.arange(30) < 15, np.arange(30) // 15, 0).reason
+    assert cross_validate(np.ones((30, 1)), np.arange(30) < 15, np.arange(30) // 15, 0).auc().reason
 
 
 # The border, where the result is known
@@ -90,13 +90,13 @@ def marked(image):
 )
 def test_the_border_shows_what_was_planted(phantoms_of, change, least):
     properties, truth = planted(phantoms_of, change)
-    assert linear_auc(properties, truth, np.arange(len(truth)), 0).value > least
+    assert cross_validate(properties, truth, np.arange(len(truth)), 0).auc().value > least
 
 
 def test_the_border_of_clean_phantoms_shows_nothing(phantoms_of):
     """On average over halves: a single draw of few phantoms may differ in exposure by luck."""
     halves = slice(11), slice(11, 22)
-    found = [linear_auc(*planted(phantoms_of, np.copy, half), np.arange(22), 0).value for half in halves]
+    found = [cross_validate(*planted(phantoms_of, np.copy, half), np.arange(22), 0).auc().value for half in halves]
     assert 0.3 < np.mean(found) < 0.65
 
 

@@ -9,6 +9,7 @@ import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import metrics
+from detector.audit.linear_baseline import Scores, cross_validate
 from detector.statistics.probabilities import BRIER, IN_THE_LARGE
 
 TRUTH, FOLDS = np.arange(40) % 2 == 0, (np.arange(40) // 2 % 2)[None]
@@ -17,12 +18,12 @@ SCORES = (np.where(TRUTH, 0.3, 0.2) + 0.4 * FOLDS[0])[None]
 
 
 def test_images_of_different_folds_are_not_compared():
-    scored = metrics.ScoredImages(SCORES, TRUTH, np.arange(40), np.full(40, "a"), FOLDS)
-    assert scored.auc().value == metrics.stratified(scored).value == 1.0
+    scored = Scores(SCORES, TRUTH, np.arange(40), FOLDS)
+    assert scored.auc().value == metrics.stratified(scored, np.full(40, "a")).value == 1.0
     assert replace(scored, folds=0 * FOLDS).auc().value < 1.0
 
 
-def test_balanced_probabilities_are_judged_at_the_prevalence_of_the_images():
+def test_balanced_probabilities_are_judged_where_both_classes_are_equally_frequent():
     """One image in ten is positive; the scores are the true probabilities, had both classes been equally frequent."""
     extractor = extractor_of(Case((40, 360)))
     truth = extractor.dataset.labels == 0
@@ -33,5 +34,23 @@ def test_balanced_probabilities_are_judged_at_the_prevalence_of_the_images():
     )
     assert balanced[IN_THE_LARGE].low < 0 < balanced[IN_THE_LARGE].high
     assert plain[IN_THE_LARGE].value == pytest.approx(np.log(1 / 9), abs=0.4) and plain[IN_THE_LARGE].high < -1
-    # What the Brier score is compared with: that of always predicting the prevalence.
-    assert balanced[BRIER].value < 0.1 * 0.9 < plain[BRIER].value
+    # Always predicting the share of positives would have 0.25 there, and 0.09 among the images as they are.
+    assert balanced[BRIER].value < 0.5 * 0.5 and plain[BRIER].value > 0.1 * 0.9
+
+
+def test_a_model_that_reads_nothing_but_the_border_has_nothing_beyond_it():
+    """Its ROC AUC within deciles is above 0.5 by itself; a model that sees more than the border exceeds that."""
+    everything, strata = np.arange(400), np.full(400, "a")
+    truth, one_fold = everything % 2 == 0, np.zeros((1, 400), int)
+    above_chance, beyond = {0.0: 0, 2.0: 0}, {0.0: 0, 2.0: 0}
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        columns = generator.normal(size=(400, 13)) + np.where(np.arange(13) < 3, 1.0, 0.0) * truth[:, None]
+        border, lungs = cross_validate(columns, truth, everything, 0), generator.normal(size=400) + truth
+        for share in beyond:
+            scored = Scores((columns[:, :3].sum(axis=1) + share * lungs)[None], truth, everything, one_fold)
+            found = metrics.border_adjusted(scored, strata, border, everything, 0)
+            above_chance[share] += found[0].low > 0.5
+            beyond[share] += found[1].low > 0
+    assert above_chance[0.0] > 0 == beyond[0.0]
+    assert above_chance[2.0] == 12 and beyond[2.0] >= 10
