@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.images.duplicates import BYTES, Copy, find_copies, perceptual_hash
+from detector.images.duplicates import COUNT, Copy, find_copies, perceptual_hash
 from detector.images.listing import list_images
 from detector.images.phantom import draw
 from detector.images.read import SIZE, decode, file_bytes, read
@@ -144,7 +144,7 @@ def print_times(counts: Sequence[int]) -> None:
     print("| images | of them copies | processor time | peak memory |\n| --- | --- | --- | --- |")
     for count in counts:
         generator = np.random.default_rng(0)
-        hashes = [row.tobytes().hex() for row in generator.integers(0, 256, (count, BYTES), dtype=np.uint8)]
+        hashes = [row.tobytes().hex() for row in generator.integers(0, 256, (count, COUNT // 2), dtype=np.uint8)]
         drawn = [draw(seed % 2 == 0, seed) for seed in range(count // COPIES)]
         copies = [shown(moved(drawn[i % len(drawn)], np.random.default_rng(i))) for i in range(len(drawn) * COPIES)]
         alike = [perceptual_hash(one) for one in copies]
