@@ -36,14 +36,7 @@ def read(folder: Path) -> dict[str, Row]:
         there is no manifest.
     """
     path = folder / NAME
-    if not path.exists():
-        return {}
-    if not path.is_file():
-        raise InputError(f"{path} is no regular file; move it away")
-    try:
-        return parse(path.read_bytes(), path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    return parse(tables.file_bytes(path), path) if path.exists() else {}
 
 
 def parse(data: bytes, path: Path) -> dict[str, Row]:

@@ -41,6 +41,8 @@ HEADING = ",".join(manifest.COLUMNS).encode()
         (b"name,label\n", "has no column file; it has name, label"),
         (HEADING + b",view\n", "has the column view twice"),
         (HEADING + b"\na.png,covid\n", "2 cells under 10 headings"),
+        (HEADING + b"\na.png" + b"," * 9 + b",x\n", "11 cells under 10 headings"),
+        (b"file\na.png\na.png\n", "manifest.csv, line 3: 'a.png' is listed twice; remove one line"),
         (HEADING + b'\n"a', "line 2: not CSV"),
         (HEADING + b"\na.png,covid,#N/A" + b"," * 7, "line 2: patient is #N/A, an error of a spreadsheet program"),
         (HEADING + b"\na.png,covid,1,#REF!" + b"," * 6, "line 2: view is #REF!, an error of a spreadsheet program"),
