@@ -15,7 +15,7 @@ from detector.audit.checks import precision
 from detector.audit.judgement import judge
 from detector.audit.metrics import MetricSettings
 from detector.cli.arguments import between, column_names, flag, parse, seed_flag
-from detector.cli.output import BAD, Log, replaced_line, say, wrapped
+from detector.cli.output import BAD, GOOD, Log, replaced_line, say
 from detector.cli.run import run
 from detector.cluster.connection import ComputeOptions
 from detector.datasets import dataset, overview
@@ -29,7 +29,7 @@ from detector.network.backbone import DIGEST, digest
 from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel, shortened
 from detector.reports import html, training_report
-from detector.reports.text import check_lines
+from detector.reports.text import check_lines, closing_lines
 from detector.reports.training_report import TrainingResult
 from detector.statistics.auc import auc_difference, roc_auc
 from detector.statistics.evaluation import predict
@@ -190,7 +190,8 @@ def main(arguments: list[str] | None) -> int:
     log.report_times(options.timings)
     if replaced:
         log.info(replaced)
-    say("\n" + "\n".join(wrapped(training_report.conclusion(result))))
+    concluded = training_report.conclusion(result)
+    say("\n".join(closing_lines(concluded.recommendation, concluded.message)), BAD if concluded.warns else GOOD)
     say(f"Report: {folder / training_report.REPORT}")
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector import InputError, printable
 from detector.cli.arguments import CommonOptions, any_path, column_names, flag, output_of, parse
-from detector.cli.output import DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
+from detector.cli.output import BAD, DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
 from detector.cli.run import run
 from detector.cluster.connection import RayOptions, connect
 
@@ -123,6 +123,8 @@ def main(arguments: list[str] | None) -> int:
         else:
             failures.append(result)
     found = prediction_report.PredictionRun(done, failures, saved.description, options.model.name, saved.note)
+    for line in wrapped(prediction_report.conclusion(saved.description.summary)):
+        say(line, BAD)
     for line in prediction_report.lines(found):
         print(line)
     for note in named_notes((one.path, one.note) for one in done):

@@ -6,13 +6,13 @@ from detector.audit.checks import pooling_note, precision
 from detector.audit.judgement import judge
 from detector.audit.metrics import MetricSettings
 from detector.cli.arguments import parse
-from detector.cli.output import BAD, Log, epoch_printer, replaced_line, say, wrapped
+from detector.cli.output import BAD, GOOD, Log, epoch_printer, replaced_line, say
 from detector.cli.run import run
 from detector.datasets import overview
 from detector.files.atomic import require_outputs, write_together
 from detector.network.model_file import as_file
 from detector.reports import html, training_report
-from detector.reports.text import check_lines
+from detector.reports.text import check_lines, closing_lines
 from detector.reports.training_report import TrainingResult
 from detector.training import run as training
 from detector.training.crossvalidation import RecipeComparison, compare, evaluate_recipe, leave_sites_out, site_plans
@@ -108,7 +108,8 @@ def main(arguments: list[str] | None) -> int:
     log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")
     if replaced:
         log.info(replaced)
-    say("\n" + "\n".join(wrapped(training_report.conclusion(result))))
+    concluded = training_report.conclusion(result)
+    say("\n".join(closing_lines(concluded.recommendation, concluded.message)), BAD if concluded.warns else GOOD)
     if outputs.report:
         say(f"Report: {outputs.report}")
     return 0

@@ -41,6 +41,7 @@ IMBALANCED = 3.0  # from here on, predicting the larger class always is right th
 SLOPE_OFF = 1.25  # from this slope on, or from its inverse down, probabilities are wrong
 LEAST_OFF = 0.15  # log odds by which probabilities are shown to be wrong on average: 4 percentage points at 50 %
 PRECISE = 0.1  # half of the interval of an accuracy that a difference of a tenth can be seen with
+APART = "no site has images of two classes: the site predicts the class"
 WITH_CONTROLS = "Run audit_covid19.py with --controls DIR: images of the same site without the disease."
 
 
@@ -129,15 +130,14 @@ class Found(NamedTuple):
 def chance(run: Run) -> Found:
     """Check whether the model separates the classes at all, and in the right direction."""
     area = run.evaluated.evaluation.roc_auc
+    every = len(run.evaluated.held_out) == len(run.groups)
+    advice = "Add images of other patients" + ("." if every else ", or --folds 5, which evaluates every image.")
     if not area.available:
-        return Found(NOT_ASSESSED, area.reason)
+        return Found(NOT_ASSESSED, area.reason, advice)
     if area.high < CHANCE:
         return Found(WARN, f"ROC AUC {area.short}: worse than chance", "Check whether the classes' labels are swapped.")
     if area.low <= CHANCE:
-        every = len(run.evaluated.held_out) == len(run.groups)
-        more = "" if every else ", or --folds 5 --repeats 5, which evaluates every image"
-        guessing = f"ROC AUC {area.short} is compatible with guessing"
-        return Found(WARN, guessing, f"Add images of other patients{more}.")
+        return Found(WARN, f"ROC AUC {area.short} is compatible with guessing", advice)
     return Found(PASS, f"ROC AUC {area.short}")
 
 
@@ -182,7 +182,7 @@ def site_and_view(run: Run) -> Found:
         )
     labels = [{image.site for image in one} - {""} for one in run.by_class().values()]
     if all(not one & other for i, one in enumerate(labels) for other in labels[:i]):
-        return Found(WARN, "no site has images of two classes: the site predicts the class", WITH_CONTROLS)
+        return Found(WARN, APART, WITH_CONTROLS)
     missing = {"sites": unknown, "views": sum(not image.view for image in images)}
     known = [f"{len(images) - count} of {len(images)} {what} known" for what, count in missing.items() if count]
     return baseline_check(area, ", ".join(["without the image", *known]), WITH_CONTROLS)

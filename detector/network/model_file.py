@@ -74,6 +74,8 @@ class TrainingSummary:
         Titles of the validity checks that warned.
     balanced : bool or None
         Whether the classes counted equally; None where that is not recorded.
+    conclusion : str
+        What has to be known before its probabilities are used; empty where that is not recorded.
     """
 
     data_set: str
@@ -83,12 +85,14 @@ class TrainingSummary:
     roc_auc: str
     warned: tuple[str, ...]
     balanced: bool | None = None
+    conclusion: str = ""
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrainingSummary:
         """Return a summary from what a model file holds; TypeError, ValueError or KeyError if it is none."""
         counts = [(_text(name), int(images), int(patients)) for name, images, patients in values["classes"]]
-        texts = {name: _text(values[name])[:LONGEST] for name in ("data_set", "created", "evaluation", "roc_auc")}
+        named = ("data_set", "created", "evaluation", "roc_auc", "conclusion")
+        texts = {name: _text(values[name])[:LONGEST] for name in named}
         warned = tuple(_text(title)[:LONGEST] for title in values["warned"])
         balanced = values["balanced"]
         if balanced not in (True, False, None):

@@ -26,11 +26,11 @@ from detector.audit.examples import Example, Examples
 from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
-from detector.cli.output import Log, replaced_line, wrapped
+from detector.cli.output import Log, replaced_line
 from detector.files.atomic import write_together
 from detector.reports import html, run_record
 from detector.reports.figures import forest, localisation_figure
-from detector.reports.text import check_lines, metric_cells, table
+from detector.reports.text import check_lines, closing_lines, metric_cells, table
 from detector.statistics.metric import Metric
 from detector.training.dataset import ImplausibleImage
 
@@ -124,7 +124,7 @@ def conclusion_lines(conclusion: Conclusion) -> list[str]:
     """Return every source with its state, what to do next, and the conclusion last."""
     rows = [[row.state, row.text] for row in worst_rows(conclusion)]
     printed = ["", "Sources of a shortcut", *table(rows, "  ")] if rows else []
-    return [*printed, "", *wrapped(f"Next: {conclusion.recommendation}"), *wrapped(f"Conclusion: {conclusion.message}")]
+    return [*printed, *closing_lines(conclusion.recommendation, conclusion.message)]
 
 
 def save(

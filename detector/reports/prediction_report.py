@@ -171,6 +171,7 @@ def _record(run: PredictionRun) -> dict[str, object]:
         **run_record.header(),
         "model": run.model,
         "model_note": run.model_note,
+        "conclusion": conclusion(run.description.summary),
         "classes": classes,
         "threshold": run.description.threshold,
         "predictions": [
@@ -218,7 +219,7 @@ def prediction_report(run: PredictionRun) -> bytes:
         classes=classes,
         positive=description.positive,
         skipped=counted(len(failures), "file"),
-        evaluation=evaluation(description.summary),
+        conclusion=conclusion(description.summary),
         failures=[str(failure) for failure in failures],
         card=[*model_card(description, run.model), *([("note", run.model_note)] if run.model_note else [])],
     )
@@ -275,13 +276,11 @@ def model_card(description: Description, model: str) -> list[tuple[str, object]]
     ]
 
 
-def evaluation(summary: TrainingSummary | None) -> str:
-    """Return how the model was evaluated, and which checks warned, in a sentence; empty where that is not recorded."""
-    if summary is None:
-        return ""
-    warned = f"checks that warned: {'; '.join(summary.warned)}" if summary.warned else "no check warned"
-    hold = "" if summary.balanced is None else f" {HOLD[summary.balanced]}"
-    return f"Evaluation of the model ({summary.evaluation}): ROC AUC {summary.roc_auc}; {warned}.{hold}"
+def conclusion(summary: TrainingSummary | None) -> str:
+    """Return what has to be known before the probabilities are used, in a sentence."""
+    if summary is None or not summary.conclusion:
+        return "Do not rely on these probabilities: the model's file does not say how it was evaluated."
+    return summary.conclusion
 
 
 def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
@@ -296,6 +295,7 @@ def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
         ("training data", f"{summary.data_set} ({counts})"),
         ("evaluation", summary.evaluation),
         ("ROC AUC", summary.roc_auc),
+        *([("probabilities", HOLD[summary.balanced])] if summary.balanced is not None else []),
         ("checks that warned", "; ".join(summary.warned) or "none"),
     ]
 

@@ -111,14 +111,18 @@ def metric_cells(metric: Metric, *beside: object) -> list[object]:
 
 
 def check_lines(checks: Sequence[Check]) -> list[str]:
-    """Return the validity checks as lines: how many there are, then those that warn with what to do about them."""
+    """Return the validity checks as lines: how many there are, then those that warn."""
     rows: list[list[str]] = []
     for check in checks:
         if check.warns:
             condition = f" ({check.condition})" if check.condition else ""
             rows.append([check.title, f"{check.message}{condition}"])
-            rows += [["", f"-> {check.recommendation}"]] if check.recommendation else []
     passed, warned = (sum(one) for one in zip(*((c.status == PASS, c.warns) for c in checks), strict=True))
     unknown = len(checks) - passed - warned
     counts = f"{counted(len(checks), 'check')}: {warned} warn, {passed} pass, {unknown} not assessed"
     return ["Validity checks", f"  {counts}", *table(rows, "  ")]
+
+
+def closing_lines(recommendation: str, message: str) -> list[str]:
+    """Return what to do next, and the result in a sentence, which is the last thing that a run says of it."""
+    return ["", *wrapped(f"Next: {recommendation}"), *wrapped(f"Conclusion: {message}")]

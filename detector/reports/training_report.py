@@ -14,6 +14,7 @@ from detector import counted
 from detector.audit.checks import Check, worst_first
 from detector.audit.evidence import BEYOND_BORDER
 from detector.audit.subgroups import Subgroup
+from detector.audit.verdict import Verdict, verdict
 from detector.cli.output import wrapped
 from detector.datasets import overview
 from detector.network.model_file import ClassCount, TrainingSummary
@@ -209,17 +210,9 @@ def recipe_title(name: str) -> str:
     return WORDS[recipe] if recipe == pooling else f"{WORDS[recipe]} ({pooling})"
 
 
-def conclusion(result: TrainingResult) -> str:
-    """Return the result in a sentence: the ROC AUC, and which checks warn."""
-    area = result.evaluated.evaluation.roc_auc
-    number = f"ROC AUC of {compared(result.evaluated.evaluation)}: {area}"
-    if area.available and area.low <= 0.5 <= area.high:
-        number += " is compatible with guessing"
-    warned = [check.title for check in result.checks if check.warns]
-    if not warned:
-        return f"{number}. None of {len(result.checks)} checks warns."
-    verb = "warns" if len(warned) == 1 else "warn"
-    return f"{number}. {len(warned)} of {len(result.checks)} checks {verb}: {'; '.join(warned)}."
+def conclusion(result: TrainingResult) -> Verdict:
+    """Return what the result is worth."""
+    return verdict(result.evaluated.evaluation, result.metrics, result.checks)
 
 
 def record(result: TrainingResult) -> dict[str, object]:
@@ -247,6 +240,7 @@ def record(result: TrainingResult) -> dict[str, object]:
             "subgroups": result.subgroups,
             "sites_left_out": result.left_out,
             "checks": result.checks,
+            "conclusion": conclusion(result),
             "history": run_record.history(evaluated.head.trained) if result.trained else {},
             "times": result.times,
         }
@@ -264,7 +258,7 @@ def summary(result: TrainingResult) -> TrainingSummary:
     warned = tuple(check.title for check in result.checks if check.warns)
     roc_auc = str(result.evaluated.evaluation.roc_auc)
     named = dataset.name, html.created(), tuple(counts), result.title, roc_auc, warned
-    return TrainingSummary(*named, balanced=result.balanced)
+    return TrainingSummary(*named, balanced=result.balanced, conclusion=conclusion(result).for_use)
 
 
 def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict[Path, bytes]:
@@ -315,7 +309,6 @@ def training_report(
         "training.html.j2",
         f"{'Training' if result.trained else 'Evaluation'} report: {result.extractor.dataset.name} ({counts})",
         conclusion=conclusion(result),
-        warns=any(check.warns for check in result.checks),
         test_set=f"{result.title}; metrics of {compared(judged)}",
         tiles=[(NAMES[name].name, metric) for name, metric in judged.metrics().items() if name != "accuracy"],
         size=(counted(len(evaluated.held_out), "image"), counted(result.n_patients["test"], "patient")),

@@ -63,17 +63,14 @@ def test_an_image_has_its_own_shape():
     assert page.count('viewBox="0 0 160 200"') == 3
 
 
-def test_the_evaluation_of_the_model_stands_on_the_first_screen():
-    found = prediction_report.evaluation(
-        TrainingSummary(
-            "d", "2026", (), "Test set: 20 images from 20 patients", "0.99 (95 % CI 0.80–1.00)", ("views",), True
-        )
-    )
-    assert found == (
-        "Evaluation of the model (Test set: 20 images from 20 patients): ROC AUC 0.99 (95 % CI 0.80–1.00); "
-        "checks that warned: views. Probabilities hold where each class is equally frequent."
-    )
-    assert prediction_report.evaluation(None) == ""
+def test_what_the_model_is_worth_stands_on_the_first_screen():
+    warning = "Do not use these probabilities: site & view."
+    summary = TrainingSummary("d", "2026", (), "Test set", "0.99", ("views",), True, warning)
+    description = Description(["covid", "normal"], "covid", "tutorial", "tutorial", summary=summary)
+    page = prediction_report.prediction_report(PredictionRun([], [], description, "m.h5")).decode()
+    assert "<strong>Do not use these probabilities: site &amp; view.</strong>" in page
+    assert "where each class is equally frequent" in page
+    assert "does not say how it was evaluated" in prediction_report.conclusion(None)
 
 
 def test_a_note_that_all_images_share_stands_once_above_them():

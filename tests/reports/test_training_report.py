@@ -28,7 +28,8 @@ def result(case: Case, **options: object) -> TrainingResult:
     found = {"average_precision": Metric(0.6, 0.41, 0.77, 24, 24), "border_baseline": FEW}
     table = subgroups.subgroups(extractor, evaluated, 0)
     order, evaluation = np.arange(3), EvaluationOptions(**options)
-    return TrainingResult(extractor, evaluated, found, table, [], [], order, [], evaluation, {}, {})
+    checks = [Check("chance", "warn", "found", "Add images.")]
+    return TrainingResult(extractor, evaluated, found, table, [], checks, order, [], evaluation, {}, {})
 
 
 def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
@@ -114,10 +115,8 @@ def test_the_test_set_is_named_with_its_images_and_patients():
     assert list(trained.sides) == ["training", "test"]
 
 
-def test_the_conclusion_names_the_classes_and_counts_the_checks_that_warn():
-    fine, warning = (Check("views", status, "Found.") for status in ("pass", "warn"))
-    run = result(Case())
-    found = training_report.conclusion(replace(run, checks=[fine, fine]))
-    assert found.startswith("ROC AUC of covid v normal: ") and found.endswith("None of 2 checks warns.")
-    assert "compatible with guessing" in found
-    assert "1 of 2 checks warns: views." in training_report.conclusion(replace(run, checks=[fine, warning]))
+def test_the_conclusion_is_in_the_record_and_in_the_model():
+    run = result(Case(), folds=5)
+    written = json.loads(run_record.as_json({"conclusion": training_report.conclusion(run)}))["conclusion"]
+    assert written["code"] == "no_signal" and "is compatible with guessing" in written["message"]
+    assert training_report.summary(run).conclusion == written["for_use"]
