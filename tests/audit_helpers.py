@@ -10,8 +10,9 @@ import numpy as np
 
 from detector.audit import metrics
 from detector.audit.checks import Run, run_checks
-from detector.audit.context import Audit, ExperimentSettings
+from detector.audit.context import Audit
 from detector.audit.image_sets import ImageSets
+from detector.audit.options import AuditOptions
 from detector.cli.output import Log
 from detector.datasets.dataset import Dataset, Image
 from detector.images.inspect import ImageProperties
@@ -148,7 +149,7 @@ def audit_of(case: Case, folds: int = 5) -> Audit:
     extractor = extractor_of(case)
     everything = np.arange(len(extractor.properties))
     sets = ImageSets(extractor.dataset, everything, everything[:0], {}, "covid")
-    return Audit(extractor, sets, ExperimentSettings("covid", RidgeRecipe(), folds, 1, 42), {})
+    return Audit(extractor, sets, AuditOptions(folds=folds, repeats=1), RidgeRecipe(), {})
 
 
 def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> EvaluatedHead:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from detector.audit import evidence as conclusion
 from detector.audit import experiments
+from detector.audit.options import AuditOptions
 
 COHEN = SHARED / "covid-chestxray-dataset"
 
@@ -96,7 +97,7 @@ def test_clean_phantoms_show_no_shortcut(phantoms, tmp_path):
 
 def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     """The phantoms that are judged above, of the same recipe, with a letter beside the shoulder of those of covid."""
-    from detector.audit.context import Audit, ExperimentSettings
+    from detector.audit.context import Audit
     from detector.audit.image_sets import load_image_sets
     from detector.audit.localisation import POINTING, check, localise
     from detector.cli.output import Log
@@ -113,9 +114,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
         load_image_sets(tmp_path / "marked", None, [], "covid"),
         TutorialRecipe(pooling="global", rotations=0),
     )
-    audit = Audit(
-        open_dataset(sets.dataset, Log(True), recipe), sets, ExperimentSettings("covid", recipe, 5, 1, 42), {}
-    )
+    audit = Audit(open_dataset(sets.dataset, Log(True), recipe), sets, AuditOptions(folds=5, repeats=1), recipe, {})
     assert audit.scored.auc().value > 0.9
     found = localise(audit)
     pointing = found.metrics[POINTING]
@@ -125,7 +124,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
 
 def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, tmp_path):
     from detector.audit.baselines import shortcut_risks
-    from detector.audit.context import Audit, ExperimentSettings
+    from detector.audit.context import Audit
     from detector.audit.image_sets import load_image_sets
     from detector.cli.output import Log
     from detector.cluster.connection import ComputeOptions
@@ -137,7 +136,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, 
     for passes in (4, 0):
         recipe = ProbeRecipe()
         extractor = open_dataset(sets.dataset, Log(True), recipe, ComputeOptions(cache=tmp_path / "cache"))
-        audit = Audit(extractor, sets, ExperimentSettings("covid", recipe, 2, 1, 42), {})
+        audit = Audit(extractor, sets, AuditOptions(folds=2, repeats=1), recipe, {})
         found.append(experiments.run_experiments(audit))
         shortcut_risks(audit)
         assert extractor.backbone.computed == passes * len(sets.dataset.images)
@@ -153,7 +152,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     import cv2
 
     from detector.audit.baselines import shortcut_risks
-    from detector.audit.context import Audit, ExperimentSettings
+    from detector.audit.context import Audit
     from detector.audit.image_sets import load_image_sets
     from detector.cli.output import Log
     from detector.training.dataset import open_dataset
@@ -174,7 +173,7 @@ def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
                 cv2.imwrite(str(image), cv2.GaussianBlur(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), (0, 0), 1.5))
     sets = load_image_sets(tmp_path / "data", None, [], "covid")
     extractor = open_dataset(sets.dataset, Log(True), ProbeRecipe())
-    audit = Audit(extractor, sets, ExperimentSettings("covid", ProbeRecipe(), 5, 1, 42), {})
+    audit = Audit(extractor, sets, AuditOptions(folds=5, repeats=1), ProbeRecipe(), {})
     found = {one.name: one for one in shortcut_risks(audit)}
     assert found["age"].utility.ci_low > 0.6 and found["age"].detectability.value < 0.1
     assert not found["age"].suspected

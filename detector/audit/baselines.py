@@ -5,8 +5,10 @@ table, how well the features of the images predict each such property among imag
 does both, predict the class (utility) and show in the image (detectability), may be a shortcut.
 
 Reference: "Detecting dataset bias in medical AI: a generalized and modality-agnostic auditing framework" (G-AUDIT), npj
-Digital Medicine (2026), arXiv 2503.09969. Departure: there, utility and detectability are mutual information; here,
-both are a cross-validated ROC AUC, which has an interval over patients and 0.5 for nothing.
+Digital Medicine (2026), arXiv 2503.09969. Departure: there, utility and detectability are mutual information, of the
+property with the class and with its prediction from the image. Here both are a cross-validated ROC AUC, which has an
+interval over patients and 0.5 for nothing, and detectability is judged within class, so that what an image shows of its
+class does not count as the property.
 """
 
 from __future__ import annotations
@@ -18,12 +20,10 @@ import numpy as np
 
 from detector import counted
 from detector.audit.context import Audit, Finding
-from detector.audit.linear_baseline import cross_validate, indicators, metadata_auc, property_matrix
+from detector.audit.linear_baseline import Scores, cross_validate, indicators, metadata_auc, property_matrix
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
-from detector.statistics.auc import roc_auc
-from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
-from detector.statistics.strata import crossed, one_thread
+from detector.statistics.metric import FEWEST, Metric, too_few
 
 # Columns that DICOM headers or manifests may have: the device, and how the exposure was made.
 DEVICE = ("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation")
@@ -31,9 +31,6 @@ EXPOSURE = ("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing",
 SEVERAL_VALUES = 0.5  # of a column's cells, at most, may be different values for it to be a set of categories
 INSEPARABLE = "inseparable from the class"
 SUSPECTED = 0.55  # lower bound of both, utility and detectability, from which a property is suspected
-FOLDS = 5
-STRENGTHS = np.logspace(1, 6, 11)
-LEAST_SPREAD, MOST_DEVIATIONS = 1e-3, 3.0  # of a feature, relative to its mean, and of its own deviations
 
 
 @dataclass(frozen=True)
@@ -68,15 +65,10 @@ class Property:
         """What the class is predicted from: categories, or rank and its square, so that a U-shape counts."""
         if not self.is_number:
             return indicators(self.values)
-        ranks = self.ranks
-        return np.stack([ranks, ranks**2], axis=1)
-
-    @property
-    def ranks(self) -> np.ndarray:
-        """The ranks of numbers, from -1 to 1."""
         from scipy.stats import rankdata
 
-        return 2 * rankdata(self.values) / (len(self.values) + 1) - 1
+        ranks = 2 * rankdata(self.values) / (len(self.values) + 1) - 1
+        return np.stack([ranks, ranks**2], axis=1)
 
 
 def recorded(images: Sequence[Image], name: str) -> Property:
@@ -104,7 +96,7 @@ def metadata(audit: Audit) -> Finding:
     """Predict the class from site and view."""
     own = audit.sets.own
     positive, patients = audit.is_positive(own), audit.extractor.patients[own]
-    found = metadata_auc(audit.own_images, positive, patients, audit.settings.seed)
+    found = metadata_auc(audit.own_images, positive, patients, audit.options.seed)
     unknown = sum(not image.site for image in audit.own_images)
     notes = (f"without {counted(unknown, 'image')} of unknown site",) if unknown and found.available else ()
     return Finding(found, notes)
@@ -128,16 +120,16 @@ def alone(name: str) -> Callable[[Audit], Finding]:
 
 def clinical_columns(audit: Audit) -> Finding | None:
     """Predict the class from clinical columns of the manifest; None where none were asked for."""
-    if not audit.settings.clinical:
+    if not audit.options.clinical_columns:
         return None
     table = [image.row for image in audit.own_images]
     # Encoded on all images: for a linear model, standardising with or without the held-out ones makes no difference.
-    columns = clinical.encode(clinical.fit(audit.settings.clinical, table), table)
+    columns = clinical.encode(clinical.fit(audit.options.clinical_columns, table), table)
     return Finding(_linear(audit, audit.sets.own, columns))
 
 
 def _linear(audit: Audit, rows: np.ndarray, columns: np.ndarray) -> Metric:
-    return cross_validate(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.settings.seed).auc()
+    return cross_validate(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.options.seed).auc()
 
 
 @dataclass(frozen=True)
@@ -203,7 +195,7 @@ def shortcut_risks(audit: Audit) -> list[Risk]:
 
     The features are those of the full images, which the audit has anyway.
     """
-    samples, seed = audit.samples, audit.settings.seed
+    samples, seed = audit.samples, audit.options.seed
     truth, patients = samples.labels == 0, samples.groups
     risks = []
     for one in properties(audit):
@@ -236,48 +228,25 @@ def _detectability(
 ) -> Metric:
     """Return how well the features predict a property among images of the same class.
 
-    Of a number, its rank is predicted, and the upper half of each class told from the lower; of categories, that with
-    enough images whose share differs most between the classes.
+    Of a number, the upper half of each class is told from the lower; of categories, that with enough images whose share
+    differs most between the classes.
     """
-    sides = (positive, ~positive)
+    sides = np.flatnonzero(positive), np.flatnonzero(~positive)
     if one.is_number:
-        wanted = one.ranks
-        middle = np.where(positive, np.median(wanted[positive]), np.median(wanted[~positive]))
+        wanted = one.values > np.where(positive, *(np.median(one.values[side]) for side in sides))
     else:
         counts = one.columns.sum(axis=0)
         enough = np.minimum(counts, len(one.rows) - counts) >= FEWEST
         if not enough.any():
             return Metric.unavailable(f"no category has {FEWEST} images and {FEWEST} others")
         apart = np.abs(one.columns[positive].mean(axis=0) - one.columns[~positive].mean(axis=0))
-        wanted = one.columns[:, int(np.argmax(np.where(enough, apart, -1.0)))]
-        middle = np.zeros(len(wanted))
-    if all(np.ptp(wanted[side]) <= WIDTH for side in sides):
+        wanted = one.columns[:, int(np.argmax(np.where(enough, apart, -1.0)))] > 0
+    if not any(0 < wanted[side].sum() < len(side) for side in sides):
         return Metric.unavailable(INSEPARABLE)
-    predicted, folds = np.zeros(len(wanted)), np.zeros(len(wanted), int)
-    for side in map(np.flatnonzero, sides):
-        if len(set(patients[side])) < 2:
-            return Metric.unavailable("too few patients to cross-validate")
-        predicted[side], folds[side] = _ridge(features[side].astype(float), wanted[side], patients[side], seed)
-    return roc_auc(predicted[None], wanted > middle, patients, crossed(positive.astype(int)), folds)
-
-
-def _ridge(features: np.ndarray, wanted: np.ndarray, patients: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return out-of-fold ridge predictions of a number, and the fold of each image."""
-    from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import GroupKFold
-
-    predicted, folds = np.zeros(len(wanted)), np.zeros(len(wanted), int)
-    people = np.unique(patients, return_inverse=True)[1]
-    # Patients come in random order, so that a collection's order does not become the folds'.
-    people = np.random.default_rng(seed).permutation(people.max() + 1)[people]
-    with one_thread():
-        for fold, (train, held_out) in enumerate(
-            GroupKFold(min(FOLDS, len(set(people)))).split(features, groups=people)
-        ):
-            mean, scale = features[train].mean(axis=0), features[train].std(axis=0)
-            # What hardly varies among training images may vary by thousands of that elsewhere.
-            scale[scale <= LEAST_SPREAD * np.abs(mean) + WIDTH] = np.inf
-            standardised = np.clip((features - mean) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-            model = RidgeCV(alphas=STRENGTHS).fit(standardised[train], wanted[train])
-            predicted[held_out], folds[held_out] = model.predict(standardised[held_out]), fold
-    return predicted, folds
+    # Images of a class that has too few patients for folds are compared with none.
+    scores, folds, compared = np.zeros((1, len(wanted))), np.zeros((1, len(wanted)), int), np.full(len(wanted), -1)
+    for code, side in enumerate(sides):
+        found = cross_validate(features[side].astype(float), wanted[side], patients[side], seed, wide=True)
+        if found.possible:
+            scores[0, side], folds[0, side], compared[side] = found.scores[0], found.folds[0], code
+    return Scores(scores, wanted, patients, folds).auc(compared)

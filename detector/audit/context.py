@@ -35,29 +35,6 @@ from detector.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
-class ExperimentSettings:
-    """How every experiment is run, the same way as training.
-
-    Attributes
-    ----------
-    positive : str
-    recipe : TutorialRecipe or ProbeRecipe
-    folds, repeats, seed : int
-    clinical : sequence of str
-    permutations : int
-        Of the labels, for a p-value; 0 for none.
-    """
-
-    positive: str
-    recipe: Recipe
-    folds: int
-    repeats: int
-    seed: int
-    clinical: Sequence[str] = ()
-    permutations: int = 0
-
-
-@dataclass(frozen=True)
 class Finding:
     """What an experiment found.
 
@@ -87,7 +64,8 @@ class Audit:
     extractor : FeatureExtractor
         Opened on ``sets.dataset``.
     sets : ImageSets
-    settings : ExperimentSettings
+    options : AuditOptions
+    recipe : TutorialRecipe or ProbeRecipe
     masks : dict of Path to Path
         Lung masks by the image's path; empty for none. Where both sides of an experiment have enough of them, it is
         made on the images that have one; else lungs are found here for both sides: masks of two makers
@@ -96,7 +74,8 @@ class Audit:
 
     extractor: FeatureExtractor
     sets: ImageSets
-    settings: ExperimentSettings
+    options: AuditOptions
+    recipe: Recipe
     masks: dict[Path, Path]
     _parts: dict[str, Finding] = field(default_factory=dict, init=False, compare=False, repr=False)
 
@@ -120,7 +99,7 @@ class Audit:
         """Out-of-fold scores of the border of the data set's images."""
         own = self.sets.own
         columns = border_matrix(self.own_properties)
-        return cross_validate(columns, self.is_positive(own), self.extractor.patients[own], self.settings.seed)
+        return cross_validate(columns, self.is_positive(own), self.extractor.patients[own], self.options.seed)
 
     @property
     def own_images(self) -> list[Image]:
@@ -138,7 +117,7 @@ class Audit:
 
     def is_positive(self, rows: np.ndarray) -> np.ndarray:
         """Return which of some images are of the positive class."""
-        return self.labels(rows) == self.settings.positive
+        return self.labels(rows) == self.sets.positive
 
     def own_positives(self) -> np.ndarray:
         """Return the data set's images of the positive class."""
@@ -152,7 +131,7 @@ class Audit:
         """Say whether most images of each side are of sites that have images of both sides."""
         sites: dict[bool, list[str]] = {True: [], False: []}
         for image in self.own_images:
-            sites[image.label == self.settings.positive].append(image.site)
+            sites[image.label == self.sets.positive].append(image.site)
         both = set(sites[True]) & set(sites[False]) - {""}
         return all(sum(site in both for site in side) > len(side) / 2 for side in sites.values())
 
@@ -166,9 +145,8 @@ class Audit:
         repeats : int, optional
             By default those of the settings.
         """
-        labels, settings = (~is_positive).astype(int), self.settings
-        count = repeats or settings.repeats
-        return draw_folds(labels, patients, (settings.positive, "others"), settings.folds, count, settings.seed)
+        labels, options, classes = (~is_positive).astype(int), self.options, (self.sets.positive, "others")
+        return draw_folds(labels, patients, classes, options.folds, repeats or options.repeats, options.seed)
 
     def require_patients(self) -> None:
         """Reject a data set of which a class has too few patients for the folds."""
@@ -186,16 +164,15 @@ class Audit:
         self, rows: np.ndarray, positive: str | None = None, hide: Occlusion | None = None, binary: bool = True
     ) -> FeatureSet:
         """Return features of images, labelled as a class (by default the positive one) or not, or by their classes."""
-        names, positive = self.labels(rows), positive or self.settings.positive
+        names, positive = self.labels(rows), positive or self.sets.positive
         classes = [positive, "others"] if binary else self.extractor.dataset.classes
         labels = (names != positive).astype(int) if binary else np.array([classes.index(name) for name in names])
-        recipe, seed = self.settings.recipe, self.settings.seed
-        return extract(self.extractor, recipe, seed, rows, labels, classes, occlusion=hide)
+        return extract(self.extractor, self.recipe, self.options.seed, rows, labels, classes, occlusion=hide)
 
     def out_of_fold(self, samples: FeatureSet, plan: FoldPlan | None = None) -> OutOfFold:
         """Cross-validate as training does."""
         plan = plan or self.plan(samples.labels == 0, samples.groups)
-        return crossvalidation.out_of_fold(samples, 0, self.settings.recipe, plan)
+        return crossvalidation.out_of_fold(samples, 0, self.recipe, plan)
 
     def compare(self, rows: np.ndarray, positive: str | None = None, part: str | None = None) -> Finding:
         """Cross-validate on images, with their lungs masked out or nothing but these shown.
@@ -290,11 +267,8 @@ def open_audit(
         warn(note)
     sizes = {image.path: (one.width, one.height) for image, one in zip(images, extractor.properties, strict=True)}
     require_same_shape(masks, sizes)
-    clinical_columns = options.clinical_columns
-    chosen = options.folds, options.repeats, options.seed, clinical_columns, options.permuted_labels
-    settings = ExperimentSettings(sets.positive, recipe, *chosen)
     # What an experiment decides on its way is said by its notes.
-    audit = Audit(replace(extractor, log=Log(True)), sets, settings, masks)
+    audit = Audit(replace(extractor, log=Log(True)), sets, options, recipe, masks)
     audit.require_patients()  # before anything is computed
     with log.timed("find lungs"), step("finding lungs"):
         left, implausible = without_implausible(sets, extractor, recipe)

@@ -84,9 +84,7 @@ def within_site_and_view(audit: Audit) -> Finding:
 def border_adjusted_predictions(audit: Audit) -> Finding:
     """Compare the same predictions among images of one site and view whose borders are similar."""
     everything = np.arange(len(audit.sets.own))
-    adjusted, beyond = border_adjusted(
-        audit.scored, audit.samples.strata, audit.border, everything, audit.settings.seed
-    )
+    adjusted, beyond = border_adjusted(audit.scored, audit.samples.strata, audit.border, everything, audit.options.seed)
     return Finding(adjusted, (f"{beyond.short} above the border's own score",) if beyond.available else ())
 
 
@@ -102,7 +100,7 @@ def masked_region(audit: Audit) -> Finding:
         return Finding(too_few_lungs(rows))
     columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, Occlusion("", files))])
     truth, patients = audit.is_positive(rows), audit.extractor.patients[rows]
-    scored = cross_validate(columns, truth, patients, audit.settings.seed, audit.plan(truth, patients))
+    scored = cross_validate(columns, truth, patients, audit.options.seed, audit.plan(truth, patients))
     return Finding(scored.auc(), (), scored)
 
 
@@ -131,7 +129,7 @@ def differences(audit: Audit) -> dict[str, Metric]:
     ):
         if other is not None:
             scores = (one.scores, other.scores)
-            found[name] = auc_difference(scores, one.is_positive, one.patients, audit.settings.seed, one.folds)
+            found[name] = auc_difference(scores, one.is_positive, one.patients, audit.options.seed, one.folds)
     return found
 
 
@@ -155,9 +153,9 @@ def controls_predicted_positive(audit: Audit) -> Metric | None:
     controls = audit.sets.controls
     if not len(controls):
         return None
-    positive = audit.extractor.dataset.classes.index(audit.settings.positive)
+    positive = audit.extractor.dataset.classes.index(audit.sets.positive)
     whole = audit.feature_set(audit.sets.own, binary=False)
-    fitted = whole.fit(np.arange(len(whole.labels)), audit.settings.recipe, audit.settings.seed)
+    fitted = whole.fit(np.arange(len(whole.labels)), audit.recipe, audit.options.seed)
     features = audit.extractor.features(controls)
     predicted = predict(fitted.predict_proba(features, [{}] * len(features)), positive)
     return proportion(predicted == positive, audit.extractor.patients[controls], np.zeros(len(controls), bool))
@@ -172,15 +170,15 @@ def permuted_labels(audit: Audit) -> Finding | None:
     Reference: M. Ojala, G. C. Garriga, "Permutation tests for studying classifier performance", Journal of Machine
     Learning Research 11 (2010).
     """
-    if not audit.settings.permutations:
+    if not audit.options.permuted_labels:
         return None
     samples, scored = audit.samples, audit.scored
     observed = replace(scored, scores=scored.scores[:1], folds=scored.folds[:1]).auc()
     people, inverse = np.unique(samples.groups, return_inverse=True)
     shares = np.bincount(inverse, samples.labels) / np.bincount(inverse)
     areas = []
-    for number in range(audit.settings.permutations):
-        generator = np.random.default_rng([audit.settings.seed, number])
+    for number in range(audit.options.permuted_labels):
+        generator = np.random.default_rng([audit.options.seed, number])
         # Of a patient with images of both classes either is taken, by its share.
         labels = generator.permutation(generator.random(len(people)) < shares).astype(int)[inverse]
         permuted = replace(samples, labels=labels)

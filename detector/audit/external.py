@@ -116,7 +116,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
     positive = description.classes.index(description.positive)
     probabilities = head.predict_proba(features, model.head)
     others = (predict(probabilities, positive, description.threshold) != positive).astype(int)
-    scores, patients, seed = probabilities[:, positive], audit.extractor.patients[rows], audit.settings.seed
+    scores, patients, seed = probabilities[:, positive], audit.extractor.patients[rows], audit.options.seed
     names = np.where(truth, description.positive, OTHERS).tolist()
     labelled = [replace(image, label=name) for image, name in zip(images, names, strict=True)]
     here = replace(

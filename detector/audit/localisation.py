@@ -115,7 +115,7 @@ def localise(audit: Audit) -> Localisation:
     with_boxes = np.array([position for position in drawn if drawn[position]], int)
     with_boxes = with_boxes[audit.is_positive(own[with_boxes])]
     if not len(with_boxes):
-        return Localisation([], {}, f"no image of {audit.settings.positive} has boxes (column boxes of the manifest)")
+        return Localisation([], {}, f"no image of {audit.sets.positive} has boxes (column boxes of the manifest)")
     try:
         predicted = audit.validated.predictions.predicted[0]
     except TooFewPatientsError as error:
@@ -134,11 +134,9 @@ def localise(audit: Audit) -> Localisation:
     ]
     if blind := sum(one.heat.max() <= 0 for one in located):
         notes = (*notes, f"{counted(blind, 'image')} without positive saliency: counted as misses")
-    if audit.settings.recipe.pooling == "tutorial":
+    if audit.recipe.pooling == "tutorial":
         notes = (*notes, "the tutorial's pooling reads the upper left third of the image; no map goes beyond it")
-    return Localisation(
-        located, compare(located, audit.extractor.patients[own[chosen]], audit.settings.seed), "", notes
-    )
+    return Localisation(located, compare(located, audit.extractor.patients[own[chosen]], audit.options.seed), "", notes)
 
 
 def _lungs(audit: Audit, rows: np.ndarray) -> list[np.ndarray]:

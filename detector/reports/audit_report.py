@@ -173,7 +173,7 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         content=found.content,
         groups=[(name, rows) for name in GROUPS if (rows := [one for one in found.results if one.group == name])],
         controls_positive=found.controls_positive,
-        positive=audit.settings.positive,
+        positive=audit.sets.positive,
         risks=found.risks,
         localisation=[(TITLES_OF_LOCALISATION[name], one) for name, one in found.localisation.metrics.items()],
         localisation_notes=found.localisation.notes,

@@ -150,9 +150,9 @@ def test_controls_that_look_like_positives_are_separated_from_others_only():
 
 def permuted(case: Case, patients=None):
     audit = audit_of(case)
-    settings = replace(audit.settings, permutations=19)
+    options = replace(audit.options, permuted_labels=19)
     extractor = audit.extractor if patients is None else replace(audit.extractor, patients=patients)
-    return experiments.permuted_labels(replace(audit, settings=settings, extractor=extractor))
+    return experiments.permuted_labels(replace(audit, options=options, extractor=extractor))
 
 
 def test_permuted_labels_are_run_on_request_only():

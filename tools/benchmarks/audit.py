@@ -137,9 +137,10 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
     A planted set whose ROC AUC is not above that of its clean twin, in `twins`, gets its first row only. One whose
     detection is certain gets no row that needs a forward pass.
     """
-    from detector.audit.context import Audit, ExperimentSettings
+    from detector.audit.context import Audit
     from detector.audit.experiments import run_experiments
     from detector.audit.image_sets import load_image_sets
+    from detector.audit.options import AuditOptions
     from detector.cli.output import Log
     from detector.cluster.connection import ComputeOptions
     from detector.training.dataset import open_dataset
@@ -153,7 +154,7 @@ def audit(job: Job, cache: Path, recipe: Recipe, repeats: int, twins: Mapping[Wh
                 write_set(folder, job, start, stop)
                 sets = load_image_sets(folder, None, [], "covid")
                 extractor = open_dataset(sets.dataset, Log(True), recipe, ComputeOptions(cache=cache))
-                study = Audit(extractor, sets, ExperimentSettings("covid", recipe, 5, repeats, 42), {})
+                study = Audit(extractor, sets, AuditOptions(repeats=repeats), recipe, {})
                 rows = run_experiments(study, AT_FIRST)
                 beside = {}
                 if job.kind == CLEAN or value_of(rows[0]) - twins[job.pool, int(n), start] >= RAISED:
