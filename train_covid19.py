@@ -58,7 +58,7 @@ def main(arguments: list[str] | None) -> int:
         implausible = implausible_among(extractor, plan.held_out, recipe.rotations, options.seed)
     printer = epoch_printer(getattr(recipe, "epochs", 0), options.quiet)
     evaluated = evaluate_recipe(samples, positive, recipe, plan, options.point, log, printer)
-    if recipe.name == "probe" and options.adjust != "none":
+    if getattr(recipe, "adjust", "none") != "none":
         log.info(training.adjustment_line(evaluated, samples))
     comparison: RecipeComparison | None = None
     for other in compared:

@@ -109,9 +109,8 @@ class Description:
     classes : list of str
         In the order of the outputs.
     positive : str
-    recipe : {"tutorial", "probe"}
-    pooling : {"tutorial", "global", "lungs"}
-        What of the network's maps the head reads, with `recipe`.
+    recipe, pooling : str
+        What of the network's maps the head reads, as `backbone.COLUMNS` names it.
     threshold : float or None
         Of the positive class's probability; None takes the likeliest class.
     clinical : list of dict
@@ -150,7 +149,7 @@ class Description:
     def head_sizes(self) -> dict[str, tuple[int, int]]:
         """Shape of the kernel of each dense layer."""
         inputs = self.columns.stop - self.columns.start + self.clinical_width
-        names = ["probabilities"] if self.recipe == "probe" else ["hidden", "probabilities"]
+        names = ["hidden", "probabilities"] if self.recipe == "tutorial" else ["probabilities"]
         return dict(zip(names, pairwise([inputs, *[HIDDEN] * (len(names) - 1), len(self.classes)]), strict=True))
 
     @classmethod

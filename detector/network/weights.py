@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,25 +172,18 @@ def download_with_keras() -> Weights:
     runtime.ready()
     import keras
 
-    with _patience(SECONDS):
-        try:
-            base = keras.applications.VGG16(weights="imagenet", include_top=False)
-        except ValueError as error:
-            raise InputError(f"what Keras downloaded as {KERAS_FILE} is not that file ({_first_line(error)})") from None
-        # Keras turns an unreachable host into a plain Exception.
-        except Exception as error:
-            raise ConnectionError(_first_line(error)) from None
-    return {name: tuple(base.get_layer(name).get_weights()) for name in LAYERS}
-
-
-@contextmanager
-def _patience(seconds: float) -> Iterator[None]:
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
+    socket.setdefaulttimeout(SECONDS)
     try:
-        yield
+        base = keras.applications.VGG16(weights="imagenet", include_top=False)
+    except ValueError as error:
+        raise InputError(f"what Keras downloaded as {KERAS_FILE} is not that file ({_first_line(error)})") from None
+    # Keras turns an unreachable host into a plain Exception.
+    except Exception as error:
+        raise ConnectionError(_first_line(error)) from None
     finally:
         socket.setdefaulttimeout(before)
+    return {name: tuple(base.get_layer(name).get_weights()) for name in LAYERS}
 
 
 # The wheel

@@ -34,7 +34,7 @@ class DataOptions:
 class ModelOptions:
     """What is fitted: the settings of all recipes, None where a recipe's own default holds."""
 
-    recipe: str = flag(MODEL, "tutorial", "the tutorial's, or a linear probe", choices=list(RECIPES))
+    recipe: str = flag(MODEL, "tutorial", "the tutorial's, or a linear probe", choices=RECIPES)
     pooling: str | None = flag(
         MODEL,
         None,
