@@ -6,21 +6,19 @@ from detector.audit.baselines import shortcut_risks
 from detector.audit.context import open_audit
 from detector.audit.evidence import LUNGS, Evidence, conclude
 from detector.audit.examples import Examples, find_examples
-from detector.audit.experiments import EXPERIMENTS, controls_predicted_positive, differences, run_experiments
+from detector.audit.experiments import controls_predicted_positive, differences, run_experiments
 from detector.audit.external import evaluate_external, read_model
 from detector.audit.image_sets import load_image_sets
 from detector.audit.localisation import check, localise
 from detector.audit.options import AuditOptions
 from detector.cli.arguments import parse
-from detector.cli.output import BAD, GOOD, STEP, Log, one_bar, say, step, warn
+from detector.cli.output import BAD, GOOD, Log, say, warn
 from detector.cli.run import run
 from detector.files.atomic import require_folder, require_outputs
 from detector.reports import audit_report
 from detector.reports.audit_report import AuditResult
 
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
-# Of the progress bar, beside the experiments: reading, lungs, external sets, shortcut risks, Grad-CAM, example images.
-OTHER_STEPS = 6
 
 
 def parse_arguments(arguments: list[str] | None) -> AuditOptions:
@@ -42,27 +40,23 @@ def main(arguments: list[str] | None) -> int:
         warn(f"model {options.model} was {saved.note}")
     trained = saved.description.training_images if saved else ()
 
-    with one_bar(sum(one.parts for one in EXPERIMENTS) + OTHER_STEPS * STEP, "auditing", options.quiet):
-        audit, implausible, content = open_audit(options, sets, log, trained)
+    audit, implausible, content = open_audit(options, sets, log, trained)
 
-        # Every experiment that the folders allow, and the saved model elsewhere.
-        with log.timed("experiments"):
-            results = run_experiments(audit)
-            with step("external test sets"):
-                named = audit.sets.external.items()
-                external = [evaluate_external(audit, name, rows, saved) for name, rows in named] if saved else []
-            results += [one.result for one in external]
-            with step("shortcut risks"):
-                controls_positive = controls_predicted_positive(audit)
-                risks = shortcut_risks(audit)
-        with log.timed("localisation"), step("Grad-CAM"):
-            located = localise(audit)
+    # Every experiment that the folders allow, and the saved model elsewhere.
+    with log.timed("experiments"):
+        results = run_experiments(audit, quiet=options.quiet)
+        named = audit.sets.external.items()
+        external = [evaluate_external(audit, name, rows, saved) for name, rows in named] if saved else []
+        results += [one.result for one in external]
+        controls_positive = controls_predicted_positive(audit)
+        risks = shortcut_risks(audit)
+    with log.timed("localisation"):
+        located = localise(audit)
 
-        # What they say together.
-        evidence = Evidence(results, controls_positive, audit.sets.positive, audit.shares_sites(), differences(audit))
-        conclusion = conclude(evidence)
-        with step("example images"):
-            shown = find_examples(audit, [one.id for one in results], located) if "report" in outputs else Examples()
+    # What they say together.
+    evidence = Evidence(results, controls_positive, audit.sets.positive, audit.shares_sites(), differences(audit))
+    conclusion = conclude(evidence)
+    shown = find_examples(audit, [one.id for one in results], located) if "report" in outputs else Examples()
 
     found = AuditResult(
         results=results,

@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
-from detector.cli.arguments import Parser, add_common, whole_number
+from detector.cli.arguments import CommonOptions, flag, parse, seed_flag, whole_number
 from detector.cli.output import Log, progress
 from detector.cli.run import run
 from detector.images import shortcuts
 
+DESCRIPTION = "Draw synthetic chest radiographs of two classes, covid and normal."
 EXAMPLE = "python make_phantom_dataset.py -o demo/dataset -n 25"
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = Parser("Draw synthetic chest radiographs of two classes, covid and normal.", EXAMPLE)
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("demo/dataset"), metavar="DIR", help="data set to make"
-    )
-    parser.add_argument("-n", "--number", type=whole_number(1), default=25, metavar="N", help="phantoms of each class")
-    parser.add_argument(
-        "--images-per-patient",
+@dataclass(frozen=True)
+class PhantomOptions(CommonOptions):
+    """What make_phantom_dataset.py is asked for."""
+
+    output: Path = flag("outputs", Path("demo/dataset"), "data set to make", "-o", metavar="DIR")
+    number: int = flag("selection", 25, "phantoms of each class", "-n", type=whole_number(1), metavar="N")
+    images_per_patient: int = flag(
+        "selection",
+        1,
+        "radiographs of the same patient, with another position, exposure and noise",
         type=whole_number(1),
-        default=1,
         metavar="K",
-        help="radiographs of the same patient, with another position, exposure and noise",
     )
-    parser.add_argument(
-        "--shortcut",
+    shortcut: str | None = flag(
+        "selection",
+        None,
+        f"add this to the images of covid, as a scanner or an archive would: {', '.join(shortcuts.KINDS)}",
         choices=[*shortcuts.KINDS],
         metavar="KIND",
-        help=f"add this to the images of covid, as a scanner or an archive would: {', '.join(shortcuts.KINDS)}",
     )
-    parser.add_argument(
-        "--strength", type=int, choices=[1, 2, 3], default=2, help="of the shortcut: weak, moderate, strong"
-    )
-    add_common(parser)
-    return parser.parse_args(arguments)
+    strength: int = flag("selection", 2, "of the shortcut: weak, moderate, strong", type=int, choices=[1, 2, 3])
+    seed: int = seed_flag()
 
 
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
-    options = parse_arguments(arguments)
+    options = parse(PhantomOptions, DESCRIPTION, EXAMPLE, arguments)
     log = Log(options.quiet)
 
     from detector.files.atomic import require_folder
@@ -55,7 +53,7 @@ def main(arguments: list[str] | None) -> int:
     return 0
 
 
-def write_class(label: str, start: int, options: argparse.Namespace, log: Log) -> None:
+def write_class(label: str, start: int, options: PhantomOptions, log: Log) -> None:
     """Draw the phantoms of a class, the first of which has the number `start`, and write them with their manifest."""
     from detector.datasets import manifest, phantoms
     from detector.files.atomic import write_together

@@ -13,7 +13,7 @@ from detector import counted, first_names
 from detector.audit.image_sets import ImageSets, notes, without_implausible, without_overlap
 from detector.audit.linear_baseline import Scores, border_matrix, cross_validate
 from detector.audit.options import AuditOptions
-from detector.cli.output import Log, step, warn
+from detector.cli.output import Log, warn
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.images.inspect import ImageProperties
@@ -260,8 +260,7 @@ def open_audit(
     clinical.fit(options.clinical_columns, [images[row].row for row in sets.own])
     with_masks = {images[row].path: images[row].label for row in (*sets.own, *sets.controls)}
     masks = find_masks(options.masks, with_masks) if options.masks else {}
-    with step("reading images"):
-        extractor = open_dataset(sets.dataset, log, recipe, options)
+    extractor = open_dataset(sets.dataset, log, recipe, options)
     sets = without_overlap(sets, extractor.properties, extractor.near_duplicates, trained)
     for note in notes(sets):
         warn(note)
@@ -270,7 +269,7 @@ def open_audit(
     # What an experiment decides on its way is said by its notes.
     audit = Audit(replace(extractor, log=Log(True)), sets, options, recipe, masks)
     audit.require_patients()  # before anything is computed
-    with log.timed("find lungs"), step("finding lungs"):
+    with log.timed("find lungs"):
         left, implausible = without_implausible(sets, extractor, recipe)
         masked = [row for row in (*sets.own, *sets.controls) if images[row].path in masks]
         require_lung_masks(masks, zip([images[row].path for row in masked], extractor.lungs(masked), strict=True))

@@ -45,7 +45,7 @@ from detector.audit.evidence import (
 from detector.audit.image_sets import CONTROLS
 from detector.audit.linear_baseline import cross_validate
 from detector.audit.metrics import border_adjusted, stratified
-from detector.cli.output import STEP, step
+from detector.cli.output import progress
 from detector.images.lungs import coarse, surroundings
 from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 from detector.statistics.auc import auc_difference, roc_auc
@@ -64,11 +64,6 @@ class Experiment:
     group: str
     question: str
     run: Callable[[Audit], Finding | None]
-
-    @property
-    def parts(self) -> int:
-        """How much of the progress bar it is: a baseline needs no network and takes next to no time."""
-        return 1 if self.group == BASELINES else STEP
 
 
 def full_image(audit: Audit) -> Finding:
@@ -276,7 +271,7 @@ EXPERIMENTS: Sequence[Experiment] = (
 )
 
 
-def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Result]:
+def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS, quiet: bool = True) -> list[Result]:
     """Run the experiments that the given folders allow, in the order given.
 
     Returns
@@ -285,18 +280,17 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
         With the reason in place of the metric, where it cannot be computed.
     """
     results: list[Result] = []
-    for one in experiments:
+    for one in progress(experiments, len(experiments), "experiments", quiet, "experiment"):
         note = audit.sets.controls_note if one.group == SAME_SITES else ""
         if one.group == SAME_SITES and not (len(audit.sets.controls) or note):
             continue
-        with step(one.title, one.parts):
-            try:
-                if one.group == SAME_SITES and not len(audit.sets.controls):
-                    found: Finding | None = Finding(Metric.unavailable("every control was left out"))
-                else:
-                    found = one.run(audit)
-            except TooFewPatientsError as error:
-                found = Finding(Metric.unavailable(str(error)))
+        try:
+            if one.group == SAME_SITES and not len(audit.sets.controls):
+                found: Finding | None = Finding(Metric.unavailable("every control was left out"))
+            else:
+                found = one.run(audit)
+        except TooFewPatientsError as error:
+            found = Finding(Metric.unavailable(str(error)))
         if found is not None:
             said_before = any(note in result.notes for result in results)
             notes = (*found.notes, note) if note and not said_before else found.notes

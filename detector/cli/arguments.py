@@ -15,6 +15,8 @@ from detector.cli.run import fail
 
 T = TypeVar("T")
 
+# Titles of the help, in its order.
+GROUPS = ("input", "data", "selection", "model", "evaluation", "outputs", "computing")
 # Suffixes that promise a format.
 OTHER_FORMATS = frozenset(
     [
@@ -71,14 +73,7 @@ class Parser(argparse.ArgumentParser):
         )
         # Whatever flag takes a path: a path has lost a slash of the URL.
         self.register("type", Path, local_path)
-        self._by_title: dict[str, argparse._ArgumentGroup] = {}
         self.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-
-    def group(self, title: str) -> argparse._ArgumentGroup:
-        """Return the group of flags of this title, which the help shows together; made when it is first asked for."""
-        if title not in self._by_title:
-            self._by_title[title] = self.add_argument_group(title)
-        return self._by_title[title]
 
     def error(self, message: str) -> NoReturn:
         """Print the message as one line and exit with status 2."""
@@ -104,15 +99,16 @@ def flag(group: str, default: Any, text: str, *names: str, **settings: Any) -> A
     return field(default=default, metadata={"group": group, "help": text, "names": names, **settings})
 
 
-def add_flags(parser: Parser, options: type) -> None:
-    """Add a flag for each `flag` of a dataclass of options."""
+def parse(options: type[T], description: str, example: str, arguments: Sequence[str] | None) -> T:
+    """Parse the command line of a script whose flags are the fields of a dataclass of options."""
+    parser = Parser(description, example)
+    groups = {title: parser.add_argument_group(title) for title in GROUPS}
     exclusive: dict[str, argparse._MutuallyExclusiveGroup] = {}
-    for one in fields(options):
-        if not one.metadata:
-            continue
+    flags = [one for one in fields(options) if one.metadata]  # type: ignore[arg-type]
+    for one in flags:
         settings = dict(one.metadata)
         names, either = settings.pop("names"), settings.pop("either", None)
-        group: argparse._ActionsContainer = parser.group(settings.pop("group"))
+        group: argparse._ActionsContainer = groups[settings.pop("group")]
         if either:
             group = exclusive.setdefault(either, exclusive.get(either) or group.add_mutually_exclusive_group())
         if one.default is False:
@@ -122,18 +118,8 @@ def add_flags(parser: Parser, options: type) -> None:
         if one.name not in names:
             names, settings["default"] = (*names, f"--{one.name.replace('_', '-')}"), one.default
         group.add_argument(*names, **settings)
-
-
-def read_flags(options: type[T], given: argparse.Namespace) -> T:
-    """Return the options whose flags `add_flags` added."""
-    return options(**{one.name: getattr(given, one.name) for one in fields(options) if one.metadata})  # type: ignore[arg-type]
-
-
-def parse(options: type[T], description: str, example: str, arguments: Sequence[str] | None) -> T:
-    """Parse the command line of a script whose flags are the fields of a dataclass of options."""
-    parser = Parser(description, example)
-    add_flags(parser, options)
-    return read_flags(options, parser.parse_args(arguments))
+    given = parser.parse_args(arguments)
+    return options(**{one.name: getattr(given, one.name) for one in flags})
 
 
 def local_path(text: str) -> Path:
@@ -201,23 +187,6 @@ def between(low: float, high: float) -> Callable[[str], float]:
         return value
 
     return parse
-
-
-def add_common(parser: Parser, *, seed: bool = True, tensorflow: bool = False) -> None:
-    """Add the flags that mean the same in every script."""
-    computing = parser.group("computing")
-    if seed:
-        computing.add_argument(
-            "--seed", type=whole_number(0), default=42, metavar="N", help="seed of all random numbers"
-        )
-    computing.add_argument("--quiet", action="store_true", help="print results only: no stages, no progress")
-    computing.add_argument("--verbose", action="store_true", help="TensorFlow's log, and where an internal error arose")
-    if tensorflow:
-        computing.add_argument(
-            "--weights", type=Path, metavar="FILE", help="VGG16's ImageNet weights, Keras' notop HDF5 (default: found)"
-        )
-        computing.add_argument("--cache", type=Path, metavar="DIR", help="where features are kept (default: per user)")
-        computing.add_argument("--no-cache", action="store_true", help="neither read nor keep features")
 
 
 def column_names(text: str) -> tuple[str, ...]:

@@ -8,15 +8,10 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from detector import as_called, counted, first_names, printable
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
 
 WIDTH = 80  # columns of a terminal
 
@@ -43,9 +38,8 @@ def say(text: object, colour: str = "") -> None:
     A `colour`, `GOOD` or `BAD`, is shown where stdout is a terminal and NO_COLOR (no-color.org) is not set.
     """
     coloured = colour and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    with lines_above():
-        for line in as_called(str(text)).split("\n"):
-            print(f"{colour}{printable(line)}{PLAIN}" if coloured else printable(line))
+    for line in as_called(str(text)).split("\n"):
+        print(f"{colour}{printable(line)}{PLAIN}" if coloured else printable(line))
 
 
 def warn(text: object) -> None:
@@ -94,8 +88,7 @@ class Log:
     def info(self, message: str) -> None:
         """Print one stage or finding."""
         if not self.quiet:
-            with lines_above():
-                print("\n".join(wrapped(as_called(message), "[INFO] ", " " * 7)), flush=True)
+            print("\n".join(wrapped(as_called(message), "[INFO] ", " " * 7)), flush=True)
 
     def report_times(self, wanted: bool) -> None:
         """Print how long each stage took, if that is wanted."""
@@ -120,26 +113,9 @@ def replaced_line(paths: Iterable[Path]) -> str:
 
 T = TypeVar("T")
 
-SHARE = 0.8  # of what is left of a step that a loop within it fills: how many follow is not known
-STEP = 10  # parts of a step, unless it is a short one
-FORMAT = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
-
-
-@dataclass
-class _WholeRun:
-    """The bar of a whole run, and where the current step, or the current item of a loop in it, ends."""
-
-    bar: tqdm
-    end: float = 0.0
-
-
-_whole: _WholeRun | None = None
-
 
 def progress(items: Iterable[T], total: int, what: str, quiet: bool = False, unit: str = "image") -> Iterator[T]:
     """Yield items; show a bar with an estimate on stderr where that is a terminal.
-
-    Within `one_bar` that bar moves on instead, whatever `quiet` says.
 
     Parameters
     ----------
@@ -152,84 +128,7 @@ def progress(items: Iterable[T], total: int, what: str, quiet: bool = False, uni
     unit : str
         What an item is.
     """
-    if _whole is None:
-        from tqdm import tqdm
-
-        # None makes tqdm ask the stream: a log file gets no bar.
-        yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit=unit, disable=True if quiet else None)
-        return
-    whole, bar = _whole, _whole.bar
-    start, end = bar.n, whole.end
-    try:
-        for number, item in enumerate(items, 1):
-            # A loop within this one moves the bar within the item's part.
-            whole.end = start + SHARE * (end - start) * min(number / max(total, 1), 1.0)
-            yield item
-            bar.update(whole.end - bar.n)
-    finally:
-        whole.end = end
-
-
-@contextmanager
-def one_bar(parts: int, what: str, quiet: bool) -> Iterator[None]:
-    """Show one bar for all that happens within.
-
-    Parameters
-    ----------
-    parts : int
-        The sum of the parts of all calls of `step`.
-    what : str
-        Of the run.
-    quiet : bool
-        Show no bar.
-    """
-    global _whole
     from tqdm import tqdm
 
-    bar = tqdm(total=parts, desc=f"[INFO] {what}", bar_format=FORMAT, disable=True if quiet else None)
-    _whole = _WholeRun(bar)
-    try:
-        yield
-        bar.set_description_str(f"[INFO] {what}")
-    except BaseException:
-        bar.leave = False  # an error is the only line
-        raise
-    finally:
-        bar.close()
-        _whole = None
-
-
-@contextmanager
-def step(what: str, parts: int = STEP) -> Iterator[None]:
-    """Do one step of what `one_bar` shows; without it, show nothing.
-
-    Parameters
-    ----------
-    what : str
-        Shown beside the bar.
-    parts : int
-        How much of the bar it is.
-    """
-    if _whole is None:
-        yield
-        return
-    whole = _whole
-    end = whole.bar.n + parts
-    whole.end = end
-    whole.bar.set_description_str(f"[INFO] {what}")
-    yield
-    # A loop that was left early may have left its own end.
-    whole.end = end
-    whole.bar.update(end - whole.bar.n)
-
-
-@contextmanager
-def lines_above() -> Iterator[None]:
-    """Take the bar of a whole run away while lines are printed, and show it below them."""
-    if _whole is None:
-        yield
-        return
-    from tqdm import tqdm
-
-    with tqdm.external_write_mode():
-        yield
+    # None makes tqdm ask the stream: a log file gets no bar.
+    yield from tqdm(items, total=total, desc=f"[INFO] {what}", unit=unit, disable=True if quiet else None)

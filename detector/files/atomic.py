@@ -136,8 +136,6 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         except OSError as error:
             changed = f"new: {first_names(new)}; the other outputs are unchanged" if new else "nothing was changed"
             raise InputError(f"{path} cannot be written: {_reason(error)}; {changed}") from None
-    for folder in {path.parent for path in contents}:
-        _flush_folder(folder)
 
 
 def copy_whole(source: Path, target: Path) -> None:
@@ -151,16 +149,6 @@ def _flush(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
     file.close()
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make renames outlast a power failure, where folders can be opened."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _try_out(folder: Path) -> None:

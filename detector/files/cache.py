@@ -99,16 +99,13 @@ class Cache:
             database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
         # What this run has read or written it may want again: it stays, whatever the bound.
-        if (pages - free) * size > self.max_bytes and self._has_older(database):
+        if (pages - free) * size > self.max_bytes:
             # A tenth at once, so that not every further write has to make room.
             database.execute(
                 "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE used < ? ORDER BY used "
                 "LIMIT (SELECT 1 + count(*) / 10 FROM entries))",
                 (self._since,),
             )
-
-    def _has_older(self, database: sqlite3.Connection) -> bool:
-        return database.execute("SELECT 1 FROM entries WHERE used < ? LIMIT 1", (self._since,)).fetchone() is not None
 
     def _transact(self, action: Callable[[sqlite3.Connection], None]) -> None:
         if self.folder is None or self.trouble:

@@ -65,7 +65,7 @@ def test_nothing_is_renamed_before_everything_is_on_the_disk(tmp_path, monkeypat
     monkeypatch.setattr(os, "replace", lambda *given: (steps.append("rename"), replace(*given)))
     monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append("flush"), fsync(descriptor)))
     atomic.write_together({tmp_path / name: b"new" for name in "abc"})
-    assert steps == ["flush"] * 3 + ["rename"] * 3 + ["flush"]
+    assert steps == ["flush"] * 3 + ["rename"] * 3
 
 
 def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
