@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detector import InputError, printable
-from detector.cli.arguments import CommonOptions, any_path, column_names, flag, output_of, parse
+from detector.cli.arguments import CommonOptions, any_path, between, column_names, flag, output_of, parse
 from detector.cli.output import BAD, DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
 from detector.cli.run import run
 from detector.cluster.connection import RayOptions, connect
@@ -39,6 +39,13 @@ class PredictionOptions(RayOptions, CommonOptions):
         "classes in the order of the outputs, of a model that Keras saved, which lacks their names",
         type=column_names,
         metavar="A,B",
+    )
+    threshold: float | None = flag(
+        "model",
+        None,
+        "predict the positive class from this probability on (default: the model's)",
+        type=between(0, 1),
+        metavar="X",
     )
     force: bool = flag("model", False, "also predict images that are not frontal chest radiographs")
     output_dir: Path | None = flag(
@@ -104,6 +111,8 @@ def main(arguments: list[str] | None) -> int:
     runtime.configure(options.verbose)
     runtime.start()
     saved = model_file.read(options.model, options.classes)
+    if options.threshold is not None:
+        saved = saved._replace(description=replace(saved.description, threshold=options.threshold))
     if saved.note:
         print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)
     table = clinical.read(options.clinical_csv, saved.description.clinical)

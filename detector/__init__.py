@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 __version__ = "0.3.0"  # the only place: pyproject.toml reads it from here
 
 # HDF5 locks what it reads, which fails on network file systems without locks. It looks at this once, when h5py is first
 # imported, by whichever module comes first.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Return `load_model`, which lies above all that this package's folders import, once it is asked for."""
+    if name == "load_model":
+        return importlib.import_module("detector.inference.model").load_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class InputError(ValueError):

@@ -109,8 +109,9 @@ def test_a_bad_folder_a_pattern_and_a_url_are_named(trained, tmp_path):
     assert [line.split()[-1] for line in lines[1:3]] == ["some/a.png", "some/b.png"]
     # The pictures are those of the training set.
     known = "some/a.png, some/b.png: no lungs were found; a training image of this model"
-    assert lines[3].startswith(known)
-    assert lines[4].startswith("  ") and "; 3 files skipped" in lines[5]
+    assert lines[3] == "covid from p(covid) = 0.5 on"
+    assert lines[4].startswith(known)
+    assert lines[5].startswith("  ") and "; 3 files skipped" in lines[6]
     assert "empty holds no images" in done.stderr
     assert "https://example.org/x.png is a URL" in done.stderr
     assert "no*.png: No such file" in done.stderr
@@ -119,6 +120,16 @@ def test_a_bad_folder_a_pattern_and_a_url_are_named(trained, tmp_path):
         "predictions.html",
         "predictions.json",
     ]
+
+
+def test_a_threshold_stands_beside_the_predictions_it_decides(trained, tmp_path):
+    given = ("-m", trained / "m.h5", trained / "data" / "covid", "--force", "--csv", "p.csv", "--no-report")
+    for threshold, label in ((0.001, "covid"), (0.999, "normal")):
+        done = inside("predict_covid19.py", *given, "--threshold", threshold, cwd=tmp_path)
+        assert done.returncode == 0 and f"covid from p(covid) = {threshold} on" in done.stdout
+        with open(tmp_path / "p.csv", newline="") as file:
+            assert {(row["class"], row["threshold"]) for row in csv.DictReader(file)} == {(label, str(threshold))}
+    rejected(inside("predict_covid19.py", *given, "--threshold", 2, cwd=tmp_path), "not a number between 0 and 1")
 
 
 def test_a_grad_cam_is_written_for_each_image(trained, tmp_path):

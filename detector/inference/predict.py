@@ -22,7 +22,7 @@ from detector.files.values import view_group
 from detector.images.listing import list_images as listing_of
 from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
 from detector.images.raster import joined
-from detector.images.read import read
+from detector.images.read import Radiograph, read
 from detector.network import head, runtime
 from detector.network.backbone import DIGEST, digest
 from detector.network.features import BATCH, Backbone
@@ -233,11 +233,15 @@ def predict_all(
 def input_image(path: Path) -> InputImage | InputError:
     """Read an image file, or return why it cannot be read."""
     try:
-        radiograph = read(path)
+        return as_input(read(path), path.name)
     except InputError as error:
         return error
+
+
+def as_input(radiograph: Radiograph, name: str = "") -> InputImage:
+    """Return a radiograph, of a file of this name, as the network reads it."""
     header = radiograph.header
-    view = view_group(header.view or view_of(Path(path.name)))
+    view = view_group(header.view or view_of(Path(name)))
     modality = "" if header.is_radiograph else header.modality
     aspect = radiograph.height / radiograph.width
     return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view, modality, aspect)

@@ -135,7 +135,9 @@ def lines(run: PredictionRun) -> list[str]:
     rows: list[list[object]] = [["class", *(f"p({name})" for name in shown), "file"]]
     for one in run.predictions:
         rows.append([one.label, *(f"{one.probabilities[classes.index(name)]:.3f}" for name in shown), one.path])
-    return table(rows, whole=True)
+    found = table(rows, whole=True)
+    threshold, positive = html.shown_threshold(run.description.threshold, classes), printable(run.description.positive)
+    return found if threshold is None else [*found, f"{positive} from p({positive}) = {threshold:g} on"]
 
 
 def summary(run: PredictionRun) -> str:
@@ -190,9 +192,12 @@ def _record(run: PredictionRun) -> dict[str, object]:
 def _as_csv(run: PredictionRun) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["file", "class", *(f"p({printable(name)})" for name in run.description.classes)])
+    classes = run.description.classes
+    threshold = html.shown_threshold(run.description.threshold, classes)
+    writer.writerow(["file", "class", *(f"p({printable(name)})" for name in classes), "threshold"])
     for one in run.predictions:
-        writer.writerow([*map(escaped, (printable(one.path), printable(one.label))), *map(repr, one.probabilities)])
+        names = map(escaped, (printable(one.path), printable(one.label)))
+        writer.writerow([*names, *map(repr, one.probabilities), threshold])
     return text.getvalue()
 
 
