@@ -73,7 +73,7 @@ class FolderOptions(ComputeOptions):
     compare: Path | None = flag(
         MODEL, None, "CSV of other predictions: the difference in ROC AUC", type=Path, metavar="CSV"
     )
-    logits: bool = flag(MODEL, False, "the numbers of the CSV are logits")
+    logits: bool = flag(MODEL, False, "the numbers of the CSV (with --compare: of both) are logits")
     mean: bool = flag(MODEL, False, "average several predictions of an image")
     classes: tuple[str, ...] = flag(
         MODEL, (), "classes in the order of the outputs, of a model that Keras saved", type=column_names, metavar="A,B"

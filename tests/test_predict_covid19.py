@@ -108,7 +108,7 @@ def test_a_bad_folder_a_pattern_and_a_url_are_named(trained, tmp_path):
     assert lines[0].split() == ["class", "p(covid)", "file"]
     assert [line.split()[-1] for line in lines[1:3]] == ["some/a.png", "some/b.png"]
     # The pictures are those of the training set.
-    known = "some/a.png, some/b.png: no lungs were found; a training image of this model"
+    known = "2 images: some/a.png, some/b.png: no lungs were found; a training image of this"
     assert lines[3] == "covid from p(covid) = 0.5 on"
     assert lines[4].startswith(known)
     assert lines[5].startswith("  ") and "; 3 files skipped" in lines[6]

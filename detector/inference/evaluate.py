@@ -107,6 +107,8 @@ def read_predictions(
             (values, row.cells.get(decided, ""), row.cells.get(THRESHOLD, ""))
         )
     rows.pop("", None)
+    if not rows:
+        raise InputError(f"{name} has a heading but no rows")
     names, labels = FileNames(files), {folded(one) for one in classes}
     elsewhere = [one for one in rows if _in_another_class(one, names.named(one), labels)]
     found, unused, notes = match_files({one: rows[one] for one in rows if one not in elsewhere}, files, name)

@@ -77,6 +77,7 @@ def third(cell):
         (["file", "p(tb)"], EACH, r"p\(tb\) is of no class of the folder"),
         (["file", "score"], EACH, r"name a column p\(covid\)"),
         (["name", "covid"], EACH, "has no column file"),
+        (["file", "covid"], [], "a heading but no rows"),
         (["file", "covid"], third("nan"), "line 4: covid is nan"),
         (["file", "covid"], third(""), "line 4: covid is empty"),
         (["file", "covid"], third("93 %"), "without the percent sign"),
