@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from conftest import SHARED, classes, inside, needs, picture, rejected, script, tree
@@ -13,7 +14,16 @@ from PIL import Image
 
 from detector.audit import evidence as conclusion
 from detector.audit import experiments
+from detector.audit.baselines import shortcut_risks
+from detector.audit.context import Audit
+from detector.audit.image_sets import load_image_sets
+from detector.audit.localisation import POINTING, check, localise
 from detector.audit.options import AuditOptions
+from detector.cli.output import Log
+from detector.cluster.connection import ComputeOptions
+from detector.images import shortcuts
+from detector.training.dataset import open_dataset
+from detector.training.recipes import ProbeRecipe, TutorialRecipe
 
 COHEN = SHARED / "covid-chestxray-dataset"
 
@@ -51,23 +61,8 @@ def phantoms(phantoms_of, tmp_path_factory):
 
 
 def test_clean_phantoms_show_no_shortcut(phantoms, tmp_path):
-    done = inside(
-        *(
-            "audit_covid19.py",
-            "-d",
-            phantoms,
-            "-o",
-            "out",
-            "--repeats",
-            1,
-            "--rotations",
-            0,
-            "--pooling",
-            "global",
-            "--no-report",
-        ),
-        cwd=tmp_path,
-    )
+    few = ("--repeats", 1, "--rotations", 0, "--pooling", "global", "--no-report")
+    done = inside("audit_covid19.py", "-d", phantoms, "-o", "out", *few, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     written = json.loads((tmp_path / "out" / "audit.json").read_text())
@@ -79,7 +74,6 @@ def test_clean_phantoms_show_no_shortcut(phantoms, tmp_path):
     with Image.open(tmp_path / "out" / "audit.png") as figure:
         assert min(figure.size) > 500
     lines = done.stdout.splitlines()
-    assert lines[-1] == "Report: out/report.html" if (tmp_path / "out" / "report.html").exists() else True
     assert max(len(line) for line in lines if not line.startswith(("[INFO]", "WARNING"))) <= 80
     headings = [line for line in lines if line in conclusion.GROUPS]
     assert headings == [conclusion.SIGNAL, conclusion.BASELINES]
@@ -97,14 +91,6 @@ def test_clean_phantoms_show_no_shortcut(phantoms, tmp_path):
 
 def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     """The phantoms that are judged above, of the same recipe, with a letter beside the shoulder of those of covid."""
-    from detector.audit.context import Audit
-    from detector.audit.image_sets import load_image_sets
-    from detector.audit.localisation import POINTING, check, localise
-    from detector.cli.output import Log
-    from detector.images import shortcuts
-    from detector.training.dataset import open_dataset
-    from detector.training.recipes import TutorialRecipe
-
     shutil.copytree(phantoms, tmp_path / "marked")
     for number, path in enumerate(sorted((tmp_path / "marked" / "covid").glob("*.png"))):
         with Image.open(path) as image:
@@ -123,13 +109,6 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
 
 
 def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, tmp_path):
-    from detector.audit.baselines import shortcut_risks
-    from detector.audit.context import Audit
-    from detector.audit.image_sets import load_image_sets
-    from detector.cli.output import Log
-    from detector.cluster.connection import ComputeOptions
-    from detector.training.dataset import open_dataset
-    from detector.training.recipes import ProbeRecipe
 
     sets = load_image_sets(phantoms_of.write(tmp_path / "data", 2), None, [], "covid")
     found = []
@@ -149,15 +128,6 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, 
 
 def test_an_age_is_useful_and_a_blur_is_detectable_as_well(tmp_path):
     """Phantoms whose age, in the manifest, goes with the class, and of which nearly all of one class are blurred."""
-    import cv2
-
-    from detector.audit.baselines import shortcut_risks
-    from detector.audit.context import Audit
-    from detector.audit.image_sets import load_image_sets
-    from detector.cli.output import Log
-    from detector.training.dataset import open_dataset
-    from detector.training.recipes import ProbeRecipe
-
     assert inside("make_phantom_dataset.py", "-o", "data", "-n", 30, "--quiet", cwd=tmp_path).returncode == 0
     generator = np.random.default_rng(0)
     for label, age, share in (("covid", 60, 0.95), ("normal", 45, 0.05)):
@@ -249,12 +219,7 @@ def test_bad_arguments(tmp_path):
     classes(tmp_path / "sick", sick=1, tuberculosis=1)
     rejected(run("--external", "sick"), "sick, tuberculosis", "covid must be among them")
     rejected(run("--masks", "data/covid"), "holds no mask of any image")
+    classes(tmp_path / "other", controls=1, covid=1)
+    rejected(inside("audit_covid19.py", "-d", "other", cwd=tmp_path), "has a class named controls")
     rejected(run(), "too few for 5 folds", "class covid")
     assert {name for name in tree(tmp_path) if not name.startswith(("other/", "sick/"))} == before
-
-
-def test_a_class_named_like_the_controls_is_rejected(tmp_path):
-    from detector.audit.image_sets import CONTROLS
-
-    classes(tmp_path / "data", covid=1, **{CONTROLS: 1})
-    rejected(inside("audit_covid19.py", "-d", "data", cwd=tmp_path), "has a class named")

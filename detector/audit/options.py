@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from detector.cli.arguments import flag, output_of, seed_flag, whole_number
 from detector.cluster.connection import ComputeOptions
-from detector.datasets.folders import PATIENT_FROM, patient_pattern
 from detector.training.options import DATA, EVALUATION, OUTPUTS, DataOptions, ModelOptions
 
 FEWEST_PERMUTATIONS = 19  # whose smallest p-value is 0.05
@@ -18,7 +16,6 @@ FEWEST_PERMUTATIONS = 19  # whose smallest p-value is 0.05
 class AuditOptions(ComputeOptions, ModelOptions, DataOptions):
     """All that an audit can be asked for."""
 
-    patient_from: re.Pattern[str] | None = flag(DATA, None, PATIENT_FROM, type=patient_pattern, metavar="REGEX")
     controls: Path | None = flag(DATA, None, "other findings from the positives' site", type=Path, metavar="DIR")
     masks: Path | None = flag(DATA, None, "lung masks by the images' names (default: found)", type=Path, metavar="DIR")
     folds: int = flag(EVALUATION, 5, "folds of each experiment", type=whole_number(2), metavar="K")

@@ -22,9 +22,8 @@ def in_order():
     return {one.id: one for one in experiments.run_experiments(audit_of(SIGNAL))}
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_order_does_not_matter(in_order, seed):
-    permuted = random.Random(seed).sample(experiments.EXPERIMENTS, len(experiments.EXPERIMENTS))
+def test_the_order_does_not_matter(in_order):
+    permuted = random.Random(0).sample(experiments.EXPERIMENTS, len(experiments.EXPERIMENTS))
     assert {one.id: one for one in experiments.run_experiments(audit_of(SIGNAL), permuted)} == in_order
 
 
@@ -69,33 +68,6 @@ def test_images_of_unknown_site_are_not_compared_with_each_other():
     some = Case((24, 24), site=lambda positive, number: "a" if number < 12 else "")
     found = {one.id: one for one in experiments.run_experiments(audit_of(some))}
     assert found[experiments.STRATIFIED].metric.n_positive <= 12
-
-
-def test_noise_is_rarely_a_false_alarm():
-    """Of twenty audits of noise none concludes that the lungs separate the classes, and few warn of a shortcut."""
-    chosen = [
-        one for one in experiments.EXPERIMENTS if one.id in (experiments.FULL, experiments.BORDER, experiments.METADATA)
-    ]
-    codes = []
-    for seed in range(20):
-        found = experiments.run_experiments(audit_of(Case((24, 24), seed=seed)), chosen)
-        codes.append(conclude(Evidence(found, None, "covid", shared_sites=True)).code)
-    assert codes.count(evidence.NO_SIGNAL) >= 17
-    assert evidence.LUNGS not in codes
-    assert np.isin(codes, [evidence.NO_SIGNAL, evidence.SHORTCUT, evidence.INCONCLUSIVE]).all()
-
-
-@pytest.mark.parametrize(
-    ("case", "found", "not_found"),
-    [
-        (Case((24, 24), signal=0.8), experiments.lungs_only, experiments.lungs_masked_out),
-        (Case((24, 24), signal=0.0, masked=1.5), experiments.lungs_masked_out, experiments.full_image),
-    ],
-)
-def test_the_signal_is_found_where_it_is(case, found, not_found):
-    audit = audit_of(case)
-    assert found(audit).metric.ci_low > 0.6
-    assert not_found(audit).metric.ci_low < 0.6
 
 
 def test_what_is_left_without_the_lungs_is_compared_with_shapes_in_pairs():

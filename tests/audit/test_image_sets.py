@@ -100,21 +100,6 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
         assert not any(one.available for one in found.beside.values())
 
 
-def test_without_a_control_left_there_is_a_reason(audit):
-    properties = audit.extractor.properties
-    for row in audit.sets.controls:
-        properties[row] = replace(properties[row], digest=properties[0].digest)
-    sets = without_overlap(audit.sets, properties, {})
-    assert not len(sets.controls)
-    asked = [one for one in experiments.EXPERIMENTS if one.group == experiments.SAME_SITES]
-    found = experiments.run_experiments(replace(audit, sets=sets), asked)
-    assert len(found) == 3
-    assert {one.metric.reason for one in found} == {"every control was left out"}
-    assert "12 images also in the data set (12 the same file)" in found[0].notes[0]
-    assert [len(one.notes) for one in found] == [1, 0, 0]
-    assert not experiments.run_experiments(replace(audit, sets=replace(sets, controls_note="")), asked)
-
-
 def test_mirrored_and_rotated_copies_are_named_and_left_out(audit):
     found = {(3, 60): Copy(mirrored=True), (4, 61): Copy(True, 6.0)}
     copies = {60: "e/covid/0.png (mirrored)", 61: "e/covid/1.png (mirrored and rotated by about 6°)"}

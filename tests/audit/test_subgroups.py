@@ -20,7 +20,7 @@ def test_bands_and_missing_values():
 
 def test_a_small_group_has_a_reason_instead_of_a_metric():
     row = subgroups.Subgroup("sex", "F", 7, 6, *[too_few(3, 4, "images")] * 3)
-    assert " ".join(str(row).split()) == "sex F 7 images, 6 patients: 3 v 4 images; at least 10 v 10 needed"
+    assert " ".join(str(row).split()) == "sex F 7 images, 6 patients: too few images (3 and 4; 10 of each needed)"
 
 
 def test_a_group_is_evaluated_over_patients_and_within_folds():
