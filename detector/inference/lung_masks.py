@@ -50,12 +50,7 @@ class FoundLungs:
 
 
 def require_names(paths: Sequence[Path]) -> None:
-    """Reject images whose masks would have the same name.
-
-    Raises
-    ------
-    InputError
-    """
+    """Reject images whose masks would have the same name."""
     seen: dict[str, Path] = {}
     for path in paths:
         other = seen.setdefault(path.stem, path)

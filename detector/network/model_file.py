@@ -274,15 +274,6 @@ def read(path: Path, classes: Sequence[str] = ()) -> SavedModel:
         HDF5, under any name.
     classes : sequence of str, optional
         Of the outputs, in their order: what a model needs that Keras saved, which has no description.
-
-    Returns
-    -------
-    SavedModel
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged, or anything but such a model.
     """
     try:
         size = path.stat().st_size

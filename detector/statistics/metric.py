@@ -37,13 +37,7 @@ class Metric:
     n_patients: int = 0
 
     def __post_init__(self) -> None:
-        """Let no output show nan, inf or an interval of a point.
-
-        Raises
-        ------
-        ValueError
-            If there is neither a value nor a reason, or both.
-        """
+        """Let no output show nan, inf or an interval of a point; ValueError without either value or reason."""
         if self.value is not None and not math.isfinite(self.value):
             object.__setattr__(self, "value", None)
             object.__setattr__(self, "reason", self.reason or "it is not defined for these predictions")
@@ -68,13 +62,7 @@ class Metric:
 
     @property
     def point(self) -> float:
-        """The value of an available metric.
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
+        """The value of an available metric; ValueError if there is none."""
         if self.value is None:
             raise ValueError(f"not available: {self.reason}")
         return self.value
