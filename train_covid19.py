@@ -100,8 +100,10 @@ def main(arguments: list[str] | None) -> int:
     for line in check_lines(worth.checks):
         say(line, BAD if line.startswith("  ") else "")
     with log.timed("save"):
-        saved = training.saved_model(evaluated, recipe, extractor, training_report.summary(result))
-        contents = training_report.contents(result, outputs, as_file(saved))
+        model = as_file(training.saved_model(evaluated, recipe, extractor, training_report.summary(result)))
+    with log.timed("draw figures and report"):
+        contents = training_report.contents(result, outputs, model)
+    with log.timed("save"):
         replaced = replaced_line(contents)
         write_together(contents)
     log.report_times(options.timings)
