@@ -7,13 +7,11 @@ COVID-19 cases from chest X-ray images", Scientific Reports 10 (2020).
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from itertools import combinations
 from pathlib import Path
 
-from detector import InputError, counted, first_names
+from detector import InputError
 from detector.collections.record import COVID, Collection, ImageRecord
 from detector.files.tables import file_bytes, head_of, require_text
 
@@ -101,18 +99,6 @@ class Covidx(Collection):
         if not found:
             raise InputError(f"{path} lists no images")
         return found
-
-    def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
-        """Return what to say of the parts: patients who are in two of them."""
-        who: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        for entry in self.read(folder):
-            who[entry.part].add((entry.site, entry.patient))
-        said = []
-        for one, other in combinations(who, 2):
-            if both := sorted(patient for _, patient in who[one] & who[other]):
-                who_both = f"{counted(len(both), 'patient')} in both {one} and {other}: {first_names(both, 10)}"
-                said.append(f"{who_both}; the parts are not independent")
-        return said
 
 
 def lists(folder: Path) -> list[tuple[str, Path]]:

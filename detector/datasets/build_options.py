@@ -54,7 +54,11 @@ class BuildOptions(CommonOptions):
     shared_sites_only: bool = flag("selection", False, "with --controls-output: keep only sites that have both")
     split: str = flag("selection", "", "part of a published split: train, val or test", metavar="PART")
     patients: Path | None = flag(
-        "selection", None, "table of the patients of files: columns file and patient", type=Path, metavar="CSV"
+        "selection",
+        None,
+        "table of the patients of files: columns file and patient, or those of a published table",
+        type=Path,
+        metavar="CSV",
     )
     seed: int = seed_flag()
 
