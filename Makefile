@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 .PHONY: demo test coverage browser ray dicom notebook lint format bench bench-scale bench-audit bench-rules bench-cluster bench-lungs bench-duplicates lungs fault-injection audit-deps lock clean help
 
 help:
-	@echo '  make demo             train on synthetic radiographs (phantoms): demo/'
+	@echo '  make demo             a model that is always right, and useless: demo/'
 	@echo '  make test             install, run the tests (about five minutes)'
-	@echo '  make notebook         run the lesson into docs/ (three to six minutes)'
+	@echo '  make notebook         run the lesson into lesson/ (five minutes)'
 	@echo '  make clean            remove what make and the scripts made here, not dataset/'
 	@echo
 	@echo 'Development'
@@ -47,6 +47,7 @@ $(BIN)/python:
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
 
 $(VENV)/installed: requirements.lock | $(BIN)/python
+	@echo "Installing TensorFlow, scikit-learn and what they need into $(VENV): 2.8 GB, one to five minutes ..."
 	$(INSTALL) requirements.lock
 	@touch $@
 
@@ -76,11 +77,7 @@ $(VENV)/installed-tools: requirements/tools.lock | $(BIN)/python
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 demo: $(VENV)/installed
-	$(BIN)/python make_phantom_dataset.py -o demo/dataset -n 50
-	$(BIN)/python train_covid19.py --dataset demo/dataset --plot demo/plot.png --model demo/covid19.model.h5
-	@echo
-	@echo "Done. Open demo/report.html"
-	@echo "Next: train on real data (README, \"Real data\")."
+	@$(BIN)/python -m tools.demo
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
@@ -95,11 +92,9 @@ ray: $(VENV)/installed-ray
 
 dicom: $(VENV)/installed-dicom
 
-# The template leaves out the scripts that nbconvert's own would fetch.
 notebook: $(VENV)/installed-notebook
-	$(BIN)/jupyter nbconvert --to html --execute tutorial.ipynb --output-dir docs --output tutorial \
-		--template notebook_template --TemplateExporter.extra_template_basedirs=tools
-	@echo "Done. Open docs/tutorial.html; what the notebook wrote is in lesson/"
+	$(BIN)/jupyter nbconvert --to notebook --execute tutorial.ipynb --output-dir lesson --output tutorial
+	@echo "Done. Open lesson/tutorial.ipynb; what it wrote is in lesson/, too"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -53,13 +53,6 @@ def test_links_lead_to_files_and_headings(path):
         assert not anchor or anchor in headings(there), (target, anchor)
 
 
-def test_links_of_the_rendered_lesson_lead_to_files():
-    rendered = ROOT / "docs" / "tutorial.html"
-    targets = re.findall(r'href="(?!https?:|data:|#)([^"#]+)', rendered.read_text(encoding="utf-8"))
-    assert len(targets) >= 2
-    assert [target for target in targets if not (rendered.parent / target).exists()] == []
-
-
 @pytest.mark.parametrize(
     "path", [path for path in DOCUMENTS if path.name != "CHANGELOG.md"], ids=lambda path: path.name
 )
