@@ -8,7 +8,11 @@ from pathlib import Path
 from detector.cli.arguments import CommonOptions, flag, parse, seed_flag, whole_number
 from detector.cli.output import Log, progress
 from detector.cli.run import run
+from detector.datasets import manifest
+from detector.datasets.phantoms import Phantom
+from detector.files.atomic import require_folder, write_together
 from detector.images import shortcuts
+from detector.images.phantom import SOURCE
 
 DESCRIPTION = "Draw synthetic chest radiographs of two classes, covid and normal."
 EXAMPLE = "python make_phantom_dataset.py -o demo/dataset -n 25"
@@ -41,38 +45,27 @@ class PhantomOptions(CommonOptions):
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
     options = parse(PhantomOptions, DESCRIPTION, EXAMPLE, arguments)
-    log = Log(options.quiet)
-
-    from detector.files.atomic import require_folder
-    from detector.images import phantom
-
-    for label in phantom.CLASSES:
-        require_folder(options.output / label)
-    for index, label in enumerate(phantom.CLASSES):
-        write_class(label, index * options.number, options, log)
+    for folder in (options.output / "covid", options.output / "normal"):
+        require_folder(folder)
+    write_class("covid", 0, options)
+    write_class("normal", options.number, options)
     return 0
 
 
-def write_class(label: str, start: int, options: PhantomOptions, log: Log) -> None:
+def write_class(label: str, start: int, options: PhantomOptions) -> None:
     """Draw the phantoms of a class, the first of which has the number `start`, and write them with their manifest."""
-    from detector.datasets import manifest, phantoms
-    from detector.files.atomic import write_together
-    from detector.images import phantom
-
-    shortcut = phantoms.Shortcut(options.shortcut, options.strength) if options.shortcut else None
-    numbers = range(start, start + options.number)
-    visits = [phantoms.visit_of(number, start, options.images_per_patient) for number in numbers]
-    images = zip(numbers, visits, strict=True)
-    drawn = {
-        phantoms.name_of(number): phantoms.draw_file(label, visit, options.seed, shortcut)
-        for number, visit in progress(images, options.number, f"drawing {label}", options.quiet)
-    }
+    numbers = progress(range(start, start + options.number), options.number, f"drawing {label}", options.quiet)
+    files, rows = {}, []
+    for number in numbers:
+        phantom = Phantom(label, number, number - (number - start) % options.images_per_patient, options.seed)
+        files[phantom.name] = phantom.file(options.shortcut, options.strength)
+        rows.append(phantom.row(files[phantom.name]))
 
     def write(row: dict[str, str], target: Path) -> None:
-        write_together({target: drawn[row["file"]]})
+        write_together({target: files[row["file"]]})
 
-    rows = phantoms.manifest_rows(drawn, label, visits, options.seed)
-    others = manifest.replace(options.output / label, rows, phantom.SOURCE, write, [manifest.BOXES])
+    log = Log(options.quiet)
+    others = manifest.replace(options.output / label, rows, SOURCE, write, [manifest.BOXES])
     log.info(f"{options.output / label}: {len(rows)} phantoms")
     if others:
         log.info(f"  left alone, since no build put it there: {', '.join(others)}")

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.datasets import manifest, phantoms
+from detector.datasets import manifest
+from detector.datasets.phantoms import Phantom
 from detector.files.atomic import write_together
 
 SEED = 42
@@ -49,12 +50,11 @@ class Phantoms:
 
     def _drawn(self, label: str, number: int) -> dict[str, str]:
         """Draw a phantom if no test has, and return its row of the manifest."""
-        name, visit = phantoms.name_of(number), phantoms.Visit(number, 0)
-        stored = self.folder / f"{name}.json"
+        phantom = Phantom(label, number, number, SEED)
+        stored = self.folder / f"{phantom.name}.json"
         if not stored.exists():
-            data = phantoms.draw_file(label, visit, SEED, None)
-            (row,) = phantoms.manifest_rows({name: data}, label, [visit], SEED)
-            write_together({self.folder / name: data, stored: json.dumps(row).encode()})
+            data = phantom.file()
+            write_together({self.folder / phantom.name: data, stored: json.dumps(phantom.row(data)).encode()})
         return json.loads(stored.read_text(encoding="utf-8"))
 
 

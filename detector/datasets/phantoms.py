@@ -1,114 +1,71 @@
-"""A class folder of phantoms: whose each one is, its file with or without a shortcut, and its row of the manifest."""
+"""A phantom of a data set: its file, with or without a shortcut, and its row of the manifest."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from PIL import Image
 
 from detector.collections.boxes import Box, as_cell
 from detector.images import phantom, shortcuts
 
-POSITIVE = "covid"  # the class with opacities, and with the shortcut
-
 
 @dataclass(frozen=True)
-class Shortcut:
-    """What the images of the positive class have beside the disease.
+class Phantom:
+    """One radiograph of a data set.
 
     Attributes
     ----------
-    kind : str
-        A key of `shortcuts.KINDS`.
-    strength : {1, 2, 3}
+    label : {"covid", "normal"}
+        The first is the class with opacities, and with the shortcut.
+    number : int
+        Of the data set's phantoms, over both classes.
+    patient : int
+        The number of the patient's first phantom.
+    seed : int
+        Of the data set.
     """
 
-    kind: str
-    strength: int
-
-
-@dataclass(frozen=True)
-class Visit:
-    """A radiograph of a patient: the number of the patient's first phantom, and which of the patient's it is."""
-
+    label: str
+    number: int
     patient: int
-    visit: int
+    seed: int
 
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return f"phantom-{self.number:05d}.png"
 
-def visit_of(number: int, start: int, images_per_patient: int) -> Visit:
-    """Return whose phantom has a number, where those of a class begin at `start`."""
-    visit = (number - start) % images_per_patient
-    return Visit(number - visit, visit)
+    @property
+    def _drawn(self) -> tuple[bool, int, int]:
+        """With opacities or not, the patient's own seed, and which of the patient's radiographs it is."""
+        return self.label == "covid", self.seed * 10**6 + self.patient, self.number - self.patient
 
+    def file(self, shortcut: str | None = None, strength: int = 2) -> bytes:
+        """Return the PNG file, the same on every run; with a shortcut if it is of the positive class."""
+        positive, seed, visit = self._drawn
+        pixels = phantom.draw(positive, seed, visit)
+        if shortcut and positive:
+            pixels = shortcuts.plant(pixels, shortcut, strength, seed)
+        data = io.BytesIO()
+        Image.fromarray(pixels).save(data, "PNG")
+        return data.getvalue()
 
-def name_of(number: int) -> str:
-    """Return the file name of the phantom of a number."""
-    return f"phantom-{number:05d}.png"
-
-
-def draw_file(label: str, one: Visit, seed: int, shortcut: Shortcut | None) -> bytes:
-    """Return the PNG file of a phantom, the same on every run.
-
-    Parameters
-    ----------
-    label : {"covid", "normal"}
-    one : Visit
-    seed : int
-        Of the data set.
-    shortcut : Shortcut or None
-        Added where the class is the positive one.
-    """
-    from PIL import Image
-
-    own = seed_of(seed, one.patient)
-    drawn = phantom.draw(label == POSITIVE, own, one.visit)
-    if shortcut and label == POSITIVE:
-        drawn = shortcuts.plant(drawn, shortcut.kind, shortcut.strength, own)
-    data = io.BytesIO()
-    Image.fromarray(drawn).save(data, "PNG")
-    return data.getvalue()
-
-
-def seed_of(seed: int, number: int) -> int:
-    """Return the seed of the phantom of a number."""
-    return seed * 10**6 + number
-
-
-def manifest_rows(drawn: Mapping[str, bytes], label: str, visits: Sequence[Visit], seed: int) -> list[dict[str, str]]:
-    """Return the manifest's rows of phantoms.
-
-    Parameters
-    ----------
-    drawn : mapping of str to bytes
-        Files by name.
-    label : {"covid", "normal"}
-    visits : sequence of Visit
-        Of each.
-    seed : int
-        Of the data set.
-    """
-    return [
-        {
-            "file": name,
-            "label": label,
-            "patient": Path(name_of(one.patient)).stem,
+    def row(self, file: bytes) -> dict[str, str]:
+        """Return the manifest's row."""
+        positive, seed, visit = self._drawn
+        return {
+            "file": self.name,
+            "label": self.label,
+            "patient": f"phantom-{self.patient:05d}",
             "view": "PA",
-            "finding": "COVID-19" if label == POSITIVE else "No Finding",
+            "finding": "COVID-19" if positive else "No Finding",
             "source": phantom.SOURCE,
             "site": phantom.SOURCE,
             "licence": "CC0 1.0",
             "url": "",
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "boxes": as_cell(boxes_of(one, label, seed)),
+            "sha256": hashlib.sha256(file).hexdigest(),
+            "boxes": as_cell([Box(*box) for box in phantom.draw_boxes(seed, visit)] if positive else []),
         }
-        for (name, data), one in zip(drawn.items(), visits, strict=True)
-    ]
-
-
-def boxes_of(one: Visit, label: str, seed: int) -> list[Box]:
-    """Return the boxes of a phantom's opacities; none of the negative class."""
-    if label != POSITIVE:
-        return []
-    return [Box(*box) for box in phantom.draw_boxes(seed_of(seed, one.patient), one.visit)]

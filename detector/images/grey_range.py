@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from detector import InputError
@@ -238,6 +239,4 @@ def _percentiles(values: np.ndarray, shares: Sequence[float]) -> np.ndarray:
 
 def _counts(values: np.ndarray) -> np.ndarray:
     """Return how often each 8-bit value occurs, (256,); NumPy's `bincount` makes 64 bits of each value first."""
-    import cv2
-
     return cv2.calcHist([np.ascontiguousarray(values, np.uint8)[None]], [0], None, [256], [0, 256]).ravel().astype(int)

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from detector.images.read import SIZE
@@ -129,8 +130,6 @@ def refined(mask: np.ndarray) -> np.ndarray:
     -------
     ndarray of the same shape, bool
     """
-    import cv2
-
     _, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = statistics[1:, cv2.CC_STAT_AREA]
     largest = np.argsort(-areas, kind="stable")[:2]
@@ -150,8 +149,6 @@ def surroundings(mask: np.ndarray) -> np.ndarray:
     -------
     ndarray of the same shape, bool
     """
-    import cv2
-
     points = cv2.findNonZero(refined(mask).astype(np.uint8))
     if points is None:
         return np.zeros_like(mask)
@@ -162,15 +159,11 @@ def surroundings(mask: np.ndarray) -> np.ndarray:
 
 def coarse(mask: np.ndarray) -> np.ndarray:
     """Return a mask's share of each of 7 × 7 cells, shape (49,): where it lies, and roughly what shape it has."""
-    import cv2
-
     return cv2.resize(mask.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA).ravel()
 
 
 def enlarged(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return a mask of 224 × 224 pixels at an image's own size, its border smooth, shape (height, width), bool."""
-    import cv2
-
     smooth = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SMOOTH)
     interpolation = cv2.INTER_AREA if min(height, width) < len(mask) else cv2.INTER_LINEAR
     return cv2.resize(smooth, (width, height), interpolation=interpolation) > 0.5

@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+from PIL import Image
 
 from detector import InputError, counted
 from detector.images.listing import SUFFIXES
@@ -114,8 +116,6 @@ def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
     """
     if angle == 0.0:
         return pixels
-    import cv2
-
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     return cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -170,9 +170,6 @@ class Occlusion:
 
 def read_mask(path: Path) -> np.ndarray:
     """Read a lung mask, (224, 224), bool: True on the lungs."""
-    import cv2
-    from PIL import Image
-
     data = file_bytes(path)
     pixels = decode(data, path).pixels
     grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)

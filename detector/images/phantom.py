@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 SIDE = 512  # pixels
@@ -36,22 +37,16 @@ def _grid() -> tuple[np.ndarray, np.ndarray]:
 
 def blur(layer: np.ndarray, sigma: float) -> np.ndarray:
     """Blur by a Gaussian; `sigma` in units of the side."""
-    import cv2
-
     return cv2.GaussianBlur(layer, (0, 0), sigma * SIDE)
 
 
 def _fill(points: np.ndarray) -> np.ndarray:
-    import cv2
-
     layer = np.zeros((SIDE, SIDE), np.float32)
     cv2.fillPoly(layer, [np.rint(points * SIDE * 2**SHIFT).astype(np.int32)], 1.0, cv2.LINE_AA, SHIFT)
     return layer
 
 
 def _stroke(layer: np.ndarray, points: np.ndarray, width: float, value: float) -> None:
-    import cv2
-
     path = np.rint(points * SIDE * 2**SHIFT).astype(np.int32)
     cv2.polylines(layer, [path], False, value, max(1, round(width * SIDE)), cv2.LINE_AA, SHIFT)
 
@@ -85,8 +80,6 @@ def lung(habitus: Habitus, side: int) -> np.ndarray:
 
 def depth(mask: np.ndarray) -> np.ndarray:
     """Return how much air a ray meets: none at the border of the lung, soon nearly all of its depth."""
-    import cv2
-
     distance = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5) / SIDE
     return blur((mask * (1.0 - np.exp(-distance / 0.035))).astype(np.float32), 0.004) * 0.82
 
@@ -219,8 +212,6 @@ def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
 
 def draw_lungs(seed: int) -> np.ndarray:
     """Return where the lungs of a phantom are, with or without opacities, shape (512, 512), bool."""
-    import cv2
-
     anatomy, exposure, _ = _generators(seed)
     habitus = _habitus(anatomy)
     lungs = np.maximum(*(lung(habitus, side) for side in (-1, 1)))
@@ -232,8 +223,6 @@ def draw_boxes(seed: int, visit: int = 0) -> list[tuple[float, float, float, flo
 
     A box holds a region in which the opacities absorb at least a fifth of what they do at their densest.
     """
-    import cv2
-
     anatomy, exposure, disease = _generators(seed, visit)
     habitus = _habitus(anatomy)
     lungs = [lung(habitus, side) for side in (-1, 1)]
@@ -272,16 +261,12 @@ def _habitus(anatomy: np.random.Generator) -> Habitus:
 
 def _pose(tilt: float, generator: np.random.Generator) -> np.ndarray:
     """Return how a patient stands before the detector, as an affine map of pixels."""
-    import cv2
-
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), tilt, generator.uniform(0.94, 1.06))
     return matrix + np.array([[0.0, 0.0, shift * SIDE] for shift in generator.normal(0.0, 0.012, 2)])
 
 
 def _expose(attenuation: np.ndarray, tilt: float, generator: np.random.Generator) -> np.ndarray:
     """Return the radiograph: exposure, contrast, scatter, grain, and a patient who stands a little askew."""
-    import cv2
-
     turned = cv2.warpAffine(attenuation, _pose(tilt, generator), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     scatter = 0.12 * blur(turned, 0.06)
     image = 1.0 - np.exp(-generator.uniform(0.95, 1.45) * np.clip(turned + scatter, 0.0, None))

@@ -6,11 +6,9 @@ For tests and lessons: a model separates a class that carries such a thing for t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-# Not at the start: a script names the kinds in its help, and NumPy takes longer than the help.
-if TYPE_CHECKING:
-    import numpy as np
+import cv2
+import numpy as np
 
 STRENGTHS = (1, 2, 3)  # weak, moderate, strong
 
@@ -31,88 +29,54 @@ def plant(image: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
     -------
     ndarray of the same shape and type
     """
-    import numpy as np
-
     change, values = KINDS[kind]
     changed = change(image, values[STRENGTHS.index(strength)], np.random.default_rng(seed))
     return np.rint(np.clip(changed, 0, 255)).astype(np.uint8)
 
 
 def _blur(image: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
-    import cv2
-
     return cv2.GaussianBlur(image, (0, 0), sigma)
 
 
 def _sharpen(image: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
-    image = image.astype("float32")
-    return image + amount * (image - _blur(image, 2.0, generator))
-
-
-def _gamma(image: np.ndarray, exponent: float, generator: np.random.Generator) -> np.ndarray:
-    return 255 * (image / 255) ** exponent
-
-
-def _brighten(image: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
-    return image + 255 * amount
-
-
-def _noise(image: np.ndarray, deviation: float, generator: np.random.Generator) -> np.ndarray:
-    return image + generator.normal(0, deviation, image.shape)
+    image = image.astype(np.float32)
+    return image + amount * (image - cv2.GaussianBlur(image, (0, 0), 2.0))
 
 
 def _jpeg(image: np.ndarray, quality: float, generator: np.random.Generator) -> np.ndarray:
-    import cv2
-
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
-    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    assert decoded is not None  # it has just been encoded
-    return decoded
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
 
 
 def _mark(image: np.ndarray, side: float, generator: np.random.Generator) -> np.ndarray:
     """A lead letter beside a shoulder, a little elsewhere on each image."""
-    import cv2
-
     height, width = image.shape
     row, column = int(generator.uniform(0.12, 0.2) * height), int(generator.uniform(0.03, 0.08) * width)
-    marked = image.copy()
     scale, thickness = side * height / 22, max(1, round(side * height / 9))
-    cv2.putText(marked, "R", (column, row), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)
-    return marked
+    return cv2.putText(
+        image.copy(), "R", (column, row), cv2.FONT_HERSHEY_SIMPLEX, scale, (255.0,), thickness, cv2.LINE_AA
+    )
 
 
 def _border(image: np.ndarray, width: float, generator: np.random.Generator) -> np.ndarray:
     """A black border, as collimators and page scanners leave it."""
-    import numpy as np
-
     edge = max(1, round(width * min(image.shape)))
-    bordered = np.zeros_like(image)
-    bordered[edge:-edge, edge:-edge] = image[edge:-edge, edge:-edge]
-    return bordered
+    return np.pad(image[edge:-edge, edge:-edge], edge)
 
 
 def _crop(image: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
     """The image's middle, brought back to its size."""
-    import cv2
-
-    height, width = image.shape
-    top, left = round(share * height), round(share * width)
-    return cv2.resize(image[top : height - top, left : width - left], (width, height), interpolation=cv2.INTER_LINEAR)
+    top, left = (round(share * side) for side in image.shape)
+    return cv2.resize(image[top:-top, left:-left], image.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _vignette(image: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    import numpy as np
-
     height, width = image.shape
     y, x = np.mgrid[:height, :width]
-    distance = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / 0.5
-    return image * (1 - share * distance)
+    return image * (1 - share * ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / 0.5)
 
 
 def _rotate(image: np.ndarray, degrees: float, generator: np.random.Generator) -> np.ndarray:
-    import cv2
-
     height, width = image.shape
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
     return cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
@@ -120,12 +84,15 @@ def _rotate(image: np.ndarray, degrees: float, generator: np.random.Generator) -
 
 # What each does, and how much of it at the three strengths: pixels of 512, exponents, shares of white, grey levels,
 # JPEG's quality, shares of the side, degrees.
-KINDS: dict[str, tuple[Callable, tuple[float, float, float]]] = {
+KINDS: dict[str, tuple[Callable[[np.ndarray, float, np.random.Generator], np.ndarray], tuple[float, float, float]]] = {
     "blur": (_blur, (0.6, 1.2, 2.0)),
     "sharpening": (_sharpen, (0.3, 0.8, 1.5)),
-    "gamma": (_gamma, (1.1, 1.25, 1.6)),
-    "brightness": (_brighten, (0.03, 0.08, 0.15)),
-    "noise": (_noise, (2.0, 5.0, 10.0)),
+    "gamma": (lambda image, exponent, _: 255 * (image / 255) ** exponent, (1.1, 1.25, 1.6)),
+    "brightness": (lambda image, amount, _: image + 255 * amount, (0.03, 0.08, 0.15)),
+    "noise": (
+        lambda image, deviation, generator: image + generator.normal(0, deviation, image.shape),
+        (2.0, 5.0, 10.0),
+    ),
     "jpeg": (_jpeg, (60, 30, 12)),
     "mark": (_mark, (0.03, 0.05, 0.08)),
     "border": (_border, (0.008, 0.02, 0.05)),

@@ -1,29 +1,23 @@
-"""Whose a phantom is, what it looks like with a shortcut, and what the manifest says of it."""
+"""What a phantom looks like with a shortcut, and what the manifest says of it."""
 
 from __future__ import annotations
 
 import hashlib
 
-from detector.datasets import phantoms
-from detector.datasets.phantoms import Shortcut, Visit
+import pytest
+
+from detector.datasets.phantoms import Phantom
 
 
-def test_phantoms_of_a_patient_follow_each_other():
-    visits = [phantoms.visit_of(number, 5, 2) for number in range(5, 10)]
-    assert visits == [Visit(5, 0), Visit(5, 1), Visit(7, 0), Visit(7, 1), Visit(9, 0)]
-
-
-def test_only_the_positive_class_has_the_shortcut():
-    one, shortcut = Visit(0, 0), Shortcut("mark", 3)
-    for label, differs in (("covid", True), ("normal", False)):
-        plain = phantoms.draw_file(label, one, 1, None)
-        assert (phantoms.draw_file(label, one, 1, shortcut) != plain) == differs
+@pytest.mark.parametrize(("label", "differs"), [("covid", True), ("normal", False)])
+def test_only_the_positive_class_has_the_shortcut(label, differs):
+    one = Phantom(label, 0, 0, 1)
+    assert (one.file("mark", 3) != one.file()) == differs
 
 
 def test_a_row_names_the_patients_first_phantom_and_the_boxes_of_opacities():
-    drawn = {"phantom-00001.png": b"one"}
-    (row,) = phantoms.manifest_rows(drawn, "covid", [Visit(0, 1)], 42)
-    assert (row["patient"], row["finding"]) == ("phantom-00000", "COVID-19")
+    row = Phantom("covid", 1, 0, 42).row(b"one")
+    assert (row["file"], row["patient"], row["finding"]) == ("phantom-00001.png", "phantom-00000", "COVID-19")
     assert row["sha256"] == hashlib.sha256(b"one").hexdigest() and row["boxes"]
-    (row,) = phantoms.manifest_rows(drawn, "normal", [Visit(0, 1)], 42)
+    row = Phantom("normal", 1, 0, 42).row(b"one")
     assert (row["finding"], row["boxes"]) == ("No Finding", "")
