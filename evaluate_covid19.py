@@ -24,7 +24,7 @@ from detector.datasets.folders import PATIENT_FROM, class_named, patient_pattern
 from detector.files.atomic import require_folder, require_outputs, write_together
 from detector.files.tables import folded
 from detector.inference.evaluate import TableOfPredictions, read_predictions
-from detector.network import model_file
+from detector.network import lungs, model_file
 from detector.network.backbone import DIGEST, digest
 from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel, shortened
@@ -247,10 +247,11 @@ def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
     positive = class_named(images.classes, wanted, options.dataset)
     if positive != class_named(images.classes, description.positive, options.dataset) and options.threshold is None:
         description = replace(description, threshold=None)  # which is one of another class's probability
-    if digest(saved.weights) != DIGEST:
+    own = saved.decoder is None or all(map(np.array_equal, saved.decoder, lungs.read()))
+    if digest(saved.weights) != DIGEST or not own:
         raise InputError(
-            f"model {path} has another base than ImageNet's; predict with predict_covid19.py --csv, and evaluate that "
-            "with --predictions"
+            f"model {path} has another base or lung decoder than this version; predict with predict_covid19.py --csv, "
+            "and evaluate that with --predictions"
         )
     columns = [str(column["name"]) for column in description.clinical]
     if columns and not any(name in image.row for image in images.images for name in columns):

@@ -100,6 +100,16 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
         assert not any(one.available for one in found.beside.values())
 
 
+def test_an_external_set_of_which_every_image_is_called_positive_says_so(audit):
+    kernel = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    description = Description(["covid", "normal"], "covid", "probe", "global", 0.0)
+    found = evaluate_external(
+        audit, "e", audit.sets.external["e"], SavedModel({}, [kernel, np.zeros(2, np.float32)], description)
+    )
+    assert (found.beside["sensitivity"].value, found.beside["specificity"].value) == (1.0, 0.0)
+    assert found.warning.startswith("others is never predicted (24 covid, 0 others), whatever the ROC AUC is")
+
+
 def test_mirrored_and_rotated_copies_are_named_and_left_out(audit):
     found = {(3, 60): Copy(mirrored=True), (4, 61): Copy(True, 6.0)}
     copies = {60: "e/covid/0.png (mirrored)", 61: "e/covid/1.png (mirrored and rotated by about 6°)"}
