@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from detector import InputError, counted, first_names
-from detector.audit.checks import precision
 from detector.audit.judgement import judge
 from detector.audit.metrics import MetricSettings
 from detector.cli.arguments import between, column_names, flag, parse, seed_flag
-from detector.cli.output import BAD, GOOD, Log, replaced_line, say
+from detector.cli.output import Log, replaced_line, say
 from detector.cli.run import run
 from detector.cluster.connection import ComputeOptions
 from detector.datasets import dataset, overview
@@ -29,7 +28,6 @@ from detector.network.backbone import DIGEST, digest
 from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel, shortened
 from detector.reports import html, training_report
-from detector.reports.text import check_lines, closing_lines
 from detector.reports.training_report import TrainingResult
 from detector.statistics.auc import auc_difference, roc_auc
 from detector.statistics.evaluation import predict
@@ -178,11 +176,7 @@ def main(arguments: list[str] | None) -> int:
         inputs=tested.left_out,
         notes=tested.notes,
     )
-    say("\n".join(training_report.lines(result)))
-    say(precision(evaluated.evaluation))
-    say("")
-    for line in check_lines(worth.checks):
-        say(line, BAD if line.startswith("  ") else "")
+    training_report.show(result)
     with log.timed("save"):
         contents = training_report.evaluation_contents(result, folder)
         replaced = replaced_line(contents)
@@ -190,8 +184,7 @@ def main(arguments: list[str] | None) -> int:
     log.report_times(options.timings)
     if replaced:
         log.info(replaced)
-    concluded = training_report.conclusion(result)
-    say("\n".join(closing_lines(concluded.recommendation, concluded.message)), BAD if concluded.warns else GOOD)
+    training_report.close(result)
     say(f"Report: {folder / training_report.REPORT}")
     return 0
 

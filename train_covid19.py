@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from detector.audit.checks import pooling_note, precision
+from detector.audit.checks import pooling_note
 from detector.audit.judgement import judge
 from detector.audit.metrics import MetricSettings
 from detector.cli.arguments import parse
-from detector.cli.output import BAD, GOOD, Log, epoch_printer, replaced_line, say
+from detector.cli.output import Log, epoch_printer, replaced_line, say
 from detector.cli.run import run
 from detector.datasets import overview
 from detector.files.atomic import require_outputs, write_together
 from detector.network.model_file import as_file
 from detector.reports import html, training_report
-from detector.reports.text import check_lines, closing_lines
 from detector.reports.training_report import TrainingResult
 from detector.training import run as training
 from detector.training.crossvalidation import RecipeComparison, compare, evaluate_recipe, leave_sites_out, site_plans
@@ -94,11 +93,7 @@ def main(arguments: list[str] | None) -> int:
         comparison=comparison,
         implausible=implausible,
     )
-    say("\n".join(training_report.lines(result)))
-    say(precision(evaluated.evaluation))
-    say("")
-    for line in check_lines(worth.checks):
-        say(line, BAD if line.startswith("  ") else "")
+    training_report.show(result)
     with log.timed("save"):
         model = as_file(training.saved_model(evaluated, recipe, extractor, training_report.summary(result)))
     with log.timed("draw figures and report"):
@@ -110,8 +105,7 @@ def main(arguments: list[str] | None) -> int:
     log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")
     if replaced:
         log.info(replaced)
-    concluded = training_report.conclusion(result)
-    say("\n".join(closing_lines(concluded.recommendation, concluded.message)), BAD if concluded.warns else GOOD)
+    training_report.close(result)
     if outputs.report:
         say(f"Report: {outputs.report}")
     return 0

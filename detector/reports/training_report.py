@@ -11,15 +11,25 @@ from pathlib import Path
 import numpy as np
 
 from detector import counted
-from detector.audit.checks import Check, worst_first
+from detector.audit.checks import Check, precision, worst_first
 from detector.audit.evidence import BEYOND_BORDER
 from detector.audit.subgroups import Subgroup
 from detector.audit.verdict import Verdict, verdict
-from detector.cli.output import wrapped
+from detector.cli.output import BAD, GOOD, say, wrapped
 from detector.datasets import overview
 from detector.network.model_file import ClassCount, TrainingSummary
 from detector.reports import figures, html, run_record
-from detector.reports.text import AS_GIVEN, GROUPS, HOLD, NAMES, compared, metric_cells, table
+from detector.reports.text import (
+    AS_GIVEN,
+    GROUPS,
+    HOLD,
+    NAMES,
+    check_lines,
+    closing_lines,
+    compared,
+    metric_cells,
+    table,
+)
 from detector.statistics.evaluation import evaluate
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.probabilities import IN_THE_LARGE, SLOPE
@@ -159,6 +169,19 @@ def lines(result: TrainingResult) -> list[str]:
     sites = [[one.site, one.sensitivity, one.specificity, one.roc_auc] for one in result.left_out]
     found += metric_table("Subgroups", groups)
     return found + metric_table("Site left out of training", sites)
+
+
+def show(result: TrainingResult) -> None:
+    """Print a run's evaluation, how precise it is, and the checks that warn."""
+    say("\n".join([*lines(result), precision(result.evaluated.evaluation), ""]))
+    for line in check_lines(result.checks):
+        say(line, BAD if line.startswith("  ") else "")
+
+
+def close(result: TrainingResult) -> None:
+    """Print a run's result in a sentence, and what to do about it."""
+    found = conclusion(result)
+    say("\n".join(closing_lines(found.recommendation, found.message)), BAD if found.warns else GOOD)
 
 
 def metric_table(heading: str, rows: Sequence[Sequence[object]]) -> list[str]:
