@@ -93,7 +93,6 @@ class Covidx(Collection):
                     source or f"unknown ({label})",
                     self.licence,
                     self.url,
-                    part=part,
                 )
             )
         if not found:

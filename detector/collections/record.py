@@ -61,8 +61,6 @@ class ImageRecord:
         Width and height of the original in pixels; 0 where they are not known.
     boxes : str
         The same in fractions, as a manifest has them, once the size of the original is known.
-    part : str
-        The part of a published split, where the collection has one.
     sha256 : str
         Of the file, once it is read.
     """
@@ -83,7 +81,6 @@ class ImageRecord:
     pixel_boxes: tuple[Box, ...] = ()
     size: tuple[int, int] = (0, 0)
     boxes: str = ""
-    part: str = ""
     sha256: str = ""
 
     @property
