@@ -16,6 +16,7 @@ from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 
 EACH = 2  # example images of each side
 MOST_LOCATED = 3  # images with the most, and with the least saliency in boxes
+EDGE = "its border"
 PARTS = {
     FULL: ("the full image", None),
     MASKED_OUT: ("the image with its lungs masked out", WITHOUT_LUNGS),
@@ -101,7 +102,7 @@ def by_experiment(audit: Audit, ids: Sequence[str]) -> dict[str, Example]:
     for name in ids:
         if name in PARTS:
             what, part = PARTS[name]
-            found[name] = Example(f"Shown: {what}.", [_shown(audit, row, part, what) for row in chosen])
+            found[name] = Example(f"Shown: {what}.", [_shown(audit, row, what, part) for row in chosen])
     own = audit.sets.own
     truth, border = audit.is_positive(own), audit.border
     if border.possible and BORDER in ids:
@@ -109,7 +110,7 @@ def by_experiment(audit: Audit, ids: Sequence[str]) -> dict[str, Example]:
         scores = border.scores[0]
         best = [own[truth][np.argsort(-scores[truth])[:EACH]], own[~truth][np.argsort(scores[~truth])[:EACH]]]
         text = "No network: properties of the outer 10 %. These images are predicted best; look for what they share."
-        found[BORDER] = Example(text, [_edge(audit, row) for rows in best for row in rows])
+        found[BORDER] = Example(text, [_shown(audit, row, EDGE) for rows in best for row in rows])
     return found
 
 
@@ -119,15 +120,11 @@ def _with_lungs(audit: Audit, rows: np.ndarray) -> np.ndarray:
     return few[[describe(mask).found for mask in audit.extractor.lungs(few)]] if len(few) else few
 
 
-def _shown(audit: Audit, row: int, part: str | None, what: str) -> ExampleImage:
+def _shown(audit: Audit, row: int, what: str, part: str | None = None) -> ExampleImage:
     image = audit.extractor.dataset.images[row]
     pixels = audit.extractor.pixels(row, Occlusion(part) if part else None)
+    if what == EDGE:
+        margin = round(len(pixels) * MARGIN)
+        pixels = pixels.copy()
+        pixels[margin:-margin, margin:-margin] = 0
     return ExampleImage(pixels, image.label, f"{image.label}: {image.file}, {what}")
-
-
-def _edge(audit: Audit, row: int) -> ExampleImage:
-    image = audit.extractor.dataset.images[row]
-    pixels = audit.extractor.pixels(row).copy()
-    margin = round(len(pixels) * MARGIN)
-    pixels[margin:-margin, margin:-margin] = 0
-    return ExampleImage(pixels, image.label, f"{image.label}: {image.file}, its border")

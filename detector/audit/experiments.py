@@ -2,7 +2,7 @@
 
 An experiment is an entry of `EXPERIMENTS`: its id, title and group, its question, and a function that
 returns what it found, or None where the folders given do not ask it. It can be run alone and in any order. What its
-metric means is a rule in `conclusion`.
+metric means is a rule in `evidence`.
 """
 
 from __future__ import annotations

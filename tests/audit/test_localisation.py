@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from audit_helpers import Case, audit_of, lungs
-from conftest import classes, inside, rejected
+from conftest import classes, inside, rejected, rejection
 
 from detector.audit import localisation
 from detector.audit.examples import LocatedImage
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
 from detector.datasets import manifest
-from detector.datasets.dataset import boxes_of
+from detector.datasets.dataset import Image, boxes_of
 from detector.images.masks import boxed
 from detector.reports import run_record
 from detector.reports.figures import localisation_figure
@@ -172,12 +175,18 @@ def test_held_out_images_that_are_predicted_correctly_and_have_boxes(monkeypatch
         ("0.1 0.2 0.3 0", "has a box without width or height"),
     ],
 )
-def test_what_is_no_box_is_rejected_before_anything_is_computed(tmp_path, cell, words):
+def test_what_is_no_box_is_rejected(cell, words):
+    image = Image(Path("covid/a.png"), "covid/a.png", "covid", "p", "set", "a", {"boxes": cell})
+    with rejection(re.escape(words)):
+        boxes_of(image)
+
+
+def test_a_cell_that_is_no_box_ends_an_audit_before_anything_is_computed(tmp_path):
     classes(tmp_path / "data", covid=2, normal=2)
-    row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "covid-000.png", "label": "covid", "boxes": cell}
+    row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "covid-000.png", "label": "covid", "boxes": "0.1 0.2 0.3"}
     manifest.write(tmp_path / "data" / "covid", [row], [manifest.BOXES])
     done = inside("audit_covid19.py", "-d", "data", cwd=tmp_path)
-    rejected(done, "data/covid/manifest.csv, column boxes: covid-000.png", words, "correct the cell, or clear it")
+    rejected(done, "data/covid/manifest.csv, column boxes: covid-000.png", "correct the cell, or clear it")
 
 
 def test_the_figure_shows_what_there_is():
