@@ -105,6 +105,7 @@ def test_a_bad_folder_a_pattern_and_a_url_are_named(trained, tmp_path):
     done = inside("predict_covid19.py", "-m", trained / "m.h5", *given, "--force", "-o", "out", cwd=tmp_path)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
+    lines = lines[next(at for at, line in enumerate(lines) if line.startswith("class ")) :]
     assert lines[0].split() == ["class", "p(covid)", "file"]
     assert [line.split()[-1] for line in lines[1:3]] == ["some/a.png", "some/b.png"]
     # The pictures are those of the training set.
