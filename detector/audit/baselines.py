@@ -20,10 +20,12 @@ import numpy as np
 
 from detector import counted
 from detector.audit.context import Audit, Finding
-from detector.audit.linear_baseline import Scores, cross_validate, indicators, metadata_auc, property_matrix
+from detector.audit.linear_baseline import cross_validate, indicators, metadata_auc, property_matrix
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
-from detector.statistics.metric import FEWEST, Metric, too_few
+from detector.statistics.auc import roc_auc
+from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
+from detector.statistics.strata import crossed, one_thread
 
 # Columns that DICOM headers or manifests may have: the device, and how the exposure was made.
 DEVICE = ("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation")
@@ -31,6 +33,9 @@ EXPOSURE = ("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing",
 SEVERAL_VALUES = 0.5  # of a column's cells, at most, may be different values for it to be a set of categories
 INSEPARABLE = "inseparable from the class"
 SUSPECTED = 0.55  # lower bound of both, utility and detectability, from which a property is suspected
+FOLDS = 5
+STRENGTHS = np.logspace(1, 6, 11)
+LEAST_SPREAD, MOST_DEVIATIONS = 1e-3, 3.0  # of a feature, relative to its mean, and of its own deviations
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,15 @@ class Property:
         """What the class is predicted from: categories, or rank and its square, so that a U-shape counts."""
         if not self.is_number:
             return indicators(self.values)
+        ranks = self.ranks
+        return np.stack([ranks, ranks**2], axis=1)
+
+    @property
+    def ranks(self) -> np.ndarray:
+        """The ranks of numbers, from -1 to 1."""
         from scipy.stats import rankdata
 
-        ranks = 2 * rankdata(self.values) / (len(self.values) + 1) - 1
-        return np.stack([ranks, ranks**2], axis=1)
+        return 2 * rankdata(self.values) / (len(self.values) + 1) - 1
 
 
 def recorded(images: Sequence[Image], name: str) -> Property:
@@ -228,25 +238,48 @@ def _detectability(
 ) -> Metric:
     """Return how well the features predict a property among images of the same class.
 
-    Of a number, the upper half of each class is told from the lower; of categories, that with enough images whose share
-    differs most between the classes.
+    Of a number, its rank is predicted, and the upper half of each class told from the lower; of categories, that with
+    enough images whose share differs most between the classes.
     """
-    sides = np.flatnonzero(positive), np.flatnonzero(~positive)
+    sides = (positive, ~positive)
     if one.is_number:
-        wanted = one.values > np.where(positive, *(np.median(one.values[side]) for side in sides))
+        wanted = one.ranks
+        middle = np.where(positive, np.median(wanted[positive]), np.median(wanted[~positive]))
     else:
         counts = one.columns.sum(axis=0)
         enough = np.minimum(counts, len(one.rows) - counts) >= FEWEST
         if not enough.any():
             return Metric.unavailable(f"no category has {FEWEST} images and {FEWEST} others")
         apart = np.abs(one.columns[positive].mean(axis=0) - one.columns[~positive].mean(axis=0))
-        wanted = one.columns[:, int(np.argmax(np.where(enough, apart, -1.0)))] > 0
-    if not any(0 < wanted[side].sum() < len(side) for side in sides):
+        wanted = one.columns[:, int(np.argmax(np.where(enough, apart, -1.0)))]
+        middle = np.zeros(len(wanted))
+    if all(np.ptp(wanted[side]) <= WIDTH for side in sides):
         return Metric.unavailable(INSEPARABLE)
-    # Images of a class that has too few patients for folds are compared with none.
-    scores, folds, compared = np.zeros((1, len(wanted))), np.zeros((1, len(wanted)), int), np.full(len(wanted), -1)
-    for code, side in enumerate(sides):
-        found = cross_validate(features[side].astype(float), wanted[side], patients[side], seed, wide=True)
-        if found.possible:
-            scores[0, side], folds[0, side], compared[side] = found.scores[0], found.folds[0], code
-    return Scores(scores, wanted, patients, folds).auc(compared)
+    predicted, folds = np.zeros(len(wanted)), np.zeros(len(wanted), int)
+    for side in map(np.flatnonzero, sides):
+        if len(set(patients[side])) < 2:
+            return Metric.unavailable("too few patients to cross-validate")
+        predicted[side], folds[side] = _ridge(features[side].astype(float), wanted[side], patients[side], seed)
+    return roc_auc(predicted[None], wanted > middle, patients, crossed(positive.astype(int)), folds)
+
+
+def _ridge(features: np.ndarray, wanted: np.ndarray, patients: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return out-of-fold ridge predictions of a number, and the fold of each image."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import GroupKFold
+
+    predicted, folds = np.zeros(len(wanted)), np.zeros(len(wanted), int)
+    people = np.unique(patients, return_inverse=True)[1]
+    # Patients come in random order, so that a collection's order does not become the folds'.
+    people = np.random.default_rng(seed).permutation(people.max() + 1)[people]
+    with one_thread():
+        for fold, (train, held_out) in enumerate(
+            GroupKFold(min(FOLDS, len(set(people)))).split(features, groups=people)
+        ):
+            mean, scale = features[train].mean(axis=0), features[train].std(axis=0)
+            # What hardly varies among training images may vary by thousands of that elsewhere.
+            scale[scale <= LEAST_SPREAD * np.abs(mean) + WIDTH] = np.inf
+            standardised = np.clip((features - mean) / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+            model = RidgeCV(alphas=STRENGTHS).fit(standardised[train], wanted[train])
+            predicted[held_out], folds[held_out] = model.predict(standardised[held_out]), fold
+    return predicted, folds

@@ -13,11 +13,10 @@ from detector.images.inspect import ImageProperties
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
-from detector.statistics.strata import crossed, one_thread, spread
+from detector.statistics.strata import crossed, one_thread
 
 SUSPICIOUS = 0.75  # ROC AUC of a baseline from which it is taken for a shortcut, if it is shown to be above chance
 FOLDS = 5
-STRENGTHS = np.logspace(1, 6, 11)  # of ridge regression
 TOO_FEW = "too few patients to cross-validate"
 
 
@@ -89,14 +88,9 @@ class Scores:
 
 
 def cross_validate(
-    columns: np.ndarray,
-    is_positive: np.ndarray,
-    patients: np.ndarray,
-    seed: int,
-    plan: FoldPlan | None = None,
-    wide: bool = False,
+    columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int, plan: FoldPlan | None = None
 ) -> Scores:
-    """Cross-validate a linear model, patients apart: its decision values.
+    """Cross-validate a logistic regression, patients apart: its decision values.
 
     Parameters
     ----------
@@ -106,11 +100,8 @@ def cross_validate(
     seed : int
     plan : FoldPlan, optional
         By default one repeat of up to five folds.
-    wide : bool
-        There are far more columns than images, such as the network's features: ridge regression in place of a logistic
-        one, with the strength that leaving out one image at a time finds.
     """
-    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.linear_model import LogisticRegression
 
     codes = np.unique(patients, return_inverse=True)[1].astype(np.int64)
     plan = plan or _plan(np.asarray(is_positive, bool).tobytes(), codes.tobytes(), seed)
@@ -122,12 +113,10 @@ def cross_validate(
             mean, scale = columns[train].mean(axis=0), columns[train].std(axis=0)
             # What is constant but for rounding holds no information.
             scale[scale <= 1e-9 * np.maximum(np.abs(mean), 1.0)] = np.inf
-            scale = spread(columns[train]) if wide else scale
             inside, outside = ((columns[rows] - mean) / scale for rows in (train, held_out))
-            model = RidgeCV(alphas=STRENGTHS) if wide else LogisticRegression(max_iter=1000)
-            model.fit(inside, is_positive[train])
+            model = LogisticRegression(max_iter=1000).fit(inside, is_positive[train])
             # The intercept is the fold's own, and constant columns must tie exactly.
-            scores[repeat, held_out] = outside @ np.ravel(model.coef_)
+            scores[repeat, held_out] = outside @ model.coef_[0]
     return Scores(scores, is_positive, patients, plan.folds)
 
 
