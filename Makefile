@@ -17,7 +17,7 @@ help:
 	@echo '  make format           fix format and style'
 	@echo '  make coverage         run the tests, list the lines that none of them runs'
 	@echo '  make browser          install what the tests of the HTML reports need'
-	@echo '  make ray              install what --ray needs (docs/cluster.md)'
+	@echo '  make ray              install what --ray needs (docs/engineering.md)'
 	@echo '  make dicom            install the decoders of compressed DICOM'
 	@echo '  make lock             pin every dependency with its digest'
 	@echo '  make audit-deps       look up every dependency in the advisory database'

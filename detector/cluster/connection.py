@@ -20,7 +20,7 @@ from detector.cluster.stream import Cluster
 
 SECONDS = 5.0  # to wait for a response from a cluster's address
 # Cores of an actor on a machine that has more: each keeps a copy of the network, about 1 GiB. That two are best was not
-# measured (docs/cluster.md).
+# measured (docs/engineering.md).
 CORES = 2
 COMPUTING = "computing"
 
