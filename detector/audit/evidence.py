@@ -258,7 +258,8 @@ def _row(source: Source, evidence: Evidence) -> Row:
     if metric.low > source.above and exceeds and not excluded:
         return Row(source.id, title, PRESENT, text, source.advice)
     if metric.low > source.weak and exceeds:
-        return Row(source.id, title, UNDETERMINED, f"{text}, predicts weakly", source.advice)
+        how = "predicts weakly" if metric.high < bound else "little more than the shape of the lungs predicts"
+        return Row(source.id, title, UNDETERMINED, f"{text}, {how}", source.advice)
     if excluded:
         return Row(source.id, title, EXCLUDED, f"{text}, below {bound:.2f}")
     needed = patients_needed(metric, bound, source.above)
@@ -303,11 +304,13 @@ def conclude(evidence: Evidence) -> Conclusion:
         signal and so do external test sets (lungs); else inconclusive.
     """
     whole, lungs = evidence[FULL], evidence[LUNGS_ALONE]
-    rows = [_row(source, evidence) for source in SOURCES] + ([] if whole is None else _other_rows(evidence, whole))
+    rows = ([] if whole is None else _other_rows(evidence, whole)) + [_row(source, evidence) for source in SOURCES]
     present = [row for row in rows if row.state == PRESENT]
     open_rows = [row for row in rows if row.state == UNDETERMINED]
-    shown = lungs is not None and lungs.low > CHANCE
-    named = ", ".join(dict.fromkeys(row.title for row in present))
+    # Controls of the same site have no such disease: where they are predicted positive, the lungs do not show it either.
+    shown = lungs is not None and lungs.low > CHANCE and CONTROLS_POSITIVE not in {row.id for row in present}
+    titles = list(dict.fromkeys(row.title for row in present))
+    named = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")
 
     def concluded(code: str, message: str, why: Sequence[Row]) -> Conclusion:
         texts, ids = [row.text for row in why], [row.id for row in why]
@@ -360,9 +363,8 @@ def _next_step(code: str, evidence: Evidence, why: Sequence[Row]) -> str:
     if code == NO_SIGNAL and whole and whole.high < CHANCE:
         return "Compare the folders of both classes with their source."
     if code in (SHORTCUT, MIXED):
-        steps = dict.fromkeys(row.advice for row in why if row.advice)
-        listed = "; ".join(steps)
-        return f"{listed[:1].upper()}{listed[1:]}. Then audit again."
+        step = next(row.advice for row in why if row.advice)
+        return f"{step[:1].upper()}{step[1:]}. Then audit again."
     missing = list(dict.fromkeys(row.advice for row in why if row.advice))
     if code == INCONCLUSIVE and (evidence[MASKED_OUT] is None or evidence[LUNGS_ALONE] is None):
         missing.append("give lung masks (--masks): lungs were found in too few of the images")

@@ -66,7 +66,7 @@ def judged(controls_positive=None, shared_sites=True, half=0.05, images=200, los
         ({"outside": 0.85, "lungs": 0.85}, MIXED),
         ({"files": 0.9}, MIXED),
         ({"age": 0.9}, MIXED),
-        ({"controls_positive": ALL_POSITIVE}, MIXED),
+        ({"controls_positive": ALL_POSITIVE}, SHORTCUT),
         # What is left outside is no more than the shape of the masked region, which follows the disease.
         ({"outside": 0.64, "shape": 0.64}, INCONCLUSIVE),
         ({"outside": 0.69, "shape": 0.5}, MIXED),
