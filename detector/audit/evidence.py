@@ -307,7 +307,7 @@ def conclude(evidence: Evidence) -> Conclusion:
     rows = ([] if whole is None else _other_rows(evidence, whole)) + [_row(source, evidence) for source in SOURCES]
     present = [row for row in rows if row.state == PRESENT]
     open_rows = [row for row in rows if row.state == UNDETERMINED]
-    # Controls of the same site have no such disease: where they are predicted positive, the lungs do not show it either.
+    # Controls of the same site have no such disease: if they are predicted positive, the lungs do not show it either.
     shown = lungs is not None and lungs.low > CHANCE and CONTROLS_POSITIVE not in {row.id for row in present}
     titles = list(dict.fromkeys(row.title for row in present))
     named = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")

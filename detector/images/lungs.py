@@ -25,6 +25,7 @@ WAIST = 0.25
 ACROSS = 0.2
 MARGIN = 0.08  # of the side: scatter carries what is in the lungs some centimetres beyond them
 NO_LUNGS, ONE_LUNG = "no lungs were found", "one lung only was found"
+SEEMINGLY_UPSIDE_DOWN = "seemingly upside down"
 UPSIDE_DOWN = "the gap between the lungs is wider above than below: is it upside down?"
 # The heart lies low between the lungs. Logarithm of how much wider the gap is in the lowest quarter of the lungs than
 # near their apices, in pixels of 224 and APART more: below NARROWER in 4 of 298 human-reviewed masks, and in 94 % of
@@ -270,5 +271,5 @@ def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted:
         )
     if not lungs.found:
         return Implausibility(lungs.warning, "without lungs", True)
-    groups = {ONE_LUNG: "with one lung only", UPSIDE_DOWN: "seemingly upside down"}
+    groups = {ONE_LUNG: "with one lung only", UPSIDE_DOWN: SEEMINGLY_UPSIDE_DOWN}
     return Implausibility(lungs.warning, groups.get(lungs.warning, "marked as lung mostly"), False)

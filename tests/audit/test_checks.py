@@ -269,4 +269,4 @@ def test_folds_are_advised_where_they_were_not_used():
     every = run_of(Case((24, 24)), np.full(48, 0.5))
     assert chance(every).recommendation == "Add images of other patients."
     some = replace(every, evaluated=replace(every.evaluated, held_out=np.arange(6)))
-    assert "--folds 5 --repeats 5" in chance(some).recommendation
+    assert "--folds 5" in chance(some).recommendation
