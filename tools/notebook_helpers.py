@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -26,21 +27,23 @@ if TYPE_CHECKING:
     from IPython.display import HTML, Markdown
 
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would stand among the outputs
+
+
 class FailedCommandError(RuntimeError):
     """A command of the notebook ended with an error."""
 
 
 def run(command: str) -> None:
-    """Run a line that began with `!`: show its last paragraph, and the rest folded; an error stops the notebook."""
+    """Run a line that began with `!`: show its conclusion, and the rest folded; an error stops the notebook."""
     from IPython.display import HTML, display
 
     done = subprocess.run([sys.executable, *shlex.split(command)[1:]], check=False, capture_output=True, text=True)
     if done.returncode:
         raise FailedCommandError(f"{command}\n{done.stdout}{done.stderr}")
-    lines = [line for line in done.stdout.strip().splitlines() if not line.startswith("Report: ")]
-    if not lines:
+    if not done.stdout.strip():
         return
-    *_, result = "\n".join(lines).split("\n\n")
+    result = done.stdout.rpartition("Conclusion: ")[2].partition("Report: ")[0]
     folded = f"<details><summary>All that it printed</summary><pre>{html.escape(done.stdout)}</pre></details>"
     display(HTML(f"<p><b>{html.escape(result)}</b></p>{folded}"))
 
