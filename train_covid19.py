@@ -18,10 +18,7 @@ from detector.training.crossvalidation import RecipeComparison, compare, evaluat
 from detector.training.dataset import ImplausibleImage, implausible_among, open_dataset, without_implausible
 from detector.training.options import TrainingOptions, name_of
 
-EXAMPLE = """\
-  python train_covid19.py -d dataset -p plot.png -m covid19.model.h5
-  python train_covid19.py -d dataset --folds 5 --repeats 5 -o runs/first
-  python train_covid19.py -d dataset --recipe probe --folds 5 --compare tutorial"""
+EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
 
 
 def parse_arguments(arguments: list[str] | None) -> TrainingOptions:

@@ -314,7 +314,7 @@ def conclude(evidence: Evidence) -> Conclusion:
 
     def concluded(code: str, message: str, why: Sequence[Row]) -> Conclusion:
         texts, ids = [row.text for row in why], [row.id for row in why]
-        for name in (LUNGS_ALONE, FULL):
+        for name in (LUNGS_ALONE, FULL) if code in (MIXED, LUNGS) else (FULL,):
             if (area := evidence[name]) and name not in ids:
                 texts, ids = [f"{evidence.title(name)}: ROC AUC {area.short}", *texts], [name, *ids]
         return Conclusion(code, message, texts, ids, rows, _next_step(code, evidence, why))

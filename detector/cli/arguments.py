@@ -60,9 +60,6 @@ class _WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return super()._get_help_string(action) if action.default else action.help
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if "\n" in text else super()._fill_text(text, width, indent)
-
 
 class Parser(argparse.ArgumentParser):
     """`argparse` with an example in the help and an error of a single line."""
@@ -70,7 +67,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, description: str, example: str) -> None:
         super().__init__(
             description=as_called(f"{description} {DISCLAIMER}"),
-            epilog=as_called(f"examples:\n{example}" if "\n" in example else f"example: {example}"),
+            epilog=as_called(f"example: {example}"),
             formatter_class=_WithDefaults,
             allow_abbrev=False,
         )

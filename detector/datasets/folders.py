@@ -41,8 +41,6 @@ def class_level(folder: Path, paths: Sequence[Path]) -> int:
     """
     folders = [path.relative_to(folder).parts[:-1] for path in paths]
     if loose := [path.name for path, names in zip(paths, folders, strict=True) if not names]:
-        if len(loose) == len(paths) and len({path.parent for path in folder.resolve().parent.glob("*/*")}) > 1:
-            raise InputError(f"{folder} holds images and no class folders; did you mean -d {folder.parent}?")
         raise InputError(
             f"data set {folder} holds {first_names(loose)} outside of its class folders; move them into one"
         )

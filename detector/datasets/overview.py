@@ -94,7 +94,7 @@ def meaning(entries: Sequence[OverviewImage]) -> str:
         )
     number, rest = len(set(strata[kept])), len(entries) - int(kept.sum())
     if not rest and number == 1:
-        return f"All {len(entries)} images share one site and view, so the site cannot explain the result."
+        return f"All {len(entries)} images share one site and view, so the site cannot explain a difference."
     what = "1 stratum (site and view) contains" if number == 1 else f"{number} strata (site and view) contain"
     others = f"; the other {counted(rest, 'image')} can show the site only" if rest else ""
     return f"{what} both classes, {counted(int(kept.sum()), 'image')}: there the disease can be compared{others}."

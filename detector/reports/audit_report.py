@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,6 @@ from detector.audit.baselines import Risk
 from detector.audit.checks import Check
 from detector.audit.context import Audit
 from detector.audit.evidence import (
-    CONTROLS_POSITIVE,
     EXCLUDED,
     GROUPS,
     LUNGS,
@@ -118,8 +116,8 @@ def _localisation_lines(found: Localisation) -> list[str]:
 
 
 def worst_rows(conclusion: Conclusion) -> list[Row]:
-    """Return every source that may predict the class, those that do first, and what controls of a site show on top."""
-    return sorted(conclusion.rows, key=lambda row: (STATES.index(row.state), row.id != CONTROLS_POSITIVE))
+    """Return every source that may predict the class, those that do first."""
+    return sorted(conclusion.rows, key=lambda row: STATES.index(row.state))
 
 
 def conclusion_lines(conclusion: Conclusion) -> list[str]:
@@ -165,8 +163,7 @@ def save(
 
 def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object]) -> bytes:
     """Return the HTML report."""
-    own = Counter(image.label for image in audit.own_images)
-    counts = ", ".join(f"{own[name]} {name}" for name in audit.extractor.dataset.classes)
+    counts = ", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items())
     return html.render(
         "audit.html.j2",
         f"Audit of {audit.extractor.dataset.name} ({counts}): what a classifier learns from it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -162,8 +163,10 @@ def lines(result: TrainingResult) -> list[str]:
         found += ["", *wrapped(f"Mean ± SD over the folds: {said}", rest="  ")]
     if result.comparison:
         found += ["", *comparison_lines(result.comparison)]
-    groups = [[f"{one.property} {one.value}", *metrics_of(one)] for one in shown_subgroups(result)]
-    sites = [[one.site, *metrics_of(one)] for one in result.left_out]
+    counts = Counter(one.property for one in result.subgroups)
+    several = [one for one in result.subgroups if counts[one.property] > 1]
+    groups = [[f"{one.property} {one.value}", one.sensitivity, one.specificity, one.roc_auc] for one in several]
+    sites = [[one.site, one.sensitivity, one.specificity, one.roc_auc] for one in result.left_out]
     found += metric_table("Subgroups", groups)
     return found + metric_table("Site left out of training", sites)
 
@@ -181,30 +184,17 @@ def close(result: TrainingResult) -> None:
     say("\n".join(closing_lines(found.recommendation, found.message)), BAD if found.warns else GOOD)
 
 
-def shown_subgroups(result: TrainingResult) -> list[Subgroup]:
-    """Return the subgroups of properties that have several, unless no metric of them can be computed."""
-    estimable: dict[str, list[bool]] = {}
-    for one in result.subgroups:
-        estimable.setdefault(one.property, []).append(any(metric.interval_text for metric in metrics_of(one)))
-    return [one for one in result.subgroups if len(own := estimable[one.property]) > 1 and any(own)]
-
-
-def metrics_of(one: Subgroup | LeftOutSite) -> tuple[Metric, Metric, Metric]:
-    """Return the columns of a table of groups."""
-    return one.sensitivity, one.specificity, one.roc_auc
-
-
 def metric_table(heading: str, rows: Sequence[Sequence[object]]) -> list[str]:
     """Return a table of sensitivity, specificity and ROC AUC, and why one is not estimable; nothing without rows."""
     metrics = [cell for row in rows for cell in row if isinstance(cell, Metric)]
     shown = [
-        [(cell.short if cell.interval_text else "n/a") if isinstance(cell, Metric) else cell for cell in row]
+        [(cell.short if cell.available else "n/a") if isinstance(cell, Metric) else cell for cell in row]
         for row in rows
     ]
     if not rows:
         return []
     found = ["", *table([[heading, *(NAMES[name].name for name in ONE_CLASS)], *shown])]
-    unknown = any(not metric.interval_text for metric in metrics)
+    unknown = any(not metric.available for metric in metrics)
     return found + ([f"  n/a: fewer than {FEWEST} images of a class"] if unknown else [])
 
 
@@ -369,7 +359,7 @@ def training_report(
         plot_name=name,
         probe=result.trained and evaluated.head.trained.strength is not None,
         json=json,
-        subgroups=shown_subgroups(result),
+        subgroups=result.subgroups,
         meaning=overview.meaning(entries),
         overview=overview.rows(entries),
         characteristics=run_record.characteristics(images, result.sides),

@@ -27,9 +27,7 @@ class DataOptions:
     dataset: Path = flag(DATA, Path("dataset"), "a folder per class", "-d", metavar="DIR")
     positive_class: str = flag(DATA, "covid", "class whose sensitivity is reported", metavar="CLASS")
     patient_from: re.Pattern[str] | None = flag(DATA, None, PATIENT_FROM, type=patient_pattern, metavar="REGEX")
-    clinical_columns: tuple[str, ...] = flag(
-        DATA, (), "columns of manifest.csv to add to the image", type=column_names, metavar="COLUMN,…"
-    )
+    clinical_columns: tuple[str, ...] = flag(DATA, (), "of manifest.csv", type=column_names, metavar="COLUMN,…")
 
 
 @dataclass(frozen=True, kw_only=True)

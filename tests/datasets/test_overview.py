@@ -13,7 +13,7 @@ def test_the_overview_says_what_a_comparison_can_show():
     unknown = [entry("covid", "", "", "1"), entry("normal", "", "", "2")]
     assert overview.meaning(unknown).startswith("The site of covid, normal is not known: no metric can separate")
     together = overview.meaning([entry("covid", "a", "PA", "1"), entry("normal", "a", "PA", "2")])
-    assert together == "All 2 images share one site and view, so the site cannot explain the result."
+    assert together == "All 2 images share one site and view, so the site cannot explain a difference."
     # A class of unknown site cannot be compared; a few unknown sites beside known ones change nothing.
     partly = overview.meaning([entry("covid", "", "PA", "1"), entry("normal", "b", "PA", "2")])
     assert partly.startswith("The site of covid is not known: no metric")

@@ -87,11 +87,12 @@ def test_sites_that_are_left_out_are_a_table_of_80_columns():
     assert lines[2].split() == ["Vienna", "n/a", "n/a", "n/a"] and "fewer than 10" in lines[3]
 
 
-@pytest.mark.parametrize(("sexes", "count", "rows"), [("MF", 24, 2), ("MF", 8, 0), ("M", 24, 0)])
+@pytest.mark.parametrize(("sexes", "count", "rows"), [("MF", 24, 2), ("MF", 8, 2), ("M", 24, 0)])
 def test_subgroups_are_a_table_if_there_are_several(sexes, count, rows):
     row = lambda positive, number: {"sex": sexes[number % len(sexes)]}  # noqa: E731
     lines = training_report.lines(result(Case((count, count), row=row)))
     assert len([line for line in lines if line.startswith("sex ")]) == rows
+    assert any("fewer than 10" in line for line in lines) == (count == 8)
 
 
 def test_a_model_card_counts_the_images_that_the_model_was_trained_on():
