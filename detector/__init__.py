@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__version__ = "0.3.0"  # the only place: pyproject.toml reads it from here
+__version__ = "0.4.0"  # the only place: pyproject.toml reads it from here
 
 # HDF5 locks what it reads, which fails on network file systems without locks. It looks at this once, when h5py is first
 # imported, by whichever module comes first.
