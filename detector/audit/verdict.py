@@ -6,11 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.audit.checks import APART, CHANCE, NOT_ASSESSED, Check
-from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA, SOURCES, STRATIFIED
+from detector.audit.evidence import (
+    BORDER,
+    BORDER_ADJUSTED,
+    FILES,
+    INCONCLUSIVE,
+    METADATA,
+    MIXED,
+    NO_SIGNAL,
+    SHORTCUT,
+    SOURCES,
+    STRATIFIED,
+)
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
 
-SHORTCUT, MIXED, NO_SIGNAL, INCONCLUSIVE = "shortcut", "mixed", "no_signal", "inconclusive"  # as an audit's
 COPIES, NEVER_PREDICTED, NONE_FOUND = "duplicates", "class_never_predicted", "no_shortcut_found"
 # Checks of what may predict the class without the disease, the worst first: the words, the baseline, and the ROC AUC
 # that is left among images in which it does not differ.
