@@ -11,7 +11,7 @@ import numpy as np
 
 from detector import counted, first_names
 from detector.audit.image_sets import ImageSets, notes, without_implausible, without_overlap
-from detector.audit.linear_baseline import Scores, border_matrix, cross_validate
+from detector.audit.linear_baseline import border_matrix, cross_validate
 from detector.audit.options import AuditOptions
 from detector.cli.output import Log, warn
 from detector.datasets import clinical
@@ -19,6 +19,7 @@ from detector.datasets.dataset import Image
 from detector.images.inspect import ImageProperties
 from detector.images.lungs import describe
 from detector.images.masks import Occlusion, find_masks, require_lung_masks, require_same_shape
+from detector.statistics.auc import Scores
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.training import crossvalidation
@@ -92,7 +93,7 @@ class Audit:
     @functools.cached_property
     def scored(self) -> Scores:
         """Out-of-fold scores of the data set's images as they are."""
-        return _scored(self.samples, self.validated)
+        return self.validated.predictions.scores(0)
 
     @functools.cached_property
     def border(self) -> Scores:
@@ -194,7 +195,7 @@ class Audit:
                 return Finding(too_few_lungs(rows))
             hide = Occlusion(part, files)
         samples = self.feature_set(rows, positive, hide)
-        scored = _scored(samples, self.out_of_fold(samples))
+        scored = self.out_of_fold(samples).predictions.scores(0)
         return Finding(scored.auc(), notes, scored)
 
     def of_part(self, part: str) -> Finding:
@@ -227,11 +228,6 @@ class Audit:
 def too_few_lungs(rows: np.ndarray) -> Metric:
     """Return the metric of an experiment on lungs that are found in too few images."""
     return Metric.unavailable(f"lungs were found in {counted(len(rows), 'image')}, too few for the folds")
-
-
-def _scored(samples: FeatureSet, found: OutOfFold) -> Scores:
-    predictions = found.predictions
-    return Scores(predictions.probabilities[..., 0], samples.labels == 0, samples.groups, predictions.folds)
 
 
 def open_audit(

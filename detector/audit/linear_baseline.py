@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from detector.datasets.dataset import Image
 from detector.images.inspect import ImageProperties
-from detector.statistics.auc import roc_auc
+from detector.statistics.auc import Scores
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
-from detector.statistics.strata import crossed, one_thread
+from detector.statistics.strata import one_thread
 
 SUSPICIOUS = 0.75  # ROC AUC of a baseline from which it is taken for a shortcut, if it is shown to be above chance
 FOLDS = 5
-TOO_FEW = "too few patients to cross-validate"
 
 
 def property_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
@@ -44,47 +42,6 @@ def indicators(values: Sequence[str] | np.ndarray) -> np.ndarray:
     """Return a column for each different value, 1 where an image has it, shape (n, values)."""
     cells = np.asarray(values)
     return (cells[:, None] == np.unique(cells)).astype(float)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of images by models that had not seen them, with what is true of these.
-
-    Attributes
-    ----------
-    scores : ndarray of shape (repeats, n)
-        Probabilities or decision values; empty where a class has too few patients to cross-validate.
-    is_positive : ndarray of shape (n,), bool
-    patients : ndarray of shape (n,)
-    folds : ndarray of shape (repeats, n), int
-        Which fold of each repeat held an image out, only within which one model gave the scores; all 0 of a single one.
-    """
-
-    scores: np.ndarray
-    is_positive: np.ndarray
-    patients: np.ndarray
-    folds: np.ndarray
-
-    @property
-    def possible(self) -> bool:
-        """Whether there were enough patients."""
-        return self.scores.size > 0
-
-    def auc(self, *columns: np.ndarray) -> Metric:
-        """Return the ROC AUC among images of one fold that agree in all of some properties."""
-        if not self.possible:
-            return Metric.unavailable(TOO_FEW)
-        strata = crossed(*columns) if columns else None
-        return roc_auc(self.scores, self.is_positive, self.patients, strata, self.folds)
-
-    def deciles(self) -> np.ndarray:
-        """Return in which decile of its own fold each image's first score lies, from 0, shape (n,), int."""
-        scores, folds = self.scores[0], self.folds[0]
-        found = np.empty(len(scores), int)
-        for fold in np.unique(folds):
-            rows = folds == fold
-            found[rows] = np.digitize(scores[rows], np.quantile(scores[rows], np.arange(1, 10) / 10))
-        return found
 
 
 def cross_validate(

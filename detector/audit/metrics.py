@@ -7,15 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.audit.evidence import BEYOND_BORDER, BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
-from detector.audit.linear_baseline import (
-    TOO_FEW,
-    Scores,
-    border_matrix,
-    cross_validate,
-    metadata_auc,
-    property_matrix,
-)
-from detector.statistics.auc import auc_difference
+from detector.audit.linear_baseline import border_matrix, cross_validate, metadata_auc, property_matrix
+from detector.statistics.auc import TOO_FEW, Scores, auc_difference
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import of_probabilities
 from detector.statistics.proportions import predictive_values
@@ -67,10 +60,7 @@ def compute_metrics(
     strata = np.array([image.stratum for image in images])
     border = cross_validate(border_matrix(extractor.properties), truth, extractor.patients, setting.seed)
     files = cross_validate(property_matrix(extractor.properties), truth, extractor.patients, setting.seed)
-    rows, predictions = evaluated.held_out, evaluated.predictions
-    scored = Scores(
-        predictions.probabilities[..., setting.positive], truth[rows], extractor.patients[rows], predictions.folds
-    )
+    rows, scored = evaluated.held_out, evaluated.predictions.scores(setting.positive)
     adjusted, beyond = border_adjusted(scored, strata[rows], border, rows, setting.seed)
     found = {
         STRATIFIED: stratified(scored, strata[rows]),
@@ -79,9 +69,7 @@ def compute_metrics(
         FILES: files.auc(),
         BORDER_ADJUSTED: adjusted,
         BEYOND_BORDER: beyond,
-        **of_probabilities(
-            scored.scores, scored.is_positive, scored.patients, scored.folds, setting.seed, setting.balanced
-        ),
+        **of_probabilities(scored, setting.seed, setting.balanced),
     }
     if setting.prevalence is not None:
         result = evaluated.evaluation

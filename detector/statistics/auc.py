@@ -18,6 +18,7 @@ from detector.statistics.resampling import (
 from detector.statistics.strata import crossed, holding_two_classes, stratum_weight
 
 NO_SCORES = "decisions without probabilities"
+TOO_FEW = "too few patients to cross-validate"
 MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
 
 
@@ -214,6 +215,47 @@ def roc_auc(
     images, n_patients, counts = min(compared, key=lambda one: min(one[0]))
     low, high = effective_interval(value, [*variances, covariance], counts, refitted)
     return Metric(value, low, high, *images, n_patients=n_patients)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of images by models that had not seen them, with what is true of these.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (repeats, n)
+        Probabilities or decision values; empty where a class has too few patients to cross-validate.
+    is_positive : ndarray of shape (n,), bool
+    patients : ndarray of shape (n,)
+    folds : ndarray of shape (repeats, n), int
+        Which fold of each repeat held an image out, only within which one model gave the scores; all 0 of a single one.
+    """
+
+    scores: np.ndarray
+    is_positive: np.ndarray
+    patients: np.ndarray
+    folds: np.ndarray
+
+    @property
+    def possible(self) -> bool:
+        """Whether there were enough patients."""
+        return self.scores.size > 0
+
+    def auc(self, *columns: np.ndarray) -> Metric:
+        """Return the ROC AUC among images of one fold that agree in all of some properties."""
+        if not self.possible:
+            return Metric.unavailable(TOO_FEW)
+        strata = crossed(*columns) if columns else None
+        return roc_auc(self.scores, self.is_positive, self.patients, strata, self.folds)
+
+    def deciles(self) -> np.ndarray:
+        """Return in which decile of its own fold each image's first score lies, from 0, shape (n,), int."""
+        scores, folds = self.scores[0], self.folds[0]
+        found = np.empty(len(scores), int)
+        for fold in np.unique(folds):
+            rows = folds == fold
+            found[rows] = np.digitize(scores[rows], np.quantile(scores[rows], np.arange(1, 10) / 10))
+        return found
 
 
 def newcombe_interval(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.statistics.auc import fold_inflation, roc_auc
+from detector.statistics.auc import Scores, fold_inflation
 from detector.statistics.metric import Metric
 from detector.statistics.proportions import proportion
 
@@ -39,6 +39,10 @@ class Predictions:
     ) -> Predictions:
         """Return the predictions of a single model: probabilities (n, classes), predicted (n,)."""
         return cls(labels, patients, probabilities[None], predicted[None], np.zeros((1, len(labels)), int))
+
+    def scores(self, positive: int) -> Scores:
+        """Return the probabilities of a class, and which images are of it."""
+        return Scores(self.probabilities[..., positive], self.labels == positive, self.patients, self.folds)
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,7 @@ def evaluate(predictions: Predictions, classes: Sequence[str], positive: int) ->
     from sklearn.metrics import confusion_matrix
 
     labels, predicted, patients = predictions.labels, predictions.predicted, predictions.patients
-    truth = labels == positive
-    area = roc_auc(predictions.probabilities[..., positive], truth, patients, folds=predictions.folds)
+    truth, area = labels == positive, predictions.scores(positive).auc()
     wider = fold_inflation(area, predictions.folds)
     return Evaluation(
         list(classes),

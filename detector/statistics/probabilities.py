@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from detector.statistics.auc import NO_SCORES, fold_inflation, roc_auc
+from detector.statistics.auc import NO_SCORES, Scores, fold_inflation
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.resampling import LEVEL, percentiles, resampled, wilson
 
@@ -92,14 +92,7 @@ def precision_recall_curve(scores: np.ndarray, is_positive: np.ndarray) -> tuple
     return np.arange(positives + 1) / positives, np.append(precision[0], precision)
 
 
-def of_probabilities(
-    scores: np.ndarray,
-    is_positive: np.ndarray,
-    patients: np.ndarray,
-    folds: np.ndarray,
-    seed: int,
-    balanced: bool = True,
-) -> dict[str, Metric]:
+def of_probabilities(scored: Scores, seed: int, balanced: bool = True) -> dict[str, Metric]:
     """Return average precision, Brier score and calibration, means over repeats, with intervals over patients.
 
     Brier score and calibration are those of the probabilities as they are predicted. Where training let the classes
@@ -107,12 +100,8 @@ def of_probabilities(
 
     Parameters
     ----------
-    scores : ndarray of shape (repeats, n)
-        Probability of the positive class.
-    is_positive : ndarray of shape (n,), bool
-    patients : ndarray of shape (n,)
-    folds : ndarray of shape (repeats, n), int
-        Which fold held each image out; all equal of a single model.
+    scored : Scores
+        Probabilities of the positive class.
     seed : int
         Of the bootstrap, in which patients are drawn within classes: splits fix the class frequencies.
     balanced : bool, default=True
@@ -126,6 +115,7 @@ def of_probabilities(
         ECML PKDD 2013), widened for out-of-fold predictions as the other metrics are (`auc.fold_inflation`).
         Calibration has percentile intervals; the slope needs `FEWEST_FOR_SLOPE` patients of each class.
     """
+    scores, is_positive, patients = scored.scores, scored.is_positive, scored.patients
     n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
     names = (PRECISION, BRIER, IN_THE_LARGE, SLOPE)
     people = [len(set(patients[side])) for side in (is_positive, ~is_positive)]
@@ -157,7 +147,7 @@ def of_probabilities(
         patients,
         seed,
     )
-    wider = float(np.sqrt(fold_inflation(roc_auc(scores, is_positive, patients, folds=folds), folds)))
+    wider = float(np.sqrt(fold_inflation(scored.auc(), scored.folds)))
     everyone = len(set(patients))
     worst = float(average_precision(-is_positive.astype(float), is_positive, np.ones((1, len(is_positive))))[0])
     intervals = {

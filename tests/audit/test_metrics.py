@@ -9,7 +9,8 @@ import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import metrics
-from detector.audit.linear_baseline import Scores, cross_validate
+from detector.audit.linear_baseline import cross_validate
+from detector.statistics.auc import Scores
 from detector.statistics.probabilities import BRIER, IN_THE_LARGE
 
 TRUTH, FOLDS = np.arange(40) % 2 == 0, (np.arange(40) // 2 % 2)[None]

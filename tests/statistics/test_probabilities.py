@@ -9,6 +9,7 @@ from scipy.stats import norm
 from statistics_helpers import SETS, at_least, at_most, of_patients
 
 from detector.statistics import probabilities, resampling
+from detector.statistics.auc import Scores
 
 ONES = np.ones((1, 400))
 
@@ -17,7 +18,7 @@ def of(logits, truth, patients=None, folds=None, balanced=False):
     scores = np.atleast_2d(expit(np.asarray(logits, float)))
     patients = np.arange(len(truth)) if patients is None else patients
     folds = np.zeros(scores.shape, int) if folds is None else folds
-    return probabilities.of_probabilities(scores, truth, patients, folds, 0, balanced)
+    return probabilities.of_probabilities(Scores(scores, truth, patients, folds), 0, balanced)
 
 
 def test_probabilities_as_scikit_learn_counts_them():
