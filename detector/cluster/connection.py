@@ -1,28 +1,50 @@
-"""The flags of a Ray cluster, and a connection to one, or to one that is started here."""
+"""A Ray cluster: its flags, a connection to one or to one that is started here, and work that streams through it.
+
+Ray Data schedules, retries, spills and holds back.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
 import os
+import pickle
+import re
 import signal
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import detector
 from detector import InputError
 from detector.cli.arguments import CommonOptions, between, flag
-from detector.cluster.stream import Cluster
+from detector.network import runtime
+
+if TYPE_CHECKING:
+    import ray
+    import ray.data
 
 SECONDS = 5.0  # to wait for a response from a cluster's address
 # Cores of an actor on a machine that has more: each keeps a copy of the network, about 1 GiB. That two are best was not
 # measured (docs/engineering.md).
 CORES = 2
 COMPUTING = "computing"
+# Items that go from stage to stage together. Few: what a node that dies, or a run that is ended, had in hand is lost.
+# More where there are many: each block costs Ray some milliseconds.
+LEAST_ITEMS, MOST_ITEMS, BLOCKS = 8, 64, 1000
+BATCH = 8  # values that are computed at a time
+
+Row = dict[str, Any]
+Item = tuple[Sequence[int], Any]  # positions, and what the values at these are read from
+Read = Callable[[Any], Sequence[object]]  # from that to a value, or an `InputError`, for each position
+Make = Callable[[Any], Callable[[list[Any]], list[Any]]]  # from a shared value to a function of some values read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +102,7 @@ def connect(options: RayOptions) -> Cluster:
 def _require_response(address: str, given: str) -> None:
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host, int(port)), SECONDS):
-            pass
+        socket.create_connection((host, int(port)), SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "no answer" if isinstance(error, OSError) else "not host:port"
         raise InputError(
@@ -95,9 +116,9 @@ def _start(address: str) -> None:
     os.environ |= {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # Nodes get this very code, whatever they have of it; a local cluster finds it as we did.
-    code = {"py_modules": [str(Path(detector.__file__).parent)]} if address != "local" else None
-    # Ray rejects the argument where the cluster is running already.
-    dashboard = False if address == "local" else None
+    # Ray rejects the other argument where the cluster is running already.
+    code = {"py_modules": [str(Path(detector.__file__).parent)]}
+    settings: dict[str, Any] = {"include_dashboard": False} if address == "local" else {"runtime_env": code}
     try:
         with warnings.catch_warnings(), _hushed():
             warnings.simplefilter("ignore")
@@ -107,8 +128,7 @@ def _start(address: str) -> None:
             if address == "auto":
                 address = _running_address()
                 _require_response(address, f"auto ({address})")
-            quiet = logging.FATAL
-            ray.init(address, include_dashboard=dashboard, runtime_env=code, log_to_driver=False, logging_level=quiet)
+            ray.init(address, log_to_driver=False, logging_level=logging.FATAL, **settings)
     except InputError:
         raise
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
@@ -122,22 +142,20 @@ def _start(address: str) -> None:
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.FATAL)
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
+    context.enable_progress_bars = context.print_on_execution_start = False
 
 
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Let nothing be written to stderr: Ray's compiled part prints a greeting there, whatever its settings."""
     kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(nowhere)
 
 
 def _shape(options: RayOptions) -> Cluster:
@@ -149,8 +167,7 @@ def _shape(options: RayOptions) -> Cluster:
     gpus = options.ray_gpus_per_actor
     if gpus is None:
         gpus = 1.0 if max(cards) >= 1 else 0.0
-    usual = min([float(CORES), *(count for count in cores if count)])
-    cpus = options.ray_cpus_per_actor or usual
+    cpus = options.ray_cpus_per_actor or min([float(CORES), *filter(None, cores)])
     actors = sum(
         int(min(count / cpus, card / gpus if gpus else float("inf"))) for count, card in zip(cores, cards, strict=True)
     )
@@ -169,12 +186,7 @@ def _running_address() -> str:
     """Return the address of the cluster of this machine, as ``ray.init("auto")`` finds it, without connecting.
 
     A cluster that ended badly has left its address behind, at which `ray.init` would ask for minutes. No public
-    function says which address it will take.
-
-    Raises
-    ------
-    ConnectionError
-        If there is none.
+    function says which address it will take. Raises ConnectionError where there is none.
     """
     from ray._private.services import get_ray_address_from_environment
 
@@ -189,3 +201,149 @@ def _silence_messages() -> None:
     from ray._private import worker
 
     worker._worker_logs_enabled = False
+
+
+# Work.
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a cluster has for this run.
+
+    Attributes
+    ----------
+    actors : int
+        Processes that keep the network loaded.
+    cpus, gpus : float
+        Of each.
+    readers : int
+        Processes that only read, where that is all, or where GPUs compute.
+    """
+
+    actors: int
+    cpus: float
+    gpus: float
+    readers: int
+
+    def read(self, items: Sequence[Item], read: Read) -> Iterator[list[tuple[int, Any]]]:
+        """Yield the positions and values that are read of items, some at a time and in any order.
+
+        Processes that only read take no core of their own, or a worker that has all of them would never be fed. They
+        are actors: where no core is left, a task's process ends with it, and importing takes longer than reading.
+        """
+        yield from _streamed(self._read(items, read))
+
+    def compute(self, items: Sequence[Item], read: Read, make: Make, value: object) -> Iterator[list[tuple[int, Any]]]:
+        """Yield the positions and what actors make of the values that are read of items, in any order.
+
+        `make` is called once in each actor, with a value that each node takes once.
+        """
+        import ray
+
+        # What asks for the same, Ray Data joins: an actor then reads what it computes, and nothing goes from process to
+        # process. A GPU must not wait for that.
+        if self.gpus:
+            rows = self._read(items, read)
+        else:
+            rows = _dataset(items).flat_map(partial(_rows, read), num_cpus=self.cpus, num_gpus=self.gpus)
+        computed = rows.map_batches(
+            Worker,
+            fn_constructor_args=(make, ray.put(value), max(1, int(self.cpus))),
+            batch_size=None,
+            batch_format="numpy",
+            compute=_pool(self.actors, items),
+            num_cpus=self.cpus,
+            num_gpus=self.gpus,
+        )
+        yield from _streamed(computed)
+
+    def _read(self, items: Sequence[Item], read: Read) -> ray.data.Dataset:
+        return _dataset(items).flat_map(
+            Reader,
+            fn_constructor_args=(read,),
+            compute=_pool(self.readers, items),
+            num_cpus=0,
+            scheduling_strategy="SPREAD",
+        )
+
+
+def _rows(read: Read, row: Row) -> list[Row]:
+    """Return a row for each value that is read of an item."""
+    positions, given = pickle.loads(row["item"])
+    return [{"index": i, "value": pickle.dumps(one)} for i, one in zip(positions, read(given), strict=True)]
+
+
+class Reader:
+    """Reads items, in a process that stays."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+
+    def __call__(self, row: Row) -> list[Row]:
+        """Return a row for each value."""
+        return _rows(self.read, row)
+
+
+class Worker:
+    """Keeps what `make` returns, such as a network, in a process of its own that has so many cores."""
+
+    def __init__(self, make: Make, value: ray.ObjectRef, cores: int) -> None:
+        runtime.limit_cores(cores)
+        self.make, self.value = make, value
+        self.function: Callable[[list[Any]], list[Any]] | None = None
+
+    def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the results of some rows."""
+        if self.function is None:
+            import ray
+
+            self.function = self.make(ray.get(self.value))
+        results: list[bytes] = []
+        for start in range(0, len(block["value"]), BATCH):
+            values = [pickle.loads(one) for one in block["value"][start : start + BATCH]]
+            results += map(pickle.dumps, self.function(values))
+        return {"index": block["index"], "value": np.array(results, object)}
+
+
+def _dataset(items: Sequence[Item]) -> ray.data.Dataset:
+    import ray.data
+
+    return ray.data.from_items([{"item": pickle.dumps(one)} for one in items], override_num_blocks=_count_blocks(items))
+
+
+def _count_blocks(items: Sequence[Item]) -> int:
+    return -(-len(items) // min(MOST_ITEMS, max(LEAST_ITEMS, len(items) // BLOCKS)))
+
+
+def _pool(most: int, items: Sequence[Item]) -> ray.data.ActorPoolStrategy:
+    """Return a pool of so many actors, or fewer where there is not a block for each."""
+    from ray.data import ActorPoolStrategy
+
+    return ActorPoolStrategy(size=min(most, _count_blocks(items)))
+
+
+def on_node(message: object) -> InputError:
+    """Return an error with the address of the node that this runs on."""
+    import ray
+
+    return InputError(f"{message} (on node {ray.util.get_node_ip_address()})")
+
+
+def _streamed(rows: ray.data.Dataset) -> Iterator[list[tuple[int, Any]]]:
+    """Yield the positions and values of rows as they come; what Ray raises becomes a sentence that names the node."""
+    import ray.exceptions
+
+    try:
+        for batch in rows.iter_batches(batch_size=None, prefetch_batches=0, batch_format="numpy"):
+            yield [(int(i), pickle.loads(one)) for i, one in zip(batch["index"], batch["value"], strict=True)]
+    except ray.exceptions.RayError as error:
+        raise InputError(sentence(error)) from None
+
+
+def sentence(error: Exception) -> str:
+    """Return what Ray raises as a sentence; a node can lack a package, or memory: it has an address."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "Error" in line] or lines or [type(error).__name__]
+    at = re.search(r"\bip=([0-9a-f.:]+)", str(error))
+    reason = named[-1].removeprefix("detector.InputError: ")[:200]
+    return f"--ray: {f'node {at[1]}' if at else 'the cluster'} could not do it: {reason}"

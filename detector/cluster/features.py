@@ -1,61 +1,45 @@
-"""Features on many machines: the forward pass is made by actors that keep VGG16 loaded, and read what they compute."""
+"""Features on many machines: actors that keep VGG16 loaded make the forward pass."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector import InputError
-from detector.cluster.stream import Cluster, Row, node, shared
+from detector.cluster.connection import Cluster, on_node
 from detector.files.cache import Cache
-from detector.images.inspect import ImageProperties, as_text, inspect_file
+from detector.images.inspect import ImageProperties, inspect_file
 from detector.images.lungs import packed
 from detector.images.masks import NetworkInput
-from detector.images.read import SIZE, read
-from detector.network import runtime
-from detector.network.backbone import DIGEST, Weights, digest
-from detector.network.features import BATCH, Backbone
+from detector.images.read import read
+from detector.network.backbone import Weights
+from detector.network.features import Backbone
 
-if TYPE_CHECKING:
-    import ray
+Shown = tuple[np.ndarray, np.ndarray | None]  # what the base sees of an image, and what features are pooled over
 
 
 def properties(cluster: Cluster, paths: Sequence[Path]) -> Iterator[tuple[int, ImageProperties | InputError]]:
     """Yield the position of each image file with its properties, or why it cannot be used, as nodes read them."""
-    items = [{"index": i, "path": str(path.absolute())} for i, path in enumerate(paths)]
-    for rows in cluster.flat_map(items, _properties_rows):
-        for row in rows:
-            yield (
-                int(row["index"]),
-                InputError(row["error"]) if row["error"] else ImageProperties(**json.loads(row["properties"])),
-            )
+    for found in cluster.read([((i,), path.absolute()) for i, path in enumerate(paths)], read_properties):
+        yield from found
 
 
-def _properties_rows(row: Row) -> list[Row]:
-    found, error = "", ""
+def read_properties(path: Path) -> list[ImageProperties | InputError]:
+    """Return the properties of an image file, or why it cannot be used."""
     try:
-        found = as_text(inspect_file(Path(row["path"]))[0])
-    except InputError as reason:
-        error = f"{reason} (on {node()})"
-    return [{"index": row["index"], "properties": found, "error": error}]
+        return [inspect_file(path)[0]]
+    except InputError as error:
+        return [on_node(error)]
 
 
 def compute(
     cluster: Cluster, weights: Weights, inputs: Sequence[NetworkInput]
 ) -> Iterator[tuple[list[int], np.ndarray, list[bytes]]]:
     """Compute features on a cluster.
-
-    Parameters
-    ----------
-    cluster : Cluster
-    weights : dict of str to (kernel, bias)
-    inputs : sequence of NetworkInput
 
     Yields
     ------
@@ -64,102 +48,31 @@ def compute(
     features : ndarray of shape (n, `WIDTH`), float32
     masks : list of bytes
         Packed ones.
-
-    Raises
-    ------
-    InputError
-        If a node cannot read a file, or cannot do what is asked; it names the node.
     """
     items = []
     for _, turned in groupby(enumerate(inputs), lambda pair: (pair[1].path, pair[1].occlusion)):
-        copies = list(turned)
-        first = asdict(copies[0][1]) | {"path": str(copies[0][1].path.absolute())}
-        items.append(first | {"indices": [i for i, _ in copies], "angles": [one.angle for _, one in copies]})
-    arguments = shared(weights), max(1, int(cluster.cpus))
-    for rows in cluster.map_batches(items, _pixel_rows, FeatureWorker, arguments):
-        wrong = next((row["error"] for row in rows if row["error"]), None)
-        if wrong:
-            raise InputError(str(wrong))
-        features = np.stack([np.frombuffer(row["features"], "<f4") for row in rows])
-        yield [int(row["index"]) for row in rows], features, [bytes(row["mask"]) for row in rows]
+        positions, views = zip(*turned, strict=True)
+        items.append((positions, [replace(one, path=one.path.absolute()) for one in views]))
+    for found in cluster.compute(items, read_views, features_of, weights):
+        features, masks = zip(*(value for _, value in found), strict=True)
+        yield [position for position, _ in found], np.stack(features), list(masks)
 
 
-def _pixel_rows(item: Row) -> list[Row]:
+def read_views(views: Sequence[NetworkInput]) -> list[Shown]:
     """Read a file once for all its copies."""
-    path, indices = Path(item["path"]), list(item["indices"])
-    nothing = np.zeros((SIZE, SIZE, 3), np.uint8)
-    try:
-        radiograph = read(path)
-        if radiograph.digest != item["digest"]:
-            raise InputError(f"{path} is not the file that was read before")
-    except InputError as error:
-        return [
-            {
-                "index": index,
-                "pixels": nothing,
-                "region": nothing[..., 0].view(np.int8),
-                "error": f"{error} (on {node()})",
-            }
-            for index in indices[:1]
-        ]
-    one = {name: item[name] for name in ("digest", "occlusion", "part", "mask")}
-    views = [NetworkInput(path, angle=float(angle), **one) for angle in item["angles"]]
-    return [
-        {
-            "index": index,
-            "pixels": view.shown(radiograph.pixels),
-            "region": np.full((SIZE, SIZE), -1, np.int8)
-            if (region := view.region()) is None
-            else region.astype(np.int8),
-            "error": "",
-        }
-        for index, view in zip(indices, views, strict=True)
-    ]
+    radiograph = read(views[0].path)
+    if radiograph.digest != views[0].digest:
+        raise InputError(f"{views[0].path} is not the file that was read before")
+    return [(one.shown(radiograph.pixels), one.region()) for one in views]
 
 
-class FeatureWorker:
-    """Keeps VGG16 loaded in a process of its own.
+def features_of(weights: Weights) -> Callable[[list[Shown]], list[tuple[np.ndarray, bytes]]]:
+    """Return a function from images to their features and packed lung masks."""
+    base = Backbone(weights, Cache(None))
 
-    Parameters
-    ----------
-    weights : ray.ObjectRef
-        Stands for the weights in Ray's object store.
-    threads : int
-        Cores that this process has.
-    """
+    def compute(images: list[Shown]) -> list[tuple[np.ndarray, bytes]]:
+        pixels, regions = zip(*images, strict=True)
+        features, lungs = base.forward(np.stack(pixels), regions)
+        return [(row, packed(mask)) for row, mask in zip(features, lungs, strict=True)]
 
-    def __init__(self, weights: ray.ObjectRef, threads: int) -> None:
-        runtime.limit_cores(threads)
-        self.shared = weights
-        self.backbone: Backbone | None = None
-
-    def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the features of some rows of pixels, or one sentence that says why there are none."""
-        count = len(block["index"])
-        errors = [str(text) for text in block["error"]]
-        features, masks = [], []
-        try:
-            for start in [] if any(errors) else range(0, count, BATCH):
-                pixels = np.stack(list(block["pixels"][start : start + BATCH]))
-                regions = [None if one.min() < 0 else one for one in block["region"][start : start + BATCH]]
-                found, lungs = self._base().forward(pixels, regions)
-                features += [row.astype("<f4").tobytes() for row in found]
-                masks += [packed(mask) for mask in lungs]
-        # A node can lack a package, or memory: whatever it is, it has a name and a place.
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            errors = [f"{node()} cannot compute features: {reason}"] * count
-        if any(errors):
-            features = masks = [b""] * count
-        columns = {"index": block["index"], "features": features, "mask": masks, "error": errors}
-        return {name: np.array(values, dtype=None if name == "index" else object) for name, values in columns.items()}
-
-    def _base(self) -> Backbone:
-        if self.backbone is None:
-            import ray
-
-            weights = ray.get(self.shared)
-            if digest(weights) != DIGEST:
-                raise InputError("VGG16's weights arrived damaged")
-            self.backbone = Backbone(weights, Cache(None))
-        return self.backbone
+    return compute

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import glob
-import pickle
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from detector import InputError
-from detector.cluster.stream import Cluster, Row, node, shared
+from detector.cluster.connection import Cluster, on_node
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
 from detector.files.cache import Cache
@@ -23,15 +22,12 @@ from detector.images.listing import list_images as listing_of
 from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
 from detector.images.raster import joined
 from detector.images.read import Radiograph, read
-from detector.network import head, runtime
+from detector.network import head
 from detector.network.backbone import DIGEST, digest
 from detector.network.features import BATCH, Backbone
 from detector.network.gradcam import CELLS, HeatMaps, heat_maps, seen_cells
 from detector.network.model_file import SavedModel, shortened
 from detector.statistics.evaluation import predict as classes_of
-
-if TYPE_CHECKING:
-    import ray
 
 TRAINED_ON = "a training image of this model, so the prediction is not that of a new image"
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -253,72 +249,28 @@ def as_input(radiograph: Radiograph, name: str = "") -> InputImage:
 def _on_cluster(
     cluster: Cluster, saved: SavedModel, requests: Sequence[PredictionRequest], with_images: bool, force: bool
 ) -> Iterator[Prediction | InputError]:
-    """Yield the prediction of each image, in order; InputError where a node cannot compute, which it names."""
-    items = [
-        {"index": i, "path": str(one.path.absolute()), "request": pickle.dumps(one)} for i, one in enumerate(requests)
-    ]
-    arguments = shared(tuple(saved)), digest(saved.weights), with_images, force, max(1, int(cluster.cpus))
+    """Yield the prediction of each image, in order."""
+    items = [((i,), (one, one.path.absolute())) for i, one in enumerate(requests)]
     ready: dict[int, Prediction | InputError] = {}
     following = 0
-    for rows in cluster.map_batches(items, image_rows, PredictionWorker, arguments):
-        for row in rows:
-            if row["error"]:
-                raise InputError(str(row["error"]))
-            ready[int(row["index"])] = pickle.loads(row["result"])
+    for found in cluster.compute(items, read_request, predictor_of, (tuple(saved), with_images, force)):
+        ready |= found
         while following in ready:
             yield ready.pop(following)
             following += 1
 
 
-def image_rows(item: Row) -> list[Row]:
+def read_request(given: tuple[PredictionRequest, Path]) -> list[tuple[PredictionRequest, InputImage | InputError]]:
     """Read an image on the node that sees it."""
-    image, given = input_image(Path(item["path"])), str(pickle.loads(item["request"]).path)
+    request, path = given
+    image = input_image(path)
     if isinstance(image, InputError):
-        image = InputError(f"{str(image).replace(str(item['path']), given)} (on {node()})")
-    return [{"index": item["index"], "request": item["request"], "image": pickle.dumps(image)}]
+        image = on_node(str(image).replace(str(path), str(request.path)))
+    return [(request, image)]
 
 
-class PredictionWorker:
-    """Keeps a model loaded in a process of its own.
-
-    Parameters
-    ----------
-    saved : ray.ObjectRef
-        Stands for the model in Ray's object store.
-    expected : str
-        Digest of its base's weights.
-    with_images, force : bool
-    threads : int
-        Cores that this process has.
-    """
-
-    def __init__(self, saved: ray.ObjectRef, expected: str, with_images: bool, force: bool, threads: int) -> None:
-        runtime.limit_cores(threads)
-        self.shared, self.expected, self.with_images, self.force = saved, expected, with_images, force
-        self.predictor: Predictor | None = None
-
-    def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the predictions of some images, or one sentence that says why there are none."""
-        count, error = len(block["index"]), ""
-        results: list[bytes] = []
-        try:
-            for start in range(0, count, BATCH):
-                some = slice(start, start + BATCH)
-                requests, images = ([pickle.loads(one) for one in block[name][some]] for name in ("request", "image"))
-                results += map(pickle.dumps, self._ready()(requests, images))
-        # A node can lack a package or memory: whatever it is, it has a name and a place.
-        except Exception as reason:
-            error = f"{node()} cannot predict: {type(reason).__name__}: {reason}".splitlines()[0][:300]
-            results = [b""] * count
-        found = {"result": np.array(results, object), "error": np.array([error] * count, object)}
-        return found | {"index": block["index"]}
-
-    def _ready(self) -> Predictor:
-        if self.predictor is None:
-            import ray
-
-            saved = SavedModel(*ray.get(self.shared))
-            if digest(saved.weights) != self.expected:
-                raise InputError("the model's weights arrived damaged")
-            self.predictor = Predictor(saved, self.with_images, self.force)
-        return self.predictor
+def predictor_of(given: tuple[tuple, bool, bool]) -> Callable[[list], list[Prediction | InputError]]:
+    """Return a function from requests and their images to predictions."""
+    saved, with_images, force = given
+    predictor = Predictor(SavedModel(*saved), with_images, force)
+    return lambda some: predictor(*zip(*some, strict=True))
