@@ -9,7 +9,8 @@ Reference: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Larg
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +58,12 @@ Weights = dict[str, tuple[np.ndarray, np.ndarray]]  # kernel and bias of each of
 def shapes(layer: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the shapes of a layer's kernel and bias."""
     return (3, 3, *LAYERS[layer]), LAYERS[layer][1:]
+
+
+def arranged(numbers: np.ndarray, wanted: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """Cut numbers in a row into arrays of some shapes; ValueError unless there are as many as these hold."""
+    parts = np.split(numbers, np.cumsum([math.prod(shape) for shape in wanted])[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, wanted, strict=True)]
 
 
 def layer_bytes(weights: Weights) -> Iterator[bytes]:

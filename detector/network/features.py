@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +26,10 @@ FEATURES_VERSION = 4
 BATCH = 8
 CHUNK = 4096  # values that are read from the cache at a time
 
-Batches = Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]  # with features and packed masks
 # From weights and inputs to what comes out of them, some at a time and in any order: positions among the inputs,
 # features, and packed masks.
-Found = Iterator[tuple[list[int], np.ndarray, list[bytes]]]
-Elsewhere = Callable[[Weights, Sequence[NetworkInput]], Found]
+Elsewhere = Callable[[Weights, Sequence[NetworkInput]], Iterator[tuple[list[int], np.ndarray, list[bytes]]]]
+Whole = Callable[[bytes], bool]  # whether a value of the cache is one
 Read = Callable[[NetworkInput], np.ndarray]  # an image's pixels as they are in the file, (224, 224, 3), uint8
 Shown = Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]]  # wraps what must be computed, to show progress
 Forward = Callable[[np.ndarray, np.ndarray], tuple["tf.Tensor", "tf.Tensor"]]
@@ -53,10 +53,6 @@ def lungs_key(digest: str, angle: float = 0.0) -> bytes:
     """Return the key of the lung mask of an image, rotated or not."""
     copy = {"copy": (angle, "float32")} if angle else {}
     return key(kind="lungs", image=digest, weights=DIGEST, decoder=lung_decoder.DIGEST, version=READER_VERSION, **copy)
-
-
-def _is_features(data: bytes) -> bool:
-    return len(data) == 4 * WIDTH
 
 
 class Backbone:
@@ -115,7 +111,7 @@ class Backbone:
         """
         found = np.empty((len(inputs), len(range(WIDTH)[columns])), np.float32)
         names = [feature_key(one) for one in inputs]
-        for position, value in enumerate(self._recall(names, _is_features, inputs, read, shown)):
+        for position, value in enumerate(self._recall(names, lambda data: len(data) == 4 * WIDTH, inputs, read, shown)):
             found[position] = np.frombuffer(value, "<f4")[columns]
         return found
 
@@ -129,12 +125,7 @@ class Backbone:
             yield unpacked(value)
 
     def _recall(
-        self,
-        names: Sequence[bytes],
-        whole: Callable[[bytes], bool],
-        inputs: Sequence[NetworkInput],
-        read: Read,
-        shown: Shown,
+        self, names: Sequence[bytes], whole: Whole, inputs: Sequence[NetworkInput], read: Read, shown: Shown
     ) -> Iterator[bytes]:
         """Yield the value of each name, once all are there: from the cache if they are `whole`, or computed now.
 
@@ -143,68 +134,53 @@ class Backbone:
         chunks = [slice(start, start + CHUNK) for start in range(0, len(names), CHUNK)]
         missing: dict[bytes, NetworkInput] = {}
         for chunk in chunks:
-            missing |= self._missing(names[chunk], inputs[chunk], self._held(names[chunk], whole))
-        self._compute(list(missing.values()), read, shown)
+            missing |= self._held(names[chunk], inputs[chunk], whole)[1]
+        self._compute(list(missing.values()), read, shown, None if self.cache.keeps else self._had)
         for chunk in chunks:
-            held = self._held(names[chunk], whole)
-            if lost := self._missing(names[chunk], inputs[chunk], held):
-                # The cache has failed since, or another run has thrown it away.
-                self._compute(list(lost.values()), read, iter, keep=True)
-                held = self._held(names[chunk], whole)
+            held, lost = self._held(names[chunk], inputs[chunk], whole)
+            # The cache has failed since, or another run has thrown it away.
+            self._compute(list(lost.values()), read, iter, held)
             yield from (held[name] for name in names[chunk])
 
-    def _held(self, names: Sequence[bytes], whole: Callable[[bytes], bool]) -> dict[bytes, bytes]:
+    def _held(
+        self, names: Sequence[bytes], inputs: Sequence[NetworkInput], whole: Whole
+    ) -> tuple[dict[bytes, bytes], dict[bytes, NetworkInput]]:
+        """Return the values that there are, and the inputs of the others."""
         held = {name: self._had[name] for name in names if name in self._had}
         asked = self.cache.get(name for name in names if name not in held)
-        return held | {name: value for name, value in asked.items() if whole(value)}
+        held |= {name: value for name, value in asked.items() if whole(value)}
+        return held, {name: one for name, one in zip(names, inputs, strict=True) if name not in held}
 
-    @staticmethod
-    def _missing(
-        names: Sequence[bytes], inputs: Sequence[NetworkInput], held: dict[bytes, bytes]
-    ) -> dict[bytes, NetworkInput]:
-        return {name: one for name, one in zip(names, inputs, strict=True) if name not in held}
-
-    def _compute(self, inputs: Sequence[NetworkInput], read: Read, shown: Shown, keep: bool = False) -> None:
-        """Compute what is not there; what the cache does not keep, or `keep` says, stays in memory."""
-        if not inputs:
-            return
-        if self.elsewhere is None:
-            batches = self._here(inputs, read, shown)
-        else:
-            batches = self._there(self.elsewhere(self.weights, inputs), inputs, shown)
-        for done, features, masks in batches:
+    def _compute(
+        self, inputs: Sequence[NetworkInput], read: Read, shown: Shown, kept: dict[bytes, bytes] | None
+    ) -> None:
+        """Compute what is not there, for the cache, and for what is `kept` in memory."""
+        for done, features, masks in self._batches(inputs, read, shown) if inputs else ():
             if not np.isfinite(features).all():
                 raise InputError(f"the features of {done[0].path}, or of an image near it, are not finite")
-            values = {
-                feature_key(one): row.astype("<f4").tobytes() for one, row in zip(done, features, strict=True)
-            } | {
-                lungs_key(one.digest, one.angle): mask
-                for one, mask in zip(done, masks, strict=True)
-                if not one.occlusion
-            }
+            rows = features.astype("<f4")
+            values = {feature_key(one): row.tobytes() for one, row in zip(done, rows, strict=True)}
+            pairs = zip(done, masks, strict=True)
+            values |= {lungs_key(one.digest, one.angle): mask for one, mask in pairs if not one.occlusion}
             self.computed += len(done)
             self.cache.put(values)
-            if keep or not self.cache.keeps:
-                self._had |= values
+            if kept is not None:
+                kept |= values
 
-    def _here(self, inputs: Sequence[NetworkInput], read: Read, shown: Shown) -> Batches:
-        batch: list[np.ndarray] = []
-        for position, one in enumerate(shown(inputs), 1):
-            batch.append(one.shown(read(one)))
-            if len(batch) == BATCH or position == len(inputs):
-                done = inputs[position - len(batch) : position]
-                features, masks = self.forward(np.stack(batch), [other.region() for other in done])
-                yield done, features, [packed(mask) for mask in masks]
-                batch = []
-
-    @staticmethod
-    def _there(found: Found, inputs: Sequence[NetworkInput], shown: Shown) -> Batches:
-        """Yield what other machines have computed, as it comes."""
-        counted = iter(shown(inputs))
-        for positions, features, masks in found:
-            for _ in positions:
-                next(counted)
-            yield [inputs[position] for position in positions], features, masks
+    def _batches(
+        self, inputs: Sequence[NetworkInput], read: Read, shown: Shown
+    ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
+        """Yield inputs with their features and packed masks, computed here or on other machines."""
+        following = iter(shown(inputs))
+        if self.elsewhere:
+            for positions, features, masks in self.elsewhere(self.weights, inputs):
+                yield [inputs[position] for position in positions], features, masks
+                list(islice(following, len(positions)))
+            return
+        while done := list(islice(following, BATCH)):
+            pixels = np.stack([one.shown(read(one)) for one in done])
+            features, lungs = self.forward(pixels, [one.region() for one in done])
+            yield done, features, [packed(mask) for mask in lungs]
 
     def forward(self, pixels: np.ndarray, regions: Sequence[np.ndarray | None] = ()) -> tuple[np.ndarray, np.ndarray]:
         """Run the network once.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detector import InputError
-from detector.network.backbone import MAPS, SIZE
+from detector.network.backbone import MAPS, SIZE, arranged
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -52,9 +51,7 @@ def read(path: Path = FILE, digest: str = DIGEST) -> Arrays:
     if hashlib.sha256(data).hexdigest() != digest:
         raise InputError(f"{path} was changed: it is not the lung decoder that this program was made with")
     wanted = [part for _, shape in shapes() for part in (shape, shape[-1:])]
-    numbers = np.lib.format.read_array(io.BytesIO(data))
-    parts = np.split(numbers, np.cumsum([math.prod(shape) for shape in wanted])[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, wanted, strict=True)]
+    return arranged(np.lib.format.read_array(io.BytesIO(data)), wanted)
 
 
 def compiled(weights: Arrays) -> Callable[[Sequence[tf.Tensor]], tf.Tensor]:

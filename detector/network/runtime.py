@@ -6,7 +6,6 @@ import os
 import threading
 from contextlib import suppress
 
-from detector import InputError
 from detector.cli.run import IMPORTING
 
 _importing: threading.Thread | None = None
@@ -59,17 +58,9 @@ def finish() -> None:
 def ready() -> None:
     """Wait until TensorFlow can be used; import it now where `start` was not called."""
     start().join()
-    # A failure in the background shows where it can be handled.
-    try:
-        import keras
-        import tensorflow as tf
-    except ImportError as error:
-        if any(word in str(error).lower() for word in ("memory", "failed to map", "static tls")):
-            raise InputError(
-                f"too little memory to load TensorFlow ({str(error).splitlines()[0]}); close other programs, or use a "
-                "machine with more"
-            ) from None
-        raise
+    import keras  # a failure in the background shows here, where it can be handled
+    import tensorflow as tf
+
     # What a user's keras.json says is of other programs.
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")

