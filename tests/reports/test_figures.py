@@ -11,7 +11,7 @@ from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import metrics
 from detector.audit.evidence import BASELINES, SIGNAL, Conclusion, Result
-from detector.reports import figures
+from detector.reports import colours, figures
 from detector.statistics.metric import Metric
 
 EPOCHS = {"loss": [0.7, 0.5], "accuracy": [0.5, 0.8], "val_loss": [0.7, 0.6], "val_accuracy": [0.4, 0.7]}
@@ -54,12 +54,6 @@ def test_an_overlay_marks_the_part_that_the_pooling_reads():
     assert whole.startswith(b"\x89PNG") and whole != part
 
 
-def test_separated_classes_have_no_calibration_curve():
-    truth = np.arange(10) < 5
-    assert figures.is_separated(truth.astype(float), truth) and figures.is_separated(1.0 - truth, truth)
-    assert not figures.is_separated(np.arange(10) % 3, truth) and not figures.is_separated(np.zeros(10), truth)
-
-
 @pytest.mark.parametrize(
     ("counts", "images", "name", "curve"),
     [((5, 5), 1, "covid", False), ((24, 24), 3, "covid", False), ((24, 24), 1, "$x^2$ <b>🫁\n", True)],
@@ -88,18 +82,27 @@ def test_cells_of_three_classes_do_not_overlap():
     confusion = np.array([[300, 20, 10], [5, 200, 90], [1, 2, 3]])
     figure = figures.new_figure(11.0, 11.2)
     axes = figure.subplots(2, 2)[0, 0]
-    named = SimpleNamespace(classes=["covid", "normal", "bacterial pneumonia of children"], confusion=confusion)
-    figures._confusion(axes, named, "")
+    figures.draw_confusion(axes, ["covid", "normal", "bacterial pneumonia of children"], confusion)
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in axes.texts]
-    assert len(boxes) == 9
+    assert [text.get_text() for text in axes.texts[:2]] == ["300\n91%", "20\n6%"] and len(boxes) == 9
     assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
-def test_experiments_stand_below_the_heading_of_their_group():
+def test_experiments_stand_below_the_heading_of_their_group(monkeypatch):
     area = Metric(0.7, 0.6, 0.8, 20, 20)
-    experiments = [Result(str(n), "t", group, "q", area) for n, group in enumerate([SIGNAL, SIGNAL, BASELINES])]
-    headings, lines, height = figures.placed(experiments)
-    assert list(headings) == [SIGNAL, BASELINES]
-    assert headings[SIGNAL] < lines[0] < lines[1] < headings[BASELINES] < lines[2] < height
-    assert figures.forest(experiments, Conclusion("mixed", "Both.", ["one"], ["0"], [])).startswith(b"\x89PNG")
+    experiments = [Result(str(n), f"t{n}", group, "q", area) for n, group in enumerate([SIGNAL, SIGNAL, BASELINES])]
+    experiments.append(Result("none", "t", SIGNAL, "q", Metric.unavailable("too few")))
+    monkeypatch.setattr(figures, "as_file", lambda figure: figure)
+    axes = figures.forest(experiments, Conclusion("mixed", "Both.", ["one"], ["0"], [])).axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == [SIGNAL, "t0\nq", "t1\nq", BASELINES, "t2\nq"]
+    said = {round(text.get_position()[1]): text.get_text() for text in axes.texts}
+    assert said[1] == said[4] == "0.70 (0.60–0.80)    20 v 20"
+    assert figures.forest([], Conclusion("inconclusive", "Too few.", [], [], [])).axes
+
+
+def test_colours_differ_in_grey_print():
+    assert colours.rgb("#0102FF") == (1, 2, 255)
+    blue, orange = (np.dot((0.3, 0.59, 0.11), colours.rgb(one)) for one in (colours.BLUE, colours.ORANGE))
+    assert abs(blue - orange) > 25
