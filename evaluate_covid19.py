@@ -149,7 +149,7 @@ def main(arguments: list[str] | None) -> int:
     for note in tested.notes:
         log.info(note)
 
-    overview.report(log, overview.of_images(extractor.dataset.images))
+    overview.report(log, extractor.dataset.images)
     positive = extractor.dataset.classes.index(evaluated.evaluation.positive)
     balanced = tested.settings["class_weight"] == "balanced"
     comparison = compared(options, extractor, evaluated, positive, log) if options.compare else None

@@ -9,7 +9,7 @@ from detector.cli.arguments import CommonOptions, flag, parse, seed_flag, whole_
 from detector.cli.output import Log, progress
 from detector.cli.run import run
 from detector.datasets import manifest
-from detector.datasets.phantoms import Phantom
+from detector.datasets.phantoms import draw
 from detector.files.atomic import require_folder, write_together
 from detector.images import shortcuts
 from detector.images.phantom import SOURCE
@@ -45,27 +45,29 @@ class PhantomOptions(CommonOptions):
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
     options = parse(PhantomOptions, DESCRIPTION, EXAMPLE, arguments)
-    for folder in (options.output / "covid", options.output / "normal"):
-        require_folder(folder)
-    write_class("covid", 0, options)
-    write_class("normal", options.number, options)
+    classes = {"covid": 0, "normal": options.number}  # the number of the first phantom
+    for label in classes:
+        require_folder(options.output / label)
+    for label, start in classes.items():
+        write_class(label, range(start, start + options.number), options)
     return 0
 
 
-def write_class(label: str, start: int, options: PhantomOptions) -> None:
-    """Draw the phantoms of a class, the first of which has the number `start`, and write them with their manifest."""
-    numbers = progress(range(start, start + options.number), options.number, f"drawing {label}", options.quiet)
-    files, rows = {}, []
-    for number in numbers:
-        phantom = Phantom(label, number, number - (number - start) % options.images_per_patient, options.seed)
-        files[phantom.name] = phantom.file(options.shortcut, options.strength)
-        rows.append(phantom.row(files[phantom.name]))
-
-    def write(row: dict[str, str], target: Path) -> None:
-        write_together({target: files[row["file"]]})
-
-    log = Log(options.quiet)
-    others = manifest.replace(options.output / label, rows, SOURCE, write, [manifest.BOXES])
+def write_class(label: str, numbers: range, options: PhantomOptions) -> None:
+    """Draw the phantoms of a class and write them with their manifest."""
+    log, files, rows = Log(options.quiet), dict[str, bytes](), []
+    for number in progress(numbers, len(numbers), f"drawing {label}", options.quiet):
+        patient = number - (number - numbers.start) % options.images_per_patient
+        file, row = draw(label, number, patient, options.seed, options.shortcut, options.strength)
+        files[row["file"]] = file
+        rows.append(row)
+    others = manifest.replace(
+        options.output / label,
+        rows,
+        SOURCE,
+        lambda row, target: write_together({target: files[row["file"]]}),
+        [manifest.BOXES],
+    )
     log.info(f"{options.output / label}: {len(rows)} phantoms")
     if others:
         log.info(f"  left alone, since no build put it there: {', '.join(others)}")

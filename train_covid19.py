@@ -44,7 +44,7 @@ def main(arguments: list[str] | None) -> int:
     implausible: list[ImplausibleImage] = []
     if lungs_only:
         extractor, implausible = without_implausible(extractor)
-    overview.report(log, overview.of_images(extractor.dataset.images))
+    overview.report(log, extractor.dataset.images)
     kind, plan = training.choose_split(options, extractor)
     by_site = {}
     if options.leave_one_site_out:

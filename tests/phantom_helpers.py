@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from detector.datasets import manifest
-from detector.datasets.phantoms import Phantom
+from detector.datasets.phantoms import draw
 from detector.files.atomic import write_together
 
 SEED = 42
@@ -50,11 +50,10 @@ class Phantoms:
 
     def _drawn(self, label: str, number: int) -> dict[str, str]:
         """Draw a phantom if no test has, and return its row of the manifest."""
-        phantom = Phantom(label, number, number, SEED)
-        stored = self.folder / f"{phantom.name}.json"
+        stored = self.folder / f"phantom-{number:05d}.png.json"
         if not stored.exists():
-            data = phantom.file()
-            write_together({self.folder / phantom.name: data, stored: json.dumps(phantom.row(data)).encode()})
+            file, row = draw(label, number, number, SEED)
+            write_together({self.folder / row["file"]: file, stored: json.dumps(row).encode()})
         return json.loads(stored.read_text(encoding="utf-8"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from builder_helpers import HEADER, actualmed_collection, build, cohen_collection, rows, rows_by_file, write_collection
 from conftest import accepted, digest, inside, picture, rejected, script, tree
 
-from detector.collections.actualmed import Actualmed
+from detector.collections.cohen import Actualmed
 from detector.datasets import manifest
 from detector.datasets.build_options import rank
 

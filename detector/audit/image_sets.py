@@ -116,7 +116,7 @@ def load_image_sets(
     elsewhere: dict[str, Sequence[Image]] = {}
     notes = [*own.notes]
     for given in external:
-        found = load(given, patient_from)
+        found = load(given, patient_from, "--external")
         if positive not in found.classes:
             there = first_names(found.classes, MOST_NAMES)
             raise InputError(f"--external {given} has the classes {there}; {positive} must be among them")

@@ -8,7 +8,7 @@ of radiologists: A. Saporta, X. Gui, A. Agrawal et al., Nature Machine Intellige
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def localise(audit: Audit) -> Localisation:
         few = counted(len(chosen), "correctly predicted image")
         return Localisation([], {}, f"{few} with boxes and lungs; at least {FEWEST} needed", notes)
     located = [
-        locate(int(own[position]), tuple(astuple(box) for box in drawn[position]), heat, mask)
+        locate(int(own[position]), drawn[position], heat, mask)
         for position, heat, mask in zip(chosen, fold_heat_maps(audit, chosen), lungs, strict=True)
     ]
     if blind := sum(one.heat.max() <= 0 for one in located):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from detector import InputError
 from detector.files.values import number
 
 KEYS = ("x", "y", "width", "height")
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A box: the upper left corner, width and height, in pixels or in fractions of the image."""
 
     x: float
@@ -25,60 +25,34 @@ class Box:
     height: float
 
 
-def parse_listed(text: str) -> tuple[Box, ...]:
-    """Return the boxes of a cell such as ``[{'x': 10, 'y': 20, 'width': 30, 'height': 40}]``.
-
-    Raises
-    ------
-    ValueError
-        If it is no list of boxes, with what is wrong.
-    """
+def parse_listed(text: str, where: str) -> tuple[Box, ...]:
+    """Return the boxes of a cell such as ``[{'x': 10, 'y': 20, 'width': 30, 'height': 40}]``; errors say `where`."""
     try:
-        listed = json.loads(text.replace("'", '"') or "[]")
-    except (ValueError, RecursionError):
-        raise ValueError("is not a list of boxes") from None
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise ValueError("is not a list of boxes")
-    return tuple(checked(*(str(one.get(key, "")) for key in KEYS)) for one in listed)
+        listed = [[str(one.get(key, "")) for key in KEYS] for one in json.loads(text.replace("'", '"') or "[]")]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise InputError(f"{where} is not a list of boxes; correct it") from None
+    return tuple(checked(cells, where) for cells in listed)
 
 
-def checked(*cells: str) -> Box:
-    """Return a box of four cells.
-
-    Raises
-    ------
-    ValueError
-        If one is not a number, or the width or height is not positive.
-    """
-    numbers = []
-    for key, cell in zip(KEYS, cells, strict=True):
-        value = number(cell)
-        if value is None:
-            raise ValueError(f"has a box whose {key} is not a number ({cell.strip()[:40]!r})")
-        numbers.append(value)
-    box = Box(*numbers)
-    if box.width <= 0 or box.height <= 0:
-        raise ValueError("has a box without width or height")
-    return box
+def checked(cells: Sequence[str], where: str) -> Box:
+    """Return a box of its cells; errors say `where`."""
+    numbers = [value for cell in cells if (value := number(cell)) is not None]
+    if not len(numbers) == len(cells) == len(KEYS) or min(numbers[2:]) <= 0:
+        raise InputError(
+            f"{where} has a box that is not x y width height ({' '.join(cells)[:60]!r}); correct it, or clear the cell"
+        )
+    return Box(*numbers)
 
 
-def in_fractions(boxes: Sequence[Box], width: int, height: int) -> tuple[Box, ...]:
-    """Return boxes in fractions of an image, cut at its border; one that lies beyond it is left out.
-
-    Parameters
-    ----------
-    boxes : sequence of Box
-        In pixels.
-    width, height : int
-        Of the image that the boxes were drawn on.
-    """
+def in_fractions(boxes: Sequence[Box], width: int, height: int) -> list[Box]:
+    """Return boxes in pixels as fractions of an image of this size, cut at its border; none that lies beyond it."""
     kept = []
     for box in boxes:
         left, top = max(box.x, 0.0), max(box.y, 0.0)
         right, bottom = min(box.x + box.width, float(width)), min(box.y + box.height, float(height))
         if right > left and bottom > top:
             kept.append(Box(left / width, top / height, (right - left) / width, (bottom - top) / height))
-    return tuple(kept)
+    return kept
 
 
 def as_cell(boxes: Sequence[Box]) -> str:
@@ -86,21 +60,12 @@ def as_cell(boxes: Sequence[Box]) -> str:
     return "; ".join(f"{box.x:.5f} {box.y:.5f} {box.width:.5f} {box.height:.5f}" for box in boxes)
 
 
-def from_cell(cell: str) -> tuple[Box, ...]:
-    """Return the boxes of a manifest's cell, in fractions of the image.
-
-    Raises
-    ------
-    ValueError
-        If a box has not four numbers, or does not lie within the image.
-    """
-    boxes = []
-    for part in filter(None, (part.strip() for part in cell.split(";"))):
-        cells = part.split()
-        if len(cells) != len(KEYS):
-            raise ValueError(f"has a box that is not x y width height ({part[:60]!r})")
-        box = checked(*cells)
-        if min(box.x, box.y) < 0 or max(box.x + box.width, box.y + box.height) > 1.0001:
-            raise ValueError(f"has a box that does not lie within the image, from 0 to 1 ({part[:60]!r})")
-        boxes.append(box)
-    return tuple(boxes)
+def from_cell(cell: str, where: str) -> tuple[Box, ...]:
+    """Return the boxes of a manifest's cell, in fractions of the image; errors say `where`."""
+    boxes = tuple(checked(part.split(), where) for part in cell.split(";") if part.strip())
+    if any(min(box.x, box.y) < 0 or max(box.x + box.width, box.y + box.height) > 1.0001 for box in boxes):
+        raise InputError(
+            f"{where} has a box that does not lie within the image, from 0 to 1 ({cell[:60]!r}); correct it, or clear "
+            "the cell"
+        )
+    return boxes

@@ -6,10 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from detector import InputError
-from detector.collections.actualmed import Actualmed
-from detector.collections.cohen import Cohen
+from detector.collections.cohen import Actualmed, Cohen, Figure1
 from detector.collections.covidx import Covidx
-from detector.collections.figure1 import Figure1
 from detector.collections.hannover import Hannover
 from detector.collections.kermany import Kermany
 from detector.collections.nih import Nih

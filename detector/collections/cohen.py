@@ -1,16 +1,20 @@
-"""J. P. Cohen's COVID-19 image data collection, of any era.
+"""J. P. Cohen's COVID-19 image data collection, of any era, and two collections whose tables follow it.
 
-Reference: J. P. Cohen, P. Morrison, L. Dao et al., "COVID-19 Image Data Collection: Prospective Predictions Are the
-Future", arXiv:2006.11988 (2020).
+References: J. P. Cohen, P. Morrison, L. Dao et al., "COVID-19 Image Data Collection: Prospective Predictions Are the
+Future", arXiv:2006.11988 (2020); A. Wang et al. (DarwinAI, Vision and Image Processing Lab of the University of
+Waterloo), with Figure 1 and Actualmed, "Figure 1 COVID-19 Chest X-ray Dataset Initiative" and "Actualmed COVID-19 Chest
+X-ray Dataset Initiative" (2020).
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from detector.collections import hannover
 from detector.collections.record import CLINICAL, ImageRecord, TableCollection, host_and_path
-from detector.files.tables import Row, parse_table
+from detector.files.tables import Row, columns_of
 
 REPOSITORY = "https://github.com/ieee8023/covid-chestxray-dataset"
 # The last commit that changed the collection's README: findings are written as paths by then.
@@ -22,26 +26,21 @@ class Cohen(TableCollection):
     """A file of the first eras has no column ``modality``; there a frontal view is an X-ray, and the view names CT."""
 
     source = "covid-chestxray-dataset"
-    url = REPOSITORY
+    licence = url = ""  # each image has its own
     looked_for = "metadata.csv with the columns patientid and filename"
-    needed = ("patientid", "finding", "view", "filename")
+    needed: tuple[str, ...] = ("patientid", "finding", "view", "filename")
     known_by = frozenset({"filename"})
     views = ("PA",)
-
-    def parse(self, data: bytes, path: Path) -> list[ImageRecord]:
-        """Return the images that the bytes of a `metadata.csv` list; `path` is what errors call it."""
-        return [self.record(row, path.parent) for row in parse_table(data, path, self.needed, self.source)]
 
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row."""
         return ImageRecord(
             f"{self.table}, line {row.line}",
             row["folder"] or "images",
-            row["filename"],
+            self.file(row, folder),
             row["patientid"],
             row["view"],
             row["finding"],
-            self.source,
             site(row["url"]),
             row["license"],
             row["url"],
@@ -49,12 +48,53 @@ class Cohen(TableCollection):
             clinical={column: row[column] for column in CLINICAL},
         )
 
+    def file(self, row: Row, folder: Path) -> str:
+        """Return the file's name."""
+        return row["filename"]
+
+
+class Actualmed(Cohen):
+    """Patients with and without COVID-19 of one provider. A row whose finding is blank was inconclusive."""
+
+    source = "Actualmed-COVID-chestxray-dataset"
+    licence = "see the repository"
+    url = "https://github.com/agchung/Actualmed-COVID-chestxray-dataset"
+    looked_for = "metadata.csv with the column imagename"
+    needed = ("patientid", "finding", "view", "imagename")
+    known_by = frozenset({"imagename"})
+
+    def file(self, row: Row, folder: Path) -> str:
+        """Return the file's name."""
+        return row["imagename"]
+
+
+class Figure1(Cohen):
+    """The table does not name the files. ``COVID-00003a``, ``COVID-00003b`` … are images of one person."""
+
+    source = "Figure1-COVID-chestxray-dataset"
+    licence = "see the repository"
+    url = "https://github.com/agchung/Figure1-COVID-chestxray-dataset"
+    looked_for = "metadata.csv with the column patientid and none for the file"
+    needed = ("patientid", "finding", "view")
+    known_by = frozenset({"patientid"})
+
+    def is_here(self, folder: Path) -> bool:
+        """Return whether a folder is a copy of this collection."""
+        return super().is_here(folder) and not columns_of(folder / self.table) & {"filename", "imagename"}
+
+    def record(self, row: Row, folder: Path) -> ImageRecord:
+        """Return the image of a row."""
+        return replace(super().record(row, folder), patient=re.sub(r"(?<=\d)[a-z]\Z", "", row["patientid"]))
+
+    def file(self, row: Row, folder: Path) -> str:
+        """Return the patient's number with the first suffix that exists."""
+        names = [f"{row['patientid']}{suffix}" for suffix in (".jpg", ".jpeg", ".png")]
+        return next((name for name in names if (folder / "images" / name).exists()), names[0])
+
 
 def site(url: str) -> str:
-    """Return where an image was published: the host of its address without ``www.``, or the collection itself.
+    """Return where an image was published: the host of its address without ``www.``, or empty.
 
     The images of the Hannover Medical School are recognised by their repository.
     """
-    if hannover.REPOSITORY in url.lower():
-        return hannover.SITE
-    return host_and_path(url)[0] or Cohen.source
+    return hannover.SITE if hannover.REPOSITORY in url.lower() else host_and_path(url)[0]

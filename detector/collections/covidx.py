@@ -27,8 +27,8 @@ FINDINGS = {
 }
 # Old lists have file names, and patients, with spaces: where both are the same, it is seen where one ends.
 LINE = re.compile(
-    r"(?:(?P<same>\S.*) (?P<copy>(?P=same)\.\w+)|(?P<patient>\S+) (?P<file>\S.*)) "
-    rf"(?P<label>{'|'.join(FINDINGS)})(?: (?P<source>\S+).*)?",
+    rf"(?P<patient>(?P<same>\S.*)(?= (?P=same)\.\w+ )|\S+) (?P<file>\S.*) (?P<label>{'|'.join(FINDINGS)})"
+    r"(?: (?P<source>\S+).*)?",
     re.IGNORECASE,
 )
 LONGEST = 500  # of a line
@@ -45,70 +45,60 @@ class Covidx(Collection):
 
     def is_here(self, folder: Path) -> bool:
         """Return whether the first line of a list is one of an image."""
-        for _, path in lists(folder):
+        for paths in lists(folder).values():
             with suppress(InputError, OSError):
-                if fields(head_of(path).strip().partition("\n")[0]):
+                if matched(head_of(paths[0]).strip().partition("\n")[0]):
                     return True
         return False
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the images of every part, or of one."""
-        known = lists(folder)
-        wanted = [one for one in known if part in ("", one[0])]
-        if not wanted:
-            names = ", ".join(path.name for _, path in known)
+        known, found = lists(folder), list[ImageRecord]()
+        if part and part not in known:
+            names = ", ".join(path.name for paths in known.values() for path in paths)
             raise InputError(f"--split {part}: {folder} has no list of this split; it has {names}")
-        found = []
-        for one in dict.fromkeys(one for one, _ in wanted):
-            paths = [path for other, path in wanted if other == one]
-            paths = [path for path in paths if path.name == f"{one}.txt"] or paths
-            if len(paths) > 1:
-                names = ", ".join(path.name for path in paths)
+        for one in [part] if part else known:
+            if len(known[one]) > 1:
+                names = ", ".join(path.name for path in known[one])
                 raise InputError(f"{folder} has several lists of {one}: {names}; keep one version")
-            found += self.parse(file_bytes(paths[0]), paths[0], files_of(folder, one), one)
+            found += self.parse(file_bytes(known[one][0]), known[one][0], files_of(folder, one), one)
         return found
 
     def parse(self, data: bytes, path: Path, where: Mapping[str, str], part: str) -> list[ImageRecord]:
         """Return the images of a list's bytes, given the folder of each file that is there."""
         found = []
         for number, line in enumerate(require_text(data, path).splitlines(), 1):
-            if not line.strip():
-                continue
-            cells = fields(line)
-            if not cells:
+            if match := matched(line):
+                found.append(
+                    ImageRecord(
+                        f"{path.name}, line {number}",
+                        where.get(match["file"], part),
+                        match["file"],
+                        match["patient"],
+                        "",
+                        FINDINGS[match["label"].lower()],
+                        match["source"] or f"unknown ({match['label']})",
+                    )
+                )
+            elif line.strip():
                 raise InputError(
                     f"{path}, line {number}: expected PATIENT FILE CLASS SOURCE with the class positive, negative, "
                     f"normal, pneumonia or COVID-19, not {line.strip()[:80]!r}"
                 )
-            patient, name, label, source = cells
-            found.append(
-                ImageRecord(
-                    f"{path.name}, line {number}",
-                    where.get(name, part),
-                    name,
-                    patient,
-                    "",
-                    FINDINGS[label.lower()],
-                    self.source,
-                    source or f"unknown ({label})",
-                    self.licence,
-                    self.url,
-                )
-            )
         if not found:
             raise InputError(f"{path} lists no images")
         return found
 
 
-def lists(folder: Path) -> list[tuple[str, Path]]:
-    """Return the lists of a folder, each with its part."""
-    return [
-        (part, path)
-        for part in PARTS
-        for where in (folder, folder / "labels")
-        for path in sorted(where.glob(f"{part}*.txt"))
-        if re.fullmatch(rf"{part}(?:[_-].*)?\.txt", path.name)
-    ]
+def lists(folder: Path) -> dict[str, list[Path]]:
+    """Return the lists of each part that a folder has: those without a version in their name, or else all."""
+    found = {}
+    for part in PARTS:
+        where = (folder, folder / "labels")
+        plain = [inner / f"{part}.txt" for inner in where if (inner / f"{part}.txt").is_file()]
+        if paths := plain or [path for inner in where for path in sorted(inner.glob(f"{part}[_-]*.txt"))]:
+            found[part] = paths
+    return found
 
 
 def files_of(folder: Path, part: str) -> dict[str, str]:
@@ -120,13 +110,6 @@ def files_of(folder: Path, part: str) -> dict[str, str]:
     return where
 
 
-def fields(line: str) -> tuple[str, str, str, str] | None:
-    """Return patient, file, class and source of a line; None where it has too few fields or no known class.
-
-    The source is empty where the line has none.
-    """
-    match = LINE.fullmatch(" ".join(line.split())[:LONGEST])
-    if not match:
-        return None
-    found = match.groupdict(default="")
-    return found["same"] or found["patient"], found["copy"] or found["file"], found["label"], found["source"]
+def matched(line: str) -> re.Match[str] | None:
+    """Return patient, file, class and source of a line, or None where it has too few fields or no known class."""
+    return LINE.fullmatch(" ".join(line.split())[:LONGEST])

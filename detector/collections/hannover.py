@@ -41,10 +41,7 @@ class Hannover(TableCollection):
             row["patient_id"],
             row["projection"].upper(),
             finding,
-            self.source,
             SITE,
-            self.licence,
-            self.url,
             unknown=unknown,
             clinical=clinical_values(row),
         )

@@ -48,13 +48,11 @@ class Kermany(Collection):
 
     def is_here(self, folder: Path) -> bool:
         """Return whether the names below ``train``, ``test`` and ``val`` are those of the data set."""
-        walked = (inner for root in roots(folder) for part in PARTS for inner in os.walk(root / part))
+        walked = (inner for part in parts_of(folder).values() for inner in os.walk(part))
         return documented([name for _, _, names in walked for name in names if not name.startswith(".")])
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the images of every part, or of one."""
-        inner = [root / one for one in ([part] if part else PARTS) for root in roots(folder)]
-        there = {path.name: path for path in reversed(inner) if path.is_dir()}
         return [
             ImageRecord(
                 path.name,
@@ -63,14 +61,11 @@ class Kermany(Collection):
                 patient(path.name) or "",
                 "",
                 finding_of(path),
-                self.source,
-                self.source,
-                self.licence,
-                self.url,
                 unknown="" if patient(path.name) else OTHER_NAME,
             )
-            for split in there.values()
-            for path in list_images(split).images
+            for name, inner in parts_of(folder).items()
+            if part in ("", name)
+            for path in list_images(inner).images
         ]
 
 
@@ -100,6 +95,7 @@ def finding_of(path: Path) -> str:
     return KINDS[(kind[1] or kind[2]).lower()] if kind else CLASSES.get(path.parent.name, path.parent.name)
 
 
-def roots(folder: Path) -> tuple[Path, ...]:
-    """Return where the parts may lie: the zip holds nested copies of the data set."""
-    return folder, folder / "chest_xray", folder / "chest_xray" / "chest_xray"
+def parts_of(folder: Path) -> dict[str, Path]:
+    """Return the folder of each part, the outermost of several: the zip holds nested copies of the data set."""
+    inner = (folder / nested / part for nested in ("chest_xray/chest_xray", "chest_xray", ".") for part in PARTS)
+    return {path.name: path for path in inner if path.is_dir()}

@@ -47,10 +47,6 @@ class Nih(Collection):
                     row["Patient ID"],
                     row["View Position"],
                     row["Finding Labels"],
-                    self.source,
-                    self.source,
-                    self.licence,
-                    self.url,
                     clinical={"age": age_cell(row["Patient Age"]), "sex": row["Patient Gender"].upper()},
                 )
             )

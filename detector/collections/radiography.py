@@ -57,10 +57,8 @@ class Radiography(Collection):
                         "",
                         "",
                         CLASSES[label.name],
-                        self.source,
                         site(url) or f"unknown ({label.name})",
-                        self.licence,
-                        url or self.url,
+                        url=url,
                         unknown="" if url or is_documented(path, label) else OTHER_NAME,
                     )
                 )

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from detector import InputError
 from detector.collections.boxes import Box, as_cell, in_fractions
-from detector.files.tables import SUFFIX, Row, columns_of, read_table, simple
+from detector.files.tables import SUFFIX, Row, columns_of, file_bytes, parse_table, simple
 from detector.images import dicom_header
+from detector.images.dicom_header import hashed
 from detector.images.listing import is_dicom_file
 
 COVID = "COVID-19"
@@ -44,23 +45,20 @@ class ImageRecord:
         Empty where it is not known.
     view, finding : str
         In the collection's own words.
-    source : str
-        The collection.
     site : str
-        Where the image was made or published.
+        Where the image was made or published; empty for the collection.
     licence, url : str
+        Empty for the collection's.
     modality : str
         ``"X-ray"`` where the collection holds nothing else.
     unknown : str
         Why it is neither positive nor a control, where the collection gives no diagnosis.
     clinical : dict of str to str
         By the names in `CLINICAL`.
-    pixel_boxes : tuple of Box
+    boxes : sequence of Box
         Opacities that a radiologist drew, in pixels of the original image.
     size : tuple of int
         Width and height of the original in pixels; 0 where they are not known.
-    boxes : str
-        The same in fractions, as a manifest has them, once the size of the original is known.
     sha256 : str
         Of the file, once it is read.
     """
@@ -71,16 +69,14 @@ class ImageRecord:
     patient: str
     view: str
     finding: str
-    source: str
-    site: str
+    site: str = ""
     licence: str = ""
     url: str = ""
     modality: str = "X-ray"
     unknown: str = ""
     clinical: Mapping[str, str] = field(default_factory=dict)
-    pixel_boxes: tuple[Box, ...] = ()
+    boxes: Sequence[Box] = ()
     size: tuple[int, int] = (0, 0)
-    boxes: str = ""
     sha256: str = ""
 
     @property
@@ -107,24 +103,6 @@ def require_inside(entry: ImageRecord) -> PurePosixPath:
     return entry.path
 
 
-def manifest_row(entry: ImageRecord, name: str, label: str) -> dict[str, str]:
-    """Return the manifest's row of an entry; an entry without a patient is a patient of its own."""
-    row = {
-        "file": name,
-        "label": label,
-        "patient": entry.patient or f"unnumbered-{name}",
-        "view": entry.view,
-        "finding": entry.finding,
-        "source": entry.source,
-        "site": entry.site,
-        "licence": entry.licence,
-        "url": entry.url,
-        "sha256": entry.sha256,
-    }
-    row |= {column: entry.clinical.get(column, "") for column in CLINICAL}
-    return row | {"boxes": entry.boxes} if entry.boxes else row
-
-
 def names_finding(text: str, finding: str) -> bool:
     """Return whether a finding is named at any level, without regard to case, spaces and hyphens.
 
@@ -138,12 +116,9 @@ def names_finding(text: str, finding: str) -> bool:
     finding : str
         What to look for: a name, or several levels of a path.
     """
-    wanted = [simple(level) for level in finding.split("/")]
-    for part in re.split(r"[,;|]", text):
-        levels = [simple(level) for level in part.split("/")]
-        if any(levels[i : i + len(wanted)] == wanted for i in range(len(levels))):
-            return True
-    return False
+    # Such as "/pneumonia/viral/".
+    wanted, *parts = (f"/{'/'.join(map(simple, one.split('/')))}/" for one in (finding, *re.split(r"[,;|]", text)))
+    return any(wanted in part for part in parts)
 
 
 class Collection(ABC):
@@ -206,21 +181,36 @@ class Collection(ABC):
         """Return the images that a copy lists, or those of one part of its published split."""
 
     def complete(self, folder: Path, entry: ImageRecord) -> ImageRecord:
-        """Return an entry with what its DICOM header says, and its boxes in fractions."""
+        """Return an entry with what its DICOM header says; a patient whom the table names, too, keeps that name."""
         path = folder / require_inside(entry)
-        if self.reads_headers and is_dicom_file(path):
-            header = dicom_header.read(path)
-            known = {name: value for name, value in (("age", header.age), ("sex", header.sex)) if value}
-            entry = replace(
-                entry,
-                patient=header.patient or entry.patient,
-                view=header.view,
-                clinical={**entry.clinical, **known},
-                size=(header.width or entry.size[0], header.height or entry.size[1]),
-            )
-        if entry.pixel_boxes and all(entry.size):
-            entry = replace(entry, boxes=as_cell(in_fractions(entry.pixel_boxes, *entry.size)))
-        return entry
+        if not self.reads_headers or not is_dicom_file(path):
+            return entry
+        header = dicom_header.read(path)
+        known = {name: value for name, value in (("age", header.age), ("sex", header.sex)) if value}
+        return replace(
+            entry,
+            patient=entry.patient if header.patient in ("", hashed(entry.patient)) else header.patient,
+            view=header.view,
+            clinical={**entry.clinical, **known},
+            size=(header.width or entry.size[0], header.height or entry.size[1]),
+        )
+
+    def manifest_row(self, entry: ImageRecord, name: str, label: str) -> dict[str, str]:
+        """Return the manifest's row of an image; one without a patient is a patient of its own."""
+        return {
+            "file": name,
+            "label": label,
+            "patient": entry.patient or f"unnumbered-{name}",
+            "view": entry.view,
+            "finding": entry.finding,
+            "source": self.source,
+            "site": entry.site or self.source,
+            "licence": entry.licence or self.licence,
+            "url": entry.url or self.url,
+            "sha256": entry.sha256,
+            **{column: entry.clinical.get(column, "") for column in CLINICAL},
+            "boxes": as_cell(in_fractions(entry.boxes, *entry.size)) if all(entry.size) else "",
+        }
 
     def is_control(self, text: str, positive: str) -> bool:
         """Return whether a finding is a control's: known, and neither `positive` nor COVID-19."""
@@ -246,7 +236,11 @@ class TableCollection(Collection):
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the image of each row."""
-        return [self.record(row, folder) for row in read_table(folder / self.table, self.needed, self.source)]
+        return self.parse(file_bytes(folder / self.table), folder / self.table)
+
+    def parse(self, data: bytes, path: Path) -> list[ImageRecord]:
+        """Return the images that the bytes of a table list; `path` is what errors call it."""
+        return [self.record(row, path.parent) for row in parse_table(data, path, self.needed, self.source)]
 
     @abstractmethod
     def record(self, row: Row, folder: Path) -> ImageRecord:

@@ -7,10 +7,8 @@ Dataset with Expert Annotations of Possible Pneumonia", Radiology: Artificial In
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from detector import InputError
 from detector.collections.boxes import KEYS, Box, checked
 from detector.collections.record import Collection, ImageRecord, locate
 from detector.files.tables import columns_of, read_table
@@ -39,7 +37,7 @@ class Rsna(Collection):
         return "patientid" in columns_of(folder / TABLE)
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
-        """Return the images of every class."""
+        """Return the images of every class; in a header, too, each is of a patient of its own."""
         table, where, boxes = folder / TABLE, locate(folder), boxes_of(folder)
         # An image has a row for each box that is drawn on it.
         found: dict[tuple[str, str], ImageRecord] = {}
@@ -53,29 +51,16 @@ class Rsna(Collection):
                 name,
                 "",
                 label,
-                self.source,
-                self.source,
-                self.licence,
-                self.url,
-                pixel_boxes=boxes.get(name, ()),
+                boxes=boxes.get(name, ()),
                 size=(SIDE, SIDE),
             )
         return list(found.values())
 
-    def complete(self, folder: Path, entry: ImageRecord) -> ImageRecord:
-        """Return an entry with the header's view, age and sex; the table names the patient."""
-        return replace(super().complete(folder, entry), patient=entry.patient)
 
-
-def boxes_of(folder: Path) -> dict[str, tuple[Box, ...]]:
+def boxes_of(folder: Path) -> dict[str, list[Box]]:
     """Return the boxes of each image, in pixels; none where their table is not there."""
-    table = folder / BOXES
-    found: dict[str, tuple[Box, ...]] = defaultdict(tuple)
+    table, found = folder / BOXES, defaultdict[str, list[Box]](list)
     for row in read_table(table, NEEDED_BOXES, Rsna.source) if table.is_file() else ():
-        if row["Target"] not in ("1", "1.0"):
-            continue
-        try:
-            found[row["patientId"]] += (checked(*(row[key] for key in KEYS)),)
-        except ValueError as error:
-            raise InputError(f"{table}, line {row.line}: {row['patientId']} {error}; correct it") from None
+        if row["Target"] in ("1", "1.0"):
+            found[row["patientId"]].append(checked([row[key] for key in KEYS], f"{row.where}: {row['patientId']}"))
     return found

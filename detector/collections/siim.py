@@ -6,11 +6,9 @@ Annotation and Standard Exam Classification of COVID-19 Chest Radiographs", Jour
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from detector import InputError
 from detector.collections.boxes import parse_listed
 from detector.collections.record import Collection, ImageRecord, locate
 from detector.files.tables import columns_of, read_table, simple
@@ -46,10 +44,6 @@ class Siim(Collection):
         found = []
         for row in read_table(table, NEEDED_IMAGES, self.source):
             name, study = row["id"].removesuffix("_image"), row["StudyInstanceUID"].removesuffix("_study")
-            try:
-                drawn = parse_listed(row["boxes"])
-            except ValueError as error:
-                raise InputError(f"{table}, line {row.line}: image {name} {error}; correct it") from None
             label = studies.get(study, "")
             path = where.get(name, PurePosixPath("train", f"{name}.dcm"))
             found.append(
@@ -60,12 +54,8 @@ class Siim(Collection):
                     study,
                     "",
                     label,
-                    self.source,
-                    self.source,
-                    self.licence,
-                    self.url,
                     unknown="" if label else "of a study without a label",
-                    pixel_boxes=drawn,
+                    boxes=parse_listed(row["boxes"], f"{row.where}: image {name}"),
                     size=sizes.get(name, (0, 0)),
                 )
             )
@@ -80,7 +70,7 @@ class Siim(Collection):
                 f"{len(copies)} images are copies without a DICOM header: the study stands for the patient, and "
                 "patients may have several studies; give --patients CSV (columns file and patient) if you know them"
             )
-        if boxed := [entry for entry in copies if entry.pixel_boxes and not all(entry.size)]:
+        if boxed := [entry for entry in copies if entry.boxes and not all(entry.size)]:
             said.append(
                 f"the boxes of {len(boxed)} images are not written: the size of the originals is not known; put "
                 f"{SIZES} (columns image_id, dim0 = height, dim1 = width) beside the tables"
@@ -90,23 +80,15 @@ class Siim(Collection):
 
 def labels(table: Path) -> dict[str, str]:
     """Return the label of each study; empty where none is 1."""
-    marked: dict[str, set[str]] = defaultdict(set)
-    for row in read_table(table, ("id", *LABELS), Siim.source):
-        study = row["id"].removesuffix("_study")
-        marked[study] |= {label for label in LABELS if number(row[label]) == 1}
-        if len(marked[study]) > 1:
-            both = " and ".join(sorted(marked[study]))
-            raise InputError(f"{table}, line {row.line}: study {study} has two labels, {both}")
-    return {study: next(iter(found), "") for study, found in marked.items()}
+    return {
+        row["id"].removesuffix("_study"): next((label for label in LABELS if number(row[label]) == 1), "")
+        for row in read_table(table, ("id", *LABELS), Siim.source)
+    }
 
 
 def sizes_of(folder: Path) -> dict[str, tuple[int, int]]:
     """Return the width and height of the original images, by id, from ``meta.csv``; none where there is none."""
-    if not {"imageid", "dim0", "dim1"} <= columns_of(folder / SIZES):
-        return {}
-    found = {}
-    for row in read_table(folder / SIZES, ("image_id", "dim0", "dim1"), Siim.source):
-        height, width = number(row["dim0"]), number(row["dim1"])
-        if height and width and min(height, width) >= 1:
-            found[row["image_id"].removesuffix("_image")] = int(width), int(height)
-    return found
+    known = {"imageid", "dim0", "dim1"} <= columns_of(folder / SIZES)
+    rows = read_table(folder / SIZES, ("image_id", "dim0", "dim1"), Siim.source) if known else []
+    sizes = {row["image_id"].removesuffix("_image"): (number(row["dim1"]), number(row["dim0"])) for row in rows}
+    return {name: (int(width), int(height)) for name, (width, height) in sizes.items() if width and height}

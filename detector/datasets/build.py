@@ -8,21 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from detector import InputError, counted, first_names
 from detector.cli.output import Log, progress
 from detector.collections.cohen import BASE_URL
-from detector.collections.record import (
-    COVID,
-    Collection,
-    ImageRecord,
-    manifest_row,
-    names_finding,
-    require_inside,
-)
+from detector.collections.record import COVID, Collection, ImageRecord, names_finding, require_inside
 from detector.datasets import download, manifest, overview
 from detector.datasets.build_options import BuildOptions
 from detector.datasets.identity import merged
@@ -30,7 +23,6 @@ from detector.datasets.own_folders import read_patients
 from detector.files.atomic import copy_whole, require_folder
 from detector.files.tables import match_files, simple
 from detector.files.values import is_adult, is_wanted, person
-from detector.images.listing import why_no_image
 from detector.images.read import from_bytes, read
 
 MOST_NAMED = 10  # of the images that are left out
@@ -95,7 +87,16 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
     log.info(f"{len(entries)} rows in {folder} ({collection.source})")
     for note in collection.notes(folder, entries):
         log.info(note)
-    entries = joined(with_patients(options.patients, entries, log), log)
+    if options.patients:
+        who, _, notes = match_files(
+            read_patients(options.patients),
+            (entry.path.as_posix() for entry in entries),
+            f"--patients {options.patients}",
+        )
+        entries = [replace(entry, patient=who.get(entry.path.as_posix()) or entry.patient) for entry in entries]
+        for note in notes:
+            log.info(note)
+    entries = joined(entries, log)
     chosen = choose(collection, entries, options)
     for output in chosen:
         require_folder(output)
@@ -109,12 +110,17 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
         (row["site"], Path(name).stem): row["source"]
         for output in chosen
         for name, row in manifest.read(output).items()
-        if row["site"]
+        if row["site"] and row["source"] != collection.source
     }
+
+    def brought(entry: ImageRecord) -> str:
+        """Say so of an image that another collection has brought, such as Cohen's of the Hannover repository's."""
+        other = there.get((entry.site, entry.path.stem))
+        return f"there already from {other}" if other else ""
+
     for output, selection in chosen.items():
-        selection.keep_if(lambda entry: _brought_by_another(entry, there))
-        shown = f"checking images for {output}"
-        take(collection, folder, selection, options, shown)
+        selection.keep_if(brought)
+        take(collection, folder, output, selection, options)
     if options.shared_sites_only:
         share_sites(chosen)
     require_enough(folder, chosen[options.output], len(entries), options)
@@ -124,21 +130,6 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
     overview.report(log, overview.of_manifests(sorted(one for one in beside if (one / manifest.NAME).is_file())))
     if collection.remark:
         log.info(collection.remark)
-
-
-def with_patients(table: Path | None, entries: list[ImageRecord], log: Log) -> list[ImageRecord]:
-    """Return the images with the patients of a user's table, by path, file name, name without suffix, or study."""
-    if not table:
-        return entries
-    rows = read_patients(table)
-    by_study = {entry.patient: rows.pop(entry.patient) for entry in entries if entry.patient in rows}
-    by_file, _, notes = match_files(rows, (entry.path.as_posix() for entry in entries), f"--patients {table}")
-    for note in [] if by_study else notes:
-        log.info(note)
-    return [
-        replace(entry, patient=by_file.get(entry.path.as_posix()) or by_study.get(entry.patient) or entry.patient)
-        for entry in entries
-    ]
 
 
 def joined(entries: Sequence[ImageRecord], log: Log) -> list[ImageRecord]:
@@ -157,7 +148,10 @@ def joined(entries: Sequence[ImageRecord], log: Log) -> list[ImageRecord]:
 def choose(collection: Collection, entries: Sequence[ImageRecord], options: BuildOptions) -> Chosen:
     """Choose the images of a finding and, where there is a folder for them, its controls, by what the tables say."""
     finding = collection.words.get(options.finding.lower(), options.finding) or collection.positive
-    require_finding(entries, finding)
+    known = sorted({entry.finding for entry in entries if entry.finding})
+    if not any(names_finding(found, finding) for found in (*known, COVID)):
+        levels = sorted({level.strip() for found in known for level in re.split(r"[/,;|]", found)} - {""})
+        raise InputError(f"--finding {finding}: no image has it. Findings here: {first_names(levels, 20)}")
     positive = collection.positive if names_finding(COVID, finding) else finding
 
     chosen = {options.output: select(collection, entries, lambda found: names_finding(found, positive), options)}
@@ -171,14 +165,6 @@ def choose(collection: Collection, entries: Sequence[ImageRecord], options: Buil
     if options.shared_sites_only:
         share_sites(chosen)
     return chosen
-
-
-def require_finding(entries: Sequence[ImageRecord], finding: str) -> None:
-    """Reject a finding that the collection has not, with those that it has."""
-    known = sorted({entry.finding for entry in entries if entry.finding})
-    if not any(names_finding(found, finding) for found in (*known, COVID)):
-        levels = sorted({level.strip() for found in known for level in re.split(r"[/,;|]", found)} - {""})
-        raise InputError(f"--finding {finding}: no image has it. Findings here: {first_names(levels, 20)}")
 
 
 def select(
@@ -215,75 +201,46 @@ def _unwanted(entry: ImageRecord, collection: Collection, options: BuildOptions,
     return ""
 
 
-def _brought_by_another(entry: ImageRecord, there: Mapping[tuple[str, str], str]) -> str:
-    """Say so of an image that another collection has brought, such as Cohen's of the Hannover repository's."""
-    other = there.get((entry.site, entry.path.stem), entry.source)
-    return f"there already from {other}" if other != entry.source else ""
-
-
-def take(
-    collection: Collection,
-    folder: Path,
-    selection: Selection,
-    options: BuildOptions,
-    shown: str,
-) -> None:
-    """Keep what can be read, as many images as are wanted; none is opened that is not looked at.
-
-    Parameters
-    ----------
-    collection : Collection
-    folder : Path
-        The local copy.
-    selection : Selection
-        What the tables chose; what is not kept is counted there.
-    options : BuildOptions
-    shown : str
-        What is going on, for the progress bar.
-    """
+def take(collection: Collection, folder: Path, output: Path, selection: Selection, options: BuildOptions) -> None:
+    """Keep what can be read of a selection, as many images as are wanted; none is opened that is not looked at."""
     candidates, selection.kept = selection.kept, []
     if options.limit is not None:
         candidates = sorted(candidates, key=options.rank)
     one = collection.one_per_patient if options.one_per_patient is None else options.one_per_patient
     patients: set[str] = set()
-    for entry in progress(candidates, len(candidates), shown, options.quiet):
-        found, detail = entry, ""
+    for entry in progress(candidates, len(candidates), f"checking images for {output}", options.quiet):
         if options.limit is not None and len(selection.kept) >= options.limit:
-            reason = "over the limit"
+            selection.drop("over the limit")
         elif one and entry.patient in patients:  # as the tables know it: such an image is not read
-            reason = FURTHER
-        else:
-            found, reason, detail = _read(collection, folder, entry, options)
-            if not reason and one and found.patient in patients:
-                reason = FURTHER
-        if reason:
-            selection.drop(reason, detail)
-            continue
-        selection.kept.append(found)
-        patients |= {entry.patient, found.patient} - {""}
+            selection.drop(FURTHER)
+        elif found := _read(collection, folder, entry, options, selection):
+            if one and found.patient in patients:
+                selection.drop(FURTHER)
+            else:
+                selection.kept.append(found)
+                patients |= {entry.patient, found.patient} - {""}
     selection.kept.sort(key=lambda entry: entry.path.as_posix())
 
 
 def _read(
-    collection: Collection,
-    folder: Path,
-    entry: ImageRecord,
-    options: BuildOptions,
-) -> tuple[ImageRecord, str, str]:
-    """Return an entry with what its file says, and why it is not wanted or cannot be read: in short, by name."""
+    collection: Collection, folder: Path, entry: ImageRecord, options: BuildOptions, selection: Selection
+) -> ImageRecord | None:
+    """Return an entry with what its file says; None where it is not wanted or cannot be read, which is counted."""
     path = folder / entry.path
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise InputError(f"{path} ({entry.listed}) is a link that leaves the collection's folder; remove it")
     if not path.exists():
-        return entry, "image missing", f"{entry.path}: missing"
-    if why_no_image(path):
-        return entry, "image unreadable", f"{entry.path}: not an image"
+        selection.drop("image missing", f"{entry.path}: missing")
+        return None
     try:
         found = collection.complete(folder, entry)
-        reason = _unwanted(found, collection, options, True)
-        return (found if reason else replace(found, sha256=read(path).digest)), reason, ""
+        if reason := _unwanted(found, collection, options, True):
+            selection.drop(reason)
+            return None
+        return replace(found, sha256=read(path).digest)
     except InputError as error:
-        return entry, "image unreadable", str(error)
+        selection.drop("image unreadable", str(error))
+        return None
 
 
 def share_sites(chosen: Chosen) -> None:
@@ -305,10 +262,14 @@ def require_enough(folder: Path, selection: Selection, total: int, options: Buil
 
 def write(folder: Path, output: Path, selection: Selection, collection: Collection, total: int, log: Log) -> None:
     """Copy a selection's images into their class folder, and say what was kept and why others were not."""
-    names = file_names(selection.kept)
-    sources = {name: folder / entry.path for name, entry in zip(names, selection.kept, strict=True)}
-    rows = [manifest_row(entry, name, output.name) for name, entry in zip(names, selection.kept, strict=True)]
-    filled = (name for name in ("age", "sex", manifest.BOXES) if any(row.get(name) for row in rows))
+    sources, rows = dict[str, Path](), []
+    for entry in selection.kept:
+        name = entry.filename
+        while name in sources:
+            name = f"{Path(name).stem}-patient{entry.patient}{Path(name).suffix}"
+        sources[name] = folder / entry.path
+        rows.append(collection.manifest_row(entry, name, output.name))
+    filled = (name for name in ("age", "sex", manifest.BOXES) if any(row[name] for row in rows))
     extra = list(dict.fromkeys((*collection.columns, *filled)))
     others = manifest.replace(
         output, rows, collection.source, lambda row, target: copy_whole(sources[row["file"]], target), extra
@@ -320,14 +281,3 @@ def write(folder: Path, output: Path, selection: Selection, collection: Collecti
         log.info(f"  and {more} more")
     if others:
         log.info(f"  left unchanged, since no build put it there: {', '.join(others)}")
-
-
-def file_names(entries: Sequence[ImageRecord]) -> list[str]:
-    """Return the name of each entry's image in the class folder; the patient is added to one that is taken."""
-    names: list[str] = []
-    for entry in entries:
-        name = entry.filename
-        while name in names:
-            name = f"{Path(name).stem}-patient{entry.patient}{Path(name).suffix}"
-        names.append(name)
-    return names

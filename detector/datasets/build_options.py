@@ -70,8 +70,8 @@ class BuildOptions(CommonOptions):
             raise InputError("--shared-sites-only needs --controls-output")
 
     def rank(self, entry: ImageRecord) -> bytes:
-        """Return what an image is drawn by: what a seed draws depends on names only, on every machine."""
-        return rank(self.seed, entry.path.as_posix())
+        """Return what an image is drawn by: its path, or its name alone in a collection that lies in any layout."""
+        return rank(self.seed, entry.filename if self.exact else entry.path.as_posix())
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,6 @@ class SampleOptions(BuildOptions):
         type=Path,
         metavar="DIR",
     )
-
-    def rank(self, entry: ImageRecord) -> bytes:
-        """Return what an image is drawn by: its name, since these collections lie in folders of any layout."""
-        return rank(self.seed, entry.filename)
 
 
 def rank(seed: int, name: str) -> bytes:

@@ -64,7 +64,7 @@ def fit(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Column]
 
 def width(column: Column) -> int:
     """Return how many numbers a column becomes: its value or categories, and whether it is missing."""
-    return 1 + (len(column["categories"]) if "categories" in column else 1)
+    return 1 + len(column.get("categories", ["number"]))
 
 
 def encode(columns: Sequence[Column], rows: Sequence[Mapping[str, str]]) -> np.ndarray:
@@ -108,36 +108,32 @@ def require_no_missing_shortcut(names: Sequence[str], rows: Sequence[Mapping[str
                 )
 
 
-def checked(column: object) -> Column:
+def checked(column: Column) -> Column:
     """Return a column of a model file's description, if it is one; else raise what its reader catches."""
-    if not isinstance(column, dict) or not isinstance(column["name"], str):
+    if not isinstance(column["name"], str):
         raise TypeError("clinical column")
-    if "categories" in column:
-        categories = column["categories"]
-        if not isinstance(categories, list) or not 1 <= len(categories) <= MOST_CATEGORIES:
-            raise ValueError("categories")
-        if not all(isinstance(category, str) for category in categories):
-            raise TypeError("categories")
-        return {"name": column["name"], "categories": categories}
-    mean, deviation = float(column["mean"]), float(column["deviation"])
-    if not (math.isfinite(mean) and math.isfinite(deviation) and deviation > 0):
-        raise ValueError("mean or deviation")
-    return {"name": column["name"], "mean": mean, "deviation": deviation}
+    if "categories" not in column:
+        mean, deviation = float(column["mean"]), float(column["deviation"])
+        if not (math.isfinite(mean) and math.isfinite(deviation) and deviation > 0):
+            raise ValueError("mean or deviation")
+        return {"name": column["name"], "mean": mean, "deviation": deviation}
+    categories = column["categories"]
+    if not 1 <= len(categories) <= MOST_CATEGORIES or not all(isinstance(one, str) for one in categories):
+        raise ValueError("categories")
+    return {"name": column["name"], "categories": list(categories)}
 
 
 def read(path: Path | None, columns: Sequence[Column]) -> Rows:
     """Read the clinical values that a model wants, by what a table of the user's has in its column of files."""
     names = [str(column["name"]) for column in columns]
-    if path is None and names:
+    if names and not path:
         raise InputError(
             f"this model was trained with clinical values: give a CSV file with the columns file, "
             f"{', '.join(names)} as --clinical-csv (an empty cell is a value that is not known)"
         )
-    if path is None:
-        return {}
-    if not names:
+    if path and not names:
         raise InputError(f"--clinical-csv {path}: this model was trained without clinical values; leave it out")
-    return read_by_file(path, "--clinical-csv", {name: HEADINGS.get(name, (name,)) for name in names})
+    return read_by_file(path, "--clinical-csv", {name: HEADINGS.get(name, (name,)) for name in names}) if path else {}
 
 
 def of_images(rows: Rows, paths: Sequence[Path], table: Path | None) -> tuple[dict[Path, dict[str, str]], list[str]]:

@@ -15,7 +15,15 @@ from detector.collections import kermany
 from detector.collections.boxes import Box, from_cell
 from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
-from detector.datasets.folders import MOST_NAMES, class_level, masks_among, require_different_names, view_of
+from detector.datasets.folders import (
+    MOST_NAMES,
+    class_level,
+    empty_classes,
+    masks_among,
+    question,
+    require_different_names,
+    view_of,
+)
 from detector.files.tables import folded
 from detector.files.values import view_group
 from detector.images import phantom
@@ -87,7 +95,7 @@ class Dataset:
         return {name: sum(image.label == name for image in self.images) for name in self.classes}
 
 
-def load(folder: Path, patient_from: re.Pattern[str] | None = None) -> Dataset:
+def load(folder: Path, patient_from: re.Pattern[str] | None = None, flag: str = "-d") -> Dataset:
     """List the images of a data set that a classifier can be trained on or tested with.
 
     Parameters
@@ -96,47 +104,62 @@ def load(folder: Path, patient_from: re.Pattern[str] | None = None) -> Dataset:
         Holds a folder for each class, as `folders.class_level` finds them.
     patient_from : re.Pattern, optional
         Its groups, found in an image's path below `folder`, name the patient where no manifest does.
+    flag : str, default="-d"
+        That named the folder, for errors.
     """
-    images, notes = list_classes(folder, patient_from)
+    images, notes = list_classes(folder, patient_from, flag)
     classes = sorted({image.label for image in images})
     if len(classes) < 2:
         left_out = f" ({notes[0]})" if notes else ""
         raise InputError(
             f"data set {folder} has one class only, {', '.join(classes)}{left_out}; a classifier needs two folders of "
-            "images"
+            f"images{question(folder, flag, f'{classes[0]}/*')}"
         )
     require_different_names(classes, folder)
-    synthetic = [image.source == phantom.SOURCE for image in images]
-    if any(synthetic) and not all(synthetic):
-        real = [image.file for image, drawn in zip(images, synthetic, strict=True) if not drawn]
+    real = [image.file for image in images if image.source != phantom.SOURCE]
+    if 0 < len(real) < len(images):
         raise InputError(
-            f"data set {folder} mixes {sum(synthetic)} phantoms with real radiographs ({first_names(real)}); "
+            f"data set {folder} mixes {len(images) - len(real)} phantoms with real radiographs ({first_names(real)}); "
             "keep them in data sets of their own"
         )
-    images, shared = _without_placeholders(images)
+    images, placeholders = _without_placeholders(images)
+    notes += placeholders
     if unknown := {image.view for image in images} - VIEWS:
-        shared.append(f"views of other words than PA, AP and lateral: {first_names(sorted(unknown), MOST_NAMES)}")
+        notes.append(f"views of other words than PA, AP and lateral: {first_names(sorted(unknown), MOST_NAMES)}")
     inner = {name for image in images if not image.patient for name in image.file.split("/")[:-1]} - {*classes}
     if inner and not patient_from:
-        shared.append(
+        notes.append(
             f"folders within the classes are not taken for patients ({first_names(sorted(inner))}); where paths name "
             "them, say how with --patient-from"
         )
-    return Dataset(images, classes, [*notes, *shared], folder.resolve().name)
+    return Dataset(images, classes, notes, folder.resolve().name)
 
 
-def list_classes(folder: Path, patient_from: re.Pattern[str] | None = None) -> tuple[list[Image], list[str]]:
+def list_classes(
+    folder: Path, patient_from: re.Pattern[str] | None = None, flag: str = "-d"
+) -> tuple[list[Image], list[str]]:
     """Return the images of class folders, and what to say of them; as `load`, but one class may do."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"data set {folder} {what}; give a folder that holds a folder of images for each class")
     listing = _listed(folder, f"data set {folder}", "; build it first, as the README says")
-    level = class_level(folder, listing.images)
+    level = class_level(folder, listing.images, flag)
     masks = masks_among(folder, listing.images, level)
     listing.images = [path for path in listing.images if path not in masks]
     listing.left_out.update({"masks": len(masks)} if masks else {})
     images, notes = _images(folder, listing, level, patient_from)
-    _require_labels(images)
+    if empty := empty_classes(folder, listing.images, level):
+        notes.append(f"folders without images, which are no classes: {first_names(empty)}")
+    wrong = defaultdict(list)
+    for image in images:
+        label = image.row.get("label", "")
+        if label and folded(label) not in map(folded, image.file.split("/")[:-1]):
+            wrong[image.path.parent / manifest.NAME].append(f"{image.path.name} ({label})")
+    for table, files in wrong.items():
+        raise InputError(
+            f"{table}, column label: {counted(len(files), 'row')} with another class than the folder, "
+            f"{first_names(files, MOST_NAMES)}; move these images into the folder of their class, or correct the column"
+        )
     return images, notes
 
 
@@ -207,20 +230,6 @@ def _kermanys(labels: Mapping[Path, str]) -> dict[Path, str]:
     return found
 
 
-def _require_labels(images: Sequence[Image]) -> None:
-    """Reject manifests that give images another label than the folders that these lie in."""
-    wrong = defaultdict(list)
-    for image in images:
-        label = image.row.get("label", "")
-        if label and folded(label) not in {folded(name) for name in image.file.split("/")[:-1]}:
-            wrong[image.path.parent / manifest.NAME].append(f"{image.path.name} ({label})")
-    for table, files in wrong.items():
-        raise InputError(
-            f"{table}, column label: {counted(len(files), 'row')} with another class than the folder, "
-            f"{first_names(files, MOST_NAMES)}; move these images into the folder of their class, or correct the column"
-        )
-
-
 def _without_placeholders(images: list[Image]) -> tuple[list[Image], list[str]]:
     """Return images without the patients that most images of a class have, who are nobody; and notes on these."""
     nobody: set[str | None] = set()
@@ -239,10 +248,5 @@ def _without_placeholders(images: list[Image]) -> tuple[list[Image], list[str]]:
 
 def boxes_of(image: Image) -> tuple[Box, ...]:
     """Return the boxes that were drawn around opacities, in fractions of width and height, as the manifest has them."""
-    try:
-        return from_cell(image.row.get(manifest.BOXES, ""))
-    except ValueError as error:
-        raise InputError(
-            f"{image.path.parent / manifest.NAME}, column {manifest.BOXES}: {image.path.name} {error}; correct the "
-            "cell, or clear it"
-        ) from None
+    where = f"{image.path.parent / manifest.NAME}, column {manifest.BOXES}: {image.path.name}"
+    return from_cell(image.row.get(manifest.BOXES, ""), where)

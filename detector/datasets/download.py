@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import requests
 
 AT_A_TIME = 4
-PAUSES = (0.2, 1.0)  # seconds before a file is asked for again
+PAUSES = (0.0, 0.2, 1.0)  # seconds before a file is asked for, and again
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of a response
 
 Check = Callable[[bytes, Path], object]
@@ -51,45 +52,34 @@ def fetch_all(
     import requests
 
     require_folder(folder)
-    missing = [path for path in paths if not _passes(folder / path, check)]
-    failures: dict[PurePosixPath, str] = {}
+    wanted = list(paths)
     with requests.Session() as session, ThreadPoolExecutor(AT_A_TIME) as pool:
-        tasks = {
-            pool.submit(_fetch, session, f"{base}/{quote(str(path))}", folder / path, check): path for path in missing
-        }
-        for task in progress(as_completed(tasks), len(tasks), "fetching", quiet):
-            try:
-                task.result()
-            except (requests.RequestException, InputError) as error:
-                failures[tasks[task]] = reason_of(error)
-    return failures
+        reasons = pool.map(lambda path: _fetch(session, f"{base}/{quote(str(path))}", folder / path, check), wanted)
+        shown = progress(reasons, len(wanted), "fetching", quiet)
+        return {path: reason for path, reason in zip(wanted, shown, strict=True) if reason}
 
 
-def _passes(path: Path, check: Check) -> bool:
-    try:
-        check(path.read_bytes(), path)
-    except (OSError, InputError):
-        return False
-    return True
-
-
-def _fetch(session: requests.Session, address: str, path: Path, check: Check) -> None:
-    """Fetch one file; what breaks off is asked for again."""
+def _fetch(session: requests.Session, address: str, path: Path, check: Check) -> str:
+    """Fetch a file that is not there yet, again if it breaks off; return why that failed, or nothing."""
     import requests
 
+    with suppress(OSError, InputError):
+        check(path.read_bytes(), path)
+        return ""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for pause in (*PAUSES, None):
+    reason = ""
+    for pause in PAUSES:
+        time.sleep(pause)
         try:
             response = session.get(address, timeout=TIMEOUT)
             response.raise_for_status()
-            break
-        except requests.RequestException:
-            if pause is None:
-                raise
-            time.sleep(pause)
-    check(response.content, path)
-    with whole(path) as part:
-        part.write(response.content)
+            check(response.content, path)
+            with whole(path) as part:
+                part.write(response.content)
+            return ""
+        except (requests.RequestException, InputError) as error:
+            reason = reason_of(error)
+    return reason
 
 
 def fetch_kaggle(handle: str, url: str) -> Path:

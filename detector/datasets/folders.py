@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from detector import InputError, first_names
 from detector.files.tables import folded
 from detector.files.values import view_group
+from detector.images.listing import SUFFIXES, SYSTEM
 from detector.images.read import read
 
 SPLITS = frozenset({"train", "val", "validation", "test"})
@@ -26,7 +28,7 @@ MOST_KINDS = 20  # of folders within a class that may hold masks; where there ar
 GREYS = (16, 239)  # of a mask, hardly a pixel lies between
 
 
-def class_level(folder: Path, paths: Sequence[Path]) -> int:
+def class_level(folder: Path, paths: Sequence[Path], flag: str) -> int:
     """Return how many folders lie between a data set's folder and those of its classes.
 
     Classes are the first level at which folders differ; a chain of single folders is passed through. Whatever lies
@@ -38,35 +40,51 @@ def class_level(folder: Path, paths: Sequence[Path]) -> int:
         Of the data set.
     paths : sequence of Path
         Of its images.
+    flag : str
+        That named the folder, for errors.
     """
     folders = [path.relative_to(folder).parts[:-1] for path in paths]
     if loose := [path.name for path, names in zip(paths, folders, strict=True) if not names]:
+        # Most images of a class lie in its folder; most of a data set do not.
+        asked = question(folder, flag) if 2 * len(loose) > len(paths) or len({*filter(None, folders)}) < 2 else ""
         raise InputError(
-            f"data set {folder} holds {first_names(loose)} outside of its class folders; move them into one"
+            f"data set {folder} holds {first_names(loose)} outside of its class folders; move them into one{asked}"
         )
     level = 0
     while all(len(names) > level + 1 and names[level] == folders[0][level] for names in folders):
         level += 1
-    _require_no_split(folder, folder.joinpath(*folders[0][:level]), {names[level] for names in folders})
-    return level
-
-
-def _require_no_split(folder: Path, where: Path, names: set[str]) -> None:
-    """Reject the parts of a data set that is split already, in place of its classes."""
-    parts = sorted(name for name in names if name.casefold() in SPLITS)
-    parts.sort(key=lambda name: name.casefold() != "train")
-    if not parts or len(names) == 1:
-        return
-    first = where / parts[0]
-    if len(parts) < len(names):
+    where, found = folder.joinpath(*folders[0][:level]), {names[level] for names in folders}
+    parts = sorted(
+        (name for name in found if name.casefold() in SPLITS), key=lambda name: (name.casefold() != "train", name)
+    )
+    if not parts or len(found) == 1:
+        return level
+    if len(parts) < len(found):
         raise InputError(
-            f"data set {folder} holds {first} beside other folders: {parts[0]} is a part of a data set, not a class; "
-            f"move it out of {where}, and test on it with audit_covid19.py -d {folder} --external {parts[0]}"
+            f"data set {folder} holds {where / parts[0]} beside other folders: {parts[0]} is a part of a data set, not "
+            f"a class; move it out of {where}, and test on it with audit_covid19.py -d {folder} --external {parts[0]}"
         )
     raise InputError(
         f"data set {folder} holds {', '.join(parts)}, the parts of a data set that is split already; train with "
-        f"-d {first}, and test on the other part with audit_covid19.py -d {first} --external {where / parts[1]}"
+        f"-d {where / parts[0]}, and test on the other part with audit_covid19.py -d {where / parts[0]} --external "
+        f"{where / parts[1]}"
     )
+
+
+def question(folder: Path, flag: str, pattern: str = "*") -> str:
+    """Ask for the folder above where others beside this one, which may be that of one class, hold images so, too."""
+    above = Path(os.path.normpath(folder / ".."))
+    beside = (one for one in above.iterdir() if one.is_dir() and not one.samefile(folder))
+    is_one = any(path.suffix.lower() in SUFFIXES for one in beside for path in one.glob(pattern))
+    return f"; did you mean {flag} {above}?" if is_one else ""
+
+
+def empty_classes(folder: Path, paths: Sequence[Path], level: int) -> list[str]:
+    """Return the folders beside those of the classes that hold no image, such as masks only."""
+    parts = [path.relative_to(folder).parts for path in paths]
+    where, labels = folder.joinpath(*parts[0][:level]), {names[level] for names in parts}
+    others = [one.name for one in where.iterdir() if one.is_dir() and one.name not in labels]
+    return sorted(name for name in others if not name.startswith(".") and name.lower() not in SYSTEM)
 
 
 def masks_among(folder: Path, paths: Sequence[Path], level: int) -> set[Path]:
@@ -83,10 +101,14 @@ def masks_among(folder: Path, paths: Sequence[Path], level: int) -> set[Path]:
         if not 1 < len(kinds) <= MOST_KINDS:
             continue
         stems = {kind: {path.stem for path in inside} for kind, inside in kinds.items()}
-        for kind, inside in kinds.items():
-            others = set().union(*(names for other, names in stems.items() if other != kind))
-            if stems[kind] <= others and _is_black_and_white(inside[0]):
-                found.update(inside)
+        masks = [
+            kind
+            for kind, inside in kinds.items()
+            if stems[kind] <= set().union(*(names for other, names in stems.items() if other != kind))
+            and _is_black_and_white(inside[0])
+        ]
+        if len(masks) < len(kinds):
+            found.update(path for kind in masks for path in kinds[kind])
     return found
 
 
@@ -117,7 +139,8 @@ def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:
     deeper = sorted(path.parent for path in where.rglob("*") if folded(path.name) == folded(wanted) and path.is_dir())
     if deeper and deeper[0] != where:
         raise InputError(f"{there}; give a folder that holds {wanted} with -d, such as {deeper[0]}")
-    raise InputError(f"{there}: choose the positive one with --positive-class")
+    asked = question(where, "-d", "*/*") if folded(where.resolve().name) == folded(wanted) else ""
+    raise InputError(f"{there}: choose the positive one with --positive-class{asked}")
 
 
 def view_of(path: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
 
 from PIL import Image
 
@@ -12,11 +11,12 @@ from detector.collections.boxes import Box, as_cell
 from detector.images import phantom, shortcuts
 
 
-@dataclass(frozen=True)
-class Phantom:
-    """One radiograph of a data set.
+def draw(
+    label: str, number: int, patient: int, seed: int, shortcut: str | None = None, strength: int = 2
+) -> tuple[bytes, dict[str, str]]:
+    """Return a phantom's PNG file, the same on every run, and its row of the manifest.
 
-    Attributes
+    Parameters
     ----------
     label : {"covid", "normal"}
         The first is the class with opacities, and with the shortcut.
@@ -26,46 +26,25 @@ class Phantom:
         The number of the patient's first phantom.
     seed : int
         Of the data set.
+    shortcut : str, optional
+        One of `shortcuts.KINDS`.
+    strength : {1, 2, 3}
     """
-
-    label: str
-    number: int
-    patient: int
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return f"phantom-{self.number:05d}.png"
-
-    @property
-    def _drawn(self) -> tuple[bool, int, int]:
-        """With opacities or not, the patient's own seed, and which of the patient's radiographs it is."""
-        return self.label == "covid", self.seed * 10**6 + self.patient, self.number - self.patient
-
-    def file(self, shortcut: str | None = None, strength: int = 2) -> bytes:
-        """Return the PNG file, the same on every run; with a shortcut if it is of the positive class."""
-        positive, seed, visit = self._drawn
-        pixels = phantom.draw(positive, seed, visit)
-        if shortcut and positive:
-            pixels = shortcuts.plant(pixels, shortcut, strength, seed)
-        data = io.BytesIO()
-        Image.fromarray(pixels).save(data, "PNG")
-        return data.getvalue()
-
-    def row(self, file: bytes) -> dict[str, str]:
-        """Return the manifest's row."""
-        positive, seed, visit = self._drawn
-        return {
-            "file": self.name,
-            "label": self.label,
-            "patient": f"phantom-{self.patient:05d}",
-            "view": "PA",
-            "finding": "COVID-19" if positive else "No Finding",
-            "source": phantom.SOURCE,
-            "site": phantom.SOURCE,
-            "licence": "CC0 1.0",
-            "url": "",
-            "sha256": hashlib.sha256(file).hexdigest(),
-            "boxes": as_cell([Box(*box) for box in phantom.draw_boxes(seed, visit)] if positive else []),
-        }
+    positive, own, visit = label == "covid", seed * 10**6 + patient, number - patient
+    pixels = phantom.draw(positive, own, visit)
+    if shortcut and positive:
+        pixels = shortcuts.plant(pixels, shortcut, strength, own)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue(), {
+        "file": f"phantom-{number:05d}.png",
+        "label": label,
+        "patient": f"phantom-{patient:05d}",
+        "view": "PA",
+        "finding": "COVID-19" if positive else "No Finding",
+        "source": phantom.SOURCE,
+        "site": phantom.SOURCE,
+        "licence": "CC0 1.0",
+        "sha256": hashlib.sha256(file.getvalue()).hexdigest(),
+        "boxes": as_cell([Box(*box) for box in phantom.draw_boxes(own, visit)] if positive else []),
+    }

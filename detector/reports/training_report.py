@@ -326,7 +326,6 @@ def training_report(
     evaluated, judged = result.evaluated, result.evaluated.evaluation
     images = result.extractor.dataset.images
     wrong = int((evaluated.predicted[0] != evaluated.predictions.labels).sum())
-    entries = overview.of_images(images)
     counts = ", ".join(f"{count} {name}" for name, count in result.extractor.dataset.counts().items())
     return html.render(
         "training.html.j2",
@@ -360,8 +359,8 @@ def training_report(
         probe=result.trained and evaluated.head.trained.strength is not None,
         json=json,
         subgroups=result.subgroups,
-        meaning=overview.meaning(entries),
-        overview=overview.rows(entries),
+        meaning=overview.meaning(images),
+        overview=overview.rows(images),
         characteristics=run_record.characteristics(images, result.sides),
         settings=html.shown_settings({**result.settings, **run_record.versions()}),
     )

@@ -1,18 +1,30 @@
-"""Cohen's collection: tables of every era, and none that leads out of its folder."""
+"""Cohen's collection, Actualmed's and Figure 1's: tables of every era, and none that leads out of its folder."""
 
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
+from pathlib import Path
 
 import pytest
-from builder_helpers import HEADER, build, rows, write_collection
+from builder_helpers import (
+    HEADER,
+    actualmed_collection,
+    build,
+    figure1_collection,
+    rows,
+    rows_by_file,
+    write_collection,
+)
 from conftest import SHARED, accepted, digest, inside, needs, picture, rejected, tree
 
 from detector.collections import cohen
 from detector.datasets.build import choose
 from detector.datasets.build_options import BuildOptions
+from detector.files import values
 
-COHEN = SHARED / "covid-chestxray-dataset"
+COHEN, ERAS = SHARED / "covid-chestxray-dataset", SHARED / "metadata-eras"
 
 
 @needs(COHEN)
@@ -38,11 +50,11 @@ def test_the_counts_of_cohens_collection_are_those_made_by_hand(tmp_path):
     assert len(list((tmp_path / "covid").iterdir())) == 73
 
 
-@needs(SHARED / "metadata-eras")
+@needs(ERAS)
 @pytest.mark.parametrize(("era", "kept"), [("a", 76), ("b", 104), ("c", 140)])
 def test_metadata_of_every_era_are_read(era, kept):
     """The counts are those of a filter by hand: finding has COVID-19, view is PA."""
-    path = SHARED / "metadata-eras" / f"2020-04-{era}.csv"
+    path = ERAS / f"2020-04-{era}.csv"
     entries = cohen.Cohen().parse(path.read_bytes(), path)
     (chosen,) = choose(cohen.Cohen(), entries, BuildOptions()).values()
     with open(path, newline="", encoding="utf-8") as file:
@@ -98,9 +110,57 @@ def test_a_folder_or_link_outside_of_the_local_copy_is_rejected(tmp_path):
         ("https://www.radiopaedia.org/cases/1", "radiopaedia.org"),
         ("http://SIRM.org/x", "sirm.org"),
         ("https://github.com/ml-workgroup/covid-19-image-repository/tree/master/png", "hannover"),
-        ("", cohen.Cohen.source),
-        ("no address", cohen.Cohen.source),
+        ("", ""),
+        ("no address", ""),
     ],
 )
 def test_the_site_is_the_host_of_the_address(url, site):
     assert cohen.site(url) == site
+
+
+@needs(ERAS)
+def test_the_counts_of_actualmed_and_figure1_are_those_made_by_hand():
+    collection, path = cohen.Actualmed(), ERAS / "actualmed.csv"
+    found = collection.parse(path.read_bytes(), path)
+    assert Counter(one.finding for one in found) == {"No finding": 127, "COVID-19": 58, "": 53}
+    assert Counter(values.view_group(one.view) for one in found) == {"PA": 199, "AP": 39}
+    options = BuildOptions(output=Path("covid"), controls_output=Path("other"), view=["frontal"])
+    assert [len(one.kept) for one in choose(collection, found, options).values()] == [58, 127]
+    path = ERAS / "figure1.csv"
+    found = cohen.Figure1().parse(path.read_bytes(), path)
+    with open(path, newline="", encoding="cp1252") as file:
+        by_hand = list(csv.DictReader(file))
+    assert len(found) == len(by_hand) == 55
+    assert {one.filename for one in found} == {f"{row['patientid']}.jpg" for row in by_hand}
+    assert Counter(one.finding for one in found) == Counter(row["finding"] for row in by_hand)
+    assert len({one.patient for one in found}) == len({re.sub(r"[a-z]$", "", row["patientid"]) for row in by_hand})
+
+
+def test_actualmed_has_controls_of_its_own_site(tmp_path):
+    actualmed_collection(tmp_path / "clone")
+
+    def built(view: str) -> tuple[str, set[str], set[str]]:
+        said = build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls-output", "d/other", "--view", view)
+        return said, set(rows_by_file(tmp_path / "d/covid")), set(rows_by_file(tmp_path / "d/other"))
+
+    said, *files = built("frontal")
+    assert files == [{"a.png", "e.png"}, {"b.png", "d.png"}]
+    assert {row["site"] for row in rows(tmp_path / "d/covid")} == {cohen.Actualmed.source}
+    assert re.search(r"covid +Actualmed-COVID-chestxray-dataset +AP +1 +1\n", said)
+    assert "2 strata (site and view) contain both classes, 4 images" in said
+    assert built("ap")[1:] == ({"e.png"}, {"d.png"})
+    build(tmp_path, "-c", "clone", "-o", "d/covid", "--view", "ap supine")
+    assert set(rows_by_file(tmp_path / "d/covid")) == {"e.png"}
+
+
+def test_figure1_has_files_of_any_suffix_and_patients_by_number(tmp_path):
+    figure1_collection(tmp_path / "clone")
+    build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other")
+    listed = rows_by_file(tmp_path / "covid")
+    assert {name: row["patient"] for name, row in listed.items()} == {
+        "COVID-00001.jpg": "COVID-00001",
+        "COVID-00003a.png": "COVID-00003",
+        "COVID-00003b.jpeg": "COVID-00003",
+    }
+    assert (listed["COVID-00001.jpg"]["age"], listed["COVID-00001.jpg"]["sex"]) == ("50", "F")
+    assert set(rows_by_file(tmp_path / "other")) == {"NORMAL-00004.jpg"}

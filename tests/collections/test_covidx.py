@@ -76,7 +76,8 @@ def test_several_versions_of_a_list(tmp_path):
     ],
 )
 def test_lines(line, expected):
-    assert covidx.fields(line) == expected
+    match = covidx.matched(line)
+    assert (match and (match["patient"], match["file"], match["label"], match["source"] or "")) == expected
 
 
 def test_bad_lists(tmp_path):

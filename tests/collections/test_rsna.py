@@ -72,7 +72,7 @@ def test_copies_as_png_have_no_header(tmp_path):
 
 @pytest.mark.parametrize(
     ("cells", "said"),
-    [("1,a,3,4", "has a box whose y is not a number"), ("1,2,0,4", "has a box without width or height")],
+    [("1,a,3,4", "has a box that is not x y width height"), ("1,2,0,4", "has a box that is not x y")],
 )
 def test_a_box_that_is_none_is_named(tmp_path, cells, said):
     (tmp_path / rsna.BOXES).write_text(f"patientId,x,y,width,height,Target\np0,,,,,0\np1,{cells},1\n")

@@ -94,7 +94,7 @@ def test_copies_beside_the_tables(tmp_path):
     assert {name: row["patient"] for name, row in covid.items()} == {"i1.png": "s1", "i3.jpg": "s2"}
     assert set(rows_by_file(tmp_path / "d/negative")) == {"i4.jpeg"}
     (folder / "meta.csv").write_text("image_id,dim0,dim1,split\ni1,80,100,train\n")
-    (tmp_path / "who.csv").write_text("file,patient\ns1,a\ni3,a\ni4.jpeg,b\n")
+    (tmp_path / "who.csv").write_text("file,patient\ni1,a\ni2,a\ni3,a\ni4.jpeg,b\n")
     assert "no image" not in build(tmp_path, "-c", folder, *CALL[2:], "--patients", "who.csv")
     covid = rows_by_file(tmp_path / "d/covid")
     assert {name: row["patient"] for name, row in covid.items()} == {"i1.png": "a"}
@@ -104,10 +104,12 @@ def test_copies_beside_the_tables(tmp_path):
 @pytest.mark.parametrize(
     ("studies", "images", "said"),
     [
-        ("s1_study,1,1,0,0\n", "i1_image,,none,s1\n", "two labels, Negative for Pneumonia and Typical Appearance"),
-        ("s1_study,0,1,0,0\ns1_study,1,0,0,0\n", "i1_image,,none,s1\n", "study s1 has two labels"),
-        ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 'a', 'y': 1, 'width': 1, 'height': 1}]\",,s1\n", "x is not a number"),
-        ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 1, 'y': 1, 'width': 0, 'height': 1}]\",,s1\n", "without width"),
+        (
+            "s1_study,0,1,0,0\n",
+            "i1_image,\"[{'x': 'a', 'y': 1, 'width': 1, 'height': 1}]\",,s1\n",
+            "line 2: image i1 has a box that is not x",
+        ),
+        ("s1_study,0,1,0,0\n", "i1_image,\"[{'x': 1, 'y': 1, 'width': 0, 'height': 1}]\",,s1\n", "not x y width"),
         ("s1_study,0,1,0,0\n", 'i1_image,"__import__(""os"")",,s1\n', "is not a list of boxes"),
     ],
 )

@@ -20,9 +20,7 @@ from detector.datasets.build_options import BuildOptions, SampleOptions
 
 
 def record(name: str, finding: str, site: str = "a", view: str = "PA", patient: str = "", **others: str) -> ImageRecord:
-    return ImageRecord(
-        f"line of {name}", "images", f"{name}.png", patient or name, view, finding, "collection", site, **others
-    )
+    return ImageRecord(f"line of {name}", "images", f"{name}.png", patient or name, view, finding, site, **others)
 
 
 ENTRIES = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import classes, picture, rejection
+from conftest import classes, inside, picture, rejected, rejection
 from PIL import Image
 
 from detector.datasets import dataset, folders
@@ -45,6 +45,27 @@ def test_images_that_lie_in_no_class_are_rejected(tmp_path):
     picture(classes(tmp_path, covid=1, normal=1) / "a.png", 1)
     with rejection("holds a.png outside of its class folders; move them into one"):
         dataset.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [
+        ("train_covid19.py", "0 1 more/2"),
+        ("train_covid19.py", "images/0 images/1"),
+        ("train_covid19.py", "2020/0 2021/1"),
+        ("audit_covid19.py", "0 1"),
+        ("evaluate_covid19.py", "0 1"),
+    ],
+)
+def test_the_folder_of_one_class_asks_for_that_of_all(tmp_path, script, names):
+    for label in ("covid", "normal"):
+        for number, name in enumerate(names.split(" ")):
+            picture(tmp_path / "d" / label / f"{name}.png", number + len(label))
+    picture(tmp_path / "d" / "stray.png", 7)
+    call = (script, *(("-m", "m.h5") if script.startswith("evaluate") else ()), "-d")
+    rejected(inside(*call, "d/covid", cwd=tmp_path), "; did you mean -d d?")
+    done = inside(*call, "d", cwd=tmp_path)
+    rejected(done, "holds stray.png outside of its class folders; move them into one\n")
 
 
 def test_parts_of_a_split_are_not_classes(tmp_path):
