@@ -50,10 +50,8 @@ def fetch_metadata(options: CovidOptions, log: Log) -> None:
 def write_manifests(options: CovidOptions, log: Log) -> None:
     """Write manifests for class folders of the user's own."""
     assert options.write_manifests
-    patients = own_folders.read_patients(options.patients) if options.patients else {}
-    view = (options.view or [""])[0]
     counts, notes = own_folders.write_manifests(
-        options.write_manifests, options.source, view, patients, options.patient_from
+        options.write_manifests, options.source, (options.view or [""])[0], options.patients, options.patient_from
     )
     for note in notes:
         log.info(note)

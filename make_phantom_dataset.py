@@ -62,11 +62,7 @@ def write_class(label: str, numbers: range, options: PhantomOptions) -> None:
         files[row["file"]] = file
         rows.append(row)
     others = manifest.replace(
-        options.output / label,
-        rows,
-        SOURCE,
-        lambda row, target: write_together({target: files[row["file"]]}),
-        [manifest.BOXES],
+        options.output / label, rows, SOURCE, lambda row, target: write_together({target: files[row["file"]]})
     )
     log.info(f"{options.output / label}: {len(rows)} phantoms")
     if others:

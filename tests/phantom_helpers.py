@@ -40,7 +40,7 @@ class Phantoms:
             rows = [self._drawn(label, one) for one in numbers[:number]]
             for row in rows:
                 shutil.copyfile(self.folder / row["file"], folder / label / row["file"])
-            manifest.write(folder / label, rows, [manifest.BOXES])
+            manifest.write(folder / label, rows)
         return folder
 
     def images(self, label: str, number: int = 22) -> list[np.ndarray]:

@@ -208,7 +208,8 @@ def test_bad_arguments(tmp_path):
     classes(tmp_path / "data", covid=2, normal=2)
     run = lambda *arguments: inside("audit_covid19.py", "-d", "data", *arguments, cwd=tmp_path)  # noqa: E731
     before = set(tree(tmp_path))
-    rejected(script("audit_covid19.py", "-d", "data", "--controls", "nowhere", cwd=tmp_path), "nowhere is not a folder")
+    done = script("audit_covid19.py", "-d", "data", "--controls", "nowhere", cwd=tmp_path)
+    rejected(done, "--controls nowhere does not exist")
     rejected(run("--masks", "nowhere"), "--masks nowhere is not a folder")
     rejected(run("--external", "data"), "--external needs a saved model")
     rejected(run("--positive-class", "sick"), "no class sick", "--positive-class")

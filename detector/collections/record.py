@@ -197,6 +197,8 @@ class Collection(ABC):
 
     def manifest_row(self, entry: ImageRecord, name: str, label: str) -> dict[str, str]:
         """Return the manifest's row of an image; one without a patient is a patient of its own."""
+        known = {column: entry.clinical.get(column, "") for column in ("age", "sex")}
+        known["boxes"] = as_cell(in_fractions(entry.boxes, *entry.size)) if all(entry.size) else ""
         return {
             "file": name,
             "label": label,
@@ -208,8 +210,8 @@ class Collection(ABC):
             "licence": entry.licence or self.licence,
             "url": entry.url or self.url,
             "sha256": entry.sha256,
-            **{column: entry.clinical.get(column, "") for column in CLINICAL},
-            "boxes": as_cell(in_fractions(entry.boxes, *entry.size)) if all(entry.size) else "",
+            **{column: entry.clinical.get(column, "") for column in self.columns},
+            **{column: cell for column, cell in known.items() if cell},
         }
 
     def is_control(self, text: str, positive: str) -> bool:

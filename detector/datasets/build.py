@@ -264,15 +264,11 @@ def write(folder: Path, output: Path, selection: Selection, collection: Collecti
     """Copy a selection's images into their class folder, and say what was kept and why others were not."""
     sources, rows = dict[str, Path](), []
     for entry in selection.kept:
-        name = entry.filename
-        while name in sources:
-            name = f"{Path(name).stem}-patient{entry.patient}{Path(name).suffix}"
+        name = manifest.free_name(entry.filename, sources, f"patient{entry.patient}")
         sources[name] = folder / entry.path
         rows.append(collection.manifest_row(entry, name, output.name))
-    filled = (name for name in ("age", "sex", manifest.BOXES) if any(row[name] for row in rows))
-    extra = list(dict.fromkeys((*collection.columns, *filled)))
     others = manifest.replace(
-        output, rows, collection.source, lambda row, target: copy_whole(sources[row["file"]], target), extra
+        output, rows, collection.source, lambda row, target: copy_whole(sources[row["file"]], target)
     )
     log.info(f"{output}: {selection.account(total)}")
     for line in selection.named[:MOST_NAMED]:

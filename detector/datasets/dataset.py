@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -139,9 +139,6 @@ def list_classes(
     folder: Path, patient_from: re.Pattern[str] | None = None, flag: str = "-d"
 ) -> tuple[list[Image], list[str]]:
     """Return the images of class folders, and what to say of them; as `load`, but one class may do."""
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise InputError(f"data set {folder} {what}; give a folder that holds a folder of images for each class")
     listing = _listed(folder, f"data set {folder}", "; build it first, as the README says")
     level = class_level(folder, listing.images, flag)
     masks = masks_among(folder, listing.images, level)
@@ -150,7 +147,7 @@ def list_classes(
     images, notes = _images(folder, listing, level, patient_from)
     if empty := empty_classes(folder, listing.images, level):
         notes.append(f"folders without images, which are no classes: {first_names(empty)}")
-    wrong = defaultdict(list)
+    wrong: dict[Path, list[str]] = defaultdict(list)
     for image in images:
         label = image.row.get("label", "")
         if label and folded(label) not in map(folded, image.file.split("/")[:-1]):
@@ -165,12 +162,12 @@ def list_classes(
 
 def load_folder(folder: Path, patient_from: re.Pattern[str] | None = None) -> list[Image]:
     """List the images of one folder, whatever folders within it hold them."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder")
-    return _images(folder.parent, _listed(folder, str(folder)), 0, patient_from)[0]
+    return _images(folder.parent, _listed(folder, f"--controls {folder}"), 0, patient_from)[0]
 
 
 def _listed(folder: Path, name: str, advice: str = "") -> Listing:
+    if not folder.is_dir():
+        raise InputError(f"{name} {'is a file, not a folder' if folder.exists() else 'does not exist'}{advice}")
     listing = list_images(folder)
     if not listing.images:
         raise InputError(f"{name} holds no images{f' ({listing.note})' if listing.note else ''}{advice}")
@@ -182,33 +179,36 @@ def _images(
 ) -> tuple[list[Image], list[str]]:
     """Return the images of a listing, and what to say of them: files left out, rows and files without each other."""
     by_folder: dict[Path, list[str]] = defaultdict(list)
+    by_class: dict[str, list[str]] = defaultdict(list)
     for path in listing.images:
         by_folder[path.parent].append(path.name)
+        by_class[path.relative_to(folder).parts[level]].append(path.name)
+    kermanys = {label for label, names in by_class.items() if kermany.documented(names)}
     rows: dict[Path, manifest.Row] = {}
     notes: list[str] = []
     for inner, names in by_folder.items():
         found, said = manifest.of_files(inner, names, inner.relative_to(folder).as_posix())
         rows |= {inner / name: row for name, row in found.items()}
         notes += said
-    unnamed = [path for path in listing.images if is_missing(rows.get(path, {}).get("patient", ""))]
-    headers = {path: read_if_readable(path) for path in unnamed if is_dicom_file(path)}
-    others = {path: header.left_out for path, header in headers.items() if not header.is_radiograph}
-    listing.left_out.update(others.values())
-    labels = {path: path.relative_to(folder).parts[level] for path in listing.images if path not in others}
-    documented = _kermanys(labels)
     images = []
-    for path, label in labels.items():
-        below, row, header = path.relative_to(folder), rows.get(path, {}), headers.get(path, DicomHeader())
-        patient, source = None, row.get("source", "")
+    for path in listing.images:
+        below, row = path.relative_to(folder), rows.get(path, {})
+        named, header = not is_missing(row.get("patient", "")), DicomHeader()
+        if not named and is_dicom_file(path):
+            header = read_if_readable(path)
+        if not header.is_radiograph:
+            listing.left_out[header.left_out] += 1
+            continue
+        label, source, patient = below.parts[level], row.get("source", ""), None
         match = patient_from.search(below.as_posix()) if patient_from else None
-        if not is_missing(row.get("patient", "")):
+        if named:
             patient = f"{source}/{row['patient']}"
         elif match and any(match.groups()):
             patient = f"{PATH}/{'-'.join(filter(None, match.groups()))}"
         elif header.patient:
             patient = f"dicom/{header.patient}"
-        elif path in documented:
-            patient, source = f"{kermany.SOURCE}/{documented[path]}", source or kermany.SOURCE
+        elif label in kermanys and (number := kermany.patient(path.name)):
+            patient, source = f"{kermany.SOURCE}/{number}", source or kermany.SOURCE
         known = {"view": header.view or view_of(below), "age": header.age, "sex": header.sex}
         row = row | {name: value for name, value in known.items() if value and not row.get(name)}
         images.append(Image(path, below.as_posix(), label, patient, source, row.get("site", "") or source, row))
@@ -218,16 +218,6 @@ def _images(
         count = counted(len(alone), "image")
         notes.append(f"--patient-from finds no patient of {count} ({first_names(alone)}): each counts as its own")
     return images, notes
-
-
-def _kermanys(labels: Mapping[Path, str]) -> dict[Path, str]:
-    """Return the patients that names of Kermany's collection contain, of classes that bear its documented names."""
-    found: dict[Path, str] = {}
-    for label in set(labels.values()):
-        paths = [path for path, its in labels.items() if its == label]
-        if kermany.documented([path.name for path in paths]):
-            found |= {path: patient for path in paths if (patient := kermany.patient(path.name))}
-    return found
 
 
 def _without_placeholders(images: list[Image]) -> tuple[list[Image], list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from detector import InputError, first_names
@@ -89,32 +89,26 @@ def of_files(folder: Path, files: Sequence[str], name: str) -> tuple[dict[str, R
     return found, notes + ages
 
 
-def write(folder: Path, rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> None:
-    """Write the manifest of a class folder, sorted by file name, whole or not at all; `extra` are further columns.
+def write(folder: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write the manifest of a class folder, sorted by file name, whole or not at all.
 
     Its cells are untrusted input and are opened in spreadsheet programs: none is left that would be a formula there.
     """
-    write_together({folder / NAME: as_file(rows, extra)})
+    write_together({folder / NAME: as_file(rows)})
 
 
-def as_file(rows: Iterable[Mapping[str, str]], extra: Sequence[str] = ()) -> bytes:
-    """Return the bytes of a manifest, which `parse` reads as it was."""
-    text = io.StringIO()
-    columns = [*COLUMNS, *extra]
+def as_file(rows: Iterable[Mapping[str, str]]) -> bytes:
+    """Return the bytes of a manifest, which `parse` reads as it was; each column that a row has stands in it."""
+    text, listed = io.StringIO(), list(rows)
+    columns = dict.fromkeys((*COLUMNS, *(name for row in listed for name in row)))
     table = csv.writer(text)
     table.writerow(map(tables.escaped, columns))
-    for row in sorted(rows, key=lambda row: row["file"]):
+    for row in sorted(listed, key=lambda row: row["file"]):
         table.writerow(tables.escaped(row.get(column, "")) for column in columns)
     return text.getvalue().encode(errors="surrogateescape")
 
 
-def replace(
-    folder: Path,
-    rows: Sequence[Row],
-    source: str,
-    copy: Callable[[Row, Path], object],
-    extra: Sequence[str] = (),
-) -> list[str]:
+def replace(folder: Path, rows: Sequence[Row], source: str, copy: Callable[[Row, Path], object]) -> list[str]:
     """Make `folder` hold the images of `rows`, in place of those that an earlier build put there from that data set.
 
     Only a file that the old manifest lists for this source, with the bytes it had then, is replaced or removed;
@@ -131,8 +125,6 @@ def replace(
     source : str
     copy : callable
         Puts the image of a row at a path, whole or not at all.
-    extra : sequence of str
-        Columns beyond `COLUMNS`.
 
     Returns
     -------
@@ -143,7 +135,7 @@ def replace(
     everything = read(folder)
     old = {name: row for name, row in everything.items() if row["source"] == source}
     others = {name: row for name, row in everything.items() if name not in old}
-    given = {_free_name(row["file"], others, source): row for row in rows}
+    given = {free_name(row["file"], others, source): row for row in rows}
     wanted = {name: row | {"file": name} for name, row in given.items()}
     present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {NAME, *others}
     digests = {name: sha256(folder / name) for name in present & {*old, *wanted} if (folder / name).is_file()}
@@ -157,16 +149,14 @@ def replace(
     begun = {
         name: row | {"sha256": f"{old[name]['sha256']} {row['sha256']}"} for name, row in wanted.items() if name in old
     }
-    columns = list(dict.fromkeys([*(name for row in everything.values() for name in row), *extra]))
-    further = [name for name in columns if name not in COLUMNS]
     try:
-        write(folder, (others | old | wanted | begun).values(), further)
+        write(folder, (others | old | wanted | begun).values())
         for name, row in given.items():
             if name not in same:
                 copy(row, folder / name)
         for name in ours - {*wanted}:
             (folder / name).unlink()
-        write(folder, (others | wanted).values(), further)
+        write(folder, (others | wanted).values())
     except (OSError, InputError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise InputError(
@@ -176,9 +166,8 @@ def replace(
     return sorted(present - ours - {*wanted})
 
 
-def _free_name(name: str, others: Mapping[str, Row], source: str) -> str:
-    """Return a name that no other source's image has."""
-    while name in others:
-        path = Path(name)
-        name = f"{path.stem}-{source}{path.suffix}"
+def free_name(name: str, taken: Container[str], owner: str) -> str:
+    """Return a name that is not taken: of what is, with its owner before the suffix."""
+    while name in taken:
+        name = f"{Path(name).stem}-{owner}{Path(name).suffix}"
     return name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 
 from detector import InputError, first_names
@@ -18,7 +17,7 @@ from detector.images.phantom import SOURCE as PHANTOM
 
 
 def write_manifests(
-    folder: Path, source: str, view: str, patients: Mapping[str, str], patient_from: re.Pattern[str] | None = None
+    folder: Path, source: str, view: str, patients: Path | None, patient_from: re.Pattern[str] | None = None
 ) -> tuple[dict[Path, int], list[str]]:
     """Write a manifest into each folder of images, beside what other manifests of it say.
 
@@ -31,8 +30,9 @@ def write_manifests(
         images for its own.
     view : str
         Of all images; empty where it is not known.
-    patients : mapping of str to str
-        By the file's name or its path, in any letter case and with any suffix where that is unambiguous.
+    patients : Path or None
+        Table of patients by the file's name or its path, in any letter case and with any suffix where that is
+        unambiguous.
     patient_from : re.Pattern, optional
         Its groups, found in an image's path, name the patient of one that `patients` does not name.
 
@@ -44,12 +44,13 @@ def write_manifests(
     """
     if source in SOURCES or source == PHANTOM:
         raise InputError(f"--source {source} is a collection with a builder of its own; give the images another name")
-    images, notes = list_classes(folder, patient_from)
+    images, notes = list_classes(folder, patient_from, "--write-manifests")
     notes = [note for note in notes if manifest.NAME not in note]  # that is of the manifests of before
     given: dict[str, str] = {}
     if patients:
-        given, unused, said = match_files(patients, [image.file for image in images], "--patients")
-        if len(unused) == len(patients):
+        rows = read_patients(patients)
+        given, unused, said = match_files(rows, [image.file for image in images], "--patients")
+        if len(unused) == len(rows):
             raise InputError(f"--patients names no image of {folder}, but {first_names(unused)}; give its own table")
         notes += said
     by_folder: dict[Path, list[Image]] = defaultdict(list)
@@ -57,15 +58,12 @@ def write_manifests(
         by_folder[image.path.parent].append(image)
     for inner, inside in by_folder.items():
         known = manifest.read(inner)
-        rows = {name: row for name, row in known.items() if row["source"] not in ("", source)}
-        for image in inside:
-            if image.path.name not in rows:
-                earlier = known.get(image.path.name, {})
-                rows[image.path.name] = _row(image, earlier, given.get(image.file, ""), source, view)
-        if gone := sorted(name for name in rows if not (inner / name).is_file()):
-            notes.append(f"{inner / manifest.NAME} keeps {len(gone)} rows that name no file ({first_names(gone)})")
-        further = dict.fromkeys(name for row in rows.values() for name in row if name not in manifest.COLUMNS)
-        manifest.write(inner, rows.values(), list(further))
+        others = {name: row for name, row in known.items() if row["source"] not in ("", source)}
+        own = {
+            image.path.name: _row(image, known.get(image.path.name, {}), given.get(image.file, ""), source, view)
+            for image in inside
+        }
+        manifest.write(inner, (own | others).values())
     return {inner: len(inside) for inner, inside in by_folder.items()}, notes
 
 

@@ -184,7 +184,7 @@ def test_what_is_no_box_is_rejected(cell, words):
 def test_a_cell_that_is_no_box_ends_an_audit_before_anything_is_computed(tmp_path):
     classes(tmp_path / "data", covid=2, normal=2)
     row = dict.fromkeys(manifest.COLUMNS, "") | {"file": "covid-000.png", "label": "covid", "boxes": "0.1 0.2 0.3"}
-    manifest.write(tmp_path / "data" / "covid", [row], [manifest.BOXES])
+    manifest.write(tmp_path / "data" / "covid", [row])
     done = inside("audit_covid19.py", "-d", "data", cwd=tmp_path)
     rejected(done, "data/covid/manifest.csv, column boxes: covid-000.png", "correct it, or clear the cell")
 

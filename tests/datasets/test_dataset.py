@@ -50,7 +50,7 @@ def test_ages_that_are_none_are_counted_and_missing(tmp_path):
     """Months, days and "> 89" are ages; one place reads them, so that no check or baseline sees another number."""
     cells = ["64", "6M", "> 89", "999", "-1", "000Y", "NA", ""]
     classes(tmp_path, covid=len(cells), normal=1)
-    manifest.write(tmp_path / "covid", [{"file": f"covid-00{i}.png", "age": a} for i, a in enumerate(cells)], ["age"])
+    manifest.write(tmp_path / "covid", [{"file": f"covid-00{i}.png", "age": a} for i, a in enumerate(cells)])
     found = dataset.load(tmp_path)
     assert [image.row.get("age") for image in found.images] == ["64", "0.5", "89", *[""] * 5, None]
     assert found.notes == [

@@ -87,7 +87,7 @@ def test_dicom_files_of_another_modality_get_no_row(tmp_path):
     for name, modality in (("covid/a.dcm", "DX"), ("covid/b.dcm", "CT"), ("normal/c", "CR"), ("normal/d", "MR")):
         radiograph(tmp_path / name, PatientID=name, Modality=modality)
     manifest.write(tmp_path / "covid", [{"file": "b.dcm", "source": "other"}])
-    _, notes = write_manifests(tmp_path, "mine", "PA", {})
+    _, notes = write_manifests(tmp_path, "mine", "PA", None)
     assert notes == ["2 files left out: 1 of another modality (CT), 1 of another modality (MR)"]
     assert {name: row["source"] for name, row in manifest.read(tmp_path / "covid").items()} == {
         "a.dcm": "mine",
@@ -114,7 +114,7 @@ def test_published_tables_name_patients(tmp_path, heading, row):
     who = ["covid-000,007", "covid-001,7", "covid-002,8", "covid-003,NA", "normal-000,7", "other-1,1", "other-2,2"]
     lines = [heading, *(row.format(*one.split(",")) for one in who)]
     (tmp_path / "who.csv").write_text("\n".join(lines))
-    _, notes = write_manifests(tmp_path / "d", "mine", "", read_patients(tmp_path / "who.csv"))
+    _, notes = write_manifests(tmp_path / "d", "mine", "", tmp_path / "who.csv")
     assert notes[0].startswith("--patients: 2 rows of other images (other-1")
     assert notes[1:] == ["--patients has no row of 2 images (covid/covid-004.png, normal/normal-001.png)"]
     images = dataset.load(tmp_path / "d").images
@@ -141,6 +141,6 @@ def test_patients_come_from_paths_where_no_table_names_them(tmp_path):
 def test_a_manifest_of_a_persons_own_is_completed(tmp_path):
     classes(tmp_path, covid=2, normal=1)
     (tmp_path / "covid" / "manifest.csv").write_text("file,patient,age\ncovid-000.png,7,999\n")
-    write_manifests(tmp_path, "mine", "PA", {})
+    write_manifests(tmp_path, "mine", "PA", None)
     row = rows_by_file(tmp_path / "covid")["covid-000.png"]
     assert (row["patient"], row["age"], row["view"], row["source"]) == ("7", "999", "PA", "mine")

@@ -44,7 +44,7 @@ def test_images_are_listed_and_clinical_columns_checked(tmp_path):
         run.load_images(age)
     for label in ("covid", "normal"):
         rows = [{"file": f"{label}-00{i}.png", "age": "50" if label == "covid" else ""} for i in range(2)]
-        manifest.write(data / label, rows, ["age"])
+        manifest.write(data / label, rows)
     with rejection("--clinical-columns age: whether the value is missing predicts the class"):
         run.load_images(age)
     run.load_images(TrainingOptions(dataset=data, clinical_columns=("age",), allow_informative_missingness=True))
