@@ -12,7 +12,6 @@ import numpy as np
 
 from detector import InputError, counted, first_names
 from detector.audit.judgement import judge
-from detector.audit.metrics import MetricSettings
 from detector.cli.arguments import between, column_names, flag, parse, seed_flag
 from detector.cli.output import Log, replaced_line, say
 from detector.cli.run import run
@@ -154,8 +153,7 @@ def main(arguments: list[str] | None) -> int:
     balanced = tested.settings["class_weight"] == "balanced"
     comparison = compared(options, extractor, evaluated, positive, log) if options.compare else None
     with log.timed("evaluate"):
-        setting = MetricSettings(positive, options.seed, balanced, options.prevalence)
-        worth = judge(extractor, evaluated, setting, implausible=tested.implausible)
+        worth = judge(extractor, evaluated, options.seed, balanced, options.prevalence, None, tested.implausible)
     order = training.most_confident_errors_first(evaluated)
     with log.timed("Grad-CAM"):
         maps = training.grad_cam(evaluated, extractor, order[: html.MOST]) if evaluated.fitted else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from detector.audit.checks import pooling_note
 from detector.audit.judgement import judge
-from detector.audit.metrics import MetricSettings
 from detector.cli.arguments import parse
 from detector.cli.output import Log, epoch_printer, replaced_line, say
 from detector.cli.run import run
@@ -71,8 +70,8 @@ def main(arguments: list[str] | None) -> int:
 
     # What the predictions are worth.
     with log.timed("evaluate"):
-        setting = MetricSettings(positive, options.seed, recipe.balanced, options.prevalence)
-        worth = judge(extractor, evaluated, setting, samples.groups, implausible)
+        setting = options.seed, recipe.balanced, options.prevalence
+        worth = judge(extractor, evaluated, *setting, samples.groups, implausible)
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
         shown = order[: html.MOST] if outputs.report else order[:0]

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from detector.audit import metrics
-from detector.audit.checks import Run, run_checks
 from detector.audit.context import Audit
 from detector.audit.image_sets import ImageSets
+from detector.audit.judgement import judge
 from detector.audit.options import AuditOptions
 from detector.cli.output import Log
 from detector.datasets.dataset import Dataset, Image
@@ -166,9 +165,7 @@ def checked(case: Case, scores=None, implausible=()):
     labels = extractor.dataset.labels
     noise = np.random.default_rng(0).normal(size=len(labels))
     evaluated = outcome_of(extractor, 1 / (1 + np.exp(-(2 * noise if scores is None else scores(labels == 0, noise)))))
-    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0))
-    run = Run(extractor, evaluated, found, extractor.patients, implausible)
-    return {one.id: one for one in run_checks(run)}
+    return {one.id: one for one in judge(extractor, evaluated, 0, implausible=implausible).checks}
 
 
 def known(**values):

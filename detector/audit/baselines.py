@@ -20,7 +20,7 @@ import numpy as np
 
 from detector import counted
 from detector.audit.context import Audit, Finding
-from detector.audit.linear_baseline import cross_validate, indicators, metadata_auc, property_matrix
+from detector.audit.metrics import cross_validate, indicators, metadata_auc, property_matrix
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.auc import roc_auc

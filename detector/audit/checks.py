@@ -10,15 +10,15 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
 from detector import counted, first_names
-from detector.audit.evidence import BEYOND_BORDER, BORDER, BORDER_ADJUSTED, FILES, METADATA
-from detector.audit.linear_baseline import SUSPICIOUS
+from detector.audit.evidence import BEYOND_BORDER, BORDER, BORDER_ADJUSTED, CHANCE, FILES, METADATA
 from detector.collections import kermany
-from detector.datasets.dataset import Dataset, Image
+from detector.datasets.dataset import Image
 from detector.files.values import ADULT, years
 from detector.images.duplicates import NOT_SEARCHED, Copy, with_change
 from detector.images.lungs import SEEMINGLY_UPSIDE_DOWN
@@ -33,8 +33,9 @@ Status = Literal["pass", "warn", "not_assessed"]
 PASS: Status = "pass"
 WARN: Status = "warn"
 NOT_ASSESSED: Status = "not_assessed"
+Found = tuple[Status, str, str]  # what a check finds, and what to do where it does not pass
 
-CHANCE = 0.5
+SUSPICIOUS = 0.75  # ROC AUC of a baseline from which it is taken for a shortcut, if it is shown to be above chance
 KNOWN = 0.5  # share of a class's images whose view or age has to be known: few images do not represent the rest
 FEW_UPSIDE_DOWN = 0.05  # of the images
 CHILDREN_APART = 0.5  # difference between the classes' shares of children
@@ -81,12 +82,6 @@ class Check:
         """Whether the check found a problem."""
         return self.status == WARN
 
-    def __str__(self) -> str:
-        """Return status, title, message and condition in a line."""
-        status = "n/a" if self.status == NOT_ASSESSED else self.status
-        condition = f" ({self.condition})" if self.condition else ""
-        return f"{status:<4}  {self.title:<18}  {self.message}{condition}"
-
 
 @dataclass(frozen=True)
 class Run:
@@ -101,7 +96,6 @@ class Run:
     groups : ndarray of shape (n,)
         What the split kept whole.
     implausible : sequence of ImplausibleImage
-        Those that may be no frontal chest radiographs.
     """
 
     extractor: FeatureExtractor
@@ -121,12 +115,8 @@ class Run:
         return "Run audit_covid19.py." if all(one == sites[0] != {""} for one in sites) else WITH_CONTROLS
 
 
-class Found(NamedTuple):
-    """What a check finds."""
-
-    status: Status
-    message: str
-    recommendation: str = ""
+def _warns_if(problem: bool) -> Status:
+    return WARN if problem else PASS
 
 
 def chance(run: Run) -> Found:
@@ -135,12 +125,11 @@ def chance(run: Run) -> Found:
     every = len(run.evaluated.held_out) == len(run.groups)
     advice = "Add images of other patients" + ("." if every else ", or --folds 5, which evaluates every image.")
     if not area.available:
-        return Found(NOT_ASSESSED, area.reason, advice)
+        return NOT_ASSESSED, area.reason, advice
     if area.high < CHANCE:
-        return Found(WARN, f"ROC AUC {area.short}: worse than chance", "Check whether the classes' labels are swapped.")
-    if area.low <= CHANCE:
-        return Found(WARN, f"ROC AUC {area.short} is compatible with guessing", advice)
-    return Found(PASS, f"ROC AUC {area.short}")
+        return WARN, f"ROC AUC {area.short}: worse than chance", "Check whether the classes' labels are swapped."
+    guessing = area.low <= CHANCE
+    return _warns_if(guessing), f"ROC AUC {area.short}{' is compatible with guessing' if guessing else ''}", advice
 
 
 def predicted_classes(run: Run) -> Found:
@@ -150,15 +139,18 @@ def predicted_classes(run: Run) -> Found:
     counts = ", ".join(f"{n} {name}" for name, n in zip(evaluation.classes, predicted, strict=True))
     never = [name for name, n, of in zip(evaluation.classes, predicted, present, strict=True) if of and not n]
     if not never:
-        return Found(PASS, f"predicted: {counts}")
-    area = evaluation.roc_auc
-    if not len(run.evaluated.train):
-        remedy = "The threshold does not fit these images: choose one on others, and give it with --threshold."
-        return Found(WARN, f"{' and '.join(never)} is never predicted ({counts})", remedy)
-    remedy = "Train longer (--epochs), or with another --learning-rate, until the loss falls; or use --recipe probe."
-    if area.available and area.low > CHANCE:
-        remedy += " The scores separate the classes: --target-sensitivity chooses a threshold that uses them."
-    return Found(WARN, f"{' and '.join(never)} is never predicted ({counts})", remedy)
+        return PASS, f"predicted: {counts}", ""
+    remedy = (
+        "The model may rest on a shortcut of its training data that these images lack: run audit_covid19.py on those. "
+        "Another --threshold does not mend that."
+    )
+    if len(run.evaluated.train):
+        remedy = (
+            "Train longer (--epochs), or with another --learning-rate, until the loss falls; or use --recipe probe."
+        )
+        if evaluation.roc_auc.low > CHANCE:
+            remedy += " The scores separate the classes: --target-sensitivity chooses a threshold that uses them."
+    return WARN, f"{' and '.join(never)} is never predicted ({counts})", remedy
 
 
 def image_content(run: Run) -> Found:
@@ -167,27 +159,24 @@ def image_content(run: Run) -> Found:
     total = len(run.extractor.properties) + sum(one.left_out for one in found)
     if not found:
         looked = "with two lungs" if run.extractor.backbone.weights else "(lungs were not looked for)"
-        return Found(PASS, f"{total} images {looked}, none in colour")
-    advice = "" if all(one.left_out for one in found) else "Look at them; remove what is no frontal chest radiograph."
+        return PASS, f"{total} images {looked}, none in colour", ""
     # The lungs of one in a hundred upright images seem to be upside down.
     few = all(one.reason == SEEMINGLY_UPSIDE_DOWN for one in found) and len(found) <= FEW_UPSIDE_DOWN * total
-    return Found(PASS if few else WARN, implausible_line(found, total), "" if few else advice)
+    gone = all(one.left_out for one in found)
+    advice = "" if gone else "Look at them; remove those that are not frontal chest radiographs."
+    return _warns_if(not few), implausible_line(found, total), advice
 
 
 def site_and_view(run: Run) -> Found:
     """Check whether the site and view of an image predict its class."""
     images, area = run.extractor.dataset.images, run.metrics[METADATA]
-    unknown = sum(not image.site for image in images)
-    if unknown and not area.available:
-        return Found(
-            NOT_ASSESSED,
-            f"the site of {unknown} of {len(images)} images is not known",
-            "Build the data set with build_covid_dataset.py, or add the column site to manifest.csv.",
-        )
-    labels = [{image.site for image in one} - {""} for one in run.by_class().values()]
-    if all(not one & other for i, one in enumerate(labels) for other in labels[:i]):
-        return Found(WARN, APART, WITH_CONTROLS)
-    missing = {"sites": unknown, "views": sum(not image.view for image in images)}
+    missing = {"sites": sum(not image.site for image in images), "views": sum(not image.view for image in images)}
+    if missing["sites"] and not area.available:
+        advice = "Build the data set with build_covid_dataset.py, or add the column site to manifest.csv."
+        return NOT_ASSESSED, f"the site of {missing['sites']} of {len(images)} images is not known", advice
+    sites = [{image.site for image in one} - {""} for one in run.by_class().values()]
+    if not any(one & other for one, other in combinations(sites, 2)):
+        return WARN, APART, WITH_CONTROLS
     known = [f"{len(images) - count} of {len(images)} {what} known" for what, count in missing.items() if count]
     return baseline_check(area, ", ".join(["without the image", *known]), WITH_CONTROLS)
 
@@ -198,17 +187,15 @@ def views(run: Run) -> Found:
 
     counts = {name: Counter(one.view for one in images) for name, images in run.by_class().items()}
     listing = "; ".join(
-        f"{name} {', '.join(f'{n} {view}' if view else f'{n} unknown' for view, n in sorted(found.items()))}"
+        f"{name} " + ", ".join(f"{n} {view or 'unknown'}" for view, n in sorted(found.items()))
         for name, found in counts.items()
     )
     known = {name: (one["AP"], one["PA"]) for name, one in counts.items()}
     if missing := [name for name, one in known.items() if sum(one) < max(KNOWN * counts[name].total(), 1)]:
-        return Found(NOT_ASSESSED, f"the view (AP, PA) of most images of {' and '.join(missing)} is not known")
+        return NOT_ASSESSED, f"the view (AP, PA) of most images of {' and '.join(missing)} is not known", ""
     ordered = sorted(known.values(), key=lambda one: one[0] / sum(one))
-    if fisher_exact([ordered[0], ordered[-1]]).pvalue < RARE:
-        advice = "Build with --view PA, or fit within views: --recipe probe --adjust strata."
-        return Found(WARN, listing, advice)
-    return Found(PASS, listing)
+    apart = fisher_exact([ordered[0], ordered[-1]]).pvalue < RARE
+    return _warns_if(apart), listing, "Build with --view PA, or fit within views: --recipe probe --adjust strata."
 
 
 def file_properties(run: Run) -> Found:
@@ -223,20 +210,19 @@ def image_border(run: Run) -> Found:
     return baseline_check(run.metrics[BORDER], "from the outer 10 %", advice)
 
 
-def baseline_check(area: Metric, without: str, recommendation: str) -> Found:
+def baseline_check(area: Metric, without: str, advice: str) -> Found:
     """Return the check of a baseline.
 
     It warns where the baseline predicts the class and that is no chance, and passes where its interval lies below the
     level at which it would warn. An interval that reaches that level shows neither.
     """
     if not area.available:
-        return Found(NOT_ASSESSED, area.reason)
+        return NOT_ASSESSED, area.reason, ""
     found = f"ROC AUC {area.short} {without}"
-    if area.point >= SUSPICIOUS and area.low > CHANCE:
-        return Found(WARN, found, recommendation)
-    if area.high >= SUSPICIOUS:
-        return Found(NOT_ASSESSED, f"{found}: the interval reaches {SUSPICIOUS}", "Add images of other patients.")
-    return Found(PASS, found)
+    warns = area.point >= SUSPICIOUS and area.low > CHANCE
+    if area.high >= SUSPICIOUS and not warns:
+        return NOT_ASSESSED, f"{found}: the interval reaches {SUSPICIOUS}", "Add images of other patients."
+    return _warns_if(warns), found, advice
 
 
 def border_adjusted(run: Run) -> Found:
@@ -248,19 +234,13 @@ def border_adjusted(run: Run) -> Found:
     """
     adjusted, beyond, whole = run.metrics[BORDER_ADJUSTED], run.metrics[BEYOND_BORDER], run.evaluated.evaluation.roc_auc
     if not (adjusted.available and beyond.available):
-        return Found(NOT_ASSESSED, adjusted.reason or beyond.reason)
+        return NOT_ASSESSED, adjusted.reason or beyond.reason, ""
     found = f"ROC AUC {adjusted.short} among images with similar borders, {beyond.short} above the border's own"
     if adjusted.low > CHANCE and beyond.low > 0:
-        return Found(PASS, found)
+        return PASS, found, ""
     if whole.available and adjusted.high < max(whole.point, CHANCE):
-        return Found(WARN, f"{found}; {whole.value_text} among all", run.audit())
-    return Found(NOT_ASSESSED, f"{found}: too few images to tell")
-
-
-def in_two_classes(dataset: Dataset, near_duplicates: Mapping[tuple[int, int], Copy]) -> list[str]:
-    """Return the pairs of near duplicates, by their files, that two classes hold."""
-    pairs = [(dataset.images[i], dataset.images[j], copy) for (i, j), copy in near_duplicates.items()]
-    return [with_change(f"{one.file} = {other.file}", copy) for one, other, copy in pairs if one.label != other.label]
+        return WARN, f"{found}; {whole.value_text} among all", run.audit()
+    return NOT_ASSESSED, f"{found}: too few images to tell", ""
 
 
 def duplicates(run: Run) -> Found:
@@ -269,53 +249,49 @@ def duplicates(run: Run) -> Found:
     Images of one group are always on one side; in a cross-validation, where each image is on both in turn, any pair of
     different groups is across some split.
     """
-    extractor, groups = run.extractor, run.groups
-    if contrary := in_two_classes(extractor.dataset, extractor.near_duplicates):
-        what = f"{counted(len(contrary), 'radiograph')} in two classes: {first_names(contrary)}"
-        return Found(WARN, what, "One of the two labels is wrong: remove that copy.")
-    digests = [one.digest for one in extractor.properties]
+    images, groups, digests = run.extractor.dataset.images, run.groups, [one.digest for one in run.extractor.properties]
     first = {digest: row for row, digest in reversed([*enumerate(digests)])}
-    pairs = {(first[digest], row): Copy() for row, digest in enumerate(digests) if first[digest] != row}
+    exact = {(first[digest], row): Copy() for row, digest in enumerate(digests) if first[digest] != row}
+    pairs = {
+        (i, j): with_change(f"{images[i].file} = {images[j].file}", copy)
+        for (i, j), copy in sorted({**run.extractor.near_duplicates, **exact}.items())
+    }
+    if contrary := [text for (i, j), text in pairs.items() if images[i].label != images[j].label]:
+        what = f"{counted(len(contrary), 'radiograph')} in two classes: {first_names(contrary)}"
+        return WARN, what, "One of the two labels is wrong: remove that copy."
     trains, tests = (np.isin(np.arange(len(groups)), side) for side in (run.evaluated.train, run.evaluated.held_out))
     where, advice = "across the split", ", or use --split patient, which keeps most near duplicates on one side"
     if not trains.any():  # a folder that is tested as a whole: a copy counts twice
         where, advice, trains, groups = "within the folder", "", tests, np.arange(len(groups))
-    across = [
-        (extractor.dataset.images[i].file, extractor.dataset.images[j].file, copy, digests[i] == digests[j])
-        for (i, j), copy in sorted({**extractor.near_duplicates, **pairs}.items())
+    across = {
+        (i, j): text
+        for (i, j), text in pairs.items()
         if groups[i] != groups[j] and ((tests[i] and trains[j]) or (tests[j] and trains[i]))
-    ]
+    }
     if not across:
-        return Found(PASS, f"none {where}; {NOT_SEARCHED}")
-    exact = sum(same for *_, same in across)
-    files = [with_change(f"{one} = {other}", copy) for one, other, copy, _ in across]
-    shown = "; ".join(files[:3]) + (f"; and {len(files) - 3} more" if len(files) > 3 else "")
-    return Found(
-        WARN,
-        f"{exact} exact and {len(across) - exact} near duplicates {where}: {shown}",
-        f"Remove one of each pair{advice}.",
-    )
+        return PASS, f"none {where}; {NOT_SEARCHED}", ""
+    same = sum(digests[i] == digests[j] for i, j in across)
+    found = f"{same} exact and {len(across) - same} near duplicates {where}: {first_names([*across.values()])}"
+    return WARN, found, f"Remove one of each pair{advice}."
 
 
 def age_groups(run: Run) -> Found:
     """Check whether children are compared with adults."""
     shares: dict[str, float] = {}
     for name, images in run.by_class().items():
-        known = [child for image in images if (child := _is_child(image)) is not None]
+        ages = [_age(image) for image in images]
+        known = [age < ADULT for age in ages if age is not None]
         if len(known) < max(KNOWN * len(images), 1):
-            return Found(NOT_ASSESSED, f"the age of most images of {name} is not known")
+            return NOT_ASSESSED, f"the age of most images of {name} is not known", ""
         shares[name] = sum(known) / len(known)
     listing = ", ".join(f"children are {share:.0%} of {name}" for name, share in shares.items())
-    if max(shares.values()) - min(shares.values()) > CHILDREN_APART:
-        return Found(WARN, listing, "Use adults of the positives' site as the other class.")
-    return Found(PASS, listing)
+    apart = max(shares.values()) - min(shares.values()) > CHILDREN_APART
+    return _warns_if(apart), listing, "Use adults of the positives' site as the other class."
 
 
-def _is_child(image: Image) -> bool | None:
-    if image.source == kermany.SOURCE:
-        return True  # patients of one to five years, Guangzhou Women and Children's Medical Center
-    known = years(image.row.get("age", ""))
-    return None if known is None else known < ADULT
+def _age(image: Image) -> float | None:
+    """Return the age in years; Kermany's patients are one to five, of Guangzhou Women and Children's Medical Center."""
+    return 1.0 if image.source == kermany.SOURCE else years(image.row.get("age", ""))
 
 
 def class_balance(run: Run) -> Found:
@@ -324,33 +300,30 @@ def class_balance(run: Run) -> Found:
     largest, share = evaluation.classes[int(counts.argmax())], counts.max() / counts.sum()
     listing = ", ".join(f"{n} {name}" for name, n in zip(evaluation.classes, counts, strict=True))
     if counts.max() < IMBALANCED * max(counts.min(), 1):
-        return Found(PASS, listing)
+        return PASS, listing, ""
     message = f"{listing}: predicting {largest} always is right in {share:.2f}"
-    if evaluation.accuracy.low > share:
-        return Found(PASS, message)
-    return Found(WARN, message, "Read sensitivity and specificity instead of the accuracy.")
+    advice = "Read sensitivity and specificity instead of the accuracy."
+    return _warns_if(evaluation.accuracy.low <= share), message, advice
 
 
 def calibration(run: Run) -> Found:
     """Check whether predicted probabilities are calibrated."""
-    in_the_large, slope = run.metrics[IN_THE_LARGE], run.metrics[SLOPE]
-    if not in_the_large.available:
-        return Found(NOT_ASSESSED, in_the_large.reason)
-    found = f"slope {slope.short}, in the large {in_the_large.short}"
+    mean, slope = run.metrics[IN_THE_LARGE], run.metrics[SLOPE]
+    if not mean.available:
+        return NOT_ASSESSED, mean.reason, ""
+    found = f"slope {slope.short}, in the large {mean.short}"
     conditions = {
         "reversed": slope.available and slope.high < 0,
         "overconfident": slope.available and 0 <= slope.high < 1 / SLOPE_OFF,
         "underconfident": slope.available and slope.low > SLOPE_OFF,
-        "too low on average": in_the_large.low >= LEAST_OFF,
-        "too high on average": in_the_large.high <= -LEAST_OFF,
+        "too low on average": mean.low >= LEAST_OFF,
+        "too high on average": mean.high <= -LEAST_OFF,
     }
     if off := [words for words, wrong in conditions.items() if wrong]:
-        return Found(
-            WARN, f"{found}: probabilities are {' and '.join(off)}", "Do not interpret probabilities as risks."
-        )
+        return WARN, f"{found}: probabilities are {' and '.join(off)}", "Do not interpret probabilities as risks."
     # A slope without a bound says nothing of overconfidence, nor does an interval that holds both no relation (0) and
     # the ideal (1).
-    return Found(PASS if slope.available and slope.low > 0 else NOT_ASSESSED, found)
+    return (PASS if slope.available and slope.low > 0 else NOT_ASSESSED), found, ""
 
 
 AT_SUSPICIOUS = f"warns from a ROC AUC of {SUSPICIOUS}, shown to be above {CHANCE}"
@@ -379,7 +352,11 @@ CHECKS: Mapping[str, tuple[str, Callable[[Run], Found]]] = {
 
 def run_checks(run: Run) -> list[Check]:
     """Return what every check finds in a run, in the order of `CHECKS`."""
-    return [Check(name, *check(run), condition) for name, (condition, check) in CHECKS.items()]
+    found = []
+    for name, (condition, check) in CHECKS.items():
+        status, message, advice = check(run)
+        found.append(Check(name, status, message, "" if status == PASS else advice, condition))
+    return found
 
 
 def worst_first(checks: Sequence[Check]) -> list[Check]:

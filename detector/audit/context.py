@@ -11,7 +11,7 @@ import numpy as np
 
 from detector import counted, first_names
 from detector.audit.image_sets import ImageSets, notes, without_implausible, without_overlap
-from detector.audit.linear_baseline import border_matrix, cross_validate
+from detector.audit.metrics import border_scores
 from detector.audit.options import AuditOptions
 from detector.cli.output import Log, warn
 from detector.datasets import clinical
@@ -99,8 +99,9 @@ class Audit:
     def border(self) -> Scores:
         """Out-of-fold scores of the border of the data set's images."""
         own = self.sets.own
-        columns = border_matrix(self.own_properties)
-        return cross_validate(columns, self.is_positive(own), self.extractor.patients[own], self.options.seed)
+        return border_scores(
+            self.own_properties, self.is_positive(own), self.extractor.patients[own], self.options.seed
+        )
 
     @property
     def own_images(self) -> list[Image]:

@@ -43,8 +43,7 @@ from detector.audit.evidence import (
     Result,
 )
 from detector.audit.image_sets import CONTROLS
-from detector.audit.linear_baseline import cross_validate
-from detector.audit.metrics import border_adjusted, stratified
+from detector.audit.metrics import border_adjusted, cross_validate, stratified
 from detector.cli.output import progress
 from detector.images.lungs import coarse, surroundings
 from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion

@@ -11,8 +11,7 @@ from detector import InputError
 from detector.audit.context import Audit
 from detector.audit.evidence import BORDER, CHANCE, EXTERNAL, VIEW, Result, reaches_half
 from detector.audit.judgement import judge
-from detector.audit.linear_baseline import cross_validate, indicators
-from detector.audit.metrics import MetricSettings
+from detector.audit.metrics import cross_validate, indicators
 from detector.datasets import clinical
 from detector.datasets.dataset import Dataset
 from detector.network import head, model_file
@@ -127,7 +126,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
         near_duplicates={},
     )
     found = evaluate_once(here, np.stack([scores, 1 - scores], 1), others, description.positive, description.threshold)
-    worth, area = judge(here, found, MetricSettings(0, seed)), found.evaluation.roc_auc
+    worth, area = judge(here, found, seed), found.evaluation.roc_auc
     views = np.array([image.view for image in images])
     known = (views != "").all()
     unknown = Metric.unavailable("not every view is known")
@@ -138,7 +137,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
         VIEW: cross_validate(indicators(views), truth, patients, seed).auc() if known else unknown,
         BORDER: worth.metrics[BORDER],
     }
-    check = worth.check("predicted_classes")
+    (check,) = (one for one in worth.checks if one.id == "predicted_classes")
     collapsed = f"{check.message}, whatever the ROC AUC is" if check.warns else ""
     warning = "; ".join(filter(None, [collapsed, _warning(area, beside)]))
     return External(Result(*line, area, marked), beside, warning)

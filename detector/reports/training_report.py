@@ -13,8 +13,7 @@ import numpy as np
 from detector import counted
 from detector.audit.checks import Check, precision, worst_first
 from detector.audit.evidence import BEYOND_BORDER
-from detector.audit.subgroups import Subgroup
-from detector.audit.verdict import Verdict, verdict
+from detector.audit.judgement import Subgroup, Verdict, verdict
 from detector.cli.output import BAD, GOOD, say, wrapped
 from detector.datasets import overview
 from detector.network.model_file import ClassCount, TrainingSummary

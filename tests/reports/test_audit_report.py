@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of, lungs
 
-from detector.audit import checks, experiments, localisation, metrics, subgroups
+from detector.audit import checks, experiments, localisation
 from detector.audit.baselines import shortcut_risks
 from detector.audit.evidence import Evidence, conclude
 from detector.audit.examples import find_examples
+from detector.audit.judgement import Judgement, judge
 from detector.reports import audit_report, figures, run_record, training_report
 from detector.reports.audit_report import AuditResult
 from detector.reports.text import check_lines
@@ -76,7 +77,7 @@ def require_clean_json(data: bytes) -> list[dict]:
     return found
 
 
-def run_of(case: Case, scores) -> tuple[checks.Run, list[subgroups.Subgroup]]:
+def run_of(case: Case, scores) -> tuple[EvaluatedHead, Judgement]:
     """A run that ended with some scores, judged on all images of a case."""
     extractor = extractor_of(case)
     labels, everything = extractor.dataset.labels, np.arange(len(extractor.properties))
@@ -84,25 +85,24 @@ def run_of(case: Case, scores) -> tuple[checks.Run, list[subgroups.Subgroup]]:
     said = np.stack([positive, 1 - positive], axis=1)
     predictions = Predictions.of_one_model(labels, extractor.patients, said, predict(said, 0))
     evaluated = EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
-    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0, True, 0.05))
-    run = checks.Run(extractor, evaluated, found, extractor.patients, [])
-    return run, subgroups.subgroups(extractor, evaluated, 0)
+    return evaluated, judge(extractor, evaluated, 0, True, 0.05)
 
 
 @pytest.mark.parametrize("scores", SCORES.values(), ids=SCORES)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_training_run(case, scores):
-    run, table = run_of(case, scores)
-    found = checks.run_checks(run)
-    everything = {**run.evaluated.evaluation.metrics(), **run.metrics}
-    lines = run_record.lines(run.evaluated.evaluation, run.evaluated.predictions.labels, run.evaluated.predicted[0])
-    lines += [str(one) for one in (*everything.values(), *table, *found)] + [one.short for one in everything.values()]
+    evaluated, worth = run_of(case, scores)
+    found, table = worth.checks, worth.subgroups
+    everything = {**evaluated.evaluation.metrics(), **worth.metrics}
+    lines = run_record.lines(evaluated.evaluation, evaluated.predictions.labels, evaluated.predicted[0])
+    lines += [str(one) for one in everything.values()] + [one.short for one in everything.values()]
+    lines += [f"{one.message} {one.recommendation}" for one in found]
     require_clean("\n".join(lines))
     data = run_record.as_json({"metrics": everything, "subgroups": table, "checks": found})
     require_clean_json(data)
     assert len(found) == len(checks.CHECKS) and {one.status for one in found} <= {"pass", "warn", "not_assessed"}
     if case.counts[0] < 10:
-        assert not run.evaluated.evaluation.roc_auc.available
+        assert not evaluated.evaluation.roc_auc.available
     for one in json.loads(data)["checks"]:
         assert list(one) == ["id", "status", "message", "recommendation", "condition"]
 
@@ -166,8 +166,8 @@ def test_a_cross_validated_run(case, people, folds, repeats):
     plan = draw_folds(labels, extractor.patients, CLASSES, folds, repeats, 0)
     predictions = out_of_fold(samples, 0, RidgeRecipe(), plan).predictions
     evaluated = EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
-    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0, True, 0.01))
-    checked = checks.run_checks(checks.Run(extractor, evaluated, found, extractor.patients, []))
+    worth = judge(extractor, evaluated, 0, True, 0.01)
+    found, checked = worth.metrics, worth.checks
     result = TrainingResult(
         *(extractor, evaluated, found, [], [], checked, everything[:0], []),
         EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01),

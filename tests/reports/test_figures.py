@@ -64,7 +64,7 @@ def test_an_evaluation_is_drawn_without_a_warning(counts, images, name, curve, c
     truth = extractor.dataset.labels == 0
     noise = np.random.default_rng(0).normal(size=len(truth))
     evaluated = outcome_of(extractor, 1 / (1 + np.exp(-noise - truth)))
-    found = metrics.compute_metrics(extractor, evaluated, metrics.MetricSettings(0, 0))
+    found = metrics.compute_metrics(extractor, evaluated, 0)
     named = replace(evaluated.evaluation, classes=[name, "normal"], positive=name)
     calls = []
 

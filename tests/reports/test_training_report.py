@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
-from detector.audit import subgroups
 from detector.audit.checks import Check
+from detector.audit.judgement import subgroups
 from detector.reports import run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate
@@ -26,7 +26,7 @@ def result(case: Case, **options: object) -> TrainingResult:
     extractor = extractor_of(case)
     evaluated = outcome_of(extractor, np.random.default_rng(0).random(len(extractor.properties)))
     found = {"average_precision": Metric(0.6, 0.41, 0.77, 24, 24), "border_baseline": FEW}
-    table = subgroups.subgroups(extractor, evaluated, 0)
+    table = subgroups(extractor, evaluated)
     order, evaluation = np.arange(3), EvaluationOptions(**options)
     checks = [Check("chance", "warn", "found", "Add images.")]
     return TrainingResult(extractor, evaluated, found, table, [], checks, order, [], evaluation, {}, {})

@@ -1,4 +1,4 @@
-"""What a result is worth, in one sentence."""
+"""What a result is worth: in subgroups, and in one sentence."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from audit_helpers import Case, extractor_of, known, outcome_of
 
 from detector.audit.checks import APART, NOT_ASSESSED, PASS, WARN, Check
 from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
-from detector.audit.verdict import verdict
+from detector.audit.judgement import subgroups, verdict
 from detector.statistics.evaluation import Predictions, evaluate
 from detector.statistics.metric import Metric
 
@@ -59,11 +60,38 @@ def test_what_makes_a_result_worthless_is_said_first(area, checks, metrics, code
 
 
 def test_a_user_of_the_model_is_told_that_its_classes_came_from_other_sites():
-    apart = replace(SITE, message=APART)
-    every = "in training, every covid image came from other sites than every"
-    for metrics in ({METADATA: PERFECT}, {METADATA: FEW}):
-        found = judged(PERFECT, [apart], **metrics)
-        assert found.for_use == f"Do not use these probabilities: {every} normal image."
-    assert APART in found.message and found.recommendation == "Add controls."
-    found = judged(PERFECT, [apart], ("flu", "normal", "tb"))
-    assert "every other image" in found.for_use and found.message.startswith("This result says nothing about flu")
+    found = judged(PERFECT, [replace(SITE, message=APART)], ("flu", "normal", "tb"), **{METADATA: FEW})
+    assert found.for_use == f"Do not use these probabilities: {APART}." and found.recommendation == "Add controls."
+    assert found.message == f"This result says nothing about flu: {APART}."
+
+
+def by_value(case: Case, **changed):
+    """Return the subgroups of a case, all of whose scores are equal, with changed predictions."""
+    extractor = extractor_of(case)
+    evaluated = outcome_of(extractor, np.full(len(extractor.properties), 0.5))
+    evaluated = replace(evaluated, predictions=replace(evaluated.predictions, **changed))
+    return {one.value: one for one in subgroups(extractor, evaluated)}
+
+
+def test_bands_missing_values_and_small_groups():
+    ages = ("0", "17.5", "18", "59", "60", "80", "130", "", "x", "nan")
+    row = known(age=lambda positive, number: ages[number], sex=lambda positive, number: [" f ", "unknown"][number % 2])
+    found = by_value(Case((10, 10), row=row))
+    assert [*found] == ["F", "0-17", "18-39", "40-59", "60-79", "80-129", "set"]
+    assert [found[name].n_images for name in ("F", "0-17", "60-79", "set")] == [10, 4, 2, 20]
+    assert found["0-17"].sensitivity.reason == "too few images (2 and 2; 10 of each needed)"
+
+
+def test_a_group_is_evaluated_over_patients_and_within_folds():
+    """Every fold separates the classes, each on a scale of its own; a patient has two images, one of them wrong."""
+    case = Case((40, 40), images=2, row=known(sex=lambda positive, number: "F"))
+    positive, folds = np.arange(80) < 40, np.arange(80) // 2 % 2
+    scores = 0.4 * folds + np.where(positive, 0.3, 0.2)
+    said = np.stack([scores, 1 - scores], axis=1)[None]
+    row = by_value(case, probabilities=said, folds=folds[None], predicted=(np.arange(80) % 2)[None])["F"]
+    assert (row.n_images, row.n_patients, row.roc_auc.value) == (80, 40, 1.0)
+    for found in (row.sensitivity, row.specificity):
+        assert (found.value, found.n_patients) == (0.5, 20)
+    right = np.zeros((1, 80), int)
+    alone, paired = by_value(case, predicted=right, patients=np.arange(80)), by_value(case, predicted=right)
+    assert paired["F"].sensitivity.ci_low < alone["F"].sensitivity.ci_low
