@@ -116,6 +116,13 @@ def phantom_pixels(seed: int, covid: bool) -> np.ndarray:
     return np.repeat(small[..., None], 3, axis=2)
 
 
+def phantom_lungs(seed: int) -> np.ndarray:
+    """Return where the lungs of a phantom are, (512, 512), bool."""
+    anatomy, exposure, _ = phantom.generators(seed)
+    habitus, fields = phantom.body(anatomy)
+    return cv2.warpAffine(np.maximum(*fields), phantom.pose(habitus.tilt, exposure), (512, 512)) > 0.5
+
+
 def dice(found: np.ndarray, truth: np.ndarray) -> float:
     return 2 * (found & truth).sum() / (found.sum() + truth.sum())
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from conftest import inside, picture, rejected, script
-from image_helpers import dice
+from image_helpers import dice, phantom_lungs
 from PIL import Image
 
 from detector.images import phantom
@@ -34,7 +34,7 @@ def test_every_radiograph_gets_a_mask_of_its_own_size(masked):
             values = np.asarray(mask)
         assert set(np.unique(values)) == {0, 255}
         assert (values > 0).mean() == pytest.approx(one["right_lung"] + one["left_lung"], abs=0.01)
-        assert dice(values > 0, phantom.draw_lungs(seed)[:, 20:]) > 0.85
+        assert dice(values > 0, phantom_lungs(seed)[:, 20:]) > 0.85
         with Image.open(folder / "masks" / f"radiograph {seed}_overlay.png") as overlay:
             assert overlay.mode == "RGB"
     assert "right lung" in done.stdout

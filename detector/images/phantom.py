@@ -7,17 +7,21 @@ the image's side, 0…1, from the upper left corner; the patient's right is on t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 SIDE = 512  # pixels
 SHIFT = 4  # OpenCV draws with positions in 1/2**SHIFT of a pixel
+SOURCE = "phantom"  # what marks synthetic radiographs in a manifest
+CLASSES = ("covid", "normal")
+SMALLEST_OPACITY = 0.002  # of the image's area, of an opacity that gets a box
+X, Y = np.meshgrid((np.arange(SIDE) + 0.5) / SIDE, (np.arange(SIDE) + 0.5) / SIDE)
+T = np.linspace(0.0, 1.0, 40)  # along a curve
 
 
-@dataclass(frozen=True)
-class Habitus:
+class Habitus(NamedTuple):
     """What differs from patient to patient."""
 
     width: float  # half of the chest's
@@ -29,10 +33,8 @@ class Habitus:
     tilt: float  # degrees
 
 
-def _grid() -> tuple[np.ndarray, np.ndarray]:
-    axis = (np.arange(SIDE) + 0.5) / SIDE
-    x, y = np.meshgrid(axis, axis)
-    return x, y
+MEAN = Habitus(0.40, 0.13, 0.74, 0.125, 1.0, 1.0, 0.0)
+DEVIATION = Habitus(0.02, 0.015, 0.03, 0.012, 0.10, 0.15, 1.5)
 
 
 def blur(layer: np.ndarray, sigma: float) -> np.ndarray:
@@ -40,42 +42,38 @@ def blur(layer: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(layer, (0, 0), sigma * SIDE)
 
 
-def _fill(points: np.ndarray) -> np.ndarray:
-    layer = np.zeros((SIDE, SIDE), np.float32)
-    cv2.fillPoly(layer, [np.rint(points * SIDE * 2**SHIFT).astype(np.int32)], 1.0, cv2.LINE_AA, SHIFT)
-    return layer
+def _path(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.rint(np.stack([x, y], axis=1) * SIDE * 2**SHIFT).astype(np.int32)
 
 
-def _stroke(layer: np.ndarray, points: np.ndarray, width: float, value: float) -> None:
-    path = np.rint(points * SIDE * 2**SHIFT).astype(np.int32)
-    cv2.polylines(layer, [path], False, value, max(1, round(width * SIDE)), cv2.LINE_AA, SHIFT)
+def _stroke(layer: np.ndarray, path: np.ndarray, width: float, value: float) -> np.ndarray:
+    return cv2.polylines(layer, [path], False, value, max(1, round(width * SIDE)), cv2.LINE_AA, SHIFT)
 
 
 def soft_tissue(habitus: Habitus, generator: np.random.Generator) -> np.ndarray:
     """Return trunk, neck and shoulders: as thick as an ellipse is, a little more below the diaphragm."""
-    x, y = _grid()
-    shoulders = 1.0 / (1.0 + np.exp(-(y - 0.10) / 0.022))
-    half = 0.10 + (habitus.width + 0.02 - 0.10 + 0.05 * np.exp(-(((y - 0.22) / 0.12) ** 2))) * shoulders
-    chord = np.sqrt(np.clip(1.0 - ((x - 0.5) / half) ** 2, 0.0, None))
-    abdomen = 0.25 / (1.0 + np.exp(-(y - habitus.base - 0.03) / 0.05))
-    fold = 0.06 * generator.random() * np.exp(-(((y - 0.55) / 0.16) ** 2) - ((np.abs(x - 0.5) - 0.19) / 0.10) ** 2)
+    shoulders = 1.0 / (1.0 + np.exp(-(Y - 0.10) / 0.022))
+    half = 0.10 + (habitus.width + 0.02 - 0.10 + 0.05 * np.exp(-(((Y - 0.22) / 0.12) ** 2))) * shoulders
+    chord = np.sqrt(np.clip(1.0 - ((X - 0.5) / half) ** 2, 0.0, None))
+    abdomen = 0.25 / (1.0 + np.exp(-(Y - habitus.base - 0.03) / 0.05))
+    fold = 0.06 * generator.random() * np.exp(-(((Y - 0.55) / 0.16) ** 2) - ((np.abs(X - 0.5) - 0.19) / 0.10) ** 2)
     return blur((habitus.thickness * (1.15 + abdomen + fold) * chord).astype(np.float32), 0.004)
 
 
 def lung(habitus: Habitus, side: int) -> np.ndarray:
     """Return a lung field's mask; `side` is -1 for the patient's right, on the left of the image."""
-    t = np.linspace(0.0, 1.0, 40)
     base = habitus.base if side < 0 else habitus.base + 0.025
     outer = habitus.width - 0.055
     corner = base + 0.09  # the costophrenic angle
-    lateral_y = habitus.apex + (corner - habitus.apex) * t
-    lateral_x = 0.055 + (outer - 0.055) * np.sin(np.pi / 2 * np.minimum(1.0, 0.12 + t * 1.5)) ** 0.75
+    lateral_y = habitus.apex + (corner - habitus.apex) * T
+    lateral_x = 0.055 + (outer - 0.055) * np.sin(np.pi / 2 * np.minimum(1.0, 0.12 + T * 1.5)) ** 0.75
     dome_x = np.linspace(outer, 0.07, 40)
     dome_y = base + 0.09 * ((dome_x - 0.17) / (outer - 0.17)) ** 2
     medial_y = np.linspace(dome_y[-1], habitus.apex, 40)
-    medial_x = np.full(40, 0.05)
-    reach = np.concatenate([lateral_x, dome_x, medial_x])
-    return blur(_fill(np.stack([0.5 + side * reach, np.concatenate([lateral_y, dome_y, medial_y])], axis=1)), 0.004)
+    reach, y = np.concatenate([[lateral_x, lateral_y], [dome_x, dome_y], [np.full(40, 0.05), medial_y]], axis=1)
+    layer = np.zeros((SIDE, SIDE), np.float32)
+    cv2.fillPoly(layer, [_path(0.5 + side * reach, y)], 1.0, cv2.LINE_AA, SHIFT)
+    return blur(layer, 0.004)
 
 
 def depth(mask: np.ndarray) -> np.ndarray:
@@ -86,15 +84,13 @@ def depth(mask: np.ndarray) -> np.ndarray:
 
 def heart_and_spine(habitus: Habitus) -> np.ndarray:
     """Return heart, aortic arch, mediastinum and spine, less the air of the trachea."""
-    x, y = _grid()
-    centre_y = habitus.base - 0.055
-    u, v = x - 0.5 - 0.055, y - centre_y
+    u, v = X - 0.5 - 0.055, Y - (habitus.base - 0.055)
     u, v = 0.94 * u + 0.34 * v, -0.34 * u + 0.94 * v
     heart = np.clip(1.0 - (u / habitus.heart) ** 2 - (v / 0.15) ** 2, 0.0, None) ** 0.7
-    arch = np.clip(1.0 - ((x - 0.535) / 0.045) ** 2 - ((y - 0.36) / 0.055) ** 2, 0.0, None) ** 0.5
-    mediastinum = np.exp(-(((x - 0.5) / 0.045) ** 2)) * (y > habitus.apex)
-    vertebrae = np.exp(-(((x - 0.5) / 0.028) ** 2)) * (0.75 + 0.25 * np.sin(2 * np.pi * y / 0.052))
-    trachea = np.exp(-(((x - 0.495) / 0.016) ** 2)) / (1.0 + np.exp((y - 0.37) / 0.012))
+    arch = np.clip(1.0 - ((X - 0.535) / 0.045) ** 2 - ((Y - 0.36) / 0.055) ** 2, 0.0, None) ** 0.5
+    mediastinum = np.exp(-(((X - 0.5) / 0.045) ** 2)) * (habitus.apex < Y)
+    vertebrae = np.exp(-(((X - 0.5) / 0.028) ** 2)) * (0.75 + 0.25 * np.sin(2 * np.pi * Y / 0.052))
+    trachea = np.exp(-(((X - 0.495) / 0.016) ** 2)) / (1.0 + np.exp((Y - 0.37) / 0.012))
     layer = 0.75 * heart + 0.30 * arch + 0.30 * mediastinum + 0.30 * vertebrae - 0.28 * trachea
     return blur(layer.astype(np.float32), 0.006)
 
@@ -102,34 +98,29 @@ def heart_and_spine(habitus: Habitus) -> np.ndarray:
 def bones(habitus: Habitus, generator: np.random.Generator) -> np.ndarray:
     """Return ribs, clavicles and shoulder blades."""
     layer = np.zeros((SIDE, SIDE), np.float32)
-    t = np.linspace(0.0, 1.0, 40)
     jitter = generator.normal(0.0, 0.004, 24)
     for side in (-1, 1):
         for rib in range(10):
             top = habitus.apex + 0.02 + 0.062 * rib + jitter[rib]
             reach = (habitus.width - 0.035) * min(1.0, 0.55 + 0.12 * rib)
-            x = 0.5 + side * (0.035 + (reach - 0.035) * np.sin(np.pi / 2 * t))
-            back = np.stack([x, top - 0.035 * np.sin(np.pi * t * 0.8) + 0.10 * t**2], axis=1)
-            _stroke_edges(layer, back, 0.020, 0.16)
+            back = _path(
+                0.5 + side * (0.035 + (reach - 0.035) * np.sin(np.pi / 2 * T)),
+                top - 0.035 * np.sin(np.pi * T * 0.8) + 0.10 * T**2,
+            )
+            layer += _bone(back, 0.020, 0.16)
             if rib < 7:
-                front = np.stack([0.5 + side * reach * (1.0 - 0.62 * t), top + 0.075 + 0.10 * t**1.3], axis=1)
-                _stroke_edges(layer, front, 0.017, 0.08)
-        drop = generator.normal(0.0, 0.008)
-        clavicle = np.stack(
-            [0.5 + side * (0.03 + 0.27 * t), 0.185 + drop - 0.045 * t + 0.016 * np.sin(2 * np.pi * t)], axis=1
-        )
-        _stroke_edges(layer, clavicle, 0.026, 0.20)
-        blade = np.stack([0.5 + side * (0.315 + 0.05 * t), 0.17 + 0.26 * t], axis=1)
-        _stroke_edges(layer, blade, 0.03, 0.07)
+                front = _path(0.5 + side * reach * (1.0 - 0.62 * T), top + 0.075 + 0.10 * T**1.3)
+                layer += _bone(front, 0.017, 0.08)
+        clavicle_y = 0.185 + generator.normal(0.0, 0.008) - 0.045 * T + 0.016 * np.sin(2 * np.pi * T)
+        layer += _bone(_path(0.5 + side * (0.03 + 0.27 * T), clavicle_y), 0.026, 0.20)
+        layer += _bone(_path(0.5 + side * (0.315 + 0.05 * T), 0.17 + 0.26 * T), 0.03, 0.07)
     return blur(layer, 0.0028)
 
 
-def _stroke_edges(layer: np.ndarray, points: np.ndarray, width: float, value: float) -> None:
-    """Add a bone: denser at its edges, where the ray runs through the cortex."""
-    solid, core = np.zeros_like(layer), np.zeros_like(layer)
-    _stroke(solid, points, width, 1.0)
-    _stroke(core, points, width * 0.55, 1.0)
-    layer += value * (solid - 0.4 * core)
+def _bone(path: np.ndarray, width: float, value: float) -> np.ndarray:
+    """Return a bone: denser at its edges, where the ray runs through the cortex."""
+    solid, core = (_stroke(np.zeros((SIDE, SIDE), np.float32), path, share * width, 1.0) for share in (1.0, 0.55))
+    return value * (solid - 0.4 * core)
 
 
 def vessels(field: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -140,41 +131,31 @@ def vessels(field: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     for _ in range(20):
         angle = generator.uniform(-1.25, 1.35)
         steps = int(generator.integers(10, 24))
-        turn = np.cumsum(generator.normal(0.0, 0.10, steps))
-        walk = 0.016 * np.stack([side * np.cos(angle + turn), np.sin(angle + turn)], axis=1)
-        path = hilum + np.cumsum(walk, axis=0)
-        for part in range(0, steps - 3, 3):
-            _stroke(
-                layer, path[part : part + 4], 0.009 * (1.0 - part / steps) ** 1.5, 0.17 * (1.0 - 0.6 * part / steps)
-            )
-    x, y = _grid()
-    shadow = 0.16 * np.exp(-(((x - hilum[0]) / 0.035) ** 2) - ((y - hilum[1]) / 0.06) ** 2)
+        turn = angle + np.cumsum(generator.normal(0.0, 0.10, steps))
+        walk = 0.016 * np.stack([side * np.cos(turn), np.sin(turn)])
+        path = _path(*(hilum[:, None] + np.cumsum(walk, axis=1)))
+        for at in range(0, steps - 3, 3):
+            _stroke(layer, path[at : at + 4], 0.009 * (1.0 - at / steps) ** 1.5, 0.17 * (1.0 - 0.6 * at / steps))
+    shadow = 0.16 * np.exp(-(((X - hilum[0]) / 0.035) ** 2) - ((Y - hilum[1]) / 0.06) ** 2)
     return (blur(layer, 0.0025) + shadow.astype(np.float32)) * field
 
 
 def opacities(field: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return ground-glass opacities of one lung: patchy, along its outer border, mostly in its lower half."""
     rows, columns = np.nonzero(field > 0.5)
-    centre = columns.mean()
-    outward = np.abs(columns - SIDE / 2) / np.abs(centre - SIDE / 2)
+    outward = np.abs(columns - SIDE / 2) / np.abs(columns.mean() - SIDE / 2)
     height = (rows - rows.min()) / (np.ptp(rows) + 1)
     likely = np.clip(outward - 0.85, 0.0, None) ** 1.5 * np.clip(height - 0.1, 0.0, None)
-    x, y = _grid()
     layer = np.zeros((SIDE, SIDE))
     strength = generator.uniform(0.4, 1.2)  # of the air in front of which it lies
     for _ in range(generator.integers(4, 9)):
         at = generator.choice(len(rows), p=likely / likely.sum())
-        u, v = x - columns[at] / SIDE, y - rows[at] / SIDE
+        u, v = X - columns[at] / SIDE, Y - rows[at] / SIDE
         a, b = generator.uniform(0.045, 0.1, 2)
         layer += generator.uniform(0.5, 1.0) * np.exp(-((u / a) ** 2) - (v / (b * 1.3)) ** 2)
     grain = blur(generator.normal(0.0, 1.0, (SIDE, SIDE)).astype(np.float32), 0.014)
     texture = np.clip(1.0 + 0.25 * grain / grain.std(), 0.2, None)
     return (strength * np.minimum(layer, 1.0) * texture * depth(field)).astype(np.float32)
-
-
-SOURCE = "phantom"  # what marks synthetic radiographs in a manifest
-CLASSES = ("covid", "normal")
-SMALLEST_OPACITY = 0.002  # of the image's area, of an opacity that gets a box
 
 
 def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
@@ -195,27 +176,17 @@ def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
     -------
     ndarray of shape (512, 512), uint8
     """
-    anatomy, exposure, disease = _generators(seed, visit)
-    habitus = _habitus(anatomy)
-    lungs = [lung(habitus, side) for side in (-1, 1)]
+    anatomy, exposure, disease = generators(seed, visit)
+    habitus, lungs = body(anatomy)
     attenuation = soft_tissue(habitus, anatomy)
     for field in lungs:
         attenuation -= 0.95 * habitus.thickness * depth(field)
         attenuation += vessels(field, anatomy)
     attenuation += heart_and_spine(habitus)
     attenuation += habitus.bone * bones(habitus, anatomy)
-    if covid:
-        for field in lungs:
-            attenuation += opacities(field, disease)
+    for field in lungs if covid else ():
+        attenuation += opacities(field, disease)
     return _expose(attenuation, habitus.tilt, exposure)
-
-
-def draw_lungs(seed: int) -> np.ndarray:
-    """Return where the lungs of a phantom are, with or without opacities, shape (512, 512), bool."""
-    anatomy, exposure, _ = _generators(seed)
-    habitus = _habitus(anatomy)
-    lungs = np.maximum(*(lung(habitus, side) for side in (-1, 1)))
-    return cv2.warpAffine(lungs, _pose(habitus.tilt, exposure), (SIDE, SIDE)) > 0.5
 
 
 def draw_boxes(seed: int, visit: int = 0) -> list[tuple[float, float, float, float]]:
@@ -223,23 +194,20 @@ def draw_boxes(seed: int, visit: int = 0) -> list[tuple[float, float, float, flo
 
     A box holds a region in which the opacities absorb at least a fifth of what they do at their densest.
     """
-    anatomy, exposure, disease = _generators(seed, visit)
-    habitus = _habitus(anatomy)
-    lungs = [lung(habitus, side) for side in (-1, 1)]
-    layers = [opacities(field, disease) for field in lungs]
-    pose = _pose(habitus.tilt, exposure)
+    anatomy, exposure, disease = generators(seed, visit)
+    habitus, lungs = body(anatomy)
+    placed = pose(habitus.tilt, exposure)
     boxes = []
-    for layer in layers:
-        turned = cv2.warpAffine(layer, pose, (SIDE, SIDE))
+    for field in lungs:
+        turned = cv2.warpAffine(opacities(field, disease), placed, (SIDE, SIDE))
         dense = (turned > 0.2 * turned.max()).astype(np.uint8)
         _, _, statistics, _ = cv2.connectedComponentsWithStats(dense, connectivity=8)
-        for left, top, width, height, area in statistics[1:]:
-            if area >= SMALLEST_OPACITY * SIDE**2:
-                boxes.append((left / SIDE, top / SIDE, width / SIDE, height / SIDE))
+        large = statistics[statistics[:, cv2.CC_STAT_AREA] >= SMALLEST_OPACITY * SIDE**2]
+        boxes += [(left / SIDE, top / SIDE, width / SIDE, height / SIDE) for left, top, width, height, _ in large[1:]]
     return boxes
 
 
-def _generators(seed: int, visit: int = 0) -> list[np.random.Generator]:
+def generators(seed: int, visit: int = 0) -> list[np.random.Generator]:
     """Return what decides on the anatomy, on the exposure of a visit and on the disease."""
     anatomy, exposure, disease = np.random.SeedSequence(seed).spawn(3)
     if visit:
@@ -247,27 +215,21 @@ def _generators(seed: int, visit: int = 0) -> list[np.random.Generator]:
     return [np.random.default_rng(part) for part in (anatomy, exposure, disease)]
 
 
-def _habitus(anatomy: np.random.Generator) -> Habitus:
-    return Habitus(
-        width=anatomy.normal(0.40, 0.02),
-        apex=anatomy.normal(0.13, 0.015),
-        base=anatomy.normal(0.74, 0.03),
-        heart=anatomy.normal(0.125, 0.012),
-        thickness=anatomy.normal(1.0, 0.10),
-        bone=anatomy.normal(1.0, 0.15),
-        tilt=anatomy.normal(0.0, 1.5),
-    )
+def body(anatomy: np.random.Generator) -> tuple[Habitus, list[np.ndarray]]:
+    """Return a patient, and the masks of the right and of the left lung."""
+    habitus = Habitus(*anatomy.normal(MEAN, DEVIATION).tolist())
+    return habitus, [lung(habitus, side) for side in (-1, 1)]
 
 
-def _pose(tilt: float, generator: np.random.Generator) -> np.ndarray:
+def pose(tilt: float, exposure: np.random.Generator) -> np.ndarray:
     """Return how a patient stands before the detector, as an affine map of pixels."""
-    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), tilt, generator.uniform(0.94, 1.06))
-    return matrix + np.array([[0.0, 0.0, shift * SIDE] for shift in generator.normal(0.0, 0.012, 2)])
+    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), tilt, exposure.uniform(0.94, 1.06))
+    return matrix + np.array([[0.0, 0.0, shift * SIDE] for shift in exposure.normal(0.0, 0.012, 2)])
 
 
 def _expose(attenuation: np.ndarray, tilt: float, generator: np.random.Generator) -> np.ndarray:
     """Return the radiograph: exposure, contrast, scatter, grain, and a patient who stands a little askew."""
-    turned = cv2.warpAffine(attenuation, _pose(tilt, generator), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    turned = cv2.warpAffine(attenuation, pose(tilt, generator), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     scatter = 0.12 * blur(turned, 0.06)
     image = 1.0 - np.exp(-generator.uniform(0.95, 1.45) * np.clip(turned + scatter, 0.0, None))
     image = image ** generator.uniform(0.85, 1.35)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from image_helpers import ellipses
+from image_helpers import ellipses, phantom_lungs
 
-from detector.images import lungs, phantom
+from detector.images import lungs
 from detector.images.lungs import MOST_COLOUR, Lungs, colourfulness, implausibility, seems_inverted
 from detector.images.phantom import draw
 
@@ -105,7 +105,7 @@ def test_each_implausibility_has_a_reason_and_says_whether_a_class_is_predicted(
 
 def test_lungs_upside_down_are_a_note():
     """The gap between the lungs is wide below, where the heart is; so it is in phantoms."""
-    upright = phantom.draw_lungs(3)
+    upright = phantom_lungs(3)
     assert lungs.describe(upright).warning == lungs.describe(upright[:, ::-1]).warning == ""
     for turned in (upright[::-1], upright[::-1, ::-1]):
         found = implausibility(0.0, lungs.describe(turned))

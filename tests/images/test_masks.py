@@ -12,11 +12,11 @@ import pytest
 from conftest import picture, rejection
 from hypothesis import given
 from hypothesis import strategies as st
-from image_helpers import ellipses, phantom_pixels
+from image_helpers import ellipses, phantom_lungs, phantom_pixels
 from PIL import Image
 
 from detector import InputError
-from detector.images import lungs, masks, phantom
+from detector.images import lungs, masks
 from detector.images import read as radiographs
 from detector.images.masks import (
     LUNGS_ONLY,
@@ -70,7 +70,7 @@ def test_a_mask_belongs_to_the_image_of_its_own_class(tmp_path):
 
 
 def drawn_lungs(side=224):
-    return cv2.resize(phantom.draw_lungs(1).astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0
+    return cv2.resize(phantom_lungs(1).astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0
 
 
 def with_labels(mask):

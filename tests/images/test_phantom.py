@@ -34,7 +34,7 @@ def test_brightness_alone_does_not_separate_phantoms(phantoms_of):
 
 
 def test_another_visit_has_the_same_anatomy_and_disease():
-    states = [[one.bit_generator.state for one in phantom._generators(7, visit)] for visit in (0, 1, 2)]
+    states = [[one.bit_generator.state for one in phantom.generators(7, visit)] for visit in (0, 1, 2)]
     anatomy, exposure, disease = zip(*states, strict=True)
     assert anatomy[0] == anatomy[1] == anatomy[2] and disease[0] == disease[1] == disease[2]
     assert exposure[0] != exposure[1] != exposure[2] != exposure[0]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import picture, rejection
-from image_helpers import dice, phantom_pixels
+from image_helpers import dice, phantom_lungs, phantom_pixels
 
 from detector.files.cache import Cache
 from detector.images import lungs, phantom
@@ -120,7 +120,7 @@ def test_lungs_are_computed_with_the_features_and_cached(weights, tmp_path):
     assert np.array_equal(later.features(list(radiographs), radiographs.__getitem__), features)
     assert later.computed == 0
     for seed, mask in enumerate(found):
-        truth = phantom.draw_lungs(seed)[::2, ::2]
+        truth = phantom_lungs(seed)[::2, ::2]
         assert dice(lungs.enlarged(mask, 256, 256), truth) > 0.85
         assert lungs.describe(mask).warning == ""
 
