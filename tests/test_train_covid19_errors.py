@@ -44,7 +44,7 @@ def test_all_bad_files_are_named_at_once(tmp_path):
     classes(tmp_path / "data", covid=3, normal=3)
     names = bad_files(tmp_path / "data" / "covid")
     done = script("train_covid19.py", "-d", "data", cwd=tmp_path)
-    rejected(done, f"{len(names)} of {len(names) + 6} images cannot be read; fix or remove them:", *names)
+    rejected(done, f"{len(names)} of {len(names) + 6} images cannot be used; correct or remove them:", *names)
     assert len(done.stderr.splitlines()) == 1 + len(names)
     assert "training" not in done.stdout
     assert not (tmp_path / "plot.png").exists()

@@ -18,7 +18,7 @@ from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.images.inspect import ImageProperties
 from detector.images.lungs import describe
-from detector.images.masks import Occlusion, find_masks, require_lung_masks, require_same_shape
+from detector.images.masks import Occlusion, find_masks, require_lung_masks
 from detector.statistics.auc import Scores
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
@@ -261,8 +261,6 @@ def open_audit(
     sets = without_overlap(sets, extractor.properties, extractor.near_duplicates, trained)
     for note in notes(sets):
         warn(note)
-    sizes = {image.path: (one.width, one.height) for image, one in zip(images, extractor.properties, strict=True)}
-    require_same_shape(masks, sizes)
     # What an experiment decides on its way is said by its notes.
     audit = Audit(replace(extractor, log=Log(True)), sets, options, recipe, masks)
     audit.require_patients()  # before anything is computed

@@ -25,12 +25,17 @@ WAIST = 0.25
 ACROSS = 0.2
 MARGIN = 0.08  # of the side: scatter carries what is in the lungs some centimetres beyond them
 NO_LUNGS, ONE_LUNG = "no lungs were found", "one lung only was found"
-SEEMINGLY_UPSIDE_DOWN = "seemingly upside down"
 UPSIDE_DOWN = "the gap between the lungs is wider above than below: is it upside down?"
+SEEMINGLY_UPSIDE_DOWN = "seemingly upside down"
+GROUPS = {ONE_LUNG: "with one lung only", UPSIDE_DOWN: SEEMINGLY_UPSIDE_DOWN}
 # The heart lies low between the lungs. Logarithm of how much wider the gap is in the lowest quarter of the lungs than
 # near their apices, in pixels of 224 and APART more: below NARROWER in 2 of 298 human-reviewed masks, and in 72 % of
 # these turned upside down (2026-11-30).
 APART, NARROWER = 4.0, -0.5
+# Mean difference of the largest and the smallest colour channel, of 255. A grey image has 0, a radiograph with coloured
+# marks or a tint stored as JPEG below 10.
+MOST_COLOUR = 24.0
+BRIGHTER = 0.1  # of the grey range: by so much the sides of an inverted image are brighter than its middle
 CELLS = 7  # rows and columns of the coarse shape: as many as VGG16's last map has
 SMOOTH = 1.0  # pixels: deviation of the Gaussian that takes the steps from an enlarged border
 
@@ -56,30 +61,19 @@ class Lungs:
 
 
 def describe(mask: np.ndarray) -> Lungs:
-    """Return each lung's share of the image, and whether the mask is plausible.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (height, width), bool
-        True on the lungs.
-
-    Returns
-    -------
-    Lungs
-    """
+    """Return each lung's share of the image, and whether a mask, True on the lungs, is plausible."""
     right, left = shares(mask)
-    total = float(mask.mean())
-    if total > UNCERTAIN:
-        warning = f"{total:.0%} of the image is marked as lung, more than lungs mostly are"
-        return Lungs(right, left, warning, total <= MOST)
-    if right + left < LEAST:
-        return Lungs(right, left, NO_LUNGS, False)
     smaller, larger = sorted((right, left))
-    if smaller < SMALLER * larger:
-        if _lies_across(mask):
-            return Lungs(right, left, NO_LUNGS, False)
-        return Lungs(right, left, ONE_LUNG, True)
-    return Lungs(right, left, UPSIDE_DOWN if gap_below(mask) < NARROWER else "", True)
+    total, is_one = float(mask.mean()), smaller < SMALLER * larger
+    if total > UNCERTAIN:
+        warning, found = f"{total:.0%} of the image is marked as lung, more than lungs mostly are", total <= MOST
+    elif right + left < LEAST or (is_one and _lies_across(mask)):
+        warning, found = NO_LUNGS, False
+    elif is_one:
+        warning, found = ONE_LUNG, True
+    else:
+        warning, found = UPSIDE_DOWN if gap_below(mask) < NARROWER else "", True
+    return Lungs(right, left, warning, found)
 
 
 def gap_below(mask: np.ndarray) -> float:
@@ -121,16 +115,7 @@ def _lies_across(mask: np.ndarray) -> bool:
 
 
 def refined(mask: np.ndarray) -> np.ndarray:
-    """Return the two largest regions of a mask, gaps filled, without those too small to be a lung or a part of one.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (height, width), bool
-
-    Returns
-    -------
-    ndarray of the same shape, bool
-    """
+    """Return the two largest regions of a mask, gaps filled, without those too small to be a lung or a part of one."""
     _, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = statistics[1:, cv2.CC_STAT_AREA]
     largest = np.argsort(-areas, kind="stable")[:2]
@@ -140,16 +125,7 @@ def refined(mask: np.ndarray) -> np.ndarray:
 
 
 def surroundings(mask: np.ndarray) -> np.ndarray:
-    """Return the lungs with all that is between and close around them: their convex hull, and a margin.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (height, width), bool
-
-    Returns
-    -------
-    ndarray of the same shape, bool
-    """
+    """Return the lungs with all that is between and close around them: their convex hull, and a margin."""
     points = cv2.findNonZero(refined(mask).astype(np.uint8))
     if points is None:
         return np.zeros_like(mask)
@@ -187,13 +163,6 @@ def is_packed(data: bytes) -> bool:
         return len(zlib.decompressobj().decompress(data, SIZE * SIZE // 8 + 1)) == SIZE * SIZE // 8
     except zlib.error:
         return False
-
-
-# Mean difference of the largest and the smallest colour channel, of 255. A grey image has 0, a radiograph with coloured
-# marks or a tint stored as JPEG below 10.
-MOST_COLOUR = 24.0
-LATERAL = "lateral"
-INVERTED = 0.1  # of the grey range: by so much the sides of an inverted image are brighter than its middle
 
 
 class Implausibility(NamedTuple):
@@ -242,7 +211,7 @@ def seems_inverted(pixels: np.ndarray) -> bool:
 
     low, high = np.percentile(grey, [1, 99])
     sides = (median(0.18, 0.36, 0.25, 0.55) + median(0.64, 0.82, 0.25, 0.55)) / 2
-    return bool(sides - median(0.42, 0.58, 0.25, 0.7) > INVERTED * max(1.0, high - low))
+    return bool(sides - median(0.42, 0.58, 0.25, 0.7) > BRIGHTER * max(1.0, high - low))
 
 
 def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted: bool = False) -> Implausibility | None:
@@ -261,15 +230,11 @@ def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted:
     """
     if colour > MOST_COLOUR:
         return Implausibility("a colour image", "in colour", True)
-    if view == LATERAL:
+    if view == "lateral":
         return Implausibility("a lateral view", "of a lateral view", lungs is not None and not lungs.found)
-    if lungs is None or not lungs.warning:
-        return (
-            Implausibility("bright where lungs are dark: is it inverted?", "seemingly inverted", False)
-            if inverted
-            else None
-        )
-    if not lungs.found:
-        return Implausibility(lungs.warning, "without lungs", True)
-    groups = {ONE_LUNG: "with one lung only", UPSIDE_DOWN: SEEMINGLY_UPSIDE_DOWN}
-    return Implausibility(lungs.warning, groups.get(lungs.warning, "marked as lung mostly"), False)
+    if lungs is not None and lungs.warning:
+        group = GROUPS.get(lungs.warning, "marked as lung mostly") if lungs.found else "without lungs"
+        return Implausibility(lungs.warning, group, not lungs.found)
+    if inverted:
+        return Implausibility("bright where lungs are dark: is it inverted?", "seemingly inverted", False)
+    return None

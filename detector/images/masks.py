@@ -13,12 +13,20 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from detector import InputError, counted
+from detector import InputError
 from detector.images.listing import SUFFIXES
-from detector.images.lungs import ONE_LUNG, describe, surroundings, unpacked
-from detector.images.read import MOST_NAMED, SIZE, decode, file_bytes
+from detector.images.lungs import NO_LUNGS, ONE_LUNG, describe, surroundings, unpacked
+from detector.images.raster import joined
+from detector.images.read import SIZE, decode, file_bytes, name_all
 
 Rectangle = tuple[float, float, float, float]  # x, y, width, height in fractions of the image
+DEGREES = 15.0
+WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "around both lungs", "lungs only", "outline"
+LABELLED, MOST_LABELS = 0.01, 16  # share of a mask's pixels that a label has, and values of a file of labels
+# Dice coefficient of a mask with the lungs found: at least, and by how much more it is of a mask that was turned.
+OVERLAP, TURNED = 0.5, 0.05
+SUFFIX = "_mask"  # that the collection's lung masks have after the image's stem
+MARKS = {NO_LUNGS: "the mask marks no lungs", ONE_LUNG: "the mask marks one lung only"}
 
 
 def boxed(boxes: Iterable[Rectangle], size: int = SIZE) -> np.ndarray:
@@ -34,19 +42,10 @@ def boxed(boxes: Iterable[Rectangle], size: int = SIZE) -> np.ndarray:
 
 
 def share_inside(heat: np.ndarray, region: np.ndarray) -> float:
-    """Return the share of a heat map that lies in a region.
+    """Return the share of a heat map that lies in a region, in [0, 1]; 0 where the map is 0 everywhere.
 
-    Parameters
-    ----------
-    heat : ndarray of shape (cells, cells)
-        Not negative; each cell is spread evenly over its pixels.
-    region : ndarray of shape (size, size), bool
-        The size is a multiple of the number of cells.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0 where the map is 0 everywhere.
+    Each cell of the map, which is not negative, is spread evenly over its pixels of the region, (size, size), bool; the
+    size is a multiple of the number of cells.
     """
     cells, side = len(heat), len(region) // len(heat)
     covered = region.reshape(cells, side, cells, side).mean(axis=(1, 3))
@@ -68,32 +67,14 @@ def in_a_box(point: tuple[float, float], boxes: Iterable[Rectangle]) -> bool:
     return any(left <= x <= left + width and top <= y <= top + height for left, top, width, height in boxes)
 
 
-DEGREES = 15.0
-
-
 def angles(digest: str, copies: int, seed: int, degrees: float = DEGREES) -> list[float]:
-    """Draw the angles by which an image is rotated.
+    """Draw the angles by which an image is rotated, counter-clockwise, uniform in ±`degrees`.
 
-    They depend on nothing but the image and the seed: not on the other images, nor on how many copies are asked for,
-    so that more copies keep those that are computed already.
-
-    Parameters
-    ----------
-    digest : str
-        SHA-256 of the image, hexadecimal.
-    copies : int
-        How many angles.
-    seed : int
-    degrees : float, default=15.0
-        Angles are uniform in ±`degrees`.
-
-    Returns
-    -------
-    list of float
-        In degrees, counter-clockwise.
+    They depend on nothing but the SHA-256 of the image and the seed: not on the other images, nor on how many copies
+    are asked for, so that more copies keep those that are computed already.
     """
     generator = np.random.Generator(np.random.PCG64([seed, int(digest, 16)]))
-    return [float(angle) for angle in generator.uniform(-degrees, degrees, copies)]
+    return generator.uniform(-degrees, degrees, copies).tolist()
 
 
 def rotate_mask(mask: np.ndarray, angle: float) -> np.ndarray:
@@ -102,31 +83,12 @@ def rotate_mask(mask: np.ndarray, angle: float) -> np.ndarray:
 
 
 def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
-    """Rotate an image about its centre; what comes in from outside repeats the border.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width, 3), uint8
-    angle : float
-        In degrees, counter-clockwise; 0 returns the image as it is.
-
-    Returns
-    -------
-    ndarray of the same shape and type
-    """
+    """Rotate an image, (height, width, 3), uint8, counter-clockwise; what comes in from outside repeats the border."""
     if angle == 0.0:
         return pixels
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     return cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE = "around both lungs", "lungs only", "outline"
-SHAPES_APART = 0.02  # relative difference of width over height that rounding may make
-LABELLED, MOST_LABELS = 0.01, 16  # share of a mask's pixels that a label has, and values of a file of labels
-# Dice coefficient of a mask with the lungs found: at least, and by how much more it is of a mask that was turned.
-OVERLAP, TURNED = 0.5, 0.05
-SUFFIX = "_mask"  # that the collection's lung masks have after the image's stem
 
 
 @dataclass(frozen=True)
@@ -146,19 +108,9 @@ class Occlusion:
     files: Mapping[Path, Path] | None = None
 
     def apply(self, pixels: np.ndarray, lungs: np.ndarray) -> np.ndarray:
-        """Return the image with the hidden part black.
-
-        Parameters
-        ----------
-        pixels : ndarray of shape (224, 224, 3), uint8
-        lungs : ndarray of shape (224, 224), bool
-
-        Returns
-        -------
-        ndarray of the same shape and type
-        """
+        """Return an image, (224, 224, 3), uint8, with the hidden part black, given its lungs, (224, 224), bool."""
         if self.part == OUTLINE:
-            return np.repeat(np.where(lungs, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
+            return np.full_like(pixels, 255) * lungs[..., None]
         return pixels * self.visible(lungs)[..., None]
 
     def visible(self, lungs: np.ndarray) -> np.ndarray:
@@ -184,59 +136,39 @@ def read_mask(path: Path) -> np.ndarray:
 
 
 def require_lung_masks(masks: Mapping[Path, Path], found: Iterable[tuple[Path, np.ndarray]]) -> None:
-    """Reject masks that cannot be of the lungs of their images: inverted, turned, of one lung or of another image.
+    """Reject masks, by image, that cannot be of its lungs: inverted, turned, of one lung or of another image.
 
-    Parameters
-    ----------
-    masks : mapping of Path to Path
-        By image.
-    found : iterable of (Path, ndarray of shape (224, 224), bool)
-        Where the lung decoder finds the lungs of each image that has a mask.
+    `found` has each image and where the lung decoder finds its lungs, (224, 224), bool.
     """
     problems = [
         f"{masks[image]}: {why}" for image, lungs in found if (why := _mismatch(read_mask(masks[image]), lungs))
     ]
     if problems:
-        shown, more = problems[:MOST_NAMED], len(problems) - MOST_NAMED
-        raise InputError(
-            f"{len(problems)} of {counted(len(masks), 'lung mask')} cannot be used; correct or remove them:",
-            shown + [f"and {more} more"] * (more > 0),
-        )
+        raise name_all(problems, len(masks), "lung mask")
 
 
 def _mismatch(mask: np.ndarray, found: np.ndarray) -> str:
     """Say why a mask cannot be that of lungs which were found elsewhere; nothing where it can."""
     own, other = describe(mask), describe(found)
+    said = MARKS.get(own.warning, own.warning)
     if not own.found or own.warning == ONE_LUNG != other.warning:
-        return own.warning
+        return said
     if not other.found:
         return ""
     turned = [np.rot90(one, quarter) for one in (mask, mask[:, ::-1]) for quarter in range(4)]
     overlaps = [2 * (one & found).sum() / (one.sum() + found.sum()) for one in turned]
     if overlaps[0] < OVERLAP:
-        overlap = f"it overlaps the lungs found in its image by {overlaps[0]:.0%}"
-        return f"{own.warning}; {overlap}" if own.warning else overlap
+        return joined(said, f"it overlaps the lungs found in its image by {overlaps[0]:.0%}")
     if max(overlaps) - overlaps[0] > TURNED:
         return "it fits the lungs found in its image better when it is turned or mirrored"
     return ""
 
 
 def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
-    """Find the lung masks of images: files of the same stem, with or without ``_mask`` after it.
+    """Find the lung masks of images, of which each has a class: files of the same stem, with or without ``_mask``.
 
     A mask in a folder that is named as a class, or in a folder of masks in that, belongs to an image of this class; one
-    elsewhere belongs to the only image of its name.
-
-    Parameters
-    ----------
-    folder : Path
-    images : mapping of Path to str
-        The class of each image.
-
-    Returns
-    -------
-    dict of Path to Path
-        By image; without those that have no mask.
+    elsewhere belongs to the only image of its name. Images without a mask are left out.
     """
     if not folder.is_dir():
         raise InputError(f"--masks {folder} is not a folder")
@@ -247,7 +179,6 @@ def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
         if path.suffix.lower() in SUFFIXES:
             first = path.relative_to(folder).parts[0].lower()
             files[path.stem.removesuffix(SUFFIX), first if first in classes else ""].append(path)
-    found: dict[Path, Path] = {}
     image_of: dict[Path, Path] = {}
     for image, label in images.items():
         given = files[image.stem, label.lower()] or files[image.stem, ""]
@@ -258,32 +189,12 @@ def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
             raise InputError(
                 f"--masks {folder}: {given[0]} is named as {other} and as {image}; give each class a folder of masks"
             )
-        if given:
-            found[image] = given[0]
+    found = {image: path for path, image in image_of.items()}
     if not found:
         raise InputError(
             f"--masks {folder} holds no mask of any image; a mask is named as its image, or with {SUFFIX} on"
         )
     return found
-
-
-def require_same_shape(masks: Mapping[Path, Path], sizes: Mapping[Path, tuple[int, int]]) -> None:
-    """Reject masks that have another shape than their image: they are of another image, or of a part of it.
-
-    Parameters
-    ----------
-    masks : mapping of Path to Path
-        By image.
-    sizes : mapping of Path to (int, int)
-        Width and height of each image, in pixels. A mask may be smaller or larger, not wider or taller in proportion.
-    """
-    for image, path in masks.items():
-        height, width = decode(file_bytes(path), path).pixels.shape[:2]
-        wide, high = sizes[image]
-        if abs(width * high / (height * wide) - 1) > SHAPES_APART:
-            raise InputError(
-                f"{path} is {width} x {height} pixels, its image {wide} x {high}: a mask has its image's shape"
-            )
 
 
 @dataclass(frozen=True)

@@ -185,9 +185,8 @@ def decode(data: bytes, name: object) -> Decoded:
         return Decoded(shown.pixels, "DICOM", shown.colour, raster.joined(header.note, shown.note), header)
 
 
-def name_all(failures: Sequence[InputError], total: int) -> InputError:
-    """Return one error that names the first files that could not be read, one a line, and counts the others."""
-    named = [str(failure) for failure in failures[:MOST_NAMED]]
+def name_all(failures: Sequence[object], total: int, noun: str = "image") -> InputError:
+    """Return one error that names the first files that cannot be used, one a line, and counts the others."""
     more = [f"and {len(failures) - MOST_NAMED} more"] if len(failures) > MOST_NAMED else []
-    message = f"{len(failures)} of {counted(total, 'image')} cannot be read; fix or remove them:"
-    return InputError(message, [*named, *more])
+    message = f"{len(failures)} of {counted(total, noun)} cannot be used; correct or remove them:"
+    return InputError(message, [*map(str, failures[:MOST_NAMED]), *more])

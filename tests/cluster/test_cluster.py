@@ -86,7 +86,7 @@ class Here:
 def test_a_node_that_does_not_see_a_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(features, "on_node", lambda error: type(error)(f"{error} (on node 10.0.0.7)"))
     path = tmp_path / "none.png"
-    with rejection("1 of 1 image cannot be read; fix or remove them:") as caught:
+    with rejection("1 of 1 image cannot be used; correct or remove them:") as caught:
         inspect([path], Cache(None), PixelStore(), True, functools.partial(features.properties, Here()))
     assert caught.value.details == (f"{path}: No such file or directory (on node 10.0.0.7)",)
     picture(path, 1)

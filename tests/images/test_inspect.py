@@ -44,7 +44,7 @@ def test_every_file_that_cannot_be_used_is_named_together(tmp_path):
         picture(tmp_path / name, 1)
     words = bad_files(tmp_path / "bad")
     paths = [tmp_path / "a.png", *(tmp_path / "bad" / name for name in words), tmp_path / "c.png"]
-    with rejection(f"{len(words)} of {len(paths)} images cannot be read; fix or remove them:") as caught:
+    with rejection(f"{len(words)} of {len(paths)} images cannot be used; correct or remove them:") as caught:
         inspect(paths, Cache(None), PixelStore(), True)
     assert [Path(line.partition(":")[0]).name for line in caught.value.details] == list(words)
 

@@ -42,9 +42,6 @@ def test_masks_are_matched_by_stem(tmp_path):
     found = masks.find_masks(tmp_path / "masks", {image: "covid", tmp_path / "b.jpg": "covid"})
     assert found.keys() == {image}
     assert masks.read_mask(found[image]).mean() == pytest.approx(0.15, abs=0.02)
-    masks.require_same_shape(found, {image: (1600, 2000)})
-    with rejection("a_mask.png is 80 x 100 pixels, its image 100 x 100"):
-        masks.require_same_shape(found, {image: (100, 100)})
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
     with rejection("marks no lungs"):
         masks.read_mask(found[image])
@@ -83,11 +80,14 @@ def with_labels(mask):
     [
         (lambda mask: 255 * mask, ""),
         (lambda mask: 255 - 255 * mask, "marked as lung, more than lungs mostly are|overlaps the lungs found"),
-        (lambda mask: 255 * mask * (np.arange(len(mask)) < len(mask) / 2), "one lung only"),
-        (lambda mask: 255 * np.rot90(mask), "no lungs were found"),
+        (lambda mask: 255 * mask * (np.arange(len(mask)) < len(mask) / 2), "the mask marks one lung only"),
+        (lambda mask: 255 * np.rot90(mask), "the mask marks no lungs"),
         (lambda mask: 255 * mask[::-1, ::-1], "turned or mirrored|overlaps the lungs found in its image by"),
         (with_labels, "holds the values 0, 1, 2; a lung mask has two"),
-        (lambda mask: 255 * np.roll(mask, len(mask) // 3, 0), "overlaps the lungs found in its image by|no lungs"),
+        (
+            lambda mask: 255 * np.roll(mask, len(mask) // 3, 0),
+            "overlaps the lungs found in its image by|marks no lungs",
+        ),
     ],
     ids=["right", "inverted", "one lung", "turned", "upside down", "labels", "elsewhere"],
 )

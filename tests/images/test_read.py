@@ -102,5 +102,5 @@ def test_the_largest_image_that_is_read_stays_below_a_gigabyte(tmp_path, mode):
 )
 def test_the_first_ten_bad_files_are_named_one_a_line(number, lines, last):
     error = name_all([InputError(f"{i}.png: no") for i in range(number)], 13)
-    assert str(error) == f"{number} of 13 images cannot be read; fix or remove them:"
+    assert str(error) == f"{number} of 13 images cannot be used; correct or remove them:"
     assert len(error.details) == lines and error.details[-1] == last
