@@ -19,7 +19,7 @@ from detector import InputError, printable
 from detector.collections import cohen, covidx, record, siim
 from detector.datasets import manifest
 from detector.files import tables
-from detector.images import dicom_header, read
+from detector.images import dicom, read
 from detector.network import model_file
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -40,7 +40,7 @@ def images(data: bytes) -> None:
 
 
 def headers(data: bytes) -> None:
-    found = dicom_header.parse(data, NAME)
+    found = dicom.header(data, NAME)
     assert (found.view + found.sex + found.modality).isprintable()
     assert found.age == "" or 0 <= float(found.age) <= 120
 

@@ -137,7 +137,7 @@ def test_a_bad_table_leaves_nothing_behind(folder, files):
         (["--target-sensitivity", "0.9"], "looks better than it is"),
         (["-m", "missing.h5"], "missing.h5 is not a file"),
         (["-m", "a.h5", "--predictions", "a.csv"], "not allowed with"),
-        (["--predictions", "missing.csv"], "is missing"),
+        (["--predictions", "missing.csv"], "No such file"),
         (["--logits"], "give it with --predictions"),
     ],
 )

@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 from detector import InputError
 from detector.collections.boxes import Box, as_cell, in_fractions
 from detector.files.tables import SUFFIX, Row, columns_of, file_bytes, parse_table, simple
-from detector.images import dicom_header
+from detector.images.dicom import read_header
 from detector.images.dicom_header import hashed
-from detector.images.listing import is_dicom_file
 
 COVID = "COVID-19"
 # What collections write where the finding is unknown.
@@ -183,9 +182,9 @@ class Collection(ABC):
     def complete(self, folder: Path, entry: ImageRecord) -> ImageRecord:
         """Return an entry with what its DICOM header says; a patient whom the table names, too, keeps that name."""
         path = folder / require_inside(entry)
-        if not self.reads_headers or not is_dicom_file(path):
+        header = read_header(path) if self.reads_headers else None
+        if header is None:
             return entry
-        header = dicom_header.read(path)
         known = {name: value for name, value in (("age", header.age), ("sex", header.sex)) if value}
         return replace(
             entry,

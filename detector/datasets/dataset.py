@@ -27,8 +27,9 @@ from detector.datasets.folders import (
 from detector.files.tables import folded
 from detector.files.values import view_group
 from detector.images import phantom
-from detector.images.dicom_header import DicomHeader, read_if_readable
-from detector.images.listing import Listing, is_dicom_file, list_images
+from detector.images.dicom import read_header
+from detector.images.dicom_header import NO_HEADER
+from detector.images.listing import Listing, list_images
 
 VIEWS = frozenset({"PA", "AP", "lateral", "frontal", ""})
 PATH = "path"  # stands before a patient that a path names: another data set may give the number to another person

@@ -1,9 +1,13 @@
-"""What a file is that is not what was expected: a web page, a Git LFS pointer, a workbook, an archive."""
+"""What is read of an untrusted file, and what it is where it is not what was expected: a web page, a workbook, …"""
 
 from __future__ import annotations
 
+import stat
 import zlib
 from contextlib import suppress
+from pathlib import Path
+
+from detector import InputError
 
 # The first bytes of formats of images that are not read.
 NOT_READ = {
@@ -26,6 +30,21 @@ NOT_READ = {
 }
 # What the first box of a media container names.
 CONTAINED = dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"hevc"), "HEIC") | {b"avif": "AVIF", b"avis": "AVIF"}
+
+
+def bounded_bytes(path: Path, most: int, name: object = None) -> bytes:
+    """Return the bytes of a file of at most `most` bytes; `name` is what errors call it."""
+    name = name or path
+    try:
+        status = path.stat()
+        regular, size = stat.S_ISREG(status.st_mode), status.st_size
+        if regular and 0 < size <= most:
+            return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+    if not regular:
+        raise InputError(f"{name}: {'a folder' if stat.S_ISDIR(status.st_mode) else 'not a regular file'}")
+    raise InputError(f"{name}: {f'{size >> 20} MiB, more than {most >> 20}' if size else 'empty'}")
 
 
 def wide_encoding(data: bytes) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from detector import InputError, counted, first_names
-from detector.files.recognise import instead, wide_encoding
+from detector.files.recognise import bounded_bytes, instead, wide_encoding
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
 HEAD_BYTES = 2**16
@@ -95,15 +95,7 @@ def unescaped(text: str) -> str:
 
 def file_bytes(path: Path, name: object = None) -> bytes:
     """Return the bytes of a table's file; `name` is what errors call it, such as ``--patients a.csv``."""
-    name = name or path
-    try:
-        if not path.is_file():
-            raise InputError(f"{name} is {'no regular file' if path.exists() else 'missing'}")
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{name} has more than {MAX_BYTES >> 20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror or error}") from None
+    return bounded_bytes(path, MAX_BYTES, name)
 
 
 def read_table(path: Path, needed: Sequence[str], what: str) -> list[Row]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -14,14 +16,17 @@ from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from detector import InputError
+from detector.images import dicom_header
+from detector.images.dicom_header import DicomHeader
 from detector.images.grey_range import COMMON, ROWS, Range, is_dark, is_flat, scaled, to_8_bits
-from detector.images.raster import Shown, first_shown, joined, require_pixels
+from detector.images.raster import Decoded, first_shown, joined, rejecting, require_pixels
 
 MARK, MARK_OFFSET = b"DICM", 128
 # A file without a preamble begins with the meta information, or with an element of group 8.
 META = (b"\x02\x00\x00\x00UL", b"\x02\x00\x01\x00OB", b"\x02\x00\x02\x00UI")
 GROUP_8 = b"\x08\x00"
-FLOATS = ("FloatPixelData", "DoubleFloatPixelData")
+FIRST_BYTES = 1024
+HEADER_BYTES = 2**20  # more than any radiograph's header
 WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 # No radiograph's values are outside of these, and sums of them stay finite.
@@ -65,39 +70,41 @@ def parse(data: bytes, only: Sequence[str] = ()) -> Dataset:
     return dataset
 
 
-def decode(dataset: Dataset) -> Shown:
-    """Decode the first frame that shows something of a DICOM file, upright, for display.
+def read_header(path: Path) -> DicomHeader | None:
+    """Return what the header of a DICOM file says, without its image; None of another file, or one that is damaged."""
+    with suppress(OSError, InputError):
+        if path.is_file():
+            with open(path, "rb") as file:
+                head = file.read(FIRST_BYTES)
+                return header(head + file.read(HEADER_BYTES), path) if is_dicom(head) else None
+    return None
+
+
+def header(head: bytes, name: object) -> DicomHeader:
+    """Return what the beginning of a DICOM file says; `name` is what errors call it."""
+    with rejecting(name):
+        if not is_dicom(head):
+            raise InputError("not a DICOM file")
+        return dicom_header.of(parse(head, dicom_header.ATTRIBUTES))
+
+
+def decode(dataset: Dataset) -> Decoded:
+    """Decode the first frame that shows something of a DICOM file, as `parse` returns it, upright, for display.
 
     The stored values go through the modality and the value-of-interest transformation. A window that cannot be used, or
     beside the values, is left out, with a note. Whatever has no window is shown at the range that `grey_range` chooses
-    from the values, without padding. ``MONOCHROME1`` is inverted: its low values mean bright.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        As `parse` returns it; what it lacks of how its pixels are stored is filled in.
-
-    Returns
-    -------
-    Shown
-        Pixels of shape (rows, columns) or (rows, columns, 3), uint8.
-
-    Raises
-    ------
-    Exception
-        Nearly any, if the file is damaged; an `InputError` if it holds no image, one that is too large, or one in an
-        encoding that is not supported.
+    from the values, without padding. ``MONOCHROME1`` is inverted: its low values mean bright. What the header lacks of
+    how the pixels are stored is filled in. Nearly any exception is raised where the file is damaged.
     """
-    if any(keyword in dataset for keyword in FLOATS):
-        raise InputError("a DICOM image of floats, which is not read; store it as 16-bit grey")
     if any(keyword not in dataset for keyword in ("PixelData", "Rows", "Columns")):
         kind = getattr(dataset.get("SOPClassUID"), "name", "")
-        raise InputError("a DICOM file without an image" + (f" ({kind})" if kind else ""))
+        raise InputError("a DICOM file without a radiograph" + (f" ({kind})" if kind else ""))
     require_pixels(int(dataset.Columns), int(dataset.Rows))
+    said = dicom_header.of(dataset)
     completed = _complete(dataset)
     shown = first_shown(max(1, int(dataset.get("NumberOfFrames") or 1)), partial(_frame, dataset), "frame")
     pixels, turned = _upright(shown.pixels, dataset)
-    return Shown(pixels, shown.colour, joined(completed, shown.note, turned))
+    return Decoded(pixels, shown.colour, joined(said.note, completed, shown.note, turned), "DICOM", said)
 
 
 def _complete(dataset: Dataset) -> str:
@@ -144,7 +151,7 @@ def _stored(dataset: Dataset, frame: int) -> np.ndarray:
         ) from None
 
 
-def _frame(dataset: Dataset, frame: int) -> Shown:
+def _frame(dataset: Dataset, frame: int) -> Decoded:
     stored = _stored(dataset, frame)
     kind = dataset.PhotometricInterpretation
     if kind == PALETTE:
@@ -153,7 +160,7 @@ def _frame(dataset: Dataset, frame: int) -> Shown:
         if stored.ndim != 3 or stored.dtype.kind != "u":
             raise InputError(f"DICOM colours of kind {kind}")
         pixels, note = to_8_bits(stored)
-        return Shown(pixels, True, note)
+        return Decoded(pixels, True, note)
     stored, beyond = _used_bits(stored, dataset)
     padding = _padding(stored, dataset)
     values, common, rescaled = _modality(stored, dataset)
@@ -162,7 +169,7 @@ def _frame(dataset: Dataset, frame: int) -> Shown:
         pixels = 255 - pixels
     if padding is not None:
         pixels[padding] = 0
-    return Shown(pixels, False, joined(beyond, rescaled, note))
+    return Decoded(pixels, False, joined(beyond, rescaled, note))
 
 
 def _upright(pixels: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, str]:

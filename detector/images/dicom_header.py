@@ -5,25 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydicom import Dataset
 
-from detector import InputError
 from detector.files.values import age_cell, person, view_group
-from detector.images import dicom
-from detector.images.raster import rejecting
 
 DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "StudyDescription", "BodyPartExamined")
 ATTRIBUTES = (
     *("PatientID", "StudyInstanceUID", "PatientAge", "PatientSex", "ViewPosition", "Modality", "Rows", "Columns"),
     *DESCRIPTIONS,
 )
-HEADER_BYTES = 2**20  # more than any radiograph's header
 # What anonymisation leaves in place of an identifier: the same for everybody, so it says nothing.
 NOBODY = frozenset({"", "0", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "na", "n/a", "null"})
 XRAY = frozenset({"", "CR", "DX", "RG", "DR", "XR", "RF", "SC", "OT", "XC", "PX"})
-SAME = {"RX": "DX"}  # as exports in Spanish and Italian have it
 CHEST = frozenset({"chest", "thorax", "torax", "torace", "lung", "lungs"})
 OTHER_PARTS = frozenset(
     {"abdomen", "abdominal", "pelvis", "hip", "knee", "ankle", "foot", "toe", "leg", "femur", "tibia", "extremity"}
@@ -77,44 +71,20 @@ class DicomHeader:
 def of(dataset: Dataset) -> DicomHeader:
     """Return what the header of a parsed DICOM file says."""
     found = {keyword: _as_text(dataset.get(keyword)) for keyword in ATTRIBUTES}
-    modality = found["Modality"].upper()
     width, height = (int(text) if text.isdecimal() else 0 for text in (found["Columns"], found["Rows"]))
     return DicomHeader(
         hashed(found["PatientID"]) or hashed(found["StudyInstanceUID"]),
         found["ViewPosition"],
         age_cell(found["PatientAge"]),
         found["PatientSex"].upper(),
-        SAME.get(modality, modality),
+        found["Modality"].upper().replace("RX", "DX"),  # as exports in Spanish and Italian have it
         width,
         height,
         next(filter(None, (_another(found[name]) for name in DESCRIPTIONS)), ""),
     )
 
 
-def read(path: Path) -> DicomHeader:
-    """Return what the header of a DICOM file says, without reading its image."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEADER_BYTES)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    return parse(head, path)
-
-
-def parse(head: bytes, name: object) -> DicomHeader:
-    """Return what the beginning of a DICOM file says; `name` is what errors call it."""
-    with rejecting(name):
-        if not dicom.is_dicom(head):
-            raise InputError("not a DICOM file")
-        return of(dicom.parse(head, ATTRIBUTES))
-
-
-def read_if_readable(path: Path) -> DicomHeader:
-    """Return what the header of a file says, or an empty one: the reader of its image names a file without a header."""
-    try:
-        return read(path)
-    except InputError:
-        return DicomHeader()
+NO_HEADER = DicomHeader()
 
 
 def _another(description: str) -> str:
@@ -139,6 +109,5 @@ def hashed(patient: str) -> str:
     not anonymous: anyone with a list of identifiers can compute their hashes.
     """
     text = person(patient)
-    if text.lower() in NOBODY:
-        return ""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return "" if text.lower() in NOBODY else digest

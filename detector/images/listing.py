@@ -154,11 +154,6 @@ def why_no_image(path: Path) -> str:
     return next((kind for ends, kind in NAMED.items() if path.name.lower().endswith(ends)), "not an image")
 
 
-def is_dicom_file(path: Path) -> bool:
-    """Return whether a file is DICOM, by its first bytes."""
-    return is_dicom(_head(path))
-
-
 def _head(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):

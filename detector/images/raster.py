@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import NamedTuple
 
 import cv2
@@ -18,6 +19,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from detector import InputError
 from detector.files.recognise import instead, not_read
+from detector.images.dicom_header import NO_HEADER, DicomHeader
 from detector.images.grey_range import is_flat, to_8_bits
 
 # Twice any detector's radiograph (about 3,000 × 4,300), and below 1 GB in any mode while it is decoded.
@@ -37,37 +39,25 @@ SILENT = logging.NullHandler()
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 
 
-class Shown(NamedTuple):
-    """An image at its full size, upright, in 8 bits: whether its file stores colour, and what a user should know."""
+class Decoded(NamedTuple):
+    """An image file's pixels at full size, upright, in 8 bits, and what else `read.Radiograph` has of it."""
 
     pixels: np.ndarray
     colour: bool
     note: str = ""
+    format: str = ""
+    header: DicomHeader = NO_HEADER
 
 
-def decode(data: bytes) -> tuple[str, Shown]:
+def decode(data: bytes) -> Decoded:
     """Decode the first page that shows something of a PNG, JPEG, BMP, TIFF or WebP file.
 
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-
-    Returns
-    -------
-    kind : str
-        The file's format.
-    shown : Shown
-        Pixels of shape (height, width) or (height, width, 3), uint8.
-
-    Raises
-    ------
-    Exception
-        Nearly any, if the file is damaged.
+    Its pixels are (height, width) or (height, width, 3), uint8. Nearly any exception is raised where it is damaged.
     """
     if data.startswith(TIFF):
         pages = _tiff_pages(data)
-        return "TIFF", first_shown(len(pages), lambda page: _tiff_page(data, pages[page], page), "page")
+        shown = first_shown(len(pages), lambda page: _tiff_page(data, pages[page], page), "page")
+        return shown._replace(format="TIFF")
     try:
         file = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
@@ -77,11 +67,11 @@ def decode(data: bytes) -> tuple[str, Shown]:
     with file as opened:
         require_pixels(opened.width, opened.height)
 
-        def page_at(page: int) -> Shown:
+        def page_at(page: int) -> Decoded:
             opened.seek(page)
             return _page(opened, data)
 
-        return str(opened.format), first_shown(getattr(opened, "n_frames", 1), page_at, "page")
+        return first_shown(getattr(opened, "n_frames", 1), page_at, "page")._replace(format=str(opened.format))
 
 
 def require_pixels(width: int, height: int) -> None:
@@ -90,16 +80,15 @@ def require_pixels(width: int, height: int) -> None:
         raise InputError(f"{width} x {height} pixels, more than {MAX_PIXELS}")
 
 
-def first_shown(count: int, shown_at: Callable[[int], Shown], name: str) -> Shown:
+def first_shown(count: int, shown_at: Callable[[int], Decoded], name: str) -> Decoded:
     """Return the first of several frames or pages that shows something, with a note; the first where none does."""
+    first = shown_at(0)
     if count == 1:
-        return shown_at(0)
-    shown, position = shown_at(0), 0
-    for other in range(1, min(count, MOST_FRAMES)) if is_flat(shown.pixels) else ():
-        if not is_flat((another := shown_at(other)).pixels):
-            shown, position = another, other
-            break
-    return shown._replace(note=joined(shown.note, f"{count} {name}s, of which {name} {position + 1} is used"))
+        return first
+    others = ((at + 1, shown_at(at)) for at in range(1, min(count, MOST_FRAMES)))
+    showing = ((at, one) for at, one in chain([(1, first)], others) if not is_flat(one.pixels))
+    position, shown = next(showing, (1, first))
+    return shown._replace(note=joined(shown.note, f"{count} {name}s, of which {name} {position} is used"))
 
 
 def joined(*notes: str) -> str:
@@ -107,24 +96,24 @@ def joined(*notes: str) -> str:
     return BETWEEN_NOTES.join(note for note in notes if note)
 
 
-def _page(opened: Image.Image, data: bytes) -> Shown:
+def _page(opened: Image.Image, data: bytes) -> Decoded:
     opened.load()  # says so where the file is damaged; OpenCV would return half of the image
     if opened.format == "PNG" and data[24] == 16 and opened.mode != "I;16":
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-        return _deep_colours(np.asarray(deep))
+        return _colours(np.asarray(deep))
     # In place: a copy of an image that lies right already would be half of the memory.
     ImageOps.exif_transpose(opened, in_place=True)
     colour = opened.mode not in ("L", "1", "LA", "I;16")
     wanted = "RGB" if colour else "L" if opened.mode != "I;16" else "I;16"
     pixels, note = to_8_bits(np.asarray(opened if opened.mode == wanted else opened.convert(wanted)))
-    return Shown(pixels, colour, note)
+    return Decoded(pixels, colour, note)
 
 
-def _deep_colours(values: np.ndarray) -> Shown:
-    """Return colours of more than 8 bits, blue first, of which equal ones are a grey image."""
-    grey = all(np.array_equal(values[..., 0], values[..., i]) for i in (1, 2))
+def _colours(values: np.ndarray) -> Decoded:
+    """Return colours, blue first; equal ones of more than 8 bits are a grey image."""
+    grey = values.dtype.itemsize > 1 and all(np.array_equal(values[..., 0], values[..., i]) for i in (1, 2))
     pixels, note = to_8_bits(values[..., 0] if grey else np.ascontiguousarray(values[..., 2::-1]))
-    return Shown(pixels, not grey, note)
+    return Decoded(pixels, not grey, note)
 
 
 def _tiff_pages(data: bytes) -> list[ImageFileDirectory_v2]:
@@ -143,14 +132,12 @@ def _tiff_pages(data: bytes) -> list[ImageFileDirectory_v2]:
 
 def _unsigned_32(data: bytes, tags: ImageFileDirectory_v2) -> np.ndarray:
     """Return values of a type that OpenCV does not know, where they are stored plainly."""
-    shape = tags[HEIGHT], tags[WIDTH]
-    if sum(tags[STRIP_BYTES]) != 4 * shape[0] * shape[1]:
-        raise InputError("a TIFF whose pixels are not as many as it says")
     strips = [data[start : start + count] for start, count in zip(tags[STRIPS], tags[STRIP_BYTES], strict=True)]
-    return np.frombuffer(b"".join(strips), "<u4" if data.startswith(b"II") else ">u4").reshape(shape).astype(np.uint32)
+    values = np.frombuffer(b"".join(strips), "<u4" if data.startswith(b"II") else ">u4")
+    return values.reshape(tags[HEIGHT], tags[WIDTH]).astype(np.uint32)
 
 
-def _tiff_page(data: bytes, tags: ImageFileDirectory_v2, page: int) -> Shown:
+def _tiff_page(data: bytes, tags: ImageFileDirectory_v2, page: int) -> Decoded:
     require_pixels(tags.get(WIDTH, 0), tags.get(HEIGHT, 0))
     if (tags.get(BITS), tags.get(SAMPLE_FORMAT, (UNSIGNED,)), tags.get(COMPRESSION, PLAIN)) == UNSIGNED_32:
         values = _unsigned_32(data, tags)
@@ -159,17 +146,14 @@ def _tiff_page(data: bytes, tags: ImageFileDirectory_v2, page: int) -> Shown:
         if not read or not found:
             raise InputError("a TIFF that is damaged, or of a type that is not read; store it as 16-bit grey")
         values = found[0]
-    if values.ndim == 3 and values.dtype == np.uint8:
-        pixels, note = to_8_bits(np.ascontiguousarray(values[..., 2::-1]))
-        return Shown(pixels, True, note)
     if values.ndim == 3:
-        if tags.get(PLANES) == SEPARATE:  # OpenCV takes them for others
+        if tags.get(PLANES) == SEPARATE and values.dtype.itemsize > 1:  # OpenCV takes them for others
             raise InputError("a TIFF of one colour behind the other; store it as 16-bit grey or 8-bit colour")
-        return _deep_colours(values)
+        return _colours(values)
     pixels, note = to_8_bits(values)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO and values.dtype.itemsize > 1:  # OpenCV inverts 8 bits
         pixels = np.where(np.isnan(values), 0, 255 - pixels).astype(np.uint8)
-    return Shown(pixels, False, note)
+    return Decoded(pixels, False, note)
 
 
 @contextmanager

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from detector import InputError, counted
-from detector.images import dicom, dicom_header, raster
-from detector.images.dicom_header import DicomHeader
+from detector.files.recognise import bounded_bytes
+from detector.images import dicom, raster
+from detector.images.dicom_header import NO_HEADER, DicomHeader
 from detector.images.grey_range import is_flat
-from detector.images.raster import MAX_BYTES
+from detector.images.raster import MAX_BYTES, Decoded
 
 SIZE = 224  # what VGG16 was trained on, in pixels
 MOST_NAMED = 10  # of the files that cannot be read
@@ -24,7 +23,6 @@ MOST_NAMED = 10  # of the files that cannot be read
 FEWEST_PIXELS, LONGEST = 64, 4.0  # of the shorter side; the longer side over the shorter
 # Raise when a decoded image changes: cached features of the old one must never be met again.
 READER_VERSION = 6
-NO_HEADER = DicomHeader()
 
 
 @dataclass(frozen=True)
@@ -59,16 +57,6 @@ class Radiograph:
     header: DicomHeader = NO_HEADER
 
 
-class Decoded(NamedTuple):
-    """An image file's pixels at full size, upright, in 8 bits, and what else `Radiograph` has of it."""
-
-    pixels: np.ndarray
-    kind: str
-    colour: bool
-    note: str = ""
-    header: DicomHeader = NO_HEADER
-
-
 def read(path: Path, size: int = SIZE) -> Radiograph:
     """Read one image file.
 
@@ -93,23 +81,12 @@ def read(path: Path, size: int = SIZE) -> Radiograph:
 
 
 def from_bytes(data: bytes, name: object, size: int = SIZE) -> Radiograph:
-    """Read the bytes of an image file, as `read` does; `name` is what errors call it.
-
-    Raises
-    ------
-    InputError
-    """
+    """Read the bytes of an image file, as `read` does; `name` is what errors call it."""
     return require_contrast(from_decoded(decode(data, name), hashlib.sha256(data).hexdigest(), size), name)
 
 
 def require_contrast(radiograph: Radiograph, name: object) -> Radiograph:
-    """Return a radiograph that shows something.
-
-    Raises
-    ------
-    InputError
-        If it is flat: constant, or its 1st and 99th percentile differ by less than a tenth of the range.
-    """
+    """Return a radiograph; reject one whose 1st and 99th percentile are closer than a tenth of the range."""
     if is_flat(radiograph.pixels):
         low, high = np.percentile(radiograph.pixels, [1, 99])
         raise InputError(f"{name}: shows nothing: its grey values lie between {low:.0f} and {high:.0f} of 255")
@@ -117,30 +94,20 @@ def require_contrast(radiograph: Radiograph, name: object) -> Radiograph:
 
 
 def from_decoded(decoded: Decoded, digest: str, size: int = SIZE) -> Radiograph:
-    """Return a decoded image as the network sees it.
-
-    Parameters
-    ----------
-    decoded : Decoded
-    digest : str
-        SHA-256 of the file.
-    size : int, default=224
-
-    Returns
-    -------
-    Radiograph
-    """
+    """Return a decoded image as the network sees it; `digest` is the SHA-256 of the file."""
     height, width = decoded.pixels.shape[:2]
     # Averaging keeps what a plain bilinear pick would alias; it does nothing good when enlarging.
     interpolation = cv2.INTER_AREA if min(width, height) >= size else cv2.INTER_LINEAR
     resized = cv2.resize(decoded.pixels, (size, size), interpolation=interpolation)
     if resized.ndim == 2:
         resized = np.repeat(resized[..., None], 3, axis=2)
-    note = raster.joined(decoded.note, _unusual_size(width, height))
-    return Radiograph(resized, digest, width, height, decoded.kind, decoded.colour, note, decoded.header)
+    _, colour, note, kind, header = decoded
+    return Radiograph(
+        resized, digest, width, height, kind, colour, raster.joined(note, _unusual(width, height)), header
+    )
 
 
-def _unusual_size(width: int, height: int) -> str:
+def _unusual(width: int, height: int) -> str:
     """Return what is unusual about an image's size in pixels; empty for that of a radiograph."""
     shorter, longer = sorted((width, height))
     if shorter < FEWEST_PIXELS:
@@ -149,40 +116,14 @@ def _unusual_size(width: int, height: int) -> str:
 
 
 def file_bytes(path: Path) -> bytes:
-    """Return the bytes of a file that may be an image.
-
-    Raises
-    ------
-    InputError
-        If it is missing, no regular file, empty or too large.
-    """
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise InputError(f"{path}: a folder, not an image")
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path}: not a regular file")
-        if status.st_size == 0:
-            raise InputError(f"{path}: empty")
-        if status.st_size > MAX_BYTES:
-            raise InputError(f"{path}: {status.st_size >> 20} MiB, more than {MAX_BYTES >> 20}")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    """Return the bytes of a file that may be an image."""
+    return bounded_bytes(path, MAX_BYTES)
 
 
 def decode(data: bytes, name: object) -> Decoded:
     """Decode the bytes of an image file at its full size; `name` is what errors call it."""
     with raster.rejecting(name):
-        if not dicom.is_dicom(data):
-            kind, shown = raster.decode(data)
-            return Decoded(shown.pixels, kind, shown.colour, shown.note)
-        dataset = dicom.parse(data)
-        header = dicom_header.of(dataset)
-        shown = dicom.decode(dataset)
-        return Decoded(shown.pixels, "DICOM", shown.colour, raster.joined(header.note, shown.note), header)
+        return dicom.decode(dicom.parse(data)) if dicom.is_dicom(data) else raster.decode(data)
 
 
 def name_all(failures: Sequence[object], total: int, noun: str = "image") -> InputError:

@@ -66,7 +66,7 @@ def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
     rejected(write("nowhere", "--source", "x"), "nowhere does not exist")
     rejected(write("flat", "--source", "x"), "holds a.png outside of its class folders")
     rejected(write("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
-    rejected(write("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv is missing")
+    rejected(write("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv: No such file")
     for text, said in (
         ("file,patient\nelsewhere.png,1\n", "--patients names no image of data, but elsewhere.png; give its own table"),
         ("name,patient\na,1\n", "has no column file; it has name, patient"),

