@@ -194,9 +194,8 @@ def _images(
     images = []
     for path in listing.images:
         below, row = path.relative_to(folder), rows.get(path, {})
-        named, header = not is_missing(row.get("patient", "")), DicomHeader()
-        if not named and is_dicom_file(path):
-            header = read_if_readable(path)
+        named = not is_missing(row.get("patient", ""))
+        header = (None if named else read_header(path)) or NO_HEADER
         if not header.is_radiograph:
             listing.left_out[header.left_out] += 1
             continue
