@@ -34,7 +34,6 @@ from detector.training import run as training
 from detector.training.crossvalidation import EvaluatedHead, RecipeComparison, evaluate_once
 from detector.training.dataset import (
     FeatureExtractor,
-    FittedHead,
     ImplausibleImage,
     find_implausible,
     open_dataset,
@@ -268,7 +267,7 @@ def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
         features = extractor.features()
     if not description.finds_lungs:
         implausible, _ = find_implausible(extractor, rows, extractor.lungs(rows), leave_out=False)
-    fitted = FittedHead(TrainedHead(saved.head), description.clinical)
+    fitted = TrainedHead(saved.head, columns=description.clinical)
     probabilities = fitted.predict_proba(features, [image.row for image in extractor.dataset.images])
     threshold = description.threshold if options.threshold is None else options.threshold
     decisions = predict(probabilities, images.classes.index(positive), threshold)

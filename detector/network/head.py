@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector.datasets import clinical
 from detector.network import runtime
 
 if TYPE_CHECKING:
@@ -59,12 +60,24 @@ class TrainedHead:
         The regularisation strength that was chosen for a probe: scikit-learn's C.
     adjusted : bool
         Whether a probe was fitted within strata.
+    columns : list of dict
+        How the clinical values that it takes are encoded; empty where it takes none.
     """
 
     weights: Arrays
     history: dict[str, list[float]] = field(default_factory=dict)
     strength: float | None = None
     adjusted: bool = False
+    columns: list[clinical.Column] = field(default_factory=list)
+
+    def predict_proba(self, features: np.ndarray, table: Sequence[Mapping[str, str]]) -> np.ndarray:
+        """Return predicted probabilities, from features (n, width) and the manifest's rows of the same images."""
+        return predict_proba(joined(features, clinical.encode(self.columns, table)), self.weights)
+
+
+def joined(features: np.ndarray, extra: np.ndarray) -> np.ndarray:
+    """Return features with further columns; where there are none, themselves: a copy could be gigabytes."""
+    return np.concatenate([features, extra], axis=-1) if extra.shape[-1] else features
 
 
 def class_weights(labels: np.ndarray, classes: int, balanced: bool) -> np.ndarray:

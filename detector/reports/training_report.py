@@ -263,7 +263,7 @@ def record(result: TrainingResult) -> dict[str, object]:
             "sites_left_out": result.left_out,
             "checks": result.checks,
             "conclusion": conclusion(result),
-            "history": run_record.history(evaluated.head.trained) if result.trained else {},
+            "history": run_record.history(evaluated.head) if result.trained else {},
             "times": result.times,
         }
         | dict(result.inputs)
@@ -289,7 +289,7 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
     # A report shows both as PNG, which mostly are the files themselves: each is drawn once.
     @cache
     def history(suffix: str) -> bytes:
-        return figures.history(result.evaluated.head.trained, suffix)
+        return figures.history(result.evaluated.head, suffix)
 
     @cache
     def evaluation(suffix: str) -> bytes:
@@ -355,7 +355,7 @@ def training_report(
         plot=html.uri(history) if history else "",
         evaluation=html.uri(evaluation),
         plot_name=name,
-        probe=result.trained and evaluated.head.trained.strength is not None,
+        probe=result.trained and evaluated.head.strength is not None,
         json=json,
         subgroups=result.subgroups,
         meaning=overview.meaning(images),

@@ -14,12 +14,12 @@ import numpy as np
 from detector import InputError
 from detector.cli.output import Log, progress
 from detector.datasets.dataset import Dataset
-from detector.network.head import AfterEpoch
+from detector.network.head import AfterEpoch, TrainedHead
 from detector.statistics.auc import auc_difference, roc_auc
 from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
-from detector.training.dataset import FeatureExtractor, FeatureSet, FittedHead
+from detector.training.dataset import FeatureExtractor, FeatureSet
 from detector.training.options import OperatingPoint, name_of
 from detector.training.recipes import Recipe
 
@@ -37,13 +37,13 @@ class OutOfFold:
         Of the images that the plan holds out, by the operating point of each fold.
     thresholds : list of float
         One of each fold, where they were chosen.
-    heads : list of FittedHead
+    heads : list of TrainedHead
         One of each fold, those of the first repeat first.
     """
 
     predictions: Predictions
     thresholds: list[float]
-    heads: list[FittedHead]
+    heads: list[TrainedHead]
 
 
 def out_of_fold(
@@ -75,7 +75,7 @@ def out_of_fold(
     probabilities = np.empty((len(plan.repeats), len(rows), len(samples.classes)))
     predicted = np.empty(probabilities.shape[:2], int)
     thresholds: list[float] = []
-    heads: list[FittedHead] = []
+    heads: list[TrainedHead] = []
     for repeat, fold, train, held_out in progress(plan, len(plan), "folds", quiet or len(plan) == 1, "fold"):
         seed, at = plan.seed_of(repeat, fold), point.threshold
         if point.sensitivity is not None:
@@ -116,7 +116,7 @@ class EvaluatedHead:
 
     Attributes
     ----------
-    fitted : FittedHead or None
+    fitted : TrainedHead or None
         None where the predictions are those of another program.
     evaluation : Evaluation
     predictions : Predictions
@@ -129,7 +129,7 @@ class EvaluatedHead:
         All images both times in a cross-validation.
     """
 
-    fitted: FittedHead | None
+    fitted: TrainedHead | None
     evaluation: Evaluation
     predictions: Predictions
     threshold: float | None
@@ -138,10 +138,9 @@ class EvaluatedHead:
     held_out: np.ndarray
 
     @property
-    def head(self) -> FittedHead:
+    def head(self) -> TrainedHead:
         """The head that made the predictions."""
-        if self.fitted is None:
-            raise ValueError("these are the predictions of another program")
+        assert self.fitted is not None, "these are the predictions of another program"
         return self.fitted
 
     @property
@@ -161,7 +160,7 @@ def evaluate_once(
     predicted: np.ndarray,
     positive: str,
     threshold: float | None,
-    fitted: FittedHead | None = None,
+    fitted: TrainedHead | None = None,
 ) -> EvaluatedHead:
     """Compare one model's predictions with the truth, on images of which it was trained on none.
 
@@ -175,7 +174,7 @@ def evaluate_once(
     positive : str
     threshold : float or None
         What the decisions were made by; None for the likeliest class.
-    fitted : FittedHead, optional
+    fitted : TrainedHead, optional
         By default the model is another program's.
     """
     images, rows = extractor.dataset, np.arange(len(predicted))

@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 
@@ -23,13 +24,15 @@ from detector.images.inspect import ImageProperties, PixelStore, inspect
 from detector.images.lungs import describe, implausibility, packed
 from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, rotate_mask
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.network import head, runtime
 from detector.network import lungs as lung_decoder
+from detector.network import runtime
 from detector.network import weights as weight_sources
 from detector.network.backbone import COLUMNS, Weights
 from detector.network.features import Backbone
-from detector.network.head import AfterEpoch, TrainingSet
+from detector.network.head import AfterEpoch, TrainedHead, TrainingSet, joined
 from detector.training.recipes import Recipe
+
+IMAGES, COPIES = "VGG16, images", "VGG16, augmented copies"  # on the bar of progress
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,12 @@ class FeatureExtractor:
             Hides a part of each first.
         """
         rows = range(len(self.properties)) if rows is None else rows
-        return self._features(rows, [[0.0]] * len(rows), "VGG16, images", occlusion)
+        return self._features(rows, [[0.0]] * len(rows), IMAGES, occlusion)
 
     def augmented(self, rows: Rows, count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return features of rotated training copies, (n, count, width), float32; of the images themselves for none."""
         turned = [angles(self.properties[row].digest, count, seed) if count else [0.0] for row in rows]
-        features = self._features(rows, turned, "VGG16, augmented copies", occlusion)
+        features = self._features(rows, turned, COPIES, occlusion)
         return features.reshape(len(rows), max(count, 1), -1)
 
     def subset(self, rows: np.ndarray) -> FeatureExtractor:
@@ -93,15 +96,15 @@ class FeatureExtractor:
         """Return what a split of this kind keeps whole: each patient, or each image."""
         return self.patients if split == "patient" else np.arange(len(self.properties)).astype(str)
 
-    def lungs(self, rows: Rows) -> Iterator[np.ndarray]:
-        """Yield where the lungs of images are, as the lung decoder finds them, (224, 224), bool."""
-        inputs = [self._input(row) for row in rows]
-        return self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "VGG16, images"))
+    def lungs(self, rows: Rows, seed: int | None = None) -> Iterator[np.ndarray]:
+        """Yield where the lungs of images are, as the lung decoder finds them, (224, 224), bool.
 
-    def lungs_of_copies(self, rows: Rows, seed: int) -> Iterator[np.ndarray]:
-        """Yield where the lungs of images are, found on the first rotated copy of each, which passes anyway."""
-        inputs = [self._input(row, angles(self.properties[row].digest, 1, seed)[0]) for row in rows]
-        masks = self.backbone.lungs(inputs, self._read, lambda missing: self._shown(missing, "VGG16, augmented copies"))
+        With the seed of the rotations they are found on the first rotated copy of each, which passes anyway.
+        """
+        turned = [[0.0] if seed is None else angles(self.properties[row].digest, 1, seed) for row in rows]
+        inputs = list(self._inputs(rows, turned))
+        what = IMAGES if seed is None else COPIES
+        masks = self.backbone.lungs(inputs, self._read, functools.partial(self._shown, what))
         for one, mask in zip(inputs, masks, strict=True):
             yield rotate_mask(mask, -one.angle)
 
@@ -120,30 +123,28 @@ class FeatureExtractor:
         return self.pixel_store.pixels(one.path, one.digest)
 
     def _inputs(
-        self, rows: Rows, angles: Sequence[Sequence[float]], occlusion: Occlusion | None
+        self, rows: Rows, turned: Iterable[Sequence[float]], occlusion: Occlusion | None = None
     ) -> Iterator[NetworkInput]:
-        masks = [None] * len(rows) if occlusion is None else self.masks(rows, occlusion)
-        for row, turned, mask in zip(rows, angles, masks, strict=True):
-            for angle in turned:
-                yield self._input(row, angle, occlusion, mask)
+        """Yield what the network sees of images: each at some angles, a part hidden or not."""
+        masks = repeat(None) if occlusion is None else self.masks(rows, occlusion)
+        for row, degrees, mask in zip(rows, turned, masks, strict=False):
+            path = self.dataset.images[row].path
+            hidden: tuple = ()
+            if occlusion is not None and mask is not None:
+                files = occlusion.files
+                mask_from = f"found by {lung_decoder.DIGEST}" if files is None else sha256(files[path])
+                hidden = f"{occlusion.part}, {mask_from}", occlusion.part, packed(mask)
+            for angle in degrees:
+                yield NetworkInput(path, self.properties[row].digest, angle, *hidden)
 
-    def _input(
-        self, row: int, angle: float = 0.0, occlusion: Occlusion | None = None, mask: np.ndarray | None = None
-    ) -> NetworkInput:
-        path, digest = self.dataset.images[row].path, self.properties[row].digest
-        if occlusion is None or mask is None:
-            return NetworkInput(path, digest, angle)
-        mask_from = f"found by {lung_decoder.DIGEST}" if occlusion.files is None else sha256(occlusion.files[path])
-        return NetworkInput(path, digest, angle, f"{occlusion.part}, {mask_from}", occlusion.part, packed(mask))
-
-    def _shown(self, missing: Sequence[NetworkInput], what: str) -> Iterator[NetworkInput]:
+    def _shown(self, what: str, missing: Sequence[NetworkInput]) -> Iterator[NetworkInput]:
         return progress(missing, len(missing), what, self.log.quiet)
 
     def _features(
-        self, rows: Rows, angles: Sequence[Sequence[float]], what: str, occlusion: Occlusion | None
+        self, rows: Rows, turned: Iterable[Sequence[float]], what: str, occlusion: Occlusion | None
     ) -> np.ndarray:
-        inputs = list(self._inputs(rows, angles, occlusion))
-        return self.backbone.features(inputs, self._read, lambda missing: self._shown(missing, what), self.columns)
+        inputs = list(self._inputs(rows, turned, occlusion))
+        return self.backbone.features(inputs, self._read, functools.partial(self._shown, what), self.columns)
 
 
 def find_near_duplicates(
@@ -265,34 +266,33 @@ def implausible_among(
     others = np.setdiff1d(everything, copied)
     with extractor.log.timed("find lungs"):
         named, _ = find_implausible(extractor, others, extractor.lungs(others), leave_out=False)
-        named += find_implausible(extractor, copied, extractor.lungs_of_copies(copied, seed), leave_out=False)[0]
-    position = {image.file: i for i, image in enumerate(extractor.dataset.images)}
-    return sorted(named, key=lambda one: position[one.file])
+        named += find_implausible(extractor, copied, extractor.lungs(copied, seed), leave_out=False)[0]
+    files = [image.file for image in extractor.dataset.images]
+    return sorted(named, key=lambda one: files.index(one.file))
 
 
 def require_every_class(images: Sequence[Image], kept: np.ndarray) -> None:
     """Require that an image of every class is kept."""
     left = {image.label for image, one in zip(images, kept, strict=True) if one}
-    for label in dict.fromkeys(image.label for image in images):
-        if label not in left:
-            names = [image.file for image in images if image.label == label]
-            raise InputError(
-                f"lungs were found in none of {counted(len(names), 'image')} of class {label} ({first_names(names)}); "
-                "give frontal chest radiographs, or use --pooling global, which keeps such images"
-            )
+    if lost := next((image.label for image in images if image.label not in left), None):
+        names = [image.file for image in images if image.label == lost]
+        raise InputError(
+            f"lungs were found in none of {counted(len(names), 'image')} of class {lost} ({first_names(names)}); "
+            "give frontal chest radiographs, or use --pooling global, which keeps such images"
+        )
 
 
 def implausible_line(implausible: Sequence[ImplausibleImage], total: int) -> str:
     """Return how many images may be no frontal chest radiographs, why, and what becomes of them, in a line."""
+    files: dict[tuple[bool, str], list[str]] = {}
+    for one in implausible:
+        files.setdefault((one.left_out, one.reason), []).append(one.file)
     parts = []
     for left_out, what in ((True, "left out"), (False, "kept")):
-        files: dict[str, list[str]] = {}
-        for one in implausible:
-            if one.left_out == left_out:
-                files.setdefault(one.reason, []).append(one.file)
-        if files:
-            reasons = ", ".join(f"{len(names)} {reason} ({first_names(names)})" for reason, names in files.items())
-            parts.append(f"{what}: {reasons}")
+        reasons = [
+            f"{len(names)} {why} ({first_names(names)})" for (out, why), names in files.items() if out == left_out
+        ]
+        parts += [f"{what}: {', '.join(reasons)}"] if reasons else []
     return f"{len(implausible)} of {counted(total, 'image')} may not be frontal chest radiographs; {'; '.join(parts)}"
 
 
@@ -344,51 +344,17 @@ def open_dataset(
         log.info(note)
     if cache.trouble:
         log.info(f"features are not kept: {home} cannot be used ({cache.trouble})")
-
-    def pixels(row: int) -> np.ndarray:
-        return pixel_store.pixels(dataset.images[row].path, properties[row].digest)
-
-    near_duplicates = find_near_duplicates(dataset, properties, cache, pixels, log.quiet)
-    known = patients(dataset.images, digests)
-    joined = [
-        (i, j) for i, j in near_duplicates if known[i] != known[j] and properties[i].digest != properties[j].digest
-    ]
-    if joined:
-        pairs = [
-            with_change(" = ".join(dataset.images[row].file for row in pair), near_duplicates[pair]) for pair in joined
-        ]
-        log.info(f"near duplicates, whose patients count as one: {first_names(pairs, 20)}")
-    backbone = Backbone(weights, cache, functools.partial(features.compute, cluster) if cluster else None)
-    return FeatureExtractor(
-        dataset,
-        properties,
-        merged(known, joined),
-        near_duplicates,
-        backbone,
-        COLUMNS[recipe.name, recipe.pooling] if recipe else slice(0),
-        pixel_store,
-        log,
+    copies = find_near_duplicates(
+        dataset, properties, cache, lambda row: pixel_store.pixels(paths[row], digests[row]), log.quiet
     )
-
-
-@dataclass(frozen=True)
-class FittedHead:
-    """A trained head, and how the clinical values that it takes are encoded.
-
-    Attributes
-    ----------
-    trained : head.TrainedHead
-    columns : list of dict
-        Empty where there are no clinical values.
-    """
-
-    trained: head.TrainedHead
-    columns: list[clinical.Column]
-
-    def predict_proba(self, features: np.ndarray, table: Sequence[Mapping[str, str]]) -> np.ndarray:
-        """Return predicted probabilities, from features (n, width) and the manifest's rows of the same images."""
-        extra = clinical.encode(self.columns, table)
-        return head.predict_proba(_joined(features, extra), self.trained.weights)
+    known = patients(dataset.images, digests)
+    same = [(i, j) for i, j in copies if known[i] != known[j] and digests[i] != digests[j]]
+    if same:
+        named = [with_change(" = ".join(dataset.images[row].file for row in pair), copies[pair]) for pair in same]
+        log.info(f"near duplicates, whose patients count as one: {first_names(named, 20)}")
+    backbone = Backbone(weights, cache, functools.partial(features.compute, cluster) if cluster else None)
+    columns = COLUMNS[recipe.name, recipe.pooling] if recipe else slice(0)
+    return FeatureExtractor(dataset, properties, merged(known, same), copies, backbone, columns, pixel_store, log)
 
 
 @dataclass(frozen=True)
@@ -435,7 +401,7 @@ class FeatureSet:
             groups=self.groups[rows],
             patients=self.patients[rows],
             strata=self.strata[rows],
-            table=[self.table[row] for row in rows],
+            table=self._rows(rows),
         )
 
     def fit(
@@ -445,7 +411,7 @@ class FeatureSet:
         seed: int,
         held_out: np.ndarray | None = None,
         after_epoch: AfterEpoch | None = None,
-    ) -> FittedHead:
+    ) -> TrainedHead:
         """Fit a head to some of the images; no other image affects it.
 
         Parameters
@@ -456,26 +422,25 @@ class FeatureSet:
         held_out : ndarray of int, optional
             Images that are evaluated after each epoch.
         after_epoch : callable
-
-        Returns
-        -------
-        FittedHead
         """
-        table = [self.table[row] for row in rows]
-        columns = clinical.fit(self.clinical, table)
-        extra = clinical.encode(columns, table)
+        columns = clinical.fit(self.clinical, self._rows(rows))
+        extra = clinical.encode(columns, self._rows(rows))
         validation = None
         if held_out is not None:
-            beside = clinical.encode(columns, [self.table[row] for row in held_out])
-            validation = _joined(self.features[held_out], beside), self.labels[held_out]
+            beside = clinical.encode(columns, self._rows(held_out))
+            validation = joined(self.features[held_out], beside), self.labels[held_out]
         augmented = self.augmented[rows]
-        joined = _joined(augmented, np.repeat(extra[:, None], augmented.shape[1], axis=1))
-        data = TrainingSet(joined, self.labels[rows], self.classes, self.groups[rows], self.strata[rows])
-        return FittedHead(recipe.fit(data, seed, validation, after_epoch or (lambda epoch, metrics: None)), columns)
+        features = joined(augmented, np.repeat(extra[:, None], augmented.shape[1], axis=1))
+        data = TrainingSet(features, self.labels[rows], self.classes, self.groups[rows], self.strata[rows])
+        fitted = recipe.fit(data, seed, validation, after_epoch or (lambda epoch, metrics: None))
+        return replace(fitted, columns=columns)
 
-    def predict_proba(self, fitted: FittedHead, rows: np.ndarray) -> np.ndarray:
+    def predict_proba(self, fitted: TrainedHead, rows: np.ndarray) -> np.ndarray:
         """Return a trained head's predicted probabilities of some of the images, shape (n, classes)."""
-        return fitted.predict_proba(self.features[rows], [self.table[row] for row in rows])
+        return fitted.predict_proba(self.features[rows], self._rows(rows))
+
+    def _rows(self, rows: Rows) -> list[Mapping[str, str]]:
+        return [self.table[row] for row in rows]
 
 
 def extract(
@@ -529,8 +494,3 @@ def _placed(values: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     found = np.full((count, *values.shape[1:]), np.nan, np.float32)
     found[rows] = values
     return found
-
-
-def _joined(features: np.ndarray, extra: np.ndarray) -> np.ndarray:
-    """Return features with further columns; where there are none, themselves: a copy could be gigabytes."""
-    return np.concatenate([features, extra], axis=-1) if extra.shape[-1] else features

@@ -105,7 +105,7 @@ def reading(extractor: FeatureExtractor, recipe: Recipe) -> FeatureExtractor:
 
 def adjustment_line(evaluated: EvaluatedHead, samples: FeatureSet) -> str:
     """Return whether the saved head was fitted within site and view, in a line."""
-    if not evaluated.head.trained.adjusted:
+    if not evaluated.head.adjusted:
         return (
             "not adjusted for site and view: none contains enough images of both classes, so the model may learn the "
             "site instead of the disease, and no metric here can show which"
@@ -135,7 +135,7 @@ def saved_model(
         summary=summary,
         training_images=tuple(shortened(one.digest) for one in seen),
     )
-    return SavedModel(extractor.backbone.weights, evaluated.head.trained.weights, description, None)
+    return SavedModel(extractor.backbone.weights, evaluated.head.weights, description, None)
 
 
 def most_confident_errors_first(evaluated: EvaluatedHead) -> np.ndarray:
@@ -158,7 +158,7 @@ def grad_cam(evaluated: EvaluatedHead, extractor: FeatureExtractor, positions: n
     """
     rows, predicted = evaluated.held_out[positions], evaluated.predicted[0][positions]
     extra = clinical.encode(evaluated.head.columns, [extractor.dataset.images[row].row for row in rows])
-    return cached_heat_maps(extractor, evaluated.head.trained.weights, rows, predicted, extra)
+    return cached_heat_maps(extractor, evaluated.head.weights, rows, predicted, extra)
 
 
 def cached_heat_maps(

@@ -81,14 +81,9 @@ class Looked(FakeExtractor):
     without: tuple[int, ...] = ()
     one_lung: tuple[int, ...] = ()
 
-    def lungs(self, rows):
+    def lungs(self, rows, seed=None):
         """Yield two lungs, one or none."""
-        self.asked.append(f"whole {[*map(int, rows)]}")
-        return [self._mask(row) for row in rows]
-
-    def lungs_of_copies(self, rows, seed):
-        """Yield the same of copies."""
-        self.asked.append(f"copies {[*map(int, rows)]}")
+        self.asked.append(f"{'whole' if seed is None else 'copies'} {[*map(int, rows)]}")
         return [self._mask(row) for row in rows]
 
     def _mask(self, row):

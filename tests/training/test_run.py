@@ -65,8 +65,7 @@ def test_the_most_confident_errors_come_first_and_confident_hits_last():
 
 
 def test_a_model_knows_its_threshold_recipe_and_training_images():
-    fitted = SimpleNamespace(columns=[], trained=TrainedHead([]))
-    evaluated = outcome_of([0.9, 0.8, 0.7, 0.3, 0.2, 0.1], [0, 0, 0, 1, 1, 1], fitted)
+    evaluated = outcome_of([0.9, 0.8, 0.7, 0.3, 0.2, 0.1], [0, 0, 0, 1, 1, 1], TrainedHead([]))
     properties = [SimpleNamespace(digest=f"{row:064x}") for row in range(6)]
     extractor = SimpleNamespace(properties=properties, backbone=SimpleNamespace(weights={}))
     described = run.saved_model(evaluated, RidgeRecipe(), extractor, None).description
