@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,51 +10,48 @@ import numpy as np
 
 from detector import InputError, counted, first_names
 from detector.audit.judgement import judge
-from detector.cli.arguments import between, column_names, flag, parse, seed_flag
+from detector.cli.arguments import column_names, flag, parse
 from detector.cli.output import Log, replaced_line, say
 from detector.cli.run import run
-from detector.cluster.connection import ComputeOptions
 from detector.datasets import dataset, overview
 from detector.datasets.dataset import Dataset
-from detector.datasets.folders import PATIENT_FROM, class_named, patient_pattern
+from detector.datasets.folders import class_named
 from detector.files.atomic import require_folder, require_outputs, write_together
 from detector.files.tables import folded
 from detector.inference.evaluate import TableOfPredictions, read_predictions
 from detector.network import lungs, model_file
 from detector.network.backbone import DIGEST, digest
 from detector.network.head import TrainedHead
-from detector.network.model_file import SavedModel, shortened
+from detector.network.model_file import shortened
 from detector.reports import html, training_report
 from detector.reports.training_report import TrainingResult
-from detector.statistics.auc import auc_difference, roc_auc
+from detector.statistics.auc import Scores
 from detector.statistics.evaluation import predict
 from detector.training import run as training
-from detector.training.crossvalidation import EvaluatedHead, RecipeComparison, evaluate_once
+from detector.training.crossvalidation import EvaluatedHead, RecipeComparison, compared, evaluate_once
 from detector.training.dataset import (
     FeatureExtractor,
     ImplausibleImage,
     find_implausible,
+    implausible_among,
     open_dataset,
     without_implausible,
 )
-from detector.training.options import DATA, EVALUATION, MODEL, OUTPUTS, EvaluationOptions
+from detector.training.options import DATA, MODEL, OUTPUTS, EvaluationOptions, OutcomeOptions, RunOptions
 from detector.training.recipes import RECIPES
 
 EXAMPLE = "python evaluate_covid19.py -d labelled_folder -m covid19.model.h5 -o evaluation"
-MODEL_FILE = Path("covid19.model.h5")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FolderOptions(ComputeOptions):
+class FolderOptions(OutcomeOptions, RunOptions):
     """What is evaluated, on which images, and where the result goes."""
 
-    dataset: Path = flag(DATA, Path("dataset"), "a folder per class", "-d", metavar="DIR")
     positive_class: str | None = flag(
         DATA, None, "class whose sensitivity is reported (default: the model's, or covid)", metavar="CLASS"
     )
-    patient_from: re.Pattern[str] | None = flag(DATA, None, PATIENT_FROM, type=patient_pattern, metavar="REGEX")
-    model: Path | None = flag(
-        MODEL, None, "a model that train_covid19.py saved", "-m", type=Path, metavar="FILE", either="what"
+    model: Path = flag(
+        MODEL, Path("covid19.model.h5"), "a model that train_covid19.py saved", "-m", metavar="FILE", either="what"
     )
     predictions: Path | None = flag(
         MODEL,
@@ -74,39 +69,25 @@ class FolderOptions(ComputeOptions):
     classes: tuple[str, ...] = flag(
         MODEL, (), "classes in the order of the outputs, of a model that Keras saved", type=column_names, metavar="A,B"
     )
-    seed: int = seed_flag()
-    threshold: float | None = flag(
-        EVALUATION,
-        None,
-        "predict positive from this probability on (default: the model's, or that of the CSV)",
-        type=between(0, 1),
-        metavar="X",
-    )
-    target_sensitivity: float | None = flag(
-        EVALUATION, None, "refused: no threshold is chosen on a test set", type=between(0, 1), metavar="X"
-    )
-    prevalence: float | None = flag(
-        EVALUATION, None, "report PPV and NPV at this prevalence", type=between(0, 1), metavar="X"
-    )
     output_dir: Path = flag(
         OUTPUTS, Path("evaluation"), "evaluation.json, evaluation.png, report.html", "-o", metavar="DIR"
     )
-    timings: bool = flag(OUTPUTS, False, "print the time that each stage took")
 
     def __post_init__(self) -> None:
         """Reject flags that contradict each other."""
-        ComputeOptions.__post_init__(self)
+        super().__post_init__()
         if self.target_sensitivity is not None:
             raise InputError(
                 "--target-sensitivity: a threshold that is chosen on the images it is tested on looks better than it "
                 "is; choose it in training (train_covid19.py --target-sensitivity), and give it with --threshold"
             )
-        if self.weights:
-            raise InputError("--weights has no meaning here: a model file holds its own; leave it out")
         if not self.predictions and not self.compare and (self.logits or self.mean):
             raise InputError("--logits and --mean are about a CSV; give it with --predictions")
-        if self.predictions and self.classes:
-            raise InputError("--classes is about a model; leave it out with --predictions")
+
+    def table(self, path: Path, name: str, images: Dataset) -> TableOfPredictions:
+        """Read a table of predictions of a folder's images."""
+        files = [image.file for image in images.images]
+        return read_predictions(path, files, images.classes, name, self.logits, self.mean)
 
 
 class Tested(NamedTuple):
@@ -146,12 +127,11 @@ def main(arguments: list[str] | None) -> int:
     extractor, evaluated = tested.extractor, tested.evaluated
     for note in tested.notes:
         log.info(note)
-
     overview.report(log, extractor.dataset.images)
     positive = extractor.dataset.classes.index(evaluated.evaluation.positive)
-    balanced = tested.settings["class_weight"] == "balanced"
-    comparison = compared(options, extractor, evaluated, positive, log) if options.compare else None
+    comparison = compared_with_table(options, extractor, evaluated, positive, log) if options.compare else None
     with log.timed("evaluate"):
+        balanced = tested.settings["class_weight"] == "balanced"
         worth = judge(extractor, evaluated, options.seed, balanced, options.prevalence, None, tested.implausible)
     order = training.most_confident_errors_first(evaluated)
     with log.timed("Grad-CAM"):
@@ -188,57 +168,49 @@ def main(arguments: list[str] | None) -> int:
 
 def of_table(options: FolderOptions, images: Dataset, log: Log) -> Tested:
     """Read the predictions of another program, and the images that they are of; no network is used."""
-    assert options.predictions
-    table = predictions_of(options, images, options.predictions, "--predictions")
+    path = options.predictions or Path()
+    table = options.table(path, "--predictions", images)
     positive = class_named(images.classes, options.positive_class or "covid", options.dataset)
-    chosen = set(table.files)
-    without = [image.file for image in images.images if image.file not in chosen]
-    kept = replace(images, images=[image for image in images.images if image.file in chosen])
-    require_classes(kept, f"{options.predictions} has predictions")
-    extractor = open_dataset(kept, log, None, options)
-    implausible, _ = find_implausible(extractor, range(len(kept.images)), [None] * len(kept.images), leave_out=False)
+    kept = only(images, set(table.files), f"{path} has predictions")
+    extractor, everything = open_dataset(kept, log, None, options), range(len(kept.images))
+    implausible, _ = find_implausible(extractor, everything, [None] * len(everything), leave_out=False)
     probabilities, notes = table.probabilities, list(table.notes)
     threshold = table.threshold if options.threshold is None else options.threshold
     if options.threshold is not None and np.isnan(probabilities).any():
-        raise InputError(f"--threshold needs probabilities, and {options.predictions} has decisions only; leave it out")
+        raise InputError(f"--threshold needs probabilities, and {path} has decisions only; leave it out")
+    decisions = predict(probabilities, kept.classes.index(positive), threshold)
     if options.threshold is None and table.decisions is not None:
         decisions, threshold = table.decisions, None
-        notes.append(f"classes are those of the column prediction of {options.predictions.name}")
-    else:
-        decisions = predict(probabilities, kept.classes.index(positive), threshold)
+        notes.append(f"classes are those of the column prediction of {path.name}")
     evaluated = evaluate_once(extractor, probabilities, decisions, positive, threshold)
-    settings: dict[str, object] = {"predictions": options.predictions.name, "threshold": threshold}
-    settings |= {"class_weight": "none"}  # what is not known is not weighed
+    # Whether the classes counted equally is not known: they are not weighed.
+    settings: dict[str, object] = {"predictions": path.name, "threshold": threshold, "class_weight": "none"}
+    without = [image.file for image in images.images if image.file not in set(table.files)]
     left_out = {"images_without_prediction": without, "rows_without_image": table.unused}
     return Tested(extractor, evaluated, implausible, settings, left_out, notes)
 
 
-def predictions_of(options: FolderOptions, images: Dataset, path: Path, name: str) -> TableOfPredictions:
-    """Read a table of predictions of a folder's images."""
-    files = [image.file for image in images.images]
-    return read_predictions(path, files, images.classes, name, options.logits, options.mean)
-
-
-def require_classes(images: Dataset, what: str) -> None:
-    """Reject images of which one class has none left."""
-    if missing := [name for name, count in images.counts().items() if not count]:
+def only(images: Dataset, files: set[str], what: str) -> Dataset:
+    """Return some of a folder's images; reject them where a class has none left."""
+    kept = replace(images, images=[image for image in images.images if image.file in files])
+    if missing := [name for name, count in kept.counts().items() if not count]:
         raise InputError(f"{what} of no image of {first_names(missing)}; metrics need images of every class")
+    return kept
 
 
 def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
     """Predict the images of a folder with a saved model, but those that it was trained on."""
-    path = options.model or MODEL_FILE
+    path = options.model
     if not path.is_file():
         raise InputError(f"model {path} is not a file; give one with -m, or a CSV of predictions with --predictions")
     saved = model_file.read(path, options.classes)
-    description = saved.description
-    images = in_order(images, saved, path)
-    wanted = options.positive_class or description.positive
-    positive = class_named(images.classes, wanted, options.dataset)
-    if positive != class_named(images.classes, description.positive, options.dataset) and options.threshold is None:
-        description = replace(description, threshold=None)  # which is one of another class's probability
-    own = saved.decoder is None or all(map(np.array_equal, saved.decoder, lungs.read()))
-    if digest(saved.weights) != DIGEST or not own:
+    description, threshold = saved.description, saved.description.threshold
+    images = in_order(images, description.classes, path)
+    own = class_named(images.classes, description.positive, options.dataset)
+    positive = class_named(images.classes, options.positive_class or own, options.dataset)
+    if options.threshold is not None or positive != own:  # the model's is one of its own class's probability
+        threshold = options.threshold
+    if digest(saved.weights) != DIGEST or not all(map(np.array_equal, saved.decoder or (), lungs.read())):
         raise InputError(
             f"model {path} has another base or lung decoder than this version; predict with predict_covid19.py --csv, "
             "and evaluate that with --predictions"
@@ -246,30 +218,28 @@ def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
     columns = [str(column["name"]) for column in description.clinical]
     if columns and not any(name in image.row for image in images.images for name in columns):
         raise InputError(f"model {path} takes {', '.join(columns)}, and no manifest of {options.dataset} has them")
-    recipe = RECIPES[description.recipe](pooling=description.pooling)
-    extractor = open_dataset(images, log, recipe, options, saved.weights)
+    extractor = open_dataset(
+        images, log, RECIPES[description.recipe](pooling=description.pooling), options, saved.weights
+    )
 
-    trained, notes = set(description.training_images), [saved.note] if saved.note else []
+    notes = [text for text in (saved.note, description.summary and description.summary.conclusion) if text]
+    trained = set(description.training_images)
     seen = np.array([shortened(one.digest) in trained for one in extractor.properties])
     gone = [image.file for image, one in zip(images.images, seen, strict=True) if one]
     if gone:
         count = counted(len(gone), "image")
         notes.append(f"left out: {count} that the model was trained on ({first_names(gone)})")
-        require_classes(
-            replace(images, images=[image for image in images.images if image.file not in {*gone}]),
-            f"without the {count} that {path} was trained on, there is",
-        )
+        others = {image.file for image in images.images} - {*gone}
+        only(images, others, f"without the {count} that {path} was trained on, there is")
         extractor = extractor.subset(np.flatnonzero(~seen))
-    rows: Sequence[int] = range(len(extractor.properties))
     if description.finds_lungs:
         extractor, implausible = without_implausible(extractor)
     with log.timed("forward"):
         features = extractor.features()
     if not description.finds_lungs:
-        implausible, _ = find_implausible(extractor, rows, extractor.lungs(rows), leave_out=False)
+        implausible = implausible_among(extractor, np.arange(len(features)), 0, options.seed)
     fitted = TrainedHead(saved.head, columns=description.clinical)
     probabilities = fitted.predict_proba(features, [image.row for image in extractor.dataset.images])
-    threshold = description.threshold if options.threshold is None else options.threshold
     decisions = predict(probabilities, images.classes.index(positive), threshold)
     evaluated = evaluate_once(extractor, probabilities, decisions, positive, threshold, fitted)
     weight = "none" if description.summary and description.summary.balanced is False else "balanced"
@@ -278,40 +248,31 @@ def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
     return Tested(extractor, evaluated, implausible, settings, {"training_images_left_out": gone}, notes)
 
 
-def in_order(images: Dataset, saved: SavedModel, path: Path) -> Dataset:
+def in_order(images: Dataset, classes: list[str], path: Path) -> Dataset:
     """Return a folder's images with its classes in the order of a model's; reject other classes."""
     names = {folded(name): name for name in images.classes}
-    wanted = [folded(name) for name in saved.description.classes]
-    if set(wanted) != set(names):
+    if {folded(name) for name in classes} != set(names):
         raise InputError(
-            f"model {path} predicts {', '.join(saved.description.classes)}, and the classes of the folder are "
+            f"model {path} predicts {', '.join(classes)}, and the classes of the folder are "
             f"{first_names(images.classes, 10)}; give a folder of the model's classes"
         )
-    return replace(images, classes=[names[name] for name in wanted])
+    return replace(images, classes=[names[folded(name)] for name in classes])
 
 
-def compared(
+def compared_with_table(
     options: FolderOptions, extractor: FeatureExtractor, evaluated: EvaluatedHead, positive: int, log: Log
 ) -> RecipeComparison:
     """Return the difference in ROC AUC to other predictions, on the images that have both."""
-    assert options.compare
-    images = extractor.dataset
-    other = predictions_of(options, images, options.compare, "--compare")
+    path, images = options.compare or Path(), extractor.dataset
+    other, own = options.table(path, "--compare", images), evaluated.predictions.scores(positive)
     for note in other.notes:
         log.info(note)
-    at = {image.file: row for row, image in enumerate(images.images)}
-    rows = np.array([at[file] for file in other.files])
-    scores, others = evaluated.probabilities[:, rows, positive], other.probabilities[None, :, positive]
-    if np.isnan(scores).any() or np.isnan(others).any():
-        raise InputError("--compare needs probabilities on both sides; a table has decisions only")
-    truth, patients = images.labels[rows] == positive, extractor.patients[rows]
-    return RecipeComparison(
-        (options.predictions or options.model or MODEL_FILE).name,
-        options.compare.name,
-        roc_auc(scores, truth, patients),
-        roc_auc(others, truth, patients),
-        auc_difference((scores, others), truth, patients, options.seed),
+    rows = np.flatnonzero(np.isin([image.file for image in images.images], other.files))
+    one, others = (
+        Scores(scores, own.is_positive[rows], own.patients[rows], own.folds[:, rows])
+        for scores in (own.scores[:, rows], other.probabilities[None, :, positive])
     )
+    return compared(((options.predictions or options.model).name, path.name), one, others, options.seed)
 
 
 def command() -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.cli.arguments import flag, output_of, seed_flag, whole_number
-from detector.cluster.connection import ComputeOptions
-from detector.training.options import DATA, EVALUATION, OUTPUTS, DataOptions, ModelOptions
+from detector.cli.arguments import flag, whole_number
+from detector.training.options import DATA, EVALUATION, OUTPUTS, ModelOptions
 
 FEWEST_PERMUTATIONS = 19  # whose smallest p-value is 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditOptions(ComputeOptions, ModelOptions, DataOptions):
+class AuditOptions(ModelOptions):
     """All that an audit can be asked for."""
 
     controls: Path | None = flag(DATA, None, "other findings from the positives' site", type=Path, metavar="DIR")
@@ -36,23 +35,7 @@ class AuditOptions(ComputeOptions, ModelOptions, DataOptions):
         action="append",
     )
     model: Path = flag(EVALUATION, Path("covid19.model.h5"), "saved model for --external", "-m", metavar="FILE")
-    seed: int = seed_flag()
     output_dir: Path = flag(OUTPUTS, Path("audit"), "audit.json, audit.png, report.html", "-o", metavar="DIR")
-    report: Path | None = flag(
-        OUTPUTS,
-        None,
-        "HTML report (default: in the output folder)",
-        type=output_of(".html", ".htm"),
-        metavar="FILE",
-        either="report",
-    )
-    no_report: bool = flag(OUTPUTS, False, "make no HTML report", either="report")
-    timings: bool = flag(OUTPUTS, False, "print the time that each stage took")
-
-    def __post_init__(self) -> None:
-        """Reject flags that contradict each other."""
-        ModelOptions.__post_init__(self)
-        ComputeOptions.__post_init__(self)
 
     def outputs(self) -> dict[str, Path]:
         """Return the files that an audit writes, by what they are."""

@@ -421,9 +421,9 @@ def auc_difference(
     Metric
         In [-1, 1]; unavailable for the reasons of `roc_auc`.
     """
-    first, second = (roc_auc(one, is_positive, patients, folds=folds) for one in scores)
-    if not first.available:
-        return first
+    first, second = areas = [roc_auc(one, is_positive, patients, folds=folds) for one in scores]
+    if missing := [area for area in areas if not area.available]:
+        return missing[0]
     counts = first.n_positive, first.n_negative
     value = round(first.point - second.point, 12)
     if np.array_equal(*scores):

@@ -15,7 +15,7 @@ from detector import InputError
 from detector.cli.output import Log, progress
 from detector.datasets.dataset import Dataset
 from detector.network.head import AfterEpoch, TrainedHead
-from detector.statistics.auc import auc_difference, roc_auc
+from detector.statistics.auc import Scores, auc_difference
 from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
@@ -240,32 +240,19 @@ class RecipeComparison:
         return self.difference.available and not self.difference.low <= 0 <= self.difference.high
 
 
+def compared(names: tuple[str, str], one: Scores, other: Scores, seed: int) -> RecipeComparison:
+    """Compare the scores of two models or recipes on the same images, folds and repeats."""
+    difference = auc_difference((one.scores, other.scores), one.is_positive, one.patients, seed, one.folds)
+    return RecipeComparison(*names, one.auc(), other.auc(), difference)
+
+
 def compare(
     samples: FeatureSet, recipes: tuple[Recipe, Recipe], positive: int, plan: FoldPlan, evaluated: EvaluatedHead
 ) -> RecipeComparison:
-    """Evaluate a second recipe on the images, split, folds and repeats of a training run.
-
-    Parameters
-    ----------
-    samples : FeatureSet
-        Features of the second recipe.
-    recipes : (TutorialRecipe or ProbeRecipe, …)
-        The run's own, and the second.
-    positive : int
-    plan : FoldPlan
-    evaluated : EvaluatedHead
-        Of the run's own recipe.
-    """
-    own, other = evaluated.predictions, out_of_fold(samples, positive, recipes[1], plan).predictions
-    scores, other_scores = own.probabilities[..., positive], other.probabilities[..., positive]
-    is_positive = own.labels == positive
-    return RecipeComparison(
-        name_of(recipes[0]),
-        name_of(recipes[1]),
-        evaluated.evaluation.roc_auc,
-        roc_auc(other_scores, is_positive, own.patients, folds=own.folds),
-        auc_difference((scores, other_scores), is_positive, own.patients, plan.seed, own.folds),
-    )
+    """Evaluate a second recipe, of which `samples` holds the features, as a training run has evaluated its own."""
+    other = out_of_fold(samples, positive, recipes[1], plan).predictions.scores(positive)
+    names = name_of(recipes[0]), name_of(recipes[1])
+    return compared(names, evaluated.predictions.scores(positive), other, plan.seed)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 
 from detector import InputError
@@ -21,19 +21,21 @@ DEFAULT_NAME = "covid19"  # of the tutorial's model: its other outputs have no p
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """Which images are used, and how."""
+class RunOptions(ComputeOptions):
+    """What every run on a labelled folder can be asked for."""
 
     dataset: Path = flag(DATA, Path("dataset"), "a folder per class", "-d", metavar="DIR")
-    positive_class: str = flag(DATA, "covid", "class whose sensitivity is reported", metavar="CLASS")
     patient_from: re.Pattern[str] | None = flag(DATA, None, PATIENT_FROM, type=patient_pattern, metavar="REGEX")
-    clinical_columns: tuple[str, ...] = flag(DATA, (), "of manifest.csv", type=column_names, metavar="COLUMN,…")
+    seed: int = seed_flag()
+    timings: bool = flag(OUTPUTS, False, "print the time that each stage took")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """What is fitted: the settings of all recipes, None where a recipe's own default holds."""
+class ModelOptions(RunOptions):
+    """What is fitted, and to what: of settings of recipes, None where a recipe's own default holds."""
 
+    positive_class: str = flag(DATA, "covid", "class whose sensitivity is reported", metavar="CLASS")
+    clinical_columns: tuple[str, ...] = flag(DATA, (), "of manifest.csv", type=column_names, metavar="COLUMN,…")
     recipe: str = flag(MODEL, "tutorial", "the tutorial's, or a linear probe", choices=RECIPES)
     pooling: str | None = flag(
         MODEL,
@@ -62,12 +64,27 @@ class ModelOptions:
         MODEL, None, "tutorial: rotated copies an image (default: 1)", type=whole_number(0), metavar="K"
     )
 
+    report: Path | None = flag(
+        OUTPUTS,
+        None,
+        "HTML report (default: beside the other outputs)",
+        type=output_of(".html", ".htm"),
+        metavar="FILE",
+        either="report",
+    )
+    no_report: bool = flag(OUTPUTS, False, "make no HTML report", either="report")
+
     def __post_init__(self) -> None:
         """Reject flags that apply to no recipe of the run."""
+        super().__post_init__()
         known = {one.name for recipe in self.recipes() for one in fields(recipe)} | {"recipe", "class_weight"}
-        changed = [one.name for one in fields(ModelOptions) if getattr(self, one.name) != one.default]
+        changed = [one.name for one in self._of(MODEL) if getattr(self, one.name) != one.default]
         if unused := [f"--{name.replace('_', '-')}" for name in changed if name not in known]:
             raise InputError(f"{', '.join(unused)} has no meaning with --recipe {self.recipe}; leave it out")
+
+    def _of(self, *groups: str) -> list[Field]:
+        """Return the flags of some groups."""
+        return [one for one in fields(self) if one.metadata["group"] in groups]
 
     def recipes(self) -> list[Recipe]:
         """Return the recipe of the model, and after it the one that it is compared with, if any."""
@@ -82,7 +99,7 @@ class ModelOptions:
 
     def settings(self) -> dict[str, object]:
         """Return the settings as a JSON file has them; None where no recipe of the run has such a setting."""
-        found: dict[str, object] = {one.name: getattr(self, one.name) for one in fields(ModelOptions)}
+        found: dict[str, object] = {one.name: getattr(self, one.name) for one in self._of(MODEL)}
         for recipe in reversed(self.recipes()):
             found |= {name: getattr(recipe, name) for name in found if hasattr(recipe, name)}
         return found
@@ -105,19 +122,13 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """How a model is evaluated."""
+class OutcomeOptions:
+    """From which probability on an image is predicted positive, and what is said of that."""
 
-    seed: int = seed_flag()
-    test_size: float = flag(EVALUATION, 0.2, "share of test images", type=between(0, 1), metavar="X")
-    split: str | None = flag(EVALUATION, None, "unit kept together (default: patient)", choices=["patient", "image"])
-    folds: int | None = flag(EVALUATION, None, "cross-validate, then train on all", type=whole_number(2), metavar="K")
-    repeats: int = flag(EVALUATION, 1, "of the cross-validation", type=whole_number(1), metavar="R")
-    leave_one_site_out: bool = flag(EVALUATION, False, "also test on each site in turn")
     threshold: float | None = flag(
         EVALUATION,
         None,
-        "predict positive from this probability on",
+        "predict positive from this probability on (default: the likeliest class, or the saved model's)",
         type=between(0, 1),
         metavar="X",
         either="operating point",
@@ -125,7 +136,7 @@ class EvaluationOptions:
     target_sensitivity: float | None = flag(
         EVALUATION,
         None,
-        "choose the threshold that reaches this sensitivity",
+        "choose the threshold that reaches this sensitivity, in training only",
         type=between(0, 1),
         metavar="X",
         either="operating point",
@@ -138,6 +149,17 @@ class EvaluationOptions:
     def point(self) -> OperatingPoint:
         """The operating point."""
         return OperatingPoint(self.threshold, self.target_sensitivity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions(OutcomeOptions):
+    """How a recipe is evaluated."""
+
+    test_size: float = flag(EVALUATION, 0.2, "share of test images", type=between(0, 1), metavar="X")
+    split: str | None = flag(EVALUATION, None, "unit kept together (default: patient)", choices=["patient", "image"])
+    folds: int | None = flag(EVALUATION, None, "cross-validate, then train on all", type=whole_number(2), metavar="K")
+    repeats: int = flag(EVALUATION, 1, "of the cross-validation", type=whole_number(1), metavar="R")
+    leave_one_site_out: bool = flag(EVALUATION, False, "also test on each site in turn")
 
 
 def recipe_name(text: str) -> str:
@@ -176,7 +198,7 @@ class OutputPaths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions(ComputeOptions, EvaluationOptions, ModelOptions, DataOptions):
+class TrainingOptions(EvaluationOptions, ModelOptions):
     """All that a training run can be asked for."""
 
     allow_informative_missingness: bool = flag(DATA, False, "train even if missing values predict the class")
@@ -211,21 +233,10 @@ class TrainingOptions(ComputeOptions, EvaluationOptions, ModelOptions, DataOptio
     json: Path | None = flag(
         OUTPUTS, None, "default: NAME.json beside the model", type=output_of(".json"), metavar="FILE"
     )
-    report: Path | None = flag(
-        OUTPUTS,
-        None,
-        "HTML report (default: NAME.report.html beside the plot; without NAME. for covid19.model.h5)",
-        type=output_of(".html", ".htm"),
-        metavar="FILE",
-        either="report",
-    )
-    no_report: bool = flag(OUTPUTS, False, "make no HTML report", either="report")
-    timings: bool = flag(OUTPUTS, False, "print the time that each stage took")
 
     def __post_init__(self) -> None:
         """Reject flags that contradict each other."""
-        ModelOptions.__post_init__(self)
-        ComputeOptions.__post_init__(self)
+        super().__post_init__()
         trained, *compared = self.recipes()
         if trained in compared:
             raise InputError(
@@ -260,12 +271,10 @@ class TrainingOptions(ComputeOptions, EvaluationOptions, ModelOptions, DataOptio
 
     def settings(self) -> dict[str, object]:
         """Return the settings as the run's JSON file has them."""
-        others = [one for one in fields(self) if one.metadata["group"] in (DATA, EVALUATION) and one.name != "dataset"]
-        found = {"seed": self.seed} | {one.name: getattr(self, one.name) for one in others}
-        for recipe in self.recipes()[1:]:
-            found["compare"] = name_of(recipe)
+        found = {one.name: getattr(self, one.name) for one in self._of(DATA, EVALUATION) if one.name != "dataset"}
+        found["compare"] = next((name_of(recipe) for recipe in self.recipes()[1:]), None)
         found["patient_from"] = self.patient_from.pattern if self.patient_from else None
-        return super().settings() | found
+        return super().settings() | found | {"seed": self.seed}
 
 
 def name_of(recipe: Recipe) -> str:

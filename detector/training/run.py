@@ -23,7 +23,7 @@ from detector.statistics.split import FoldPlan
 from detector.statistics.strata import holding_two_classes
 from detector.training.crossvalidation import EvaluatedHead
 from detector.training.dataset import FeatureExtractor, FeatureSet, extract
-from detector.training.options import EvaluationOptions, TrainingOptions
+from detector.training.options import TrainingOptions
 from detector.training.recipes import Recipe
 
 
@@ -45,7 +45,7 @@ def load_images(options: TrainingOptions) -> tuple[Dataset, int]:
     return images, positive
 
 
-def choose_split(options: EvaluationOptions, extractor: FeatureExtractor) -> tuple[str, FoldPlan]:
+def choose_split(options: TrainingOptions, extractor: FeatureExtractor) -> tuple[str, FoldPlan]:
     """Split the images, keeping patients whole where any is known and nothing else is asked for.
 
     Where none is known they are split by image, as in the tutorial; the check of duplicates warns of copies on both

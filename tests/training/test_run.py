@@ -14,24 +14,24 @@ from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate
 from detector.training import run
 from detector.training.crossvalidation import EvaluatedHead
-from detector.training.options import EvaluationOptions, TrainingOptions
+from detector.training.options import TrainingOptions
 
 
 def test_images_of_one_patient_stay_on_one_side():
     extractor = extractor_of(Case((12, 12), images=3))
-    kind, plan = run.choose_split(EvaluationOptions(test_size=0.25), extractor)
+    kind, plan = run.choose_split(TrainingOptions(test_size=0.25), extractor)
     assert kind == "patient" and len(plan) == 1
     train, held_out = (set(extractor.patients[side]) for side in (plan.train, plan.held_out))
     assert not train & held_out and len(train | held_out) == 8
-    kind, plan = run.choose_split(EvaluationOptions(split="image", test_size=0.25), extractor)
+    kind, plan = run.choose_split(TrainingOptions(split="image", test_size=0.25), extractor)
     assert kind == "image" and len(plan.held_out) == 6
     for image in extractor.dataset.images:
         object.__setattr__(image, "patient", None)
-    assert run.choose_split(EvaluationOptions(), extractor)[0] == "image"
+    assert run.choose_split(TrainingOptions(), extractor)[0] == "image"
 
 
 def test_in_a_cross_validation_all_images_are_on_both_sides():
-    _, plan = run.choose_split(EvaluationOptions(folds=3, repeats=2), extractor_of(Case((12, 12))))
+    _, plan = run.choose_split(TrainingOptions(folds=3, repeats=2), extractor_of(Case((12, 12))))
     assert len(plan.train) == len(plan.held_out) == 24 and len(plan) == 6
 
 
