@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -13,44 +14,15 @@ from detector import __version__, as_called
 from detector.cli.output import DISCLAIMER
 from detector.cli.run import fail
 
-T = TypeVar("T")
+T, N = TypeVar("T"), TypeVar("N", int, float)
 
 # Titles of the help, in its order.
 GROUPS = ("input", "data", "selection", "model", "evaluation", "outputs", "computing")
 # Suffixes that promise a format.
 OTHER_FORMATS = frozenset(
-    [
-        ".csv",
-        ".tsv",
-        ".xls",
-        ".xlsx",
-        ".ods",
-        ".parquet",
-        ".json",
-        ".yaml",
-        ".yml",
-        ".xml",
-        ".pkl",
-        ".npy",
-        ".npz",
-        ".html",
-        ".htm",
-        ".pdf",
-        ".doc",
-        ".docx",
-        ".odt",
-        ".md",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".svg",
-        ".tif",
-        ".tiff",
-        ".h5",
-        ".hdf5",
-        ".keras",
-        ".zip",
-    ]
+    [".csv", ".tsv", ".xls", ".xlsx", ".ods", ".parquet", ".json", ".yaml", ".yml", ".xml", ".pkl", ".npy", ".npz"]
+    + [".html", ".htm", ".pdf", ".doc", ".docx", ".odt", ".md", ".png", ".jpg", ".jpeg", ".svg", ".tif", ".tiff"]
+    + [".h5", ".hdf5", ".keras", ".zip"]
 )
 
 
@@ -83,18 +55,10 @@ class Parser(argparse.ArgumentParser):
 def flag(group: str, default: Any, text: str, *names: str, **settings: Any) -> Any:
     """Return a field of a dataclass of options that is a flag as well: its default and its help stand here, once.
 
-    Parameters
-    ----------
-    group : str
-        Title under which the help shows it.
-    default
-        False makes a switch; a path makes a flag of paths.
-    text : str
-        Line of help.
-    *names : str
-        Short names, beside ``--`` and the field's own; or that of the field alone, for an argument without a flag.
-    **settings
-        Of `argparse.ArgumentParser.add_argument`. With ``either``, a word, one flag of that word at most can be given.
+    `group` is the title under which the help shows it. A default of False makes a switch, a path a flag of paths.
+    `names` are short names, beside ``--`` and the field's own; or that of the field alone, for an argument without a
+    flag. `settings` are of `argparse.ArgumentParser.add_argument`; with ``either``, a word, one flag of that word at
+    most can be given.
     """
     return field(default=default, metadata={"group": group, "help": text, "names": names, **settings})
 
@@ -124,7 +88,7 @@ def parse(options: type[T], description: str, example: str, arguments: Sequence[
 
 def local_path(text: str) -> Path:
     """Parse a path that is no URL, for `argparse`: each flag of type `Path` is parsed so."""
-    if is_url(text):
+    if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):  # a folder C: is none
         raise argparse.ArgumentTypeError(f"{text} is a URL; download what it names and give its path")
     return Path(text)
 
@@ -137,10 +101,7 @@ def any_path(text: str) -> Path:
 def output_of(*suffixes: str) -> Callable[[str], Path]:
     """Return a parser of output files, for `argparse`, that rejects the suffix of a format which is not written.
 
-    Parameters
-    ----------
-    *suffixes : str
-        Those of the format that is written, the usual one first.
+    `suffixes` are those of the format that is written, the usual one first.
     """
 
     def parse(text: str) -> Path:
@@ -154,37 +115,22 @@ def output_of(*suffixes: str) -> Callable[[str], Path]:
     return parse
 
 
-def is_url(text: str) -> bool:
-    """Return whether a text is a URL; that of a folder ``C:`` is none."""
-    return re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE) is not None
-
-
 def whole_number(least: int) -> Callable[[str], int]:
     """Return a parser of whole numbers from `least` up, for `argparse`."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not an integer ≥ {least}")
-        return value
-
-    return parse
+    return _number(int, lambda value: value >= least, f"an integer ≥ {least}")
 
 
 def between(low: float, high: float) -> Callable[[str], float]:
     """Return a parser of numbers strictly between `low` and `high`, for `argparse`."""
+    return _number(float, lambda value: low < value < high, f"a number between {low:g} and {high:g}")
 
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low < value < high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number between {low:g} and {high:g}")
-        return value
+
+def _number(kind: Callable[[str], N], fits: Callable[[N], bool], what: str) -> Callable[[str], N]:
+    def parse(text: str) -> N:
+        with suppress(ValueError):
+            if fits(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
 
     return parse
 

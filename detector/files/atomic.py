@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -26,8 +25,8 @@ _made: list[Path] = []  # folders, parents first
 
 def sha256(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
+        digest = hashlib.sha256()
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -49,20 +48,6 @@ def remove_unfinished() -> None:
             folder.rmdir()
 
 
-def require_writable(path: Path) -> None:
-    """Reject a place that could not be written later, before any work is done; missing parent folders are made.
-
-    Permission bits do not show what a read-only mount or an ACL will do, so a file is really made and removed.
-    """
-    try:
-        _try_out(path.parent)
-        # A name that is too long, or that this system does not allow, shows only when it is asked for.
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; give the name of a file to write")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {_blocked(path.parent, error)}; choose another place") from None
-
-
 def require_outputs(paths: Mapping[str, Path]) -> None:
     """Reject output files, named by their flags, that could not be written or would overwrite each other."""
     flags: dict[str, str] = {}
@@ -71,20 +56,34 @@ def require_outputs(paths: Mapping[str, Path]) -> None:
         other = flags.setdefault(os.path.realpath(path), flag)
         if other != flag:
             raise InputError(f"{flag} and {other} both name {path}; give each a file of its own")
-        try:
-            require_writable(path)
-        except InputError as error:
-            raise InputError(f"{flag} {error}") from None
+        with _tried_out(path.parent, f"{flag} {path}"):
+            # A name that is too long, or that this system does not allow, shows only when it is asked for.
+            if path.is_dir():
+                raise InputError(f"{flag} {path} is a folder; give the name of a file to write")
 
 
 def require_folder(path: Path) -> None:
     """Reject an output folder that could not be written later; it is made if it is missing."""
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is a file; give the name of a folder to write to")
+    with _tried_out(path, path):
+        pass
+
+
+@contextmanager
+def _tried_out(folder: Path, name: object) -> Iterator[None]:
+    """Make a folder and a file in it, before any work is done: permission bits do not show what a mount or an ACL does.
+
+    What goes wrong, then or in the block, is an error that begins with `name`.
+    """
     try:
-        _try_out(path)
+        make_folder(folder)
+        with temporary(folder) as part:
+            part.touch()
+        yield
     except OSError as error:
-        raise InputError(f"{path} cannot be written to: {_blocked(path, error)}; choose another folder") from None
+        # "File exists" would puzzle where a parent is a file.
+        file = next((one for one in (folder, *folder.parents) if one.exists() and not one.is_dir()), None)
+        reason = f"{file} is a file" if file else _reason(error)
+        raise InputError(f"{name} cannot be written: {reason}; choose another place") from None
 
 
 @contextmanager
@@ -97,14 +96,6 @@ def temporary(parent: Path) -> Iterator[Path]:
     finally:
         _remove(path)
         _unfinished.discard(path)
-
-
-@contextmanager
-def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Give a new folder in `parent` that is removed afterwards."""
-    with temporary(parent) as folder:
-        folder.mkdir()
-        yield folder
 
 
 @contextmanager
@@ -140,8 +131,8 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file's bytes to `target`, whole or not at all."""
-    with open(source, "rb") as file, whole(target) as part:
-        shutil.copyfileobj(file, part, 1 << 20)
+    with whole(target) as part:
+        part.write(source.read_bytes())
 
 
 def _flush(file: BinaryIO) -> None:
@@ -151,22 +142,10 @@ def _flush(file: BinaryIO) -> None:
     file.close()
 
 
-def _try_out(folder: Path) -> None:
-    make_folder(folder)
-    with temporary(folder) as path:
-        path.touch()
-
-
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error) or "unknown reason").lower()
 
 
-def _blocked(folder: Path, error: OSError) -> str:
-    """Say why nothing can be made in `folder`; "file exists" would puzzle where a parent is a file."""
-    file = next((parent for parent in (folder, *folder.parents) if parent.exists() and not parent.is_dir()), None)
-    return f"{file} is a file" if file else _reason(error)
-
-
 def _remove(path: Path) -> None:
     with suppress(OSError):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        path.unlink()

@@ -113,7 +113,10 @@ class Cache:
         for attempt in range(2):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with closing(_connect(self.folder / FILE)) as database, database:
+                # IMMEDIATE: a reader that turns writer could otherwise deadlock with another run.
+                opened = sqlite3.connect(self.folder / FILE, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")
+                with closing(opened) as database, database:
+                    database.executescript(_SCHEMA)
                     action(database)
                 return
             except OSError as error:
@@ -121,23 +124,11 @@ class Cache:
             # Damage shows in any way, also as a column that is gone, a value of another type, or a message that is no
             # text; what is not damage is known.
             except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
-                if attempt == 0 and not any(trouble in str(error) for trouble in TROUBLES):
-                    _discard(self.folder)
-                else:
+                if attempt or any(trouble in str(error) for trouble in TROUBLES):
                     self.trouble = str(error)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # IMMEDIATE: a reader that turns writer could otherwise deadlock with another run.
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level="IMMEDIATE")
-    database.executescript(_SCHEMA)
-    return database
-
-
-def _discard(folder: Path) -> None:
-    for suffix in ("", "-journal"):
-        with suppress(OSError):
-            (folder / f"{FILE}{suffix}").unlink()
+                for suffix in ("", "-journal") if not self.trouble else ():
+                    with suppress(OSError):
+                        (self.folder / f"{FILE}{suffix}").unlink()
 
 
 def _checksum(name: bytes, value: bytes) -> bytes:

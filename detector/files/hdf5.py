@@ -2,92 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+import h5py
 import numpy as np
 
 from detector import InputError
 
-if TYPE_CHECKING:
-    import h5py
-
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
-    """Return a group that lies in the file itself.
-
-    Raises
-    ------
-    InputError
-    """
-    import h5py
-
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Group):
-        raise InputError(f"it has no group {name!r} of its own")
-    return parent[name]
+    """Return a group that lies in the file itself."""
+    return _own(parent, name, h5py.Group)
 
 
 def raw(parent: h5py.Group, name: str, most: int) -> bytes:
-    """Read a row of bytes of a group; none where there is no such data set.
-
-    Raises
-    ------
-    InputError
-        If it is anything else, longer than `most`, stored elsewhere or compressed.
-    """
+    """Read a row of at most `most` bytes of a group; none where there is no such data set."""
     if name not in parent:
         return b""
-    data = _own(parent, name, name)
+    data = _own(parent, name, h5py.Dataset)
     if data.ndim != 1 or data.dtype != np.uint8 or data.shape[0] > most:
         raise InputError(f"{name} has shape {data.shape} and type {data.dtype}, not up to {most} bytes")
-    return _stored(data, name).tobytes()
+    return _stored(data).tobytes()
 
 
 def array(parent: h5py.Group, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Read an array of a group, as `values` does.
-
-    Raises
-    ------
-    InputError
-    """
-    return values(_own(parent, name, f"{parent.name}/{name}"), shape)
+    """Read an array of a group whose shape is known beforehand, float32 and finite."""
+    return values(_own(parent, name, h5py.Dataset), shape)
 
 
 def values(data: h5py.Dataset, shape: tuple[int, ...]) -> np.ndarray:
-    """Read an array whose shape is known beforehand.
-
-    Parameters
-    ----------
-    data : h5py.Dataset
-    shape : tuple of int
-
-    Returns
-    -------
-    ndarray of that shape, float32, finite
-
-    Raises
-    ------
-    InputError
-        If it has another shape or type, is stored elsewhere or compressed, or is not finite.
-    """
+    """Read a data set as `array` does."""
     if data.shape != shape or data.dtype != np.float32:
         raise InputError(f"{data.name} has shape {data.shape} and type {data.dtype}, not {shape} and float32")
-    found = _stored(data, data.name)
+    found = _stored(data)
     if not np.isfinite(found).all():
         raise InputError(f"{data.name} has values that are not finite")
     return found
 
 
-def _own(parent: h5py.Group, name: str, shown: str) -> h5py.Dataset:
-    """Return a data set that lies in the file itself; errors call it `shown`."""
-    import h5py
-
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Dataset):
-        raise InputError(f"{shown} is not in the file itself")
+def _own(parent: h5py.Group, name: str, kind: type) -> Any:  # noqa: ANN401
+    """Return a group or a data set that lies in the file itself."""
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], kind):
+        raise InputError(f"it has no {kind.__name__.lower()} {name!r} of its own")
     return parent[name]
 
 
-def _stored(data: h5py.Dataset, shown: str) -> np.ndarray:
+def _stored(data: h5py.Dataset) -> np.ndarray:
     """Read a data set whose values lie in the file as they are, and nowhere else."""
     if data.external or data.is_virtual or data.chunks is not None:
-        raise InputError(f"{shown} is stored outside of the file or compressed")
+        raise InputError(f"{data.name} is stored outside of the file or compressed")
     return data[()]

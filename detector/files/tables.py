@@ -139,12 +139,8 @@ def row_of(columns: Sequence[str], cells: Sequence[str], line: int, what: object
 def read_cells(data: bytes, path: object) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the heading and the rows of a table as spreadsheet programs write it, each row with its last line.
 
-    Parameters
-    ----------
-    data : bytes
-        Commas, semicolons, tabs or upright bars; a first line ``sep=;`` is followed, and blank lines are skipped.
-    path : object
-        What errors call the table.
+    Commas, semicolons, tabs or upright bars; a first line ``sep=;`` is followed, and blank lines are skipped. `path` is
+    what errors call the table.
     """
     lines = _lines(require_text(data, path), path)
     heading = next(lines, (0, []))[1]
@@ -279,23 +275,13 @@ REDUCTIONS: tuple[Callable[[str], str], ...] = (str, folded, stem)
 
 
 class FileNames:
-    """Files that a table may name.
-
-    Parameters
-    ----------
-    files : iterable of str
-        Paths with forward slashes.
-    """
+    """Files that a table may name: paths with forward slashes."""
 
     def __init__(self, files: Iterable[str]) -> None:
-        self._ends: list[dict[str, list[str]]] = []
-        paths = list(dict.fromkeys(files))
-        for reduced in REDUCTIONS:
-            ends = defaultdict(list)
-            for path in paths:
-                for end in _ends(path):
-                    ends[reduced(end)].append(path)
-            self._ends.append(ends)
+        self._ends: list[dict[str, list[str]]] = [defaultdict(list) for _ in REDUCTIONS]
+        for path, end in [(one, end) for one in dict.fromkeys(files) for end in _ends(one)]:
+            for reduced, ends in zip(REDUCTIONS, self._ends, strict=True):
+                ends[reduced(end)].append(path)
 
     def named(self, name: str) -> list[str]:
         """Return the files that a table's name, or path of any length, fits best; several where it is ambiguous.
@@ -303,11 +289,8 @@ class FileNames:
         A name as it is fits better than one in other letter case, and that better than one with another suffix; among
         these, the more of the path agrees, the better.
         """
-        for reduced, ends in zip(REDUCTIONS, self._ends, strict=True):
-            for end in _ends(name):
-                if found := ends.get(reduced(end)):
-                    return found
-        return []
+        reduced = ((ends, how(end)) for how, ends in zip(REDUCTIONS, self._ends, strict=True) for end in _ends(name))
+        return next((ends[end] for ends, end in reduced if end in ends), [])
 
 
 def _ends(path: str) -> list[str]:

@@ -73,7 +73,7 @@ def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
     atomic.write_together({path: b"new"})
     assert path.read_bytes() == b"new"
     with rejection("file name too long"):
-        atomic.require_writable(tmp_path / ("x" * 300))
+        atomic.require_outputs({"-o": tmp_path / ("x" * 300)})
 
 
 def test_a_run_that_is_killed_leaves_the_target_as_it_was(tmp_path):
@@ -91,7 +91,7 @@ def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path, tmp_path / "file" / "a.png"):
         with rejection(str(path)):
-            atomic.require_writable(path)
+            atomic.require_outputs({"-o": path})
     with rejection("is a file"):
         atomic.require_folder(tmp_path / "file")
     with rejection("--plot"):
@@ -115,10 +115,9 @@ def test_a_run_that_fails_removes_what_it_began(tmp_path):
     atomic.make_folder(tmp_path / "new" / "inner")
     atomic.make_folder(tmp_path / "used")
     (tmp_path / "used" / "a.txt").write_text("x")
-    with atomic.temporary(tmp_path) as part, atomic.temporary_folder(tmp_path) as folder:
+    with atomic.temporary(tmp_path) as part:
         part.touch()
         atomic.remove_unfinished()
         assert not part.exists()
-        assert not folder.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"used"}
     assert not atomic._unfinished
