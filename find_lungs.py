@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError, printable
-from detector.cli.arguments import CommonOptions, any_path, flag, output_of, parse
+from detector.cli.arguments import CommonOptions, flag, output_of, parse
 from detector.cli.output import DISCLAIMER, Log, named_notes, progress, say, wrapped
 from detector.cli.run import run
 
@@ -20,7 +20,7 @@ class LungOptions(CommonOptions):
     """Whose lungs are found, and what is written."""
 
     files: list[Path] = flag(
-        "data", None, "images, DICOM files, folders of them", "files", type=any_path, nargs="+", metavar="FILE_OR_DIR"
+        "data", None, "images, DICOM files, folders of them", "files", type=Path, nargs="+", metavar="FILE_OR_DIR"
     )
     output_dir: Path = flag("outputs", Path("masks"), "where NAME_mask.png is written", "-o", metavar="DIR")
     overlay: bool = flag("outputs", False, "also draw each image with its lungs, NAME_overlay.png")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detector import InputError, printable
-from detector.cli.arguments import CommonOptions, any_path, between, column_names, flag, output_of, parse
+from detector.cli.arguments import CommonOptions, between, column_names, flag, output_of, parse
 from detector.cli.output import BAD, DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
 from detector.cli.run import run
 from detector.cluster.connection import RayOptions, connect
@@ -25,7 +25,7 @@ class PredictionOptions(RayOptions, CommonOptions):
         None,
         "images, DICOM files, folders of them, patterns",
         "files",
-        type=any_path,
+        type=Path,
         nargs="+",
         metavar="FILE_OR_DIR",
     )

@@ -20,9 +20,9 @@ T, N = TypeVar("T"), TypeVar("N", int, float)
 GROUPS = ("input", "data", "selection", "model", "evaluation", "outputs", "computing")
 # Suffixes that promise a format.
 OTHER_FORMATS = frozenset(
-    [".csv", ".tsv", ".xls", ".xlsx", ".ods", ".parquet", ".json", ".yaml", ".yml", ".xml", ".pkl", ".npy", ".npz"]
-    + [".html", ".htm", ".pdf", ".doc", ".docx", ".odt", ".md", ".png", ".jpg", ".jpeg", ".svg", ".tif", ".tiff"]
-    + [".h5", ".hdf5", ".keras", ".zip"]
+    {".csv", ".tsv", ".xls", ".xlsx", ".ods", ".parquet", ".json", ".yaml", ".yml", ".xml", ".pkl", ".npy", ".npz"}
+    | {".html", ".htm", ".pdf", ".doc", ".docx", ".odt", ".md", ".png", ".jpg", ".jpeg", ".svg", ".tif", ".tiff"}
+    | {".h5", ".hdf5", ".keras", ".zip"}
 )
 
 
@@ -90,11 +90,6 @@ def local_path(text: str) -> Path:
     """Parse a path that is no URL, for `argparse`: each flag of type `Path` is parsed so."""
     if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):  # a folder C: is none
         raise argparse.ArgumentTypeError(f"{text} is a URL; download what it names and give its path")
-    return Path(text)
-
-
-def any_path(text: str) -> Path:
-    """Parse a path of several, for `argparse`; `inference.prediction` names the URLs among them, and goes on."""
     return Path(text)
 
 

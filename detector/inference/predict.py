@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +29,6 @@ from detector.network.model_file import SavedModel, shortened
 from detector.statistics.evaluation import predict as classes_of
 
 TRAINED_ON = "a training image of this model, so the prediction is not that of a new image"
-_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True)
@@ -177,10 +175,7 @@ def list_images(given: Sequence[Path], failures: list[InputError], left_out: Cou
     """
     paths: list[Path] = []
     for path in (one for each in given for one in _expanded(each)):
-        if _URL.match(str(path)):
-            url = str(path).replace(":/", "://", 1)
-            failures.append(InputError(f"{url} is a URL; download the file and give its path"))
-        elif not path.is_dir():
+        if not path.is_dir():
             paths.append(path)
         else:
             listing = listing_of(path)

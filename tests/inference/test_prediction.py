@@ -35,8 +35,3 @@ def test_a_pattern_is_expanded(tmp_path, monkeypatch, absolute):
     # A file of this very name is no pattern.
     assert list_images([folder / "[1].png"], []) == [folder / "[1].png"]
     assert list_images([folder / "*.gif"], []) == [folder / "*.gif"]
-
-
-def test_an_address_is_not_fetched():
-    with rejection("^https://example.org/a.png is a URL; download the file"):
-        list_images([Path("https://example.org/a.png")], [])
