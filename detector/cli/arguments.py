@@ -14,7 +14,8 @@ from detector import __version__, as_called
 from detector.cli.output import DISCLAIMER
 from detector.cli.run import fail
 
-T, N = TypeVar("T"), TypeVar("N", int, float)
+T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 # Titles of the help, in its order.
 GROUPS = ("input", "data", "selection", "model", "evaluation", "outputs", "computing")
