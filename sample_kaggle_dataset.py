@@ -8,8 +8,7 @@ from detector.cli.run import run
 from detector.collections.catalogue import SAMPLED, recognise
 from detector.collections.kermany import HANDLE, Kermany
 from detector.datasets import download
-from detector.datasets.build import build
-from detector.datasets.build_options import SampleOptions
+from detector.datasets.build import SampleOptions, build
 from detector.files.atomic import require_folder
 
 DESCRIPTION = "Sample normal radiographs, or those of another finding, into dataset/normal."
@@ -20,12 +19,12 @@ def main(arguments: list[str] | None) -> int:
     """Run the script."""
     options = parse(SampleOptions, DESCRIPTION, EXAMPLE, arguments)
     log = Log(options.quiet)
-    if options.kaggle:
-        build(recognise(options.kaggle, SAMPLED, "--kaggle"), options.kaggle, options, log)
-        return 0
-    require_folder(options.output)
-    log.info("no -k given: getting Kermany's data set (2 GB) through kagglehub...")
-    build(Kermany(), download.fetch_kaggle(HANDLE, Kermany.url), options, log)
+    folder = options.kaggle
+    if folder is None:
+        require_folder(options.output)
+        log.info("no -k given: getting Kermany's data set (2 GB) through kagglehub...")
+        folder = download.fetch_kaggle(HANDLE, Kermany.url)
+    build(recognise(folder, SAMPLED, "--kaggle"), folder, options, log)
     return 0
 
 

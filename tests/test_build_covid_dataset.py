@@ -7,7 +7,7 @@ from conftest import accepted, digest, inside, picture, rejected, script, tree
 
 from detector.collections.cohen import Actualmed
 from detector.datasets import manifest
-from detector.datasets.build_options import rank
+from detector.datasets.build import rank
 
 
 def test_views_one_per_patient_and_limit_choose_images_and_reasons_are_counted(tmp_path):

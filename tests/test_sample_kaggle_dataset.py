@@ -5,7 +5,7 @@ from __future__ import annotations
 from builder_helpers import rows_by_file, sample, sampled
 from conftest import SHARED, accepted, classes, needs, picture, rejected, script, tree
 
-from detector.datasets.build_options import rank
+from detector.datasets.build import rank
 
 
 @needs(SHARED / "chest_xray")

@@ -5,19 +5,23 @@ Both builders are this engine: the tables choose, then the files are read in ord
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import ClassVar
 
 from detector import InputError, counted, first_names
+from detector.cli.arguments import CommonOptions, flag, seed_flag, whole_number
 from detector.cli.output import Log, progress
 from detector.collections.cohen import BASE_URL
 from detector.collections.record import COVID, Collection, ImageRecord, names_finding, require_inside
 from detector.datasets import download, manifest, overview
-from detector.datasets.build_options import BuildOptions
+from detector.datasets.folders import PATIENT_FROM, patient_pattern
 from detector.datasets.identity import merged
 from detector.datasets.own_folders import read_patients
 from detector.files.atomic import copy_whole, require_folder
@@ -29,36 +33,150 @@ MOST_NAMED = 10  # of the images that are left out
 FURTHER = "further image of a patient"
 
 
+@dataclass(frozen=True)
+class BuildOptions(CommonOptions):
+    """What a build is asked for; what is not given is as the collection needs."""
+
+    exact: ClassVar[bool] = False  # whether fewer images than the limit are an error
+
+    output: Path = flag("outputs", Path("dataset/covid"), "class folder", "-o", metavar="DIR")
+    controls_output: Path | None = flag(
+        "outputs", None, "class folder of the controls: other findings, same site", type=Path, metavar="DIR"
+    )
+    finding: str = flag(
+        "selection", "", "finding to keep, at any level of its path (default: COVID-19)", metavar="NAME"
+    )
+    view: list[str] | None = flag(
+        "selection",
+        None,
+        "view to keep, repeatable: PA, AP, frontal, or the collection's own (default: PA, or any)",
+        action="append",
+        metavar="VIEW",
+    )
+    adults: bool = flag("selection", False, "keep patients of 18 years and over only")
+    one_per_patient: bool | None = flag(
+        "selection",
+        None,
+        "keep one image of each patient (default: as the collection needs)",
+        action=argparse.BooleanOptionalAction,
+    )
+    limit: int | None = flag(
+        "selection",
+        None,
+        "keep at most N images of each folder, sampled at random",
+        "-n",
+        type=whole_number(1),
+        metavar="N",
+    )
+    shared_sites_only: bool = flag("selection", False, "with --controls-output: keep only sites that have both")
+    split: str = flag("selection", "", "part of a published split: train, val or test", metavar="PART")
+    patients: Path | None = flag(
+        "selection",
+        None,
+        "table of the patients of files: columns file and patient, or those of a published table",
+        type=Path,
+        metavar="CSV",
+    )
+    seed: int = seed_flag()
+
+    def __post_init__(self) -> None:
+        """Reject flags without those that they need, or the same folder twice."""
+        if self.controls_output and os.path.realpath(self.controls_output) == os.path.realpath(self.output):
+            raise InputError(f"--controls-output: {self.controls_output} is the same folder as --output")
+        if self.shared_sites_only and not self.controls_output:
+            raise InputError("--shared-sites-only needs --controls-output")
+
+    def rank(self, entry: ImageRecord) -> bytes:
+        """Return what an image is drawn by: its path, or its name alone in a collection that lies in any layout."""
+        return rank(self.seed, entry.filename if self.exact else entry.path.as_posix())
+
+
+@dataclass(frozen=True)
+class CovidOptions(BuildOptions):
+    """What build_covid_dataset.py is asked for."""
+
+    covid: Path = flag(
+        "input",
+        Path("covid-chestxray-dataset"),
+        "collection to read: Cohen's, Actualmed, Figure 1, Hannover, SIIM, COVIDx, Radiography Database",
+        "-c",
+        metavar="DIR",
+    )
+    download: bool = flag("input", False, "fetch what is missing of Cohen's collection into the folder of --covid")
+    write_manifests: Path | None = flag(
+        "input", None, "only write manifests for your own class folders", type=Path, metavar="DIR"
+    )
+    source: str = flag("input", "", "with --write-manifests: name of the data set", metavar="NAME")
+    patient_from: re.Pattern[str] | None = flag("input", None, PATIENT_FROM, type=patient_pattern, metavar="REGEX")
+
+    def __post_init__(self) -> None:
+        """Reject flags without those that they need."""
+        super().__post_init__()
+        if bool(self.write_manifests) != bool(self.source):
+            raise InputError("--write-manifests needs --source, and --source needs --write-manifests")
+        if self.write_manifests and len(self.view or ()) > 1:
+            raise InputError("--write-manifests takes one --view for all images")
+
+
+@dataclass(frozen=True)
+class SampleOptions(BuildOptions):
+    """What sample_kaggle_dataset.py is asked for."""
+
+    exact: ClassVar[bool] = True
+
+    output: Path = flag("outputs", Path("dataset/normal"), "class folder", "-o", metavar="DIR")
+    finding: str = flag(
+        "selection",
+        "normal",
+        "finding to sample: a label or class of the data set; virus or bacteria in Kermany's",
+        metavar="NAME",
+    )
+    limit: int | None = flag(
+        "selection",
+        25,
+        "number of images to sample",
+        *("-s", "-n", "--sample"),
+        dest="limit",
+        type=whole_number(1),
+        metavar="N",
+    )
+    kaggle: Path | None = flag(
+        "input",
+        None,
+        "unpacked: Kermany's chest_xray, NIH ChestX-ray14 or its sample, RSNA's challenge (default: Kermany's, by "
+        "kagglehub)",
+        "-k",
+        type=Path,
+        metavar="DIR",
+    )
+
+
+def rank(seed: int, name: str) -> bytes:
+    """Return the hash by which images are drawn: not by the order of a file system, nor by a random generator."""
+    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
+
+
 @dataclass
 class Selection:
-    """The entries that were kept, and for which reason the others were not (reason → number of rows)."""
+    """The entries that are kept, and why each other one is not: in short, and by name where there is more to say."""
 
-    kept: list[ImageRecord] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
-    named: list[str] = field(default_factory=list)
+    kept: list[ImageRecord]
+    dropped: list[tuple[str, str]] = field(default_factory=list)
 
-    def drop(self, reason: str, detail: str = "") -> None:
-        """Count a row under `reason`, and keep a line that names it where there is more to say."""
-        self.dropped[reason] += 1
-        if detail:
-            self.named.append(detail)
-
-    def keep_if(self, wanted: Callable[[ImageRecord], str]) -> None:
-        """Drop what is kept and for which `wanted` returns a reason."""
-        entries, self.kept = self.kept, []
-        for entry in entries:
-            if reason := wanted(entry):
-                self.drop(reason)
-            else:
-                self.kept.append(entry)
+    def leave_out(self, reason_of: Callable[[ImageRecord], str]) -> None:
+        """Drop what is kept and for which there is a reason."""
+        reasons = [(entry, reason_of(entry)) for entry in self.kept]
+        self.kept = [entry for entry, reason in reasons if not reason]
+        self.dropped += [(reason, "") for _, reason in reasons if reason]
 
     def account(self, total: int) -> str:
         """Say how many rows were read, kept, of how many patients, and dropped for which reason."""
-        reasons = ", ".join(f"{reason} {count}" for reason, count in self.dropped.items() if count)
+        counts = Counter(reason for reason, _ in self.dropped)
+        reasons = f" ({', '.join(f'{reason} {count}' for reason, count in counts.items())})" if counts else ""
         patients = len({entry.patient for entry in self.kept})
         return (
             f"{counted(total, 'row')} read, {counted(len(self.kept), 'image')} of {counted(patients, 'patient')} kept, "
-            f"{sum(self.dropped.values())} dropped{f' ({reasons})' if reasons else ''}"
+            f"{len(self.dropped)} dropped{reasons}"
         )
 
 
@@ -84,65 +202,56 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
         parts = f"has the parts {', '.join(collection.parts)}" if collection.parts else "is not published in parts"
         raise InputError(f"--split {options.split}: {folder} ({collection.source}) {parts}")
     entries = collection.read(folder, options.split or collection.part)
-    log.info(f"{len(entries)} rows in {folder} ({collection.source})")
-    for note in collection.notes(folder, entries):
-        log.info(note)
+    total = len(entries)
+    log.info(f"{total} rows in {folder} ({collection.source})")
+    notes = collection.notes(folder, entries)
     if options.patients:
-        who, _, notes = match_files(
-            read_patients(options.patients),
-            (entry.path.as_posix() for entry in entries),
-            f"--patients {options.patients}",
-        )
-        entries = [replace(entry, patient=who.get(entry.path.as_posix()) or entry.patient) for entry in entries]
-        for note in notes:
-            log.info(note)
-    entries = joined(entries, log)
+        paths = [entry.path.as_posix() for entry in entries]
+        who, _, said = match_files(read_patients(options.patients), paths, f"--patients {options.patients}")
+        entries = [
+            replace(entry, patient=who.get(path) or entry.patient) for path, entry in zip(paths, entries, strict=True)
+        ]
+        notes += said
+    entries, said = joined(entries)
+    for note in notes + said:
+        log.info(note)
     chosen = choose(collection, entries, options)
     for output in chosen:
         require_folder(output)
     if fetch:
-        paths = [entry.path for one in chosen.values() for entry in one.kept]
-        log.info(f"fetching those of {len(paths)} images that {folder} does not hold yet...")
-        failures = download.fetch_all(BASE_URL, paths, folder, from_bytes, options.quiet)
+        wanted = [entry.path for one in chosen.values() for entry in one.kept]
+        log.info(f"fetching those of {len(wanted)} images that {folder} does not hold yet...")
+        failures = download.fetch_all(BASE_URL, wanted, folder, from_bytes, options.quiet)
         for path, reason in list(failures.items())[:MOST_NAMED]:
             log.info(f"  not fetched: {path}: {reason}")
-    there = {
-        (row["site"], Path(name).stem): row["source"]
-        for output in chosen
-        for name, row in manifest.read(output).items()
-        if row["site"] and row["source"] != collection.source
-    }
-
-    def brought(entry: ImageRecord) -> str:
-        """Say so of an image that another collection has brought, such as Cohen's of the Hannover repository's."""
-        other = there.get((entry.site, entry.path.stem))
-        return f"there already from {other}" if other else ""
-
     for output, selection in chosen.items():
-        selection.keep_if(brought)
         take(collection, folder, output, selection, options)
     if options.shared_sites_only:
         share_sites(chosen)
-    require_enough(folder, chosen[options.output], len(entries), options)
+    first = chosen[options.output]
+    if options.exact and options.limit and len(first.kept) < options.limit:
+        more = "; --no-one-per-patient keeps several of a patient" if (FURTHER, "") in first.dropped else ""
+        raise InputError(f"--sample {options.limit}: {folder} has too few images: {first.account(total)}{more}")
+    if not first.kept:
+        raise InputError(f"{folder}: no image is left for {options.output}: {first.account(total)}")
     for output, selection in chosen.items():
-        write(folder, output, selection, collection, len(entries), log)
+        write(folder, output, selection, collection, total, log)
     beside = {one for output in chosen for one in output.resolve().parent.iterdir()}
     overview.report(log, overview.of_manifests(sorted(one for one in beside if (one / manifest.NAME).is_file())))
     if collection.remark:
         log.info(collection.remark)
 
 
-def joined(entries: Sequence[ImageRecord], log: Log) -> list[ImageRecord]:
-    """Return the entries with one name for each person: patients for whom the same image is listed are one."""
+def joined(entries: Sequence[ImageRecord]) -> tuple[list[ImageRecord], list[str]]:
+    """Return the entries with one name for each person, and a note: patients for whom an image is listed are one."""
     who = [person(entry.patient) for entry in entries]
     first: dict[tuple[str, str], int] = {}
     known = [(row, entry) for row, entry in enumerate(entries) if entry.patient and entry.filename]
     names = merged(who, [(first.setdefault((entry.folder, entry.filename), row), row) for row, entry in known])
     written = {name: entry.patient for name, entry in zip(reversed(who), reversed(entries), strict=True)}
     same = {one: f"{written[one]} is {written[name]}" for one, name in zip(who, names, strict=True) if one != name}
-    if same:
-        log.info(f"patients with an image in common are one: {first_names([*same.values()])}")
-    return [replace(entry, patient=written[name]) for entry, name in zip(entries, names, strict=True)]
+    notes = [f"patients with an image in common are one: {first_names([*same.values()])}"] if same else []
+    return [replace(entry, patient=written[name]) for entry, name in zip(entries, names, strict=True)], notes
 
 
 def choose(collection: Collection, entries: Sequence[ImageRecord], options: BuildOptions) -> Chosen:
@@ -161,7 +270,7 @@ def choose(collection: Collection, entries: Sequence[ImageRecord], options: Buil
         )
         both = {entry.path for entry in chosen[options.output].kept} & {entry.path for entry in controls.kept}
         for one in chosen.values():
-            one.keep_if(lambda entry: "listed with two findings" if entry.path in both else "")
+            one.leave_out(lambda entry: "listed with two findings" if entry.path in both else "")
     if options.shared_sites_only:
         share_sites(chosen)
     return chosen
@@ -171,22 +280,17 @@ def select(
     collection: Collection, entries: Iterable[ImageRecord], wanted: Callable[[str], bool], options: BuildOptions
 ) -> Selection:
     """Keep the X-rays of some finding, and of the views and ages asked for, as far as the tables say."""
-    selection = Selection()
-    seen: set[PurePosixPath] = set()
-    for entry in entries:
-        if entry.unknown:
-            selection.drop(entry.unknown)
-        elif not wanted(entry.finding):
-            selection.drop("another finding")
-        elif reason := _unwanted(entry, collection, options, not collection.reads_headers):
-            selection.drop(reason)
-        elif simple(entry.modality) != "xray":
-            selection.drop("another modality")
-        elif require_inside(entry) in seen:
-            selection.drop("listed twice", f"{entry.path}: listed twice")
-        else:
-            seen.add(entry.path)
-            selection.kept.append(entry)
+    selection = Selection([*entries])
+    selection.leave_out(
+        lambda entry: (
+            entry.unknown
+            or ("" if wanted(entry.finding) else "another finding")
+            or _unwanted(entry, collection, options, not collection.reads_headers)
+            or ("" if simple(entry.modality) == "xray" else "another modality")
+        )
+    )
+    first = {require_inside(entry): entry for entry in reversed(selection.kept)}
+    selection.leave_out(lambda entry: "" if entry is first[entry.path] else "listed twice")
     return selection
 
 
@@ -203,61 +307,53 @@ def _unwanted(entry: ImageRecord, collection: Collection, options: BuildOptions,
 
 def take(collection: Collection, folder: Path, output: Path, selection: Selection, options: BuildOptions) -> None:
     """Keep what can be read of a selection, as many images as are wanted; none is opened that is not looked at."""
+    # Such as an image of the Hannover repository that Cohen's collection has brought.
+    there = {(row["site"], Path(name).stem): row["source"] for name, row in manifest.read(output).items()}
+    others = {key: f"there already from {source}" for key, source in there.items() if source != collection.source}
+    selection.leave_out(lambda entry: others.get((entry.site, entry.path.stem), ""))
     candidates, selection.kept = selection.kept, []
     if options.limit is not None:
         candidates = sorted(candidates, key=options.rank)
     one = collection.one_per_patient if options.one_per_patient is None else options.one_per_patient
     patients: set[str] = set()
     for entry in progress(candidates, len(candidates), f"checking images for {output}", options.quiet):
+        found, reason, detail = entry, "", ""
         if options.limit is not None and len(selection.kept) >= options.limit:
-            selection.drop("over the limit")
-        elif one and entry.patient in patients:  # as the tables know it: such an image is not read
-            selection.drop(FURTHER)
-        elif found := _read(collection, folder, entry, options, selection):
-            if one and found.patient in patients:
-                selection.drop(FURTHER)
-            else:
-                selection.kept.append(found)
-                patients |= {entry.patient, found.patient} - {""}
+            reason = "over the limit"
+        elif not one or entry.patient not in patients:  # as the tables know it: another image is not read
+            found, reason, detail = _read(collection, folder, entry, options)
+        if not reason and one and found.patient in patients:
+            reason = FURTHER
+        if reason:
+            selection.dropped.append((reason, detail))
+        else:
+            selection.kept.append(found)
+            patients |= {entry.patient, found.patient} - {""}
     selection.kept.sort(key=lambda entry: entry.path.as_posix())
 
 
 def _read(
-    collection: Collection, folder: Path, entry: ImageRecord, options: BuildOptions, selection: Selection
-) -> ImageRecord | None:
-    """Return an entry with what its file says; None where it is not wanted or cannot be read, which is counted."""
+    collection: Collection, folder: Path, entry: ImageRecord, options: BuildOptions
+) -> tuple[ImageRecord, str, str]:
+    """Return an entry with what its file says, and why it is not wanted or cannot be read: in short, by name."""
     path = folder / entry.path
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise InputError(f"{path} ({entry.listed}) is a link that leaves the collection's folder; remove it")
     if not path.exists():
-        selection.drop("image missing", f"{entry.path}: missing")
-        return None
+        return entry, "image missing", f"{entry.path}: missing"
     try:
         found = collection.complete(folder, entry)
-        if reason := _unwanted(found, collection, options, True):
-            selection.drop(reason)
-            return None
-        return replace(found, sha256=read(path).digest)
+        reason = _unwanted(found, collection, options, True)
+        return (found if reason else replace(found, sha256=read(path).digest)), reason, ""
     except InputError as error:
-        selection.drop("image unreadable", str(error))
-        return None
+        return entry, "image unreadable", str(error)
 
 
 def share_sites(chosen: Chosen) -> None:
     """Keep the sites that have images for every folder."""
     shared = set.intersection(*({entry.site for entry in one.kept} for one in chosen.values()))
     for one in chosen.values():
-        one.keep_if(lambda entry: "" if entry.site in shared else "site without the other class")
-
-
-def require_enough(folder: Path, selection: Selection, total: int, options: BuildOptions) -> None:
-    """Reject a class folder without an image, or a sample with fewer images than asked for."""
-    account = selection.account(total)
-    if options.exact and options.limit and len(selection.kept) < options.limit:
-        more = "; --no-one-per-patient keeps several of a patient" if selection.dropped[FURTHER] else ""
-        raise InputError(f"--sample {options.limit}: {folder} has too few images: {account}{more}")
-    if not selection.kept:
-        raise InputError(f"{folder}: no image is left for {options.output}: {account}")
+        one.leave_out(lambda entry: "" if entry.site in shared else "site without the other class")
 
 
 def write(folder: Path, output: Path, selection: Selection, collection: Collection, total: int, log: Log) -> None:
@@ -271,9 +367,7 @@ def write(folder: Path, output: Path, selection: Selection, collection: Collecti
         output, rows, collection.source, lambda row, target: copy_whole(sources[row["file"]], target)
     )
     log.info(f"{output}: {selection.account(total)}")
-    for line in selection.named[:MOST_NAMED]:
-        log.info(f"  left out: {line}")
-    if (more := len(selection.named) - MOST_NAMED) > 0:
-        log.info(f"  and {more} more")
+    for detail in [detail for _, detail in selection.dropped if detail][:MOST_NAMED]:
+        log.info(f"  left out: {detail}")
     if others:
         log.info(f"  left unchanged, since no build put it there: {', '.join(others)}")

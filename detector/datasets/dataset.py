@@ -21,7 +21,6 @@ from detector.datasets.folders import (
     empty_classes,
     masks_among,
     question,
-    require_different_names,
     view_of,
 )
 from detector.files.tables import folded
@@ -116,7 +115,11 @@ def load(folder: Path, patient_from: re.Pattern[str] | None = None, flag: str = 
             f"data set {folder} has one class only, {', '.join(classes)}{left_out}; a classifier needs two folders of "
             f"images{question(folder, flag, f'{classes[0]}/*')}"
         )
-    require_different_names(classes, folder)
+    if alike := [name for name in classes if [*map(folded, classes)].count(folded(name)) > 1]:
+        raise InputError(
+            f"data set {folder} has the classes {' and '.join(map(repr, alike))}, which seem to be one; give their "
+            "folders one name"
+        )
     real = [image.file for image in images if image.source != phantom.SOURCE]
     if 0 < len(real) < len(images):
         raise InputError(

@@ -7,6 +7,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -120,17 +121,6 @@ def _is_black_and_white(path: Path) -> bool:
     return bool(np.mean((pixels > GREYS[0]) & (pixels < GREYS[1])) < 0.1)
 
 
-def require_different_names(classes: Sequence[str], where: Path) -> None:
-    """Reject classes whose names differ in letter case only."""
-    first: dict[str, str] = {}
-    for name in classes:
-        if (other := first.setdefault(folded(name), name)) != name:
-            raise InputError(
-                f"data set {where} has the classes {other!r} and {name!r}, which seem to be one; give their folders "
-                "one name"
-            )
-
-
 def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:
     """Return the class of a name, in any letter case."""
     if found := next((name for name in classes if folded(name) == folded(wanted)), ""):
@@ -152,12 +142,10 @@ def view_of(path: Path) -> str:
 
 def patient_pattern(text: str) -> re.Pattern[str]:
     """Parse what ``--patient-from`` is given, for `argparse`: a regular expression with a group around the patient."""
-    try:
+    with suppress(re.error):
         pattern = re.compile(text)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
-    if not pattern.groups:
-        raise argparse.ArgumentTypeError(
-            rf"{text!r} has no group in parentheses around the patient, as 'sub-(\w+)' has"
-        )
-    return pattern
+        if pattern.groups:
+            return pattern
+    raise argparse.ArgumentTypeError(
+        rf"{text!r} is no regular expression with a group in parentheses around the patient, as 'sub-(\w+)' is"
+    )

@@ -145,7 +145,9 @@ def find_overlap(
     near : dict of int to str, optional
         Positions of `images` that are near duplicates of one of `others`, with what was changed; empty for nothing.
     """
-    patients = {as_written(image.patient) for image in others if image.patient and _is_of_one_collection(image.patient)}
+    # A name without its collection (``/1``), or that of a path, is given out by everyone anew.
+    named = (image.patient for image in others if image.patient)
+    patients = {as_written(patient) for patient in named if patient.partition("/")[0] not in ("", PATH)}
     known = set(other_digests)
     reasons, near = {}, near or {}
     for row, (image, digest) in enumerate(zip(images, digests, strict=True)):
@@ -156,11 +158,3 @@ def find_overlap(
         elif image.patient and as_written(image.patient) in patients:
             reasons[row] = PATIENT
     return Overlap(reasons, {row: change for row, change in near.items() if change and reasons[row] == NEAR})
-
-
-def _is_of_one_collection(patient: str) -> bool:
-    """Return whether a patient's name means the same person in another data set.
-
-    A name without its collection (``/1``), or that of a path, is given out by everyone anew.
-    """
-    return patient.partition("/")[0] not in ("", PATH)

@@ -20,8 +20,7 @@ from builder_helpers import (
 from conftest import SHARED, accepted, digest, inside, needs, picture, rejected, tree
 
 from detector.collections import cohen
-from detector.datasets.build import choose
-from detector.datasets.build_options import BuildOptions
+from detector.datasets.build import BuildOptions, choose
 from detector.files import values
 
 COHEN, ERAS = SHARED / "covid-chestxray-dataset", SHARED / "metadata-eras"

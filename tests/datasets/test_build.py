@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,10 @@ from conftest import inside, rejected, rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.cli.output import Log
 from detector.collections.cohen import Cohen
 from detector.collections.record import ImageRecord
 from detector.datasets import build
-from detector.datasets.build_options import BuildOptions, SampleOptions
+from detector.datasets.build import BuildOptions, SampleOptions
 
 
 def record(name: str, finding: str, site: str = "a", view: str = "PA", patient: str = "", **others: str) -> ImageRecord:
@@ -63,7 +63,7 @@ def test_every_image_is_kept_or_counted_with_a_reason():
     ]
     one, other = build.choose(Cohen(), entries, BuildOptions(**BOTH)).values()
     assert ([entry.filename for entry in one.kept], [entry.filename for entry in other.kept]) == (["c.png"], ["b.png"])
-    assert one.dropped == {
+    assert Counter(reason for reason, _ in one.dropped) == {
         "listed twice": 1,
         "another finding": 2,
         "view unknown": 1,
@@ -78,12 +78,13 @@ def test_patients_who_share_an_image_are_one():
         *(record("a", "x", patient="00000007"), record("b", "x", patient="8"), record("c", "x", patient="9")),
         *(record("b", "x", patient="7"), record("d", "x", patient="8"), record("e", "x", patient="7")),
     ]
-    found = build.joined(entries, Log(quiet=True))
+    found, notes = build.joined(entries)
+    assert notes == ["patients with an image in common are one: 8 is 00000007"]
     assert [entry.patient for entry in found] == [*2 * ["00000007"], "9", *3 * ["00000007"]]
     # What is not known, a patient or a file, joins nobody.
     apart = [replace(entry, filename="", patient=str(i)) for i, entry in enumerate(entries)]
     apart += [replace(entries[0], patient=""), entries[0], replace(entries[4], patient="")]
-    assert [entry.patient for entry in build.joined(apart, Log(quiet=True))] == [*"012345", "", "00000007", ""]
+    assert [entry.patient for entry in build.joined(apart)[0]] == [*"012345", "", "00000007", ""]
 
 
 def test_an_image_of_two_patients_is_written_once(tmp_path):

@@ -143,7 +143,7 @@ def test_patients_are_taken_from_paths_where_the_user_says_how(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(("text", "said"), [("sub-(", "is no regular expression"), ("sub-", "has no group")])
-def test_patterns_that_name_no_patient(text, said):
-    with pytest.raises(argparse.ArgumentTypeError, match=said):
+@pytest.mark.parametrize("text", ["sub-(", "sub-"])
+def test_patterns_that_name_no_patient(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="is no regular expression with a group in parentheses"):
         folders.patient_pattern(text)

@@ -135,7 +135,7 @@ def test_patients_come_from_paths_where_no_table_names_them(tmp_path):
     assert "--patient-from finds no patient of 1 image (normal/c.png)" in said
     assert [image.patient for image in dataset.load(tmp_path / "d").images] == ["mine/9", "mine/2", None]
     done = inside("build_covid_dataset.py", *arguments[:4], "--patient-from", "sub-", cwd=tmp_path)
-    rejected(done, "argument --patient-from: 'sub-' has no group in parentheses around the patient")
+    rejected(done, "argument --patient-from: 'sub-' is no regular expression with a group in parentheses")
 
 
 def test_a_manifest_of_a_persons_own_is_completed(tmp_path):
