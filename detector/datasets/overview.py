@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import counted
-from detector.cli.output import Log
+from detector.cli.output import Log, say
 from detector.datasets import manifest
 from detector.datasets.dataset import Image
 from detector.statistics.strata import holding_two_classes
@@ -58,8 +58,9 @@ def table(images: Iterable[Image]) -> list[str]:
 
 def report(log: Log, images: Sequence[Image]) -> None:
     """Print the table, and what it means."""
-    for line in (*table(images), meaning(images)):
-        log.info(line)
+    for line in () if log.quiet else table(images):
+        say(f"[INFO] {line}")
+    log.info(meaning(images))
 
 
 def meaning(images: Sequence[Image]) -> str:

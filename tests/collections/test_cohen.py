@@ -8,15 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from builder_helpers import (
-    HEADER,
-    actualmed_collection,
-    build,
-    figure1_collection,
-    rows,
-    rows_by_file,
-    write_collection,
-)
+from builder_helpers import actualmed, build, collection, rows
+from builder_helpers import cohen as local_copy
 from conftest import SHARED, accepted, digest, inside, needs, picture, rejected, tree
 
 from detector.collections import cohen
@@ -38,15 +31,13 @@ def test_the_counts_of_cohens_collection_are_those_made_by_hand(tmp_path):
         "another finding 53, another view 18, image missing 3",
     ):
         assert words in said
-    covid, other = rows(tmp_path / "covid"), rows(tmp_path / "other")
-    assert (len(covid), len({row["patient"] for row in covid})) == (72, 46)
-    assert (len(other), len({row["patient"] for row in other})) == (35, 19)
-    for folder, listed in (("covid", covid), ("other", other)):
-        for row in listed:
-            assert digest(tmp_path / folder / row["file"]) == row["sha256"] == digest(COHEN / "images" / row["file"])
-            assert ("COVID-19" in row["finding"]) == (folder == "covid")
-            assert row["view"] == "PA"
-    assert len(list((tmp_path / "covid").iterdir())) == 73
+    for label, images, patients in (("covid", 72, 46), ("other", 35, 19)):
+        listed = rows(tmp_path / label)
+        assert (len(listed), len({row["patient"] for row in listed.values()})) == (images, patients)
+        for name, row in listed.items():
+            assert digest(tmp_path / label / name) == row["sha256"] == digest(COHEN / "images" / name)
+            assert ("COVID-19" in row["finding"], row["view"]) == (label == "covid", "PA")
+        assert len(list((tmp_path / label).iterdir())) == images + 1
 
 
 @needs(ERAS)
@@ -57,50 +48,43 @@ def test_metadata_of_every_era_are_read(era, kept):
     entries = cohen.Cohen().parse(path.read_bytes(), path)
     (chosen,) = choose(cohen.Cohen(), entries, BuildOptions()).values()
     with open(path, newline="", encoding="utf-8") as file:
-        table = list(csv.DictReader(file))
-    by_hand = [row for row in table if "COVID-19" in row["finding"] and row["view"] == "PA"]
-    assert len(entries) == len(table)
-    assert len(chosen.kept) == len(by_hand) == kept
+        by_hand = [row["view"] == "PA" and "COVID-19" in row["finding"] for row in csv.DictReader(file)]
+    assert (len(entries), len(chosen.kept)) == (len(by_hand), kept) == (len(by_hand), sum(by_hand))
     assert all(entry.patient for entry in chosen.kept)
-    assert sum(chosen.dropped.values()) == len(entries) - kept
+    assert len(chosen.dropped) == len(entries) - kept
 
 
 def test_columns_of_any_era_with_quotes_newlines_and_encodings_are_read(tmp_path):
-    picture(tmp_path / "clone" / "images" / "a.png", 1)
-    picture(tmp_path / "clone" / "images" / "b.png", 2)
     header = "Patientid, Finding ,VIEW,Modality,filename,doi, url,clinical notes,"
     quoted = '7,COVID-19,PA,X-ray,a.png,,http://x,"Müller said ""hm"",\nand COVID-19, twice",'
     mentioned = '8,Streptococcus,PA,X-ray,b.png,,http://y,"not COVID-19",'
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
-        write_collection(tmp_path / "clone", header, quoted, mentioned, encoding=encoding)
+        local_copy(tmp_path / "clone", quoted, mentioned, images="a.png b.png", header=header, encoding=encoding)
         build(tmp_path, "-c", "clone", "-o", "out")
-        assert [(row["patient"], row["url"]) for row in rows(tmp_path / "out")] == [("7", "http://x")]
-    write_collection(
-        tmp_path / "clone", "Patientid,finding,view,filename", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png"
+        assert [(row["patient"], row["url"]) for row in rows(tmp_path / "out").values()] == [("7", "http://x")]
+    local_copy(
+        tmp_path / "clone", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png", header="Patientid,finding,view,filename"
     )
     assert "1 image of 1 patient kept" in build(tmp_path, "-c", "clone", "-o", "out")
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "/etc/passwd", "..\\secret.png", "a/../../b.png", "", ".hidden.png"]
+    ("folder", "name", "said"),
+    [
+        *(("images", name, name) for name in ("../../etc/passwd", "/etc/passwd", "a/../../b.png", "", ".hidden.png")),
+        ("images", "..\\secret.png", "..\\\\secret.png"),
+        ("../..", "outside.png", "outside.png"),
+        ("images", "link.png", "link.png (metadata.csv, line 2) is a link that leaves the collection's folder"),
+    ],
 )
-def test_a_file_name_outside_of_the_folder_is_rejected_by_name(tmp_path, name):
-    write_collection(tmp_path / "clone", HEADER, f"1,COVID-19,PA,X-ray,images,{name},,,")
-    done = inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
-    rejected(done, "line 2", name.replace("\\", "\\\\"))
-    assert tree(tmp_path / "out") == {}
-
-
-def test_a_folder_or_link_outside_of_the_local_copy_is_rejected(tmp_path):
+def test_a_file_outside_of_the_folder_is_rejected_by_name(tmp_path, folder, name, said):
     picture(tmp_path / "outside.png", 1)
-    local_copy = write_collection(tmp_path / "clone", HEADER, "1,COVID-19,PA,X-ray,../..,outside.png,,,")
-    rejected(inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "outside.png")
-    write_collection(local_copy, HEADER, "1,COVID-19,PA,X-ray,images,link.png,,,")
-    (local_copy / "images").mkdir()
-    (local_copy / "images" / "link.png").symlink_to(tmp_path / "outside.png")
-    rejected(
-        inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path), "link.png", "leaves the collection"
-    )
+    clone = local_copy(tmp_path / "clone", f"1,COVID-19,PA,X-ray,{folder},{name},,,")
+    (clone / "images").mkdir()
+    (clone / "images" / "link.png").symlink_to(tmp_path / "outside.png")
+    done = inside("build_covid_dataset.py", "-c", "clone", "-o", "out", cwd=tmp_path)
+    rejected(done, "line 2", said)
+    assert tree(tmp_path / "out") == {}
 
 
 @pytest.mark.parametrize(
@@ -136,30 +120,31 @@ def test_the_counts_of_actualmed_and_figure1_are_those_made_by_hand():
 
 
 def test_actualmed_has_controls_of_its_own_site(tmp_path):
-    actualmed_collection(tmp_path / "clone")
+    actualmed(tmp_path / "clone")
 
     def built(view: str) -> tuple[str, set[str], set[str]]:
         said = build(tmp_path, "-c", "clone", "-o", "d/covid", "--controls-output", "d/other", "--view", view)
-        return said, set(rows_by_file(tmp_path / "d/covid")), set(rows_by_file(tmp_path / "d/other"))
+        return said, set(rows(tmp_path / "d/covid")), set(rows(tmp_path / "d/other"))
 
     said, *files = built("frontal")
     assert files == [{"a.png", "e.png"}, {"b.png", "d.png"}]
-    assert {row["site"] for row in rows(tmp_path / "d/covid")} == {cohen.Actualmed.source}
+    assert {row["site"] for row in rows(tmp_path / "d/covid").values()} == {cohen.Actualmed.source}
     assert re.search(r"covid +Actualmed-COVID-chestxray-dataset +AP +1 +1\n", said)
     assert "2 strata (site and view) contain both classes, 4 images" in said
     assert built("ap")[1:] == ({"e.png"}, {"d.png"})
     build(tmp_path, "-c", "clone", "-o", "d/covid", "--view", "ap supine")
-    assert set(rows_by_file(tmp_path / "d/covid")) == {"e.png"}
+    assert set(rows(tmp_path / "d/covid")) == {"e.png"}
 
 
 def test_figure1_has_files_of_any_suffix_and_patients_by_number(tmp_path):
-    figure1_collection(tmp_path / "clone")
+    text = "patientid,offset,sex,age,finding,view,modality\nCOVID-00001,,F,50,COVID-19,PA,X-ray\n"
+    text += "COVID-00003a,,M,60,COVID-19,PA,X-ray\nCOVID-00003b,,M,60,COVID-19,PA,X-ray\n"
+    text += "NORMAL-00004,,M,60,No finding,PA,X-ray\n"
+    names = ("COVID-00001.jpg", "COVID-00003a.png", "COVID-00003b.jpeg", "NORMAL-00004.jpg")
+    collection(tmp_path / "clone", "metadata.csv", text, *(f"images/{name}" for name in names))
     build(tmp_path, "-c", "clone", "-o", "covid", "--controls-output", "other")
-    listed = rows_by_file(tmp_path / "covid")
-    assert {name: row["patient"] for name, row in listed.items()} == {
-        "COVID-00001.jpg": "COVID-00001",
-        "COVID-00003a.png": "COVID-00003",
-        "COVID-00003b.jpeg": "COVID-00003",
-    }
+    listed = rows(tmp_path / "covid")
+    wanted = dict(zip(names, ("COVID-00001", "COVID-00003", "COVID-00003"), strict=False))
+    assert {name: row["patient"] for name, row in listed.items()} == wanted
     assert (listed["COVID-00001.jpg"]["age"], listed["COVID-00001.jpg"]["sex"]) == ("50", "F")
-    assert set(rows_by_file(tmp_path / "other")) == {"NORMAL-00004.jpg"}
+    assert set(rows(tmp_path / "other")) == {"NORMAL-00004.jpg"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builder_helpers import build, rows_by_file
+from builder_helpers import build, rows
 from conftest import inside, picture, rejected, rejection
 
 from detector.collections import covidx
@@ -36,17 +36,17 @@ def test_the_published_split(published):
         build(home, "-c", published, "-o", f"{part}/covid", "--controls-output", f"{part}/normal", *split)
         for part, *split in (("train", "--split", "train"), ("test", "--split", "test"), ("all",))
     )
-    assert {name: row["site"] for name, row in rows_by_file(home / "train/covid").items()} == {
+    assert {name: row["site"] for name, row in rows(home / "train/covid").items()} == {
         "a.png": "cohen",
         "c.png": "cohen",
         "MIDRC-RICORD-1C-SITE2-000265-99793-1.png": "ricord",
     }
-    assert set(rows_by_file(home / "train/normal")) == {"b.png"}
-    assert set(rows_by_file(home / "test/covid")) == {"d.png"}
-    assert set(rows_by_file(home / "test/normal")) == {"e.png", "f.png"}
+    assert set(rows(home / "train/normal")) == {"b.png"}
+    assert set(rows(home / "test/covid")) == {"d.png"}
+    assert set(rows(home / "test/normal")) == {"e.png", "f.png"}
     assert "No site and view contains both classes" in said
 
-    assert len(rows_by_file(home / "all/covid")) == 4
+    assert len(rows(home / "all/covid")) == 4
     done = inside("build_covid_dataset.py", "-c", published, "-o", "x", "--split", "val", cwd=home)
     rejected(done, "--split val", "has no list of this split; it has train.txt, test.txt")
 

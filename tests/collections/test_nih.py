@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builder_helpers import collection, rows_by_file, sample, sampled
+from builder_helpers import collection, rows, sample, sampled
 from conftest import SHARED, accepted, digest, inside, needs, rejected
 
 from detector.collections.nih import Nih
@@ -18,7 +18,7 @@ def test_the_real_sample_of_nih_is_read(tmp_path):
     for label, finding in (("normal", "normal"), ("pneumonia", "pneumonia")):
         arguments = ("-k", NIH, "-o", f"data/{label}", "-s", 40, "--finding", finding)
         said = accepted(inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path))
-    listed = rows_by_file(tmp_path / "data" / "pneumonia")
+    listed = rows(tmp_path / "data" / "pneumonia")
     assert len({row["patient"] for row in listed.values()}) == 40
     assert all("Pneumonia" in row["finding"].split("|") for row in listed.values())
     assert all(digest(NIH / "images" / name) == row["sha256"] for name, row in listed.items())
@@ -51,7 +51,7 @@ def test_images_of_nih_are_selected_by_age_view_and_finding(tmp_path, table, whe
     row = listed["00000001_000.png"]
     assert (row["sex"], row["view"], row["site"]) == ("F", "AP", Nih.source)
     said = accepted(sample(tmp_path, "-s", 3, "--adults"))
-    assert set(rows_by_file(tmp_path / "d/normal")) == {f"{i:08d}_000.png" for i in (0, 4, 5)}
+    assert set(rows(tmp_path / "d/normal")) == {f"{i:08d}_000.png" for i in (0, 4, 5)}
     assert "age unknown 2" in said and "a child 1" in said
     findings = {row["finding"] for row in sampled(tmp_path, "-s", 3, "--finding", "pneumonia").values()}
     assert findings == {"Mass|Pneumonia"}
@@ -68,4 +68,4 @@ def test_images_in_another_format_are_found_and_those_that_are_not_there_counted
     sorted((folder / "elsewhere/deep").iterdir())[3].unlink()
     said = accepted(sample(tmp_path, "-s", 5))
     assert "image missing 1" in said
-    assert [Path(name).suffix for name in rows_by_file(tmp_path / "d/normal")] == [".bmp"] * 3 + [".png"] * 2
+    assert [Path(name).suffix for name in rows(tmp_path / "d/normal")] == [".bmp"] * 3 + [".png"] * 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder_helpers import rows_by_file
+from builder_helpers import rows
 from conftest import accepted, inside, picture, rejected
 
 from detector.collections import radiography
@@ -28,7 +28,7 @@ def test_classes_sites_and_masks(tmp_path):
     said = accepted(
         inside("build_covid_dataset.py", "-c", "kaggle", "-o", "d/covid", "--controls-output", "d/other", cwd=tmp_path)
     )
-    covid, other = rows_by_file(tmp_path / "d/covid"), rows_by_file(tmp_path / "d/other")
+    covid, other = rows(tmp_path / "d/covid"), rows(tmp_path / "d/other")
     assert {name: row["site"] for name, row in covid.items()} == {
         "COVID-1.png": "sirm.org",
         "COVID-2.png": "github.com/armiro/COVID-CXNet",

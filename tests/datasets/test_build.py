@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builder_helpers import actualmed_collection, collection, rows_by_file
+from builder_helpers import actualmed, collection, rows
 from builder_helpers import build as built
 from conftest import inside, rejected, rejection
 from hypothesis import given, settings
@@ -91,7 +91,7 @@ def test_an_image_of_two_patients_is_written_once(tmp_path):
     text = "patientid,finding,view,filename\n1,COVID-19,PA,a.png\n2,COVID-19,PA,a.png\n2,COVID-19,PA,b.png\n"
     collection(tmp_path / "c", "metadata.csv", text, "images/a.png", "images/b.png")
     said = built(tmp_path, "-c", "c", "-o", "covid")
-    assert {name: row["patient"] for name, row in rows_by_file(tmp_path / "covid").items()} == {
+    assert {name: row["patient"] for name, row in rows(tmp_path / "covid").items()} == {
         "a.png": "1",
         "b.png": "1",
     }
@@ -120,5 +120,5 @@ def test_a_sample_is_the_same_in_any_order(random, seed):
     ],
 )
 def test_flags_that_need_others_are_rejected_without_them(tmp_path, arguments, said):
-    actualmed_collection(tmp_path / "clone")
+    actualmed(tmp_path / "clone")
     rejected(inside("build_covid_dataset.py", *arguments, cwd=tmp_path), said)

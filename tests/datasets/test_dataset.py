@@ -37,25 +37,16 @@ def test_a_manifest_with_another_label_than_the_folder_is_rejected(tmp_path):
     assert len(dataset.load_folder(tmp_path / "d" / "covid")) == 3
 
 
-def test_a_word_for_a_missing_value_is_no_patient(tmp_path):
-    classes(tmp_path, covid=3, normal=1)
-    cells = enumerate(["NA", "unknown", "7"])
-    manifest.write(
-        tmp_path / "covid", [{"file": f"covid-00{i}.png", "patient": cell, "source": "s"} for i, cell in cells]
-    )
-    assert [image.patient for image in dataset.load(tmp_path).images] == [None, None, "s/7", None]
-
-
-def test_ages_that_are_none_are_counted_and_missing(tmp_path):
+def test_ages_that_are_none_are_counted_and_words_for_missing_values_are_no_patients(tmp_path):
     """Months, days and "> 89" are ages; one place reads them, so that no check or baseline sees another number."""
-    cells = ["64", "6M", "> 89", "999", "-1", "000Y", "NA", ""]
-    classes(tmp_path, covid=len(cells), normal=1)
-    manifest.write(tmp_path / "covid", [{"file": f"covid-00{i}.png", "age": a} for i, a in enumerate(cells)])
+    ages, who = ["64", "6M", "> 89", "999", "-1", "000Y", "NA", ""], ["NA", "unknown", "7", *[""] * 5]
+    classes(tmp_path, covid=len(ages), normal=1)
+    rows = [{"file": f"covid-00{i}.png", "age": age, "patient": who[i], "source": "s"} for i, age in enumerate(ages)]
+    manifest.write(tmp_path / "covid", rows)
     found = dataset.load(tmp_path)
     assert [image.row.get("age") for image in found.images] == ["64", "0.5", "89", *[""] * 5, None]
-    assert found.notes == [
-        "covid/manifest.csv: 3 ages not from 0 to 120 years, taken as missing (-1, 000Y, 999)",
-    ]
+    assert [image.patient for image in found.images] == [None, None, "s/7", *[None] * 6]
+    assert found.notes == ["covid/manifest.csv: 3 ages not from 0 to 120 years, taken as missing (-1, 000Y, 999)"]
 
 
 def test_a_class_folder_may_be_a_link(tmp_path):
@@ -65,12 +56,15 @@ def test_a_class_folder_may_be_a_link(tmp_path):
     assert dataset.load(tmp_path / "data").counts() == {"covid": 2, "normal": 2}
 
 
-def test_what_was_left_out_is_named_where_one_class_is_left(tmp_path):
-    classes(tmp_path, covid=1)
-    (tmp_path / "normal").mkdir()
+def test_what_was_left_out_is_named(tmp_path):
+    (classes(tmp_path, covid=1) / "normal").mkdir()
     (tmp_path / "normal" / "notes.txt").write_text("x")
     with rejection(r"one class only, covid \(1 file left out: 1 not an image\); a classifier needs two"):
         dataset.load(tmp_path)
+    for number, name in enumerate(("pneumonia/masks/a.png", "control/a.png")):
+        picture(tmp_path / name, 90 + number)
+    notes = dataset.load(tmp_path).notes
+    assert notes[-1] == "folders without images, which are no classes: normal, pneumonia"
 
 
 def test_classes_that_seem_to_be_one_are_rejected(tmp_path):
@@ -86,9 +80,7 @@ def test_dicom_headers_are_used_where_no_manifest_is(tmp_path):
     radiograph(tmp_path / "d" / "normal" / "ct", PatientID="p9", Modality="CT")
     found = dataset.load(tmp_path / "d")
     one, other = (dicom_header.hashed(f"p{number}") for number in range(2))
-    wanted = [
-        (f"dicom/{who}", view, "", "64") for who, view in ((one, "AP"), (one, "AP"), (other, "PA"), (other, "PA"))
-    ]
+    wanted = [*2 * [(f"dicom/{one}", "AP", "", "64")], *2 * [(f"dicom/{other}", "PA", "", "64")]]
     assert [(image.patient, image.view, image.source, image.row["age"]) for image in found.images] == wanted
     assert found.notes == ["1 file left out: 1 of another modality (CT)"]
     accepted(inside("build_covid_dataset.py", "--write-manifests", "d", "--source", "mine", cwd=tmp_path))
@@ -97,21 +89,16 @@ def test_dicom_headers_are_used_where_no_manifest_is(tmp_path):
     assert dataset.load(tmp_path / "d").images[0].patient == f"mine/{one}"
 
 
-def test_a_patient_with_leading_zeros_and_an_unknown_view(tmp_path):
-    for number, patient in enumerate(["00000007", "7", "8"]):
+def test_headers_of_any_file_name_are_read_and_a_study_is_of_one_patient(tmp_path):
+    headers = [{"PatientID": who} for who in ("00000007", "7", "8")] + 2 * [{"StudyInstanceUID": "1.2"}]
+    for number, header in enumerate(headers):
         view = "PA" if number else "SWIMMERS"
-        radiograph(tmp_path / "covid" / f"{number}.dcm", PatientID=patient, ViewPosition=view, Modality="DX")
+        radiograph(tmp_path / "covid" / f"{number}.png", **header, ViewPosition=view, Modality="DX")
     classes(tmp_path, normal=1)
     found = dataset.load(tmp_path)
-    assert found.images[0].patient == found.images[1].patient != found.images[2].patient
+    wanted = [f"dicom/{dicom_header.hashed(who)}" for who in ("7", "7", "8", "1.2", "1.2")]
+    assert [image.patient for image in found.images] == [*wanted, None]
     assert found.notes == ["views of other words than PA, AP and lateral: SWIMMERS"]
-
-
-def test_headers_of_any_file_name_are_read_and_a_study_is_of_one_patient(tmp_path):
-    for number, label in enumerate(("covid", "covid", "normal", "normal")):
-        radiograph(tmp_path / label / f"{number}.png", StudyInstanceUID=f"1.2.{number // 2}", Modality="DX")
-    hashed = [f"dicom/{dicom_header.hashed(f'1.2.{number // 2}')}" for number in range(4)]
-    assert [image.patient for image in dataset.load(tmp_path).images] == hashed
 
 
 @pytest.mark.parametrize(("same", "number"), [(4, 7), (4, 8), (3, 3)])

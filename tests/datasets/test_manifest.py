@@ -42,6 +42,7 @@ HEADING = ",".join(manifest.COLUMNS).encode()
         (HEADING + b",view\n", "has the column view twice"),
         (HEADING + b"\na.png,covid\n", "2 cells under 10 headings"),
         (HEADING + b"\na.png" + b"," * 9 + b",x\n", "11 cells under 10 headings"),
+        (b"file\n../a.png\n", "line 2: '../a.png' is not a valid file name"),
         (b"file\na.png\na.png\n", "manifest.csv, line 3: 'a.png' is listed twice; remove one line"),
         (HEADING + b'\n"a', "line 2: not CSV"),
         (HEADING + b"\na.png,covid,#N/A" + b"," * 7, "line 2: patient is #N/A, an error of a spreadsheet program"),
@@ -55,21 +56,11 @@ def test_a_damaged_manifest_is_rejected(data, said):
 
 
 def test_a_build_without_space_says_what_the_folder_holds(tmp_path):
-
     def full(row, target):
         raise OSError(28, "No space left on device")
 
     with rejection("covid cannot be built: no space left on device; it holds images of the last build"):
         manifest.replace(tmp_path / "covid", [manifest_row("a.png")], "somewhere", full)
-
-
-def test_a_manifest_that_names_a_file_elsewhere_is_rejected(tmp_path):
-    (tmp_path / "secret.png").write_text("secret")
-    (tmp_path / "covid").mkdir()
-    (tmp_path / "covid" / "manifest.csv").write_bytes(manifest.as_file([manifest_row("../secret.png")]))
-    with rejection("not a valid file name"):
-        manifest.replace(tmp_path / "covid", [], "elsewhere", lambda row, target: None)
-    assert (tmp_path / "secret.png").exists()
 
 
 # Rows and files
@@ -150,8 +141,8 @@ def test_rows_and_files_without_each_other(tmp_path, listed, names, wanted, said
     assert notes == [f"covid/manifest.csv{one}" for one in said]
 
 
-@pytest.mark.parametrize(("listed", "names"), [(["a.png"], ["a.jpg", "a.tif"]), (["A.png", "a.PNG"], ["a.png"])])
-def test_rows_that_may_be_of_several_files_are_rejected(tmp_path, listed, names):
-    manifest.write(tmp_path, [{"file": name, "finding": name} for name in listed])
-    with rejection("covid/manifest.csv"):
-        manifest.of_files(tmp_path, names, "covid")
+def test_rows_that_may_be_of_several_files_are_rejected(tmp_path):
+    for listed, names in ((["a.png"], ["a.jpg", "a.tif"]), (["A.png", "a.PNG"], ["a.png"])):
+        manifest.write(tmp_path, [{"file": name, "finding": name} for name in listed])
+        with rejection("covid/manifest.csv"):
+            manifest.of_files(tmp_path, names, "covid")

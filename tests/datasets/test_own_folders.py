@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builder_helpers import build, rows_by_file
+from builder_helpers import build, rows
 from conftest import classes, inside, picture, rejected, tree
 from image_helpers import radiograph
 
@@ -20,7 +20,7 @@ def test_manifests_are_written_for_folders_as_they_are(tmp_path):
     said = build(tmp_path, *arguments)
     assert "--patients has no row of 3 images (N/N-000.png, N/N-001.png, P/P-002.png)" in said
     assert "the images are unchanged" in said and "All 5 images share one site and view" in said
-    listed = rows_by_file(tmp_path / "data" / "P")
+    listed = rows(tmp_path / "data" / "P")
     assert {name: row["patient"] for name, row in listed.items()} == {
         "P-000.png": "7",
         "P-001.png": "7",
@@ -45,40 +45,49 @@ def test_what_an_earlier_call_gave_stays(tmp_path):
     table.write_text("\n".join([f"{lines[0]},smoker", *(f"{line},yes" for line in lines[1:])]) + "\n")
     picture(tmp_path / "data" / "P" / "P-001.png", 99)
     build(tmp_path, *call)
-    rows = rows_by_file(tmp_path / "data" / "P")
-    written = {name: [row[key] for key in ("patient", "view", "site", "smoker")] for name, row in rows.items()}
+    listed = rows(tmp_path / "data" / "P")
+    written = {name: [row[key] for key in ("patient", "view", "site", "smoker")] for name, row in listed.items()}
     assert written == {"P-000.png": ["7", "PA", "Vienna", "yes"], "P-001.png": ["", "", "mine", ""]}
     (tmp_path / "who.csv").write_text("file,patient\nP-000.png,9\n")
     build(tmp_path, *call, "--view", "AP", "--patients", "who.csv")
-    row = rows_by_file(tmp_path / "data" / "P")["P-000.png"]
+    row = rows(tmp_path / "data" / "P")["P-000.png"]
     assert (row["patient"], row["view"], row["site"]) == ("9", "AP", "Vienna")
 
 
-def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path):
-    classes(tmp_path / "data", P=1, N=1)
-    picture(tmp_path / "flat" / "a.png", 1)
+CALL = ("data", "--source", "x")
+OTHER = (*CALL, "--patients", "who.csv")
 
-    def write(*arguments):
-        return inside("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path)
 
-    rejected(write("data"), "needs --source")
-    rejected(write("data", "--source", Nih.source), "is a collection with a builder of its own")
-    rejected(write("nowhere", "--source", "x"), "nowhere does not exist")
-    rejected(write("flat", "--source", "x"), "holds a.png outside of its class folders")
-    rejected(write("data", "--source", "x", "--view", "PA", "--view", "AP"), "takes one --view")
-    rejected(write("data", "--source", "x", "--patients", "who.csv"), "--patients who.csv: No such file")
-    for text, said in (
-        ("file,patient\nelsewhere.png,1\n", "--patients names no image of data, but elsewhere.png; give its own table"),
-        ("name,patient\na,1\n", "has no column file; it has name, patient"),
-        ("file,patient\nP-000.png,1\nP-000.png,2\n", "line 3: P-000.png has two rows of different values"),
-        ('file,patient\n"P-000.png,1\n', "not CSV"),
+@pytest.mark.parametrize(
+    ("arguments", "table", "said"),
+    [
+        (("data", "--source", Nih.source), "", "is a collection with a builder of its own"),
+        (("nowhere", "--source", "x"), "", "nowhere does not exist"),
         (
-            "file,patient\np-000.jpg,1\nP/P-000.png,2\n",
-            "--patients has two rows of different values for P/P-000.png; remove one",
+            ("data/P", "--source", "x"),
+            "",
+            "holds P-000.png outside of its class folders; move them into",
         ),
-    ):
-        (tmp_path / "who.csv").write_text(text)
-        rejected(write("data", "--source", "x", "--patients", "who.csv"), said)
+        ((*CALL, "--patients", "elsewhere.csv"), "", "--patients elsewhere.csv: No such file"),
+        (
+            OTHER,
+            "file,patient\nelsewhere.png,1\n",
+            "--patients names no image of data, but elsewhere.png; give",
+        ),
+        (OTHER, "name,patient\na,1\n", "has no column file; it has name, patient"),
+        (OTHER, "file,patient\nP-000.png,1\nP-000.png,2\n", "line 3: P-000.png has two rows of different values"),
+        (OTHER, 'file,patient\n"P-000.png,1\n', "not CSV"),
+        (
+            OTHER,
+            "file,patient\np-000.jpg,1\nP/P-000.png,2\n",
+            "has two rows of different values for P/P-000.png",
+        ),
+    ],
+)
+def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path, arguments, table, said):
+    classes(tmp_path / "data", P=1, N=1)
+    (tmp_path / "who.csv").write_text(table)
+    rejected(inside("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path), said)
     assert not list(tmp_path.rglob("manifest.csv"))
 
 
@@ -89,11 +98,8 @@ def test_dicom_files_of_another_modality_get_no_row(tmp_path):
     manifest.write(tmp_path / "covid", [{"file": "b.dcm", "source": "other"}])
     _, notes = write_manifests(tmp_path, "mine", "PA", None)
     assert notes == ["2 files left out: 1 of another modality (CT), 1 of another modality (MR)"]
-    assert {name: row["source"] for name, row in manifest.read(tmp_path / "covid").items()} == {
-        "a.dcm": "mine",
-        "b.dcm": "other",
-    }
-    assert list(manifest.read(tmp_path / "normal")) == ["c"]
+    sources = {name: row["source"] for label in ("covid", "normal") for name, row in rows(tmp_path / label).items()}
+    assert sources == {"a.dcm": "mine", "b.dcm": "other", "c": "mine"}
     assert [image.file for image in dataset.load(tmp_path).images] == ["covid/a.dcm", "normal/c"]
 
 
@@ -142,5 +148,5 @@ def test_a_manifest_of_a_persons_own_is_completed(tmp_path):
     classes(tmp_path, covid=2, normal=1)
     (tmp_path / "covid" / "manifest.csv").write_text("file,patient,age\ncovid-000.png,7,999\n")
     write_manifests(tmp_path, "mine", "PA", None)
-    row = rows_by_file(tmp_path / "covid")["covid-000.png"]
-    assert (row["patient"], row["age"], row["view"], row["source"]) == ("7", "999", "PA", "mine")
+    row = rows(tmp_path / "covid")["covid-000.png"]
+    assert [row[name] for name in ("patient", "age", "view", "source")] == ["7", "999", "PA", "mine"]
