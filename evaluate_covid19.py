@@ -171,7 +171,7 @@ def of_table(options: FolderOptions, images: Dataset, log: Log) -> Tested:
     path = options.predictions or Path()
     table = options.table(path, "--predictions", images)
     positive = class_named(images.classes, options.positive_class or "covid", options.dataset)
-    kept = only(images, set(table.files), f"{path} has predictions")
+    kept = only(images, set(table.files), f"with the predictions of {path} alone")
     extractor, everything = open_dataset(kept, log, None, options), range(len(kept.images))
     implausible, _ = find_implausible(extractor, everything, [None] * len(everything), leave_out=False)
     probabilities, notes = table.probabilities, list(table.notes)
@@ -194,16 +194,13 @@ def only(images: Dataset, files: set[str], what: str) -> Dataset:
     """Return some of a folder's images; reject them where a class has none left."""
     kept = replace(images, images=[image for image in images.images if image.file in files])
     if missing := [name for name, count in kept.counts().items() if not count]:
-        raise InputError(f"{what} of no image of {first_names(missing)}; metrics need images of every class")
+        raise InputError(f"{what}, no image of {first_names(missing)} is left; metrics need images of every class")
     return kept
 
 
 def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
     """Predict the images of a folder with a saved model, but those that it was trained on."""
-    path = options.model
-    if not path.is_file():
-        raise InputError(f"model {path} is not a file; give one with -m, or a CSV of predictions with --predictions")
-    saved = model_file.read(path, options.classes)
+    path, saved = options.model, model_file.read(options.model, options.classes)
     description, threshold = saved.description, saved.description.threshold
     images = in_order(images, description.classes, path)
     own = class_named(images.classes, description.positive, options.dataset)
@@ -230,7 +227,7 @@ def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
         count = counted(len(gone), "image")
         notes.append(f"left out: {count} that the model was trained on ({first_names(gone)})")
         others = {image.file for image in images.images} - {*gone}
-        only(images, others, f"without the {count} that {path} was trained on, there is")
+        only(images, others, f"without the {count} that {path} was trained on")
         extractor = extractor.subset(np.flatnonzero(~seen))
     if description.finds_lungs:
         extractor, implausible = without_implausible(extractor)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector import InputError, printable
-from detector.cli.arguments import CommonOptions, flag, output_of, parse
-from detector.cli.output import DISCLAIMER, Log, named_notes, progress, say, wrapped
+from detector import InputError
+from detector.cli.arguments import flag, output_of, parse
+from detector.cli.output import DISCLAIMER, Log, say
 from detector.cli.run import run
+from detector.cluster.connection import CacheOptions
 
 EXAMPLE = "python find_lungs.py radiograph.png folder -o masks --overlay"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LungOptions(CommonOptions):
+class LungOptions(CacheOptions):
     """Whose lungs are found, and what is written."""
 
     files: list[Path] = flag(
@@ -31,13 +30,6 @@ class LungOptions(CommonOptions):
         type=output_of(".json"),
         metavar="FILE",
     )
-    weights: Path | None = flag(
-        "computing", None, "VGG16's ImageNet weights, Keras' notop HDF5 (default: found)", type=Path, metavar="FILE"
-    )
-    cache: Path | None = flag(
-        "computing", None, "where features are kept (default: per user)", type=Path, metavar="DIR"
-    )
-    no_cache: bool = flag("computing", False, "neither read nor keep features")
 
 
 def main(arguments: list[str] | None) -> int:
@@ -49,21 +41,16 @@ def main(arguments: list[str] | None) -> int:
 
     from detector.files.atomic import write_together
     from detector.files.cache import Cache, default_folder
-    from detector.images.listing import left_out_line
     from detector.inference import lung_masks
-    from detector.inference.predict import list_images
+    from detector.inference.predict import gathered, list_images, say_notes
     from detector.network import runtime, weights
     from detector.network.features import Backbone
     from detector.reports import lung_mask_report
 
     outputs = lung_mask_report.LungMaskOutputs(options.output_dir, options.overlay, options.json)
     outputs.require_writable()
-    left_out: Counter[str] = Counter()
-    done: list[lung_masks.FoundLungs] = []
     failures: list[InputError] = []
-    paths = list_images(options.files, failures, left_out)
-    if note := left_out_line(left_out):
-        say(note)
+    paths = list_images(options.files, failures)
     lung_masks.require_names(paths)
     runtime.configure(options.verbose)
     runtime.start()
@@ -72,17 +59,10 @@ def main(arguments: list[str] | None) -> int:
     backbone = Backbone(found, Cache(None if options.no_cache else home))
 
     each = lung_mask_report.with_masks(lung_masks.find_all(backbone, paths, outputs.overlay), outputs)
-    for one in progress(each, len(paths), "finding lungs", options.quiet):
-        if isinstance(one, InputError):
-            failures.append(one)
-        else:
-            done.append(one)
+    done = gathered(each, len(paths), "finding lungs", options.quiet, failures)
     for text in lung_mask_report.lines(done):
         print(text)
-    for note in named_notes((one.path, one.note) for one in done):
-        say("\n".join(wrapped(note, rest="  ")))
-    for failure in failures:
-        print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
+    say_notes(((one.path, one.note) for one in done), failures)
     if outputs.json:
         write_together({outputs.json: lung_mask_report.as_json(done, failures)})
     say(lung_mask_report.summary(done, failures, outputs.folder))

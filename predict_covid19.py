@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detector import InputError, printable
 from detector.cli.arguments import CommonOptions, between, column_names, flag, output_of, parse
-from detector.cli.output import BAD, DISCLAIMER, named_notes, progress, replaced_line, say, wrapped
+from detector.cli.output import BAD, DISCLAIMER, replaced_line, say, wrapped
 from detector.cli.run import run
 from detector.cluster.connection import RayOptions, connect
 
@@ -82,8 +81,7 @@ def main(arguments: list[str] | None) -> int:
 
     from detector.datasets import clinical
     from detector.files.atomic import require_folder
-    from detector.images.listing import left_out_line
-    from detector.inference.predict import Prediction, PredictionRequest, list_images, predict_all
+    from detector.inference.predict import PredictionRequest, gathered, list_images, predict_all, say_notes
     from detector.network import model_file, runtime
     from detector.reports import prediction_report
 
@@ -94,30 +92,22 @@ def main(arguments: list[str] | None) -> int:
     where = folder or next(iter(beside), Path())
     report = None if options.no_report else options.report or where / prediction_report.REPORT
     outputs = prediction_report.PredictionOutputs(csv, json, report, options.gradcam)
-    if (options.model / "saved_model.pb").is_file():
-        raise InputError(
-            f"model {options.model} is a folder of TensorFlow's SavedModel format, which is not read; save it as HDF5: "
-            "model.save('covid19.h5', save_format='h5')"
-        )
-    if not options.model.is_file():
-        raise InputError(f"model {options.model} is not a file; train one with train_covid19.py, or give it with -m")
-    left_out: Counter[str] = Counter()
+    saved = model_file.read(options.model, options.classes)
     failures: list[InputError] = []
-    paths = list_images(options.files, failures, left_out)
+    paths = list_images(options.files, failures)
     for folder in {path.parent for path in (outputs.csv, outputs.json, outputs.report) if path}:
         require_folder(folder)
     outputs.require_writable()
     cluster = connect(options) if options.ray else None
     runtime.configure(options.verbose)
     runtime.start()
-    saved = model_file.read(options.model, options.classes)
     if options.threshold is not None:
         saved = saved._replace(description=replace(saved.description, threshold=options.threshold))
     if saved.note:
         print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)
     table = clinical.read(options.clinical_csv, saved.description.clinical)
     values, notes = clinical.of_images(table, paths, options.clinical_csv)
-    for note in filter(None, [left_out_line(left_out), *notes]):
+    for note in notes:
         say(note)
     requests = [
         PredictionRequest(path, values.get(path, {}), outputs.wants_images(position))
@@ -125,21 +115,13 @@ def main(arguments: list[str] | None) -> int:
     ]
     results = predict_all(saved, requests, cluster, options.force)
     results = prediction_report.with_overlays(results, paths, outputs, saved.description.classes)
-    done: list[Prediction] = []
-    for result in progress(results, len(paths), "predicting", options.quiet):
-        if isinstance(result, Prediction):
-            done.append(result)
-        else:
-            failures.append(result)
+    done = gathered(results, len(paths), "predicting", options.quiet, failures)
     found = prediction_report.PredictionRun(done, failures, saved.description, options.model.name, saved.note)
     for line in wrapped(prediction_report.conclusion(saved.description.summary)):
         say(line, BAD)
     for line in prediction_report.lines(found):
         print(line)
-    for note in named_notes((one.path, one.note) for one in done):
-        say("\n".join(wrapped(note, rest="  ")))
-    for failure in failures:
-        print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
+    say_notes(((one.path, one.note) for one in done), failures)
     replaced = replaced_line(path for path in (outputs.csv, outputs.json, outputs.report) if path)
     written = prediction_report.write(found, outputs)
     say(prediction_report.summary(found))

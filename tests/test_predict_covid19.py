@@ -165,11 +165,6 @@ def test_bad_arguments_are_rejected(trained, tmp_path):
     picture(tmp_path / "a.png", 1)
     rejected(script("predict_covid19.py", "a.png", cwd=tmp_path), "covid19.model.h5 is not a file")
     rejected(script("predict_covid19.py", "-m", trained / "m.h5", cwd=tmp_path), "FILE_OR_DIR")
-    (tmp_path / "covid19.model").mkdir()
-    (tmp_path / "covid19.model" / "saved_model.pb").write_bytes(b"")
-    rejected(
-        inside("predict_covid19.py", "-m", "covid19.model", "a.png", cwd=tmp_path), "SavedModel", "save it as HDF5"
-    )
     (tmp_path / "empty").mkdir()
     rejected(inside("predict_covid19.py", "-m", trained / "m.h5", "empty", cwd=tmp_path), "empty holds no images")
     rejected(inside("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")

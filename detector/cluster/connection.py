@@ -69,14 +69,19 @@ class RayOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComputeOptions(RayOptions, CommonOptions):
-    """How features are computed and kept."""
+class CacheOptions(CommonOptions):
+    """Whose weights compute features, and where these are kept."""
 
     weights: Path | None = flag(
         COMPUTING, None, "VGG16's ImageNet weights, Keras' notop HDF5 (default: found)", type=Path, metavar="FILE"
     )
     cache: Path | None = flag(COMPUTING, None, "where features are kept (default: per user)", type=Path, metavar="DIR")
     no_cache: bool = flag(COMPUTING, False, "neither read nor keep features")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeOptions(RayOptions, CacheOptions):
+    """How features are computed and kept."""
 
 
 def connect(options: RayOptions) -> Cluster:

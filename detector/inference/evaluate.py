@@ -23,7 +23,6 @@ from detector.files.tables import (
 from detector.files.values import DECIMAL_COMMA, number
 
 DECISION = ("prediction", "predicted", "predictedclass")
-OWN_DECISION = "class"  # of predict_covid19.py, beside its probabilities
 THRESHOLD = "threshold"
 OFF = 0.01  # by which rounded probabilities of an image may miss a sum of 1
 
@@ -82,8 +81,8 @@ def read_predictions(
     if not file:
         raise InputError(f"{name} has no column file; it has {first_names(heading, 20)}")
     of_class = _columns_of_classes(heading, classes, name)
-    decided = next((one for one in (*DECISION, OWN_DECISION) if one in columns), "")
-    if not of_class and decided not in DECISION:
+    decided = next((one for one in DECISION if one in columns), "")
+    if not of_class and not decided:
         raise InputError(
             f"{name} has no predictions: name a column p({classes[0]}) for probabilities, or prediction for classes; "
             f"it has {first_names(heading, 20)}"
@@ -126,10 +125,15 @@ def read_predictions(
     probabilities = np.full((len(ordered), len(classes)), np.nan)
     if of_class:
         _require_probabilities(raw, of_class, name, logits)
-        averaged = np.array([_probabilities(one, of_class, classes, logits).mean(axis=0) for one in raw])
-        probabilities = _require_sum(averaged, ordered, name)
+        probabilities[:] = [_probabilities(one, of_class, classes, logits).mean(axis=0) for one in raw]
+        sums = probabilities.sum(axis=1)
+        if len(wrong := np.flatnonzero(np.abs(sums - 1) > OFF)):
+            raise InputError(
+                f"{name}: the probabilities of {ordered[wrong[0]]} add up to {sums[wrong[0]]:.3g}, not 1 (of "
+                f"{len(wrong)} of {len(sums)} images); give those of all classes, or of two classes one column alone"
+            )
     decisions = None
-    if decided in DECISION:
+    if decided:
         decisions = _decisions([found[one][0][1] for one in ordered], classes, name, optional=bool(of_class))
     given = {text for one in ordered for _, _, text in found[one]}
     threshold = number(given.pop()) if len(given) == 1 and of_class else None
@@ -142,11 +146,15 @@ def _columns_of_classes(heading: Sequence[str], classes: Sequence[str], name: st
     texts = {folded(unescaped(cell).strip()): cell for cell in heading}
     inner = {text[2:-1]: cell for text, cell in texts.items() if text.startswith("p(") and text.endswith(")")}
     if unknown := [cell.strip() for text, cell in inner.items() if text not in by_name]:
-        raise InputError(f"{name}: {_list(unknown)} is of no class of the folder, whose classes are {_list(classes)}")
+        raise InputError(
+            f"{name}: {first_names(unknown)} is of no class of the folder, whose classes are {first_names(classes, 10)}"
+        )
     found = {by_name[text]: cell for text, cell in (inner or texts).items() if text in by_name}
     missing = [one for one in classes if one not in found]
     if found and missing and len(classes) > 2:
-        raise InputError(f"{name} has no probabilities of {_list(missing)}; give a column for each of three or more")
+        raise InputError(
+            f"{name} has no probabilities of {first_names(missing)}; give a column for each of three or more"
+        )
     return found
 
 
@@ -154,10 +162,6 @@ def _in_another_class(row: str, files: Sequence[str], labels: set[str]) -> bool:
     """Return whether a path names a class, and the files of its name are of others: 1.png may be in each."""
     said, *there = ({*map(folded, PurePosixPath(one).parent.parts)} & labels for one in (row, *files))
     return bool(said and there) and not any(said & one for one in there)
-
-
-def _list(names: Sequence[str]) -> str:
-    return first_names(list(names), 10)
 
 
 def _value(cell: str, column: str, where: str) -> float:
@@ -171,8 +175,7 @@ def _value(cell: str, column: str, where: str) -> float:
 
 def _require_probabilities(raw: Sequence[np.ndarray], of_class: Mapping[str, str], name: str, logits: bool) -> None:
     """Reject numbers that are no probabilities: labels, percentages, logits without the flag."""
-    values = np.concatenate(raw)
-    names = _list([column.strip() for column in of_class.values()])
+    values, names = np.concatenate(raw), ", ".join(column.strip() for column in of_class.values())
     if np.isin(values, (0.0, 1.0)).all():
         raise InputError(
             f"{name}: {names} has 0 and 1 only: these are labels, not probabilities; give probabilities, or the names "
@@ -198,16 +201,6 @@ def _probabilities(values: np.ndarray, of_class: Mapping[str, str], classes: Seq
     return values[:, [order.index(one) for one in classes]]
 
 
-def _require_sum(probabilities: np.ndarray, files: Sequence[str], name: str) -> np.ndarray:
-    sums = probabilities.sum(axis=1)
-    if len(wrong := np.flatnonzero(np.abs(sums - 1) > OFF)):
-        raise InputError(
-            f"{name}: the probabilities of {files[wrong[0]]} add up to {sums[wrong[0]]:.3g}, not 1 (of "
-            f"{len(wrong)} of {len(sums)} images); give those of all classes, or of two classes one column alone"
-        )
-    return probabilities
-
-
 def _decisions(cells: Sequence[str], classes: Sequence[str], name: str, optional: bool) -> np.ndarray | None:
     """Return the classes that cells name; None for other cells where these are `optional`."""
     index = {folded(one): position for position, one in enumerate(classes)}
@@ -215,7 +208,7 @@ def _decisions(cells: Sequence[str], classes: Sequence[str], name: str, optional
         if optional:
             return None
         raise InputError(
-            f"{name}: prediction is {wrong}, no class of the folder ({_list(classes)}); name classes there, and "
-            f"probabilities in a column p({classes[0]})"
+            f"{name}: prediction is {wrong}, no class of the folder ({first_names(classes, 10)}); name classes there, "
+            f"and probabilities in a column p({classes[0]})"
         )
     return np.array([index.get(folded(cell), -1) for cell in cells])

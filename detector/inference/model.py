@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from detector import InputError
-from detector.images.read import SIZE, from_bytes
-from detector.inference.predict import InputImage, Prediction, PredictionRequest, Predictor, as_input, input_image
+from detector.images.read import SIZE, Radiograph, from_bytes
+from detector.inference.predict import Prediction, PredictionRequest, Predictor, input_image
 from detector.network import model_file, runtime
 from detector.network.features import BATCH
 
@@ -70,7 +70,7 @@ class Model:
         runtime.configure(verbose=False)
         self._predictor = Predictor(saved, with_images=False, force=force)
         # TensorFlow compiles what it runs the first time, which no user should wait for.
-        blank = InputImage(np.zeros((SIZE, SIZE, 3), np.uint8), "", "")
+        blank = Radiograph(np.zeros((SIZE, SIZE, 3), np.uint8), "", SIZE, SIZE, "", False)
         self._predictor([PredictionRequest(Path(UPLOADED), {})], [blank])
 
     def __call__(self, image: Given, clinical: Mapping[str, object] | None = None) -> Result:
@@ -159,13 +159,13 @@ def load_model(
     return Model(saved, force)
 
 
-def _read(image: Given) -> InputImage | InputError:
+def _read(image: Given) -> Radiograph | InputError:
     """Read an image, or return why it cannot be read."""
     if isinstance(image, (str, Path)):
         return input_image(Path(image))
     data = _as_png(image) if isinstance(image, np.ndarray) else bytes(image)
     try:
-        return as_input(from_bytes(data, UPLOADED))
+        return from_bytes(data, UPLOADED)
     except InputError as error:
         return error
 

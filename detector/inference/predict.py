@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import glob
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeVar
 
 import numpy as np
 
-from detector import InputError
+from detector import InputError, printable
+from detector.cli.output import named_notes, progress, say, wrapped
 from detector.cluster.connection import Cluster, on_node
 from detector.datasets import clinical
 from detector.datasets.folders import view_of
 from detector.files.cache import Cache
 from detector.files.values import view_group
+from detector.images.listing import left_out_line
 from detector.images.listing import list_images as listing_of
 from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
 from detector.images.raster import joined
 from detector.images.read import Radiograph, read
-from detector.network import head
 from detector.network.backbone import DIGEST, digest
 from detector.network.features import BATCH, Backbone
 from detector.network.gradcam import CELLS, HeatMaps, heat_maps, seen_cells
+from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel, shortened
 from detector.statistics.evaluation import predict as classes_of
 
 TRAINED_ON = "a training image of this model, so the prediction is not that of a new image"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,32 +42,6 @@ class PredictionRequest:
     path: Path
     values: Mapping[str, str]
     with_images: bool = False
-
-
-class InputImage(NamedTuple):
-    """An image as the network reads it, and what its file says of it.
-
-    Attributes
-    ----------
-    pixels : ndarray of shape (224, 224, 3), uint8
-    digest : str
-        SHA-256 of the file.
-    note : str
-        On how it was decoded.
-    view : str
-        Its projection by header or file name, such as ``"lateral"``; mostly empty.
-    modality : str
-        Of a DICOM file that is no radiograph, such as ``"CT"``; mostly empty.
-    aspect : float
-        Height of the file's image, divided by its width.
-    """
-
-    pixels: np.ndarray
-    digest: str
-    note: str
-    view: str = ""
-    modality: str = ""
-    aspect: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -118,51 +96,52 @@ class Predictor:
         # This project's decoder was fitted to ImageNet's weights: on another base no lungs are looked for.
         self._finds_lungs = saved.decoder is not None or digest(saved.weights) == DIGEST
         self._base = Backbone(saved.weights, Cache(None), decoder=saved.decoder)
+        self._head = TrainedHead(saved.head, columns=saved.description.clinical)
         self._heat_maps: HeatMaps | None = None
         if with_images:
             self._heat_maps = heat_maps(saved.weights, saved.head, saved.description.columns, saved.decoder)
 
     def __call__(
-        self, requests: Sequence[PredictionRequest], images: Sequence[InputImage | InputError]
+        self, requests: Sequence[PredictionRequest], images: Sequence[Radiograph | InputError]
     ) -> list[Prediction | InputError]:
         """Return the prediction of each image of a batch, or why there is none."""
-        readable = [(one, image) for one, image in zip(requests, images, strict=True) if isinstance(image, InputImage)]
+        readable = [(one, image) for one, image in zip(requests, images, strict=True) if isinstance(image, Radiograph)]
         done = iter(self._predicted(readable) if readable else ())
-        return [next(done) if isinstance(image, InputImage) else image for image in images]
+        return [next(done) if isinstance(image, Radiograph) else image for image in images]
 
-    def _predicted(self, batch: Sequence[tuple[PredictionRequest, InputImage]]) -> Iterator[Prediction | InputError]:
-        description = self.saved.description
+    def _predicted(self, batch: Sequence[tuple[PredictionRequest, Radiograph]]) -> Iterator[Prediction | InputError]:
+        description, rows = self.saved.description, [one.values for one, _ in batch]
         pixels = np.stack([image.pixels for _, image in batch])
-        extra = clinical.encode(description.clinical, [one.values for one, _ in batch])
         features, lungs = self._base.forward(pixels)
-        inputs = np.concatenate([features[:, description.columns], extra], axis=1)
-        probabilities = head.predict_proba(inputs, self.saved.head)
+        probabilities = self._head.predict_proba(features[:, description.columns], rows)
         predicted = classes_of(probabilities, description.classes.index(description.positive), description.threshold)
-        maps = self._heat_maps if any(one.with_images for one, _ in batch) else None
-        heat = maps(pixels, predicted, extra) if maps else None
+        heat = np.zeros((len(batch), 0))
+        if self._heat_maps and any(one.with_images for one, _ in batch):
+            heat = self._heat_maps(pixels, predicted, clinical.encode(description.clinical, rows))
         for i, (one, image) in enumerate(batch):
-            implausible = self._implausibility(image, lungs[i])
+            implausible = self._implausibility(one.path, image, lungs[i])
             if implausible and implausible.rejected and not self.force:
                 yield InputError(f"{one.path}: {implausible.reason}, so no class is predicted (--force predicts one)")
                 continue
             trained_on = TRAINED_ON if shortened(image.digest) in self._trained_on else ""
             note = joined(image.note, implausible.reason if implausible else "", trained_on)
             label, seen = description.classes[predicted[i]], seen_cells(description.columns) / CELLS
-            found = Prediction(one.path, label, probabilities[i].astype(float).tolist(), note, aspect=image.aspect)
-            if one.with_images and heat is not None:
-                found = replace(found, image=image.pixels, grad_cam=heat[i], seen=seen)
-            yield found
+            scores, aspect = probabilities[i].astype(float).tolist(), image.height / image.width
+            found = Prediction(one.path, label, scores, note, seen=seen, aspect=aspect)
+            yield replace(found, image=image.pixels, grad_cam=heat[i]) if one.with_images else found
 
-    def _implausibility(self, image: InputImage, lungs: np.ndarray) -> Implausibility | None:
+    def _implausibility(self, path: Path, image: Radiograph, lungs: np.ndarray) -> Implausibility | None:
         """Return why an image may be no frontal chest radiograph."""
-        if image.modality:
-            return Implausibility(f"of another modality ({image.modality})", "of another modality", True)
+        header = image.header
+        if not header.is_radiograph:
+            return Implausibility(f"of another modality ({header.modality})", "of another modality", True)
         found = describe(lungs) if self._finds_lungs else None
-        return implausibility(colourfulness(image.pixels), found, image.view, seems_inverted(image.pixels))
+        view = view_group(header.view or view_of(Path(path.name)))
+        return implausibility(colourfulness(image.pixels), found, view, seems_inverted(image.pixels))
 
 
-def list_images(given: Sequence[Path], failures: list[InputError], left_out: Counter[str] | None = None) -> list[Path]:
-    """Return the files to predict: those given, and those below the folders given, each once.
+def list_images(given: Sequence[Path], failures: list[InputError]) -> list[Path]:
+    """Return the files to predict: those given, and those below the folders given, each once; say what is left out.
 
     Parameters
     ----------
@@ -170,23 +149,43 @@ def list_images(given: Sequence[Path], failures: list[InputError], left_out: Cou
         Files, folders, or patterns such as ``*.png`` that the shell did not expand.
     failures : list of InputError
         Gets what is no file and no folder with images; the first is raised where there is no file at all.
-    left_out : Counter, optional
-        Gets the number of other files in the folders, by reason.
     """
-    paths: list[Path] = []
+    paths, left_out = [], Counter[str]()
     for path in (one for each in given for one in _expanded(each)):
         if not path.is_dir():
             paths.append(path)
         else:
             listing = listing_of(path)
-            if left_out is not None:
-                left_out += listing.left_out
+            left_out += listing.left_out
             paths += listing.images
             if not listing.images:
                 failures.append(InputError(f"{path} holds no images{f' ({listing.note})' if listing.note else ''}"))
     if not paths and failures:
         raise failures[0]
+    if note := left_out_line(left_out):
+        say(note)
     return list(dict.fromkeys(paths))
+
+
+def gathered(
+    results: Iterable[T | InputError], total: int, what: str, quiet: bool, failures: list[InputError]
+) -> list[T]:
+    """Return the results of images as they come, with a bar of progress; `failures` gets those that failed."""
+    done: list[T] = []
+    for one in progress(results, total, what, quiet):
+        if isinstance(one, InputError):
+            failures.append(one)
+        else:
+            done.append(one)
+    return done
+
+
+def say_notes(notes: Iterable[tuple[Path, str]], failures: Sequence[InputError]) -> None:
+    """Print what has to be known of images, and on stderr why files were skipped."""
+    for note in named_notes(notes):
+        say("\n".join(wrapped(note, rest="  ")))
+    for failure in failures:
+        print(f"{Path(sys.argv[0]).name}: {printable(failure)}", file=sys.stderr)
 
 
 def _expanded(path: Path) -> list[Path]:
@@ -221,21 +220,12 @@ def predict_all(
         yield from predictor(batch, [input_image(one.path) for one in batch])
 
 
-def input_image(path: Path) -> InputImage | InputError:
+def input_image(path: Path) -> Radiograph | InputError:
     """Read an image file, or return why it cannot be read."""
     try:
-        return as_input(read(path), path.name)
+        return read(path)
     except InputError as error:
         return error
-
-
-def as_input(radiograph: Radiograph, name: str = "") -> InputImage:
-    """Return a radiograph, of a file of this name, as the network reads it."""
-    header = radiograph.header
-    view = view_group(header.view or view_of(Path(name)))
-    modality = "" if header.is_radiograph else header.modality
-    aspect = radiograph.height / radiograph.width
-    return InputImage(radiograph.pixels, radiograph.digest, radiograph.note, view, modality, aspect)
 
 
 # On a cluster: images are read on their node, actors keep the model loaded.
@@ -255,7 +245,7 @@ def _on_cluster(
             following += 1
 
 
-def read_request(given: tuple[PredictionRequest, Path]) -> list[tuple[PredictionRequest, InputImage | InputError]]:
+def read_request(given: tuple[PredictionRequest, Path]) -> list[tuple[PredictionRequest, Radiograph | InputError]]:
     """Read an image on the node that sees it."""
     request, path = given
     image = input_image(path)

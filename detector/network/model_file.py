@@ -275,6 +275,8 @@ def read(path: Path, classes: Sequence[str] = ()) -> SavedModel:
     classes : sequence of str, optional
         Of the outputs, in their order: what a model needs that Keras saved, which has no description.
     """
+    if not path.is_file():
+        raise InputError(f"model {path} is not a file; train one with train_covid19.py, or give it with -m")
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
