@@ -10,8 +10,8 @@ from detector.cli.output import Log
 from detector.cli.run import run
 from detector.collections.catalogue import BUILT, recognise
 from detector.collections.cohen import BASE_URL, REPOSITORY, Cohen
-from detector.datasets import download, overview, own_folders
-from detector.datasets.build import CovidOptions, build
+from detector.datasets import download, overview
+from detector.datasets.build import CovidOptions, build, write_manifests
 
 DESCRIPTION = "Filter a collection of COVID-19 radiographs into dataset/covid."
 EXAMPLE = "python build_covid_dataset.py -c covid-chestxray-dataset -o dataset/covid --controls-output controls/other"
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None) -> int:
     log = Log(options.quiet)
     if options.write_manifests:
         view = (options.view or [""])[0]
-        counts, notes = own_folders.write_manifests(
+        counts, notes = write_manifests(
             options.write_manifests, options.source, view, options.patients, options.patient_from
         )
         for note in (*notes, *(f"{folder}: a manifest of {count} images" for folder, count in counts.items())):

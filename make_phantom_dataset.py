@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from detector.cli.arguments import CommonOptions, flag, parse, seed_flag, whole_number
 from detector.cli.output import Log, progress
 from detector.cli.run import run
+from detector.collections.boxes import Box, as_cell
 from detector.datasets import manifest
-from detector.datasets.phantoms import draw
 from detector.files.atomic import require_folder, write_together
-from detector.images import shortcuts
+from detector.images import phantom, shortcuts
 from detector.images.phantom import SOURCE
 
 DESCRIPTION = "Draw synthetic chest radiographs of two classes, covid and normal."
@@ -67,6 +71,33 @@ def write_class(label: str, numbers: range, options: PhantomOptions) -> None:
     log.info(f"{options.output / label}: {len(rows)} phantoms")
     if others:
         log.info(f"  left alone, since no build put it there: {', '.join(others)}")
+
+
+def draw(
+    label: str, number: int, patient: int, seed: int, shortcut: str | None = None, strength: int = 2
+) -> tuple[bytes, dict[str, str]]:
+    """Return a phantom's PNG file, the same on every run, and its row of the manifest.
+
+    The class covid has opacities, and the shortcut; a patient is the number of the patient's first phantom.
+    """
+    positive, own, visit = label == "covid", seed * 10**6 + patient, number - patient
+    pixels = phantom.draw(positive, own, visit)
+    if shortcut and positive:
+        pixels = shortcuts.plant(pixels, shortcut, strength, own)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue(), {
+        "file": f"phantom-{number:05d}.png",
+        "label": label,
+        "patient": f"phantom-{patient:05d}",
+        "view": "PA",
+        "finding": "COVID-19" if positive else "No Finding",
+        "source": SOURCE,
+        "site": SOURCE,
+        "licence": "CC0 1.0",
+        "sha256": hashlib.sha256(file.getvalue()).hexdigest(),
+        "boxes": as_cell([Box(*box) for box in phantom.draw_boxes(own, visit)] if positive else []),
+    }
 
 
 def command() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from detector.datasets import manifest
-from detector.datasets.phantoms import draw
 from detector.files.atomic import write_together
+from make_phantom_dataset import draw
 
 SEED = 42
 # The first 22 of each class are those of ``make_phantom_dataset.py -n 22``; no number is of both classes.

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import pytest
 from builder_helpers import rows
 from conftest import accepted, inside, rejected, script, tree
+
+from make_phantom_dataset import draw
 
 
 def test_the_same_seed_draws_the_same_phantoms(tmp_path):
@@ -32,3 +37,11 @@ def test_several_images_of_a_patient(tmp_path):
         patients = [row["patient"] for row in rows(tmp_path / "a" / label).values()]
         assert patients == [f"phantom-{first + number:05d}" for number in (0, 0, 0, 3, 3)]
     assert one["phantom-00000.png"] == several["phantom-00000.png"] and len(set(several.values())) == len(several)
+
+
+@pytest.mark.parametrize(("label", "finding"), [("covid", "COVID-19"), ("normal", "No Finding")])
+def test_the_positive_class_alone_has_shortcut_and_boxes(label, finding):
+    (plain, row), (marked, _) = draw(label, 1, 0, 42), draw(label, 1, 0, 42, "mark", 3)
+    assert (row["file"], row["patient"], row["finding"]) == ("phantom-00001.png", "phantom-00000", finding)
+    assert row["sha256"] == hashlib.sha256(plain).hexdigest()
+    assert (plain != marked) == bool(row["boxes"]) == (label == "covid")

@@ -13,7 +13,7 @@ import numpy as np
 from detector import InputError, first_names
 from detector.datasets.dataset import Dataset, Image, boxes_of, load, load_folder
 from detector.datasets.folders import MOST_NAMES, class_named
-from detector.datasets.identity import find_overlap
+from detector.datasets.identity import describe_overlap, find_overlap
 from detector.images.duplicates import Copy
 from detector.images.inspect import ImageProperties
 from detector.images.phantom import SOURCE as PHANTOM
@@ -191,8 +191,8 @@ def without_overlap(
         files = [shortened(properties[row].digest) for row in rows]
         changes = {i: str(copies[row]) for i, row in enumerate(rows) if row in copies and images[row].source != PHANTOM}
         found = find_overlap(given, files, own, digests | set(trained if external else ()), changes)
-        left = np.array([row for i, row in enumerate(rows) if i not in found.reasons], int)
-        note = found.describe(given, "the training set" if external else "the data set")
+        left = np.array([row for i, row in enumerate(rows) if i not in found], int)
+        note = describe_overlap(found, given, changes, "the training set" if external else "the data set")
         return left, f"{LEFT_OUT}: {note}" if note else ""
 
     return sets.filtered(keep)

@@ -24,15 +24,7 @@ SOURCES = frozenset(collection.source for collection in (*BUILT, *SAMPLED))
 
 
 def recognise(folder: Path, among: tuple[Collection, ...], flag: str) -> Collection:
-    """Return the collection that a folder holds.
-
-    Parameters
-    ----------
-    folder : Path
-    among : tuple of Collection
-    flag : str
-        That named the folder, for errors.
-    """
+    """Return the collection that a folder holds; `flag` named the folder, for errors."""
     if not folder.is_dir():
         raise InputError(f"{flag} {folder} is not a folder")
     for collection in among:

@@ -17,9 +17,8 @@ from detector.collections.record import CLINICAL, ImageRecord, TableCollection, 
 from detector.files.tables import Row, columns_of
 
 REPOSITORY = "https://github.com/ieee8023/covid-chestxray-dataset"
-# The last commit that changed the collection's README: findings are written as paths by then.
-COMMIT = "cec70df07d40383581484c70bb6ada1e6a2fc077"
-BASE_URL = f"https://raw.githubusercontent.com/ieee8023/covid-chestxray-dataset/{COMMIT}"
+# Of the last commit that changed the collection's README: findings are written as paths by then.
+BASE_URL = "https://raw.githubusercontent.com/ieee8023/covid-chestxray-dataset/cec70df07d40383581484c70bb6ada1e6a2fc077"
 
 
 class Cohen(TableCollection):

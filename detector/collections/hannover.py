@@ -32,8 +32,13 @@ class Hannover(TableCollection):
     views = ("PA",)
 
     def record(self, row: Row, folder: Path) -> ImageRecord:
-        """Return the image of a row."""
+        """Return the image of a row, its values under the names of J. P. Cohen's collection, in its units.
+
+        Cell counts are thousands per microlitre in both; the partial pressure of oxygen is not a saturation, so it is
+        left out.
+        """
         finding, unknown = finding_of(row["admission_offset"])
+        days = number(row["admission_offset"])
         return ImageRecord(
             f"{self.table}, line {row.line}",
             "png",
@@ -43,17 +48,22 @@ class Hannover(TableCollection):
             finding,
             SITE,
             unknown=unknown,
-            clinical=clinical_values(row),
+            clinical={
+                "offset": f"{0 - days:g}" if days is not None else "",
+                "sex": {"m": "M", "f": "F", "w": "F"}.get(row["sex"].lower(), ""),
+                "age": row["age"],
+                "survival": "N" if number(row["death_offset"]) is not None else "Y",
+                "went_icu": "Y" if number(row["icu_admission_offset"]) is not None else "N",
+                "neutrophil_count": _of_the_day(row, "neutrophils"),
+                "lymphocyte_count": _of_the_day(row, "lymphocytes"),
+            },
         )
 
 
 def finding_of(admission_offset: str) -> tuple[str, str]:
     """Return whether an image shows COVID-19, by its authors' rule, and why it is unknown, where it is.
 
-    Parameters
-    ----------
-    admission_offset : str
-        Days from the image to the admission: positive where the image came first.
+    The offset is that from the image to the admission: positive where the image came first.
     """
     days = number(admission_offset)
     if days is None or days < SURELY:
@@ -63,24 +73,7 @@ def finding_of(admission_offset: str) -> tuple[str, str]:
     return "", f"taken {SURELY:g} to {NOT_YET:g} days before admission"
 
 
-def clinical_values(row: Row) -> dict[str, str]:
-    """Return what is known under the names of J. P. Cohen's collection, in its units.
-
-    Cell counts are thousands per microlitre in both; the partial pressure of oxygen is not a saturation, so it is left
-    out. A count is that of the image's day or none; ``inf`` and ``-inf`` are beyond what could be measured, no number.
-    """
-    days = number(row["admission_offset"])
-    return {
-        "offset": f"{0 - days:g}" if days is not None else "",
-        "sex": {"m": "M", "f": "F", "w": "F"}.get(row["sex"].lower(), ""),
-        "age": row["age"],
-        "survival": "N" if number(row["death_offset"]) is not None else "Y",
-        "went_icu": "Y" if number(row["icu_admission_offset"]) is not None else "N",
-        "neutrophil_count": _of_the_day(row, "neutrophils"),
-        "lymphocyte_count": _of_the_day(row, "lymphocytes"),
-    }
-
-
 def _of_the_day(row: Row, name: str) -> str:
+    """Return a count of the image's day; ``inf`` and ``-inf`` are beyond what could be measured, no number."""
     value = number(row[f"{name}_val"])
     return f"{value:g}" if value is not None and number(row[f"{name}_offset"]) == 0 else ""

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Collection as Names
 from pathlib import Path
-from types import MappingProxyType
 
 from detector.collections.record import DOCUMENTED, OTHER_NAME, Collection, ImageRecord
 from detector.images.listing import list_images
@@ -39,7 +38,7 @@ class Kermany(Collection):
     url = "https://www.kaggle.com/datasets/paultimothymooney/chest-xray-pneumonia"
     licence = "CC BY 4.0"
     looked_for = "train/NORMAL with files such as IM-0115-0001.jpeg, train/PNEUMONIA with person1_virus_6.jpeg"
-    words = MappingProxyType({"normal": "No Finding", **KINDS})
+    words = (("normal", "No Finding"), *KINDS.items())
     parts = PARTS
     part = "train"
     are_children = True
@@ -77,14 +76,9 @@ def documented(names: Names[str]) -> bool:
 def patient(name: str) -> str | None:
     """Return the patient that a file name of the data set contains, or None.
 
-    Only whole names count, with the suffix that the data set has: programs that export DICOM name files
-    ``IM-0001-0001.dcm`` or ``.jpg``.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``NORMAL2-IM-1179-0001.jpeg`` (1179), ``person101_virus_187.jpeg`` (person101) or, in the version
-        at Mendeley Data, ``BACTERIA-1008087-0001.jpeg`` (1008087).
+    Such as ``NORMAL2-IM-1179-0001.jpeg`` (1179), ``person101_virus_187.jpeg`` (person101) or, in the version at
+    Mendeley Data, ``BACTERIA-1008087-0001.jpeg`` (1008087). Only whole names count, with the suffix that the data set
+    has: programs that export DICOM name files ``IM-0001-0001.dcm`` or ``.jpg``.
     """
     return next((match[1] for pattern in NAMES if (match := pattern.fullmatch(name))), None)
 

@@ -6,14 +6,12 @@ Reference: X. Wang, Y. Peng, L. Lu et al., "ChestX-ray8: Hospital-scale Chest X-
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 
 from detector.collections.record import Collection, ImageRecord, locate
 from detector.files.tables import SUFFIX, columns_of, read_table
 from detector.files.values import age_cell
 
 TABLES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv", "sample_labels.csv")
-NEEDED = ("Image Index", "Finding Labels", "Patient ID")
 
 
 class Nih(Collection):
@@ -23,7 +21,7 @@ class Nih(Collection):
     url = "https://nihcc.app.box.com/v/ChestXray-NIHCC"
     licence = "free to use, cite Wang et al. 2017"
     looked_for = " or ".join(TABLES)
-    words = MappingProxyType({"normal": "No Finding"})
+    words = (("normal", "No Finding"),)
     one_per_patient = True
     columns = ()
 
@@ -36,7 +34,7 @@ class Nih(Collection):
         table = next(folder / name for name in TABLES if (folder / name).exists())
         where = locate(folder)
         found = []
-        for row in read_table(table, NEEDED, self.source):
+        for row in read_table(table, ("Image Index", "Finding Labels", "Patient ID"), self.source):
             name = row["Image Index"]
             path = where.get(SUFFIX.sub("", name), PurePosixPath("images", name))
             found.append(

@@ -101,8 +101,6 @@ def addresses_of(label: Path) -> dict[str, str]:
 def site(url: str) -> str:
     """Return the publisher of an address: its host; on Kaggle and GitHub the data set as well."""
     host, path = host_and_path(url)
-    for source in (Rsna.source, Kermany.source):
-        if source in path:
-            return source
-    names = [name for name in path.split("/") if name not in ("c", "datasets", "data", "")]
-    return "/".join([host, *names[:2]]) if host in ("kaggle.com", "github.com") else host
+    known = next((source for source in (Rsna.source, Kermany.source) if source in path), "")
+    names = [host, *[name for name in path.split("/") if name not in ("c", "datasets", "data", "")][:2]]
+    return known or ("/".join(names) if host in ("kaggle.com", "github.com") else host)

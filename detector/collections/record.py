@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from detector import InputError
@@ -106,14 +105,7 @@ def names_finding(text: str, finding: str) -> bool:
     """Return whether a finding is named at any level, without regard to case, spaces and hyphens.
 
     ``COVID-19``, ``COVID-19, ARDS`` and ``Pneumonia/Viral/COVID-19`` all name ``COVID-19``; ``Pneumonia/Viral`` is
-    named by the last.
-
-    Parameters
-    ----------
-    text : str
-        A collection's word for what it sees; several are separated by commas, semicolons or bars.
-    finding : str
-        What to look for: a name, or several levels of a path.
+    named by the last. A collection's words for what it sees are separated by commas, semicolons or bars.
     """
     # Such as "/pneumonia/viral/".
     wanted, *parts = (f"/{'/'.join(map(simple, one.split('/')))}/" for one in (finding, *re.split(r"[,;|]", text)))
@@ -135,8 +127,8 @@ class Collection(ABC):
         The finding that is meant by COVID-19.
     controls : tuple of str
         The findings of controls; empty for every other one that is known.
-    words : mapping of str to str
-        What a user may call a finding → the collection's word.
+    words : tuple of (str, str)
+        What a user may call a finding, and the collection's word.
     views : tuple of str
         Views to keep by default; empty for any.
     one_per_patient : bool
@@ -161,7 +153,7 @@ class Collection(ABC):
     url: str
     positive: str = COVID
     controls: tuple[str, ...] = ()
-    words: Mapping[str, str] = MappingProxyType({})
+    words: tuple[tuple[str, str], ...] = ()
     views: tuple[str, ...] = ()
     one_per_patient: bool = False
     parts: tuple[str, ...] = ()

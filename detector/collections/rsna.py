@@ -13,12 +13,7 @@ from detector.collections.boxes import KEYS, Box, checked
 from detector.collections.record import Collection, ImageRecord, locate
 from detector.files.tables import columns_of, read_table
 
-TABLE = "stage_2_detailed_class_info.csv"
-IMAGES = "stage_2_train_images"
-BOXES = "stage_2_train_labels.csv"
-NEEDED = ("patientId", "class")
-NEEDED_BOXES = ("patientId", *KEYS, "Target")
-SIDE = 1024  # of every image of the challenge, in pixels
+TABLE, BOXES = "stage_2_detailed_class_info.csv", "stage_2_train_labels.csv"
 
 
 class Rsna(Collection):
@@ -38,12 +33,19 @@ class Rsna(Collection):
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the images of every class; in a header, too, each is of a patient of its own."""
-        table, where, boxes = folder / TABLE, locate(folder), boxes_of(folder)
+        boxes: dict[str, list[Box]] = defaultdict(list)
+        if (table := folder / BOXES).is_file():
+            for row in read_table(table, ("patientId", *KEYS, "Target"), self.source):
+                if row["Target"] in ("1", "1.0"):
+                    boxes[row["patientId"]].append(
+                        checked([row[key] for key in KEYS], f"{row.where}: {row['patientId']}")
+                    )
+        where = locate(folder)
         # An image has a row for each box that is drawn on it.
         found: dict[tuple[str, str], ImageRecord] = {}
-        for row in read_table(table, NEEDED, self.source):
+        for row in read_table(folder / TABLE, ("patientId", "class"), self.source):
             name, label = row["patientId"], row["class"]
-            path = where.get(name, PurePosixPath(IMAGES, f"{name}.dcm"))
+            path = where.get(name, PurePosixPath("stage_2_train_images", f"{name}.dcm"))
             found[name, label] = ImageRecord(
                 f"{TABLE}, line {row.line}",
                 path.parent.as_posix(),
@@ -51,16 +53,7 @@ class Rsna(Collection):
                 name,
                 "",
                 label,
-                boxes=boxes.get(name, ()),
-                size=(SIDE, SIDE),
+                boxes=boxes[name],
+                size=(1024, 1024),  # of every image of the challenge, in pixels
             )
         return list(found.values())
-
-
-def boxes_of(folder: Path) -> dict[str, list[Box]]:
-    """Return the boxes of each image, in pixels; none where their table is not there."""
-    table, found = folder / BOXES, defaultdict[str, list[Box]](list)
-    for row in read_table(table, NEEDED_BOXES, Rsna.source) if table.is_file() else ():
-        if row["Target"] in ("1", "1.0"):
-            found[row["patientId"]].append(checked([row[key] for key in KEYS], f"{row.where}: {row['patientId']}"))
-    return found

@@ -17,7 +17,6 @@ from detector.files.values import number
 STUDIES, IMAGES, SIZES = "train_study_level.csv", "train_image_level.csv", "meta.csv"
 TYPICAL, NEGATIVE = "Typical Appearance", "Negative for Pneumonia"
 LABELS = (NEGATIVE, TYPICAL, "Indeterminate Appearance", "Atypical Appearance")
-NEEDED_IMAGES = ("id", "boxes", "StudyInstanceUID")
 
 
 class Siim(Collection):
@@ -39,16 +38,24 @@ class Siim(Collection):
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the images that the tables list."""
-        table, studies, sizes = folder / IMAGES, labels(folder / STUDIES), sizes_of(folder)
+        # The label of each study; empty where none is 1.
+        studies = {
+            row["id"].removesuffix("_study"): next((label for label in LABELS if number(row[label]) == 1), "")
+            for row in read_table(folder / STUDIES, ("id", *LABELS), self.source)
+        }
+        sizes: dict[str, tuple[int, int]] = {}  # width and height of the original images
+        if {"imageid", "dim0", "dim1"} <= columns_of(folder / SIZES):
+            for row in read_table(folder / SIZES, ("image_id", "dim0", "dim1"), self.source):
+                width, height = number(row["dim1"]) or 0, number(row["dim0"]) or 0
+                sizes[row["image_id"].removesuffix("_image")] = int(width), int(height)
         where = {name.removesuffix("_image"): path for name, path in locate(folder).items()}
         found = []
-        for row in read_table(table, NEEDED_IMAGES, self.source):
+        for row in read_table(folder / IMAGES, ("id", "boxes", "StudyInstanceUID"), self.source):
             name, study = row["id"].removesuffix("_image"), row["StudyInstanceUID"].removesuffix("_study")
-            label = studies.get(study, "")
-            path = where.get(name, PurePosixPath("train", f"{name}.dcm"))
+            path, label = where.get(name, PurePosixPath("train", f"{name}.dcm")), studies.get(study, "")
             found.append(
                 ImageRecord(
-                    f"{table.name}, line {row.line}",
+                    f"{IMAGES}, line {row.line}",
                     path.parent.as_posix(),
                     path.name,
                     study,
@@ -76,19 +83,3 @@ class Siim(Collection):
                 f"{SIZES} (columns image_id, dim0 = height, dim1 = width) beside the tables"
             )
         return said
-
-
-def labels(table: Path) -> dict[str, str]:
-    """Return the label of each study; empty where none is 1."""
-    return {
-        row["id"].removesuffix("_study"): next((label for label in LABELS if number(row[label]) == 1), "")
-        for row in read_table(table, ("id", *LABELS), Siim.source)
-    }
-
-
-def sizes_of(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return the width and height of the original images, by id, from ``meta.csv``; none where there is none."""
-    known = {"imageid", "dim0", "dim1"} <= columns_of(folder / SIZES)
-    rows = read_table(folder / SIZES, ("image_id", "dim0", "dim1"), Siim.source) if known else []
-    sizes = {row["image_id"].removesuffix("_image"): (number(row["dim1"]), number(row["dim0"])) for row in rows}
-    return {name: (int(width), int(height)) for name, (width, height) in sizes.items() if width and height}

@@ -1,4 +1,4 @@
-"""Class folders built from a collection: which of its images are kept, and why the others are not.
+"""Class folders built from a collection, or described as they are: which images are kept, and what manifests say.
 
 Both builders are this engine: the tables choose, then the files are read in order, until there are enough.
 """
@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,15 +18,18 @@ from typing import ClassVar
 from detector import InputError, counted, first_names
 from detector.cli.arguments import CommonOptions, flag, seed_flag, whole_number
 from detector.cli.output import Log, progress
+from detector.collections.catalogue import SOURCES
 from detector.collections.cohen import BASE_URL
 from detector.collections.record import COVID, Collection, ImageRecord, names_finding, require_inside
 from detector.datasets import download, manifest, overview
+from detector.datasets.clinical import is_missing
+from detector.datasets.dataset import Image, list_classes
 from detector.datasets.folders import PATIENT_FROM, patient_pattern
 from detector.datasets.identity import merged
-from detector.datasets.own_folders import read_patients
-from detector.files.atomic import copy_whole, require_folder
-from detector.files.tables import match_files, simple
+from detector.files.atomic import copy_whole, require_folder, sha256
+from detector.files.tables import PATIENT, match_files, read_by_file, simple
 from detector.files.values import is_adult, is_wanted, person
+from detector.images.phantom import SOURCE as PHANTOM
 from detector.images.read import from_bytes, read
 
 MOST_NAMED = 10  # of the images that are left out
@@ -184,17 +187,9 @@ Chosen = dict[Path, Selection]  # by the class folder that they go to
 
 
 def build(collection: Collection, folder: Path, options: BuildOptions, log: Log, fetch: bool = False) -> None:
-    """Fill class folders with images of a local copy of a collection, and say what was kept.
+    """Fill class folders with images of a collection, of which `folder` is a local copy, and say what was kept.
 
-    Parameters
-    ----------
-    collection : Collection
-    folder : Path
-        The local copy.
-    options : BuildOptions
-    log : Log
-    fetch : bool, default=False
-        Fetch images that the local copy lacks, from J. P. Cohen's collection.
+    With `fetch`, images that a copy of J. P. Cohen's collection lacks are fetched into it.
     """
     if options.adults and collection.are_children:
         raise InputError(f"--adults: all patients of {collection.source} are children; take another data set")
@@ -256,7 +251,7 @@ def joined(entries: Sequence[ImageRecord]) -> tuple[list[ImageRecord], list[str]
 
 def choose(collection: Collection, entries: Sequence[ImageRecord], options: BuildOptions) -> Chosen:
     """Choose the images of a finding and, where there is a folder for them, its controls, by what the tables say."""
-    finding = collection.words.get(options.finding.lower(), options.finding) or collection.positive
+    finding = dict(collection.words).get(options.finding.lower(), options.finding) or collection.positive
     known = sorted({entry.finding for entry in entries if entry.finding})
     if not any(names_finding(found, finding) for found in (*known, COVID)):
         levels = sorted({level.strip() for found in known for level in re.split(r"[/,;|]", found)} - {""})
@@ -371,3 +366,63 @@ def write(folder: Path, output: Path, selection: Selection, collection: Collecti
         log.info(f"  left out: {detail}")
     if others:
         log.info(f"  left unchanged, since no build put it there: {', '.join(others)}")
+
+
+# Class folders that a person has from elsewhere
+
+
+def write_manifests(
+    folder: Path, source: str, view: str, patients: Path | None, patient_from: re.Pattern[str] | None = None
+) -> tuple[dict[Path, int], list[str]]:
+    """Write a manifest into each folder of images of a data set, beside what other manifests of it say.
+
+    A name for `source` is none of a collection that has a builder, whose next build would take the images for its own;
+    `view` is of all images, or empty. Returns the number of images of each folder that got a manifest, and notes.
+    """
+    if source in SOURCES or source == PHANTOM:
+        raise InputError(f"--source {source} is a collection with a builder of its own; give the images another name")
+    images, notes = list_classes(folder, patient_from, "--write-manifests")
+    notes = [note for note in notes if manifest.NAME not in note]  # that is of the manifests of before
+    given: dict[str, str] = {}
+    if patients:
+        rows = read_patients(patients)
+        given, unused, said = match_files(rows, [image.file for image in images], "--patients")
+        if len(unused) == len(rows):
+            raise InputError(f"--patients names no image of {folder}, but {first_names(unused)}; give its own table")
+        notes += said
+    by_folder: dict[Path, list[Image]] = defaultdict(list)
+    for image in images:
+        by_folder[image.path.parent].append(image)
+    for inner, inside in by_folder.items():
+        known = manifest.read(inner)
+        others = {name: row for name, row in known.items() if row["source"] not in ("", source)}
+        own = {
+            image.path.name: _row(image, known.get(image.path.name, {}), given.get(image.file, ""), source, view)
+            for image in inside
+        }
+        manifest.write(inner, (own | others).values())
+    return {inner: len(inside) for inner, inside in by_folder.items()}, notes
+
+
+def _row(image: Image, earlier: manifest.Row, patient: str, source: str, view: str) -> manifest.Row:
+    """Return the row of an image: what the user says, then an earlier row of the same bytes, then header and path."""
+    digest, said, own = sha256(image.path), image.row, image.patient or ""
+    if earlier.get("sha256", "") not in ("", digest):
+        earlier, said, own = {}, {}, ""
+    known = dict.fromkeys(manifest.COLUMNS, "") | said | {name: cell for name, cell in earlier.items() if cell}
+    return known | {
+        "file": image.path.name,
+        "label": image.label,
+        "patient": patient or own.partition("/")[2],
+        "view": view or known["view"],
+        "finding": known["finding"] or image.label,
+        "source": source,
+        "site": known["site"] or source,
+        "sha256": digest,
+    }
+
+
+def read_patients(path: Path) -> dict[str, str]:
+    """Read a table of patients, by what its column of files has; an empty name where the patient is not known."""
+    rows = read_by_file(path, "--patients", {"patient": PATIENT})
+    return {file: "" if is_missing(row["patient"]) else row["patient"] for file, row in rows.items()}

@@ -30,24 +30,8 @@ def fetch_all(
     """Fetch files below `base` into `folder`, leaving out those that are there already and pass `check`.
 
     A file appears under its name only when it is whole and has passed, so that a download that was interrupted goes on
-    where it ended.
-
-    Parameters
-    ----------
-    base : str
-        Address that the paths are relative to.
-    paths : iterable of PurePosixPath
-    folder : Path
-        Made if it is missing.
-    check : callable
-        Given a file's bytes and its name, raises `InputError` for one that must not count.
-    quiet : bool
-        Show no progress.
-
-    Returns
-    -------
-    dict of PurePosixPath to str
-        What could not be fetched, and why.
+    where it ended. Given a file's bytes and its name, `check` raises `InputError` for one that must not count. Returns
+    what could not be fetched, and why.
     """
     import requests
 

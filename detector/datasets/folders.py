@@ -33,16 +33,7 @@ def class_level(folder: Path, paths: Sequence[Path], flag: str) -> int:
     """Return how many folders lie between a data set's folder and those of its classes.
 
     Classes are the first level at which folders differ; a chain of single folders is passed through. Whatever lies
-    deeper belongs to its class.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the data set.
-    paths : sequence of Path
-        Of its images.
-    flag : str
-        That named the folder, for errors.
+    deeper belongs to its class. `paths` are those of the images; `flag` named the folder, for errors.
     """
     folders = [path.relative_to(folder).parts[:-1] for path in paths]
     if loose := [path.name for path, names in zip(paths, folders, strict=True) if not names]:

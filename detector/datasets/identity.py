@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -97,39 +97,13 @@ def merged(names: Sequence[str] | np.ndarray, pairs: Iterable[tuple[int, int]]) 
     return np.array([root(name) for name in names])
 
 
-@dataclass(frozen=True)
-class Overlap:
-    """The images of one data set that are in another.
-
-    Attributes
-    ----------
-    reasons :
-        Position among the images that were looked at → `EXACT`, `NEAR` or `PATIENT`, the first that holds.
-    changes :
-        Of near duplicates that are not as they were: what was changed, such as ``"mirrored"``.
-    """
-
-    reasons: dict[int, str]
-    changes: dict[int, str] = field(default_factory=dict)
-
-    def describe(self, images: Sequence[Image], where: str = "the training set") -> str:
-        """Return how many images are in the other data set and the first of them; empty where there are none."""
-        if not self.reasons:
-            return ""
-        counts = {reason: [*self.reasons.values()].count(reason) for reason in (EXACT, NEAR, PATIENT)}
-        why = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
-        changes = {row: f" ({change})" for row, change in self.changes.items()}
-        names = first_names([f"{images[row].file}{changes.get(row, '')}" for row in sorted(self.reasons)], 10)
-        return f"{counted(len(self.reasons), 'image')} also in {where} ({why}): {names}"
-
-
 def find_overlap(
     images: Sequence[Image],
     digests: Sequence[str],
     others: Sequence[Image],
     other_digests: Collection[str],
-    near: Mapping[int, str] | None = None,
-) -> Overlap:
+    near: Mapping[int, str],
+) -> dict[int, str]:
     """Find the images that are in another data set.
 
     Parameters
@@ -142,19 +116,33 @@ def find_overlap(
         Those trained on.
     other_digests : collection of str
         Their SHA-256.
-    near : dict of int to str, optional
-        Positions of `images` that are near duplicates of one of `others`, with what was changed; empty for nothing.
+    near : dict of int to str
+        Positions of `images` that are near duplicates of one of `others`, with what was changed, such as
+        ``"mirrored"``; empty for nothing.
+
+    Returns
+    -------
+    dict of int to str
+        Position → `EXACT`, `NEAR` or `PATIENT`, the first that holds.
     """
     # A name without its collection (``/1``), or that of a path, is given out by everyone anew.
     named = (image.patient for image in others if image.patient)
     patients = {as_written(patient) for patient in named if patient.partition("/")[0] not in ("", PATH)}
-    known = set(other_digests)
-    reasons, near = {}, near or {}
+    found = {}
     for row, (image, digest) in enumerate(zip(images, digests, strict=True)):
-        if digest in known:
-            reasons[row] = EXACT
+        if digest in other_digests:
+            found[row] = EXACT
         elif row in near:
-            reasons[row] = NEAR
+            found[row] = NEAR
         elif image.patient and as_written(image.patient) in patients:
-            reasons[row] = PATIENT
-    return Overlap(reasons, {row: change for row, change in near.items() if change and reasons[row] == NEAR})
+            found[row] = PATIENT
+    return found
+
+
+def describe_overlap(found: Mapping[int, str], images: Sequence[Image], near: Mapping[int, str], where: str) -> str:
+    """Return how many images `find_overlap` has found in another data set and the first of them; empty for none."""
+    counts = Counter(found.values())
+    why = ", ".join(f"{counts[reason]} {reason}" for reason in (EXACT, NEAR, PATIENT) if counts[reason])
+    changes = {row: f" ({near[row]})" for row, reason in found.items() if reason == NEAR and near[row]}
+    names = first_names([f"{images[row].file}{changes.get(row, '')}" for row in found], 10)
+    return f"{counted(len(found), 'image')} also in {where} ({why}): {names}" if found else ""

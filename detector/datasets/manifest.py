@@ -27,13 +27,9 @@ Row = dict[str, str]
 
 
 def read(folder: Path) -> dict[str, Row]:
-    """Read the manifest of a class folder.
+    """Return the manifest of a class folder by file name, empty where there is none.
 
-    Returns
-    -------
-    dict of str to dict
-        By file name; every row has at least the keys of `COLUMNS`, further columns are clinical values. Empty where
-        there is no manifest.
+    Every row has at least the keys of `COLUMNS`; further columns are clinical values.
     """
     path = folder / NAME
     return parse(tables.file_bytes(path), path) if path.exists() else {}
@@ -70,14 +66,7 @@ def of_files(folder: Path, files: Sequence[str], name: str) -> tuple[dict[str, R
     """Return the manifest's row of each image file of a folder, its age in years, and what to say of the others.
 
     A file that is not there under its name is matched with other letter case or suffix, where that is unambiguous.
-
-    Parameters
-    ----------
-    folder : Path
-    files : sequence of str
-        Names of the images that are there.
-    name : str
-        What notes call the folder.
+    `files` are the names of the images that are there; notes call the folder `name`.
     """
     if not (folder / NAME).exists():
         return {}, []

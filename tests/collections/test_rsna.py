@@ -75,6 +75,7 @@ def test_copies_as_png_have_no_header(tmp_path):
     [("1,a,3,4", "has a box that is not x y width height"), ("1,2,0,4", "has a box that is not x y")],
 )
 def test_a_box_that_is_none_is_named(tmp_path, cells, said):
+    (tmp_path / rsna.TABLE).write_text("patientId,class\np1,Normal\n")
     (tmp_path / rsna.BOXES).write_text(f"patientId,x,y,width,height,Target\np0,,,,,0\np1,{cells},1\n")
     with rejection(f"{rsna.BOXES}, line 3: p1 {said}.*; correct it"):
-        rsna.boxes_of(tmp_path)
+        rsna.Rsna().read(tmp_path)

@@ -46,22 +46,16 @@ def test_rows_that_stand_beside_other_files_are_rejected(tmp_path):
 
 
 def test_overlap():
-    own = [image("a", "s/1"), image("b", None)]
+    own, near = [image("a", "s/1"), image("b", None)], {3: "mirrored"}
     given = [image("c", "s/1"), image("d", None), image("e", "s/2"), image("f", None)]
-    found = identity.find_overlap(given, ["x", "B", "y", "z"], own, ["A", "B"], near={3: "mirrored"})
-    assert found.reasons == {0: identity.PATIENT, 1: identity.EXACT, 3: identity.NEAR}
-    assert found.describe(given) == (
-        "3 images also in the training set (1 the same file, 1 a near duplicate, 1 the same patient): "
+    found = identity.find_overlap(given, ["x", "B", "y", "z"], own, ["A", "B"], near)
+    assert found == {0: identity.PATIENT, 1: identity.EXACT, 3: identity.NEAR}
+    assert identity.describe_overlap(found, given, near, "it") == (
+        "3 images also in it (1 the same file, 1 a near duplicate, 1 the same patient): "
         "covid/c, covid/d, covid/f (mirrored)"
     )
-    assert identity.find_overlap(given, ["x", "y", "z", "v"], [own[1]], ["B"]).describe(given) == ""
-
+    assert identity.describe_overlap({}, given, near, "it") == ""
     # A number of a path is given anew elsewhere.
-    for one, other, same in (
-        ("/1", "/1", 0),
-        ("path/1", "path/1", 0),
-        ("cohen/1", "COHEN/1", 1),
-        ("dicom/0a", "dicom/0a", 1),
-    ):
-        overlap = identity.find_overlap([image("a", one)], ["x"], [image("b", other)], ["y"])
-        assert overlap.reasons == ({0: identity.PATIENT} if same else {})
+    for one, other, same in (("/1", "/1", 0), ("path/1", "path/1", 0), ("c/1", "C/1", 1), ("dicom/0a", "dicom/0a", 1)):
+        found = identity.find_overlap([image("a", one)], ["x"], [image("b", other)], ["y"], {})
+        assert found == ({0: identity.PATIENT} if same else {})

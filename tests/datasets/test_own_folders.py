@@ -9,7 +9,7 @@ from image_helpers import radiograph
 
 from detector.collections.nih import Nih
 from detector.datasets import dataset, manifest
-from detector.datasets.own_folders import read_patients, write_manifests
+from detector.datasets.build import read_patients, write_manifests
 
 
 def test_manifests_are_written_for_folders_as_they_are(tmp_path):
