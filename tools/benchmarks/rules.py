@@ -12,57 +12,64 @@ import os
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.stats import binom, norm
+from sklearn.linear_model import LogisticRegression
 
 from detector.audit import evidence
-from detector.audit.evidence import Evidence, Result, conclude
+from detector.audit.evidence import (
+    AGE,
+    BORDER,
+    FILES,
+    FULL,
+    LUNGS_ALONE,
+    MASKED_OUT,
+    MASKED_REGION,
+    SEX,
+    Evidence,
+    Result,
+    conclude,
+)
 from detector.statistics import resampling
 from detector.statistics.auc import auc_difference, roc_auc
-from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, draw_folds
 from detector.statistics.strata import one_thread
 
-COLUMNS = {"lungs": 20, "outside": 20, "border": 6, "files": 6, "shape": 6}  # features of each source
+# Features of each source.
+COLUMNS = {LUNGS_ALONE: 20, MASKED_OUT: 20, BORDER: 6, FILES: 6, MASKED_REGION: 6, AGE: 1}
+LUNGS, MIXED = (evidence.LUNGS,), (evidence.MIXED,)
 ALARM = (evidence.SHORTCUT, evidence.MIXED)
 HARMLESS = (evidence.NO_SIGNAL, evidence.INCONCLUSIVE)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Data sets of one kind and size, and how often a conclusion may, or must, be drawn from them."""
-
-    title: str
-    images: int
-    areas: dict[str, float]
-    codes: tuple[str, ...]
-    least: float = 0.0
-    most: float = 1.0
-
-
-CLEAN, BORDER_75, BORDER_65 = {"lungs": 0.93}, {"lungs": 0.93, "border": 0.75}, {"lungs": 0.93, "border": 0.65}
-WHOLE = {"lungs": 0.93, "border": 0.70, "outside": 0.65}
-BOTH, AGE = {"lungs": 0.85, "outside": 0.85}, {"lungs": 0.93, "age": 0.62}
-LUNGS = (evidence.LUNGS,)
-CELLS = (
-    Cell("clean", 60, CLEAN, LUNGS, least=0.85),
-    Cell("clean", 200, CLEAN, LUNGS, least=0.97),
-    *(Cell("clean", images, CLEAN, ALARM, most=0.02) for images in (30, 60, 200)),
-    *(Cell("border 0.75", images, BORDER_75, LUNGS, most=m) for images, m in ((30, 0.05), (60, 0.10), (200, 0.02))),
-    *(Cell("border 0.65", images, BORDER_65, LUNGS, most=m) for images, m in ((30, 0.20), (60, 0.65), (200, 0.20))),
-    *(Cell("whole image", images, WHOLE, LUNGS, most=m) for images, m in ((30, 0.20), (60, 0.35), (200, 0.02))),
-    Cell("lungs and outside", 200, BOTH, (evidence.MIXED,), least=0.95),
-    *(Cell("age 0.62", images, AGE, (evidence.MIXED,), most=0.02) for images in (30, 60, 200)),
-    *(Cell("noise", images, {}, HARMLESS, least=0.98) for images in (30, 60, 200)),
-)
+Asked = tuple[tuple[str, ...], float, float]  # one of these conclusions: how often at least, and at most
+Areas = dict[str, float]
+# The ROC AUC of what predicts at all; by the images of each class, what is asked of the conclusions.
+DATA: dict[str, tuple[Areas, dict[int, list[Asked]]]] = {
+    "clean": (
+        {LUNGS_ALONE: 0.93},
+        {60: [(LUNGS, 0.85, 1), (ALARM, 0, 0.02)], 200: [(LUNGS, 0.97, 1), (ALARM, 0, 0.02)], 30: [(ALARM, 0, 0.02)]},
+    ),
+    "border 0.75": (
+        {LUNGS_ALONE: 0.93, BORDER: 0.75},
+        {30: [(LUNGS, 0, 0.05)], 60: [(LUNGS, 0, 0.10)], 200: [(LUNGS, 0, 0.02)]},
+    ),
+    "border 0.65": (
+        {LUNGS_ALONE: 0.93, BORDER: 0.65},
+        {30: [(LUNGS, 0, 0.20)], 60: [(LUNGS, 0, 0.65)], 200: [(LUNGS, 0, 0.20)]},
+    ),
+    "whole image": (
+        {LUNGS_ALONE: 0.93, BORDER: 0.70, MASKED_OUT: 0.65},
+        {30: [(LUNGS, 0, 0.20)], 60: [(LUNGS, 0, 0.35)], 200: [(LUNGS, 0, 0.02)]},
+    ),
+    "lungs and outside": ({LUNGS_ALONE: 0.85, MASKED_OUT: 0.85}, {200: [(MIXED, 0.95, 1)]}),
+    "age 0.62": ({LUNGS_ALONE: 0.93, AGE: 0.62}, {images: [(MIXED, 0, 0.02)] for images in (30, 60, 200)}),
+    "noise": ({}, {images: [(HARMLESS, 0.98, 1)] for images in (30, 60, 200)}),
+}
 
 
 def scores(features: np.ndarray, truth: np.ndarray, plan: FoldPlan) -> np.ndarray:
     """Return out-of-fold scores of a logistic regression, shape (1, n)."""
-    from sklearn.linear_model import LogisticRegression
-
     found = np.empty((1, len(truth)))
     for repeat, _, train, held_out in plan:
         model = LogisticRegression(C=0.1).fit(features[train], truth[train])
@@ -70,80 +77,53 @@ def scores(features: np.ndarray, truth: np.ndarray, plan: FoldPlan) -> np.ndarra
     return found
 
 
-def simulate(images: int, areas: dict[str, float], seed: int) -> Evidence:
-    """Draw a data set and return what an audit of it would find."""
+def simulate(images: int, areas: Areas, seed: int) -> str:
+    """Draw a data set and return what an audit of it would conclude."""
+    resampling.RESAMPLES = 400  # what hundreds of data sets need
     generator, truth = np.random.default_rng([images, seed]), np.repeat([True, False], images)
     patients = np.arange(2 * images)
-
-    def drawn(name: str, columns: int) -> np.ndarray:
-        found = generator.normal(size=(len(truth), columns))
-        found[:, 0] += np.sqrt(2) * norm.ppf(areas.get(name, 0.5)) * truth
-        return found
-
-    matrices = {name: drawn(name, columns) for name, columns in COLUMNS.items()}
-    age = drawn("age", 1)
-    matrices |= {"full": np.hstack([matrices["lungs"], matrices["outside"]]), "age": np.hstack([age, age**2])}
-    matrices["sex"] = (generator.random((len(truth), 1)) < 0.5).astype(float)
+    matrices: dict[str, np.ndarray] = {}
+    for name, columns in COLUMNS.items():
+        matrices[name] = generator.normal(size=(len(truth), columns))
+        matrices[name][:, 0] += np.sqrt(2) * norm.ppf(areas.get(name, 0.5)) * truth
+    matrices[FULL] = np.hstack([matrices[LUNGS_ALONE], matrices[MASKED_OUT]])
+    matrices[AGE] = np.hstack([matrices[AGE], matrices[AGE] ** 2])
+    matrices[SEX] = (generator.random((len(truth), 1)) < 0.5).astype(float)
     plan = draw_folds((~truth).astype(int), patients, ["positive", "others"], 5, 1, seed)
     with one_thread():
-        out_of_fold = {name: scores(matrix, truth, plan) for name, matrix in matrices.items()}
-    ids = {
-        "full": evidence.FULL,
-        "lungs": evidence.LUNGS_ALONE,
-        "outside": evidence.MASKED_OUT,
-        "shape": evidence.MASKED_REGION,
-        "border": evidence.BORDER,
-        "files": evidence.FILES,
-        "age": evidence.AGE,
-        "sex": evidence.SEX,
-    }
-    results = [
-        Result(ids[name], name, "", "", roc_auc(one, truth, patients, folds=plan.folds))
-        for name, one in out_of_fold.items()
-    ]
+        found = {name: scores(matrix, truth, plan) for name, matrix in matrices.items()}
+    measured = {name: roc_auc(one, truth, patients, folds=plan.folds) for name, one in found.items()}
     # All images are of one hospital and one view.
     same = roc_auc(np.zeros((1, len(truth))), truth, patients)
-    results += [Result(name, name, "", "", same) for name in (evidence.METADATA, evidence.VIEW)]
-
-    def difference(one: str, other: str) -> Metric:
-        return auc_difference((out_of_fold[one], out_of_fold[other]), truth, patients, seed, plan.folds)
-
+    measured |= {evidence.METADATA: same, evidence.VIEW: same}
+    pairs = {evidence.OUTSIDE_V_SHAPE: (MASKED_OUT, MASKED_REGION), evidence.LUNGS_V_FULL: (LUNGS_ALONE, FULL)}
     paired = {
-        evidence.OUTSIDE_V_SHAPE: difference("outside", "shape"),
-        evidence.LUNGS_V_FULL: difference("lungs", "full"),
+        name: auc_difference((found[one], found[other]), truth, patients, seed, plan.folds)
+        for name, (one, other) in pairs.items()
     }
-    return Evidence(results, None, "covid", shared_sites=True, differences=paired)
-
-
-def code(images: int, areas: dict[str, float], seed: int) -> str:
-    """Return the conclusion of one data set."""
-    resampling.RESAMPLES = 400  # what hundreds of data sets need
-    return conclude(simulate(images, areas, seed)).code
+    results = [Result(name, name, "", "", area) for name, area in measured.items()]
+    return conclude(Evidence(results, None, "covid", shared_sites=True, differences=paired)).code
 
 
 def main() -> None:
-    """Simulate every cell and print the rates beside what is asked."""
+    """Simulate data sets of each kind and size and print the rates beside what is asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", type=int, default=200, help="data sets of each kind and size (default: 200)")
     sets = parser.parse_args().sets
-    kinds = dict.fromkeys((one.title, one.images) for one in CELLS)
-    areas = {(one.title, one.images): one.areas for one in CELLS}
     missed = False
     print(f"| data | images a class | conclusions of {sets} | asked |\n| --- | --- | --- | --- |")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for title, images in kinds:
-            running = [pool.submit(code, images, areas[title, images], seed) for seed in range(sets)]
-            counts = Counter(one.result() for one in running)
-            asked = []
-            for cell in CELLS:
-                if (cell.title, cell.images) == (title, images):
-                    hits = sum(counts[name] for name in cell.codes)
-                    low, high = binom.ppf(0.001, sets, cell.least), binom.ppf(0.999, sets, cell.most)
-                    missed |= not low <= hits <= high
-                    bound = f"at least {cell.least:.2f}" if cell.least else f"at most {cell.most:.2f}"
-                    asked.append(f"{' or '.join(cell.codes)} {hits / sets:.2f}, {bound}")
-            rates = ", ".join(f"{name} {count / sets:.2f}" for name, count in counts.most_common())
-            print(f"| {title} | {images} | {rates} | {'; '.join(asked)} |", flush=True)
+        for title, (areas, sizes) in DATA.items():
+            for images, every in sizes.items():
+                counts = Counter(pool.map(partial(simulate, images, areas), range(sets)))
+                asked = []
+                for codes, least, most in every:
+                    hits = sum(counts[code] for code in codes)
+                    missed |= not binom.ppf(0.001, sets, least) <= hits <= binom.ppf(0.999, sets, most)
+                    bound = f"at least {least:.2f}" if least else f"at most {most:.2f}"
+                    asked.append(f"{' or '.join(codes)} {hits / sets:.2f}, {bound}")
+                rates = ", ".join(f"{name} {count / sets:.2f}" for name, count in counts.most_common())
+                print(f"| {title} | {images} | {rates} | {'; '.join(asked)} |", flush=True)
     sys.exit(missed)
 
 
