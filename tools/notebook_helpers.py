@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
+from IPython.display import HTML, Markdown, display
 
 from detector.cli.output import Log
 from detector.datasets import dataset
@@ -23,24 +22,15 @@ from detector.images.shortcuts import plant
 from detector.training.dataset import open_dataset
 from detector.training.recipes import TutorialRecipe
 
-if TYPE_CHECKING:
-    from IPython.display import HTML, Markdown
-
-
+WIDTH = 220  # pixels in which an image is shown
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would stand among the outputs
-
-
-class FailedCommandError(RuntimeError):
-    """A command of the notebook ended with an error."""
 
 
 def run(command: str) -> None:
     """Run a line that began with `!`: show its conclusion, and the rest folded; an error stops the notebook."""
-    from IPython.display import HTML, display
-
     done = subprocess.run([sys.executable, *shlex.split(command)[1:]], check=False, capture_output=True, text=True)
     if done.returncode:
-        raise FailedCommandError(f"{command}\n{done.stdout}{done.stderr}")
+        raise RuntimeError(f"{command}\n{done.stdout}{done.stderr}")
     if not done.stdout.strip():
         return
     result = done.stdout.rpartition("Conclusion: ")[2].partition("Report: ")[0]
@@ -48,19 +38,12 @@ def run(command: str) -> None:
     display(HTML(f"<p><b>{html.escape(result)}</b></p>{folded}"))
 
 
-def gallery(pictures: Mapping[str, str], width: int = 220) -> HTML:
-    """Show images side by side, by their captions."""
-    from IPython.display import HTML
-    from PIL import Image
-
+def gallery(pictures: Mapping[str, str]) -> HTML:
+    """Show PNG images side by side, by their captions."""
     shown = []
     for text, path in pictures.items():
-        data = io.BytesIO()
-        with Image.open(path) as image:
-            image.thumbnail((2 * width, 2 * width))
-            image.convert("RGB").save(data, "JPEG", quality=85)
-        source = f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
-        shown.append(f'<td><img width="{width}" alt="{text}" src="{source}"><br>{text}</td>')
+        data = base64.b64encode(Path(path).read_bytes()).decode()
+        shown.append(f'<td><img width="{WIDTH}" alt="{text}" src="data:image/png;base64,{data}"><br>{text}</td>')
     return HTML(f"<table><tr>{''.join(shown)}</tr></table>")
 
 
@@ -73,35 +56,24 @@ def features(folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def move_the_letter(source: str, target: str, strength: int = 3) -> None:
     """Copy a data set without the letter, and put the letter on the images of normal."""
-    from PIL import Image
-
     for path in sorted(Path(source).glob("*/*.png")):
         copy = Path(target) / path.parent.name / path.name
+        image = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if path.parent.name == "covid":
-            shutil.copy(path, copy)
-            continue
-        with Image.open(path) as image:
-            Image.fromarray(plant(np.array(image), "mark", strength, int(path.stem[-5:]))).save(copy)
+        if path.parent.name == "normal":
+            image = plant(image, "mark", strength, int(path.stem[-5:]))
+        cv2.imwrite(str(copy), image)
 
 
 def counts(runs: Mapping[str, str]) -> Markdown:
     """Return, for each run by its name, how many images it predicted right, and how many of each class as covid."""
-    from IPython.display import Markdown
-
     rows = ["| tested on | accuracy | covid predicted covid | normal predicted covid |", "| --- | --- | --- | --- |"]
     for name, path in runs.items():
-        images = json.loads(Path(path).read_text(encoding="utf-8"))["held_out"]
-        said = {
-            label: [_predicted(one) == "covid" for one in images if one["label"] == label]
-            for label in ("covid", "normal")
-        }
-        right = sum(said["covid"]) + said["normal"].count(False)
+        said: dict[str, list[bool]] = {"covid": [], "normal": []}
+        for image in json.loads(Path(path).read_text(encoding="utf-8"))["held_out"]:
+            probabilities = image["probabilities"]
+            said[image["label"]].append(max(probabilities, key=probabilities.__getitem__) == "covid")
+        right = np.mean([*said["covid"], *np.logical_not(said["normal"])])
         cells = [f"{sum(one)} of {len(one)}" for one in said.values()]
-        rows.append(f"| {name} | {right / len(images):.2f} | **{cells[0]}** | {cells[1]} |")
+        rows.append(f"| {name} | {right:.2f} | **{cells[0]}** | {cells[1]} |")
     return Markdown("\n".join(rows))
-
-
-def _predicted(image: Mapping[str, Any]) -> str:
-    probabilities = image["probabilities"]
-    return max(probabilities, key=probabilities.__getitem__)
