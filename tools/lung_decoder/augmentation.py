@@ -8,29 +8,23 @@ import cv2
 import numpy as np
 
 from detector.images.read import SIZE
-from tools.lung_decoder.masked_radiographs import MaskedRadiograph
 
 COPIES = 2  # of each radiograph, beside itself and before each is mirrored
 OPAQUE = 0.6  # share of the copies that get opacities: a consolidated lung is a lung
 
 
-def augmented(radiograph: MaskedRadiograph, number: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def augmented(
+    radiograph: np.ndarray, inside: np.ndarray, number: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield pixels (224, 224, 3), uint8, and shares of lung (224, 224), float32, of a radiograph and its copies.
 
     Each is mirrored, too. Copies get opacities, are rotated, moved, zoomed and stretched a little, exposed otherwise,
-    blurred or noisy. After them comes an image without a chest: a decoder that has seen chests only finds lungs
-    everywhere.
-
-    Parameters
-    ----------
-    radiograph : MaskedRadiograph
-    number : int
-        Position of the radiograph; decides on the kind of image without a chest.
-    seed : int
+    blurred or noisy. After them comes an image without a chest, of a kind that the radiograph's number decides on: a
+    decoder that has seen chests only finds lungs everywhere.
     """
     generator = np.random.default_rng([seed, number])
     for copy in range(COPIES + 1):
-        pixels, lungs = radiograph.pixels, radiograph.lungs
+        pixels, lungs = radiograph, inside
         if copy:
             if generator.random() < OPAQUE:
                 pixels = _opacified(pixels, lungs, generator)
@@ -38,7 +32,7 @@ def augmented(radiograph: MaskedRadiograph, number: int, seed: int) -> Iterator[
             pixels = _exposed(pixels, generator)
         yield pixels, lungs
         yield pixels[:, ::-1], lungs[:, ::-1]
-    nothing = KINDS[number % len(KINDS)](radiograph.pixels, generator)
+    nothing = KINDS[number % len(KINDS)](radiograph, generator)
     yield np.ascontiguousarray(np.clip(nothing, 0, 255).astype(np.uint8)), np.zeros((SIZE, SIZE), np.float32)
 
 

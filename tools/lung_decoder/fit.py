@@ -1,119 +1,88 @@
-"""Fit a decoder to radiographs with lung masks, and measure one."""
+"""Fit the lung decoder to masked radiographs, or measure how well one fitted in the same way finds lungs."""
 
 from __future__ import annotations
 
+import argparse
+import csv
+import hashlib
+import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 import keras
 import numpy as np
 import tensorflow as tf
 
 from detector.cli.output import progress
+from detector.files.atomic import write_together
+from detector.files.cache import default_folder
 from detector.images.lungs import enlarged, refined
-from detector.images.read import SIZE
+from detector.images.read import SIZE, decode, file_bytes, from_decoded
 from detector.network import lungs as lung_decoder
+from detector.network import runtime
 from detector.network.backbone import Weights, pooled_maps
 from detector.network.features import BATCH
+from detector.network.weights import load
 from tools.lung_decoder.augmentation import augmented
-from tools.lung_decoder.masked_radiographs import MaskedRadiograph
 
+SEED, FOLDS = 42, 3
 EPOCHS, BATCH_FITTED = 12, 16
 RATE = 2e-3
 
 
-def maps_of(weights: Weights, pixels: np.ndarray, what: str) -> list[np.ndarray]:
+class MaskedRadiograph(NamedTuple):
+    """A radiograph, (224, 224, 3), uint8, with its lung mask, bool, as large as the image's file."""
+
+    name: str
+    patient: str
+    pixels: np.ndarray
+    mask: np.ndarray
+
+
+def read(folder: Path, row: dict[str, str]) -> MaskedRadiograph:
+    """Read a radiograph that the list names by file, mask and patient, from `images` and `masks`."""
+    paths = folder / "images" / row["file"], folder / "masks" / row["mask"]
+    image, mask = (decode(file_bytes(path), path) for path in paths)
+    grey = mask.pixels if mask.pixels.ndim == 2 else mask.pixels.max(axis=2)
+    height, width = image.pixels.shape[:2]
+    marked = cv2.resize((grey > 127).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    return MaskedRadiograph(row["file"], row["patient"], from_decoded(image, "").pixels, marked)
+
+
+def maps_of(weights: Weights, pixels: Sequence[np.ndarray], what: str) -> list[np.ndarray]:
     """Return the four maps of images, float16: half the memory, and a decoder does not see the difference."""
-    maps = pooled_maps(weights)
+    maps, images = pooled_maps(weights), np.stack(pixels)
     signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)]
     forward = tf.function(lambda x: maps(x)[0], input_signature=signature, autograph=False)
-    starts = range(0, len(pixels), BATCH)
+    starts = range(0, len(images), BATCH)
     parts = [
-        [found.numpy().astype(np.float16) for found in forward(pixels[i : i + BATCH].astype(np.float32) / 255)]
+        [found.numpy().astype(np.float16) for found in forward(images[i : i + BATCH].astype(np.float32) / 255)]
         for i in progress(starts, len(starts), what, unit="batch")
     ]
     return [np.concatenate(maps) for maps in zip(*parts, strict=True)]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Radiographs and copies of them, through VGG16.
-
-    Attributes
-    ----------
-    maps : list of ndarray
-        As `maps_of` returns them, n images each.
-    lungs : ndarray of shape (n, 224, 224, 1), float16
-        Share of each pixel that is lung.
-    owners : ndarray of shape (n,), int
-        Which radiograph each image was made of.
-    """
-
-    maps: list[np.ndarray]
-    lungs: np.ndarray
-    owners: np.ndarray
+# Radiographs and copies of them: maps, shares of lung (n, 224, 224, 1), float16, and whose copy each is.
+Prepared = tuple[list[np.ndarray], np.ndarray, np.ndarray]
 
 
 def prepare(weights: Weights, radiographs: Sequence[MaskedRadiograph], seed: int) -> Prepared:
     """Make the copies of radiographs, and their maps."""
     pixels, lungs, owners = [], [], []
-    for number, radiograph in enumerate(radiographs):
-        for image, share in augmented(radiograph, number, seed):
+    for number, one in enumerate(radiographs):
+        inside = cv2.resize(one.mask.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+        for image, share in augmented(one.pixels, inside, number, seed):
             pixels.append(image)
             lungs.append(share.astype(np.float16)[..., None])
             owners.append(number)
-    maps = maps_of(weights, np.stack(pixels), f"{len(pixels)} images through VGG16")
-    return Prepared(maps, np.stack(lungs), np.array(owners))
+    maps = maps_of(weights, pixels, f"{len(pixels)} images through VGG16")
+    return maps, np.stack(lungs), np.array(owners)
 
 
-def fit(prepared: Prepared, rows: Sequence[int], seed: int) -> lung_decoder.Arrays:
-    """Fit a decoder: cross-entropy plus Dice, Adam with a rate that falls along a cosine.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    rows : sequence of int
-        Which of the radiographs to fit it to.
-    seed : int
-
-    Returns
-    -------
-    list of ndarray
-        As `lung_decoder.read` returns them.
-    """
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-    variables = _fresh()
-    decoder = lung_decoder.compiled(variables)
-    images = np.flatnonzero(np.isin(prepared.owners, rows))
-    steps = -(-len(images) // BATCH_FITTED)
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps * EPOCHS))
-    generator = np.random.default_rng(seed)
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def step(maps: list[tf.Tensor], truth: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            logits = decoder([tf.cast(one, tf.float32) for one in maps])
-            loss = _loss(logits, tf.cast(truth, tf.float32))
-        gradients = tape.gradient(loss, variables)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return loss
-
-    order = [batch for _ in range(EPOCHS) for batch in np.array_split(generator.permutation(images), steps)]
-    for batch in progress(order, len(order), "fitting the decoder", unit="step"):
-        step([one[batch] for one in prepared.maps], prepared.lungs[batch])
-    return [variable.numpy() for variable in variables]
-
-
-def _fresh() -> list[tf.Variable]:
-    """Return kernels as Keras begins with them, and biases of 0."""
-    glorot, found = keras.initializers.GlorotUniform(), []
-    for _, shape in lung_decoder.shapes():
-        found += [tf.Variable(glorot(shape)), tf.Variable(tf.zeros(shape[-1:]))]
-    return found
-
-
-def _loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+def loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+    """Return cross-entropy plus Dice."""
     entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(truth, logits))
     probability = tf.sigmoid(logits)
     overlap = tf.reduce_sum(probability * truth, (1, 2, 3))
@@ -122,17 +91,82 @@ def _loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
     return entropy + 1 - tf.reduce_mean((2 * overlap + 1) / (total + 1))
 
 
-def dice(weights: Weights, arrays: lung_decoder.Arrays, radiographs: Sequence[MaskedRadiograph]) -> np.ndarray:
+def fit(prepared: Prepared, rows: Sequence[int], seed: int) -> lung_decoder.Arrays:
+    """Fit a decoder to some of the radiographs: Adam with a rate that falls along a cosine."""
+    maps, truth, owners = prepared
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    glorot = keras.initializers.GlorotUniform()
+    shapes = [shape for _, shape in lung_decoder.shapes()]
+    variables = [tf.Variable(start) for shape in shapes for start in (glorot(shape), tf.zeros(shape[-1:]))]
+    decoder = lung_decoder.compiled(variables)
+    images = np.flatnonzero(np.isin(owners, rows))
+    steps = -(-len(images) // BATCH_FITTED)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps * EPOCHS))
+    generator = np.random.default_rng(seed)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def step(maps: list[tf.Tensor], truth: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            found = loss(decoder([tf.cast(one, tf.float32) for one in maps]), tf.cast(truth, tf.float32))
+        optimizer.apply_gradients(zip(tape.gradient(found, variables), variables, strict=True))
+        return found
+
+    order = [batch for _ in range(EPOCHS) for batch in np.array_split(generator.permutation(images), steps)]
+    for batch in progress(order, len(order), "fitting the decoder", unit="step"):
+        step([one[batch] for one in maps], truth[batch])
+    return [variable.numpy() for variable in variables]
+
+
+def dice(weights: Weights, arrays: lung_decoder.Arrays, radiographs: Sequence[MaskedRadiograph]) -> list[float]:
     """Return the Dice coefficient of each radiograph at the size of its file: 2 |A ∩ B| / (|A| + |B|).
 
     Reference: L. R. Dice, "Measures of the amount of ecologic association between species", Ecology 26 (1945).
     """
-    maps = maps_of(weights, np.stack([one.pixels for one in radiographs]), f"{len(radiographs)} test images")
+    maps = maps_of(weights, [one.pixels for one in radiographs], f"{len(radiographs)} test images")
     logits = lung_decoder.compiled(arrays)([one.astype(np.float32) for one in maps]).numpy()[..., 0]
-    return np.array([overlap(found, one.mask) for found, one in zip(logits, radiographs, strict=True)])
+    coefficients = []
+    for one, lungs in zip(radiographs, logits, strict=True):
+        found = enlarged(refined(lungs > 0), *one.mask.shape)
+        coefficients.append(2 * float((found & one.mask).sum()) / max(float(found.sum() + one.mask.sum()), 1.0))
+    return coefficients
 
 
-def overlap(logits: np.ndarray, mask: np.ndarray) -> float:
-    """Return the Dice coefficient of lungs as found, logits (224, 224), with a mask of any size."""
-    found = enlarged(refined(logits > 0), *mask.shape)
-    return 2 * float((found & mask).sum()) / max(float(found.sum() + mask.sum()), 1.0)
+def measure(weights: Weights, radiographs: Sequence[MaskedRadiograph]) -> None:
+    """Print the Dice coefficient of radiographs of patients that the decoder was not fitted to."""
+    from sklearn.model_selection import GroupKFold
+
+    prepared = prepare(weights, radiographs, SEED)
+    patients = [one.patient for one in radiographs]
+    found = np.zeros(len(radiographs))
+    for train, held_out in GroupKFold(FOLDS, shuffle=True, random_state=SEED).split(radiographs, groups=patients):
+        found[held_out] = dice(weights, fit(prepared, train, SEED), [radiographs[row] for row in held_out])
+    print(f"Dice of {len(found)} radiographs, {FOLDS} folds, patients apart: mean {found.mean():.3f}", end=", ")
+    print(f"median {np.median(found):.3f}, tenth percentile {np.percentile(found, 10):.3f}")
+    print("worst:", ", ".join(f"{radiographs[row].name} {found[row]:.2f}" for row in np.argsort(found)[:8]))
+
+
+def main() -> None:
+    """Fit a decoder to all radiographs and put it where the program reads it, or measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--masks", type=Path, required=True, help="a folder with images, masks and list.csv")
+    parser.add_argument("--measure", action="store_true", help="cross-validate by patient, and write nothing")
+    options = parser.parse_args()
+    with (options.masks / "list.csv").open(newline="", encoding="utf-8") as lines:
+        radiographs = [read(options.masks, row) for row in csv.DictReader(lines)]
+    print(f"{len(radiographs)} radiographs of {len({one.patient for one in radiographs})} patients")
+    runtime.ready()
+    weights = load(None, default_folder())[0]
+    if options.measure:
+        measure(weights, radiographs)
+        return
+    arrays = fit(prepare(weights, radiographs, SEED), range(len(radiographs)), SEED)
+    data = io.BytesIO()
+    np.save(data, np.concatenate([array.ravel() for array in arrays]).astype("<f4"))
+    write_together({lung_decoder.FILE: data.getvalue()})
+    print(f"wrote {lung_decoder.FILE}: put this into DIGEST of detector/network/lungs.py, if it is another:")
+    print(hashlib.sha256(data.getvalue()).hexdigest())
+
+
+if __name__ == "__main__":
+    main()
