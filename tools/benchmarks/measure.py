@@ -1,14 +1,25 @@
-"""Run a program and measure it; describe the machine."""
+"""What the benchmarks share: run a program and measure it, copies of phantoms, a table of targets."""
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import cv2
+import numpy as np
+
+from detector.files.cache import default_folder
+from detector.images.phantom import draw
+from detector.network.weights import KEPT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,22 +32,21 @@ class Run:
     peak: float
     output: str
 
+    def stages(self) -> dict[str, float]:
+        """Return the seconds of each stage, as `--timings` prints them."""
+        found = re.findall(r"^(.+): ([0-9.]+) s$", self.output, re.MULTILINE)
+        return {stage: float(seconds) for stage, seconds in found}
 
-def run(*command: object, **environment: str) -> Run:
-    """Run a Python program of this project to its end.
 
-    Raises
-    ------
-    SystemExit
-        If it fails.
-    """
+def run(*command: object) -> Run:
+    """Run a Python program of this project to its end, which must be a good one."""
     start = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, *map(str, command)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
     ) as process:
         assert process.stdout is not None  # it is a pipe
         output = process.stdout.read()
@@ -49,16 +59,48 @@ def run(*command: object, **environment: str) -> Run:
     return Run(time.perf_counter() - start, usage.ru_maxrss * unit / 2**20, output)
 
 
-def machine() -> str:
-    """Return a line that says what the measurements were made on."""
-    name, flags = platform.processor() or platform.machine(), ""
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            name = line.partition(":")[2].strip()
-        elif line.startswith("flags"):
-            flags = line
-    has = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in flags]
-    return (
-        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores of {name} ({', '.join(has) or 'no vector flags known'}), "
-        f"Python {platform.python_version()}"
-    )
+def new_cache(folder: Path) -> Path:
+    """Make a cache for a first run; the weights, which are fetched once in a lifetime, are there."""
+    folder.mkdir()
+    shutil.copy(default_folder() / KEPT, folder)
+    return folder
+
+
+drawn = functools.lru_cache(maxsize=1)(draw)
+
+
+def changed_copy(number: int, copies: int, side: int) -> np.ndarray:
+    """Return an image of a set that has so many copies of each phantom: shifted, exposed anew, and resized."""
+    phantom, generator = number // copies, np.random.default_rng(number)
+    image = np.roll(drawn(phantom % 2 == 0, phantom), generator.integers(-9, 10, 2), (0, 1))
+    exposed = (image * generator.uniform(0.85, 1.0)).astype(np.uint8)
+    return cv2.resize(exposed, (side, side), interpolation=cv2.INTER_AREA if side < len(image) else cv2.INTER_CUBIC)
+
+
+def _write(folder: Path, copies: int, side: int, number: int) -> None:
+    label = "normal" if number // copies % 2 else "covid"
+    cv2.imwrite(str(folder / label / f"IM-{number:05d}-0001.jpeg"), changed_copy(number, copies, side))
+
+
+def write_copies(folder: Path, images: int, copies: int, side: int) -> Path:
+    """Write a data set of so many images, as `changed_copy` returns them."""
+    for label in ("covid", "normal"):
+        (folder / label).mkdir(parents=True)
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(functools.partial(_write, folder, copies, side), range(images), chunksize=25))
+    return folder
+
+
+def heading(what: str) -> None:
+    """Print what the measurements were made on, and the head of the table."""
+    cpu = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    name = cpu.partition("model name")[2].partition("\n")[0].strip("\t :") or platform.machine()
+    wide = "with" if " avx512f " in cpu else "without"
+    machine = f"{os.cpu_count()} cores of {name} {wide} AVX-512, Python {platform.python_version()}"
+    print(f"\n{time.strftime('%Y-%m-%d')}, {machine}; {what}\n")
+    print("| what | measured | target | reached |\n| --- | --- | --- | --- |")
+
+
+def row(what: str, value: str, target: str, reached: bool) -> None:
+    """Print a row of the table."""
+    print(f"| {what} | {value} | {target} | {'yes' if reached else 'NO'} |", flush=True)
