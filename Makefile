@@ -26,7 +26,7 @@ help:
 	@echo
 	@echo 'Measurements'
 	@echo '  make bench            speed against the loop of the tutorial (ARGS="--dataset DIR")'
-	@echo '  make bench-scale      memory and time of 50, 500 and 5,000 images, distinct and copies'
+	@echo '  make bench-scale      memory and time of 50 to 5,000 images, distinct and copies'
 	@echo '  make bench-audit      injected shortcuts that the audit detects (hours;'
 	@echo '                        ARGS="--share 0.1" for less)'
 	@echo '  make bench-rules      how often each conclusion is right, simulated (six minutes)'
