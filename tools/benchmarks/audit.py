@@ -106,7 +106,7 @@ def write(folder: Path, images: Images) -> None:
             image, known = drawn(images, covid, seed)
             cv2.imwrite(str(folder / label / name), image)
             rows.append(known | {"file": name, "label": label, "patient": name, "source": "phantom", "site": "phantom"})
-        manifest.write(folder / label, rows, ["age", "sex"])
+        manifest.write(folder / label, rows)
 
 
 def audit(cache: Path, images: Images) -> tuple[str, float, bool]:

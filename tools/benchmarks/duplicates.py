@@ -16,7 +16,8 @@ import numpy as np
 
 from detector.images.duplicates import Copy, find_copies, perceptual_hash
 from detector.images.listing import list_images
-from detector.images.read import SIZE, Decoded, decode, file_bytes, from_decoded, read
+from detector.images.raster import Decoded
+from detector.images.read import SIZE, decode, file_bytes, from_decoded, read
 from detector.images.shortcuts import plant
 from tools.benchmarks.measure import changed_copy
 
@@ -109,7 +110,7 @@ def shown(image: np.ndarray, *steps: Change, seed: int = 0) -> np.ndarray:
     generator = np.random.default_rng(seed)
     for step in steps:
         image = step(image, generator)
-    return from_decoded(Decoded(np.ascontiguousarray(image), "", False), "").pixels
+    return from_decoded(Decoded(np.ascontiguousarray(image), False), "").pixels
 
 
 def copies_among(pixels: Sequence[np.ndarray]) -> dict[tuple[int, int], Copy]:
