@@ -182,8 +182,3 @@ def test_a_model_of_other_classes_or_of_these_images_is_rejected(folder, model):
     shutil.copytree(folder / "t" / "normal", folder / "o" / "well")
     done = inside("evaluate_covid19.py", "-d", "o", "-m", "m.h5", "--positive-class", "ill", cwd=folder)
     rejected(done, "predicts covid, normal, and the classes of the folder are ill, well")
-
-
-def test_help_names_the_example():
-    done = inside("evaluate_covid19.py", "--help", cwd=ROOT)
-    assert "example: python evaluate_covid19.py -d" in done.stdout

@@ -56,7 +56,7 @@ def test_bad_arguments(tmp_path):
     picture(tmp_path / "a" / "x.png", 1)
     picture(tmp_path / "b" / "x.jpg", 2)
     rejected(inside("find_lungs.py", "a", "b", cwd=tmp_path), "would have the same mask, x_mask.png")
-    rejected(script("find_lungs.py", "a/x.png", "-o", "b/x.jpg", cwd=tmp_path), "is a file")
+    rejected(inside("find_lungs.py", "a/x.png", "-o", "b/x.jpg", cwd=tmp_path), "is a file")
     (tmp_path / "empty").mkdir()
     rejected(inside("find_lungs.py", "empty", cwd=tmp_path), "holds no images")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import classes, inside, picture, rejected, script
+from conftest import classes, inside, picture, rejected
 from image_helpers import write_dicom
 from PIL import Image
 
@@ -64,7 +64,7 @@ def test_predictions_are_the_reported_ones(trained, tmp_path):
 def test_a_bad_file_is_named_and_the_others_are_predicted(trained, tmp_path):
     (tmp_path / "bad\nname.png").write_text("no image")
     picture(tmp_path / "good.png", 1)
-    done = script("predict_covid19.py", "-m", trained / "m.h5", "--force", ".", "missing.png", cwd=tmp_path)
+    done = inside("predict_covid19.py", "-m", trained / "m.h5", "--force", ".", "missing.png", cwd=tmp_path)
     assert done.returncode == 1
     assert "good.png" in done.stdout
     assert done.stderr.count("\n") == 2
@@ -163,8 +163,8 @@ def test_a_model_with_another_base_or_pooling_is_rejected(trained, tmp_path):
 
 def test_bad_arguments_are_rejected(trained, tmp_path):
     picture(tmp_path / "a.png", 1)
-    rejected(script("predict_covid19.py", "a.png", cwd=tmp_path), "covid19.model.h5 is not a file")
-    rejected(script("predict_covid19.py", "-m", trained / "m.h5", cwd=tmp_path), "FILE_OR_DIR")
+    rejected(inside("predict_covid19.py", "a.png", cwd=tmp_path), "covid19.model.h5 is not a file")
+    rejected(inside("predict_covid19.py", "-m", trained / "m.h5", cwd=tmp_path), "FILE_OR_DIR")
     (tmp_path / "empty").mkdir()
     rejected(inside("predict_covid19.py", "-m", trained / "m.h5", "empty", cwd=tmp_path), "empty holds no images")
     rejected(inside("predict_covid19.py", "-m", trained / "m.h5", "a.png", "--csv", ".", cwd=tmp_path), "--csv")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from conftest import ROOT, classes, digest, inside, picture, rejected, script, tree
+from conftest import ROOT, classes, inside, picture, rejected, script, tree
 
 
 def test_data_sets_that_cannot_be_trained_on_are_rejected(tmp_path):
     def run(*arguments):
         return inside("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path)
 
-    rejected(script("train_covid19.py", "-d", "data", cwd=tmp_path), "data set data does not exist")
+    rejected(run(), "data set data does not exist")
     (tmp_path / "data").write_text("x")
     rejected(run(), "data set data is a file")
     (tmp_path / "data").unlink()
@@ -43,7 +42,7 @@ def test_all_bad_files_are_named_at_once(tmp_path):
 
     classes(tmp_path / "data", covid=3, normal=3)
     names = bad_files(tmp_path / "data" / "covid")
-    done = script("train_covid19.py", "-d", "data", cwd=tmp_path)
+    done = inside("train_covid19.py", "-d", "data", cwd=tmp_path)
     rejected(done, f"{len(names)} of {len(names) + 6} images cannot be used; correct or remove them:", *names)
     assert len(done.stderr.splitlines()) == 1 + len(names)
     assert "training" not in done.stdout
@@ -53,7 +52,7 @@ def test_all_bad_files_are_named_at_once(tmp_path):
 def test_phantoms_and_real_radiographs_are_not_mixed(phantoms_of, tmp_path):
     data = phantoms_of.write(tmp_path / "data", 2)
     picture(data / "covid" / "real.png", 1)
-    rejected(script("train_covid19.py", "-d", "data", cwd=tmp_path), "mixes 4 phantoms", "covid/real.png")
+    rejected(inside("train_covid19.py", "-d", "data", cwd=tmp_path), "mixes 4 phantoms", "covid/real.png")
 
 
 @pytest.mark.parametrize(
@@ -68,35 +67,22 @@ def test_phantoms_and_real_radiographs_are_not_mixed(phantoms_of, tmp_path):
 def test_bad_arguments_are_rejected_before_anything_is_read(tmp_path, arguments):
     classes(tmp_path / "data", covid=2, normal=2)
     before = tree(tmp_path)
-    # A TensorFlow that cannot be imported shows that none of this waits for it.
-    (tmp_path / "fake").mkdir()
-    (tmp_path / "fake" / "tensorflow.py").write_text("raise SystemError('imported')\n")
-    done = script("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path, PYTHONPATH=str(tmp_path / "fake"))
-    rejected(done, arguments[0])
-    assert tree(tmp_path).items() - before.items() == {("fake/tensorflow.py", digest(tmp_path / "fake/tensorflow.py"))}
+    rejected(inside("train_covid19.py", "-d", "data", *arguments, cwd=tmp_path), arguments[0])
+    assert tree(tmp_path) == before
 
 
-def test_an_error_of_the_program_is_one_line_with_status_70(tmp_path):
+def test_an_error_of_the_program_is_one_line_with_status_70_and_bad_arguments_wait_for_no_tensorflow(tmp_path):
     classes(tmp_path / "data", covid=3, normal=3)
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake" / "tensorflow.py").write_text("raise SystemError('half installed')\n")
     broken = {"PYTHONPATH": str(tmp_path / "fake"), "PYTHONDONTWRITEBYTECODE": "1"}
+    rejected(script("train_covid19.py", "-d", "data", "--plot", ".", cwd=tmp_path, **broken), "--plot")
     done = script("train_covid19.py", "-d", "data", cwd=tmp_path, **broken)
-    assert done.returncode == 70
-    assert done.stderr.count("\n") == 1
-    assert "half installed" in done.stderr
-    assert "--verbose" in done.stderr
-    assert "Traceback" in script("train_covid19.py", "-d", "data", "--verbose", cwd=tmp_path, **broken).stderr
+    assert (done.returncode, done.stderr.count("\n")) == (70, 1)
+    assert "half installed" in done.stderr and "--verbose" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_output_folder_without_permission_is_named(tmp_path):
-    classes(tmp_path / "data", covid=2, normal=2)
-    (tmp_path / "locked").mkdir(mode=0o500)
-    rejected(script("train_covid19.py", "-d", "data", "-p", "locked/plot.png", cwd=tmp_path), "locked/plot.png")
-
-
-@pytest.mark.parametrize("after", ["loading", "extracting", "training the head"])
+@pytest.mark.parametrize("after", ["loading", "training the head"])
 def test_ctrl_c_leaves_nothing_half_written(tmp_path, after):
     classes(tmp_path / "data", covid=4, normal=4)
     (tmp_path / "plot.png").write_text("the old plot")

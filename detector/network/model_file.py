@@ -43,8 +43,6 @@ SETTINGS = (
     *("target_shape", "axes", "axis", "size", "interpolation", "max_value", "batch_shape"),
 )
 
-Layers = list[dict[str, Any]]  # as Keras' account lists them
-
 
 class ClassCount(NamedTuple):
     """How many images and patients of a class the model was trained on."""
@@ -90,14 +88,13 @@ class TrainingSummary:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrainingSummary:
         """Return a summary from what a model file holds; TypeError, ValueError or KeyError if it is none."""
-        counts = [(_text(name), int(images), int(patients)) for name, images, patients in values["classes"]]
         named = ("data_set", "created", "evaluation", "roc_auc", "conclusion")
         texts = {name: _text(values[name])[:LONGEST] for name in named}
+        counts = tuple(ClassCount(_text(name), int(n), int(patients)) for name, n, patients in values["classes"])
         warned = tuple(_text(title)[:LONGEST] for title in values["warned"])
-        balanced = values["balanced"]
-        if balanced not in (True, False, None):
+        if values["balanced"] not in (True, False, None):
             raise ValueError("balanced")
-        return cls(classes=tuple(ClassCount(*one) for one in counts), warned=warned, balanced=balanced, **texts)
+        return cls(classes=counts, warned=warned, balanced=values["balanced"], **texts)
 
 
 @dataclass(frozen=True)
@@ -157,18 +154,22 @@ class Description:
         """Return a description from what a model file holds; TypeError, ValueError or KeyError if it is none."""
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']!r}")
-        classes, positive = [_text(name) for name in values["classes"]], _text(values["positive"])
-        if not 2 <= len(classes) <= 1000 or len(set(classes)) != len(classes) or positive not in classes:
-            raise ValueError("classes")
-        threshold = values["threshold"]
-        if threshold is not None and not 0.0 <= float(threshold) <= 1.0:
-            raise ValueError("threshold")
-        recipe, pooling = values["recipe"], values["pooling"]
-        if (recipe, pooling) not in COLUMNS:
-            raise ValueError("recipe")
-        columns = [checked(column) for column in values["clinical"]]
-        summary = TrainingSummary.from_json(values["summary"]) if values["summary"] is not None else None
-        return cls(classes, positive, recipe, pooling, threshold, columns, summary=summary)
+        classes, positive, threshold = (
+            [_text(name) for name in values["classes"]],
+            values["positive"],
+            values["threshold"],
+        )
+        recipe, pooling, summary = values["recipe"], values["pooling"], values["summary"]
+        faults = {
+            "classes": not 2 <= len(classes) <= 1000 or len(set(classes)) != len(classes) or positive not in classes,
+            "threshold": threshold is not None and not 0.0 <= float(threshold) <= 1.0,
+            "recipe": (recipe, pooling) not in COLUMNS,
+        }
+        if wrong := next((name for name, fault in faults.items() if fault), None):
+            raise ValueError(wrong)
+        about = None if summary is None else TrainingSummary.from_json(summary)
+        clinical = [checked(column) for column in values["clinical"]]
+        return cls(classes, positive, recipe, pooling, threshold, clinical, summary=about)
 
 
 class SavedModel(NamedTuple):
@@ -319,7 +320,12 @@ def _described(file: h5py.File, classes: Sequence[str]) -> SavedModel:
 
 def _plain(file: h5py.File, data: bytes, classes: Sequence[str]) -> SavedModel:
     """Read a model that Keras saved: one of this project's that was saved again, or that of the tutorial's script."""
-    found = _account(data)
+    # Keras' own account of its model, found as text: HDF5's library can be made to hang on it.
+    start = data.find(b'{"class_name": "Functional"')
+    if start < 0:
+        raise InputError("it is no model that train_covid19.py, or Keras 3, has saved as HDF5")
+    account = json.JSONDecoder().raw_decode(data[start : start + MAX_TEXT].decode("utf-8", "replace"))[0]
+    found = account["config"]["layers"]
     outputs = found[-1]["config"].get("units")
     for recipe, pooling in COLUMNS:
         description = Description(list(classes), classes[0] if classes else "", recipe, pooling)
@@ -343,15 +349,6 @@ def _plain(file: h5py.File, data: bytes, classes: Sequence[str]) -> SavedModel:
     return _collected(file, description, names.__getitem__)._replace(note=note)
 
 
-def _account(data: bytes) -> Layers:
-    """Return the layers of Keras' own account of its model, found as text: HDF5's library can be made to hang on it."""
-    start = data.find(b'{"class_name": "Functional"')
-    if start < 0:
-        raise InputError("it is no model that train_covid19.py, or Keras 3, has saved as HDF5")
-    text = data[start : start + MAX_TEXT].decode("utf-8", "replace")
-    return json.JSONDecoder().raw_decode(text)[0]["config"]["layers"]
-
-
 def _same(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
     settings = {name: value for name, value in wanted["config"].items() if name in SETTINGS}
     return found["class_name"] == wanted["class_name"] and settings.items() <= found["config"].items()
@@ -366,10 +363,9 @@ def _collected(file: h5py.File, description: Description, named: Callable[[str],
         return hdf5.array(group, "kernel", tuple(kernel)), hdf5.array(group, "bias", tuple(kernel)[-1:])
 
     weights = {layer: arrays(layer, shapes(layer)[0]) for layer in LAYERS}
-    head = [array for layer, shape in description.head_sizes.items() for array in arrays(layer, shape)]
-    decoder = (
-        [array for layer, shape in lungs.shapes() for array in arrays(layer, shape)]
-        if description.finds_lungs
-        else None
+    of_lungs = lungs.shapes() if description.finds_lungs else []
+    head, decoder = (
+        [array for layer, shape in layers for array in arrays(layer, shape)]
+        for layers in (description.head_sizes.items(), of_lungs)
     )
-    return SavedModel(weights, head, description, decoder)
+    return SavedModel(weights, head, description, decoder or None)

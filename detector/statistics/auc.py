@@ -180,9 +180,8 @@ def roc_auc(
         repeat.
     """
     patients = np.unique(np.asarray(patients), return_inverse=True)[1]
-    refitted = False
-    if folds is not None and len(np.unique(folds)) > 1:
-        refitted = True
+    refitted = folds is not None and len(np.unique(folds)) > 1
+    if folds is not None and refitted:
         strata = crossed(folds) if strata is None else crossed(strata, folds)
     if np.isnan(scores).any():
         return Metric.unavailable(NO_SCORES, int(is_positive.sum()), int((~is_positive).sum()))

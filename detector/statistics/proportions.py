@@ -82,31 +82,21 @@ def predictive_values(sensitivity: Metric, specificity: Metric, prevalence: floa
     n_patients = sensitivity.n_patients + specificity.n_patients
     counts = sensitivity.n_positive, specificity.n_negative, "", n_patients
     metrics = []
-    for true, false, share, what in (
-        (_bounds(sensitivity), _complement(specificity), prevalence, "positive"),
-        (_bounds(specificity), _complement(sensitivity), 1.0 - prevalence, "negative"),
+    for one, other, share, what in (
+        (sensitivity, specificity, prevalence, "positive"),
+        (specificity, sensitivity, 1.0 - prevalence, "negative"),
     ):
+        true, false = (one.point, one.low, one.high), (1.0 - other.point, 1.0 - other.high, 1.0 - other.low)
         if true[0] + false[0] <= 0:
             metrics.append(Metric.unavailable(f"no image is predicted {what}"))
             continue
-        ratio = true[0] / false[0] if false[0] > 0 else np.inf
-        point, low, high = (_share_at(one, share) for one in (ratio, *_ratio_interval(true, false)))
+        ratios = np.array([true[0] / false[0] if false[0] > 0 else np.inf, *_ratio_interval(true, false)])
+        # The share whose odds are those of the prevalence, times the likelihood ratio.
+        with np.errstate(all="ignore"):
+            point, low, high = np.where(ratios > 0, share / (share + (1.0 - share) / ratios), 0.0).tolist()
         # Rounding must not keep the interval from its own value.
         metrics.append(Metric(point, min(low, point), max(high, point), *counts))
     return metrics[0], metrics[1]
-
-
-def _share_at(ratio: float, share: float) -> float:
-    """Return the share of true predictions whose odds are a likelihood ratio times those of a share in (0, 1]."""
-    return float(share / (share + (1.0 - share) / ratio)) if ratio > 0 else 0.0
-
-
-def _bounds(share: Metric) -> tuple[float, float, float]:
-    return share.point, share.low, share.high
-
-
-def _complement(share: Metric) -> tuple[float, float, float]:
-    return 1.0 - share.point, 1.0 - share.high, 1.0 - share.low
 
 
 def _ratio_interval(

@@ -145,11 +145,12 @@ def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> 
         few = f"images of {counted(count, 'patient')}; at least {FEWEST} needed"
         return dict.fromkeys(values, Metric.unavailable(few, n))
     table = np.stack([np.asarray(one, float) for one in values.values()], axis=1)
-    everyone = np.ones(n, bool)
-    draws = np.concatenate([w @ table / w.sum(axis=1)[:, None] for w in patient_draws(everyone, patients, seed)])
+    draws = [
+        weights @ table / weights.sum(axis=1)[:, None] for weights in patient_draws(np.ones(n, bool), patients, seed)
+    ]
     return {
         name: Metric(value, *percentiles(column), n, 0, n_patients=count)
-        for name, value, column in zip(values, table.mean(axis=0).tolist(), draws.T, strict=True)
+        for name, value, column in zip(values, table.mean(axis=0).tolist(), np.concatenate(draws).T, strict=True)
     }
 
 
