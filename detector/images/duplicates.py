@@ -105,14 +105,10 @@ def _described(pictures: np.ndarray) -> np.ndarray:
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
-    """Return the perceptual hash of an image, one hexadecimal digit a coefficient.
+    """Return the perceptual hash of an image, (height, width, 3), uint8: one hexadecimal digit a coefficient.
 
     The image is reduced to 32 × 32. Slow changes of brightness are subtracted and local contrast is made equal. A disc
     of it is described by its slowest 256 cosines, each times its frequency: images have less of fast ones.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width, 3), uint8
     """
     values = _described(local_detail(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))[None])[0] * np.sqrt(COUNT)
     levels = np.clip(np.floor((values / WIDEST + 1.0) * LEVELS / 2), 0, LEVELS - 1).astype(np.uint8)
@@ -134,13 +130,6 @@ class Way(NamedTuple):
     negative: bool
 
 
-class Search(NamedTuple):
-    """The ways in which images are looked up, and the cosine from which on pixels are compared."""
-
-    ways: Sequence[Way]
-    cosine: float
-
-
 def _way(
     mirrored: bool, angle: float, scale: float = 1.0, shift: tuple[int, int] = (0, 0), negative: bool = False
 ) -> Way:
@@ -151,16 +140,17 @@ def _way(
     return Way(np.diag([-1.0 if mirrored else 1.0, 1.0, 1.0]) @ back, negative)
 
 
-def _search(cosine: float, shifts: Iterable[tuple[int, int]]) -> Search:
-    """Return a search for all eight orientations, their negatives, and small changes of the upright ones."""
+def _ways(shifts: Iterable[tuple[int, int]]) -> list[Way]:
+    """Return all eight orientations, their negatives, and small changes of the upright ones."""
     usual = product((False, True), (-9.0, -4.5, 0.0, 4.5, 9.0), (0.86, 0.93, 1.0, 1.08, 1.16), shifts)
     whole = product((False, True), (0.0, 90.0, 180.0, -90.0), (False, True))
     small = [_way(mirrored, angle, scale, shift) for mirrored, angle, scale, shift in usual]
-    return Search([*small, *(_way(mirrored, angle, negative=negative) for mirrored, angle, negative in whole)], cosine)
+    return small + [_way(mirrored, angle, negative=negative) for mirrored, angle, negative in whole]
 
 
-QUICK = _search(0.60, [(0, 0)])
-THOROUGH = _search(0.50, product((-1, 0, 1), (-1, 0, 1)))  # finds copies that were cropped off centre, too
+# The ways in which images are looked up, and the cosine from which on pixels are compared: first quickly, then, where
+# images are few, so that copies are found that were cropped off centre, too.
+QUICK, THOROUGH = (_ways([(0, 0)]), 0.60), (_ways(product((-1, 0, 1), (-1, 0, 1))), 0.50)
 
 
 def among(pairs: Mapping[tuple[int, int], Copy], rows: Sequence[int] | np.ndarray) -> dict[tuple[int, int], Copy]:
@@ -168,8 +158,8 @@ def among(pairs: Mapping[tuple[int, int], Copy], rows: Sequence[int] | np.ndarra
     firsts = {other: (first, copy) for (first, other), copy in pairs.items()}
     found: dict[tuple[int, int], Copy] = {}
     seen: dict[int, tuple[int, Copy]] = {}
-    for position, row in enumerate(rows):
-        first, copy = firsts.get(int(row), (int(row), Copy()))
+    for position, row in enumerate(map(int, rows)):
+        first, copy = firsts.get(row, (row, Copy()))
         start, earlier = seen.setdefault(first, (position, copy))
         if start != position:
             found[start, position] = earlier.inverse().then(copy)
@@ -215,7 +205,7 @@ def find_copies(
         Of the files: images of the same file are copies without a look.
     pixels : callable
         From an image's position to its pixels, (height, width, 3), uint8.
-    quiet : bool
+    quiet : bool, default=True
         Show no progress.
     """
 
@@ -229,10 +219,10 @@ def find_copies(
         if known.setdefault(digest, position) != position:
             groups.join(known[digest], position, Copy())
     everything = np.array(list(known.values()), np.int64)
-    for search in (QUICK, THOROUGH):
+    for quick, (ways, least) in ((True, QUICK), (False, THOROUGH)):
         # Afterwards one image stands for its group.
-        rows = everything if search is QUICK else np.unique(groups.first)
-        if search is THOROUGH and len(rows) * len(everything) > FEW:
+        rows = everything if quick else np.unique(groups.first)
+        if not quick and len(rows) * len(everything) > FEW:
             break
         starts = range(0, len(rows), BLOCK)
         for start in progress(starts, len(starts), "comparing images", quiet):
@@ -240,13 +230,11 @@ def find_copies(
             # Of two images that are both looked up, the earlier is looked for only.
             others = everything[~np.isin(everything, rows[start + BLOCK :])]
             with one_thread():
-                nearness, ways = _nearness(values[block], values[others], search.ways)
+                nearness, which = _nearness(values[block], values[others], ways)
             nearness[np.isin(others, rows) & (others >= block[:, None])] = 0.0
-            for row, near, way in zip(block.tolist(), nearness, ways, strict=True):
-                near_ones = np.flatnonzero(near >= search.cosine)
-                nearest = near_ones[np.argsort(-near[near_ones], kind="stable")]
-                candidates = ((int(others[one]), search.ways[way[one]]) for one in nearest)
-                _join(groups, row, candidates, search is QUICK, detail)
+            for row, near, way in zip(block.tolist(), nearness, which, strict=True):
+                order = np.argsort(-near, kind="stable")[: np.count_nonzero(near >= least)]
+                _join(groups, row, ((int(others[one]), ways[way[one]]) for one in order), quick, detail)
     return groups.pairs()
 
 

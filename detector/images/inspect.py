@@ -121,10 +121,6 @@ def inspect(
         If any cannot be used; it names every one.
     """
 
-    def here(some: Sequence[Path]) -> Iterator[tuple[int, ImageProperties | InputError]]:
-        before_decoding()
-        return enumerate(pool.map(one, some))
-
     def one(path: Path) -> ImageProperties | InputError:
         try:
             properties, radiograph = inspect_file(path)
@@ -135,19 +131,22 @@ def inspect(
 
     names = [_name(path) for path in paths]
     held = cache.get(names)
-    found: list[ImageProperties | InputError | None] = [
-        ImageProperties(**json.loads(held[name])) if name in held else None for name in names
-    ]
-    missing = [i for i, known in enumerate(found) if known is None]
+    found: dict[int, ImageProperties | InputError] = {
+        i: ImageProperties(**json.loads(held[name])) for i, name in enumerate(names) if name in held
+    }
+    missing = [i for i in range(len(names)) if i not in found]
     new: dict[bytes, bytes] = {}
     # Each thread holds an image at full size: more of them would take more memory than time.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         try:
-            inspected = (elsewhere or here)([paths[i] for i in missing]) if missing else iter(())
+            if missing and elsewhere is None:
+                before_decoding()
+            wanted = [paths[i] for i in missing]
+            inspected = elsewhere(wanted) if elsewhere and missing else enumerate(pool.map(one, wanted))
             for position, result in progress(inspected, len(missing), "reading images", quiet):
                 found[missing[position]] = result
                 if isinstance(result, ImageProperties):
-                    new[names[missing[position]]] = as_text(result).encode()
+                    new[names[missing[position]]] = json.dumps(asdict(result)).encode()
                 if len(new) >= AT_A_TIME:
                     cache.put(new)
                     new = {}
@@ -156,10 +155,10 @@ def inspect(
             raise
         finally:
             cache.put(new)
-    failures = [result for result in found if isinstance(result, InputError)]
-    if failures:
-        raise name_all(failures, len(found))
-    return [result for result in found if isinstance(result, ImageProperties)]
+    results = [found[i] for i in range(len(names))]
+    if failures := [result for result in results if isinstance(result, InputError)]:
+        raise name_all(failures, len(results))
+    return [result for result in results if isinstance(result, ImageProperties)]
 
 
 def _name(path: Path) -> bytes:
@@ -189,25 +188,11 @@ def inspect_file(path: Path) -> tuple[ImageProperties, Radiograph]:
     return properties, radiograph
 
 
-def as_text(properties: ImageProperties) -> str:
-    """Return properties as they are kept."""
-    return json.dumps(asdict(properties))
-
-
 def border_properties(pixels: np.ndarray) -> list[float]:
-    """Return properties of the outer tenth of an image.
+    """Return properties of the outer tenth of an image, grey or RGB, in the order of `NAMES`; grey values in [0, 1].
 
     Fine detail is what a Gaussian of 1 px removes at 512 × 512 pixels; middle detail lies between Gaussians of 1 and of
     2.5 px. A scanner, an exposure and a compression leave their marks on both wherever they are measured.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width) or (height, width, 3), uint8
-
-    Returns
-    -------
-    list of 13 float
-        In the order of `NAMES`; grey values in [0, 1].
     """
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     interpolation = cv2.INTER_AREA if min(grey.shape) >= SIDE else cv2.INTER_LINEAR
