@@ -76,8 +76,7 @@ def test_changed_copies_are_found_and_named(patients, change):
 
 def textures(count):
     """Return smooth noise, each of another image."""
-    generator = np.random.default_rng(0)
-    noise = generator.normal(0, 1, (count, 224, 224)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 1, (count, 224, 224)).astype(np.float32)
     smooth = [cv2.GaussianBlur(one, (0, 0), 3 + 3 * (i % 3)) for i, one in enumerate(noise)]
     return [cv2.normalize(one, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8) for one in smooth]
 
@@ -114,17 +113,27 @@ def test_a_group_costs_as_many_agreements_as_it_has_further_images(patients, mon
     assert sum(copy is None for copy in calls) <= 40
 
 
-def test_pairs_among_some_images_are_those_of_the_first_that_is_left():
-    pairs = {(0, 2): Copy(mirrored=True), (0, 3): Copy(True, 6.0), (1, 4): Copy()}
-    assert among(pairs, [0, 3, 4]) == {(0, 1): Copy(True, 6.0)}
-    assert among(pairs, [2, 3]) == {(0, 1): Copy(False, 6.0)}
-    assert among(pairs, np.array([1, 2])) == {}
+PAIRS = {(0, 2): Copy(mirrored=True), (0, 3): Copy(True, 6.0), (1, 4): Copy()}
 
 
-def test_copies_are_described():
-    kinds = [(False, 1.4), (False, -5.2), (True, 0.3), (True, 9.7), (False, 0.2, 1.0, True)]
-    words = ["", "rotated by about 5°", "mirrored", "mirrored and rotated by about 10°", "negative"]
-    assert [str(Copy(*one)) for one in kinds] == words
+@pytest.mark.parametrize(
+    ("rows", "left"), [([0, 3, 4], {(0, 1): Copy(True, 6.0)}), ([2, 3], {(0, 1): Copy(False, 6.0)}), ([1, 2], {})]
+)
+def test_pairs_among_some_images_are_those_of_the_first_that_is_left(rows, left):
+    assert among(PAIRS, np.array(rows)) == left
+
+
+@pytest.mark.parametrize(
+    ("copy", "words"),
+    [
+        (Copy(False, 1.4), ""),
+        (Copy(False, -5.2), "rotated by about 5°"),
+        (Copy(True, 9.7), "mirrored and rotated by about 10°"),
+        (Copy(False, 0.2, 1.0, True), "negative"),
+    ],
+)
+def test_copies_are_described(copy, words):
+    assert str(copy) == words
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not there")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,33 +18,24 @@ from PIL import Image
 from detector import InputError
 from detector.images import lungs, masks
 from detector.images import read as radiographs
-from detector.images.masks import (
-    LUNGS_ONLY,
-    OUTLINE,
-    WITHOUT_LUNGS,
-    NetworkInput,
-    Occlusion,
-    angles,
-    boxed,
-    highest,
-    in_a_box,
-    rotate,
-    share_inside,
-)
+from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, NetworkInput, Occlusion
 
 
 def test_masks_are_matched_by_stem(tmp_path):
     mask = np.zeros((100, 80), np.uint8)
     mask[20:80, 10:30] = 255
     (tmp_path / "masks").mkdir()
-    Image.fromarray(mask).save(tmp_path / "masks" / "a_mask.png")
-    image = tmp_path / "a.jpg"
-    found = masks.find_masks(tmp_path / "masks", {image: "covid", tmp_path / "b.jpg": "covid"})
-    assert found.keys() == {image}
-    assert masks.read_mask(found[image]).mean() == pytest.approx(0.15, abs=0.02)
-    Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "masks" / "a_mask.png")
+    path, image = tmp_path / "masks" / "a_mask.png", tmp_path / "a.jpg"
+    Image.fromarray(mask).save(path)
+    assert masks.find_masks(tmp_path / "masks", {image: "covid", tmp_path / "b.jpg": "covid"}) == {image: path}
+    assert masks.read_mask(path).mean() == pytest.approx(0.15, abs=0.02)
+    Image.fromarray(mask * 0).save(path)
     with rejection("marks no lungs"):
-        masks.read_mask(found[image])
+        masks.read_mask(path)
+    with rejection("not a folder"):
+        masks.find_masks(tmp_path / "nowhere", {})
+    with rejection("holds no mask of any image"):
+        masks.find_masks(tmp_path / "masks", {Path("b.png"): "covid"})
 
 
 def test_a_mask_belongs_to_the_image_of_its_own_class(tmp_path):
@@ -70,6 +61,16 @@ def drawn_lungs(side=224):
     return cv2.resize(phantom_lungs(1).astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA) > 0
 
 
+def judged(folder, mask, found):
+    """Return what is said of a mask's file, given the lungs found; empty where it is accepted."""
+    Image.fromarray(mask.astype(np.uint8)).save(folder / "a_mask.png")
+    try:
+        masks.require_lung_masks({folder / "a.png": folder / "a_mask.png"}, [(folder / "a.png", found)])
+    except InputError as error:
+        return " ".join([str(error), *error.details])
+    return ""
+
+
 def with_labels(mask):
     """Return a mask whose right lung is 1, whose left is 2."""
     return mask * np.where(np.arange(len(mask)) < len(mask) / 2, 1, 2)
@@ -92,22 +93,13 @@ def with_labels(mask):
     ids=["right", "inverted", "one lung", "turned", "upside down", "labels", "elsewhere"],
 )
 def test_a_mask_that_cannot_be_of_the_lungs_is_an_error_that_names_it(tmp_path, change, why):
-    path, image = tmp_path / "a_mask.png", tmp_path / "a.png"
-    Image.fromarray(change(drawn_lungs(400)).astype(np.uint8)).save(path)
-    if not why:
-        return masks.require_lung_masks({image: path}, [(image, drawn_lungs())])
-    with pytest.raises(InputError) as error:
-        masks.require_lung_masks({image: path}, [(image, drawn_lungs())])
-    assert re.search(f"a_mask.png.*({why})", " ".join([str(error.value), *error.value.details]))
+    said = judged(tmp_path, change(drawn_lungs(400)), drawn_lungs())
+    assert re.search(f"a_mask.png.*({why})", said) if why else not said
 
 
-def test_a_mask_says_what_no_lungs_were_found_for(tmp_path):
-    """Where the program finds no lungs, or one only, a mask is not measured by it."""
-    path, image = tmp_path / "a_mask.png", tmp_path / "a.png"
-    Image.fromarray((255 * ellipses(0.3)).astype(np.uint8)).save(path)
-    masks.require_lung_masks({image: path}, [(image, ellipses(0.3))])
-    Image.fromarray((255 * drawn_lungs()).astype(np.uint8)).save(path)
-    masks.require_lung_masks({image: path}, [(image, np.zeros((224, 224), bool))])
+def test_a_mask_is_not_measured_by_lungs_of_which_none_or_one_was_found(tmp_path):
+    assert judged(tmp_path, 255 * ellipses(0.3), ellipses(0.3)) == ""
+    assert judged(tmp_path, 255 * drawn_lungs(), np.zeros((224, 224), bool)) == ""
 
 
 def test_parts_of_an_image_are_shown():
@@ -119,14 +111,6 @@ def test_parts_of_an_image_are_shown():
     assert not only[~mask].any() and (only[mask] == pixels[mask]).all()
     assert set(np.unique(outline)) == {0, 255}
     assert np.array_equal(outline[..., 0] > 0, mask)
-
-
-def test_masks_without_an_image_are_rejected(tmp_path):
-    picture(tmp_path / "masks" / "another.png", 1)
-    with rejection("not a folder"):
-        masks.find_masks(tmp_path / "nowhere", {})
-    with rejection("holds no mask of any image"):
-        masks.find_masks(tmp_path / "masks", {Path("a.png"): "covid"})
 
 
 RECTANGLE = (0.25, 0.5, 0.25, 0.125)  # x, y, width, height
@@ -141,65 +125,59 @@ def test_a_box_covers_the_same_part_of_an_image_that_is_squashed_to_a_square(tmp
     Image.fromarray(drawn).save(tmp_path / "a.png")
     seen = radiographs.read(tmp_path / "a.png").pixels[..., 0] > 130
     # What is enlarged or averaged may move an edge by a pixel.
-    assert (boxed([RECTANGLE]) != seen).mean() < 0.01
-    assert boxed([RECTANGLE]).mean() == pytest.approx(RECTANGLE[2] * RECTANGLE[3], rel=0.03)
+    assert (masks.boxed([RECTANGLE]) != seen).mean() < 0.01
+    assert masks.boxed([RECTANGLE]).mean() == pytest.approx(RECTANGLE[2] * RECTANGLE[3], rel=0.03)
 
 
 def test_overlapping_boxes_count_once_and_no_box_covers_nothing():
-    assert (boxed([RECTANGLE, RECTANGLE]) == boxed([RECTANGLE])).all()
-    assert not boxed([]).any()
-    assert boxed([(0.0, 0.0, 1.0, 1.0)]).all()
+    assert (masks.boxed([RECTANGLE, RECTANGLE]) == masks.boxed([RECTANGLE])).all()
+    assert not masks.boxed([]).any()
+    assert masks.boxed([(0.0, 0.0, 1.0, 1.0)]).all()
 
 
 def test_shares_of_a_map_by_hand():
     heat = np.zeros((14, 14))
     heat[0, 0], heat[13, 13] = 3.0, 1.0
-    left_half = boxed([(0.0, 0.0, 0.5, 1.0)])
-    assert share_inside(heat, left_half) == 0.75
+    left_half = masks.boxed([(0.0, 0.0, 0.5, 1.0)])
+    assert masks.share_inside(heat, left_half) == 0.75
     # Half of the upper left cell, and nothing of the other.
-    assert share_inside(heat, boxed([(0.0, 0.0, 1 / 28, 1.0)])) == 0.375
-    assert share_inside(np.zeros((14, 14)), left_half) == 0.0
+    assert masks.share_inside(heat, masks.boxed([(0.0, 0.0, 1 / 28, 1.0)])) == 0.375
+    assert masks.share_inside(np.zeros((14, 14)), left_half) == 0.0
 
 
 def test_the_maximum_is_the_centre_of_its_cell():
     heat = np.zeros((14, 14))
-    assert highest(heat) is None
+    assert masks.highest(heat) is None
     heat[2, 9] = 0.1
-    assert highest(heat) == pytest.approx((9.5 / 14, 2.5 / 14))
-    assert in_a_box(highest(heat), [(0.9, 0.9, 0.1, 0.1), (0.6, 0.1, 0.2, 0.2)])
-    assert not in_a_box(highest(heat), [(0.1, 0.6, 0.2, 0.2)])
+    assert masks.highest(heat) == pytest.approx((9.5 / 14, 2.5 / 14))
+    assert masks.in_a_box(masks.highest(heat), [(0.9, 0.9, 0.1, 0.1), (0.6, 0.1, 0.2, 0.2)])
+    assert not masks.in_a_box(masks.highest(heat), [(0.1, 0.6, 0.2, 0.2)])
 
 
 @given(st.tuples(*[st.floats(0, 0.5)] * 4), st.integers(0, 2**32 - 1))
 def test_a_share_and_its_rest_add_up_to_one(rectangle, seed):
-    heat, region = np.random.default_rng(seed).random((14, 14)), boxed([rectangle])
-    assert share_inside(heat, region) + share_inside(heat, ~region) == pytest.approx(1.0)
+    heat, region = np.random.default_rng(seed).random((14, 14)), masks.boxed([rectangle])
+    assert masks.share_inside(heat, region) + masks.share_inside(heat, ~region) == pytest.approx(1.0)
 
 
 def test_more_augmented_copies_keep_the_first_ones():
     digest = "ab" * 32
-    assert angles(digest, 7, 1)[:3] == angles(digest, 3, 1)
-    assert angles(digest, 3, 1) != angles(digest, 3, 2) != angles("cd" * 32, 3, 2)
-    assert all(-15 <= angle <= 15 for angle in angles(digest, 200, 0))
+    assert masks.angles(digest, 7, 1)[:3] == masks.angles(digest, 3, 1)
+    assert masks.angles(digest, 3, 1) != masks.angles(digest, 3, 2) != masks.angles("cd" * 32, 3, 2)
+    assert all(-15 <= angle <= 15 for angle in masks.angles(digest, 200, 0))
 
 
 def test_rotation_turns_about_the_centre_and_repeats_the_border():
     pixels = np.full((224, 224, 3), 77, np.uint8)
-    assert (rotate(pixels, 13.0) == 77).all()
+    assert (masks.rotate(pixels, 13.0) == 77).all()
     pixels[100:124, 20:40] = 255
-    assert np.array_equal(rotate(pixels, 0.0), pixels)
-    quarter = rotate(pixels, 90.0)
+    assert np.array_equal(masks.rotate(pixels, 0.0), pixels)
+    quarter = masks.rotate(pixels, 90.0)
     assert quarter[190, 111, 0] == 255
 
 
-def test_an_input_is_the_same_on_every_node(tmp_path):
-    from detector.images.lungs import packed
-    from detector.images.masks import Occlusion, rotate
-
-    generator = np.random.default_rng(0)
-    mask = np.zeros((224, 224), bool)
-    mask[60:160, 30:90] = mask[60:160, 130:190] = True
-    pixels = generator.integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    one = NetworkInput(tmp_path / "a.png", "0" * 64, 5.0, "lungs only, found", LUNGS_ONLY, packed(mask))
-    wanted = rotate(Occlusion(LUNGS_ONLY).apply(pixels, mask), 5.0)
-    assert np.array_equal(NetworkInput(**asdict(one)).shown(pixels), wanted)
+def test_an_input_is_hidden_and_then_rotated(tmp_path):
+    pixels, mask = phantom_pixels(1, True), ellipses(0.3, 0.7)
+    one = NetworkInput(tmp_path / "a.png", "0" * 64, 5.0, "lungs only, found", LUNGS_ONLY, lungs.packed(mask))
+    assert np.array_equal(one.shown(pixels), masks.rotate(Occlusion(LUNGS_ONLY).apply(pixels, mask), 5.0))
+    assert np.array_equal(one.region(), masks.rotate_mask(mask, 5.0)) and replace(one, part="").region() is None
