@@ -18,7 +18,10 @@ MISSING = frozenset({"", "na", "n/a", "nan", "none", "unknown", "unclear"})
 MOST_CATEGORIES = 20
 MISSINGNESS_AUC = 0.6
 # Other headings of columns in tables that people have.
-HEADINGS = {"age": ("age", "patientage"), "sex": ("sex", "patientsex", "gender", "patientgender")}
+HEADINGS = {
+    "age": ("age", "patientage", "anchorage"),
+    "sex": ("sex", "patientsex", "gender", "patientgender", "patientsexdicom"),
+}
 
 Rows = dict[str, dict[str, str]]
 Column = dict[str, Any]  # JSON-ready: name, and mean and deviation of numbers or the categories

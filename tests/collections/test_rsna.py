@@ -4,50 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from builder_helpers import sample, sampled
 from conftest import picture, rejected, rejection
-from image_helpers import dicom, stored
-from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
+from image_helpers import radiograph
 
 from detector.collections import rsna
 
 
-def dicom_image(path: Path, view: str, age: str, jpeg: bool) -> None:
-    """Write a DICOM image such as the challenge's."""
-    grey = np.random.default_rng(len(path.name)).integers(0, 255, (64, 64), dtype=np.uint8)
-    dataset = dicom(grey, 8, syntax=JPEGBaseline8Bit if jpeg else ExplicitVRLittleEndian, PatientAge=age)
-    dataset.PatientSex, dataset.ViewPosition = "F", view
-    if jpeg:
-        dataset.PixelData = encapsulate([cv2.imencode(".jpg", grey)[1].tobytes()])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(stored(dataset))
-
-
-def rsna_folder(folder: Path) -> Path:
-    lines = ["patientId,class"]
+def rsna_folder(folder: Path) -> None:
+    kinds = ("Normal", "Normal", "Lung Opacity", "No Lung Opacity / Not Normal")
+    views, ages = {0: "", 5: "AP"}, {1: "010Y", 4: ""}
     for i in range(8):
-        kind = ("Normal", "Normal", "Lung Opacity", "No Lung Opacity / Not Normal")[i % 4]
-        lines += [f"radiograph{i},{kind}"] * (2 if kind == "Lung Opacity" else 1)
-        age = "010Y" if i == 1 else "" if i == 4 else "045Y"
-        dicom_image(
-            folder / "stage_2_train_images" / f"radiograph{i}.dcm",
-            "AP" if i == 5 else "" if i == 0 else "PA",
-            age,
-            i % 2 == 0,
-        )
-    (folder / "stage_2_detailed_class_info.csv").write_text("\n".join([*lines, ""]))
-    return folder
+        header = {"PatientAge": ages.get(i, "045Y"), "PatientSex": "F", "ViewPosition": views.get(i, "PA")}
+        radiograph(folder / "stage_2_train_images" / f"radiograph{i}.dcm", **header, PatientID=f"radiograph{i}")
+    # An image has a row for each box.
+    lines = [f"radiograph{i},{kinds[i % 4]}" for i in range(8) for _ in range(2 if i % 4 == 2 else 1)]
+    (folder / rsna.TABLE).write_text("\n".join(["patientId,class", *lines, ""]))
 
 
 def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
     rsna_folder(tmp_path / "k")
     listed = sampled(tmp_path, "-s", 4)
     assert set(listed) == {f"radiograph{i}.dcm" for i in (0, 1, 4, 5)}
-    assert [listed["radiograph1.dcm"][name] for name in ("age", "sex", "view")] == ["10", "F", "PA"]
+    row = listed["radiograph1.dcm"]
+    assert [row[name] for name in ("patient", "age", "sex", "view")] == ["radiograph1", "10", "F", "PA"]
     opacity = ("-s", 2, "--finding", "Lung Opacity")
     assert set(sampled(tmp_path, *opacity)) == {"radiograph2.dcm", "radiograph6.dcm"}
     few = ("--sample 2: k has too few images", "view unknown 1", "age unknown 1", "a child 1")
@@ -61,7 +42,7 @@ def test_images_of_rsna_are_selected_by_age_view_and_class(tmp_path):
 def test_copies_as_png_have_no_header(tmp_path):
     for number, name in enumerate("ab"):
         picture(tmp_path / f"k/stage_2_train_images_png/{name}.png", number)
-    (tmp_path / "k/stage_2_detailed_class_info.csv").write_text("patientId,class\na,Lung Opacity\nb,Lung Opacity\n")
+    (tmp_path / "k" / rsna.TABLE).write_text("patientId,class\na,Lung Opacity\nb,Lung Opacity\n")
     (tmp_path / "k" / rsna.BOXES).write_text("patientId,x,y,width,height,Target\na,256,512,128,256,1\nb,,,,,0\n")
     listed = sampled(tmp_path, "-s", 2, "--finding", "lung opacity")
     assert {name: (row["patient"], row["view"], row["boxes"]) for name, row in listed.items()} == {

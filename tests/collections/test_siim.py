@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from builder_helpers import build, rows
 from conftest import inside, picture, rejected, rejection
-from image_helpers import write_dicom
+from image_helpers import radiograph
 
 from detector.collections import siim
 from detector.datasets import build as build_module
@@ -17,7 +16,7 @@ from detector.images.read import read
 
 STUDIES = "id,Negative for Pneumonia,Typical Appearance,Indeterminate Appearance,Atypical Appearance\n"
 IMAGES = "id,boxes,label,StudyInstanceUID\n"
-BOX = "\"[{'x': 10.5, 'y': 20, 'width': 30, 'height': 20}]\""
+BOX = "\"[{'x': 2.52, 'y': 5, 'width': 7.2, 'height': 5}]\""
 
 CALL = ("-c", "siim", "-o", "d/covid", "--controls-output", "d/negative")
 
@@ -29,12 +28,6 @@ def tables(folder: Path, studies: str, images: str) -> Path:
     return folder
 
 
-def radiograph(path: Path, patient: str, seed: int) -> None:
-    """Write a DICOM file of 100 × 80 pixels."""
-    grey = np.random.default_rng(seed).integers(0, 4095, (80, 100))
-    write_dicom(path, grey, PatientID=patient, PatientSex="F", Modality="DX", ViewPosition="AP")
-
-
 @pytest.fixture
 def challenge(tmp_path) -> Path:
     """Write four studies of three patients: s1 and s2 are of p1, s1 has two images; s4 has no label."""
@@ -44,10 +37,10 @@ def challenge(tmp_path) -> Path:
         f"i1_image,{BOX},opacity 1 0 0 1 1,s1\ni2_image,,none 1 0 0 1 1,s1\ni3_image,,none 1 0 0 1 1,s2\n"
         "i4_image,,none 1 0 0 1 1,s3\ni5_image,,none 1 0 0 1 1,s4\ni6_image,,none 1 0 0 1 1,elsewhere\n",
     )
-    for number, (study, patient) in enumerate(
-        (("s1", "p1"), ("s1", "p1"), ("s2", "p1"), ("s3", "p2"), ("s4", "p3")), 1
-    ):
-        radiograph(folder / f"train/{study}/series{number}/i{number}.dcm", patient, number)
+    for number, where in enumerate(("s1 p1", "s1 p1", "s2 p1", "s3 p2", "s4 p3"), 1):
+        study, patient = where.split()
+        path = folder / f"train/{study}/series{number}/i{number}.dcm"
+        radiograph(path, PatientID=patient, PatientSex="F", Modality="DX", ViewPosition="AP", InstanceNumber=number)
     return folder
 
 
@@ -88,7 +81,7 @@ def test_copies_beside_the_tables(tmp_path):
     covid = rows(tmp_path / "d/covid")
     assert {name: row["patient"] for name, row in covid.items()} == {"i1.png": "s1", "i3.jpg": "s2"}
     assert set(rows(tmp_path / "d/negative")) == {"i4.jpeg"}
-    (folder / "meta.csv").write_text("image_id,dim0,dim1,split\ni1,80,100,train\n")
+    (folder / "meta.csv").write_text("image_id,dim0,dim1,split\ni1,20,24,train\n")
     (tmp_path / "who.csv").write_text("file,patient\ni1,a\ni2,a\ni3,a\ni4.jpeg,b\n")
     assert "no image" not in build(tmp_path, "-c", folder, *CALL[2:], "--patients", "who.csv")
     covid = rows(tmp_path / "d/covid")

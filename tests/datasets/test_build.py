@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from builder_helpers import actualmed, collection, rows
 from builder_helpers import build as built
-from conftest import inside, rejected, rejection
+from conftest import classes, inside, picture, rejected, rejection, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_helpers import radiograph
 
 from detector.collections.cohen import Cohen
+from detector.collections.nih import Nih
 from detector.collections.record import ImageRecord
-from detector.datasets import build
+from detector.datasets import build, dataset, manifest
 from detector.datasets.build import BuildOptions, SampleOptions
 
 
@@ -122,3 +124,146 @@ def test_a_sample_is_the_same_in_any_order(random, seed):
 def test_flags_that_need_others_are_rejected_without_them(tmp_path, arguments, said):
     actualmed(tmp_path / "clone")
     rejected(inside("build_covid_dataset.py", *arguments, cwd=tmp_path), said)
+
+
+# Manifests for folders of images as they are
+
+
+def test_manifests_are_written_for_folders_as_they_are(tmp_path):
+    classes(tmp_path / "data", P=3, N=2)
+    before = tree(tmp_path / "data")
+    (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP/P-001.png,7\n")
+    arguments = ("--write-manifests", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
+    said = built(tmp_path, *arguments)
+    assert "--patients has no row of 3 images (N/N-000.png, N/N-001.png, P/P-002.png)" in said
+    assert "the images are unchanged" in said and "All 5 images share one site and view" in said
+    listed = rows(tmp_path / "data" / "P")
+    assert {name: row["patient"] for name, row in listed.items()} == {
+        "P-000.png": "7",
+        "P-001.png": "7",
+        "P-002.png": "",
+    }
+    assert {(row["source"], row["site"], row["view"]) for row in listed.values()} == {("covidgr", "covidgr", "PA")}
+    after = tree(tmp_path / "data")
+    assert {name for name in after if name not in before} == {"P/manifest.csv", "N/manifest.csv"}
+    assert {name: after[name] for name in before} == before
+    built(tmp_path, *arguments)
+    assert tree(tmp_path / "data") == after
+
+
+def test_what_an_earlier_call_gave_stays(tmp_path):
+    """Patients, view, site and further columns are kept where a call says nothing of them, unless the image is new."""
+    classes(tmp_path / "data", P=2, N=1)
+    (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP-001.png,8\n")
+    call = ("--write-manifests", "data", "--source", "mine")
+    built(tmp_path, *call, "--view", "PA", "--patients", "who.csv")
+    table = tmp_path / "data" / "P" / "manifest.csv"
+    lines = table.read_text().replace("mine,mine", "mine,Vienna").splitlines()
+    table.write_text("\n".join([f"{lines[0]},smoker", *(f"{line},yes" for line in lines[1:])]) + "\n")
+    picture(tmp_path / "data" / "P" / "P-001.png", 99)
+    built(tmp_path, *call)
+    listed = rows(tmp_path / "data" / "P")
+    written = {name: [row[key] for key in ("patient", "view", "site", "smoker")] for name, row in listed.items()}
+    assert written == {"P-000.png": ["7", "PA", "Vienna", "yes"], "P-001.png": ["", "", "mine", ""]}
+    (tmp_path / "who.csv").write_text("file,patient\nP-000.png,9\n")
+    built(tmp_path, *call, "--view", "AP", "--patients", "who.csv")
+    row = rows(tmp_path / "data" / "P")["P-000.png"]
+    assert (row["patient"], row["view"], row["site"]) == ("9", "AP", "Vienna")
+
+
+CALL = ("data", "--source", "x")
+OTHER = (*CALL, "--patients", "who.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "table", "said"),
+    [
+        (("data", "--source", Nih.source), "", "is a collection with a builder of its own"),
+        (("nowhere", "--source", "x"), "", "nowhere does not exist"),
+        (
+            ("data/P", "--source", "x"),
+            "",
+            "holds P-000.png outside of its class folders; move them into",
+        ),
+        ((*CALL, "--patients", "elsewhere.csv"), "", "--patients elsewhere.csv: No such file"),
+        (
+            OTHER,
+            "file,patient\nelsewhere.png,1\n",
+            "--patients names no image of data, but elsewhere.png; give",
+        ),
+        (OTHER, "name,patient\na,1\n", "has no column file; it has name, patient"),
+        (OTHER, "file,patient\nP-000.png,1\nP-000.png,2\n", "line 3: P-000.png has two rows of different values"),
+        (OTHER, 'file,patient\n"P-000.png,1\n', "not CSV"),
+        (
+            OTHER,
+            "file,patient\np-000.jpg,1\nP/P-000.png,2\n",
+            "has two rows of different values for P/P-000.png",
+        ),
+    ],
+)
+def test_folders_for_which_no_manifest_can_be_written_are_rejected(tmp_path, arguments, table, said):
+    classes(tmp_path / "data", P=1, N=1)
+    (tmp_path / "who.csv").write_text(table)
+    rejected(inside("build_covid_dataset.py", "--write-manifests", *arguments, cwd=tmp_path), said)
+    assert not list(tmp_path.rglob("manifest.csv"))
+
+
+def test_dicom_files_of_another_modality_get_no_row(tmp_path):
+    """As in training; rows of another source stay, and their files are there."""
+    for name, modality in (("covid/a.dcm", "DX"), ("covid/b.dcm", "CT"), ("normal/c", "CR"), ("normal/d", "MR")):
+        radiograph(tmp_path / name, PatientID=name, Modality=modality)
+    manifest.write(tmp_path / "covid", [{"file": "b.dcm", "source": "other"}])
+    _, notes = build.write_manifests(tmp_path, "mine", "PA", None)
+    assert notes == ["2 files left out: 1 of another modality (CT), 1 of another modality (MR)"]
+    sources = {name: row["source"] for label in ("covid", "normal") for name, row in rows(tmp_path / label).items()}
+    assert sources == {"a.dcm": "mine", "b.dcm": "other", "c": "mine"}
+    assert [image.file for image in dataset.load(tmp_path).images] == ["covid/a.dcm", "normal/c"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "row"),
+    [
+        ("file,patient", "{}.png,{}"),
+        ("Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age", "{}.png,No Finding,0,{},58"),
+        (",ImageID,ImageDir,PatientID,Projection", "0,{}.png,5,{},PA"),
+        ("dicom_id;subject_id;study_id;ViewPosition", "{};{};5;PA"),
+        ("image_name\tStudyInstanceUID", "{}.dcm\t{}"),
+        ("SOPInstanceUID;StudyInstanceUID", "{};{}"),
+    ],
+)
+def test_published_tables_name_patients(tmp_path, heading, row):
+    """Rows of other images are counted; a word for a missing value is nobody's number."""
+    classes(tmp_path / "d", covid=5, normal=2)
+    who = ["covid-000,007", "covid-001,7", "covid-002,8", "covid-003,NA", "normal-000,7", "other-1,1", "other-2,2"]
+    lines = [heading, *(row.format(*one.split(",")) for one in who)]
+    (tmp_path / "who.csv").write_text("\n".join(lines))
+    _, notes = build.write_manifests(tmp_path / "d", "mine", "", tmp_path / "who.csv")
+    assert notes[0].startswith("--patients: 2 rows of other images (other-1")
+    assert notes[1:] == ["--patients has no row of 2 images (covid/covid-004.png, normal/normal-001.png)"]
+    images = dataset.load(tmp_path / "d").images
+    assert [image.patient for image in images] == ["mine/007", "mine/7", "mine/8", None, None, "mine/7", None]
+
+
+def test_a_file_that_is_a_patient(tmp_path):
+    (tmp_path / "who.csv").write_text("patientId,x,y,Target\n0004cfab,1,2,1\n0004cfab,3,4,1\n")
+    assert build.read_patients(tmp_path / "who.csv") == {"0004cfab": "0004cfab"}
+
+
+def test_patients_come_from_paths_where_no_table_names_them(tmp_path):
+    for name in ("covid/sub-1/a.png", "covid/sub-2/b.png", "normal/c.png"):
+        picture(tmp_path / "d" / name, len(name))
+    (tmp_path / "who.csv").write_text("file,patient\na.png,9\n")
+    arguments = ("--write-manifests", "d", "--source", "mine", "--patients", "who.csv", "--patient-from", r"sub-(\w+)")
+    said = built(tmp_path, *arguments)
+    assert "--patient-from finds no patient of 1 image (normal/c.png)" in said
+    assert [image.patient for image in dataset.load(tmp_path / "d").images] == ["mine/9", "mine/2", None]
+    done = inside("build_covid_dataset.py", *arguments[:4], "--patient-from", "sub-", cwd=tmp_path)
+    rejected(done, "argument --patient-from: 'sub-' is no regular expression with a group in parentheses")
+
+
+def test_a_manifest_of_a_persons_own_is_completed(tmp_path):
+    classes(tmp_path, covid=2, normal=1)
+    (tmp_path / "covid" / "manifest.csv").write_text("file,patient,age\ncovid-000.png,7,999\n")
+    build.write_manifests(tmp_path, "mine", "PA", None)
+    row = rows(tmp_path / "covid")["covid-000.png"]
+    assert [row[name] for name in ("patient", "age", "view", "source")] == ["7", "999", "PA", "mine"]
