@@ -72,7 +72,7 @@ def main(arguments: list[str] | None) -> int:
     )
     for line in audit_report.lines(found, audit.sets.positive):
         say(line)
-    for line in audit_report.conclusion_lines(conclusion):
+    for line in audit_report.conclusion_lines(found):
         say(line, GOOD if conclusion.code == LUNGS else BAD)
     audit_report.save(outputs, audit, found, options.settings(), log)
     log.report_times(options.timings)

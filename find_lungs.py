@@ -39,7 +39,7 @@ def main(arguments: list[str] | None) -> int:
     )
     log = Log(options.quiet)
 
-    from detector.files.atomic import write_together
+    from detector.files.atomic import require_folder, require_outputs, write_together
     from detector.files.cache import Cache, default_folder
     from detector.inference import lung_masks
     from detector.inference.predict import gathered, list_images, say_notes
@@ -47,8 +47,8 @@ def main(arguments: list[str] | None) -> int:
     from detector.network.features import Backbone
     from detector.reports import lung_mask_report
 
-    outputs = lung_mask_report.LungMaskOutputs(options.output_dir, options.overlay, options.json)
-    outputs.require_writable()
+    require_folder(options.output_dir)
+    require_outputs({"--json": options.json} if options.json else {})
     failures: list[InputError] = []
     paths = list_images(options.files, failures)
     lung_masks.require_names(paths)
@@ -58,14 +58,14 @@ def main(arguments: list[str] | None) -> int:
     found, _ = weights.load(options.weights, home, log.info)
     backbone = Backbone(found, Cache(None if options.no_cache else home))
 
-    each = lung_mask_report.with_masks(lung_masks.find_all(backbone, paths, outputs.overlay), outputs)
+    each = lung_mask_report.with_masks(lung_masks.find_all(backbone, paths, options.overlay), options.output_dir)
     done = gathered(each, len(paths), "finding lungs", options.quiet, failures)
     for text in lung_mask_report.lines(done):
         print(text)
     say_notes(((one.path, one.note) for one in done), failures)
-    if outputs.json:
-        write_together({outputs.json: lung_mask_report.as_json(done, failures)})
-    say(lung_mask_report.summary(done, failures, outputs.folder))
+    if options.json:
+        write_together({options.json: lung_mask_report.as_json(done, failures)})
+    say(lung_mask_report.summary(done, failures, options.output_dir))
     print(DISCLAIMER)
     return 1 if failures or not all(one.plausible for one in done) else 0
 

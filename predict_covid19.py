@@ -117,7 +117,7 @@ def main(arguments: list[str] | None) -> int:
     results = prediction_report.with_overlays(results, paths, outputs, saved.description.classes)
     done = gathered(results, len(paths), "predicting", options.quiet, failures)
     found = prediction_report.PredictionRun(done, failures, saved.description, options.model.name, saved.note)
-    for line in wrapped(prediction_report.conclusion(saved.description.summary)):
+    for line in wrapped(found.conclusion):
         say(line, BAD)
     for line in prediction_report.lines(found):
         print(line)

@@ -20,9 +20,8 @@ from detector.audit.evidence import (
     UNDETERMINED,
     Conclusion,
     Result,
-    Row,
 )
-from detector.audit.examples import Example, Examples
+from detector.audit.examples import Examples
 from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
@@ -30,7 +29,7 @@ from detector.cli.output import Log, replaced_line
 from detector.files.atomic import write_together
 from detector.reports import html, run_record
 from detector.reports.figures import forest, localisation_figure
-from detector.reports.text import check_lines, closing_lines, metric_cells, table
+from detector.reports.text import Table, check_lines, closing_lines, metric_cells, table
 from detector.statistics.metric import Metric
 from detector.training.dataset import ImplausibleImage
 
@@ -56,35 +55,63 @@ class AuditResult:
     content: str = ""
     examples: Examples = field(default_factory=Examples)
 
+    @property
+    def groups(self) -> dict[str, list[tuple[Result, dict[str, Metric], list[str]]]]:
+        """The experiments by group, each with the metrics and the notes that stand below it."""
+        groups: dict[str, list[tuple[Result, dict[str, Metric], list[str]]]] = {name: [] for name in GROUPS}
+        external = {one.result.id: one for one in self.external}
+        for one in self.results:
+            beside = (
+                {TITLES[name]: metric for name, metric in external[one.id].beside.items()} if one.id in external else {}
+            )
+            warning = external[one.id].warning if one.id in external else ""
+            groups[one.group].append((one, beside, [*one.notes, *([warning] if warning else [])]))
+        return {name: members for name, members in groups.items() if members}
+
+    @property
+    def sources(self) -> list[list[str]]:
+        """Every source that may predict the class, its state and what was found; those that do come first."""
+        rows = sorted(self.conclusion.rows, key=lambda row: STATES.index(row.state))
+        return [[row.title, row.state, row.text] for row in rows]
+
+    def risk_table(self, suspected: bool) -> Table:
+        """How well each property predicts the class, and is predicted: those that are shortcut risks, or the others."""
+        rows = [[f"  {one.name}", one.utility, one.detectability] for one in self.risks if one.suspected == suspected]
+        title = "Shortcut risks (ROC AUC)" if suspected else "Other properties (ROC AUC)"
+        return Table(title, ["predicts the class", "predicted from the image"], rows)
+
+    @property
+    def located(self) -> Table:
+        """Each metric of the localisation, beside what the other images' maps and a random point get."""
+        metrics = self.localisation.metrics
+        rows = []
+        for name, one in metrics.items():
+            beside = [metric.value_text if metric.available else "n/a" for metric in (one.others, one.random)]
+            rows.append([f"  {TITLES_OF_LOCALISATION[name]}", one.found, *beside, one.difference])
+        notes = list(self.localisation.notes)
+        if metrics:
+            images = metrics[POINTING].found
+            said = (
+                f"{counted(images.n_positive, 'correctly predicted image')} of {counted(images.n_patients, 'patient')}"
+            )
+            others = "others: the other images' maps on this one, which the difference is from"
+            notes = [said, others, "random: a random point of the lungs; in the last row, of the image", *notes]
+        return Table("Where Grad-CAM lies", ["share (95 % CI)", "others", "random", "difference"], rows, notes)
+
 
 def lines(found: AuditResult, positive: str) -> list[str]:
     """Return what is printed of an audit but for its conclusion."""
-    return [
-        *_experiment_lines(found, positive),
-        *_risk_lines(found.risks),
-        *_localisation_lines(found.localisation),
-        "",
-        *check_lines(found.checks),
-    ]
-
-
-def _experiment_lines(found: AuditResult, positive: str) -> list[str]:
-    """Return a line an experiment, under the headings of groups."""
-    external = {one.result.id: one for one in found.external}
     rows: list[list[object]] = [["experiment", "ROC AUC", "95 % CI", "images"]]
-    for group in GROUPS:
-        members = [one for one in found.results if one.group == group]
-        rows += [[""], [group]] if members else []
-        for one in members:
-            rows.append([f"  {one.title}", *metric_cells(one.metric, _images(one.metric))])
-            rows += [[f"    {note}"] for note in one.notes]
-            if one.id in external:
-                beside = external[one.id].beside.items()
-                rows += [[f"    {TITLES[name]}", *metric_cells(area, _images(area))] for name, area in beside]
-                rows += [[f"    {external[one.id].warning}"]] if external[one.id].warning else []
+    for group, members in found.groups.items():
+        rows += [[""], [group]]
+        for one, beside, notes in members:
+            rows += [[f"  {one.title}", *metric_cells(one.metric, _images(one.metric))]]
+            rows += [[f"    {name}", *metric_cells(area, _images(area))] for name, area in beside.items()]
+            rows += [[f"    {note}"] for note in notes]
         if group == SAME_SITES and (share := found.controls_positive):
             rows.append([f"  share of controls predicted {positive}: {share.short}, {share.n_negative} images"])
-    return ["", *table(rows)] if found.results else []
+    experiments = ["", *table(rows)] if found.results else []
+    return [*experiments, *found.risk_table(True).lines(), *found.located.lines(), "", *check_lines(found.checks)]
 
 
 def _images(metric: Metric) -> str:
@@ -92,39 +119,11 @@ def _images(metric: Metric) -> str:
     return f"{metric.n_positive} v {metric.n_negative}{people}"
 
 
-def _risk_lines(risks: Sequence[Risk]) -> list[str]:
-    """Return the properties that are shortcut risks as a table: how well each predicts the class, and is predicted."""
-    rows = [(f"  {one.name}", one.utility.short, one.detectability.short) for one in risks if one.suspected]
-    heading = ("Shortcut risks (ROC AUC)", "predicts the class", "predicted from the image")
-    return ["", *table([heading, *rows])] if rows else []
-
-
-def _localisation_lines(found: Localisation) -> list[str]:
-    """Return a line for each metric of the localisation, beside what the other images' maps and a random point get."""
-    if not found.metrics:
-        return []
-    rows: list[list[object]] = [["Where Grad-CAM lies", "share", "95 % CI", "others", "random", "difference"]]
-    for name, one in found.metrics.items():
-        values = [metric.value_text if metric.available else "n/a" for metric in (one.others, one.random)]
-        beside = [*values, one.difference.short if one.difference.available else "n/a"]
-        rows.append([f"  {TITLES_OF_LOCALISATION[name]}", *metric_cells(one.found, *beside)])
-    images = found.metrics[POINTING].found
-    said = f"{counted(images.n_positive, 'correctly predicted image')} of {counted(images.n_patients, 'patient')}"
-    others = "others: the other images' maps on this one, which the difference is from"
-    notes = said, others, "random: a random point of the lungs; in the last row, of the image", *found.notes
-    return ["", *table([*rows, *([f"    {note}"] for note in notes)])]
-
-
-def worst_rows(conclusion: Conclusion) -> list[Row]:
-    """Return every source that may predict the class, those that do first."""
-    return sorted(conclusion.rows, key=lambda row: STATES.index(row.state))
-
-
-def conclusion_lines(conclusion: Conclusion) -> list[str]:
+def conclusion_lines(found: AuditResult) -> list[str]:
     """Return every source with its state, what to do next, and the conclusion last."""
-    rows = [[row.state, row.text] for row in worst_rows(conclusion)]
+    rows = [row[1:] for row in found.sources]  # the finding begins with the title
     printed = ["", "Sources of a shortcut", *table(rows, "  ")] if rows else []
-    return [*printed, *closing_lines(conclusion.recommendation, conclusion.message)]
+    return [*printed, *closing_lines(found.conclusion.recommendation, found.conclusion.message)]
 
 
 def save(
@@ -135,7 +134,7 @@ def save(
     record = {
         **run_record.header(),
         "settings": settings,
-        "base": run_record.base(extractor),
+        "base": run_record.BASE,
         "implausible_images": found.implausible,
         "experiments": found.results,
         "external": found.external,
@@ -164,36 +163,15 @@ def save(
 def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object]) -> bytes:
     """Return the HTML report."""
     counts = ", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items())
+    located = localisation_figure(found.examples.best, found.examples.worst) if found.examples.best else b""
     return html.render(
         "audit.html.j2",
         f"Audit of {audit.extractor.dataset.name} ({counts}): what a classifier learns from it",
+        found=found,
         conclusion=found.conclusion,
-        sources=worst_rows(found.conclusion),
         clean=found.conclusion.code == LUNGS,
-        content=found.content,
-        groups=[(name, rows) for name in GROUPS if (rows := [one for one in found.results if one.group == name])],
-        controls_positive=found.controls_positive,
         positive=audit.sets.positive,
-        risks=found.risks,
-        localisation=[(TITLES_OF_LOCALISATION[name], one) for name, one in found.localisation.metrics.items()],
-        localisation_notes=found.localisation.notes,
-        located=html.uri(localisation_figure(found.examples.best, found.examples.worst), "jpeg")
-        if found.examples.best
-        else "",
-        checks=found.checks,
-        examples=example_images(found.examples.by_experiment),
-        settings=html.shown_settings(settings),
+        located=html.uri(located, "jpeg") if located else "",
+        image_uri=html.image_uri,
+        settings=settings,
     )
-
-
-def example_images(found: Mapping[str, Example]) -> dict[str, dict[str, object]]:
-    """Return, by experiment, a text and the images as addresses that hold them, each with its class and a text."""
-    return {
-        name: {
-            "text": example.text,
-            "images": [
-                {"uri": html.image_uri(one.pixels), "label": one.label, "text": one.text} for one in example.images
-            ],
-        }
-        for name, example in found.items()
-    }

@@ -265,7 +265,7 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     axes.tick_params(axis="y", length=0)
     for tick in axes.get_yticklabels():
         tick.set_fontweight("bold" if tick.get_text() in groups else "normal")
-    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_ylim(max(len(labels), 1) - 0.4, -0.6)
     axes.text(1.03, 0, "ROC AUC (95 % CI)   images", transform=axes.get_yaxis_transform(), va="center")
     axes.axvline(0.5, color=GREY, linestyle=":")
     axes.text(0.5, -0.65, "chance", color=GREY, ha="center", va="bottom")

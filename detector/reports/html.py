@@ -7,9 +7,11 @@ import hashlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from detector import __version__, printable
@@ -25,6 +27,40 @@ MOST = 100  # images in an HTML report, the most interesting ones
 SIDE = 160  # pixels of an image in a report; enlarged, it shows what the network saw well enough
 
 QUALITY = 70  # of its JPEG
+
+
+@dataclass(frozen=True)
+class Card:
+    """An image of a report: its file, picture (an address) and shape, what is said of it, and what opens below.
+
+    By `label`, the position of a class, and `answer`, "right" or "wrong", it can be filtered.
+    """
+
+    file: str
+    picture: str
+    aspect: float
+    heat: np.ndarray | None
+    label: int
+    said: Sequence[str]
+    probability: float | None
+    below: str
+    details: Mapping[str, object]
+    answer: str = ""
+
+    @property
+    def height(self) -> int:
+        """Of the image where it is shown `SIDE` pixels wide; very high and very wide images are shown less so."""
+        return round(SIDE * min(max(self.aspect, 0.5), 2.0))
+
+    @property
+    def overlay(self) -> str:
+        """The heat map, (14, 14) in [0, 1], as an address: orange where it is warm, clear elsewhere."""
+        if self.heat is None:
+            return ""
+        pixels = np.empty((*self.heat.shape, 4), np.uint8)
+        pixels[..., :3] = rgb(ORANGE)[::-1]
+        pixels[..., 3] = np.rint(255 * np.clip(self.heat, 0, 1))
+        return uri(cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def render(template: str, title: str, **values: object) -> bytes:
@@ -50,7 +86,7 @@ def render(template: str, title: str, **values: object) -> bytes:
     page = environment.get_template(template).render(
         title=title,
         notice=DISCLAIMER,
-        created=shown_time(datetime.now(timezone.utc)),
+        created=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
         version=__version__,
         command=command(),
         policy=policy,
@@ -72,8 +108,6 @@ def uri(data: bytes, kind: str = "png") -> str:
 
 def small(pixels: np.ndarray) -> bytes:
     """Return an image of the network's, (224, 224, 3), uint8, as a JPEG file, smaller."""
-    import cv2
-
     resized = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
@@ -83,50 +117,12 @@ def image_uri(pixels: np.ndarray) -> str:
     return uri(small(pixels), "jpeg")
 
 
-def shown_height(aspect: float) -> int:
-    """Return the height of an image that is shown `SIDE` pixels wide, given its height divided by its width.
-
-    Very high and very wide images are shown less so.
-    """
-    return round(SIDE * min(max(aspect, 0.5), 2.0))
-
-
-def heat_uri(heat: np.ndarray) -> str:
-    """Return a heat map, (14, 14) in [0, 1], as an address that holds it: orange where it is warm, clear elsewhere."""
-    import cv2
-
-    pixels = np.empty((*heat.shape, 4), np.uint8)
-    pixels[..., :3] = rgb(ORANGE)[::-1]
-    pixels[..., 3] = np.rint(255 * np.clip(heat, 0, 1))
-    return uri(cv2.imencode(".png", pixels)[1].tobytes())
-
-
 def shown_threshold(threshold: float | None, classes: Sequence[str]) -> float | None:
     """Return the probability from which the positive class is predicted, 0 being one.
 
     None where the most probable of more than two classes is predicted.
     """
-    if threshold is not None:
-        return threshold
-    return 0.5 if len(classes) == 2 else None
-
-
-def shown_settings(settings: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return name and value of each setting that has one, in words: no list of nothing, no name of Python's."""
-    return [(name, _in_words(value)) for name, value in settings.items() if value is not None]
-
-
-def _in_words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_in_words, value)) or "none"
-    return str(value)
-
-
-def shown_time(utc: datetime) -> str:
-    """Return a time as reports show it, to the minute, such as ``"2026-11-29 03:08 UTC"``."""
-    return f"{utc:%Y-%m-%d %H:%M} UTC"
+    return 0.5 if threshold is None and len(classes) == 2 else threshold
 
 
 def created() -> str:

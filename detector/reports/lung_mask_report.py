@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from detector import InputError, counted, printable
 from detector.cli.output import DISCLAIMER
-from detector.files.atomic import require_folder, require_outputs, write_together
+from detector.files.atomic import write_together
 from detector.images.lungs import enlarged
 from detector.images.masks import SUFFIX
 from detector.inference.lung_masks import FoundLungs
@@ -24,56 +25,20 @@ OVERLAY = "_overlay"
 TINT = 0.15
 
 
-@dataclass(frozen=True)
-class LungMaskOutputs:
-    """What is written.
-
-    Attributes
-    ----------
-    folder : Path
-        Of the masks.
-    overlay : bool
-        Also draw each image with its lungs.
-    json : Path or None
-    """
-
-    folder: Path
-    overlay: bool
-    json: Path | None
-
-    def require_writable(self) -> None:
-        """Reject outputs that could not be written later.
-
-        Raises
-        ------
-        InputError
-        """
-        require_folder(self.folder)
-        require_outputs({"--json": self.json} if self.json else {})
-
-
-def with_masks(
-    results: Iterable[FoundLungs | InputError], outputs: LungMaskOutputs
-) -> Iterator[FoundLungs | InputError]:
-    """Write each image's mask and overlay as it comes, and yield what was found without them."""
+def with_masks(results: Iterable[FoundLungs | InputError], folder: Path) -> Iterator[FoundLungs | InputError]:
+    """Write each image's mask, and its overlay if it has a picture, as it comes; yield what was found without them."""
     for result in results:
         if isinstance(result, InputError):
             yield result
             continue
-        if files := mask_files(result, outputs.folder):
+        if result.mask is not None:
+            name = folder / result.path.stem
+            marked = enlarged(result.mask, *result.size)
+            files = {Path(f"{name}{SUFFIX}.png"): as_file(np.where(marked, 255, 0).astype(np.uint8))}
+            if result.picture is not None:
+                files[Path(f"{name}{OVERLAY}.png")] = as_file(drawn_over(result.picture, result.mask))
             write_together(files)
         yield replace(result, mask=None, picture=None)
-
-
-def mask_files(one: FoundLungs, folder: Path) -> dict[Path, bytes]:
-    """Return the mask of an image, of its own size, and the overlay if it has a picture; nothing without a mask."""
-    if one.mask is None:
-        return {}
-    marked = enlarged(one.mask, *one.size)
-    files = {folder / f"{one.path.stem}{SUFFIX}.png": as_file(np.where(marked, 255, 0).astype(np.uint8))}
-    if one.picture is not None:
-        files[folder / f"{one.path.stem}{OVERLAY}.png"] = as_file(drawn_over(one.picture, one.mask))
-    return files
 
 
 def drawn_over(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -81,8 +46,6 @@ def drawn_over(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     The outline is orange beside blue, so that it is seen on black, on white, in grey print and by every eye.
     """
-    import cv2
-
     inside = enlarged(mask, *picture.shape[:2])
     tinted = np.where(inside[..., None], (1 - TINT) * picture + TINT * np.array(rgb(ORANGE)), picture).astype(np.uint8)
     contours, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -94,8 +57,6 @@ def drawn_over(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def as_file(pixels: np.ndarray) -> bytes:
     """Return pixels, grey or RGB, as the bytes of a PNG file."""
-    import cv2
-
     return cv2.imencode(".png", pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 

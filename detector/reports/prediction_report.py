@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +28,7 @@ BINS = 20  # of the histogram
 
 @dataclass(frozen=True)
 class PredictionOutputs:
-    """Where predictions are written; None where not.
-
-    Attributes
-    ----------
-    csv, json, report : Path or None
-    gradcam : Path or None
-        Folder of the overlays.
-    """
+    """Where predictions are written, and the folder of the overlays; None where not."""
 
     csv: Path | None = None
     json: Path | None = None
@@ -44,12 +36,7 @@ class PredictionOutputs:
     gradcam: Path | None = None
 
     def require_writable(self) -> None:
-        """Reject outputs that could not be written later.
-
-        Raises
-        ------
-        InputError
-        """
+        """Reject outputs that could not be written later."""
         if self.gradcam:
             require_folder(self.gradcam)
         named = {"--csv": self.csv, "--json": self.json, "--report": self.report}
@@ -57,30 +44,32 @@ class PredictionOutputs:
 
     def wants_images(self, position: int) -> bool:
         """Return whether the image and Grad-CAM of the image at a position are wanted."""
-        return self.gradcam is not None or (self.report is not None and position < html.MOST)
+        return self.gradcam is not None or self.shows(position)
+
+    def shows(self, position: int) -> bool:
+        """Return whether the report shows the image at a position."""
+        return self.report is not None and position < html.MOST
 
 
 @dataclass(frozen=True)
 class PredictionRun:
-    """The predictions of a run and the model that made them.
-
-    Attributes
-    ----------
-    predictions : list of Prediction
-    failures : list of InputError
-        Why there is no prediction, for each file that was skipped.
-    description : Description
-    model : str
-        Name of the model's file.
-    model_note : str
-        What was assumed of a model without a description; mostly empty.
-    """
+    """The predictions of a run, why files were skipped, and the model: its file's name, and what was assumed of it."""
 
     predictions: list[Prediction]
     failures: list[InputError]
     description: Description
     model: str
     model_note: str = ""
+
+    @property
+    def threshold(self) -> float | None:
+        """From which probability on the positive class is predicted."""
+        return html.shown_threshold(self.description.threshold, self.description.classes)
+
+    @property
+    def conclusion(self) -> str:
+        """What has to be known before the probabilities are used, in a sentence."""
+        return conclusion(self.description.summary)
 
 
 def with_overlays(
@@ -90,7 +79,7 @@ def with_overlays(
     classes: Sequence[str],
 ) -> Iterator[Prediction | InputError]:
     """Write each prediction's overlay as it comes; keep only the images that the report shows."""
-    names = overlay_names(paths) if outputs.gradcam else []
+    names = overlay_names(paths)
     for position, result in enumerate(results):
         if not isinstance(result, Prediction) or result.image is None or result.grad_cam is None:
             yield result
@@ -99,56 +88,44 @@ def with_overlays(
             title = f"{result.label}, probability {result.probabilities[classes.index(result.label)]:.3f}"
             drawn = overlay(result.image, result.grad_cam, result.seen, title)
             write_together({outputs.gradcam / names[position]: drawn})
-            if outputs.report is None or position >= html.MOST:
-                yield replace(result, image=None, grad_cam=None)
-                continue
-        yield result
+        yield result if outputs.shows(position) else replace(result, image=None, grad_cam=None)
 
 
 def overlay_names(paths: Sequence[Path]) -> list[str]:
-    """Return the overlays' file names: each image's, and its folder's where another image has the same name.
+    """Return the overlays' file names: each image's, after its folder's where another image has the same name.
 
-    Names that would still be equal, such as of ``../a`` and ``a``, or ``a/b`` and ``a-b``, are numbered: no overlay
-    is written over another's.
+    No overlay is written over another's: what still would be equal gets its folder's name again.
     """
     counts = Counter(path.name for path in paths)
-    found: list[str] = []
-    taken: set[str] = set()
+    found: dict[str, Path] = {}
     for path in paths:
-        folder = "-".join(part for part in path.parent.parts if part not in ("/", ".."))
-        name = free = f"{folder}-{path.name}" if folder and counts[path.name] > 1 else path.name
-        number = 1
-        while free in taken:
-            number += 1
-            free = f"{number}-{name}"
-        taken.add(free)
-        found.append(f"{free}.gradcam.png")
-    return found
+        before = f"{path.parent.name}-"
+        name = f"{before if counts[path.name] > 1 else ''}{path.name}.gradcam.png"
+        while name in found:
+            name = f"{before}{name}"
+        found[name] = path
+    return list(found)
 
 
 def lines(run: PredictionRun) -> list[str]:
     """Return the predictions as they are printed: class, probabilities, and the file last."""
     if not run.predictions:
         return []
-    classes = run.description.classes
+    classes, positive = run.description.classes, printable(run.description.positive)
     shown = [run.description.positive] if len(classes) == 2 else classes
     rows: list[list[object]] = [["class", *(f"p({name})" for name in shown), "file"]]
     for one in run.predictions:
         rows.append([one.label, *(f"{one.probabilities[classes.index(name)]:.3f}" for name in shown), one.path])
-    found = table(rows, whole=True)
-    threshold, positive = html.shown_threshold(run.description.threshold, classes), printable(run.description.positive)
-    return found if threshold is None else [*found, f"{positive} from p({positive}) = {threshold:g} on"]
+    note = [] if run.threshold is None else [f"{positive} from p({positive}) = {run.threshold:g} on"]
+    return table(rows, whole=True) + note
 
 
 def summary(run: PredictionRun) -> str:
     """Return how many images are of which predicted class, and how many files were skipped."""
     counts = Counter(one.label for one in run.predictions)
-    text = counted(len(run.predictions), "image")
-    if run.predictions:
-        text += ": " + ", ".join(f"{counts[name]} {name}" for name in run.description.classes)
-    if run.failures:
-        text += f"; {counted(len(run.failures), 'file')} skipped"
-    return text
+    said = ", ".join(f"{counts[name]} {name}" for name in run.description.classes)
+    text = f"{counted(len(run.predictions), 'image')}{f': {said}' if run.predictions else ''}"
+    return f"{text}; {counted(len(run.failures), 'file')} skipped" if run.failures else text
 
 
 def write(run: PredictionRun, outputs: PredictionOutputs) -> dict[str, Path]:
@@ -173,7 +150,7 @@ def _record(run: PredictionRun) -> dict[str, object]:
         **run_record.header(),
         "model": run.model,
         "model_note": run.model_note,
-        "conclusion": conclusion(run.description.summary),
+        "conclusion": run.conclusion,
         "classes": classes,
         "threshold": run.description.threshold,
         "predictions": [
@@ -192,41 +169,54 @@ def _record(run: PredictionRun) -> dict[str, object]:
 def _as_csv(run: PredictionRun) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
-    classes = run.description.classes
-    threshold = html.shown_threshold(run.description.threshold, classes)
-    writer.writerow(["file", "class", *(f"p({printable(name)})" for name in classes), "threshold"])
+    columns = (f"p({printable(name)})" for name in run.description.classes)
+    writer.writerow(["file", "class", *columns, "threshold"])
     for one in run.predictions:
         names = map(escaped, (printable(one.path), printable(one.label)))
-        writer.writerow([*names, *map(repr, one.probabilities), threshold])
+        writer.writerow([*names, *map(repr, one.probabilities), run.threshold])
     return text.getvalue()
 
 
 def prediction_report(run: PredictionRun) -> bytes:
     """Return the HTML report."""
-    predictions, failures, description = run.predictions, run.failures, run.description
-    classes = description.classes
-    positive = classes.index(description.positive)
-    ordered = sorted(predictions, key=lambda one: -one.probabilities[positive])
-    common = common_notes([one.note for one in predictions])
-    on_all = {note for note, number in common if number == len(predictions)}
-    cards = [_card(one, classes, positive, on_all) for one in ordered if one.image is not None]
+    predictions, classes, positive = run.predictions, run.description.classes, run.description.positive
+    probabilities = [one.probabilities[classes.index(positive)] for one in predictions]
+    ordered = sorted(zip(predictions, probabilities, strict=True), key=lambda one: -one[1])
     counts = ", ".join(f"{sum(one.label == name for one in predictions)} predicted {name}" for name in classes)
     title = f"Predictions: {counted(len(predictions), 'image')}"
+    common = common_notes([one.note for one in predictions])
+    on_all = [note for note, number in common if number == len(predictions)]
     return html.render(
         "prediction.html.j2",
         f"{title} ({counts})" if predictions else title,
-        total=counted(len(predictions), "image"),
-        left_out=counted(len(predictions) - len(cards), "more image") if len(predictions) > len(cards) else "",
-        bars=histogram([one.probabilities[positive] for one in predictions]),
-        threshold=html.shown_threshold(description.threshold, classes),
-        common=[f"{number} of {counted(len(predictions), 'image')}: {text}" for text, number in common],
-        cards=cards,
+        conclusion=run.conclusion,
+        failures=run.failures,
+        total=len(predictions),
+        bars=np.histogram(probabilities, BINS, (0.0, 1.0))[0].tolist(),
+        threshold=run.threshold,
+        common=common,
+        cards=[
+            html.Card(
+                file=str(one.path),
+                picture=html.image_uri(one.image),
+                aspect=one.aspect,
+                heat=one.grad_cam,
+                label=classes.index(one.label),
+                said=[f"Predicted: {one.label}"],
+                probability=probability,
+                below=one.path.name,
+                details={
+                    "file": str(one.path),
+                    **{f"p({name})": f"{p:.4f}" for name, p in zip(classes, one.probabilities, strict=True)},
+                    "note": joined(*(part for part in one.note.split(BETWEEN_NOTES) if part not in on_all)),
+                },
+            )
+            for one, probability in ordered
+            if one.image is not None
+        ],
         classes=classes,
-        positive=description.positive,
-        skipped=counted(len(failures), "file"),
-        conclusion=conclusion(description.summary),
-        failures=[str(failure) for failure in failures],
-        card=[*model_card(description, run.model), *([("note", run.model_note)] if run.model_note else [])],
+        positive=positive,
+        card=model_card(run),
     )
 
 
@@ -235,50 +225,39 @@ def common_notes(notes: Sequence[str]) -> list[tuple[str, int]]:
 
     `notes` has one string an image, which may hold several notes (`joined`).
     """
-    counts = Counter(part for note in notes for part in set(note.split(BETWEEN_NOTES)) if part)
-    return [(text, number) for text, number in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if number > 1]
+    counts = Counter(part for note in notes for part in sorted(set(note.split(BETWEEN_NOTES))) if part)
+    return [(text, number) for text, number in counts.most_common() if number > 1]
 
 
-def _card(one: Prediction, classes: Sequence[str], positive: int, said: Collection[str]) -> dict[str, object]:
-    """Return what the report shows of an image, without the notes that it says once of all images."""
-    return {
-        "file": str(one.path),
-        "name": one.path.name,
-        "predicted": one.label,
-        "label_index": classes.index(one.label),
-        "probability": one.probabilities[positive],
-        "probabilities": list(zip(classes, one.probabilities, strict=True)),
-        "image": "" if one.image is None else html.image_uri(one.image),
-        "height": html.shown_height(one.aspect),
-        "heat": html.heat_uri(one.grad_cam) if one.grad_cam is not None else "",
-        "note": joined(*(part for part in one.note.split(BETWEEN_NOTES) if part not in said)),
-    }
-
-
-def histogram(probabilities: Sequence[float]) -> list[dict[str, float]]:
-    """Return the bars of a histogram of probabilities: where each begins, its count, and its height, 0…1."""
-    counts, edges = np.histogram(np.asarray(probabilities, float), BINS, (0.0, 1.0))
-    most = max(1, int(counts.max()))
-    return [
-        {"start": float(start), "count": int(count), "height": count / most}
-        for start, count in zip(edges[:-1], counts, strict=True)
-    ]
-
-
-def model_card(description: Description, model: str) -> list[tuple[str, object]]:
-    """Return what the model's file says of it."""
-    threshold = html.shown_threshold(description.threshold, description.classes)
-    clinical = ", ".join(str(column["name"]) for column in description.clinical)
-    return [
-        ("model", model),
+def model_card(run: PredictionRun) -> list[tuple[str, str]]:
+    """Return what the model's file says of it, and of its training run."""
+    description, summary = run.description, run.description.summary
+    rows = [
+        ("model", run.model),
         ("classes", ", ".join(description.classes)),
         ("positive class", description.positive),
         ("recipe", description.recipe),
         ("pooling", description.pooling),
-        ("clinical values", clinical or "none"),
-        ("threshold", "the most probable class" if threshold is None else f"p({description.positive}) ≥ {threshold:g}"),
-        *training_rows(description.summary),
+        ("clinical values", ", ".join(str(column["name"]) for column in description.clinical) or "none"),
+        (
+            "threshold",
+            "the most probable class" if run.threshold is None else f"p({description.positive}) ≥ {run.threshold:g}",
+        ),
     ]
+    if summary:
+        counts = [
+            f"{one.name}: {counted(one.images, 'image')} from {counted(one.patients, 'patient')}"
+            for one in summary.classes
+        ]
+        rows += [
+            ("trained", summary.created),
+            ("training data", f"{summary.data_set} ({'; '.join(counts)})"),
+            ("evaluation", summary.evaluation),
+            ("ROC AUC", summary.roc_auc),
+            ("probabilities", "" if summary.balanced is None else HOLD[summary.balanced]),
+            ("checks that warned", "; ".join(summary.warned) or "none"),
+        ]
+    return [(name, value) for name, value in [*rows, ("note", run.model_note)] if value]
 
 
 def conclusion(summary: TrainingSummary | None) -> str:
@@ -286,30 +265,3 @@ def conclusion(summary: TrainingSummary | None) -> str:
     if summary is None or not summary.conclusion:
         return "Do not rely on these probabilities: the model's file does not say how it was evaluated."
     return summary.conclusion
-
-
-def training_rows(summary: TrainingSummary | None) -> list[tuple[str, object]]:
-    """Return what the model's file says of its training run."""
-    if summary is None:
-        return [("training run", "not recorded in this model file, which an earlier version saved")]
-    counts = "; ".join(
-        f"{one.name}: {counted(one.images, 'image')} from {counted(one.patients, 'patient')}" for one in summary.classes
-    )
-    return [
-        ("trained", minute(summary.created)),
-        ("training data", f"{summary.data_set} ({counts})"),
-        ("evaluation", summary.evaluation),
-        ("ROC AUC", summary.roc_auc),
-        *([("probabilities", HOLD[summary.balanced])] if summary.balanced is not None else []),
-        ("checks that warned", "; ".join(summary.warned) or "none"),
-    ]
-
-
-def minute(created: str) -> str:
-    """Return a time of a model file, which may lack its zone, in UTC to the minute; what is no time, as it is."""
-    try:
-        found = datetime.fromisoformat(created)
-        zoned = found.replace(tzinfo=found.tzinfo or timezone.utc).astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        return created
-    return html.shown_time(zoned)

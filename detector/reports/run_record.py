@@ -16,7 +16,6 @@ from detector.cli.output import DISCLAIMER
 from detector.datasets.dataset import Image, Rows
 from detector.files.values import years
 from detector.network.backbone import DIGEST, NAME
-from detector.network.head import TrainedHead
 from detector.reports import html
 from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
@@ -25,6 +24,7 @@ from detector.training.dataset import FeatureExtractor
 
 SCHEMA = 1  # of the JSON records
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "matplotlib")
+BASE = {"network": NAME, "sha256": DIGEST}  # what identifies the network that computed the features
 
 
 def lines(result: Evaluation, labels: np.ndarray, predicted: np.ndarray) -> list[str]:
@@ -80,32 +80,27 @@ def characteristics(images: Sequence[Image], sides: Mapping[str, Rows]) -> list[
 
     A column is a class of one of the `sides`, which are images by the side's name.
     """
-    columns: list[tuple[str, list[Image]]] = [
-        (f"{side}: {label}", [images[row] for row in rows if images[row].label == label])
+    columns = {
+        f"{side}: {label}": [images[row] for row in rows if images[row].label == label]
         for side, rows in sides.items()
         for label in dict.fromkeys(image.label for image in images)
-    ]
-
-    def row(name: str, cell: Callable[[list[Image]], str]) -> list[str]:
-        return [name, *(cell(chosen) for _, chosen in columns)]
-
-    return [
-        ["", *(name for name, _ in columns)],
-        row("images", lambda chosen: str(len(chosen))),
-        row("patients (known)", lambda chosen: str(len({image.patient for image in chosen if image.patient}))),
-        row("age, median (range)", _ages),
-        row("sex", lambda chosen: _shares([image.row.get("sex", "") for image in chosen])),
-        row("view", lambda chosen: _shares([image.view for image in chosen])),
-        row("site", lambda chosen: _shares([image.site for image in chosen])),
-    ]
+    }
+    properties: dict[str, Callable[[list[Image]], str]] = {
+        "images": lambda chosen: str(len(chosen)),
+        "patients (known)": lambda chosen: str(len({image.patient for image in chosen if image.patient})),
+        "age, median (range)": _ages,
+        "sex": lambda chosen: _shares([image.row.get("sex", "") for image in chosen]),
+        "view": lambda chosen: _shares([image.view for image in chosen]),
+        "site": lambda chosen: _shares([image.site for image in chosen]),
+    }
+    found = [[name, *(cell(chosen) for chosen in columns.values())] for name, cell in properties.items()]
+    return [["", *columns], *found]
 
 
 def _ages(images: Sequence[Image]) -> str:
     known = [age for image in images if (age := years(image.row.get("age", ""))) is not None]
-    missing = len(images) - len(known)
-    if not known:
-        return f"missing {missing}"
-    return f"{np.median(known):.0f} ({min(known):.0f}–{max(known):.0f}), missing {missing}"
+    found = f"{np.median(known):.0f} ({min(known):.0f}–{max(known):.0f}), " if known else ""
+    return f"{found}missing {len(images) - len(known)}"
 
 
 def _shares(values: Sequence[str]) -> str:
@@ -155,20 +150,17 @@ def predictions(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[d
 
     Without a cross-validation the fold is None.
     """
-    rows, classes = evaluated.held_out, evaluated.evaluation.classes
-    folds = evaluated.predictions.folds[0].tolist()
+    classes, folds = evaluated.evaluation.classes, evaluated.predictions.folds[0].tolist()
     crossed = len(set(folds)) > 1
     return [
         record | {"probabilities": dict(zip(classes, row, strict=True)), "fold": fold if crossed else None}
         for record, row, fold in zip(
-            images(extractor, rows), evaluated.probabilities[0].astype(float).tolist(), folds, strict=True
+            images(extractor, evaluated.held_out),
+            evaluated.probabilities[0].astype(float).tolist(),
+            folds,
+            strict=True,
         )
     ]
-
-
-def base(extractor: FeatureExtractor) -> dict[str, object]:
-    """Return what identifies the network that computed the features."""
-    return {"network": NAME, "sha256": DIGEST}
 
 
 def by_fold(evaluated: EvaluatedHead) -> dict[str, dict[str, object]]:
@@ -178,33 +170,26 @@ def by_fold(evaluated: EvaluatedHead) -> dict[str, dict[str, object]]:
     """
     predictions, result = evaluated.predictions, evaluated.evaluation
     positive = result.classes.index(result.positive)
-    folds = [assigned == fold for assigned in predictions.folds for fold in np.unique(assigned)]
-    if len(folds) == 1:
-        return {}
-    repeats = [repeat for repeat, assigned in enumerate(predictions.folds) for _ in np.unique(assigned)]
     values: dict[str, list[float]] = {name: [] for name in result.metrics()}
-    for repeat, rows in zip(repeats, folds, strict=True):
-        truth, said = predictions.labels[rows], predictions.predicted[repeat, rows]
-        scores, own = predictions.probabilities[repeat, rows, positive], truth == positive
-        values["accuracy"].append(_share(said == truth))
-        values["sensitivity"].append(_share(said[own] == positive))
-        values["specificity"].append(_share(said[~own] != positive))
-        values["roc_auc"].append(_share((np.sign(scores[own][:, None] - scores[~own]) + 1) / 2))
+    for repeat, assigned in enumerate(predictions.folds):
+        for fold in np.unique(assigned):
+            rows = assigned == fold
+            truth, said = predictions.labels[rows], predictions.predicted[repeat, rows]
+            scores, own = predictions.probabilities[repeat, rows, positive], truth == positive
+            right = {
+                "accuracy": said == truth,
+                "sensitivity": said[own] == positive,
+                "specificity": said[~own] != positive,
+                "roc_auc": (np.sign(scores[own][:, None] - scores[~own]) + 1) / 2,
+            }
+            for name, one in right.items():
+                values[name].append(float(one.mean()) if one.size else float("nan"))
     found: dict[str, dict[str, object]] = {}
-    for name, one in values.items():
-        known = np.array(one)[np.isfinite(one)]
+    for name, each in values.items():
+        known = np.array(each)[np.isfinite(each)]
         if len(known) > 1:
-            found[name] = {"mean": float(known.mean()), "sd": float(known.std(ddof=1)), "values": one}
+            found[name] = {"mean": float(known.mean()), "sd": float(known.std(ddof=1)), "values": each}
     return found
-
-
-def _share(right: np.ndarray) -> float:
-    return float(right.mean()) if right.size else float("nan")
-
-
-def history(trained: TrainedHead) -> dict[str, object]:
-    """Return how a head was trained; a probe's with the regularisation strength chosen."""
-    return trained.history | ({} if trained.strength is None else {"chosen": trained.strength})
 
 
 def as_json(report: Mapping[str, object]) -> bytes:
@@ -221,12 +206,8 @@ def _plain(value: object) -> object:
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
+    if isinstance(value, (np.ndarray, np.generic)):
         return _plain(value.tolist())
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
+from typing import NamedTuple
 
 from detector import counted, printable
 from detector.audit.checks import PASS, Check
@@ -23,27 +23,19 @@ HOLD = {
 AS_GIVEN = "Brier score and calibration are of the probabilities as they are, at this folder's class frequencies."
 
 
-@dataclass(frozen=True)
-class MetricName:
-    """A metric in words.
+class MetricName(NamedTuple):
+    """A metric in words: what it says, what it is compared with (shares in braces), and what the terminal says beside.
 
-    Attributes
-    ----------
-    name : str
-    gloss : str
-        What it says, in a line.
-    reference : str
-        What it is compared with, in which shares stand in braces.
-    remark : str
-        What stands beside it on the terminal, where that is not the reference.
+    A report draws the interval of those that lie between 0 and 1.
     """
 
     name: str
     gloss: str
     reference: str = ""
     remark: str = ""
+    drawn: bool = True
 
-    def beside(self, shares: dict[str, object]) -> str:
+    def beside(self, shares: Mapping[str, object]) -> str:
         """Return what stands beside the metric on the terminal."""
         return self.remark or self.reference.format(**shares)
 
@@ -56,7 +48,11 @@ DISCRIMINATION = {
         "border-adjusted ROC AUC", "the same among images with similar borders", CHANCE, "among similar borders"
     ),
     BEYOND_BORDER: MetricName(
-        "beyond the border", "the last minus that of the border's own score, among the same images", "none: 0"
+        "beyond the border",
+        "the last minus that of the border's own score, among the same images",
+        "none: 0",
+        "",
+        False,
     ),
     PRECISION: MetricName("average precision", "area under the precision-recall curve", "no skill: {prevalence:.2f}"),
     "accuracy": MetricName("accuracy", "share of images correctly classified", "majority class: {majority:.2f}"),
@@ -76,11 +72,35 @@ BASELINES = {
 }
 CALIBRATION = {
     BRIER: MetricName("Brier score", "mean squared error of the probabilities", "no skill: {no_skill:.2f}"),
-    IN_THE_LARGE: MetricName("calibration-in-the-large", "above 0: probabilities are too low on average", "ideal: 0"),
-    SLOPE: MetricName("calibration slope", "below 1: overconfident; above 1: underconfident", "ideal: 1"),
+    IN_THE_LARGE: MetricName(
+        "calibration-in-the-large", "above 0: probabilities are too low on average", "ideal: 0", "", False
+    ),
+    SLOPE: MetricName("calibration slope", "below 1: overconfident; above 1: underconfident", "ideal: 1", "", False),
 }
-GROUPS = (("Discrimination", DISCRIMINATION), ("Baselines", BASELINES), ("Calibration", CALIBRATION))
+GROUPS = {"Discrimination": DISCRIMINATION, "Baselines": BASELINES, "Calibration": CALIBRATION}
 NAMES = {**DISCRIMINATION, **BASELINES, **CALIBRATION}
+
+
+class Table(NamedTuple):
+    """A table that the terminal and a report show. Cells may be metrics; the first of a row is its heading."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    notes: Sequence[str] = ()
+
+    def lines(self) -> list[str]:
+        """Return the table as it is printed, and why metrics are not estimable; nothing without rows."""
+        if not self.rows:
+            return []
+        rows, reasons = [[self.title, *self.columns]], []
+        for row in self.rows:
+            unknown = [cell for cell in row if isinstance(cell, Metric) and not cell.available]
+            reasons += [cell.reason.partition(" (")[0] for cell in unknown]
+            shown = (cell.short if isinstance(cell, Metric) else str(cell) for cell in row)
+            rows.append(["n/a" if cell in unknown else text for cell, text in zip(row, shown, strict=True)])
+        notes = [*([f"n/a: {', '.join(dict.fromkeys(reasons))}"] if reasons else []), *self.notes]
+        return ["", *table(rows), *(line for note in notes for line in wrapped(note, "  ", "  "))]
 
 
 def compared(result: Evaluation) -> str:
@@ -112,14 +132,11 @@ def metric_cells(metric: Metric, *beside: object) -> list[object]:
 
 def check_lines(checks: Sequence[Check]) -> list[str]:
     """Return the validity checks as lines: how many there are, then those that warn."""
-    rows: list[list[str]] = []
-    for check in checks:
-        if check.warns:
-            condition = f" ({check.condition})" if check.condition else ""
-            rows.append([check.title, f"{check.message}{condition}"])
-    passed, warned = (sum(one) for one in zip(*((c.status == PASS, c.warns) for c in checks), strict=True))
-    unknown = len(checks) - passed - warned
-    counts = f"{counted(len(checks), 'check')}: {warned} warn, {passed} pass, {unknown} not assessed"
+    warned = [check for check in checks if check.warns]
+    passed = sum(check.status == PASS for check in checks)
+    unknown = len(checks) - passed - len(warned)
+    counts = f"{counted(len(checks), 'check')}: {len(warned)} warn, {passed} pass, {unknown} not assessed"
+    rows = [[c.title, c.message + (f" ({c.condition})" if c.condition else "")] for c in warned]
     return ["Validity checks", f"  {counts}", *table(rows, "  ")]
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT, inside, rejected, script
+from conftest import ROOT, inside, rejected
 from image_helpers import write_dicom
 from report_helpers import HOSTILE, harmless
 
@@ -77,15 +77,18 @@ def test_every_test_image_is_in_the_report_misclassified_ones_first(run):
     assert outcomes == sorted(outcomes, reverse=True)
     for check in record["checks"]:
         assert check["message"].split(" ")[0] in text
+    for name, shown in (("folds", "2"), ("clinical_columns", "none"), ("leave_one_site_out", "no")):
+        assert f'<th scope="row">{name}</th><td>{shown}</td>' in text
+    assert record["settings"]["prevalence"] is None and '<th scope="row">prevalence' not in text
 
 
 def test_no_report_is_written_if_none_is_wanted(run, tmp_path):
     done = inside("train_covid19.py", "-d", run / "data", "--recipe", "probe", "--no-report", cwd=tmp_path)
     assert done.returncode == 0
     assert not (tmp_path / "report.html").exists()
-    both = script("train_covid19.py", "-d", run / "data", "--no-report", "--report", "x.html", cwd=tmp_path)
+    both = inside("train_covid19.py", "-d", run / "data", "--no-report", "--report", "x.html", cwd=tmp_path)
     rejected(both, "not allowed with")
-    same = script("train_covid19.py", "-d", run / "data", "--evaluation-plot", "plot.png", cwd=tmp_path)
+    same = inside("train_covid19.py", "-d", run / "data", "--evaluation-plot", "plot.png", cwd=tmp_path)
     rejected(same, "--evaluation-plot and --plot both name plot.png")
 
 
@@ -170,22 +173,6 @@ def test_everything_is_shown_without_javascript(run, browser):
 )
 def test_a_threshold_of_zero_is_one(threshold, classes, shown):
     assert html.shown_threshold(threshold, list(classes)) == shown
-
-
-def test_settings_are_shown_in_words():
-    given = {"adjust": None, "split": "patient", "folds": 5, "quick": False, "columns": (), "masks": ["a", "b"]}
-    assert html.shown_settings(given) == [
-        ("split", "patient"),
-        ("folds", "5"),
-        ("quick", "no"),
-        ("columns", "none"),
-        ("masks", "a, b"),
-    ]
-
-
-@pytest.mark.parametrize(("aspect", "height"), [(1.0, 160), (1.25, 200), (0.1, 80), (9.0, 320)])
-def test_an_image_is_shown_in_its_own_shape_but_not_as_a_line(aspect, height):
-    assert html.shown_height(aspect) == height
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from conftest import rejection
 from image_helpers import ellipses
 from PIL import Image
 
@@ -15,18 +14,17 @@ from detector.images.lungs import describe
 from detector.inference.lung_masks import FoundLungs
 from detector.reports import lung_mask_report
 from detector.reports.colours import BLUE, ORANGE, rgb
-from detector.reports.lung_mask_report import LungMaskOutputs
 
 
 def test_masks_are_written_as_they_come_and_not_kept(tmp_path):
     mask = ellipses(0.3, 0.7)
-    picture = np.full((150, 100, 3), 100, np.uint8)
+    picture = np.full((1024, 512, 3), 100, np.uint8)
     found = [
         FoundLungs(Path("x/a.png"), describe(mask), "a note", mask, (300, 200), picture),
         InputError("c.png: empty"),
         FoundLungs(Path("x/b.png"), describe(np.zeros((224, 224), bool)), picture=picture),
     ]
-    results = lung_mask_report.with_masks(iter(found), LungMaskOutputs(tmp_path, True, None))
+    results = lung_mask_report.with_masks(iter(found), tmp_path)
     first = next(results)
     assert {path.name for path in tmp_path.iterdir()} == {"a_mask.png", "a_overlay.png"}
     assert (first.mask, first.picture, first.note) == (None, None, "a note")
@@ -35,19 +33,9 @@ def test_masks_are_written_as_they_come_and_not_kept(tmp_path):
     second, third = results
     assert second is found[1] and third.picture is None
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_an_output_folder_that_is_a_file_is_rejected(tmp_path):
-    (tmp_path / "masks").write_text("")
-    with rejection("is a file"):
-        LungMaskOutputs(tmp_path / "masks", False, None).require_writable()
-
-
-def test_an_overlay_outlines_the_lungs():
-    picture = np.full((1024, 512, 3), 100, np.uint8)
-    drawn = lung_mask_report.drawn_over(picture, ellipses(0.3, 0.7))
-    colours = {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()}
-    assert {rgb(BLUE), rgb(ORANGE), (100, 100, 100)} <= colours
+    with Image.open(tmp_path / "a_overlay.png") as written:
+        drawn = np.asarray(written)
+    assert {rgb(BLUE), rgb(ORANGE), (100, 100, 100)} <= {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()}
     # Lungs are tinted; what lies outside is as it was.
     assert drawn[512, 154].tolist() == [int(0.85 * 100 + 0.15 * value) for value in rgb(ORANGE)]
     assert drawn[10, 10].tolist() == [100, 100, 100]
@@ -68,6 +56,6 @@ def test_what_was_found_is_one_row_and_one_entry():
         "1 mask in masks; 1 image without plausible lungs; 1 file skipped"
     )
     assert lung_mask_report.summary([found], [], Path("masks")) == "1 mask in masks"
-    record = json.loads(lung_mask_report.as_json([found, none], [InputError("c.png: empty")]))
+    record = json.loads(lung_mask_report.as_json([found, none], failures))
     assert [one["mask"] for one in record["images"]] == ["a_mask.png", None]
     assert record["failures"] == ["c.png: empty"] and "never a diagnosis" in record["notice"]

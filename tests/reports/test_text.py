@@ -11,11 +11,9 @@ LONG = "slope 1.48 (1.13–2.07), in the large 0.47 (0.25–0.72): probabilities
 
 
 def test_every_metric_has_one_name_that_fits_the_terminal():
-    groups = [words for _, members in text.GROUPS for words in members.values()]
-    assert groups == list(text.NAMES.values())
-    assert len({words.name for words in groups}) == len(groups)
+    assert len({words.name for words in text.NAMES.values()}) == len(text.NAMES)
     metric = Metric(-1.5, -2.23, 4.62, 20, 20)
-    rows = [[words.name, *text.metric_cells(metric, words.beside(SHARES))] for words in groups]
+    rows = [[words.name, *text.metric_cells(metric, words.beside(SHARES))] for words in text.NAMES.values()]
     assert len(text.table(rows)) == len(rows) and max(map(len, text.table(rows))) <= 80
     assert text.NAMES["brier_score"].beside(SHARES) == "no skill: 0.19"
     assert text.NAMES["accuracy"].beside(SHARES) == "majority class: 0.75"
@@ -31,9 +29,16 @@ def test_a_table_wraps_its_last_column_and_spans_lines_of_one_cell():
     assert text.table([["\x1b[1m", "b"]])[0].isprintable()
 
 
-def test_a_metric_is_its_value_and_interval_or_the_reason_why_there_is_none():
-    assert text.metric_cells(Metric(0.6, 0.41, 0.77, 24, 24), "chance") == ["0.60", "0.41–0.77", "chance"]
-    assert text.metric_cells(Metric.unavailable("too few images"), "chance") == ["n/a", "too few images"]
+def test_metrics_of_a_table_are_printed_with_the_reasons_why_there_are_none_below():
+    few, one = Metric.unavailable("too few images (3 and 9; 10 of each needed)"), Metric(0.6, 0.41, 0.77, 24, 24)
+    rows = [["a", one, 24], ["b", few, 12], ["c", few, 3]]
+    found = text.Table("group", ["ROC AUC", "images"], rows, ["a note"]).lines()
+    assert [line.split("  ")[0] for line in found] == ["", "group", "a", "b", "c", "", ""]
+    assert found[2].split() == ["a", "0.60", "(0.41–0.77)", "24"] and found[3].split() == ["b", "n/a", "12"]
+    assert found[5:] == ["  n/a: too few images", "  a note"]
+    assert text.Table("group", ["ROC AUC"], []).lines() == []
+    assert text.metric_cells(one, "chance") == ["0.60", "0.41–0.77", "chance"]
+    assert text.metric_cells(few, "chance") == ["n/a", few.reason]
 
 
 def test_checks_that_warn_are_lines_and_the_others_are_counted():

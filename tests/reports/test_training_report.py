@@ -44,6 +44,12 @@ def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
     assert any(line.endswith("metrics of covid v normal") for line in lines)
 
 
+def test_no_skill_is_a_constant_at_the_frequency_at_which_the_classes_count():
+    run = result(Case((10, 30)))
+    assert run.shares == {"prevalence": 0.25, "no_skill": 0.25, "majority": 0.75, "at": None}
+    assert replace(run, settings={"class_weight": "none"}).shares["no_skill"] == 0.1875
+
+
 def test_each_of_three_classes_has_its_metrics():
     run = result(Case((24, 24)))
     labels = np.repeat([0, 1, 2], 16)
@@ -71,9 +77,10 @@ def test_each_of_three_classes_has_its_metrics():
 def test_a_difference_in_words(difference, text, clear):
     area = Metric(0.8, 0.7, 0.9, 50, 50)
     compared = RecipeComparison("probe:lungs", "tutorial:tutorial", area, area, difference)
-    found = " ".join(" ".join(training_report.comparison_lines(compared)).split())
-    assert f"linear probe (lungs) minus tutorial: {text}" in found
-    assert (training_report.UNCLEAR in found) == (difference.available and not clear)
+    found = training_report.comparison_table(compared)
+    assert [row[0] for row in found.rows] == ["linear probe (lungs)", "tutorial"]
+    rest = f". {training_report.UNCLEAR}" if difference.available and not clear else ""
+    assert found.notes == [f"linear probe (lungs) minus tutorial: {text}{rest}"]
 
 
 def test_sites_that_are_left_out_are_a_table_of_80_columns():
@@ -84,7 +91,7 @@ def test_sites_that_are_left_out_are_a_table_of_80_columns():
     lines = training_report.lines(replace(result(Case()), left_out=left_out))[-4:]
     assert all(len(line) <= 80 for line in lines)
     assert lines[1].split() == ["Hannover", "0.70", "(0.50–0.90)", "0.80", "(0.60–0.90)", "0.81", "(0.61–0.91)"]
-    assert lines[2].split() == ["Vienna", "n/a", "n/a", "n/a"] and "fewer than 10" in lines[3]
+    assert lines[2].split() == ["Vienna", "n/a", "n/a", "n/a"] and lines[3] == "  n/a: too few images"
 
 
 @pytest.mark.parametrize(("sexes", "count", "rows"), [("MF", 24, 2), ("MF", 8, 2), ("M", 24, 0)])
@@ -92,7 +99,7 @@ def test_subgroups_are_a_table_if_there_are_several(sexes, count, rows):
     row = lambda positive, number: {"sex": sexes[number % len(sexes)]}  # noqa: E731
     lines = training_report.lines(result(Case((count, count), row=row)))
     assert len([line for line in lines if line.startswith("sex ")]) == rows
-    assert any("fewer than 10" in line for line in lines) == (count == 8)
+    assert ("  n/a: too few images" in lines) == (count == 8)
 
 
 def test_a_model_card_counts_the_images_that_the_model_was_trained_on():
@@ -117,6 +124,6 @@ def test_the_test_set_is_named_with_its_images_and_patients():
 
 def test_the_conclusion_is_in_the_record_and_in_the_model():
     run = result(Case(), folds=5)
-    written = json.loads(run_record.as_json({"conclusion": training_report.conclusion(run)}))["conclusion"]
+    written = json.loads(run_record.as_json({"conclusion": run.conclusion}))["conclusion"]
     assert written["code"] == "no_signal" and "is compatible with guessing" in written["message"]
     assert training_report.summary(run).conclusion == written["for_use"]

@@ -5,7 +5,7 @@ if (form) {
   const count = form.querySelector("output");
   const choose = () => {
     const label = form.elements.label.value;
-    const answer = form.elements.answer.value;
+    const answer = form.elements.answer?.value;
     let shown = 0;
     for (const card of cards) {
       const wanted = (!label || card.dataset.label === label) && (!answer || card.dataset.answer === answer);
