@@ -139,8 +139,8 @@ def test_a_comparison_of_poolings_computes_no_features(trained, no_forward_pass)
     assert record["settings"]["compare"] == "probe:global"
     lines = done.stdout.splitlines()
     start = lines.index(next(line for line in lines if line.startswith("Comparison on the same images")))
-    assert lines[start + 1].startswith("  linear probe (lungs)  ")
-    assert lines[start + 2].startswith("  linear probe (global)  ")
+    assert lines[start + 1].startswith("linear probe (lungs)  ")
+    assert lines[start + 2].startswith("linear probe (global)  ")
     assert lines[start + 3].startswith("  linear probe (lungs) minus linear probe (global): ")
     assert max(map(len, lines[start : start + 5])) <= 80
 
