@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, rejected, script
+from conftest import ROOT, inside, rejected, script
 
 from detector import __version__
 from detector.cli.arguments import local_path, output_of
@@ -14,7 +14,7 @@ from detector.cli.arguments import local_path, output_of
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.py")))
 def test_every_script_prints_its_version(tmp_path, name):
-    done = script(name, "--version", cwd=tmp_path)
+    done = inside(name, "--version", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{name} {__version__}\n", "")
 
 
@@ -41,7 +41,7 @@ def test_help_has_an_example_and_states_that_nothing_is_a_diagnosis(tmp_path, na
     ],
 )
 def test_a_url_in_place_of_a_path_is_named_with_both_of_its_slashes(tmp_path, name, flag):
-    done = script(f"{name}.py", flag, "https://example.org/x", *(["a.png"] if name[0] == "p" else []), cwd=tmp_path)
+    done = inside(f"{name}.py", flag, "https://example.org/x", *(["a.png"] if name[0] == "p" else []), cwd=tmp_path)
     rejected(done, "https://example.org/x is a URL; download what it names and give its path")
     assert not list(tmp_path.iterdir())
 
@@ -66,4 +66,4 @@ def test_windows_paths_are_no_urls(text):
 
 
 def test_an_unknown_flag_is_rejected(tmp_path):
-    rejected(script("train_covid19.py", "--pools", "x", cwd=tmp_path), "unrecognized arguments: --pools")
+    rejected(inside("train_covid19.py", "--pools", "x", cwd=tmp_path), "unrecognized arguments: --pools")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from conftest import ROOT, tree
@@ -44,9 +44,8 @@ def test_the_cache_keeps_what_the_run_needs_whatever_its_bound(tmp_path):
 def test_flipped_bits_are_never_returned(tmp_path):
     values = {f"{i}".encode(): bytes([i]) * 2048 for i in range(50)}
     generator = np.random.default_rng(0)
-    for _ in range(40):
-        cache = Cache(tmp_path)
-        cache.put(values)
+    for _ in range(20):
+        Cache(tmp_path).put(values)
         data = bytearray((tmp_path / FILE).read_bytes())
         for at in generator.integers(0, len(data), 30):
             data[at] ^= 1 << int(generator.integers(0, 8))
@@ -68,20 +67,13 @@ def test_a_cache_that_cannot_be_used_has_a_reason_and_one_without_its_table_is_b
 
 
 def test_several_threads_and_connections_share_a_cache(tmp_path):
-    def work(start: int) -> None:
-        cache = Cache(tmp_path)
-        for i in range(start, start + 25):
-            cache.put({f"{i}".encode(): f"{i}".encode()})
-            assert cache.get([f"{i}".encode()])
-        troubles.append(cache.trouble)
+    def work(i: int) -> bool:
+        cache, name = Cache(tmp_path), f"{i}".encode()
+        cache.put({name: name})
+        return cache.get([name]) == {name: name} and cache.trouble is None
 
-    troubles: list[str | None] = []
-    threads = [threading.Thread(target=work, args=(start,)) for start in range(0, 100, 25)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert troubles == [None] * 4
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(100)))
     assert len(Cache(tmp_path).get(f"{i}".encode() for i in range(100))) == 100
 
 
@@ -92,6 +84,7 @@ def test_keys_differ_with_everything_that_affects_the_value():
 
 def test_a_writer_that_is_killed_in_the_middle_loses_nothing_that_was_written(tmp_path):
     code = f"""
+from pathlib import Path
 from detector.files.cache import Cache
 cache, i = Cache(Path({str(tmp_path)!r})), 0
 while True:
@@ -99,17 +92,10 @@ while True:
     print(i, flush=True)
     i += 1
 """
-    for _ in range(6):
+    for _ in range(3):
         with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:
-            last = -1
-            for line in writer.stdout:
-                last = int(line)
-                if last >= 5:
-                    break
+            done = [int(writer.stdout.readline()) for _ in range(6)]
             writer.kill()
-        cache = Cache(tmp_path)
-        for i in range(last + 1):
-            names = [f"{i}-{j}".encode() for j in range(8)]
-            assert cache.get(names) == {name: name * 300 for name in names}
-        assert cache.trouble is None
+        cache, names = Cache(tmp_path), [f"{i}-{j}".encode() for i in done for j in range(8)]
+        assert cache.get(names) == {name: name * 300 for name in names} and cache.trouble is None
     assert set(tree(tmp_path)) <= {FILE, f"{FILE}-journal"}
