@@ -17,7 +17,7 @@ import numpy as np
 
 from detector.files.cache import FILE
 from detector.network.backbone import WIDTH
-from tools.benchmarks.measure import ROOT, Run, heading, new_cache, row, run, write_copies
+from tools.benchmarks.measure import ROOT, Run, heading, new_cache, ratio, row, run, write_copies
 
 FEW, COPIES, SIDE = 24, 2, 256
 FEATURES = "SELECT key, value FROM entries WHERE length(value) = ?"
@@ -90,8 +90,7 @@ def main() -> None:
             row(f"{how}: {what}", f"{difference:.1e}", "≤ 1e-5", difference <= 1e-5)
         # What a run takes whatever its images are, start-up included, is no overhead.
         longer, shorter = on_ray.seconds - ray_few.seconds, plain.seconds - plain_few.seconds
-        times = f"{longer:.0f} s / {shorter:.0f} s = {longer / shorter:.2f}"
-        row("time beyond that of a few images, ÷ plain", times, "≤ 1.15", longer <= 1.15 * shorter)
+        ratio("time beyond that of a few images, ÷ plain", longer, shorter, 1.15)
 
 
 if __name__ == "__main__":

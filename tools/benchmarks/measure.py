@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import platform
 import re
@@ -104,3 +105,9 @@ def heading(what: str) -> None:
 def row(what: str, value: str, target: str, reached: bool) -> None:
     """Print a row of the table."""
     print(f"| {what} | {value} | {target} | {'yes' if reached else 'NO'} |", flush=True)
+
+
+def ratio(what: str, top: float, bottom: float, most: float = math.inf, least: float = 0.0, unit: str = "s") -> None:
+    """Print a row on the ratio of two measurements, which is to be at most, or at least, something."""
+    found, target = top / bottom, f"≥ {least:g}" if least else f"≤ {most:g}"
+    row(what, f"{top:.1f} {unit} / {bottom:.1f} {unit} = {found:.2f}", target, least <= found <= most)

@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tools.benchmarks.measure import ROOT, heading, new_cache, row, run, write_copies
+from tools.benchmarks.measure import ROOT, heading, new_cache, ratio, run, write_copies
 
 SETS = {"distinct": 1, "copies": 25}
 SIDE = 1414  # pixels: 2 megapixels
@@ -29,23 +29,15 @@ def main() -> None:
             found[kind, size] = one
             shown = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in one.stages().items())
             print(f"{size} images, {kind}: {one.seconds:.1f} s, {one.peak:.0f} MiB ({shown})", flush=True)
-    heading(f"phantoms of {SIDE} × {SIDE} pixels, default settings, first runs")
+    heading(f"{sizes[2]:,} phantoms of {SIDE} × {SIDE} pixels, default settings, first runs")
     for kind in SETS:
         small, middle, large = found["distinct", sizes[0]], found[kind, sizes[1]], found[kind, sizes[2]]
-        growth = sizes[2] / sizes[1]
-        peaks = f"{large.peak:.0f} MiB / {small.peak:.0f} MiB = {large.peak / small.peak:.2f}"
-        row(
-            f"{kind}: peak memory, {sizes[2]:,} images ÷ {sizes[0]} distinct",
-            peaks,
-            "≤ 1.5",
-            large.peak <= 1.5 * small.peak,
-        )
-        times = {"all": (large.seconds, middle.seconds)}
-        times |= {stage: (large.stages()[stage], taken) for stage, taken in middle.stages().items() if taken >= SHORT}
-        for stage, (longer, shorter) in times.items():
-            ratio, most = longer / shorter, 1.05 * growth
-            measured = f"{longer:.0f} s / {shorter:.0f} s = {ratio:.2f}"
-            row(f"{kind}: time of {stage}, ÷ {sizes[1]}", measured, f"≤ {most:.1f}", ratio <= most)
+        ratio(f"{kind}: peak memory, ÷ {sizes[0]} distinct", large.peak, small.peak, 1.5, unit="MiB")
+        most = 1.05 * sizes[2] / sizes[1]
+        ratio(f"{kind}: time, ÷ {sizes[1]}", large.seconds, middle.seconds, most)
+        for stage, seconds in middle.stages().items():
+            if seconds >= SHORT:
+                ratio(f"{kind}: time of {stage}, ÷ {sizes[1]}", large.stages()[stage], seconds, most)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.benchmarks.measure import ROOT, Run, heading, new_cache, row, run
+from tools.benchmarks.measure import ROOT, Run, heading, new_cache, ratio, row, run
 
 STARTS = (
     ("train_covid19.py", "--help"),
@@ -65,19 +65,15 @@ def main() -> None:
     medians = {name: statistics.median(one[name].seconds for one in rounds) for name in rounds[0]}
     heading(f"medians of {options.pairs} runs each, in turn; {options.dataset or '50 phantoms'}")
 
-    for name, target in (("first run", 12), ("second run", 30)):
-        ratio = medians["tutorial"] / medians[name]
-        times = f"{medians['tutorial']:.1f} s / {medians[name]:.1f} s = {ratio:.1f}"
-        row(f"the tutorial's loop ÷ {name}", times, f"≥ {target}", ratio >= target)
+    for name, least in (("first run", 12), ("second run", 30)):
+        ratio(f"the tutorial's loop ÷ {name}", medians["tutorial"], medians[name], least=least)
     for one, other, most in (
         ("probe's first run", "first run", 1),
         ("probe's second run", "second run", 1),
         ("probe's second run", "imports", 2),  # of scikit-learn, matplotlib and scipy.stats
         ("prediction", "second run", 1),  # importing TensorFlow takes most of either
     ):
-        ratio = medians[one] / medians[other]
-        times = f"{medians[one]:.1f} s / {medians[other]:.1f} s = {ratio:.2f}"
-        row(f"{one} ÷ {other}", times, f"≤ {most}", ratio <= most)
+        ratio(f"{one} ÷ {other}", medians[one], medians[other], most)
     slowest = max(start(command) for command in STARTS)
     row("`--help` and argument errors, slowest", f"{slowest:.2f} s", "< 0.5 s", slowest < 0.5)
 
