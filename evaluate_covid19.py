@@ -14,8 +14,7 @@ from detector.cli.arguments import column_names, flag, parse
 from detector.cli.output import Log, replaced_line, say
 from detector.cli.run import run
 from detector.datasets import dataset, overview
-from detector.datasets.dataset import Dataset
-from detector.datasets.folders import class_named
+from detector.datasets.dataset import Dataset, class_named
 from detector.files.atomic import require_folder, require_outputs, write_together
 from detector.files.tables import folded
 from detector.inference.evaluate import TableOfPredictions, read_predictions

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError, first_names
-from detector.datasets.dataset import Dataset, Image, boxes_of, load, load_folder
-from detector.datasets.folders import MOST_NAMES, class_named
+from detector.datasets.dataset import MOST_NAMES, Dataset, Image, boxes_of, class_named, load, load_folder
 from detector.datasets.identity import describe_overlap, find_overlap
 from detector.images.duplicates import Copy
 from detector.images.inspect import ImageProperties

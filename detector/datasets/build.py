@@ -23,8 +23,7 @@ from detector.collections.cohen import BASE_URL
 from detector.collections.record import COVID, Collection, ImageRecord, names_finding, require_inside
 from detector.datasets import download, manifest, overview
 from detector.datasets.clinical import is_missing
-from detector.datasets.dataset import Image, list_classes
-from detector.datasets.folders import PATIENT_FROM, patient_pattern
+from detector.datasets.dataset import PATIENT_FROM, Image, list_classes, patient_pattern
 from detector.datasets.identity import merged
 from detector.files.atomic import copy_whole, require_folder, sha256
 from detector.files.tables import PATIENT, match_files, read_by_file, simple

@@ -16,7 +16,7 @@ from detector import InputError, printable
 from detector.cli.output import named_notes, progress, say, wrapped
 from detector.cluster.connection import Cluster, on_node
 from detector.datasets import clinical
-from detector.datasets.folders import view_of
+from detector.datasets.dataset import view_of
 from detector.files.cache import Cache
 from detector.files.values import view_group
 from detector.images.listing import left_out_line

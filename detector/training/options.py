@@ -10,7 +10,7 @@ from pathlib import Path
 from detector import InputError
 from detector.cli.arguments import between, column_names, flag, output_of, seed_flag, whole_number
 from detector.cluster.connection import ComputeOptions
-from detector.datasets.folders import PATIENT_FROM, patient_pattern
+from detector.datasets.dataset import PATIENT_FROM, patient_pattern
 from detector.network.backbone import POOLINGS
 from detector.training.recipes import RECIPES, Recipe
 

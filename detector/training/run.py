@@ -10,8 +10,7 @@ import numpy as np
 from detector import counted
 from detector.cli.output import progress
 from detector.datasets import clinical, dataset
-from detector.datasets.dataset import Dataset
-from detector.datasets.folders import class_named
+from detector.datasets.dataset import Dataset, class_named
 from detector.files.cache import key
 from detector.network.backbone import COLUMNS
 from detector.network.features import BATCH

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+
+import numpy as np
 import pytest
 from conftest import accepted, classes, inside, picture, rejected, rejection
 from image_helpers import radiograph
+from PIL import Image
 
 from detector.datasets import dataset, manifest
 from detector.images import dicom_header
@@ -112,3 +117,142 @@ def test_an_identifier_that_most_files_of_a_class_have_identifies_nobody(tmp_pat
     assert sum(image.patient is None for image in found.images) == (5 if unknown else 0)
     said = "4 of 7 images of covid have the same patient identifier, which identifies nobody: each counts as a patient "
     assert found.notes == ([f"{said}of its own"] if unknown else [])
+
+
+# What folders mean
+
+BIMCV = "sub-S03001/ses-E03001/mod-rx/sub-S03001_ses-E03001_run-1_bp-chest_vp-ll_dx"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("covid/a", "normal/a"),
+        ("covid/2020/a", "covid/2021/a", "normal/a"),
+        ("data/chest/covid/images/a", "data/chest/normal/images/a"),
+        (f"covid/{BIMCV}", "normal/sub-S04001/ses-E04001/mod-rx/a"),
+        ("covid/Covid1/1.2.826.0.1/1.2.826.0.2/1", "normal/Covid2/1.2.826.0.3/1.2.826.0.4/1"),
+        ("covid/C 419639-00/08-02-2002-XR CHEST 1 VIEW AP-5344/1.0-AP-7626/1-1", "normal/C 41/08-NA/1.0-AP-7/1-1"),
+        ("covid/CR/20200315/a", "covid/CR/20200316/b", "normal/DX/20180101/a", "normal/000/c"),
+        ("covid/patient1/study1/a", "covid/a", "normal/train/a", "normal/1/a"),
+    ],
+)
+def test_classes_are_the_first_level_at_which_folders_differ(tmp_path, files):
+    for number, file in enumerate(files):
+        picture(tmp_path / f"{file}.png", number)
+    found = dataset.load(tmp_path)
+    assert found.classes == ["covid", "normal"] and len(found.images) == len(files)
+    assert {image.patient for image in found.images} == {None}  # no folder of a year, a size or a shard is a person
+
+
+@pytest.mark.parametrize("names", [("images", "patient1", "year"), ("label_0", "label_1"), ("test+", "trained")])
+def test_folders_of_any_name_are_classes_where_nothing_else_differs(tmp_path, names):
+    assert dataset.load(classes(tmp_path, **dict.fromkeys(names, 1))).classes == list(names)
+
+
+def test_images_that_lie_in_no_class_are_rejected(tmp_path):
+    picture(classes(tmp_path, covid=1, normal=1) / "a.png", 1)
+    with rejection("holds a.png outside of its class folders; move them into one"):
+        dataset.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [
+        ("train_covid19.py", "0 1 more/2"),
+        ("train_covid19.py", "images/0 images/1"),
+        ("train_covid19.py", "2020/0 2021/1"),
+        ("audit_covid19.py", "0 1"),
+        ("evaluate_covid19.py", "0 1"),
+    ],
+)
+def test_the_folder_of_one_class_asks_for_that_of_all(tmp_path, script, names):
+    for label in ("covid", "normal"):
+        for number, name in enumerate(names.split(" ")):
+            picture(tmp_path / "d" / label / f"{name}.png", number + len(label))
+    picture(tmp_path / "d" / "stray.png", 7)
+    call = (script, *(("-m", "m.h5") if script.startswith("evaluate") else ()), "-d")
+    rejected(inside(*call, "d/covid", cwd=tmp_path), "; did you mean -d d?")
+    done = inside(*call, "d", cwd=tmp_path)
+    rejected(done, "holds stray.png outside of its class folders; move them into one\n")
+
+
+def test_parts_of_a_split_are_not_classes(tmp_path):
+    for part in ("Train", "test", "VAL", "validation"):
+        classes(tmp_path / "d" / "chest" / part, covid=1, normal=1)
+    with rejection(r"d holds Train, VAL, test, validation, the parts .*-d \S*d/chest/Train, .*--external \S*/VAL"):
+        dataset.load(tmp_path / "d")
+    assert dataset.load(tmp_path / "d" / "chest" / "Train").counts() == {"covid": 1, "normal": 1}
+    classes(tmp_path / "only" / "train", covid=1, normal=1)
+    assert dataset.load(tmp_path / "only").counts() == {"covid": 1, "normal": 1}
+    classes(tmp_path / "beside", covid=1, normal=1, test=1)
+    with rejection(r"holds \S*beside/test beside other folders: test is a part of a data set, not a class; move it"):
+        dataset.load(tmp_path / "beside")
+
+
+@pytest.mark.parametrize("names", [("images", "zones"), ("cxr", "Manual/left"), ("images", "lung masks")])
+def test_folders_of_masks_hold_no_images(tmp_path, names):
+    """By their names, or because each file is black and white and has a namesake; images of equal names stay."""
+    for label in ("covid", "normal"):
+        for number in range(2):
+            image, mask = (tmp_path / label / name / f"{number}.png" for name in names)
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.where(picture(image, number) > 128, 255, 0).astype(np.uint8)).save(mask)
+        picture(tmp_path / label / "again" / "1.png", 9)
+    found = dataset.load(tmp_path)
+    assert {Path(image.file).parent.name for image in found.images} == {"again", names[0]}
+    assert found.notes[0] == "4 files left out: 4 masks"
+
+
+def test_the_positive_class_is_found_without_case(tmp_path):
+    assert dataset.class_named(["COVID", "NORMAL"], "covid", tmp_path) == "COVID"
+    with rejection("no class covid; its classes are c00, .*c09 and 5 more: choose the positive one"):
+        dataset.class_named([f"c{number:02d}" for number in range(15)], "covid", tmp_path)
+
+
+def test_where_the_positive_class_lies_deeper_its_folder_is_named(tmp_path):
+    for part in ("Infection Data", "Lung Data"):
+        classes(tmp_path / part / "Train", covid=1, normal=1)
+    with rejection(
+        r"are Infection Data, Lung Data; give a folder that holds covid with -d, such as .*Infection.*/Train"
+    ):
+        dataset.class_named(dataset.load(tmp_path).classes, "covid", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "view"),
+    [
+        *[("a/view1_frontal.jpg", "frontal"), ("a/view2_lateral.jpg", "lateral"), (f"covid/{BIMCV}.png", "lateral")],
+        *[
+            ("covid/PA/1.png", "PA"),
+            ("covid/ap/1.png", "AP"),
+            ("x/sub-1_vp-pa_dx.png", "PA"),
+            ("covid/papa/ap1.png", ""),
+        ],
+    ],
+)
+def test_views_that_paths_name(path, view):
+    assert dataset.view_of(Path(path)) == view
+
+
+def test_patients_are_taken_from_paths_where_the_user_says_how(tmp_path):
+    for label, number in (("covid", 1), ("covid", 2), ("normal", 1), ("normal", 3)):
+        for run in (1, 2):
+            picture(tmp_path / label / f"sub-{number}" / f"run-{run}.png", 10 * number + run)
+    picture(tmp_path / "normal" / "other.png", 1)
+    found = dataset.load(tmp_path, dataset.patient_pattern(r"sub-(\w+)/run-(?:\d)"))
+    named = [f"path/{number}" for number in (1, 1, 2, 2)]
+    assert [image.patient for image in found.images] == [*named, None, "path/1", "path/1", "path/3", "path/3"]
+    assert found.notes == [
+        "--patient-from finds no patient of 1 image (normal/other.png): each counts as its own",
+    ]
+    assert dataset.load(tmp_path).notes == [
+        "folders within the classes are not taken for patients (sub-1, sub-2, sub-3); where paths name them, say how "
+        "with --patient-from"
+    ]
+
+
+@pytest.mark.parametrize("text", ["sub-(", "sub-"])
+def test_patterns_that_name_no_patient(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="is no regular expression with a group in parentheses"):
+        dataset.patient_pattern(text)
