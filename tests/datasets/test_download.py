@@ -54,25 +54,25 @@ def server(tmp_path):
 
 
 @pytest.fixture
-def build_from(monkeypatch):
-    def run(address: str, folder: Path):
+def build_from(monkeypatch, tmp_path):
+    def run(address: str):
         for module in (build_covid_dataset, build):
             monkeypatch.setattr(module, "BASE_URL", address)
-        return inside("build_covid_dataset.py", "--download", "-c", "clone", "-o", "covid", cwd=folder)
+        return inside("build_covid_dataset.py", "--download", "-c", "clone", "-o", "covid", cwd=tmp_path)
 
     return run
 
 
 def test_only_selected_images_are_fetched_and_none_twice(server, tmp_path, build_from):
     address, handler, root = server
-    said = accepted(build_from(address, tmp_path))
+    said = accepted(build_from(address))
     for words in ("3 images of 3 patients kept", "gone.png: the server answered 404", "image missing 1"):
         assert words in said
     assert set(tree(tmp_path / "covid")) == {"a.png", "b.png", "c d.png", "manifest.csv"}
     assert digest(tmp_path / "covid" / "c d.png") == digest(root / "images" / "c d.png")
     assert "unwanted.png" not in handler.asked
     handler.asked.clear()
-    accepted(build_from(address, tmp_path))
+    accepted(build_from(address))
     assert set(handler.asked) == {"gone.png"}
 
 
@@ -82,15 +82,15 @@ def test_what_arrived_damaged_or_is_a_page_is_fetched_again(server, tmp_path, bu
     page = root / "images" / "c d.png"
     whole = page.read_bytes()
     page.write_text("<html>please log in</html>")
-    said = accepted(build_from(address, tmp_path))
+    said = accepted(build_from(address))
     assert "1 image of 1 patient kept" in said and "c d.png: " in said
     kept = digest(root / "images" / "a.png")
     assert tree(tmp_path / "clone") == {"metadata.csv": digest(root / "metadata.csv"), "images/a.png": kept}
     page.write_bytes(whole)
     handler.cut.clear()
-    assert "3 images of 3 patients kept" in build_from(address, tmp_path).stdout
+    assert "3 images of 3 patients kept" in build_from(address).stdout
 
 
-def test_a_server_out_of_reach_is_named(tmp_path, build_from):
-    done = build_from("http://127.0.0.1:9", tmp_path)
+def test_a_server_out_of_reach_is_named(build_from):
+    done = build_from("http://127.0.0.1:9")
     rejected(done, "metadata.csv cannot be fetched: [Errno 111] Connection refused; get the collection with git clone")
