@@ -20,22 +20,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from detector import first_names
 from detector.statistics.metric import Metric
 
 # Ids of experiments. A quantity that a training run has, too, has the same id there.
 FULL, MASKED_OUT, MASKED_REGION = "full_image", "lungs_masked_out", "masked_region"
 LUNGS_ALONE, LUNG_MASK = "lungs_only", "lung_mask"
-STRATIFIED, BORDER_ADJUSTED = "roc_auc_stratified", "roc_auc_border_adjusted"
-BEYOND_BORDER = "roc_auc_beyond_border"
+STRATIFIED, BORDER_ADJUSTED, BEYOND_BORDER = "roc_auc_stratified", "roc_auc_border_adjusted", "roc_auc_beyond_border"
 BORDER, FILES, METADATA = "border_baseline", "file_baseline", "metadata_baseline"
 VIEW, SEX, AGE, CLINICAL = "view", "sex", "age", "clinical_columns"
 CONTROLS_V_OTHERS, SAME_SITE, SAME_SITE_LUNGS = "controls_v_others", "same_site", "same_site_lungs_only"
-PERMUTED = "permuted_labels"
+PERMUTED, CONTROLS_POSITIVE = "permuted_labels", "controls_predicted_positive"
 OUTSIDE_V_SHAPE, OUTSIDE_V_MASK, LUNGS_V_FULL = "outside_v_shape", "outside_v_mask", "lungs_v_full"
 
-SIGNAL, BASELINES = "Where is the signal?", "Baselines without the chest"
-SAME_SITES, NEGATIVE = "Same-site controls", "Negative control"
-EXTERNAL = "External test sets"
+SIGNAL, BASELINES, SAME_SITES = "Where is the signal?", "Baselines without the chest", "Same-site controls"
+EXTERNAL, NEGATIVE = "External test sets", "Negative control"
 GROUPS = (SIGNAL, BASELINES, SAME_SITES, EXTERNAL, NEGATIVE)
 
 NO_SIGNAL, SHORTCUT, MIXED, LUNGS, INCONCLUSIVE = "no_signal", "shortcut", "mixed", "lungs", "inconclusive"
@@ -50,10 +49,10 @@ KEPT = 0.5
 # More than half of the controls predicted positive: a coin would predict fewer. DeGrave, Janizek and Lee (Nature
 # Machine Intelligence 3, 2021) show the same failure on hospitals.
 MOST = 0.5
-CONTROLS_POSITIVE = "controls_predicted_positive"  # as in audit.json
 
 LOOK = "look at the example images for what differs between the classes outside the lungs, and remove it"
 MATCH = "choose images in which the classes do not differ in {}"
+MASKS = "give lung masks (--masks): lungs were found in too few of the images"
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ class Result:
 
     def as_json(self) -> dict[str, object]:
         """Return the line as it stands in a JSON file."""
-        names = ("id", "title", "group", "question", "notes")
-        return {name: getattr(self, name) for name in names} | {"roc_auc": self.metric.as_json()}
+        return {("roc_auc" if name == "metric" else name): value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -98,6 +96,8 @@ class Source:
         From here on it predicts weakly, and is not excluded.
     required : bool
         Whether the lungs cannot be concluded without it. Age, sex and view often are not recorded: they are named then.
+    missing : str
+        What to do where it could not be computed.
     """
 
     id: str
@@ -105,14 +105,19 @@ class Source:
     above: float = WEAK
     weak: float = CHANCE
     required: bool = True
+    missing: str = ""
 
 
 SOURCES = (
-    Source(METADATA, "take both classes from the same sites, or give controls of the same site (--controls)"),
+    Source(
+        METADATA,
+        "take both classes from the same sites, or give controls of the same site (--controls)",
+        missing="say where the images come from (column site of manifest.csv)",
+    ),
     Source(BORDER, LOOK),
-    Source(MASKED_OUT, LOOK),
+    Source(MASKED_OUT, LOOK, missing=MASKS),
     Source(FILES, "store the images of both classes alike", STRONG, WEAK),
-    Source(MASKED_REGION, MATCH.format("the position and size of the lungs"), STRONG, WEAK),
+    Source(MASKED_REGION, MATCH.format("the position and size of the lungs"), STRONG, WEAK, missing=MASKS),
     Source(VIEW, MATCH.format("view"), STRONG, WEAK, required=False),
     Source(AGE, MATCH.format("age"), STRONG, WEAK, required=False),
     Source(SEX, MATCH.format("sex"), STRONG, WEAK, required=False),
@@ -207,11 +212,7 @@ class Conclusion:
     reasons: list[str]
     carried_by: list[str]
     rows: list[Row]
-    recommendation: str = ""
-
-    def __str__(self) -> str:
-        """Return message and reasons in one paragraph."""
-        return f"{self.message} {'; '.join(self.reasons)}." if self.reasons else self.message
+    recommendation: str
 
 
 def limit(metric: Metric) -> float:
@@ -247,12 +248,11 @@ def _row(source: Source, evidence: Evidence) -> Row:
     """
     metric, title = evidence[source.id], evidence.title(source.id)
     if metric is None:
-        state = UNDETERMINED if source.required else NOT_TESTED
-        return Row(source.id, title, state, f"{title}: not estimable ({evidence.reason(source.id)})")
+        state, text = UNDETERMINED if source.required else NOT_TESTED, f"not estimable ({evidence.reason(source.id)})"
+        return Row(source.id, title, state, f"{title}: {text}", source.missing)
     bound, text = limit(metric), f"{title}: ROC AUC {metric.short}"
-    over: list[Metric] = []
-    if source.id == MASKED_OUT:
-        over = [one for name in (OUTSIDE_V_SHAPE, OUTSIDE_V_MASK) if (one := evidence[name])]
+    paired = (OUTSIDE_V_SHAPE, OUTSIDE_V_MASK) if source.id == MASKED_OUT else ()
+    over = [one for name in paired if (one := evidence[name])]
     exceeds = all(one.low > 0 for one in over)
     excluded = metric.high < bound or any(one.high < bound - CHANCE for one in over)
     if metric.low > source.above and exceeds and not excluded:
@@ -269,21 +269,17 @@ def _row(source: Source, evidence: Evidence) -> Row:
 
 def _other_rows(evidence: Evidence, whole: Metric) -> list[Row]:
     """Return what is known from other images: controls of the same site, one site and view, external test sets."""
-    rows = []
-    controls = evidence.controls_positive
+    rows, controls = [], evidence.controls_positive
     if controls and controls.available and controls.low > MOST:
         hits = f"{round(controls.point * controls.n_negative)} of {controls.n_negative}"
         what = "other findings" if evidence.shared_sites else "the site or other findings"
         text = f"{hits} radiographs of other findings from the same site are predicted {evidence.positive}"
         rows.append(Row(CONTROLS_POSITIVE, what, PRESENT, text, "train with the controls as a class of the data set"))
     for one in evidence.results:
-        area = one.metric
-        if not area.available:
-            continue
-        text = f"{one.title}: ROC AUC {area.short}"
-        if one.id in WITHOUT_SITE and area.low <= CHANCE:
+        text = f"{one.title}: ROC AUC {one.metric.short}"
+        if one.metric.available and one.id in WITHOUT_SITE and one.metric.low <= CHANCE:
             rows.append(Row(one.id, one.title, UNDETERMINED, f"{text}, not shown to be above chance"))
-        elif one.group == EXTERNAL and not reaches_half(area, whole):
+        if one.metric.available and one.group == EXTERNAL and not reaches_half(one.metric, whole):
             falls = f"{text}, not shown to keep half of what lies above chance here ({whole.value_text})"
             rows.append(Row(one.id, one.title, UNDETERMINED, falls, "train on images of several hospitals"))
     return rows
@@ -292,59 +288,50 @@ def _other_rows(evidence: Evidence, whole: Metric) -> list[Row]:
 def conclude(evidence: Evidence) -> Conclusion:
     """Return what the metrics of an audit show, and what to do next.
 
-    Parameters
-    ----------
-    evidence : Evidence
-
-    Returns
-    -------
-    Conclusion
-        Of the first line that fits: no signal; a source is present and the lungs are not
-        shown to predict the class (shortcut), or are (mixed); all sources are excluded, the lungs keep half of the
-        signal and so do external test sets (lungs); else inconclusive.
+    It is the first that fits: no signal; a source is present and the lungs are not shown to predict the class
+    (shortcut), or are (mixed); all sources are excluded, the lungs keep half of the signal and so do external test sets
+    (lungs); else inconclusive.
     """
     whole, lungs = evidence[FULL], evidence[LUNGS_ALONE]
     rows = ([] if whole is None else _other_rows(evidence, whole)) + [_row(source, evidence) for source in SOURCES]
-    present = [row for row in rows if row.state == PRESENT]
-    open_rows = [row for row in rows if row.state == UNDETERMINED]
+    by_state = {state: [row for row in rows if row.state == state] for state in (PRESENT, UNDETERMINED, EXCLUDED)}
+    present = by_state[PRESENT]
     # Controls of the same site have no such disease: if they are predicted positive, the lungs do not show it either.
     shown = lungs is not None and lungs.low > CHANCE and CONTROLS_POSITIVE not in {row.id for row in present}
-    titles = list(dict.fromkeys(row.title for row in present))
-    named = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")
-
-    def concluded(code: str, message: str, why: Sequence[Row]) -> Conclusion:
-        texts, ids = [row.text for row in why], [row.id for row in why]
-        for name in (LUNGS_ALONE, FULL) if code in (MIXED, LUNGS) else (FULL,):
-            if (area := evidence[name]) and name not in ids:
-                texts, ids = [f"{evidence.title(name)}: ROC AUC {area.short}", *texts], [name, *ids]
-        return Conclusion(code, message, texts, ids, rows, _next_step(code, evidence, why))
-
-    if whole is None or whole.low <= CHANCE:
-        if present:
-            what = f"{named[:1].upper()}{named[1:]} alone predicts the class; more images of this kind would not help."
-            return concluded(SHORTCUT, what, present)
-        if whole is None:
-            return concluded(INCONCLUSIVE, "Too few images to conclude anything.", open_rows)
+    named = first_names(list(dict.fromkeys(row.title for row in present)))
+    code, why = INCONCLUSIVE, by_state[UNDETERMINED]
+    message = "These data do not show what a model trained on them learns."
+    if present and (whole is None or whole.low <= CHANCE):
+        code, why = SHORTCUT, present
+        message = f"{named[:1].upper()}{named[1:]} alone predicts the class; more images of this kind would not help."
+    elif whole is None:
+        message = "Too few images to conclude anything."
+    elif whole.low <= CHANCE:
+        code, why = NO_SIGNAL, []
         chance = "below chance: the labels may be swapped" if whole.high < CHANCE else "compatible with guessing"
-        return concluded(NO_SIGNAL, f"ROC AUC {whole.short} is {chance}.", [])
-    if present and not shown:
-        what = (
+        message = f"ROC AUC {whole.short} is {chance}."
+    elif present and shown:
+        code, why = MIXED, present
+        message = f"Both the lungs and {named} predict the class, and these data cannot separate the two."
+    elif present:
+        code, why = SHORTCUT, present
+        message = (
             f"A model trained on these data separates the classes by {named}; nothing shows that it sees the disease."
         )
-        return concluded(SHORTCUT, what, present)
-    if present:
-        what = f"Both the lungs and {named} predict the class, and these data cannot separate the two."
-        return concluded(MIXED, what, present)
-    missing = [row.title for row in rows if row.state == NOT_TESTED]
-    if shown and keeps_half(evidence, whole) and not open_rows:
+    elif shown and keeps_half(evidence, whole) and not why:
+        code, why = LUNGS, by_state[EXCLUDED]
         excluded = max(limit(area) for source in SOURCES if (area := evidence[source.id]))
+        missing = [row.title for row in rows if row.state == NOT_TESTED]
         also = f" Not tested, since it is not recorded: {', '.join(missing)}." if missing else ""
-        what = (
+        message = (
             "The signal is in the lungs: every shortcut tested is shown to predict the class with a ROC AUC below "
             f"{excluded:.2f}. Another disease of the lungs is not excluded.{also}"
         )
-        return concluded(LUNGS, what, [row for row in rows if row.state == EXCLUDED])
-    return concluded(INCONCLUSIVE, "These data do not show what a model trained on them learns.", open_rows)
+    texts, ids = [row.text for row in why], [row.id for row in why]
+    for name in (LUNGS_ALONE, FULL) if code in (MIXED, LUNGS) else (FULL,):
+        if (area := evidence[name]) and name not in ids:
+            texts, ids = [f"{evidence.title(name)}: ROC AUC {area.short}", *texts], [name, *ids]
+    return Conclusion(code, message, texts, ids, rows, _next_step(code, whole, why))
 
 
 def keeps_half(evidence: Evidence, whole: Metric) -> bool:
@@ -355,22 +342,16 @@ def keeps_half(evidence: Evidence, whole: Metric) -> bool:
     return (lost.point if lost.ci_low is None else lost.low) >= -KEPT * (whole.point - CHANCE)
 
 
-def _next_step(code: str, evidence: Evidence, why: Sequence[Row]) -> str:
+def _next_step(code: str, whole: Metric | None, why: Sequence[Row]) -> str:
     """Return one recommendation for a conclusion."""
-    whole = evidence[FULL]
     if code == LUNGS:
         return "Test the saved model on images of another hospital (--external DIR -m MODEL)."
     if code == NO_SIGNAL and whole and whole.high < CHANCE:
         return "Compare the folders of both classes with their source."
+    steps = list(dict.fromkeys(row.advice for row in why if row.advice))
     if code in (SHORTCUT, MIXED):
-        step = next(row.advice for row in why if row.advice)
-        return f"{step[:1].upper()}{step[1:]}. Then audit again."
-    missing = list(dict.fromkeys(row.advice for row in why if row.advice))
-    if code == INCONCLUSIVE and (evidence[MASKED_OUT] is None or evidence[LUNGS_ALONE] is None):
-        missing.append("give lung masks (--masks): lungs were found in too few of the images")
-    if any(row.id == METADATA and row.patients is None for row in why):
-        missing.append("say where the images come from (column site of manifest.csv)")
+        return f"{steps[0][:1].upper()}{steps[0][1:]}. Then audit again."
     most = max((row.patients for row in why if row.patients), default=None)
-    missing.append(f"add images, to about {most} patients of each class" if most else "add images of other patients")
-    listed = "; ".join(missing)
+    steps.append(f"add images, to about {most} patients of each class" if most else "add images of other patients")
+    listed = "; ".join(steps)
     return f"{listed[:1].upper()}{listed[1:]}."

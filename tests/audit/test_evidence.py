@@ -130,7 +130,7 @@ def test_next_steps_name_what_to_change():
     assert "--external DIR -m MODEL" in judged().recommendation
     assert "the classes do not differ in age" in judged(age=0.9).recommendation
     assert "same sites" in judged(sites=0.9, shared_sites=False).recommendation
-    assert "--masks" in judged(lungs=too_few(3, 3)).recommendation
+    assert "--masks" in judged(outside=too_few(3, 3)).recommendation
     assert "source" in judged(full=0.3).recommendation
     assert "column site" in judged(sites=Metric.unavailable("the site of the images is not known")).recommendation
 
