@@ -20,14 +20,15 @@ import numpy as np
 
 from detector import counted
 from detector.audit.context import Audit, Finding
-from detector.audit.metrics import cross_validate, indicators, metadata_auc, property_matrix
+from detector.audit.metrics import indicators, metadata_auc
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.auc import roc_auc
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.strata import crossed, one_thread
 
-# Columns that DICOM headers or manifests may have: the device, and how the exposure was made.
+# Columns that DICOM headers or manifests may have: the patient, the device, and how the exposure was made.
+RECORDED = ("age", "sex", "site", "view")
 DEVICE = ("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation")
 EXPOSURE = ("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing", "bits_stored")
 SEVERAL_VALUES = 0.5  # of a column's cells, at most, may be different values for it to be a set of categories
@@ -40,25 +41,11 @@ LEAST_SPREAD, MOST_DEVIATIONS = 1e-3, 3.0  # of a feature, relative to its mean,
 
 @dataclass(frozen=True)
 class Property:
-    """A property of some images.
-
-    Attributes
-    ----------
-    name : str
-    rows : ndarray of shape (known,), int
-        Of which images it is known.
-    values : ndarray of shape (known,), float or str
-        Numbers, or categories.
-    """
+    """A property of some images: numbers or categories, and the rows of the images of which it is known."""
 
     name: str
     rows: np.ndarray
     values: np.ndarray
-
-    @property
-    def varies(self) -> bool:
-        """Whether there are at least two different values."""
-        return len(np.unique(self.values)) > 1
 
     @property
     def is_number(self) -> bool:
@@ -68,10 +55,7 @@ class Property:
     @property
     def columns(self) -> np.ndarray:
         """What the class is predicted from: categories, or rank and its square, so that a U-shape counts."""
-        if not self.is_number:
-            return indicators(self.values)
-        ranks = self.ranks
-        return np.stack([ranks, ranks**2], axis=1)
+        return np.stack([self.ranks, self.ranks**2], axis=1) if self.is_number else indicators(self.values)
 
     @property
     def ranks(self) -> np.ndarray:
@@ -87,29 +71,18 @@ def recorded(images: Sequence[Image], name: str) -> Property:
     rows = np.array([row for row, cell in enumerate(cells) if not clinical.is_missing(cell)], int)
     values = [cells[row].strip().upper()[:1] if name == "sex" else cells[row] for row in rows]
     numbers = [number for cell in values if (number := clinical.number(cell)) is not None]
-    if len(numbers) == len(rows) and (name == "age" or len(set(numbers)) > 2):
-        return Property(name, rows, np.array(numbers, float))
-    return Property(name.replace("_", " "), rows, np.array(values, str))
-
-
-def border(audit: Audit) -> Finding:
-    """Predict the class from the outer 10 % of the images, where no lung is."""
-    return Finding(audit.border.auc())
-
-
-def file_properties(audit: Audit) -> Finding:
-    """Predict the class from size, shape, format, colour and brightness of the files."""
-    return Finding(_linear(audit, audit.sets.own, property_matrix(audit.own_properties)))
+    is_number = len(numbers) == len(rows) and (name == "age" or len(set(numbers)) > 2)
+    return Property(name.replace("_", " "), rows, np.array(numbers, float) if is_number else np.array(values, str))
 
 
 def metadata(audit: Audit) -> Finding:
     """Predict the class from site and view."""
-    own = audit.sets.own
-    positive, patients = audit.is_positive(own), audit.extractor.patients[own]
-    found = metadata_auc(audit.own_images, positive, patients, audit.options.seed)
-    unknown = sum(not image.site for image in audit.own_images)
-    notes = (f"without {counted(unknown, 'image')} of unknown site",) if unknown and found.available else ()
-    return Finding(found, notes)
+    own, images = audit.sets.own, audit.own_images
+    found = metadata_auc(images, audit.is_positive(own), audit.extractor.patients[own], audit.options.seed)
+    unknown = sum(not image.site for image in images)
+    return Finding(
+        found, (f"without {counted(unknown, 'image')} of unknown site",) if unknown and found.available else ()
+    )
 
 
 def alone(name: str) -> Callable[[Audit], Finding]:
@@ -119,10 +92,9 @@ def alone(name: str) -> Callable[[Audit], Finding]:
         known = recorded(audit.own_images, name)
         own = audit.sets.own[known.rows]
         n_positive = int(audit.is_positive(own).sum())
-        n_negative = len(own) - n_positive
-        if min(n_positive, n_negative) >= FEWEST:
-            return Finding(_linear(audit, own, known.columns))
-        few = too_few(n_positive, n_negative, "images of which it is recorded")
+        if FEWEST <= n_positive <= len(own) - FEWEST:
+            return Finding(audit.linear(known.columns, own).auc())
+        few = too_few(n_positive, len(own) - n_positive, "images of which it is recorded")
         return Finding(few if len(own) else Metric.unavailable("not recorded for any image"))
 
     return baseline
@@ -135,11 +107,7 @@ def clinical_columns(audit: Audit) -> Finding | None:
     table = [image.row for image in audit.own_images]
     # Encoded on all images: for a linear model, standardising with or without the held-out ones makes no difference.
     columns = clinical.encode(clinical.fit(audit.options.clinical_columns, table), table)
-    return Finding(_linear(audit, audit.sets.own, columns))
-
-
-def _linear(audit: Audit, rows: np.ndarray, columns: np.ndarray) -> Metric:
-    return cross_validate(columns, audit.is_positive(rows), audit.extractor.patients[rows], audit.options.seed).auc()
+    return Finding(audit.linear(columns, audit.sets.own).auc())
 
 
 @dataclass(frozen=True)
@@ -163,22 +131,17 @@ class Risk:
     @property
     def suspected(self) -> bool:
         """Whether the property both predicts the class and can be read from the image."""
-        return all(one.available and one.low > SUSPECTED for one in (self.utility, self.detectability))
+        return min(self.utility.low, self.detectability.low) > SUSPECTED
 
     def as_json(self) -> dict[str, object]:
         """Return the property as it stands in a JSON file."""
-        return {
-            "property": self.name,
-            "utility": self.utility.as_json(),
-            "detectability": self.detectability.as_json(),
-            "suspected": self.suspected,
-        }
+        both = {"utility": self.utility, "detectability": self.detectability}
+        return {"property": self.name, **both, "suspected": self.suspected}
 
 
 def properties(audit: Audit) -> Iterator[Property]:
     """Yield what manifests and files know of the data set's images, where it differs between some of them."""
     images, files = audit.own_images, audit.own_properties
-    found = [recorded(images, name) for name in ("age", "sex", "site", "view", *DEVICE, *EXPOSURE)]
     numbers = {
         "image size": [np.log(one.width * one.height) for one in files],
         "aspect ratio": [np.log(one.width / one.height) for one in files],
@@ -192,11 +155,12 @@ def properties(audit: Audit) -> Iterator[Property]:
         "colour": ["colour" if one.colour else "grey" for one in files],
     }
     everything = np.arange(len(images))
+    found = [recorded(images, name) for name in (*RECORDED, *DEVICE, *EXPOSURE)]
     found += [Property(name, everything, np.array(values, float)) for name, values in numbers.items()]
     found += [Property(name, everything, np.array(values)) for name, values in categories.items()]
     for one in found:
-        few = one.is_number or len(np.unique(one.values)) <= SEVERAL_VALUES * len(one.rows)
-        if one.varies and few:
+        different = len(np.unique(one.values))
+        if different > 1 and (one.is_number or different <= SEVERAL_VALUES * len(one.rows)):
             yield one
 
 
@@ -205,19 +169,15 @@ def shortcut_risks(audit: Audit) -> list[Risk]:
 
     The features are those of the full images, which the audit has anyway.
     """
-    samples, seed = audit.samples, audit.options.seed
-    truth, patients = samples.labels == 0, samples.groups
-    risks = []
+    own, risks = audit.sets.own, []
     for one in properties(audit):
-        positive, people = truth[one.rows], patients[one.rows]
-        n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-        if min(n_positive, n_negative) < FEWEST:
-            missing = too_few(n_positive, n_negative, "images of which it is known")
-            risks.append(Risk(one.name, missing, missing))
-            continue
-        baseline = audit.border if one.name == "border" else cross_validate(one.columns, positive, people, seed)
-        detected = _detectability(one, samples.features[one.rows], positive, people, seed)
-        risks.append(Risk(one.name, baseline.auc(), detected))
+        positive, people = audit.is_positive(own[one.rows]), audit.extractor.patients[own[one.rows]]
+        n_positive = int(positive.sum())
+        utility = detected = too_few(n_positive, len(positive) - n_positive, "images of which it is known")
+        if FEWEST <= n_positive <= len(positive) - FEWEST:
+            utility = (audit.border if one.name == "border" else audit.linear(one.columns, own[one.rows])).auc()
+            detected = _detectability(one, audit.samples.features[one.rows], positive, people, audit.options.seed)
+        risks.append(Risk(one.name, utility, detected))
     return sorted(risks, key=_order)
 
 
@@ -226,11 +186,10 @@ def _order(risk: Risk) -> tuple[int, float]:
 
     What is not known of enough images comes last.
     """
-    if not risk.utility.available:
-        return 3, 0.0
-    if not risk.detectability.available:
-        return (1 if risk.utility.low > SUSPECTED else 3), -risk.utility.point
-    return (0 if risk.suspected else 2), -min(risk.utility.point, risk.detectability.point)
+    utility, detected = risk.utility.value or 0.0, risk.detectability.value
+    if detected is None:
+        return (1 if risk.utility.low > SUSPECTED else 3), -utility
+    return (0 if risk.suspected else 2), -min(utility, detected)
 
 
 def _detectability(
@@ -241,10 +200,12 @@ def _detectability(
     Of a number, its rank is predicted, and the upper half of each class told from the lower; of categories, that with
     enough images whose share differs most between the classes.
     """
-    sides = (positive, ~positive)
+    sides = [np.flatnonzero(positive), np.flatnonzero(~positive)]
+    middle = np.zeros(len(positive))
     if one.is_number:
         wanted = one.ranks
-        middle = np.where(positive, np.median(wanted[positive]), np.median(wanted[~positive]))
+        for side in sides:
+            middle[side] = np.median(wanted[side])
     else:
         counts = one.columns.sum(axis=0)
         enough = np.minimum(counts, len(one.rows) - counts) >= FEWEST
@@ -252,13 +213,12 @@ def _detectability(
             return Metric.unavailable(f"no category has {FEWEST} images and {FEWEST} others")
         apart = np.abs(one.columns[positive].mean(axis=0) - one.columns[~positive].mean(axis=0))
         wanted = one.columns[:, int(np.argmax(np.where(enough, apart, -1.0)))]
-        middle = np.zeros(len(wanted))
     if all(np.ptp(wanted[side]) <= WIDTH for side in sides):
         return Metric.unavailable(INSEPARABLE)
+    if min(len(set(patients[side])) for side in sides) < 2:
+        return Metric.unavailable("too few patients to cross-validate")
     predicted, folds = np.zeros(len(wanted)), np.zeros(len(wanted), int)
-    for side in map(np.flatnonzero, sides):
-        if len(set(patients[side])) < 2:
-            return Metric.unavailable("too few patients to cross-validate")
+    for side in sides:
         predicted[side], folds[side] = _ridge(features[side].astype(float), wanted[side], patients[side], seed)
     return roc_auc(predicted[None], wanted > middle, patients, crossed(positive.astype(int)), folds)
 
@@ -272,10 +232,9 @@ def _ridge(features: np.ndarray, wanted: np.ndarray, patients: np.ndarray, seed:
     people = np.unique(patients, return_inverse=True)[1]
     # Patients come in random order, so that a collection's order does not become the folds'.
     people = np.random.default_rng(seed).permutation(people.max() + 1)[people]
+    splits = GroupKFold(min(FOLDS, people.max() + 1)).split(features, groups=people)
     with one_thread():
-        for fold, (train, held_out) in enumerate(
-            GroupKFold(min(FOLDS, len(set(people)))).split(features, groups=people)
-        ):
+        for fold, (train, held_out) in enumerate(splits):
             mean, scale = features[train].mean(axis=0), features[train].std(axis=0)
             # What hardly varies among training images may vary by thousands of that elsewhere.
             scale[scale <= LEAST_SPREAD * np.abs(mean) + WIDTH] = np.inf

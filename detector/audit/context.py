@@ -11,7 +11,7 @@ import numpy as np
 
 from detector import counted, first_names
 from detector.audit.image_sets import ImageSets, notes, without_implausible, without_overlap
-from detector.audit.metrics import border_scores
+from detector.audit.metrics import cross_validate
 from detector.audit.options import AuditOptions
 from detector.cli.output import Log, warn
 from detector.datasets import clinical
@@ -37,17 +37,7 @@ from detector.training.recipes import Recipe
 
 @dataclass(frozen=True)
 class Finding:
-    """What an experiment found.
-
-    Attributes
-    ----------
-    metric : Metric
-        The ROC AUC, or why there is none.
-    notes : tuple of str
-        What has to be said beside it.
-    scored : Scores, optional
-        The scores that it was computed from, where other experiments of the same images are compared with it.
-    """
+    """What an experiment found: the ROC AUC, what has to be said beside it, and the scores that others compare with."""
 
     metric: Metric
     notes: tuple[str, ...] = ()
@@ -97,11 +87,8 @@ class Audit:
 
     @functools.cached_property
     def border(self) -> Scores:
-        """Out-of-fold scores of the border of the data set's images."""
-        own = self.sets.own
-        return border_scores(
-            self.own_properties, self.is_positive(own), self.extractor.patients[own], self.options.seed
-        )
+        """Out-of-fold scores of the outer 10 % of the data set's images, where no lung is."""
+        return self.linear(np.array([one.border for one in self.own_properties], float), self.sets.own)
 
     @property
     def own_images(self) -> list[Image]:
@@ -131,33 +118,23 @@ class Audit:
 
     def shares_sites(self) -> bool:
         """Say whether most images of each side are of sites that have images of both sides."""
-        sites: dict[bool, list[str]] = {True: [], False: []}
-        for image in self.own_images:
-            sites[image.label == self.sets.positive].append(image.site)
-        both = set(sites[True]) & set(sites[False]) - {""}
-        return all(sum(site in both for site in side) > len(side) / 2 for side in sites.values())
+        positive, sites = self.is_positive(self.sets.own), np.array([image.site for image in self.own_images])
+        both = set(sites[positive].tolist()) & set(sites[~positive].tolist()) - {""}
+        return all(np.isin(sites[side], [*both]).mean() > 0.5 for side in (positive, ~positive))
 
     def plan(self, is_positive: np.ndarray, patients: np.ndarray, repeats: int | None = None) -> FoldPlan:
-        """Draw the folds of an experiment: those of the same images and patients are the same.
-
-        Parameters
-        ----------
-        is_positive : ndarray of shape (n,), bool
-        patients : ndarray of shape (n,)
-        repeats : int, optional
-            By default those of the settings.
-        """
+        """Draw the folds of an experiment, by default as often as asked for: of the same images they are the same."""
         labels, options, classes = (~is_positive).astype(int), self.options, (self.sets.positive, "others")
         return draw_folds(labels, patients, classes, options.folds, repeats or options.repeats, options.seed)
 
-    def require_patients(self) -> None:
-        """Reject a data set of which a class has too few patients for the folds."""
-        self.plan(self.is_positive(self.sets.own), self.extractor.patients[self.sets.own], 1)
+    def require_patients(self, rows: np.ndarray) -> None:
+        """Raise TooFewPatientsError if a side of some images has too few patients for the folds."""
+        self.plan(self.is_positive(rows), self.extractor.patients[rows], 1)
 
     def can_be_validated(self, rows: np.ndarray) -> bool:
         """Say whether both sides of some images have enough patients for the folds."""
         try:
-            self.plan(self.is_positive(rows), self.extractor.patients[rows], 1)
+            self.require_patients(rows)
         except TooFewPatientsError:
             return False
         return True
@@ -171,32 +148,27 @@ class Audit:
         labels = (names != positive).astype(int) if binary else np.array([classes.index(name) for name in names])
         return extract(self.extractor, self.recipe, self.options.seed, rows, labels, classes, occlusion=hide)
 
-    def out_of_fold(self, samples: FeatureSet, plan: FoldPlan | None = None) -> OutOfFold:
+    def out_of_fold(self, samples: FeatureSet, repeats: int | None = None) -> OutOfFold:
         """Cross-validate as training does."""
-        plan = plan or self.plan(samples.labels == 0, samples.groups)
+        plan = self.plan(samples.labels == 0, samples.groups, repeats)
         return crossvalidation.out_of_fold(samples, 0, self.recipe, plan)
 
-    def compare(self, rows: np.ndarray, positive: str | None = None, part: str | None = None) -> Finding:
-        """Cross-validate on images, with their lungs masked out or nothing but these shown.
+    def linear(self, columns: np.ndarray, rows: np.ndarray, plan: FoldPlan | None = None) -> Scores:
+        """Cross-validate a linear model of columns (n, …) of some images."""
+        patients = self.extractor.patients[rows]
+        return cross_validate(columns, self.is_positive(rows), patients, self.options.seed, plan)
 
-        Parameters
-        ----------
-        rows : ndarray of int
-            Which images.
-        positive : str, optional
-            The class that is separated from all others.
-        part : {"around both lungs", "lungs only", "outline"}, optional
-            What is shown; by default everything.
+    def compare(self, rows: np.ndarray, positive: str | None = None, part: str = "") -> Finding:
+        """Cross-validate on images, of which one class is separated from all others.
+
+        `part` of each is shown: ``"around both lungs"``, ``"lungs only"``, ``"outline"``, or by default everything.
         """
         hide: Occlusion | None = None
         notes: tuple[str, ...] = ()
-        if part is not None:
+        if part:
             rows, files, notes = self.with_lungs(rows)
-            if not self.can_be_validated(rows):
-                return Finding(too_few_lungs(rows))
             hide = Occlusion(part, files)
-        samples = self.feature_set(rows, positive, hide)
-        scored = self.out_of_fold(samples).predictions.scores(0)
+        scored = self.out_of_fold(self.feature_set(rows, positive, hide)).predictions.scores(0)
         return Finding(scored.auc(), notes, scored)
 
     def of_part(self, part: str) -> Finding:
@@ -210,39 +182,27 @@ class Audit:
 
         Masks from files are used where both sides have enough of them, else lungs that are found (None).
         """
-        notes: list[str] = []
-        images = self.extractor.dataset.images
+        images, notes = self.extractor.dataset.images, []
         masked = np.array([row for row in rows if images[row].path in self.masks], int)
         if self.can_be_validated(masked):
-            if len(masked) < len(rows):
-                notes.append(f"uses {len(masked)} of {len(rows)} images: those with a lung mask")
-            return masked, self.masks, tuple(notes)
+            some = f"uses {len(masked)} of {len(rows)} images: those with a lung mask"
+            return masked, self.masks, (some,) if len(masked) < len(rows) else ()
         if self.masks:
             notes.append("uses lungs that this software finds: a class has too few images with a lung mask (--masks)")
         found = np.array([describe(mask).found for mask in self.extractor.lungs(rows)], np.bool_)
+        if not self.can_be_validated(rows[found]):
+            few = counted(int(found.sum()), "image")
+            raise TooFewPatientsError(f"lungs were found in {few}, too few for the folds")
         if not found.all():
             names = [images[row].file for row in rows[~found]]
             notes.append(f"leaves out {first_names(names)}: no lungs were found")
         return rows[found], None, tuple(notes)
 
 
-def too_few_lungs(rows: np.ndarray) -> Metric:
-    """Return the metric of an experiment on lungs that are found in too few images."""
-    return Metric.unavailable(f"lungs were found in {counted(len(rows), 'image')}, too few for the folds")
-
-
 def open_audit(
     options: AuditOptions, sets: ImageSets, log: Log, trained: Sequence[str] = ()
 ) -> tuple[Audit, list[ImplausibleImage], str]:
-    """Read the images of an audit, and leave out what proves nothing.
-
-    Parameters
-    ----------
-    options : AuditOptions
-    sets : ImageSets
-    log : Log
-    trained : sequence of str
-        Digests of the images that the saved model was trained on.
+    """Read the images of an audit, and leave out what proves nothing, as what the saved model was `trained` on.
 
     Returns
     -------
@@ -263,7 +223,7 @@ def open_audit(
         warn(note)
     # What an experiment decides on its way is said by its notes.
     audit = Audit(replace(extractor, log=Log(True)), sets, options, recipe, masks)
-    audit.require_patients()  # before anything is computed
+    audit.require_patients(sets.own)  # before anything is computed
     with log.timed("find lungs"):
         left, implausible = without_implausible(sets, extractor, recipe)
         masked = [row for row in (*sets.own, *sets.controls) if images[row].path in masks]
@@ -272,5 +232,5 @@ def open_audit(
     if content:
         warn(content)
     audit = replace(audit, sets=left)
-    audit.require_patients()
+    audit.require_patients(left.own)
     return audit, implausible, content

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detector.audit import baselines
-from detector.audit.context import Audit, Finding, too_few_lungs
+from detector.audit.context import Audit, Finding
 from detector.audit.evidence import (
     AGE,
     BASELINES,
@@ -43,11 +43,11 @@ from detector.audit.evidence import (
     Result,
 )
 from detector.audit.image_sets import CONTROLS
-from detector.audit.metrics import border_adjusted, cross_validate, stratified
+from detector.audit.metrics import border_adjusted, property_matrix, stratified
 from detector.cli.output import progress
 from detector.images.lungs import coarse, surroundings
 from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
-from detector.statistics.auc import auc_difference, roc_auc
+from detector.statistics.auc import auc_difference
 from detector.statistics.evaluation import predict
 from detector.statistics.metric import Metric
 from detector.statistics.proportions import proportion
@@ -65,16 +65,6 @@ class Experiment:
     run: Callable[[Audit], Finding | None]
 
 
-def full_image(audit: Audit) -> Finding:
-    """Cross-validate the data set as training does."""
-    return Finding(audit.scored.auc())
-
-
-def within_site_and_view(audit: Audit) -> Finding:
-    """Compare the same predictions within one site and view only."""
-    return Finding(stratified(audit.scored, audit.samples.strata))
-
-
 def border_adjusted_predictions(audit: Audit) -> Finding:
     """Compare the same predictions among images of one site and view whose borders are similar."""
     everything = np.arange(len(audit.sets.own))
@@ -82,64 +72,47 @@ def border_adjusted_predictions(audit: Audit) -> Finding:
     return Finding(adjusted, (f"{beyond.short} above the border's own score",) if beyond.available else ())
 
 
-def lungs_masked_out(audit: Audit) -> Finding:
-    """Repeat it with the lungs black."""
-    return audit.of_part(WITHOUT_LUNGS)
-
-
 def masked_region(audit: Audit) -> Finding:
     """Predict the class from the shape of what is masked out, in the folds of that: it follows the disease, too."""
     rows, files, _ = audit.with_lungs(audit.sets.own)
-    if not audit.can_be_validated(rows):
-        return Finding(too_few_lungs(rows))
     columns = np.array([coarse(surroundings(mask)) for mask in audit.extractor.masks(rows, Occlusion("", files))])
-    truth, patients = audit.is_positive(rows), audit.extractor.patients[rows]
-    scored = cross_validate(columns, truth, patients, audit.options.seed, audit.plan(truth, patients))
+    plan = audit.plan(audit.is_positive(rows), audit.extractor.patients[rows])
+    scored = audit.linear(columns, rows, plan)
     return Finding(scored.auc(), (), scored)
 
 
-def lungs_only(audit: Audit) -> Finding:
-    """Repeat it with everything but the lungs black."""
-    return audit.of_part(LUNGS_ONLY)
-
-
-def lung_mask(audit: Audit) -> Finding:
-    """Repeat it with the lung mask as the image: the shape of what is masked out may predict by itself."""
-    return audit.of_part(OUTLINE)
-
-
 def differences(audit: Audit) -> dict[str, Metric]:
-    """Return paired differences of ROC AUC between experiments of the same images and folds, where both were made."""
-    rows, _, _ = audit.with_lungs(audit.sets.own)
-    outside, lungs = audit.of_part(WITHOUT_LUNGS).scored, audit.of_part(LUNGS_ONLY).scored
-    if outside is None or lungs is None:
+    """Return paired differences of ROC AUC between experiments of the same images and folds; empty without lungs."""
+    try:
+        rows, _, _ = audit.with_lungs(audit.sets.own)
+    except TooFewPatientsError:
         return {}
+    outside, lungs = audit.of_part(WITHOUT_LUNGS).scored, audit.of_part(LUNGS_ONLY).scored
     whole = audit.scored if len(rows) == len(audit.sets.own) else audit.compare(rows).scored
-    found = {}
-    for name, one, other in (
-        (OUTSIDE_V_SHAPE, outside, masked_region(audit).scored),
-        (OUTSIDE_V_MASK, outside, audit.of_part(OUTLINE).scored),
-        (LUNGS_V_FULL, lungs, whole),
-    ):
-        if other is not None:
-            scores = (one.scores, other.scores)
-            found[name] = auc_difference(scores, one.is_positive, one.patients, audit.options.seed, one.folds)
-    return found
+    pairs = {
+        OUTSIDE_V_SHAPE: (outside, masked_region(audit).scored),
+        OUTSIDE_V_MASK: (outside, audit.of_part(OUTLINE).scored),
+        LUNGS_V_FULL: (lungs, whole),
+    }
+    return {
+        name: auc_difference((one.scores, other.scores), one.is_positive, one.patients, audit.options.seed, one.folds)
+        for name, (one, other) in pairs.items()
+        if one and other
+    }
 
 
-def controls_v_others(audit: Audit) -> Finding:
-    """Separate the positives' site from the others', without an image of the disease."""
-    return audit.compare(np.concatenate([audit.sets.controls, audit.own_others()]), CONTROLS)
+def with_controls(
+    rows: Callable[[Audit, np.ndarray], list[np.ndarray]], positive: str | None = None, part: str = ""
+) -> Callable[[Audit], Finding | None]:
+    """Return an experiment on some images, given the controls of the same site; it finds None where none were given."""
 
+    def experiment(audit: Audit) -> Finding | None:
+        controls = audit.sets.controls
+        if len(controls):
+            return audit.compare(np.concatenate(rows(audit, controls)), positive, part)
+        return Finding(Metric.unavailable("every control was left out")) if audit.sets.controls_note else None
 
-def same_site(audit: Audit) -> Finding:
-    """Separate patients with and without the disease within its site."""
-    return audit.compare(np.concatenate([audit.own_positives(), audit.sets.controls]))
-
-
-def same_site_lungs_only(audit: Audit) -> Finding:
-    """Separate patients with and without the disease within its site by the lungs alone."""
-    return audit.compare(np.concatenate([audit.own_positives(), audit.sets.controls]), part=LUNGS_ONLY)
+    return experiment
 
 
 def controls_predicted_positive(audit: Audit) -> Metric | None:
@@ -168,19 +141,18 @@ def permuted_labels(audit: Audit) -> Finding | None:
         return None
     samples, scored = audit.samples, audit.scored
     observed = replace(scored, scores=scored.scores[:1], folds=scored.folds[:1]).auc()
+    if not observed.available:
+        return Finding(observed)
     people, inverse = np.unique(samples.groups, return_inverse=True)
-    shares = np.bincount(inverse, samples.labels) / np.bincount(inverse)
-    areas = []
+    shares, areas = np.bincount(inverse, samples.labels) / np.bincount(inverse), []
     for number in range(audit.options.permuted_labels):
         generator = np.random.default_rng([audit.options.seed, number])
         # Of a patient with images of both classes either is taken, by its share.
         labels = generator.permutation(generator.random(len(people)) < shares).astype(int)[inverse]
-        permuted = replace(samples, labels=labels)
-        found = audit.out_of_fold(permuted, audit.plan(labels == 0, samples.groups, 1)).predictions
-        one = roc_auc(found.probabilities[..., 0], labels == 0, samples.groups, folds=found.folds)
-        if not (one.available and observed.available):
-            return Finding(one if observed.available else observed)
-        areas.append(one.point)
+        permuted = audit.out_of_fold(replace(samples, labels=labels), 1).predictions.scores(0).auc()
+        if not permuted.available:
+            return Finding(permuted)
+        areas.append(permuted.point)
     p_value = (1 + sum(area >= observed.point for area in areas)) / (1 + len(areas))
     low, high = np.quantile(areas, [0.025, 0.975])
     null = Metric(float(np.mean(areas)), float(low), float(high), observed.n_positive, observed.n_negative)
@@ -189,9 +161,19 @@ def permuted_labels(audit: Audit) -> Finding | None:
 
 # In the order in which they are printed.
 EXPERIMENTS: Sequence[Experiment] = (
-    Experiment(FULL, "full image", SIGNAL, "Does the model separate the classes?", full_image),
     Experiment(
-        MASKED_OUT, "lungs masked out", SIGNAL, "Are the classes separated without the lungs?", lungs_masked_out
+        FULL,
+        "full image",
+        SIGNAL,
+        "Does the model separate the classes?",
+        lambda audit: Finding(audit.scored.auc()),
+    ),
+    Experiment(
+        MASKED_OUT,
+        "lungs masked out",
+        SIGNAL,
+        "Are the classes separated without the lungs?",
+        lambda audit: audit.of_part(WITHOUT_LUNGS),
     ),
     Experiment(
         MASKED_REGION,
@@ -200,16 +182,26 @@ EXPERIMENTS: Sequence[Experiment] = (
         "Does the shape of the masked region predict the class?",
         masked_region,
     ),
-    Experiment(LUNGS_ALONE, "lungs only", SIGNAL, "Are the classes separated by the lungs alone?", lungs_only),
     Experiment(
-        LUNG_MASK, "shape of the lung mask", SIGNAL, "Does the shape of the lungs predict the class?", lung_mask
+        LUNGS_ALONE,
+        "lungs only",
+        SIGNAL,
+        "Are the classes separated by the lungs alone?",
+        lambda audit: audit.of_part(LUNGS_ONLY),
+    ),
+    Experiment(
+        LUNG_MASK,
+        "shape of the lung mask",
+        SIGNAL,
+        "Does the shape of the lungs predict the class?",
+        lambda audit: audit.of_part(OUTLINE),
     ),
     Experiment(
         STRATIFIED,
         "within one site and view",
         SIGNAL,
         "Are the classes separated within one site and view?",
-        within_site_and_view,
+        lambda audit: Finding(stratified(audit.scored, audit.samples.strata)),
     ),
     Experiment(
         BORDER_ADJUSTED,
@@ -219,14 +211,18 @@ EXPERIMENTS: Sequence[Experiment] = (
         border_adjusted_predictions,
     ),
     Experiment(
-        BORDER, "image border alone", BASELINES, "Does the outer 10 % of the image predict the class?", baselines.border
+        BORDER,
+        "image border alone",
+        BASELINES,
+        "Does the outer 10 % of the image predict the class?",
+        lambda audit: Finding(audit.border.auc()),
     ),
     Experiment(
         FILES,
         "file properties alone",
         BASELINES,
         "Do size, format and brightness predict the class?",
-        baselines.file_properties,
+        lambda audit: Finding(audit.linear(property_matrix(audit.own_properties), audit.sets.own).auc()),
     ),
     Experiment(METADATA, "site and view alone", BASELINES, "Do site and view predict the class?", baselines.metadata),
     Experiment(VIEW, "view alone", BASELINES, "Does the view (AP, PA) predict the class?", baselines.alone("view")),
@@ -244,21 +240,21 @@ EXPERIMENTS: Sequence[Experiment] = (
         "controls v other classes",
         SAME_SITES,
         "Do images without the disease differ by site or finding?",
-        controls_v_others,
+        with_controls(lambda audit, controls: [controls, audit.own_others()], CONTROLS),
     ),
     Experiment(
         SAME_SITE,
         "positives v controls",
         SAME_SITES,
         "Are positives separated from controls of their site?",
-        same_site,
+        with_controls(lambda audit, controls: [audit.own_positives(), controls]),
     ),
     Experiment(
         SAME_SITE_LUNGS,
         "lungs of positives v controls",
         SAME_SITES,
         "Do the lungs alone separate positives from controls?",
-        same_site_lungs_only,
+        with_controls(lambda audit, controls: [audit.own_positives(), controls], part=LUNGS_ONLY),
     ),
     Experiment(
         PERMUTED,
@@ -271,27 +267,15 @@ EXPERIMENTS: Sequence[Experiment] = (
 
 
 def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS, quiet: bool = True) -> list[Result]:
-    """Run the experiments that the given folders allow, in the order given.
-
-    Returns
-    -------
-    list of Result
-        With the reason in place of the metric, where it cannot be computed.
-    """
+    """Run the experiments that the given folders allow; one that cannot be computed has the reason as its metric."""
     results: list[Result] = []
     for one in progress(experiments, len(experiments), "experiments", quiet, "experiment"):
-        note = audit.sets.controls_note if one.group == SAME_SITES else ""
-        if one.group == SAME_SITES and not (len(audit.sets.controls) or note):
-            continue
         try:
-            if one.group == SAME_SITES and not len(audit.sets.controls):
-                found: Finding | None = Finding(Metric.unavailable("every control was left out"))
-            else:
-                found = one.run(audit)
+            found = one.run(audit)
         except TooFewPatientsError as error:
             found = Finding(Metric.unavailable(str(error)))
         if found is not None:
-            said_before = any(note in result.notes for result in results)
-            notes = (*found.notes, note) if note and not said_before else found.notes
+            note = audit.sets.controls_note if one.id == CONTROLS_V_OTHERS else ""
+            notes = (*found.notes, note) if note else found.notes
             results.append(Result(one.id, one.title, one.group, one.question, found.metric, notes))
     return results

@@ -42,13 +42,6 @@ def indicators(values: Sequence[str] | np.ndarray) -> np.ndarray:
     return (cells[:, None] == np.unique(cells)).astype(float)
 
 
-def border_scores(
-    properties: Sequence[ImageProperties], is_positive: np.ndarray, patients: np.ndarray, seed: int
-) -> Scores:
-    """Return out-of-fold scores of the outer 10 % of each image, where no lung is."""
-    return cross_validate(np.array([one.border for one in properties], float), is_positive, patients, seed)
-
-
 def cross_validate(
     columns: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, seed: int, plan: FoldPlan | None = None
 ) -> Scores:
@@ -160,7 +153,7 @@ def compute_metrics(
     result, images, patients = evaluated.evaluation, extractor.dataset.images, extractor.patients
     positive = result.classes.index(result.positive)
     truth, strata = extractor.dataset.labels == positive, np.array([image.stratum for image in images])
-    border = border_scores(extractor.properties, truth, patients, seed)
+    border = cross_validate(np.array([one.border for one in extractor.properties], float), truth, patients, seed)
     rows, scored = evaluated.held_out, evaluated.predictions.scores(positive)
     adjusted, beyond = border_adjusted(scored, strata[rows], border, rows, seed)
     found = {
