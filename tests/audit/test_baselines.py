@@ -113,7 +113,6 @@ def test_an_age_that_the_image_shows_is_both_and_comes_first():
 
 def test_a_border_that_goes_with_the_class_and_the_features_is_both():
     """As a blur is: its property predicts the class, and the features contain it, within class too."""
-
     case = Case((60, 60), border=lambda positive, number, noise: noise + 2.5 * positive * (np.arange(13) == 0))
     found = risks_of(case, lambda audit: show(audit, [2 * one.border[0] for one in audit.own_properties]))
     assert next(iter(found)) == "border" and found["border"].suspected
