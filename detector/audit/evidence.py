@@ -261,7 +261,8 @@ def _row(source: Source, evidence: Evidence) -> Row:
         how = "predicts weakly" if metric.high < bound else "little more than the shape of the lungs predicts"
         return Row(source.id, title, UNDETERMINED, f"{text}, {how}", source.advice)
     if excluded:
-        return Row(source.id, title, EXCLUDED, f"{text}, below {bound:.2f}")
+        how = f"below {bound:.2f}" if metric.high < bound else "hardly more than the shape of the lungs predicts"
+        return Row(source.id, title, EXCLUDED, f"{text}, {how}")
     needed = patients_needed(metric, bound, source.above)
     settle = f"; about {needed} patients of each class would settle it" if needed else ""
     return Row(source.id, title, UNDETERMINED, f"{text}, not shown to be below {bound:.2f}{settle}", "", needed)

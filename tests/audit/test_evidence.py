@@ -116,6 +116,11 @@ def test_the_limit_is_lower_where_there_are_many_images():
     assert judged(border=0.58, half=0.14, images=100).rows[1].state == rules.UNDETERMINED
 
 
+def test_what_the_shape_of_the_lungs_predicts_as_well_is_no_source():
+    row = judged(outside=0.98, shape=0.96).rows[2]
+    assert row.state == rules.EXCLUDED and row.text.endswith("hardly more than the shape of the lungs predicts")
+
+
 def test_what_is_not_recorded_is_named():
     assert "Not tested, since it is not recorded: view, age, sex." in judged().message
     assert "Not tested" not in judged(view=0.5, age=0.5, sex=0.5).message
