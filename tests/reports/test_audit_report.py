@@ -100,7 +100,9 @@ def test_an_audit(name):
     shown = find_examples(audit, [one.id for one in results], located)
     checked = [localisation.check(located, "global")]
     found = AuditResult(results, [], None, risks, judged, located, checked, examples=shown)
-    require_clean("\n".join([*audit_report.lines(found, "covid"), *audit_report.conclusion_lines(found), *judged.reasons]))
+    require_clean(
+        "\n".join([*audit_report.lines(found, "covid"), *audit_report.conclusion_lines(found), *judged.reasons])
+    )
     require_clean_json(experiments=results, shortcut_risks=risks, conclusion=judged)
     assert figures.forest(results, judged).startswith(b"\x89PNG")
     page = audit_report.audit_report(audit, found, {}).decode()
