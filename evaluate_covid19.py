@@ -11,18 +11,18 @@ import numpy as np
 from detector import InputError, counted, first_names
 from detector.audit.judgement import judge
 from detector.cli.arguments import column_names, flag, parse
-from detector.cli.output import Log, replaced_line, say
+from detector.cli.output import Log, say
 from detector.cli.run import run
 from detector.datasets import dataset, overview
 from detector.datasets.dataset import Dataset, class_named
-from detector.files.atomic import require_folder, require_outputs, write_together
+from detector.files.atomic import require_folder, require_outputs
 from detector.files.tables import folded
 from detector.inference.evaluate import TableOfPredictions, read_predictions
 from detector.network import lungs, model_file
 from detector.network.backbone import DIGEST, digest
 from detector.network.head import TrainedHead
 from detector.network.model_file import shortened
-from detector.reports import html, training_report
+from detector.reports import html, run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.statistics.auc import Scores
 from detector.statistics.evaluation import predict
@@ -119,8 +119,8 @@ def main(arguments: list[str] | None) -> int:
     options = parse(FolderOptions, what, EXAMPLE, arguments)
     log, folder = Log(options.quiet), options.output_dir
     require_folder(folder)
-    names = training_report.JSON, training_report.FIGURE, training_report.REPORT
-    require_outputs({f"--output-dir ({name})": folder / name for name in names})
+    outputs = {flag: folder / name for flag, name in training_report.OUTPUTS.items()}
+    require_outputs({f"--output-dir ({path.name})": path for path in outputs.values()})
     images = dataset.load(options.dataset, options.patient_from)
     tested = of_table(options, images, log) if options.predictions else of_model(options, images, log)
     extractor, evaluated = tested.extractor, tested.evaluated
@@ -154,14 +154,10 @@ def main(arguments: list[str] | None) -> int:
     )
     training_report.show(result)
     with log.timed("save"):
-        contents = training_report.evaluation_contents(result, folder)
-        replaced = replaced_line(contents)
-        write_together(contents)
+        run_record.save(training_report.contents(result, outputs), log)
     log.report_times(options.timings)
-    if replaced:
-        log.info(replaced)
     training_report.close(result)
-    say(f"Report: {folder / training_report.REPORT}")
+    say(f"Report: {outputs['--report']}")
     return 0
 
 

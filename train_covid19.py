@@ -5,12 +5,12 @@ from __future__ import annotations
 from detector.audit.checks import pooling_note
 from detector.audit.judgement import judge
 from detector.cli.arguments import parse
-from detector.cli.output import Log, epoch_printer, replaced_line, say
+from detector.cli.output import Log, epoch_printer, say
 from detector.cli.run import run
 from detector.datasets import overview
-from detector.files.atomic import require_outputs, write_together
+from detector.files.atomic import require_outputs
 from detector.network.model_file import as_file
-from detector.reports import html, training_report
+from detector.reports import html, run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.training import run as training
 from detector.training.crossvalidation import RecipeComparison, compare, evaluate_recipe, leave_sites_out, site_plans
@@ -96,14 +96,10 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("save"):
         model = as_file(training.saved_model(evaluated, recipe, extractor, training_report.summary(result)))
     with log.timed("draw figures and report"):
-        contents = training_report.contents(result, outputs, model)
+        contents = training_report.contents(result, outputs.by_flag(), model)
     with log.timed("save"):
-        replaced = replaced_line(contents)
-        write_together(contents)
+        run_record.save(contents, log)
     log.report_times(options.timings)
-    log.info(f"wrote {', '.join(map(str, outputs.by_flag().values()))}")
-    if replaced:
-        log.info(replaced)
     training_report.close(result)
     if outputs.report:
         say(f"Report: {outputs.report}")

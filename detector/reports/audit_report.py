@@ -25,10 +25,10 @@ from detector.audit.examples import Examples
 from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
-from detector.cli.output import Log, replaced_line
-from detector.files.atomic import write_together
+from detector.cli.output import Log
+from detector.images.masks import highest
 from detector.reports import html, run_record
-from detector.reports.figures import forest, localisation_figure
+from detector.reports.figures import forest
 from detector.reports.text import Table, check_lines, closing_lines, metric_cells, table
 from detector.statistics.metric import Metric
 from detector.training.dataset import ImplausibleImage
@@ -145,25 +145,18 @@ def save(
         "conclusion": found.conclusion,
         "images": run_record.images(extractor, range(len(extractor.properties))),
     }
-    plot = forest(found.results, found.conclusion)
     contents = {
         outputs["json"]: run_record.as_json(record | {"times": log.seconds}),
-        outputs["figure"]: plot,
+        outputs["figure"]: forest(found.results, found.conclusion),
     }
     if "report" in outputs:
-        shown = {**settings, **run_record.versions()}
-        contents[outputs["report"]] = audit_report(audit, found, shown)
-    replaced = replaced_line(contents)
-    write_together(contents)
-    log.info(f"wrote {', '.join(map(str, contents))}")
-    if replaced:
-        log.info(replaced)
+        contents[outputs["report"]] = audit_report(audit, found, {**settings, **run_record.versions()})
+    run_record.save(contents, log)
 
 
 def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object]) -> bytes:
     """Return the HTML report."""
     counts = ", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items())
-    located = localisation_figure(found.examples.best, found.examples.worst) if found.examples.best else b""
     return html.render(
         "audit.html.j2",
         f"Audit of {audit.extractor.dataset.name} ({counts}): what a classifier learns from it",
@@ -171,7 +164,8 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         conclusion=found.conclusion,
         clean=found.conclusion.code == LUNGS,
         positive=audit.sets.positive,
-        located=html.uri(located, "jpeg") if located else "",
         image_uri=html.image_uri,
+        heat_uri=html.heat_uri,
+        highest=highest,
         settings=settings,
     )

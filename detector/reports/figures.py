@@ -1,4 +1,4 @@
-"""Figures: learning curves, the evaluation, the audit's forest plot, Grad-CAM overlays and located images."""
+"""Figures: learning curves, the evaluation, the audit's forest plot and Grad-CAM overlays."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-from detector.audit.examples import MOST_LOCATED, LocatedImage
-from detector.images.masks import highest
 from detector.reports.colours import BLUE, GREY, ORANGE
 from detector.reports.text import compared
 from detector.statistics.auc import roc_curve
@@ -47,7 +46,6 @@ METADATA: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
 }
-LONGEST = 34  # characters of a file name above a radiograph
 # Learning curves, by the label of their axis: names, where they stand in the history, and how they are drawn.
 BY_EPOCH = {
     "Loss (cross-entropy)": (("training loss", "loss"), ("test loss", "val_loss")),
@@ -122,39 +120,25 @@ def history(trained: TrainedHead, suffix: str = ".png") -> bytes:
     return as_file(figure, suffix)
 
 
-def heat_layer(heat: np.ndarray, side: int) -> np.ndarray:
-    """Return a heat map as a layer over an image of `side` pixels: red, green, blue and opacity, in [0, 1].
-
-    Inferno is perceptually uniform, and goes from dark to light in grey print too; without heat, the image shows.
-    """
-    import cv2
-    import matplotlib
-
-    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
-    return np.dstack([matplotlib.colormaps["inferno"](smooth)[..., :3], 0.7 * smooth])
-
-
 def overlay(pixels: np.ndarray, heat: np.ndarray, seen: float, title: str) -> bytes:
     """Draw a radiograph beside itself with a Grad-CAM heat map over it.
 
-    `pixels` are (224, 224, 3), the map is (14, 14) in [0, 1], and the pooling sees `seen` of width and height.
+    `pixels` are (224, 224, 3), the map is (14, 14) in [0, 1], and the pooling sees `seen` of width and height. Inferno
+    is perceptually uniform, and goes from dark to light in grey print too; without heat, the image shows.
     """
-    from matplotlib.cm import ScalarMappable
-
     side = len(pixels)
-    figure = new_figure(8.6, 4.6, drawable(title))
+    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+    figure = new_figure(8.6, 4.8, drawable(title))
     left, right = figure.subplots(1, 2)
-    for axes, words in ((left, "What the network saw (224 × 224)"), (right, "Grad-CAM")):
+    for axes, words in ((left, "What the network saw (224 × 224)"), (right, "Grad-CAM (bright: contributed most)")):
         axes.imshow(pixels)
         axes.set_axis_off()
         axes.set_title(words)
-    right.imshow(heat_layer(heat, side))
+    right.imshow(smooth, cmap="inferno", vmin=0.0, vmax=1.0, alpha=0.7 * smooth)
     if seen < 1.0:
         edge = side * seen - 0.5
         right.plot([edge, edge, -0.5], [-0.5, edge, edge], "--", color="white")
         right.set_title("Grad-CAM (pooling reads the dashed part only)")
-    bar = figure.colorbar(ScalarMappable(cmap="inferno"), ax=right, fraction=0.046, pad=0.03)
-    bar.set_label("Weight for this class (share of the highest)")
     return as_file(figure)
 
 
@@ -273,40 +257,3 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     carried = "; filled squares decided the conclusion" if conclusion.carried_by else ""
     axes.set_xlabel(f"ROC AUC (0.5: chance; 1: perfect separation{carried})")
     return as_file(figure)
-
-
-def localisation_figure(best: Sequence[LocatedImage], worst: Sequence[LocatedImage]) -> bytes:
-    """Draw the images whose saliency lies in boxes most, and those where it does least: up to `MOST_LOCATED` each.
-
-    As JPEG: radiographs as PNG would make the report too large.
-    """
-    from matplotlib.patheffects import Normal, Stroke
-
-    # White with a black edge stands out from every colour below it.
-    edged = {"color": "white", "linewidth": 2, "path_effects": [Stroke(linewidth=4, foreground="black"), Normal()]}
-    point = {"color": "white", "marker": "P", "markeredgecolor": "black", "markersize": 12, "linestyle": "none"}
-    figure = new_figure(9.6, 7.6)
-    for part, chosen, words in zip(figure.subfigures(2, 1), (best, worst), ("most", "least"), strict=True):
-        part.suptitle(f"Correctly predicted images with the {words} saliency in boxes")
-        row = part.subplots(1, MOST_LOCATED, squeeze=False)[0]
-        for axes in row:
-            axes.set_axis_off()
-        for axes, shown in zip(row, chosen, strict=False):
-            one, side, name = shown.located, len(shown.pixels), shown.file
-            axes.imshow(shown.pixels)
-            axes.imshow(heat_layer(one.heat, side))
-            # Pixels are drawn around whole numbers: the image's corner is at -0.5.
-            for x, y, width, height in one.boxes:
-                corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)])
-                axes.plot(*(side * corners.T - 0.5), label="box", **edged)
-            if at := highest(one.heat):
-                maximum = "maximum of Grad-CAM (bright: contributed most to the prediction)"
-                axes.plot(*(side * np.array(at) - 0.5), label=maximum, **point)
-            short = name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
-            said = (
-                "maximum in a box" if one.hit else "maximum outside" if one.heat.max() > 0 else "no positive saliency"
-            )
-            axes.set_title(f"{drawable(short)}\n{said}; {one.in_boxes:.2f} of saliency in boxes")
-    named = {text: line for axes in figure.axes for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(named.values(), named, loc="outside lower left", ncols=2)
-    return as_file(figure, ".jpg")

@@ -31,7 +31,7 @@ QUALITY = 70  # of its JPEG
 
 @dataclass(frozen=True)
 class Card:
-    """An image of a report: its file, picture (an address) and shape, what is said of it, and what opens below.
+    """An image of a report: its file, picture and heat map (addresses) and shape, what is said, and what opens below.
 
     By `label`, the position of a class, and `answer`, "right" or "wrong", it can be filtered.
     """
@@ -39,7 +39,7 @@ class Card:
     file: str
     picture: str
     aspect: float
-    heat: np.ndarray | None
+    heat: str
     label: int
     said: Sequence[str]
     probability: float | None
@@ -51,16 +51,6 @@ class Card:
     def height(self) -> int:
         """Of the image where it is shown `SIDE` pixels wide; very high and very wide images are shown less so."""
         return round(SIDE * min(max(self.aspect, 0.5), 2.0))
-
-    @property
-    def overlay(self) -> str:
-        """The heat map, (14, 14) in [0, 1], as an address: orange where it is warm, clear elsewhere."""
-        if self.heat is None:
-            return ""
-        pixels = np.empty((*self.heat.shape, 4), np.uint8)
-        pixels[..., :3] = rgb(ORANGE)[::-1]
-        pixels[..., 3] = np.rint(255 * np.clip(self.heat, 0, 1))
-        return uri(cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def render(template: str, title: str, **values: object) -> bytes:
@@ -115,6 +105,16 @@ def small(pixels: np.ndarray) -> bytes:
 def image_uri(pixels: np.ndarray) -> str:
     """Return an image of the network's as an address that holds it, smaller."""
     return uri(small(pixels), "jpeg")
+
+
+def heat_uri(heat: np.ndarray | None) -> str:
+    """Return a heat map, (14, 14) in [0, 1], as an address that holds it: orange where it is warm, clear elsewhere."""
+    if heat is None:
+        return ""
+    pixels = np.empty((*heat.shape, 4), np.uint8)
+    pixels[..., :3] = rgb(ORANGE)[::-1]
+    pixels[..., 3] = np.rint(255 * np.clip(heat, 0, 1))
+    return uri(cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def shown_threshold(threshold: float | None, classes: Sequence[str]) -> float | None:

@@ -16,7 +16,7 @@ from detector.files.atomic import require_folder, require_outputs, write_togethe
 from detector.files.tables import escaped
 from detector.images.raster import BETWEEN_NOTES, joined
 from detector.inference.predict import Prediction
-from detector.network.model_file import Description, TrainingSummary
+from detector.network.model_file import Description
 from detector.reports import html, run_record
 from detector.reports.figures import overlay
 from detector.reports.text import HOLD, table
@@ -42,13 +42,13 @@ class PredictionOutputs:
         named = {"--csv": self.csv, "--json": self.json, "--report": self.report}
         require_outputs({flag: path for flag, path in named.items() if path})
 
-    def wants_images(self, position: int) -> bool:
-        """Return whether the image and Grad-CAM of the image at a position are wanted."""
-        return self.gradcam is not None or self.shows(position)
-
     def shows(self, position: int) -> bool:
         """Return whether the report shows the image at a position."""
         return self.report is not None and position < html.MOST
+
+    def wants_images(self, position: int) -> bool:
+        """Return whether the image and Grad-CAM of the image at a position are wanted."""
+        return self.gradcam is not None or self.shows(position)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class PredictionRun:
     @property
     def conclusion(self) -> str:
         """What has to be known before the probabilities are used, in a sentence."""
-        return conclusion(self.description.summary)
+        summary = self.description.summary
+        unknown = "Do not rely on these probabilities: the model's file does not say how it was evaluated."
+        return (summary and summary.conclusion) or unknown
 
 
 def with_overlays(
@@ -130,23 +132,16 @@ def summary(run: PredictionRun) -> str:
 
 def write(run: PredictionRun, outputs: PredictionOutputs) -> dict[str, Path]:
     """Write the predictions for programs, and the HTML report: all of them, or none; return what was written."""
-    contents: dict[Path, bytes] = {}
-    if outputs.csv:
-        contents[outputs.csv] = _as_csv(run).encode()
-    if outputs.json:
-        contents[outputs.json] = run_record.as_json(_record(run))
-    if outputs.report:
-        contents[outputs.report] = prediction_report(run)
-    write_together(contents)
+    made = ((outputs.csv, _as_csv), (outputs.json, _as_json), (outputs.report, prediction_report))
+    write_together({path: content(run) for path, content in made if path})
     named = {"CSV": outputs.csv, "JSON": outputs.json, "Grad-CAM": outputs.gradcam, "Report": outputs.report}
     # Of images that are all skipped there is no overlay.
     return {name: path for name, path in named.items() if path and (run.predictions or name != "Grad-CAM")}
 
 
-def _record(run: PredictionRun) -> dict[str, object]:
-    """Return the run as it stands in its JSON file."""
+def _as_json(run: PredictionRun) -> bytes:
     classes = run.description.classes
-    return {
+    record = {
         **run_record.header(),
         "model": run.model,
         "model_note": run.model_note,
@@ -164,9 +159,10 @@ def _record(run: PredictionRun) -> dict[str, object]:
         ],
         "failures": [printable(failure) for failure in run.failures],
     }
+    return run_record.as_json(record)
 
 
-def _as_csv(run: PredictionRun) -> str:
+def _as_csv(run: PredictionRun) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     columns = (f"p({printable(name)})" for name in run.description.classes)
@@ -174,7 +170,7 @@ def _as_csv(run: PredictionRun) -> str:
     for one in run.predictions:
         names = map(escaped, (printable(one.path), printable(one.label)))
         writer.writerow([*names, *map(repr, one.probabilities), run.threshold])
-    return text.getvalue()
+    return text.getvalue().encode()
 
 
 def prediction_report(run: PredictionRun) -> bytes:
@@ -200,7 +196,7 @@ def prediction_report(run: PredictionRun) -> bytes:
                 file=str(one.path),
                 picture=html.image_uri(one.image),
                 aspect=one.aspect,
-                heat=one.grad_cam,
+                heat=html.heat_uri(one.grad_cam),
                 label=classes.index(one.label),
                 said=[f"Predicted: {one.label}"],
                 probability=probability,
@@ -258,10 +254,3 @@ def model_card(run: PredictionRun) -> list[tuple[str, str]]:
             ("checks that warned", "; ".join(summary.warned) or "none"),
         ]
     return [(name, value) for name, value in [*rows, ("note", run.model_note)] if value]
-
-
-def conclusion(summary: TrainingSummary | None) -> str:
-    """Return what has to be known before the probabilities are used, in a sentence."""
-    if summary is None or not summary.conclusion:
-        return "Do not rely on these probabilities: the model's file does not say how it was evaluated."
-    return summary.conclusion

@@ -8,12 +8,14 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import numpy as np
 
 from detector import counted, printable
-from detector.cli.output import DISCLAIMER
+from detector.cli.output import DISCLAIMER, Log, replaced_line
 from detector.datasets.dataset import Image, Rows
+from detector.files.atomic import write_together
 from detector.files.values import years
 from detector.network.backbone import DIGEST, NAME
 from detector.reports import html
@@ -67,12 +69,6 @@ def operating_point(wanted: float | None, evaluated: EvaluatedHead) -> list[str]
         f"saved threshold: {threshold:.4f} (chosen on the out-of-fold predictions of all images; its own sensitivity "
         "is not estimated)",
     ]
-
-
-def short(patient: str) -> str:
-    """Return a patient's identifier without the data set before it, cut where it is long, as hashed ones are."""
-    own = patient.rpartition("/")[2] or patient
-    return own if len(own) <= 16 else f"{own[:12]}…"
 
 
 def characteristics(images: Sequence[Image], sides: Mapping[str, Rows]) -> list[list[str]]:
@@ -161,6 +157,15 @@ def predictions(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[d
             strict=True,
         )
     ]
+
+
+def save(contents: Mapping[Path, bytes], log: Log) -> None:
+    """Write files, all of them or none; say which, and whether they replaced others."""
+    replaced = replaced_line(contents)
+    write_together(contents)
+    log.info(f"wrote {', '.join(map(str, contents))}")
+    if replaced:
+        log.info(replaced)
 
 
 def by_fold(evaluated: EvaluatedHead) -> dict[str, dict[str, object]]:

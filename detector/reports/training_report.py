@@ -33,10 +33,11 @@ from detector.statistics.evaluation import evaluate
 from detector.statistics.metric import Metric
 from detector.training.crossvalidation import EvaluatedHead, LeftOutSite, RecipeComparison
 from detector.training.dataset import FeatureExtractor, ImplausibleImage
-from detector.training.options import EvaluationOptions, OutputPaths
+from detector.training.options import EvaluationOptions
 
 ONE_CLASS = ("sensitivity", "specificity", "roc_auc")  # metrics of one class against the others
-JSON, FIGURE, REPORT = "evaluation.json", "evaluation.png", "report.html"  # of a run without training
+# Of a run without training.
+OUTPUTS = {"--json": "evaluation.json", "--evaluation-plot": "evaluation.png", "--report": "report.html"}
 UNCLEAR = "The interval contains 0: no difference is shown."
 WORDS = {"tutorial": "tutorial", "probe": "linear probe"}
 
@@ -205,10 +206,8 @@ def recipe_title(name: str) -> str:
 def record(result: TrainingResult) -> dict[str, object]:
     """Return the run as it stands in its JSON file."""
     evaluated, extractor = result.evaluated, result.extractor
-    history: dict[str, object] = {}
-    if result.trained:
-        trained = evaluated.head
-        history = trained.history | ({} if trained.strength is None else {"chosen": trained.strength})
+    head = evaluated.fitted
+    chosen = {} if head is None or head.strength is None else {"chosen": head.strength}
     return {
         **run_record.header(),
         "settings": result.settings,
@@ -231,7 +230,7 @@ def record(result: TrainingResult) -> dict[str, object]:
         "sites_left_out": result.left_out,
         "checks": result.checks,
         "conclusion": result.conclusion,
-        "history": history,
+        "history": head.history | chosen if head and result.trained else {},
         "times": result.times,
         **result.inputs,
     }
@@ -250,8 +249,8 @@ def summary(result: TrainingResult) -> TrainingSummary:
     return TrainingSummary(*named, balanced=result.balanced, conclusion=result.conclusion.for_use)
 
 
-def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict[Path, bytes]:
-    """Return every output's bytes, given those of the model's file; nothing is written, and no network runs."""
+def contents(result: TrainingResult, outputs: Mapping[str, Path], model: bytes = b"") -> dict[Path, bytes]:
+    """Return the bytes of every output, by its flag; a run without training has no `--plot` and no `--model`."""
 
     # A report shows both as PNG, which mostly are the files themselves: each is drawn once.
     @cache
@@ -262,33 +261,17 @@ def contents(result: TrainingResult, outputs: OutputPaths, model: bytes) -> dict
     def evaluation(suffix: str) -> bytes:
         return figures.evaluation_figure(result.evaluated, result.metrics, result.title, result.balanced, suffix)
 
-    found = {
-        outputs.plot: history(outputs.plot.suffix),
-        outputs.evaluation_plot: evaluation(outputs.evaluation_plot.suffix),
-        outputs.model: model,
-        outputs.json: run_record.as_json(record(result)),
-    }
-    if outputs.report:
-        found[outputs.report] = training_report(
-            result, outputs.json.name, evaluation(".png"), history(".png"), outputs.plot.name
-        )
+    figure, plot, json = outputs["--evaluation-plot"], outputs.get("--plot"), outputs["--json"]
+    found = {plot: history(plot.suffix), outputs["--model"]: model} if plot else {}
+    found |= {figure: evaluation(figure.suffix), json: run_record.as_json(record(result))}
+    if "--report" in outputs:
+        curves = history(".png") if plot else b""
+        found[outputs["--report"]] = training_report(result, json.name, evaluation(".png"), curves)
     return found
 
 
-def evaluation_contents(result: TrainingResult, folder: Path) -> dict[Path, bytes]:
-    """Return the bytes of what a run without training writes to a folder."""
-    figure = figures.evaluation_figure(result.evaluated, result.metrics, result.title, result.balanced)
-    return {
-        folder / JSON: run_record.as_json(record(result)),
-        folder / FIGURE: figure,
-        folder / REPORT: training_report(result, JSON, figure),
-    }
-
-
-def training_report(
-    result: TrainingResult, json: str, evaluation: bytes, history: bytes = b"", name: str = ""
-) -> bytes:
-    """Return the HTML report, given the name of the JSON file, and the figures as PNG; that of training has a name."""
+def training_report(result: TrainingResult, json: str, evaluation: bytes, history: bytes) -> bytes:
+    """Return the HTML report, given the name of the JSON file, and the figures as PNG."""
     evaluated, judged = result.evaluated, result.evaluated.evaluation
     images = result.extractor.dataset.images
     counts = ", ".join(f"{count} {name}" for name, count in result.extractor.dataset.counts().items())
@@ -309,7 +292,6 @@ def training_report(
         threshold=html.shown_threshold(evaluated.threshold, judged.classes),
         plot=html.uri(history) if history else "",
         evaluation=html.uri(evaluation),
-        plot_name=name,
         probe=result.trained and evaluated.head.strength is not None,
         json=json,
         meaning=overview.meaning(images),
@@ -335,11 +317,11 @@ def cards(result: TrainingResult) -> list[html.Card]:
             file=image.file,
             picture=picture,
             aspect=properties.height / properties.width,
-            heat=heat,
+            heat=html.heat_uri(heat),
             label=classes.index(image.label),
             said=[f"True: {image.label}", f"Predicted: {predicted}"],
             probability=probability if np.isfinite(probability) else None,
-            below=f"patient {run_record.short(str(extractor.patients[row]))}",
+            below=f"patient {extractor.patients[row]}",
             details={"file": image.file, "class": image.label, **image.row},
             answer="right" if predicted == image.label else "wrong",
         )

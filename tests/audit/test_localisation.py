@@ -11,13 +11,11 @@ from audit_helpers import Case, audit_of, lungs
 from conftest import classes, inside, rejected, rejection
 
 from detector.audit import localisation
-from detector.audit.examples import LocatedImage
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
 from detector.datasets import manifest
 from detector.datasets.dataset import Image, boxes_of
 from detector.images.masks import boxed
 from detector.reports import run_record
-from detector.reports.figures import localisation_figure
 
 LUNGS = lungs()
 BOX = (0.2, 0.4, 0.2, 0.2)
@@ -187,16 +185,3 @@ def test_a_cell_that_is_no_box_ends_an_audit_before_anything_is_computed(tmp_pat
     manifest.write(tmp_path / "data" / "covid", [row])
     done = inside("audit_covid19.py", "-d", "data", cwd=tmp_path)
     rejected(done, "data/covid/manifest.csv, column boxes: covid-000.png", "correct it, or clear the cell")
-
-
-def test_the_figure_shows_what_there_is():
-    """Six examples, one of them without any saliency, and a name that is too long for a title."""
-    maps = [pointing_at(7, 4), pointing_at(0, 0), np.zeros((14, 14))]
-    shown = [
-        LocatedImage(
-            locate(i, (BOX, (0.6, 0.4, 0.2, 0.2)), heat, LUNGS), np.full((224, 224, 3), 90, np.uint8), "x" * 80
-        )
-        for i, heat in enumerate(maps)
-    ]
-    drawn = localisation_figure(shown, shown[::-1])
-    assert drawn.startswith(b"\xff\xd8") and drawn != localisation_figure(shown, shown)

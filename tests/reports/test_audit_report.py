@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from audit_helpers import CLASSES, Case, RidgeRecipe, audit_of, extractor_of, lungs, outcome_of
+from report_helpers import harmless
 
 from detector.audit import checks, experiments, localisation
 from detector.audit.baselines import shortcut_risks
 from detector.audit.evidence import BORDER, EXTERNAL, Evidence, Result, conclude
-from detector.audit.examples import find_examples
+from detector.audit.examples import Examples, LocatedImage, find_examples
 from detector.audit.external import SENSITIVITY, External
 from detector.audit.judgement import judge
 from detector.reports import audit_report, figures, run_record, training_report
@@ -180,15 +181,23 @@ HEATS = {
 @pytest.mark.parametrize("patients", [30, 2, 1])
 @pytest.mark.parametrize("heat", HEATS.values(), ids=HEATS)
 def test_where_grad_cam_lies(heat, patients):
-    boxes = [((0.1 + 0.01 * number, 0.4, 0.2, 0.3),) for number in range(30)]
+    boxes = [((0.1 + 0.01 * number, 0.4, 0.2, 0.3), (0.6, 0.4, 0.2, 0.2)) for number in range(30)]
     images = [localisation.locate(number, boxes[number], heat(number), lungs()) for number in range(30)]
     located = localisation.Localisation(images, localisation.compare(images, np.arange(30) % patients, 0))
-    found = AuditResult([], [], None, [], None, located, [localisation.check(located, "global")])
+    shown = [LocatedImage(one, np.full((224, 224, 3), 90, np.uint8), "<x>" * 30) for one in images[:3]]
+    checked = [localisation.check(located, "global")]
+    judged = conclude(Evidence([], None, "covid"))
+    found = AuditResult([], [], None, [], judged, located, checked, examples=Examples({}, shown, shown[:2]))
     lines = audit_report.lines(found, "covid")
     require_clean("\n".join(lines))
     require_clean_json(localisation=located, checks=found.checks)
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("Where Grad-CAM lies") for line in lines)
+    page = audit_report.audit_report(audit_of(Case()), found, {}).decode()
+    # Five images, each with two boxes drawn twice, and the maximum if there is one.
+    assert (page.count("<rect class="), page.count("<path class=")) == (20, 10 if images[0].heat.any() else 0)
+    assert page.count("no positive saliency") == (0 if images[0].heat.any() else 5)
+    harmless(page)
 
 
 def test_the_search_finds_what_it_looks_for():

@@ -41,11 +41,3 @@ def test_a_single_model_has_no_folds_and_a_fold_without_a_class_no_metric_of_it(
 def test_json_has_no_number_that_is_none():
     data = run_record.as_json({"a": np.array([np.nan, 1.0]), "b": np.bool_(True), "c": np.int64(3), "d": "\udcff"})
     assert json.loads(data) == {"a": [None, 1.0], "b": True, "c": 3, "d": "\udcff"}
-
-
-@pytest.mark.parametrize(
-    ("patient", "shown"),
-    [("phantom/phantom-00018", "phantom-00018"), ("7", "7"), ("nih/" + "a" * 40, "aaaaaaaaaaaa…"), ("x/", "x/")],
-)
-def test_patients_are_named_by_what_differs(patient, shown):
-    assert run_record.short(patient) == shown
