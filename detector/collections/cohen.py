@@ -27,16 +27,20 @@ class Cohen(TableCollection):
     source = "covid-chestxray-dataset"
     licence = url = ""  # each image has its own
     looked_for = "metadata.csv with the columns patientid and filename"
-    needed: tuple[str, ...] = ("patientid", "finding", "view", "filename")
-    known_by = frozenset({"filename"})
+    needed = ("patientid", "finding", "view")
     views = ("PA",)
+    file = "filename"  # the column that names it, by which the table is known
+
+    def is_here(self, folder: Path) -> bool:
+        """Return whether the table has the column that tells this collection from others."""
+        return self.file in columns_of(folder / self.table)
 
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row."""
         return ImageRecord(
             f"{self.table}, line {row.line}",
             row["folder"] or "images",
-            self.file(row, folder),
+            row[self.file],
             row["patientid"],
             row["view"],
             row["finding"],
@@ -47,10 +51,6 @@ class Cohen(TableCollection):
             clinical={column: row[column] for column in CLINICAL},
         )
 
-    def file(self, row: Row, folder: Path) -> str:
-        """Return the file's name."""
-        return row["filename"]
-
 
 class Actualmed(Cohen):
     """Patients with and without COVID-19 of one provider. A row whose finding is blank was inconclusive."""
@@ -59,12 +59,7 @@ class Actualmed(Cohen):
     licence = "see the repository"
     url = "https://github.com/agchung/Actualmed-COVID-chestxray-dataset"
     looked_for = "metadata.csv with the column imagename"
-    needed = ("patientid", "finding", "view", "imagename")
-    known_by = frozenset({"imagename"})
-
-    def file(self, row: Row, folder: Path) -> str:
-        """Return the file's name."""
-        return row["imagename"]
+    file = "imagename"
 
 
 class Figure1(Cohen):
@@ -74,21 +69,14 @@ class Figure1(Cohen):
     licence = "see the repository"
     url = "https://github.com/agchung/Figure1-COVID-chestxray-dataset"
     looked_for = "metadata.csv with the column patientid and none for the file"
-    needed = ("patientid", "finding", "view")
-    known_by = frozenset({"patientid"})
-
-    def is_here(self, folder: Path) -> bool:
-        """Return whether a folder is a copy of this collection."""
-        return super().is_here(folder) and not columns_of(folder / self.table) & {"filename", "imagename"}
+    file = "patientid"
 
     def record(self, row: Row, folder: Path) -> ImageRecord:
-        """Return the image of a row."""
-        return replace(super().record(row, folder), patient=re.sub(r"(?<=\d)[a-z]\Z", "", row["patientid"]))
-
-    def file(self, row: Row, folder: Path) -> str:
-        """Return the patient's number with the first suffix that exists."""
-        names = [f"{row['patientid']}{suffix}" for suffix in (".jpg", ".jpeg", ".png")]
-        return next((name for name in names if (folder / "images" / name).exists()), names[0])
+        """Return the image of a row: the patient's number with the first suffix that exists."""
+        number = row["patientid"]
+        names = [f"{number}{suffix}" for suffix in (".jpg", ".jpeg", ".png")]
+        name = next((name for name in names if (folder / "images" / name).exists()), names[0])
+        return replace(super().record(row, folder), filename=name, patient=re.sub(r"(?<=\d)[a-z]\Z", "", number))
 
 
 def site(url: str) -> str:

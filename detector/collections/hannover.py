@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from detector.collections.record import COVID, ImageRecord, TableCollection
-from detector.files.tables import Row
+from detector.files.tables import Row, columns_of
 from detector.files.values import number
 
 REPOSITORY = "covid-19-image-repository"  # part of the address under which other collections name it
@@ -28,8 +28,11 @@ class Hannover(TableCollection):
     table = "data.csv"
     looked_for = "data.csv with the columns image_id and admission_offset"
     needed = ("patient_id", "image_id", "projection", "admission_offset")
-    known_by = frozenset({"imageid", "admissionoffset"})
     views = ("PA",)
+
+    def is_here(self, folder: Path) -> bool:
+        """Return whether the table has the columns that tell this collection from others."""
+        return {"imageid", "admissionoffset"} <= columns_of(folder / self.table)
 
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row, its values under the names of J. P. Cohen's collection, in its units.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from detector import InputError
 from detector.collections.boxes import Box, as_cell, in_fractions
-from detector.files.tables import SUFFIX, Row, columns_of, file_bytes, parse_table, simple
+from detector.files.tables import SUFFIX, Row, file_bytes, parse_table, simple
 from detector.images.dicom import read_header
 from detector.images.dicom_header import hashed
 
@@ -31,51 +31,23 @@ DOCUMENTED = 0.9  # share of files whose names a collection documents, from whic
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An image of a collection.
+    """An image of a collection."""
 
-    Attributes
-    ----------
-    listed : str
-        Where the collection lists it, for errors: such as ``"metadata.csv, line 3"``.
-    folder, filename : str
-        As listed, relative to the collection's folder.
-    patient : str
-        Empty where it is not known.
-    view, finding : str
-        In the collection's own words.
-    site : str
-        Where the image was made or published; empty for the collection.
-    licence, url : str
-        Empty for the collection's.
-    modality : str
-        ``"X-ray"`` where the collection holds nothing else.
-    unknown : str
-        Why it is neither positive nor a control, where the collection gives no diagnosis.
-    clinical : dict of str to str
-        By the names in `CLINICAL`.
-    boxes : sequence of Box
-        Opacities that a radiologist drew, in pixels of the original image.
-    size : tuple of int
-        Width and height of the original in pixels; 0 where they are not known.
-    sha256 : str
-        Of the file, once it is read.
-    """
-
-    listed: str
-    folder: str
+    listed: str  # where the collection lists it, for errors: such as "metadata.csv, line 3"
+    folder: str  # as listed, relative to the collection's folder
     filename: str
-    patient: str
-    view: str
+    patient: str  # empty where it is not known
+    view: str  # in the collection's own words, as the finding
     finding: str
-    site: str = ""
-    licence: str = ""
+    site: str = ""  # where the image was made or published; empty for the collection
+    licence: str = ""  # empty for the collection's, as the address
     url: str = ""
     modality: str = "X-ray"
-    unknown: str = ""
-    clinical: Mapping[str, str] = field(default_factory=dict)
-    boxes: Sequence[Box] = ()
-    size: tuple[int, int] = (0, 0)
-    sha256: str = ""
+    unknown: str = ""  # why it is neither positive nor a control, where the collection gives no diagnosis
+    clinical: Mapping[str, str] = field(default_factory=dict)  # by the names in `CLINICAL`
+    boxes: Sequence[Box] = ()  # opacities that a radiologist drew, in pixels of the original image
+    size: tuple[int, int] = (0, 0)  # width and height of the original; 0 where they are not known
+    sha256: str = ""  # of the file, once it is read
 
     @property
     def path(self) -> PurePosixPath:
@@ -113,55 +85,23 @@ def names_finding(text: str, finding: str) -> bool:
 
 
 class Collection(ABC):
-    """A data set of radiographs, as it is published: to add one, subclass this and name it in `catalogue`.
+    """A data set of radiographs, as it is published: to add one, subclass this and name it in `catalogue`."""
 
-    Attributes
-    ----------
-    source : str
-        Its name in manifests.
-    looked_for : str
-        What it is recognised by, for errors.
-    licence, url : str
-        Of all images, where they have no own.
-    positive : str
-        The finding that is meant by COVID-19.
-    controls : tuple of str
-        The findings of controls; empty for every other one that is known.
-    words : tuple of (str, str)
-        What a user may call a finding, and the collection's word.
-    views : tuple of str
-        Views to keep by default; empty for any.
-    one_per_patient : bool
-        Whether one image of each patient is kept by default.
-    parts : tuple of str
-        Parts of its published split.
-    part : str
-        The part that is read by default; empty for all.
-    reads_headers : bool
-        Whether view, age and patient stand in the files, where `complete` reads them.
-    are_children : bool
-        Whether all patients are.
-    columns : tuple of str
-        Clinical columns of its manifests, with or without values; age and sex are written where they are known.
-    remark : str
-        What a user must know of the labels, printed at the end of a build.
-    """
-
-    source: str
-    looked_for: str
-    licence: str = "see the repository"
+    source: str  # its name in manifests
+    looked_for: str  # what it is recognised by, for errors
+    licence: str = "see the repository"  # of all images that have no own, as the address
     url: str
-    positive: str = COVID
-    controls: tuple[str, ...] = ()
-    words: tuple[tuple[str, str], ...] = ()
-    views: tuple[str, ...] = ()
-    one_per_patient: bool = False
-    parts: tuple[str, ...] = ()
-    part: str = ""
-    reads_headers: bool = False
-    are_children: bool = False
-    columns: tuple[str, ...] = CLINICAL
-    remark: str = ""
+    positive: str = COVID  # the finding that is meant by COVID-19
+    controls: tuple[str, ...] = ()  # the findings of controls; empty for every other one that is known
+    words: tuple[tuple[str, str], ...] = ()  # what a user may call a finding, and the collection's word
+    views: tuple[str, ...] = ()  # that are kept by default; empty for any
+    one_per_patient: bool = False  # whether one image of each patient is kept by default
+    parts: tuple[str, ...] = ()  # of its published split
+    part: str = ""  # that is read by default; empty for all
+    reads_headers: bool = False  # whether view, age and patient stand in the files, where `complete` reads them
+    are_children: bool = False  # whether all patients are
+    columns: tuple[str, ...] = CLINICAL  # of its manifests in any case; age and sex are written where they are known
+    remark: str = ""  # what a user must know of the labels, printed at the end of a build
 
     @abstractmethod
     def is_here(self, folder: Path) -> bool:
@@ -221,11 +161,6 @@ class TableCollection(Collection):
 
     table: str = "metadata.csv"
     needed: tuple[str, ...]
-    known_by: frozenset[str]  # simplified names of columns
-
-    def is_here(self, folder: Path) -> bool:
-        """Return whether the table has the columns that tell this collection from others."""
-        return self.known_by <= columns_of(folder / self.table)
 
     def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
         """Return the image of each row."""

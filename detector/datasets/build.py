@@ -89,8 +89,12 @@ class BuildOptions(CommonOptions):
             raise InputError("--shared-sites-only needs --controls-output")
 
     def rank(self, entry: ImageRecord) -> bytes:
-        """Return what an image is drawn by: its path, or its name alone in a collection that lies in any layout."""
-        return rank(self.seed, entry.filename if self.exact else entry.path.as_posix())
+        """Return the hash by which an image is drawn: not by the order of a file system, nor by a random generator.
+
+        Of its path, or its name alone in a collection that lies in any layout.
+        """
+        name = entry.filename if self.exact else entry.path.as_posix()
+        return hashlib.sha256(f"{self.seed}:{name}".encode("utf-8", "surrogateescape")).digest()
 
 
 @dataclass(frozen=True)
@@ -151,11 +155,6 @@ class SampleOptions(BuildOptions):
         type=Path,
         metavar="DIR",
     )
-
-
-def rank(seed: int, name: str) -> bytes:
-    """Return the hash by which images are drawn: not by the order of a file system, nor by a random generator."""
-    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
 
 
 @dataclass

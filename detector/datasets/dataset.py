@@ -45,32 +45,15 @@ Rows = Sequence[int] | np.ndarray  # positions of images in a data set
 
 @dataclass(frozen=True)
 class Image:
-    """An image file of a data set.
-
-    Attributes
-    ----------
-    file :
-        Its name relative to the data set, with forward slashes on every system.
-    label :
-        Its class: a folder's name.
-    patient :
-        With the data set, since several data sets use the same numbers; None where it is not known.
-    source :
-        The data set that it comes from; empty where it is not known.
-    site :
-        The hospital or publisher that it comes from: the manifest's column ``site``, or the source.
-    row :
-        Its row of the manifest, and what header and path say of view, age and sex beside that; the age in years, or
-        empty.
-    """
+    """An image file of a data set."""
 
     path: Path
-    file: str
-    label: str
-    patient: str | None
-    source: str
-    site: str
-    row: dict[str, str]
+    file: str  # its name relative to the data set, with forward slashes on every system
+    label: str  # its class: a folder's name
+    patient: str | None  # with the data set, since several use the same numbers; None where it is not known
+    source: str  # the data set that it comes from; empty where it is not known
+    site: str  # the hospital or publisher that it comes from: the manifest's column, or the source
+    row: dict[str, str]  # of the manifest, with what header and path say beside that; the age in years, or empty
 
     @property
     def view(self) -> str:

@@ -20,7 +20,7 @@ COLUMNS = ("file", "label", "patient", "view", "finding", "source", "site", "lic
 BOXES = "boxes"  # as `collections.boxes` writes them
 # Columns with a meaning; any other may be named with --clinical-columns.
 USED = (*COLUMNS[:7], *CLINICAL)
-KNOWN = {name.lower(): name for name in (*COLUMNS, *CLINICAL, BOXES)} | {"origin": "site"}
+KNOWN = {name.lower(): name for name in (*COLUMNS, *CLINICAL, BOXES)}
 MOST_NAMES = 10
 
 Row = dict[str, str]
@@ -52,13 +52,13 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
         if len(cells) < len(columns) or any(cells[len(columns) :]):
             raise InputError(f"{where}: {len(cells)} cells under {len(columns)} headings")
         row = dict.fromkeys(COLUMNS, "") | {name: cell for name, cell in zip(columns, cells, strict=False) if name}
-        if row["file"] in rows:
-            raise InputError(f"{where}: {row['file']!r} is listed twice; remove one line")
-        if row["file"] in ("", "..") or Path(row["file"]).name != row["file"]:
-            raise InputError(f"{where}: {row['file']!r} is not a valid file name")
+        file = row["file"]
+        if file in rows or file in ("", "..") or Path(file).name != file:
+            wrong = "listed twice; remove one line" if file in rows else "not a valid file name"
+            raise InputError(f"{where}: {file!r} is {wrong}")
         for name in USED:
             tables.require_value(row.get(name, ""), name, where)
-        rows[row["file"]] = row
+        rows[file] = row
     return rows
 
 

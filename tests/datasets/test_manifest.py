@@ -113,8 +113,8 @@ def test_files_of_a_killed_build_are_not_taken_for_the_users(tmp_path):
         (b"file,patient\na.png,7\n", ("a.png", "7", "")),
         (b"file,patient,,\na.png,7,,\n", ("a.png", "7", "")),
         (b"file,patient,\na.png,7\n", ("a.png", "7", "")),
-        ('sep=;\r\nFILE;patient;Origin\r\nä.png;"x, y";z\r\n'.encode("cp1252"), ("ä.png", "x, y", "z")),
-        ("FILE\tpatient\torigin\nä.png\tx, y\tz\n".encode("utf-16"), ("ä.png", "x, y", "z")),
+        ('sep=;\r\nFILE;patient;Site\r\nä.png;"x, y";z\r\n'.encode("cp1252"), ("ä.png", "x, y", "z")),
+        ("FILE\tpatient\tsite\nä.png\tx, y\tz\n".encode("utf-16"), ("ä.png", "x, y", "z")),
     ],
 )
 def test_manifests_as_spreadsheet_programs_write_them(data, row):
