@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -31,7 +30,6 @@ WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 # No radiograph's values are outside of these, and sums of them stay finite.
 SMALLEST, LARGEST = 1e-6, 1e12
-STORAGE = ("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation", "PlanarConfiguration")
 OVERLAYS = range(0x6000, 0x6020, 2)  # groups, of which element 0102 says in which bit an overlay lies
 GREY, PALETTE = ("MONOCHROME1", "MONOCHROME2"), "PALETTE COLOR"
 NO_WINDOW = "a window that cannot be used; shown at the range of its values"
@@ -62,8 +60,6 @@ def parse(data: bytes, only: Sequence[str] = ()) -> Dataset:
     dataset = pydicom.dcmread(
         io.BytesIO(data), force=True, stop_before_pixels=bool(only), specific_tags=list(only) or None
     )
-    if not hasattr(dataset, "file_meta"):
-        dataset.file_meta = FileMetaDataset()
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit = dataset.original_encoding[0]
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
@@ -109,25 +105,24 @@ def decode(dataset: Dataset) -> Decoded:
 
 def _complete(dataset: Dataset) -> str:
     """Fill in what a header lacks of how its pixels are stored, or contradicts; return a note, mostly empty."""
-    said = {name: _number(dataset, name) for name in STORAGE}
+    number = partial(_number, dataset)
     kind = str(dataset.get("PhotometricInterpretation") or "").upper()
-    samples = int(said["SamplesPerPixel"] or (1 if kind in ("", PALETTE, *GREY) else 3))
+    samples = int(number("SamplesPerPixel") or (1 if kind in ("", PALETTE, *GREY) else 3))
     # Where the number of samples is given, the kind has to fit it.
     if not kind or (kind in (PALETTE, *GREY)) != (samples == 1):
         kind = "MONOCHROME2" if samples == 1 else "RGB"
-    size = int(dataset.Rows) * int(dataset.Columns) * samples * max(1, _number(dataset, "NumberOfFrames") or 1)
-    bits = int(said["BitsAllocated"] or (8 if len(dataset.PixelData) < 2 * size else 16))
+    size = int(dataset.Rows) * int(dataset.Columns) * samples * max(1, number("NumberOfFrames") or 1)
+    bits = int(number("BitsAllocated") or (8 if len(dataset.PixelData) < 2 * size else 16))
     read: dict[str, int | str] = {
         "SamplesPerPixel": samples,
         "PhotometricInterpretation": kind,
         "BitsAllocated": bits,
-        "BitsStored": min(int(said["BitsStored"] or bits), bits),
-        "PixelRepresentation": int(said["PixelRepresentation"] or 0),
+        "BitsStored": min(int(number("BitsStored") or bits), bits),
+        "PixelRepresentation": int(number("PixelRepresentation") or 0),
     }
     if samples > 1:
-        read["PlanarConfiguration"] = int(said["PlanarConfiguration"] or 0)
-    said |= {"PhotometricInterpretation": dataset.get("PhotometricInterpretation")}
-    changed = {name: value for name, value in read.items() if said[name] != value}
+        read["PlanarConfiguration"] = int(number("PlanarConfiguration") or 0)
+    changed = {name: value for name, value in read.items() if dataset.get(name) != value}
     for name, value in changed.items():
         setattr(dataset, name, value)
     listed = ", ".join(f"{name} {value}" for name, value in changed.items())
@@ -235,9 +230,8 @@ def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
 
 def _modality(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, Sequence[Range], str]:
     """Return values after the modality transformation, the ranges that they may have been made for, and a note."""
-    item = _lookup_table(dataset, "ModalityLUTSequence")
-    if item is not None:
-        return apply_table(stored, item), (_table_range(item), *COMMON), ""
+    if table := _looked_up(stored, dataset, "ModalityLUTSequence"):
+        return *table, ""
     bits = int(dataset.BitsStored)
     low = -(2.0 ** (bits - 1)) if dataset.PixelRepresentation else 0.0
     common = ((low, low + 2.0**bits - 1.0), *COMMON)
@@ -256,9 +250,8 @@ def _windowed(
 ) -> tuple[np.ndarray, str]:
     """Return values after the value-of-interest transformation, 8 bits, and a note."""
     inside = slice(None) if padding is None else ~padding
-    item = _lookup_table(dataset, "VOILUTSequence")
-    if item is not None:
-        shown, note = to_8_bits(apply_table(values, item), padding, (_table_range(item), *COMMON))
+    if table := _looked_up(values, dataset, "VOILUTSequence"):
+        shown, note = to_8_bits(table[0], padding, table[1])
         if not is_flat(shown[inside]):
             return shown, note
     said = ""
@@ -317,24 +310,16 @@ def _number(dataset: Dataset, keyword: str, missing: float | None = None) -> flo
     return value if np.isfinite(value) else None
 
 
-def _lookup_table(dataset: Dataset, keyword: str) -> Dataset | None:
-    """Return the first item of a sequence of lookup tables; None where there is none, or it holds none."""
-    item = (dataset.get(keyword) or [Dataset()])[0]
-    return item if "LUTDescriptor" in item and "LUTData" in item else None
+def _looked_up(values: np.ndarray, dataset: Dataset, keyword: str) -> tuple[np.ndarray, Sequence[Range]] | None:
+    """Return values through the first lookup table of a sequence, and the ranges that they may have; None without one.
 
-
-def _table_range(item: Dataset) -> Range:
-    return 0.0, 2.0 ** int(np.atleast_1d(item.LUTDescriptor)[2]) - 1.0
-
-
-def apply_table(values: np.ndarray, item: Dataset) -> np.ndarray:
-    """Return values through a lookup table of any bit depth (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
-
-    pydicom's own functions take tables of 8 and 16 bits only.
+    pydicom's own functions take tables of 8 and 16 bits only (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
     """
-    count, first, _ = (int(number) for number in np.atleast_1d(item.LUTDescriptor))
-    count = count or 65536
-    data = item.LUTData
+    item = (dataset.get(keyword) or [Dataset()])[0]
+    if "LUTDescriptor" not in item or "LUTData" not in item:
+        return None
+    count, first, bits = (int(number) for number in np.atleast_1d(item.LUTDescriptor))
+    count, data = count or 65536, item.LUTData
     if isinstance(data, bytes):
         table = np.frombuffer(data, np.uint8 if len(data) == count else "<u2")
     else:
@@ -343,4 +328,5 @@ def apply_table(values: np.ndarray, item: Dataset) -> np.ndarray:
         raise InputError(f"a DICOM lookup table of {len(table)} entries that says it has {count}")
     if values.min() < 0 and first > 32767:
         first -= 65536
-    return table[np.clip(values.astype(np.int64) - first, 0, count - 1)]
+    found = table[np.clip(values.astype(np.int64) - first, 0, count - 1)]
+    return found, ((0.0, 2.0**bits - 1.0), *COMMON)

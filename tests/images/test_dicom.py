@@ -184,11 +184,12 @@ def test_what_a_header_lacks_of_its_pixels_is_assumed(tmp_path, grey, name):
     assert f"its header lacks or contradicts, and is read as, {name} " in read(tmp_path / "a.dcm").note
 
 
-def test_a_lookup_table_shorter_than_it_says_is_rejected():
+def test_a_lookup_table_shorter_than_it_says_is_rejected(grey):
     item = Dataset()
-    item.LUTDescriptor, item.LUTData = [256, 0, 16], list(range(5))
+    item.LUTDescriptor = [256, 0, 16]
+    item.add_new(0x00283006, "US", list(range(5)))
     with rejection("a DICOM lookup table of 5 entries that says it has 256"):
-        dicom.apply_table(np.zeros((2, 2), np.uint16), item)
+        decode(stored(made(grey, 8, ModalityLUTSequence=[item])), "a.dcm")
 
 
 ORIENTATIONS = {
