@@ -58,7 +58,7 @@ def to_8_bits(
     Parameters
     ----------
     values : ndarray of shape (height, width) or (height, width, 3)
-        Any integers or floats.
+        Any integers or floats; some NaN are padding.
     padding : ndarray of shape (height, width), bool, optional
         Pixels that are not part of the image; shown black.
     common : sequence of (float, float), optional
@@ -69,21 +69,20 @@ def to_8_bits(
     pixels : ndarray of the same shape, uint8
     note : str
         What a user should know; mostly empty.
-
-    Raises
-    ------
-    InputError
-        If a value is infinite, or most are NaN. Some NaN are padding.
     """
-    if values.dtype.kind == "f":
-        values, absent = without_nan(values)
-        padding = padding if absent is None else absent if padding is None else absent | padding
-    inside = values if padding is None or padding.all() else values[~padding]
-    sample = sampled(inside)
-    if values.dtype == np.uint8 and padding is None and not is_flat(sample) and not is_dark(sample):
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        is_nan = np.isnan(values)
+        absent = is_nan if is_nan.ndim == 2 else is_nan.any(axis=2)
+        if np.isinf(values).any() or (~absent).mean() < LEAST_FINITE:
+            raise InputError("pixel values that are not finite")
+        values = np.where(is_nan, np.nanmin(values), values)
+        padding = absent if padding is None else absent | padding
+    inside = slice(None) if padding is None or padding.all() else ~padding
+    sample, shows_8_bits = sampled(values[inside]), values.dtype == np.uint8 and padding is None
+    if shows_8_bits and not is_flat(sample) and not is_dark(sample):
         return values, ""
     low, high = choose_range(sample, common)
-    if values.dtype == np.uint8 and padding is None and low == high:
+    if shows_8_bits and low == high:
         return values, ""
     if not -LARGEST < low <= high < LARGEST:
         raise InputError(f"pixel values from {low:g} to {high:g}, which no radiograph has")
@@ -92,34 +91,7 @@ def to_8_bits(
         shown[padding] = 0
     if values.dtype == np.uint8 and high > low:
         return shown, f"uses grey values {low:g} to {high:g} of 0 to 255 only; its contrast was stretched"
-    return shown, _crowded(shown if padding is None or padding.all() else shown[~padding])
-
-
-def without_nan(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return floats of which NaN, which is padding, has become the lowest value, and where it was.
-
-    Parameters
-    ----------
-    values : ndarray of shape (height, width) or (height, width, 3), float
-
-    Returns
-    -------
-    values : ndarray of the same shape
-    padding : ndarray of shape (height, width), bool, or None
-        None where no value is NaN.
-
-    Raises
-    ------
-    InputError
-        If a value is infinite, or less than a quarter of the image is left.
-    """
-    if np.isfinite(values).all():
-        return values, None
-    absent = np.isnan(values)
-    padding = absent if absent.ndim == 2 else absent.any(axis=2)
-    if np.isinf(values).any() or (~padding).mean() < LEAST_FINITE:
-        raise InputError("pixel values that are not finite")
-    return np.where(absent, np.nanmin(values), values), padding
+    return shown, _crowded(shown[inside])
 
 
 def _crowded(shown: np.ndarray) -> str:
@@ -127,25 +99,14 @@ def _crowded(shown: np.ndarray) -> str:
     values = sampled(shown)
     below = np.concatenate([[0], np.cumsum(_counts(values))])
     share = float((below[64:] - below[:-64]).max() / len(values))
-    if share < CROWDED:
-        return ""
-    percent = round(100 * share)
-    return f"may be shown too dark or too bright: {percent} % of its pixels lie in one quarter of the grey range"
+    said = (
+        f"may be shown too dark or too bright: {100 * share:.0f} % of its pixels lie in one quarter of the grey range"
+    )
+    return said if share >= CROWDED else ""
 
 
 def choose_range(values: np.ndarray, common: Sequence[Range] = COMMON) -> Range:
-    """Return the values to be shown as black and as white.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-    common : sequence of (float, float), optional
-
-    Returns
-    -------
-    low, high : float
-        Equal only if the image is constant.
-    """
+    """Return which of some values, (n,), are to be shown as black and as white; equal only if all are."""
     ordered = without_outliers(np.sort(values.astype(float)))
     low, high = np.percentile(ordered, [TAIL, 100 - TAIL])
     if high <= low:
@@ -161,16 +122,6 @@ def without_outliers(ordered: np.ndarray) -> np.ndarray:
     Those are a single value of any number of pixels, and other values of at most 5 % of the pixels, beyond a gap of
     half of the span of all others. A marker that was smoothed or resized has an edge of values in between: a gap holds
     at most 0.1 % of the pixels.
-
-    Parameters
-    ----------
-    ordered : ndarray of shape (n,)
-        Sorted.
-
-    Returns
-    -------
-    ndarray
-        A slice of it.
     """
     for _ in range(2):
         ordered = _without_top(ordered)
@@ -208,14 +159,7 @@ def sampled(values: np.ndarray) -> np.ndarray:
 
 
 def is_flat(pixels: np.ndarray, share: float = FLAT) -> bool:
-    """Return whether 8-bit pixels show nothing: their 1st and 99th percentile are close to each other.
-
-    Parameters
-    ----------
-    pixels : ndarray, uint8
-    share : float, default=0.1
-        Of 0…255: closer is flat.
-    """
+    """Return whether 8-bit pixels show nothing: their 1st and 99th percentile are closer than a share of 0…255."""
     low, high = _percentiles(sampled(pixels), [1, 99])
     return bool(high - low < share * 255)
 

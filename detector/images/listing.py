@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,11 +84,8 @@ def list_images(folder: Path) -> Listing:
     `read` can reject it by name.
     """
     listing, seen = Listing(), {os.path.realpath(folder)}
-
-    def closed(error: OSError) -> None:
-        listing.left_out["in a folder that cannot be opened"] += 1
-
-    for root, folders, files in os.walk(folder, onerror=closed, followlinks=True):
+    closed = ["in a folder that cannot be opened"]
+    for root, folders, files in os.walk(folder, onerror=lambda _: listing.left_out.update(closed), followlinks=True):
         where = Path(root)
         inside = sorted((where / name for name in folders), key=lambda path: (path.is_symlink(), path.name))
         folders[:] = [path.name for path in inside if _is_entered(path, listing, seen)]
@@ -142,23 +139,15 @@ def why_no_image(path: Path) -> str:
         return "DICOM without an image"
     if by_name and suffix not in (".dcm", ".dicom"):
         return ""
-    head = _head(path)
-    if any(head.startswith(mark) for mark in READ) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        return ""
-    if is_dicom(head):
-        return "DICOM without an image" if any(uid in head for uid in WITHOUT_IMAGE) else ""
-    if by_name:
+    head = b""
+    with suppress(OSError):
+        if path.is_file():
+            with open(path, "rb") as file:
+                head = file.read(HEAD_BYTES)
+    if is_dicom(head) and any(uid in head for uid in WITHOUT_IMAGE):
+        return "DICOM without an image"
+    if by_name or is_dicom(head) or head.startswith(READ) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return ""
     if kind := not_read(head):
         return f"{kind} (a format that is not read)"
     return next((kind for ends, kind in NAMED.items() if path.name.lower().endswith(ends)), "not an image")
-
-
-def _head(path: Path) -> bytes:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return b""
-        with open(path, "rb") as file:
-            return file.read(HEAD_BYTES)
-    except OSError:
-        return b""
