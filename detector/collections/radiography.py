@@ -35,7 +35,6 @@ class Radiography(Collection):
     url = "https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database"
     licence = "see the sources"
     looked_for = "COVID.metadata.csv beside COVID and Normal, or files such as COVID/images/COVID-1.png"
-    remark = "The classes come from different sites, and no patient is given: see the column site."
 
     def is_here(self, folder: Path) -> bool:
         """Return whether a folder is the database, unpacked."""
@@ -66,9 +65,11 @@ class Radiography(Collection):
 
     def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
         """Return for how many images the site is not known, and how to know it."""
-        unknown = sum(entry.site.startswith("unknown (") for entry in entries)
-        how = "save each LABEL.metadata.xlsx as LABEL.metadata.csv beside it"
-        return [f"the site of {unknown} images is not known: {how}"] if unknown else []
+        said = ["the classes come from different sites, and no patient is given: see the column site"]
+        if unknown := sum(entry.site.startswith("unknown (") for entry in entries):
+            how = "save each LABEL.metadata.xlsx as LABEL.metadata.csv beside it"
+            said.append(f"the site of {unknown} images is not known: {how}")
+        return said
 
 
 def root_of(folder: Path) -> Path | None:

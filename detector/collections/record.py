@@ -101,7 +101,6 @@ class Collection(ABC):
     reads_headers: bool = False  # whether view, age and patient stand in the files, where `complete` reads them
     are_children: bool = False  # whether all patients are
     columns: tuple[str, ...] = CLINICAL  # of its manifests in any case; age and sex are written where they are known
-    remark: str = ""  # what a user must know of the labels, printed at the end of a build
 
     @abstractmethod
     def is_here(self, folder: Path) -> bool:
@@ -152,7 +151,7 @@ class Collection(ABC):
         return simple(text) not in UNKNOWN_FINDINGS and not any(names_finding(text, one) for one in (positive, COVID))
 
     def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
-        """Return what to say of the tables and of the images that they list."""
+        """Return what a user must know of the tables and of the images that they list."""
         return []
 
 

@@ -30,7 +30,6 @@ class Siim(Collection):
     controls = (NEGATIVE,)
     one_per_patient = True
     reads_headers = True
-    remark = "The labels are a radiologist's reading of the radiograph, not a PCR result."
 
     def is_here(self, folder: Path) -> bool:
         """Return whether a folder holds the challenge's tables."""
@@ -69,8 +68,8 @@ class Siim(Collection):
         return found
 
     def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
-        """Return what to say of what stands for the patient, and of boxes."""
-        said = []
+        """Return what to say of the labels, of what stands for the patient, and of boxes."""
+        said = ["the labels are a radiologist's reading of the radiograph, not a PCR result"]
         copies = [entry for entry in entries if Path(entry.filename).suffix.lower() not in (".dcm", ".dicom", "")]
         if copies:
             said.append(

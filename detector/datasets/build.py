@@ -231,8 +231,6 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
         write(folder, output, selection, collection, total, log)
     beside = {one for output in chosen for one in output.resolve().parent.iterdir()}
     overview.report(log, overview.of_manifests(sorted(one for one in beside if (one / manifest.NAME).is_file())))
-    if collection.remark:
-        log.info(collection.remark)
 
 
 def joined(entries: Sequence[ImageRecord]) -> tuple[list[ImageRecord], list[str]]:

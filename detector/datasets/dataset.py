@@ -167,7 +167,7 @@ def _listed(folder: Path, name: str, advice: str = "") -> Listing:
         raise InputError(f"{name} {'is a file, not a folder' if folder.exists() else 'does not exist'}{advice}")
     listing = list_images(folder)
     if not listing.images:
-        raise InputError(f"{name} holds no images{f' ({listing.note})' if listing.note else ''}{advice}")
+        raise InputError(f"{name} holds no images{f' ({listing.note})' if listing.note else advice}")
     return listing
 
 
