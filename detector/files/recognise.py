@@ -47,17 +47,7 @@ def bounded_bytes(path: Path, most: int, name: object = None) -> bytes:
     raise InputError(f"{name}: {f'{size >> 20} MiB, more than {most >> 20}' if size else 'empty'}")
 
 
-def wide_encoding(data: bytes) -> str:
-    """Return the encoding of a text of two or four bytes a letter, by its mark or its zeros; empty for any other."""
-    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        return "utf-32"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    # A table begins with letters, each of which has one zero then.
-    zeros = "".join("0" if byte == 0 else "x" for byte in data[:4])
-    return {"0x0x": "utf-16-be", "x0x0": "utf-16-le"}.get(zeros, "")
-
-
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # the marks of a text of two bytes a letter
 # Beginnings of a text in small letters → what it is.
 TEXTS = {
     (b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<?xml", b"<!doctype svg"): (
@@ -78,19 +68,12 @@ BINARY = {
 
 
 def instead(data: bytes) -> str:
-    """Say what the first bytes of a file show it to be, and the remedy; empty where nothing is known of it.
+    """Say what the first 512 bytes of a file show it to be, and the remedy; empty where nothing is known of it.
 
-    Parameters
-    ----------
-    data : bytes
-        At least the first 512 bytes, where there are so many.
-
-    Returns
-    -------
-    str
-        A clause for the end of a sentence, such as ``"is a web page; download the file itself"``.
+    Such as ``"is a web page; download the file itself"``, for the end of a sentence.
     """
-    head = data[:512].decode(wide_encoding(data) or "latin-1", "replace").encode("ascii", "ignore").lstrip().lower()
+    text = data[:512].decode("utf-16" if data.startswith(UTF_16) else "latin-1", "replace")
+    head = text.encode("ascii", "ignore").lstrip().lower()
     for beginnings, what in TEXTS.items():
         if head.startswith(beginnings) or (b"<html" in beginnings and b"<html" in head):
             return what

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from detector import InputError, counted, first_names
-from detector.files.recognise import bounded_bytes, instead, wide_encoding
+from detector.files.recognise import UTF_16, bounded_bytes, instead
 
 MAX_BYTES = 64 * 2**20  # a hundred times Cohen's metadata, and six times NIH's table of 112,120 images
 HEAD_BYTES = 2**16
@@ -148,11 +148,11 @@ def read_cells(data: bytes, path: object) -> tuple[list[str], list[tuple[int, li
 
 
 def require_text(data: bytes, path: object) -> str:
-    """Return the text of a table: UTF-8, UTF-16, UTF-32, or Windows' Western encoding; reject what is no table."""
+    """Return the text of a table: UTF-8, UTF-16, or Windows' Western encoding; reject what is no table."""
     if what := instead(data):
         raise InputError(f"{path} {what}")
     try:
-        return data.decode(wide_encoding(data) or "utf-8-sig").removeprefix("\ufeff")
+        return data.decode("utf-16" if data.startswith(UTF_16) else "utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("cp1252", errors="replace")
 

@@ -233,8 +233,9 @@ def find_copies(
                 nearness, which = _nearness(values[block], values[others], ways)
             nearness[np.isin(others, rows) & (others >= block[:, None])] = 0.0
             for row, near, way in zip(block.tolist(), nearness, which, strict=True):
-                order = np.argsort(-near, kind="stable")[: np.count_nonzero(near >= least)]
-                _join(groups, row, ((int(others[one]), ways[way[one]]) for one in order), quick, detail)
+                found = np.flatnonzero(near >= least)
+                nearest = found[np.argsort(-near[found], kind="stable")]
+                _join(groups, row, ((int(others[one]), ways[way[one]]) for one in nearest), quick, detail)
     return groups.pairs()
 
 
