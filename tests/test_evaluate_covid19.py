@@ -124,25 +124,21 @@ def test_images_and_rows_without_each_other_are_listed_and_a_comparison_is_paire
     assert "a.csv minus b.csv: +" in done.stdout
 
 
-def test_a_bad_table_leaves_nothing_behind(folder, files):
-    write(folder / "bad.csv", ["file", "p(tb)"], [(name, 0.3) for name in files])
-    done = inside("evaluate_covid19.py", "-d", "d", "--predictions", "bad.csv", "-o", "bad", cwd=folder)
-    rejected(done, "p(tb) is of no class of the folder, whose classes are covid, normal")
-    assert not [*folder.glob("bad/*")]
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (["--target-sensitivity", "0.9"], "looks better than it is"),
         (["-m", "missing.h5"], "missing.h5 is not a file"),
         (["-m", "a.h5", "--predictions", "a.csv"], "not allowed with"),
-        (["--predictions", "missing.csv"], "No such file"),
+        (["--predictions", "missing.csv"], "is missing"),
         (["--logits"], "give it with --predictions"),
+        (["--predictions", "bad.csv"], "p(tb) is of no class of the folder, whose classes are covid, normal"),
     ],
 )
-def test_flags_that_cannot_be_meant_are_rejected(folder, flags, words):
+def test_what_cannot_be_meant_is_rejected_and_leaves_nothing_behind(folder, files, flags, words):
+    write(folder / "bad.csv", ["file", "p(tb)"], [(name, 0.3) for name in files])
     rejected(inside("evaluate_covid19.py", "-d", "d", *flags, "-o", "bad", cwd=folder), words)
+    assert not [*folder.glob("bad/*")]
 
 
 @pytest.fixture(scope="module")

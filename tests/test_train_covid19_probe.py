@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, inside, rejected
+from conftest import ROOT, accepted, inside, rejected
 
 from detector.network.features import Backbone
 
@@ -81,20 +81,16 @@ print(sorted({{"tensorflow", "keras"}} & sys.modules.keys()))
         assert first[name] == second[name], name
 
 
-def test_predictions_and_overlays_of_a_probe(trained, tmp_path):
+def test_predictions_of_a_probe_are_the_reported_ones(trained, tmp_path):
     folder, _ = trained
     reported = json.loads((folder / "m.json").read_text())["held_out"]
     files = [folder / "data" / image["file"] for image in reported]
-    arguments = ("-m", folder / "m.h5", *files, "--json", "p.json", "--no-report")
-    done = inside("predict_covid19.py", *arguments, "--force", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    arguments = ("-m", folder / "m.h5", *files, "--json", "p.json", "--no-report", "--force", "--gradcam", "cam")
+    accepted(inside("predict_covid19.py", *arguments, cwd=tmp_path))
     found = json.loads((tmp_path / "p.json").read_text())["predictions"]
     for one, image in zip(found, reported, strict=True):
         assert one["probabilities"] == pytest.approx(image["probabilities"], abs=1e-5)
-    one = next((folder / "data" / "covid").glob("*.png"))
-    done = inside("predict_covid19.py", "-m", folder / "m.h5", one, "--force", "--gradcam", "cam", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "cam").glob("*.gradcam.png"))) == 1
+    assert len(list((tmp_path / "cam").glob("*.gradcam.png"))) == len(files)
 
 
 def test_a_model_that_does_not_fit_an_audit_is_rejected(trained, tmp_path):

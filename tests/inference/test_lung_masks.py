@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from conftest import rejection
 from image_helpers import ellipses
 from PIL import Image
 
 from detector import InputError
 from detector.inference import lung_masks
-
-
-def test_masks_of_the_same_name_are_rejected():
-    lung_masks.require_names([Path("a/x.png"), Path("a/y.png")])
-    with rejection("a/x.png and b/x.jpg would have the same mask, x_mask.png; find their lungs in two runs"):
-        lung_masks.require_names([Path("a/x.png"), Path("b/x.jpg")])
 
 
 def test_a_picture_is_small_and_in_colour():

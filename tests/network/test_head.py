@@ -41,13 +41,6 @@ def test_three_classes_of_fewer_images_than_a_batch_can_be_fitted():
     assert np.allclose(said.sum(axis=1), 1)
 
 
-def training_set(features, labels, classes, groups=None, strata=None):
-    """Return what a head is fitted to, features of shape (n, copies, width)."""
-    groups = np.arange(len(labels)) if groups is None else groups
-    strata = np.full(len(labels), "") if strata is None else strata
-    return head.TrainingSet(features, labels, classes, groups, strata)
-
-
 CLASSES = ["covid", "normal"]
 
 
@@ -65,9 +58,9 @@ def test_balancing_changes_unequal_classes_only(recipe):
     features = (generator.normal(0, 1, (120, 64)) + 0.25 * labels[:, None]).astype(np.float32)
 
     def fit(rows, balanced):
+        data = head.TrainingSet(features[rows, None], labels[rows], CLASSES, rows, np.full(len(rows), ""))
         if recipe == "probe":
-            return probe.fit(training_set(features[rows, None], labels[rows], CLASSES, rows), 0, "none", balanced)
-        data = training_set(features[rows, None], labels[rows], CLASSES)
+            return probe.fit(data, 0, "none", balanced)
         return head.fit(data, 0, balanced=balanced, epochs=12)
 
     equal = np.concatenate([np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)[:20]])

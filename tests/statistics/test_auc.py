@@ -126,29 +126,18 @@ def test_intervals_within_strata_of_few_images_cover(repeats):
     assert covered / SETS >= at_least(SETS)
 
 
-@pytest.mark.parametrize("images", [1, 3, 10])
+@pytest.mark.parametrize("images", [1, 3, 10, np.where(np.arange(60) % 30, 1, 30)], ids=str)
 @pytest.mark.parametrize("area", [0.5, 0.76, 0.9])
 def test_intervals_are_over_patients(images, area):
-    """Two normals whose area is known; images of a patient correlate with 0.6."""
-    generator, covered, shift = np.random.default_rng([images, round(100 * area)]), 0, np.sqrt(2) * norm.ppf(area)
+    """Two normals whose area is known; images of a patient correlate with 0.6; one may have half of a class's."""
+    generator, covered, shift = np.random.default_rng(round(100 * area)), 0, np.sqrt(2) * norm.ppf(area)
     for _ in range(SETS):
         noise, who = of_patients(generator, 60, images)
         truth = who < 30
         found = auc.roc_auc((noise + shift * truth)[None], truth, who)
         covered += found.ci_low <= area <= found.ci_high
-    assert at_least(SETS) <= covered / SETS <= at_most(SETS)
-
-
-@pytest.mark.parametrize("area", [0.5, 0.8, 0.96])
-def test_a_patient_with_half_of_the_images_is_one_patient(area):
-    """One of 20 patients of each class has 20 images, the others one each; images of a patient correlate with 0.6."""
-    generator, covered, shift = np.random.default_rng(round(100 * area)), 0, np.sqrt(2) * norm.ppf(area)
-    for _ in range(SETS):
-        noise, who = of_patients(generator, 40, np.where(np.arange(40) % 20, 1, 20))
-        truth = who < 20
-        found = auc.roc_auc((noise + shift * truth)[None], truth, who)
-        covered += found.ci_low <= area <= found.ci_high
-    assert covered / SETS >= at_least(SETS)
+    assert at_least(SETS) <= covered / SETS
+    assert np.ndim(images) or covered / SETS <= at_most(SETS)
 
 
 def test_the_variance_is_that_published_for_hanleys_and_mcneils_images():
@@ -176,14 +165,6 @@ def test_newcombes_interval_is_that_of_method_5_as_published(area, sizes, level,
     assert auc.newcombe_interval(area, *sizes, quantile) == pytest.approx((low, high), abs=1e-4)
 
 
-@pytest.mark.parametrize(("value", "positives", "negatives"), [(1.0, 10, 10), (0.5, 20, 20), (0.8, 30, 7)])
-def test_newcombes_interval_surrounds_and_mirrors(value, positives, negatives):
-    low, high = auc.newcombe_interval(value, positives, negatives)
-    assert low < value <= high <= 1.0
-    mirrored = auc.newcombe_interval(1 - value, positives, negatives)[::-1]
-    assert (low, high) == pytest.approx([1 - bound for bound in mirrored], abs=1e-6)
-
-
 @pytest.fixture
 def fewer_draws(monkeypatch):
     """Draw 400 times instead of 2,000: what hundreds of data sets need."""
@@ -198,27 +179,6 @@ def two_classifiers(generator, areas, patients, images=1, shared=0.5):
     shifts = (np.sqrt(2) * norm.ppf(area) for area in areas)
     first, second = ((noise + shift * truth)[None] for noise, shift in zip(mixed, shifts, strict=True))
     return (first, second), truth, who
-
-
-def delong_error(scores, truth):
-    """The standard error of DeLong et al., Biometrics 44 (1988): from the covariance of both scores' placements."""
-    placements = {}
-    for side, other in ((True, False), (False, True)):
-        rows = []
-        for one in scores:
-            wins = np.sign(one[truth == side][:, None] - one[truth == other][None])
-            rows.append((wins if side else -wins).mean(axis=1) / 2 + 0.5)
-        placements[side] = np.cov(rows) / (truth == side).sum()
-    covariance = placements[True] + placements[False]
-    return float(np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
-
-
-@pytest.mark.parametrize(("areas", "shared"), [((0.7, 0.7), 0.0), ((0.8, 0.7), 0.5), ((0.9, 0.85), 0.9)])
-def test_the_standard_error_is_delongs_where_each_patient_has_an_image(areas, shared):
-    (first, second), truth, who = two_classifiers(np.random.default_rng(5), areas, 100, shared=shared)
-    found = auc_difference((first, second), truth, who, 0)
-    half = norm.ppf(0.975) * auc._widening(100, ())
-    assert (found.high - found.low) / 2 / half == pytest.approx(delong_error((first[0], second[0]), truth), rel=0.08)
 
 
 def test_it_is_the_difference_of_both_areas_in_folds_and_repeats():
@@ -256,25 +216,19 @@ def test_two_perfect_classifiers_are_not_shown_to_be_equal():
 # Coverage
 
 
-@pytest.mark.parametrize(("patients", "images", "area"), [(12, 1, 0.8), (12, 3, 0.7)])
-def test_equal_classifiers_are_found_equal(fewer_draws, patients, images, area):
-    generator, covered = np.random.default_rng([patients, images]), 0
-    for seed in range(SETS // 2):
-        scores, truth, who = two_classifiers(generator, (area, area), patients, images)
+@pytest.mark.parametrize(
+    ("patients", "images", "areas", "sets"),
+    [(12, 1, (0.8, 0.8), 200), (12, 3, (0.7, 0.7), 200), (120, 1, (0.85, 0.75), 30)],
+)
+def test_a_difference_is_covered_and_one_of_a_tenth_is_found(fewer_draws, patients, images, areas, sets):
+    generator, covered, clear = np.random.default_rng([patients, images]), 0, 0
+    for seed in range(sets):
+        scores, truth, who = two_classifiers(generator, areas, patients, images)
         found = auc_difference(scores, truth, who, seed)
-        covered += found.low <= 0 <= found.high
-    assert at_least(SETS // 2) <= covered / (SETS // 2)
-
-
-def test_a_difference_of_a_tenth_is_found(fewer_draws):
-    generator, clear, covered = np.random.default_rng(0), 0, 0
-    for seed in range(30):
-        scores, truth, who = two_classifiers(generator, (0.85, 0.75), 120)
-        found = auc_difference(scores, truth, who, seed)
+        covered += found.low <= areas[0] - areas[1] <= found.high
         clear += found.low > 0
-        covered += found.low <= 0.1 <= found.high
-    assert clear >= 24
-    assert covered / 30 >= at_least(30)
+    assert at_least(sets) <= covered / sets
+    assert areas[0] == areas[1] or clear >= 24
 
 
 def test_of_scores_out_of_fold_the_interval_covers_what_refitting_adds(fewer_draws):
@@ -331,8 +285,3 @@ def test_the_curve_of_one_model_is_that_of_scikit_learn():
         step = true[np.abs(false - at) < 1e-9]
         assert step.min() - 1e-9 <= sensitivity <= step.max() + 1e-9
     assert np.trapezoid(true, false) == pytest.approx(roc_auc_score(truth, scores))
-
-
-def test_a_fold_of_one_class_has_no_curve():
-    truth, folds = np.arange(20) < 10, (np.arange(20) // 10)[None]
-    assert [len(one) for one in roc_curve(np.arange(20.0)[None], truth, folds)] == [0, 0]

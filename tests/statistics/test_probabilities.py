@@ -100,16 +100,6 @@ def test_calibration_is_found_again(intercept, slope):
         assert found == pytest.approx(intercept, abs=0.05)
 
 
-def test_a_steep_slope_does_not_move_calibration_in_the_large():
-    """Timid probabilities near 0.5 that separate well: fitted with the slope, the intercept would be large."""
-    generator = np.random.default_rng(0)
-    strength = generator.normal(0, 1, 400)
-    truth = generator.random(400) < expit(15 * strength)
-    found = probabilities.calibration_in_the_large(expit(0.3 + strength), truth, ONES)[0]
-    assert abs(found) < 0.7
-    assert probabilities.calibration_slope(expit(0.3 + strength), truth, ONES)[0] > 5
-
-
 @pytest.mark.parametrize(
     ("positives", "negatives", "expected"),
     [

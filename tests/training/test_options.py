@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import inside, rejected, rejection
 
-from detector.training.options import OperatingPoint, TrainingOptions
+from detector.training.options import TrainingOptions
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
 from train_covid19 import parse_arguments
 
@@ -88,11 +88,6 @@ def test_a_compared_recipe_shares_all_settings_but_its_pooling():
     assert parse_arguments(["--recipe", "probe", "--pooling", "global", "--target-sensitivity", "0.9"]).recipes() == [
         ProbeRecipe("global")
     ]
-
-
-def test_the_operating_point_is_one_of_two_flags():
-    assert TrainingOptions(target_sensitivity=0.9).point == OperatingPoint(None, 0.9)
-    assert TrainingOptions(threshold=0.4).point == OperatingPoint(0.4)
 
 
 @pytest.mark.parametrize(
