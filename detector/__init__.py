@@ -20,7 +20,7 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Return `load_model`, which lies above all that this package's folders import, once it is asked for."""
     if name == "load_model":
-        return importlib.import_module("detector.inference.model").load_model
+        return importlib.import_module("detector.inference.predict").load_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
