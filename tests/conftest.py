@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -106,6 +107,10 @@ def inside(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
     finally:
         sys.argv = arguments_before
         os.chdir(before)
+        # What imports TensorFlow next must not meet half of it.
+        for thread in threading.enumerate():
+            if thread.name == runner.IMPORTING:
+                thread.join()
     return subprocess.CompletedProcess(
         [sys.executable, ROOT / name, *given], status, unwrapped(out.getvalue()), err.getvalue()
     )
