@@ -105,8 +105,7 @@ def main(arguments: list[str] | None) -> int:
         saved = saved._replace(description=replace(saved.description, threshold=options.threshold))
     if saved.note:
         print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)
-    table = clinical.read(options.clinical_csv, saved.description.clinical)
-    values, notes = clinical.of_images(table, paths, options.clinical_csv)
+    values, notes = clinical.read(options.clinical_csv, saved.description.clinical, paths)
     for note in notes:
         say(note)
     requests = [

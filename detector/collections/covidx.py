@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from detector import InputError
-from detector.collections.record import COVID, Collection, ImageRecord
-from detector.files.tables import file_bytes, head_of, require_text
+from detector.collections.record import COVID, Collection, ImageRecord, locate
+from detector.files.tables import SUFFIX, file_bytes, head_of, require_text
 
 PARTS = ("train", "val", "test")
 # The class in a list → the finding in a manifest.
@@ -61,19 +61,22 @@ class Covidx(Collection):
             if len(known[one]) > 1:
                 names = ", ".join(path.name for path in known[one])
                 raise InputError(f"{folder} has several lists of {one}: {names}; keep one version")
-            found += self.parse(file_bytes(known[one][0]), known[one][0], files_of(folder, one), one)
+            inner = next((name for name in (one, f"data/{one}") if (folder / name).is_dir()), ".")
+            where = {name: PurePosixPath(inner) / path for name, path in locate(folder / inner).items()}
+            found += self.parse(file_bytes(known[one][0]), known[one][0], where, one)
         return found
 
-    def parse(self, data: bytes, path: Path, where: Mapping[str, str], part: str) -> list[ImageRecord]:
-        """Return the images of a list's bytes, given the folder of each file that is there."""
+    def parse(self, data: bytes, path: Path, where: Mapping[str, PurePosixPath], part: str) -> list[ImageRecord]:
+        """Return the images of a list's bytes, given where each file that is there lies, by its name without suffix."""
         found = []
         for number, line in enumerate(require_text(data, path).splitlines(), 1):
             if match := matched(line):
+                file = where.get(SUFFIX.sub("", match["file"]), PurePosixPath(part, match["file"]))
                 found.append(
                     ImageRecord(
                         f"{path.name}, line {number}",
-                        where.get(match["file"], part),
-                        match["file"],
+                        file.parent.as_posix(),
+                        file.name,
                         match["patient"],
                         "",
                         FINDINGS[match["label"].lower()],
@@ -99,15 +102,6 @@ def lists(folder: Path) -> dict[str, list[Path]]:
         if paths := plain or [path for inner in where for path in sorted(inner.glob(f"{part}[_-]*.txt"))]:
             found[part] = paths
     return found
-
-
-def files_of(folder: Path, part: str) -> dict[str, str]:
-    """Return the folder of each file that a list of a part may name, the likeliest where several have it."""
-    where: dict[str, str] = {}
-    for name in reversed([part, f"data/{part}", *PARTS, "images", "data", "."]):
-        if (folder / name).is_dir():
-            where |= {file.name: name for file in (folder / name).iterdir()}
-    return where
 
 
 def matched(line: str) -> re.Match[str] | None:

@@ -126,8 +126,13 @@ def checked(column: Column) -> Column:
     return {"name": column["name"], "categories": list(categories)}
 
 
-def read(path: Path | None, columns: Sequence[Column]) -> Rows:
-    """Read the clinical values that a model wants, by what a table of the user's has in its column of files."""
+def read(
+    path: Path | None, columns: Sequence[Column], images: Sequence[Path]
+) -> tuple[dict[Path, dict[str, str]], list[str]]:
+    """Return the values that a model wants of each image, ages in years, from a table of the user's, and notes.
+
+    An image without a row is not among the keys: all its values are missing.
+    """
     names = [str(column["name"]) for column in columns]
     if names and not path:
         raise InputError(
@@ -136,19 +141,12 @@ def read(path: Path | None, columns: Sequence[Column]) -> Rows:
         )
     if path and not names:
         raise InputError(f"--clinical-csv {path}: this model was trained without clinical values; leave it out")
-    return read_by_file(path, "--clinical-csv", {name: HEADINGS.get(name, (name,)) for name in names}) if path else {}
-
-
-def of_images(rows: Rows, paths: Sequence[Path], table: Path | None) -> tuple[dict[Path, dict[str, str]], list[str]]:
-    """Return the clinical values of each image, ages in years, and what to say of rows and images without each other.
-
-    An image without a row is not among the keys: all its values are missing.
-    """
-    if not rows:
+    if not path:
         return {}, []
-    by_text = {path.as_posix(): path for path in paths}
-    found, _, notes = match_files(rows, by_text, f"--clinical-csv {table}")
-    found, ages = in_years(found, f"--clinical-csv {table}")
+    rows = read_by_file(path, "--clinical-csv", {name: HEADINGS.get(name, (name,)) for name in names})
+    by_text = {image.as_posix(): image for image in images}
+    found, _, notes = match_files(rows, by_text, f"--clinical-csv {path}")
+    found, ages = in_years(found, f"--clinical-csv {path}")
     return {by_text[text]: row for text, row in found.items()}, notes + ages
 
 

@@ -104,18 +104,13 @@ def find_overlap(
     other_digests: Collection[str],
     near: Mapping[int, str],
 ) -> dict[int, str]:
-    """Find the images that are in another data set.
+    """Find the images, such as those of an external test set, that are among others, such as those trained on.
 
     Parameters
     ----------
-    images : sequence of Image
-        Those to look at, such as an external test set.
-    digests : sequence of str
-        SHA-256 of each.
-    others : sequence of Image
-        Those trained on.
-    other_digests : collection of str
-        Their SHA-256.
+    images, others : sequence of Image
+    digests, other_digests
+        SHA-256 of each file.
     near : dict of int to str
         Positions of `images` that are near duplicates of one of `others`, with what was changed, such as
         ``"mirrored"``; empty for nothing.

@@ -63,28 +63,27 @@ COLUMN = [{"name": "age", "mean": 50.0, "deviation": 9.0}]
 def test_tables_without_the_values_are_rejected(tmp_path, text, said):
     (tmp_path / "values.csv").write_text(text)
     with rejection(said):
-        clinical.read(tmp_path / "values.csv", COLUMN)
+        clinical.read(tmp_path / "values.csv", COLUMN, [])
 
 
 @pytest.mark.parametrize(
-    "text", ["File;AGE\nx/a.png;7\n", "sep=\t\nfile\tage\nx\\a.png\t7\n", "Image Index,Patient Age\nx/a.png,7\n"]
+    "text",
+    [
+        "File;AGE\na/1.png;> 89\nb/1.png;999\n2.JPG;9\n3.png;1\n",
+        "sep=\t\nfile\tage\nx\\a\\1.png\t89\nb\\1.tif\t999\n2\t9\n3\t1\n",
+        "Image Index,Patient Age\na/1.png,089Y\nb/1.png,999\n2.png,009Y\n3,1\n",
+    ],
 )
-def test_tables_of_any_dialect_are_read(tmp_path, text):
-    (tmp_path / "values.csv").write_bytes(text.encode("utf-16"))
-    assert clinical.read(tmp_path / "values.csv", COLUMN) == {"x/a.png": {"age": "7"}}
-
-
-def test_rows_belong_to_the_images_that_they_name():
+def test_rows_of_tables_of_any_dialect_belong_to_the_images_that_they_name(tmp_path, text):
     """Two images of one name are distinguished by their folders; what has no partner is named."""
-    rows = {
-        name: {"age": age} for name, age in (("a/1.png", "> 89"), ("b/1.png", "999"), ("2.JPG", "9"), ("3.png", "1"))
-    }
+    (tmp_path / "values.csv").write_bytes(text.encode("utf-16"))
     paths = [Path("x/a/1.png"), Path("x/b/1.png"), Path("x/2.png"), Path("x/4.png")]
-    found, notes = clinical.of_images(rows, paths, Path("values.csv"))
+    found, notes = clinical.read(tmp_path / "values.csv", COLUMN, paths)
     assert [found.get(path) for path in paths] == [{"age": "89"}, {"age": ""}, {"age": "9"}, None]
-    assert notes == [
-        "--clinical-csv values.csv: 1 row of other images (3.png)",
-        "--clinical-csv values.csv has no row of 1 image (x/4.png)",
-        "--clinical-csv values.csv: 1 age not from 0 to 120 years, taken as missing (999)",
+    start = f"--clinical-csv {tmp_path / 'values.csv'}"
+    assert notes[0].startswith(f"{start}: 1 row of other images (3")
+    assert notes[1:] == [
+        f"{start} has no row of 1 image (x/4.png)",
+        f"{start}: 1 age not from 0 to 120 years, taken as missing (999)",
     ]
-    assert clinical.of_images({}, paths, None) == ({}, [])
+    assert clinical.read(None, [], paths) == ({}, [])
