@@ -16,21 +16,12 @@ HOSTILE = (
 )
 
 
-class Tags(HTMLParser):
-    """Collects what a page is made of."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-
 def harmless(text: str) -> None:
     """Assert that a page holds nothing that runs or is fetched, but for its own script."""
-    tags = Tags(text).tags
+    tags: list[tuple[str, dict[str, str | None]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tags.append((tag, dict(attributes)))
+    parser.feed(text)
     assert sum(tag == "script" for tag, _ in tags) == 1
     for tag, attributes in tags:
         assert not [name for name in attributes if name.startswith("on") or name == "style"], (tag, attributes)

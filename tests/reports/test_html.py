@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shutil
@@ -14,6 +13,7 @@ from conftest import ROOT, inside, rejected
 from image_helpers import write_dicom
 from report_helpers import HOSTILE, harmless
 
+from detector.datasets import manifest
 from detector.files.cache import Cache
 from detector.reports import html
 
@@ -21,34 +21,20 @@ from detector.reports import html
 @pytest.fixture(scope="module")
 def run(phantoms_of, tmp_path_factory):
     """Train, audit and predict with names that are untrusted input."""
-    folder = tmp_path_factory.mktemp("pages")
+    folder, other = tmp_path_factory.mktemp("pages"), "normal<img src=x onerror=alert(1)>"
     phantoms_of.write(folder / "data", 5)
-    other = "normal<img src=x onerror=alert(1)>"
     shutil.move(folder / "data" / "normal", folder / "data" / other)
     for label in ("covid", other):
-        path = folder / "data" / label / "manifest.csv"
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        for row, cell in zip(rows, HOSTILE, strict=False):
-            row["finding"] = cell
-            row["patient"] = cell
-        for row in rows:
-            row["label"] = label
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
-            writer.writeheader()
-            writer.writerows(rows)
+        rows = list(manifest.read(folder / "data" / label).values())
+        for row, cell in zip(rows, HOSTILE, strict=True):
+            row |= {"label": label, "finding": cell, "patient": cell}
+        manifest.write(folder / "data" / label, rows)
     radiograph = next((folder / "data" / "covid").glob("*.png"))
     (folder / "untrusted").mkdir()
     for name in HOSTILE:
         shutil.copy(radiograph, folder / "untrusted" / f"{name.replace('/', '')}.png")
-    write_dicom(
-        folder / "untrusted" / "radiograph.dcm",
-        np.arange(4096, dtype=np.uint16).reshape(64, 64),
-        12,
-        "MONOCHROME2",
-        StudyDescription=HOSTILE[0],
-    )
+    grey = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    write_dicom(folder / "untrusted" / "radiograph.dcm", grey, 12, "MONOCHROME2", StudyDescription=HOSTILE[0])
     for command in (
         ("train_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2),
         ("audit_covid19.py", "-d", "data", "--recipe", "probe", "--folds", 2, "--repeats", 1),
@@ -82,14 +68,12 @@ def test_every_test_image_is_in_the_report_misclassified_ones_first(run):
     assert record["settings"]["prevalence"] is None and '<th scope="row">prevalence' not in text
 
 
-def test_no_report_is_written_if_none_is_wanted(run, tmp_path):
-    done = inside("train_covid19.py", "-d", run / "data", "--recipe", "probe", "--no-report", cwd=tmp_path)
-    assert done.returncode == 0
-    assert not (tmp_path / "report.html").exists()
-    both = inside("train_covid19.py", "-d", run / "data", "--no-report", "--report", "x.html", cwd=tmp_path)
-    rejected(both, "not allowed with")
-    same = inside("train_covid19.py", "-d", run / "data", "--evaluation-plot", "plot.png", cwd=tmp_path)
-    rejected(same, "--evaluation-plot and --plot both name plot.png")
+def test_outputs_that_contradict_each_other_are_rejected(run, tmp_path):
+    for flags, words in (
+        (("--no-report", "--report", "x.html"), "not allowed with"),
+        (("--evaluation-plot", "plot.png"), "--evaluation-plot and --plot both name plot.png"),
+    ):
+        rejected(inside("train_covid19.py", "-d", run / "data", *flags, cwd=tmp_path), words)
 
 
 # In a real browser
@@ -144,27 +128,20 @@ def test_a_browser_shows_a_report_without_an_error(run, browser, name, scheme):
     context.close()
 
 
-def test_images_of_a_report_can_be_filtered(run, browser):
+def test_images_can_be_filtered_and_everything_is_shown_without_javascript(run, browser):
     tab = browser.new_page()
     tab.goto((run / "report.html").as_uri())
-    cards = tab.locator(".cards > li")
-    everything = cards.count()
+    cards = tab.locator(".cards > li").all()
     tab.select_option("select[name=label]", "0")
-    shown = [card for card in cards.all() if card.is_visible()]
-    assert 0 < len(shown) < everything
+    shown = [card for card in cards if card.is_visible()]
+    assert 0 < len(shown) < len(cards)
     assert {card.get_attribute("data-label") for card in shown} == {"0"}
-    assert f"{len(shown)} of {everything} images shown" in tab.locator("output").inner_text()
-
-
-def test_everything_is_shown_without_javascript(run, browser):
-    context = browser.new_context(java_script_enabled=False)
-    tab = context.new_page()
-    tab.goto((run / "report.html").as_uri())
-    assert not tab.locator("form.filter").is_visible()
-    tab.locator("summary").first.click()
-    assert tab.locator(".more").first.is_visible()
-    assert tab.locator("img.heat").first.is_visible()
-    context.close()
+    assert f"{len(shown)} of {len(cards)} images shown" in tab.locator("output").inner_text()
+    plain = browser.new_page(java_script_enabled=False)
+    plain.goto((run / "report.html").as_uri())
+    assert not plain.locator("form.filter").is_visible()
+    plain.locator("summary").first.click()
+    assert plain.locator(".more").first.is_visible() and plain.locator("img.heat").first.is_visible()
 
 
 @pytest.mark.parametrize(
@@ -187,27 +164,19 @@ def test_the_command_of_a_report_can_be_pasted(monkeypatch, argv, pasted):
     assert html.command() == pasted
 
 
-class Images:
-    """What `image_uris` asks of an extractor, and the rows whose pixels it asked for."""
+def test_a_second_run_reads_no_image_again(tmp_path):
+    read = []
 
-    def __init__(self, folder):
-        self.backbone = SimpleNamespace(cache=Cache(folder))
-        self.properties = [SimpleNamespace(digest=digest) for digest in "abc"]
-        self.read = []
-
-    def pixels(self, row):
-        self.read.append(row)
+    def pixels(row):
+        read.append(row)
         return np.full((224, 224, 3), 64 * (row + 1) - 8, np.uint8)
 
-
-def test_a_second_run_reads_no_image_again(tmp_path):
-    first, second = Images(tmp_path), Images(tmp_path)
-    found = html.image_uris(first, [2, 0])
-    assert first.read == [2, 0] and len(set(found)) == 2
-    assert html.image_uris(second, [0, 1, 2])[::2] == found[::-1]
-    assert second.read == [1]
-
-
-def test_without_a_cache_images_are_read():
-    one, other, _ = html.image_uris(Images(None), [0, 0, 1])
-    assert one == other and one.startswith("data:image/jpeg;base64,")
+    properties = [SimpleNamespace(digest=digest) for digest in "abc"]
+    cached, not_cached = (
+        SimpleNamespace(backbone=SimpleNamespace(cache=Cache(folder)), properties=properties, pixels=pixels)
+        for folder in (tmp_path, None)
+    )
+    found = html.image_uris(cached, [2, 0])
+    assert read == [2, 0] and len(set(found)) == 2
+    assert html.image_uris(cached, [0, 1, 2])[::2] == found[::-1] and read == [2, 0, 1]
+    assert html.image_uris(not_cached, [2, 0]) == found and found[0].startswith("data:image/jpeg;base64,")
