@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from detector.reports.colours import BLUE, GREY, ORANGE
-from detector.reports.text import compared
+from detector.reports.text import BLUE, GREY, ORANGE, compared
 from detector.statistics.auc import roc_curve
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import PRECISION, SLOPE, precision_recall_curve, reliability_curve

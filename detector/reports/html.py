@@ -18,7 +18,7 @@ from detector import __version__, printable
 from detector.cli.output import DISCLAIMER
 from detector.files.cache import key
 from detector.images.read import READER_VERSION
-from detector.reports.colours import ORANGE, rgb
+from detector.reports.text import ORANGE, rgb
 from detector.training.dataset import FeatureExtractor
 
 TEMPLATES = Path(__file__).with_name("templates")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,8 +16,8 @@ from detector.files.atomic import write_together
 from detector.images.lungs import enlarged
 from detector.images.masks import SUFFIX
 from detector.inference.lung_masks import FoundLungs
-from detector.reports.colours import BLUE, ORANGE, rgb
-from detector.reports.text import table
+from detector.reports import run_record
+from detector.reports.text import BLUE, ORANGE, rgb, table
 
 OVERLAY = "_overlay"
 
@@ -73,10 +72,10 @@ def lines(found: Sequence[FoundLungs]) -> list[str]:
 def summary(found: Sequence[FoundLungs], failures: Sequence[InputError], folder: Path) -> str:
     """Return how many masks were written, and where."""
     written = sum(one.plausible for one in found)
-    text = f"{counted(written, 'mask')} in {folder}" if written else "no mask was written"
-    if written < len(found):
-        text += f"; {counted(len(found) - written, 'image')} without plausible lungs"
-    return text + (f"; {counted(len(failures), 'file')} skipped" if failures else "")
+    parts = [f"{counted(written, 'mask')} in {folder}" if written else "no mask was written"]
+    parts += [f"{counted(len(found) - written, 'image')} without plausible lungs"] if written < len(found) else []
+    parts += [f"{counted(len(failures), 'file')} skipped"] if failures else []
+    return "; ".join(parts)
 
 
 def as_json(found: Sequence[FoundLungs], failures: Sequence[InputError]) -> bytes:
@@ -95,4 +94,4 @@ def as_json(found: Sequence[FoundLungs], failures: Sequence[InputError]) -> byte
         ],
         "failures": [printable(failure) for failure in failures],
     }
-    return (json.dumps(record, indent=1) + "\n").encode()
+    return run_record.as_json(record)

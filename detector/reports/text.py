@@ -1,4 +1,4 @@
-"""Words and tables, the same on the terminal and in HTML reports."""
+"""Words, tables and colours, the same on the terminal, in figures and in HTML reports."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from detector.statistics.evaluation import Evaluation
 from detector.statistics.metric import Metric
 from detector.statistics.probabilities import BRIER, IN_THE_LARGE, PRECISION, SLOPE
 
+# Okabe and Ito's colours (2008) differ for people with any common colour blindness; the line styles and the difference
+# in brightness carry the same in grey print.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
 # At which class frequencies probabilities hold, by whether training let the classes count equally.
 HOLD = {
     True: "Probabilities hold where each class is equally frequent.",
@@ -101,6 +104,11 @@ class Table(NamedTuple):
             rows.append(["n/a" if cell in unknown else text for cell, text in zip(row, shown, strict=True)])
         notes = [*([f"n/a: {', '.join(dict.fromkeys(reasons))}"] if reasons else []), *self.notes]
         return ["", *table(rows), *(line for note in notes for line in wrapped(note, "  ", "  "))]
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Return a colour such as `BLUE` as red, green and blue, 0…255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def compared(result: Evaluation) -> str:

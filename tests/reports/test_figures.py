@@ -11,7 +11,7 @@ from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import metrics
 from detector.audit.evidence import BASELINES, SIGNAL, Conclusion, Result
-from detector.reports import colours, figures
+from detector.reports import figures, text
 from detector.statistics.metric import Metric
 
 EPOCHS = {"loss": [0.7, 0.5], "accuracy": [0.5, 0.8], "val_loss": [0.7, 0.6], "val_accuracy": [0.4, 0.7]}
@@ -94,15 +94,15 @@ def test_experiments_stand_below_the_heading_of_their_group(monkeypatch):
     experiments = [Result(str(n), f"t{n}", group, "q", area) for n, group in enumerate([SIGNAL, SIGNAL, BASELINES])]
     experiments.append(Result("none", "t", SIGNAL, "q", Metric.unavailable("too few")))
     monkeypatch.setattr(figures, "as_file", lambda figure: figure)
-    axes = figures.forest(experiments, Conclusion("mixed", "Both.", ["one"], ["0"], [])).axes[0]
+    axes = figures.forest(experiments, Conclusion("mixed", "Both.", ["one"], ["0"], [], "")).axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == [SIGNAL, "t0\nq", "t1\nq", BASELINES, "t2\nq"]
     said = {round(text.get_position()[1]): text.get_text() for text in axes.texts}
     assert said[1] == said[4] == "0.70 (0.60–0.80)    20 v 20"
-    assert figures.forest([], Conclusion("inconclusive", "Too few.", [], [], [])).axes
+    assert figures.forest([], Conclusion("inconclusive", "Too few.", [], [], [], "")).axes
 
 
 def test_colours_differ_in_grey_print():
-    assert colours.rgb("#0102FF") == (1, 2, 255)
-    blue, orange = (np.dot((0.3, 0.59, 0.11), colours.rgb(one)) for one in (colours.BLUE, colours.ORANGE))
+    assert text.rgb("#0102FF") == (1, 2, 255)
+    blue, orange = (np.dot((0.3, 0.59, 0.11), text.rgb(one)) for one in (text.BLUE, text.ORANGE))
     assert abs(blue - orange) > 25

@@ -13,7 +13,7 @@ from detector import InputError
 from detector.images.lungs import describe
 from detector.inference.lung_masks import FoundLungs
 from detector.reports import lung_mask_report
-from detector.reports.colours import BLUE, ORANGE, rgb
+from detector.reports.text import BLUE, ORANGE, rgb
 
 
 def test_masks_are_written_as_they_come_and_not_kept(tmp_path):
