@@ -73,13 +73,7 @@ def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]
 
 
 class Log:
-    """The `[INFO]` lines of a run, and how long each stage of it took.
-
-    Parameters
-    ----------
-    quiet : bool
-        Print nothing.
-    """
+    """The `[INFO]` lines of a run, or nothing where it is `quiet`, and how long each stage of it took."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -117,16 +111,7 @@ T = TypeVar("T")
 def progress(items: Iterable[T], total: int, what: str, quiet: bool = False, unit: str = "image") -> Iterator[T]:
     """Yield items; show a bar with an estimate on stderr where that is a terminal.
 
-    Parameters
-    ----------
-    items : iterable
-    total : int
-    what : str
-        What is done with each.
-    quiet : bool
-        Show no bar.
-    unit : str
-        What an item is.
+    `what` says what is done with each item, `unit` what an item is; `quiet` shows no bar.
     """
     from tqdm import tqdm
 

@@ -213,22 +213,12 @@ def _silence_messages() -> None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a cluster has for this run.
+    """What a cluster has for this run."""
 
-    Attributes
-    ----------
-    actors : int
-        Processes that keep the network loaded.
-    cpus, gpus : float
-        Of each.
-    readers : int
-        Processes that only read, where that is all, or where GPUs compute.
-    """
-
-    actors: int
-    cpus: float
+    actors: int  # processes that keep the network loaded
+    cpus: float  # of each
     gpus: float
-    readers: int
+    readers: int  # processes that only read, where that is all, or where GPUs compute
 
     def read(self, items: Sequence[Item], read: Read) -> Iterator[list[tuple[int, Any]]]:
         """Yield the positions and values that are read of items, some at a time and in any order.

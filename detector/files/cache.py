@@ -45,14 +45,8 @@ class Cache:
     """Values of bytes by keys of bytes, bounded in size, checked when they are read.
 
     A cache never stops a run: where it cannot be read or written it holds nothing, and `trouble` says why. A file that
-    is damaged is thrown away and begun anew.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Where the file is; None keeps nothing.
-    max_bytes : int
-        Bound of the values' size in all; a run that needs more has it exceeded until another makes room.
+    is damaged is thrown away and begun anew. `folder` is where the file is; None keeps nothing. `max_bytes` bounds the
+    values' size in all; a run that needs more has it exceeded until another makes room.
     """
 
     def __init__(self, folder: Path | None, max_bytes: int = MAX_BYTES) -> None:

@@ -99,15 +99,9 @@ def file_bytes(path: Path, name: object = None) -> bytes:
 
 
 def read_table(path: Path, needed: Sequence[str], what: str) -> list[Row]:
-    """Read a table of a collection.
+    """Read a table of a collection, `what` in errors, which has the columns `needed`.
 
-    Parameters
-    ----------
-    path : Path
-    needed : sequence of str
-        Columns without which it is not this table. Names are compared without case, spaces and punctuation.
-    what : str
-        The collection, for errors.
+    Names are compared without case, spaces and punctuation.
     """
     return parse_table(file_bytes(path), path, needed, what)
 
@@ -188,20 +182,9 @@ def columns_of(path: Path) -> set[str]:
 
 
 def read_by_file(path: Path, flag: str, columns: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """Read columns of a user's table, by what its column of files has.
+    """Read columns of a user's table, which `flag` named: file as the table has it → column → cell.
 
-    Parameters
-    ----------
-    path : Path
-    flag : str
-        That named the table, for errors.
-    columns : mapping of str to sequence of str
-        The names under which each column that is needed may stand in the heading; `PATIENT`, for one.
-
-    Returns
-    -------
-    dict of str to dict
-        File as the table has it → column → cell.
+    `columns` has the names under which each column that is needed may stand in the heading; `PATIENT`, for one.
     """
     name = f"{flag} {path}"
     heading, lines = read_cells(file_bytes(path, name), name)

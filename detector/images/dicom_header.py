@@ -28,34 +28,16 @@ OTHER_PARTS = frozenset(
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """What a header says.
+    """What a header says; what it does not say is empty or 0."""
 
-    Attributes
-    ----------
-    patient : str
-        A hash of PatientID, or else of StudyInstanceUID, since a study is of one patient; empty where there is neither.
-    view : str
-        ViewPosition, such as ``"PA"``.
-    age : str
-        PatientAge in years.
-    sex : str
-        ``"F"``, ``"M"``, or what else stands there.
-    modality : str
-        Such as ``"DX"``.
-    width, height : int
-        In pixels; 0 where it is not given.
-    note : str
-        Which other view or part of the body its descriptions name; mostly empty.
-    """
-
-    patient: str = ""
-    view: str = ""
-    age: str = ""
-    sex: str = ""
-    modality: str = ""
-    width: int = 0
+    patient: str = ""  # a hash of PatientID, or else of StudyInstanceUID, since a study is of one patient
+    view: str = ""  # ViewPosition, such as "PA"
+    age: str = ""  # in years
+    sex: str = ""  # F, M, or what else stands there
+    modality: str = ""  # such as "DX"
+    width: int = 0  # in pixels
     height: int = 0
-    note: str = ""
+    note: str = ""  # which other view or part of the body its descriptions name
 
     @property
     def is_radiograph(self) -> bool:

@@ -50,40 +50,19 @@ MOST_STORED = 4 * 2**30  # bytes on disk: 28,000 radiographs
 
 @dataclass(frozen=True)
 class ImageProperties:
-    """What an image file gives away without a look at the chest in it.
+    """What an image file gives away without a look at the chest in it."""
 
-    Attributes
-    ----------
-    digest : str
-        SHA-256 of the file.
-    width, height : int
-        In pixels.
-    format : str
-    colour : bool
-        Whether the file stores colour.
-    mean, deviation : float
-        Of the intensity at 224 × 224, in 0…255.
-    border : list of float
-        What `border_properties` returns.
-    hash : str
-        What `duplicates.perceptual_hash` returns.
-    note : str
-        What a user should know of how it is shown; mostly empty.
-    colourfulness, inverted : float, bool
-        What `lungs.colourfulness` and `lungs.seems_inverted` return.
-    """
-
-    digest: str
-    width: int
+    digest: str  # SHA-256 of the file
+    width: int  # in pixels
     height: int
     format: str
-    colour: bool
-    mean: float
+    colour: bool  # whether the file stores colour
+    mean: float  # of the intensity at 224 × 224, in 0…255
     deviation: float
-    border: list[float] = field(default_factory=list)
-    hash: str = ""
-    note: str = ""
-    colourfulness: float = 0.0
+    border: list[float] = field(default_factory=list)  # as `border_properties` returns it
+    hash: str = ""  # as `duplicates.perceptual_hash` returns it
+    note: str = ""  # what a user should know of how it is shown
+    colourfulness: float = 0.0  # as `lungs.colourfulness` and `lungs.seems_inverted` return them
     inverted: bool = False
 
 
@@ -99,7 +78,7 @@ def inspect(
     elsewhere: Elsewhere | None = None,
     before_decoding: Callable[[], object] = bool,
 ) -> list[ImageProperties]:
-    """Read image files with all cores, each once.
+    """Read image files with all cores, each once; reject those that cannot be used, all together.
 
     Parameters
     ----------
@@ -114,11 +93,6 @@ def inspect(
         Reads them on other machines.
     before_decoding : callable, optional
         Called before images are decoded here, where the cache lacks some.
-
-    Raises
-    ------
-    InputError
-        If any cannot be used; it names every one.
     """
 
     def one(path: Path) -> ImageProperties | InputError:

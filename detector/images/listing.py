@@ -47,15 +47,7 @@ SINGULAR = {"masks": "mask", "overlays": "overlay", "archives: unpack them": "ar
 
 @dataclass
 class Listing:
-    """The image files below a folder, and what else is there.
-
-    Attributes
-    ----------
-    images : list of Path
-        Sorted.
-    left_out : Counter
-        Reason → number of files.
-    """
+    """The image files below a folder, sorted, and how many other files are there for which reason."""
 
     images: list[Path] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)

@@ -42,22 +42,12 @@ SMOOTH = 1.0  # pixels: deviation of the Gaussian that takes the steps from an e
 
 @dataclass(frozen=True)
 class Lungs:
-    """The lungs that a mask marks.
+    """The lungs that a mask marks."""
 
-    Attributes
-    ----------
-    right, left : float
-        Each lung's share of the image, 0…1; the patient's right is on the left of the image.
-    warning : str
-        Why the mask is implausible; empty for most.
-    found : bool
-        Whether lungs were found at all.
-    """
-
-    right: float
+    right: float  # each lung's share of the image, 0…1; the patient's right is on the left of the image
     left: float
-    warning: str
-    found: bool
+    warning: str  # why the mask is implausible; empty for most
+    found: bool  # whether lungs were found at all
 
 
 def describe(mask: np.ndarray) -> Lungs:
@@ -166,41 +156,22 @@ def is_packed(data: bytes) -> bool:
 
 
 class Implausibility(NamedTuple):
-    """Why an image may be no frontal chest radiograph.
+    """Why an image may be no frontal chest radiograph."""
 
-    Attributes
-    ----------
-    reason : str
-        Of one image, such as ``"no lungs were found"``.
-    group : str
-        What several such images are, such as ``"without lungs"``.
-    rejected : bool
-        Whether no class is predicted for such an image. Any other is predicted, with a note.
-    """
-
-    reason: str
-    group: str
-    rejected: bool
+    reason: str  # of one image, such as "no lungs were found"
+    group: str  # what several such images are, such as "without lungs"
+    rejected: bool  # whether no class is predicted for such an image; any other is predicted, with a note
 
 
 def colourfulness(pixels: np.ndarray) -> float:
-    """Return the mean difference of the largest and the smallest colour channel, 0…255.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width, 3), uint8
-    """
+    """Return the mean difference of the largest and the smallest colour channel of an RGB image, 0…255."""
     return float((pixels.max(axis=2) - pixels.min(axis=2)).mean())
 
 
 def seems_inverted(pixels: np.ndarray) -> bool:
-    """Return whether the sides of the chest are brighter than its middle, as in a negative of a radiograph.
+    """Return whether the sides of the chest in an RGB image are brighter than its middle, as in a negative.
 
     Of 779 frontal radiographs 2 seem inverted (0.3 %), of their negatives 95 % do (2026-11-25).
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width, 3), uint8
     """
     grey = pixels.mean(axis=2)
     height, width = grey.shape
@@ -217,16 +188,8 @@ def seems_inverted(pixels: np.ndarray) -> bool:
 def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted: bool = False) -> Implausibility | None:
     """Return why an image may be no frontal chest radiograph; None where nothing speaks against it.
 
-    Parameters
-    ----------
-    colour : float
-        As `colourfulness` returns it.
-    lungs : Lungs or None
-        What the lung mask says; None where there is none.
-    view : str
-        ``"lateral"`` for an image that is known to be one.
-    inverted : bool
-        As `seems_inverted` returns it.
+    `colour` and `inverted` are what `colourfulness` and `seems_inverted` return; `lungs` is what the lung mask says,
+    None where there is none; `view` is ``"lateral"`` for an image that is known to be one.
     """
     if colour > MOST_COLOUR:
         return Implausibility("a colour image", "in colour", True)

@@ -199,29 +199,14 @@ def find_masks(folder: Path, images: Mapping[Path, str]) -> dict[Path, Path]:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """What the base is to see of one image file; plain values, so that another machine can make it, too.
-
-    Attributes
-    ----------
-    path : Path
-    digest : str
-        SHA-256 of the file.
-    angle : float
-        Rotation in degrees.
-    occlusion : str
-        Names what is hidden, and by which mask; empty for nothing.
-    part : str
-        What is shown, as `Occlusion` has it; empty for everything.
-    mask : bytes
-        The lungs, as `lungs.packed` returns them; empty where nothing is hidden.
-    """
+    """What the base is to see of one image file; plain values, so that another machine can make it, too."""
 
     path: Path
-    digest: str
-    angle: float = 0.0
-    occlusion: str = ""
-    part: str = ""
-    mask: bytes = b""
+    digest: str  # SHA-256 of the file
+    angle: float = 0.0  # rotation in degrees
+    occlusion: str = ""  # names what is hidden, and by which mask; empty for nothing
+    part: str = ""  # what is shown, as `Occlusion` has it; empty for everything
+    mask: bytes = b""  # the lungs, as `lungs.packed` returns them; empty where nothing is hidden
 
     def shown(self, pixels: np.ndarray) -> np.ndarray:
         """Return what the base sees of the file's pixels, (224, 224, 3), uint8: a part of it black, then rotated."""

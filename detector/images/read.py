@@ -27,34 +27,16 @@ READER_VERSION = 6
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One image as the network sees it, and the properties of its file, which may reveal its site.
+    """One image as the network sees it, and the properties of its file, which may reveal its site."""
 
-    Attributes
-    ----------
-    pixels : ndarray of shape (224, 224, 3), uint8
-        RGB.
-    digest : str
-        SHA-256 of the file's bytes.
-    width, height : int
-        Of the stored image, upright, in pixels.
-    format : str
-        ``"JPEG"``, ``"PNG"``, …, ``"DICOM"``.
-    colour : bool
-        Whether the file stores colour; a grey radiograph may be stored so.
-    note : str
-        What a user should know of how it is shown; mostly empty.
-    header : DicomHeader
-        Empty for any other format.
-    """
-
-    pixels: np.ndarray
-    digest: str
-    width: int
+    pixels: np.ndarray  # (224, 224, 3), uint8, RGB
+    digest: str  # SHA-256 of the file's bytes
+    width: int  # of the stored image, upright, in pixels
     height: int
-    format: str
-    colour: bool
-    note: str = ""
-    header: DicomHeader = NO_HEADER
+    format: str  # JPEG, PNG, …, DICOM
+    colour: bool  # whether the file stores colour; a grey radiograph may be stored so
+    note: str = ""  # what a user should know of how it is shown
+    header: DicomHeader = NO_HEADER  # empty for any other format
 
 
 def read(path: Path, size: int = SIZE) -> Radiograph:
@@ -64,18 +46,9 @@ def read(path: Path, size: int = SIZE) -> Radiograph:
     ----------
     path : Path
         PNG, JPEG, BMP, TIFF, WebP or DICOM; any bit depth, grey, palette, RGB(A) or CMYK; the first frame that shows
-        something.
+        something. One that is missing, damaged or larger than a radiograph can be is rejected.
     size : int, default=224
         Side of the square that the image is resized to, in pixels, whatever its aspect ratio.
-
-    Returns
-    -------
-    Radiograph
-
-    Raises
-    ------
-    InputError
-        If the file is missing, not an image, damaged, or larger than a radiograph can be.
     """
     return from_bytes(file_bytes(path), path, size)
 

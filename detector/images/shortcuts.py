@@ -14,20 +14,9 @@ STRENGTHS = (1, 2, 3)  # weak, moderate, strong
 
 
 def plant(image: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
-    """Return an image with a shortcut planted.
+    """Return an image, (height, width), uint8, with a shortcut planted: a key of `KINDS`, of strength 1 to 3.
 
-    Parameters
-    ----------
-    image : ndarray of shape (height, width), uint8
-    kind : str
-        A key of `KINDS`.
-    strength : {1, 2, 3}
-    seed : int
-        Of what varies from image to image.
-
-    Returns
-    -------
-    ndarray of the same shape and type
+    `seed` is that of what varies from image to image.
     """
     change, values = KINDS[kind]
     changed = change(image, values[STRENGTHS.index(strength)], np.random.default_rng(seed))
