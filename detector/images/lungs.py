@@ -174,15 +174,12 @@ def seems_inverted(pixels: np.ndarray) -> bool:
     Of 779 frontal radiographs 2 seem inverted (0.3 %), of their negatives 95 % do (2026-11-25).
     """
     grey = pixels.mean(axis=2)
-    height, width = grey.shape
-
-    def median(left: float, right: float, top: float, bottom: float) -> float:
-        part = grey[int(height * top) : int(height * bottom), int(width * left) : int(width * right)]
-        return float(np.median(part)) if part.size else 0.0
-
-    low, high = np.percentile(grey, [1, 99])
-    sides = (median(0.18, 0.36, 0.25, 0.55) + median(0.64, 0.82, 0.25, 0.55)) / 2
-    return bool(sides - median(0.42, 0.58, 0.25, 0.7) > BRIGHTER * max(1.0, high - low))
+    (height, width), (low, high) = grey.shape, np.percentile(grey, [1, 99])
+    right, left, middle = (
+        np.median(grey[height * 25 // 100 : height * bottom // 100, width * start // 100 : width * end // 100])
+        for start, end, bottom in ((18, 36, 55), (64, 82, 55), (42, 58, 70))
+    )
+    return bool((right + left) / 2 - middle > BRIGHTER * max(1.0, high - low))
 
 
 def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted: bool = False) -> Implausibility | None:

@@ -66,12 +66,8 @@ def decode(data: bytes) -> Decoded:
         raise InputError(f"{said} (supported: DICOM, {', '.join(FORMATS)})") from None
     with file as opened:
         require_pixels(opened.width, opened.height)
-
-        def page_at(page: int) -> Decoded:
-            opened.seek(page)
-            return _page(opened, data)
-
-        return first_shown(getattr(opened, "n_frames", 1), page_at, "page")._replace(format=str(opened.format))
+        shown = first_shown(getattr(opened, "n_frames", 1), lambda page: _page(opened, data, page), "page")
+        return shown._replace(format=str(opened.format))
 
 
 def require_pixels(width: int, height: int) -> None:
@@ -96,7 +92,8 @@ def joined(*notes: str) -> str:
     return BETWEEN_NOTES.join(note for note in notes if note)
 
 
-def _page(opened: Image.Image, data: bytes) -> Decoded:
+def _page(opened: Image.Image, data: bytes, page: int) -> Decoded:
+    opened.seek(page)
     opened.load()  # says so where the file is damaged; OpenCV would return half of the image
     if opened.format == "PNG" and data[24] == 16 and opened.mode != "I;16":
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)

@@ -23,10 +23,6 @@ def plant(image: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
     return np.rint(np.clip(changed, 0, 255)).astype(np.uint8)
 
 
-def _blur(image: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
-    return cv2.GaussianBlur(image, (0, 0), sigma)
-
-
 def _sharpen(image: np.ndarray, amount: float, generator: np.random.Generator) -> np.ndarray:
     image = image.astype(np.float32)
     return image + amount * (image - cv2.GaussianBlur(image, (0, 0), 2.0))
@@ -74,7 +70,7 @@ def _rotate(image: np.ndarray, degrees: float, generator: np.random.Generator) -
 # What each does, and how much of it at the three strengths: pixels of 512, exponents, shares of white, grey levels,
 # JPEG's quality, shares of the side, degrees.
 KINDS: dict[str, tuple[Callable[[np.ndarray, float, np.random.Generator], np.ndarray], tuple[float, float, float]]] = {
-    "blur": (_blur, (0.6, 1.2, 2.0)),
+    "blur": (lambda image, sigma, _: cv2.GaussianBlur(image, (0, 0), sigma), (0.6, 1.2, 2.0)),
     "sharpening": (_sharpen, (0.3, 0.8, 1.5)),
     "gamma": (lambda image, exponent, _: 255 * (image / 255) ** exponent, (1.1, 1.25, 1.6)),
     "brightness": (lambda image, amount, _: image + 255 * amount, (0.03, 0.08, 0.15)),
