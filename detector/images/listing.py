@@ -26,8 +26,8 @@ SYSTEM = frozenset(
     {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin", "system volume information"}
     | {"lost+found", "@eadir", "#recycle", "@recycle", "#snapshot"}
 )
-# Our own files beside images.
-OURS = frozenset({"manifest.csv"})
+# Our own file beside images.
+OURS = "manifest.csv"
 # Media storage SOP classes (DICOM PS3.4, B.5) of files that hold no image.
 WITHOUT_IMAGE = (
     b"1.2.840.10008.1.3.10",  # a directory of files
@@ -82,9 +82,7 @@ def list_images(folder: Path) -> Listing:
         inside = sorted((where / name for name in folders), key=lambda path: (path.is_symlink(), path.name))
         folders[:] = [path.name for path in inside if _is_entered(path, listing, seen)]
         stems = {Path(name).stem.lower() for name in files}
-        for name in files:
-            if name.lower() in OURS:
-                continue
+        for name in (one for one in files if one.lower() != OURS):
             if reason := _drawn_from(name, stems) or _skipped(name) or why_no_image(where / name):
                 listing.left_out[reason] += 1
             else:

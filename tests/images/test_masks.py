@@ -10,8 +10,6 @@ import cv2
 import numpy as np
 import pytest
 from conftest import picture, rejection
-from hypothesis import given
-from hypothesis import strategies as st
 from image_helpers import ellipses, phantom_lungs, phantom_pixels
 from PIL import Image
 
@@ -130,16 +128,15 @@ def test_a_box_covers_the_same_part_of_an_image_that_is_squashed_to_a_square(tmp
 
 
 def test_overlapping_boxes_count_once_and_no_box_covers_nothing():
-    assert (masks.boxed([RECTANGLE, RECTANGLE]) == masks.boxed([RECTANGLE])).all()
-    assert not masks.boxed([]).any()
-    assert masks.boxed([(0.0, 0.0, 1.0, 1.0)]).all()
+    assert np.array_equal(masks.boxed([RECTANGLE, RECTANGLE]), masks.boxed([RECTANGLE]))
+    assert not masks.boxed([]).any() and masks.boxed([(0.0, 0.0, 1.0, 1.0)]).all()
 
 
 def test_shares_of_a_map_by_hand():
     heat = np.zeros((14, 14))
     heat[0, 0], heat[13, 13] = 3.0, 1.0
     left_half = masks.boxed([(0.0, 0.0, 0.5, 1.0)])
-    assert masks.share_inside(heat, left_half) == 0.75
+    assert (masks.share_inside(heat, left_half), masks.share_inside(heat, ~left_half)) == (0.75, 0.25)
     # Half of the upper left cell, and nothing of the other.
     assert masks.share_inside(heat, masks.boxed([(0.0, 0.0, 1 / 28, 1.0)])) == 0.375
     assert masks.share_inside(np.zeros((14, 14)), left_half) == 0.0
@@ -152,12 +149,6 @@ def test_the_maximum_is_the_centre_of_its_cell():
     assert masks.highest(heat) == pytest.approx((9.5 / 14, 2.5 / 14))
     assert masks.in_a_box(masks.highest(heat), [(0.9, 0.9, 0.1, 0.1), (0.6, 0.1, 0.2, 0.2)])
     assert not masks.in_a_box(masks.highest(heat), [(0.1, 0.6, 0.2, 0.2)])
-
-
-@given(st.tuples(*[st.floats(0, 0.5)] * 4), st.integers(0, 2**32 - 1))
-def test_a_share_and_its_rest_add_up_to_one(rectangle, seed):
-    heat, region = np.random.default_rng(seed).random((14, 14)), masks.boxed([rectangle])
-    assert masks.share_inside(heat, region) + masks.share_inside(heat, ~region) == pytest.approx(1.0)
 
 
 def test_more_augmented_copies_keep_the_first_ones():
