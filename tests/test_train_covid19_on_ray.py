@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -16,14 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, inside, rejected, script, tree
+from conftest import ROOT, inside, needs_ray, rejected, script, tree
 
 from detector.files.cache import FILE
 from detector.network.backbone import WIDTH
 
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="Ray is not installed: requirements/ray.lock"
-)
 NODES = """
 import os, sys
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -115,24 +111,28 @@ def running_in(folder: Path) -> list[str]:
 
 
 @needs_ray
-def test_a_cluster_out_of_reach_is_named(data, tmp_path):
-    for address, word in (
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
         ("127.0.0.1:1", "no Ray cluster there (connection refused)"),
         ("nowhere", "no Ray cluster there (not host:port)"),
         ("ray://127.0.0.1:10001", "give a node's address as host:port"),
-    ):
-        done = script("train_covid19.py", "-d", data, "--ray", address, cwd=tmp_path)
-        rejected(done, f"--ray {address}", word)
+    ],
+)
+def test_a_cluster_out_of_reach_is_named(data, tmp_path, monkeypatch, address, words):
+    rejected(inside("train_covid19.py", "-d", data, "--ray", address, cwd=tmp_path), f"--ray {address}", words)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    rejected(inside("audit_covid19.py", "-d", data, "--ray", "auto", cwd=tmp_path), "--ray 127.0.0.1:1: no Ray cluster")
+
+
+@needs_ray
+def test_the_address_that_a_killed_cluster_left_behind_is_named(data, tmp_path):
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
+    auto = ("train_covid19.py", "-d", data, "--ray", "auto")
+    done = script(*auto, cwd=tmp_path, RAY_ADDRESS="", RAY_TMPDIR=str(tmp_path))
     if not running_in(Path("gcs_server")):
-        auto = ("train_covid19.py", "-d", data, "--ray", "auto")
-        rejected(script(*auto, cwd=tmp_path, RAY_ADDRESS="", RAY_TMPDIR=str(tmp_path)), "no Ray cluster can be used")
-        # What a cluster leaves behind that was killed.
-        (tmp_path / "ray").mkdir(exist_ok=True)
-        (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
-        done = script(*auto, cwd=tmp_path, RAY_ADDRESS="", RAY_TMPDIR=str(tmp_path))
         rejected(done, "error: --ray auto (127.0.0.1:1): no Ray cluster there (connection refused)")
-    done = script("audit_covid19.py", "-d", data, "--ray", "auto", cwd=tmp_path, RAY_ADDRESS="127.0.0.1:1")
-    rejected(done, "--ray 127.0.0.1:1: no Ray cluster there")
 
 
 @needs_ray

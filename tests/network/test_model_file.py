@@ -6,7 +6,6 @@ import json
 import pickle
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -99,9 +98,7 @@ def test_the_architectures_in_the_package_are_those_of_keras(read):
 def test_what_is_said_of_the_training_is_read_back_and_nothing_needs_tensorflow(weights, tmp_path):
     digests = tuple(f"{i:016x}" for i in range(100_000))
     described = Description(["b", "é"], "é", "probe", "global", 0.125, AGES, digests, SUMMARY)
-    start = time.perf_counter()
     data = model_file.as_file(saved_model(weights, described))
-    assert time.perf_counter() - start < 2  # 0.1 s on a machine that does nothing else
     assert model_file.parse(data).description == described
     assert data == model_file.as_file(saved_model(weights, described))
 
@@ -138,17 +135,15 @@ def hostile(folder: Path, honest: Path) -> dict[str, str]:
         del file[gone]
         return file
 
+    outside = {"external": [("/etc/hostname", 0, 256)]}
+    for name, how in (("raw-file", outside), ("compressed", {"compression": "gzip"})):
+        with changed(f"{name}.h5") as file:
+            file["model_weights/hidden/hidden"].create_dataset("bias", (64,), np.float32, **how)
     with changed("shape.h5", "model_weights/hidden/hidden/kernel") as file:
         file["model_weights/hidden/hidden/kernel"] = np.zeros((4, 4), np.float32)
-    with changed("external.h5") as file:
-        file["model_weights/hidden/hidden/bias"] = h5py.ExternalLink("/etc/passwd", "x")
-    with changed("raw-file.h5") as file:
-        outside = [("/etc/hostname", 0, 256)]
-        file["model_weights/hidden/hidden"].create_dataset("bias", (64,), np.float32, external=outside)
-    with changed("compressed.h5") as file:
-        file["model_weights/hidden/hidden"].create_dataset("bias", (64,), np.float32, compression="gzip")
-    with changed("nan.h5") as file:
-        file["model_weights/hidden/hidden/bias"] = np.full(64, np.nan, np.float32)
+    for name, value in (("external", h5py.ExternalLink("/etc/passwd", "x")), ("nan", np.full(64, np.nan, np.float32))):
+        with changed(f"{name}.h5") as file:
+            file["model_weights/hidden/hidden/bias"] = value
     for name, text in (
         ("version", {"version": 1}),
         ("number", 5),

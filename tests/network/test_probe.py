@@ -158,14 +158,3 @@ def test_a_channel_that_is_silent_in_training_decides_nothing():
     expected = fit_probe(without[train], labels[train], CLASSES, patients[train], 0)
     found = head.predict_proba(silent[held_out], fitted.weights)
     assert np.abs(found - head.predict_proba(without[held_out], expected.weights)).max() < 0.02
-
-
-def test_of_three_classes_each_is_predicted_as_often_as_it_is_there():
-    from scipy.special import softmax
-
-    generator = np.random.default_rng(0)
-    labels, weights = np.repeat([0, 1, 2], (40, 20, 10)), generator.uniform(0.5, 2, 70)
-    logits = generator.normal(0, 1, (70, 3)) + 2 * np.eye(3)[labels] + [4.0, 0.0, -4.0]
-    intercepts = probe.best_intercepts(logits, labels, weights)
-    assert np.allclose(weights @ softmax(logits + intercepts, axis=1), np.bincount(labels, weights), rtol=1e-5)
-    assert abs(intercepts.sum()) < 1e-12
