@@ -17,6 +17,7 @@ from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, Occlusion
 EACH = 2  # example images of each side
 MOST_LOCATED = 3  # images with the most, and with the least saliency in boxes
 EDGE = "its border"
+LocatedImage = tuple[LocatedMap, np.ndarray, str]  # with its pixels (224, 224, 3), uint8, and its file
 PARTS = {
     FULL: ("the full image", None),
     MASKED_OUT: ("the image with its lungs masked out", WITHOUT_LUNGS),
@@ -53,22 +54,6 @@ class Example:
 
 
 @dataclass(frozen=True)
-class LocatedImage:
-    """An image with its Grad-CAM and boxes.
-
-    Attributes
-    ----------
-    located : LocatedMap
-    pixels : ndarray of shape (224, 224, 3), uint8
-    file : str
-    """
-
-    located: LocatedMap
-    pixels: np.ndarray
-    file: str
-
-
-@dataclass(frozen=True)
 class Examples:
     """The example images of an audit.
 
@@ -85,33 +70,29 @@ class Examples:
 
 
 def find_examples(audit: Audit, ids: Sequence[str], localisation: Localisation) -> Examples:
-    """Return example images of the experiments that were run, and of the localisation."""
-    ordered = localisation.best_first()
-    shown = [
-        LocatedImage(one, audit.extractor.pixels(one.row), audit.extractor.dataset.images[one.row].file)
-        for one in (*ordered[:MOST_LOCATED], *ordered[-MOST_LOCATED:])
-    ]
-    return Examples(by_experiment(audit, ids), shown[:MOST_LOCATED], shown[MOST_LOCATED:])
-
-
-def by_experiment(audit: Audit, ids: Sequence[str]) -> dict[str, Example]:
-    """Return, by experiment, a few images as it showed them, and those whose border is most typical of their class."""
+    """Return a few images as each experiment showed them, and those whose border is most typical of their class."""
     sides = audit.own_positives(), audit.own_others()
     chosen = [row for side in sides for row in _with_lungs(audit, side)[:EACH]]
-    found = {}
-    for name in ids:
-        if name in PARTS:
-            what, part = PARTS[name]
-            found[name] = Example(f"Shown: {what}.", [_shown(audit, row, what, part) for row in chosen])
-    own = audit.sets.own
-    truth, border = audit.is_positive(own), audit.border
-    if border.possible and BORDER in ids:
+    found = {
+        name: Example(f"Shown: {what}.", [_shown(audit, row, what, part) for row in chosen])
+        for name, (what, part) in PARTS.items()
+        if name in ids
+    }
+    if audit.border.possible and BORDER in ids:
         # The most confident of each side: if a shortcut is in the border, it is on these.
-        scores = border.scores[0]
-        best = [own[truth][np.argsort(-scores[truth])[:EACH]], own[~truth][np.argsort(scores[~truth])[:EACH]]]
+        scores = dict(zip(audit.sets.own.tolist(), audit.border.scores[0], strict=True))
+        best = [
+            *sorted(sides[0], key=lambda row: -scores[row])[:EACH],
+            *sorted(sides[1], key=scores.__getitem__)[:EACH],
+        ]
         text = "No network: properties of the outer 10 %. These images are predicted best; look for what they share."
-        found[BORDER] = Example(text, [_shown(audit, row, EDGE) for rows in best for row in rows])
-    return found
+        found[BORDER] = Example(text, [_shown(audit, row, EDGE) for row in best])
+    ordered = sorted(localisation.images, key=lambda one: (-one.in_boxes, one.row))
+    located = [
+        (one, audit.extractor.pixels(one.row), audit.extractor.dataset.images[one.row].file)
+        for one in (*ordered[:MOST_LOCATED], *ordered[-MOST_LOCATED:])
+    ]
+    return Examples(found, located[:MOST_LOCATED], located[MOST_LOCATED:])
 
 
 def _with_lungs(audit: Audit, rows: np.ndarray) -> np.ndarray:

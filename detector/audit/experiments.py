@@ -110,7 +110,7 @@ def with_controls(
         controls = audit.sets.controls
         if len(controls):
             return audit.compare(np.concatenate(rows(audit, controls)), positive, part)
-        return Finding(Metric.unavailable("every control was left out")) if audit.sets.controls_note else None
+        return Finding(Metric.unavailable("every control was left out")) if audit.sets.notes.get("") else None
 
     return experiment
 
@@ -275,7 +275,7 @@ def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENT
         except TooFewPatientsError as error:
             found = Finding(Metric.unavailable(str(error)))
         if found is not None:
-            note = audit.sets.controls_note if one.id == CONTROLS_V_OTHERS else ""
+            note = audit.sets.notes.get("", "") if one.id == CONTROLS_V_OTHERS else ""
             notes = (*found.notes, note) if note else found.notes
             results.append(Result(one.id, one.title, one.group, one.question, found.metric, notes))
     return results

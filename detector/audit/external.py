@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +10,15 @@ import numpy as np
 from detector import InputError
 from detector.audit.context import Audit
 from detector.audit.evidence import BORDER, CHANCE, EXTERNAL, VIEW, Result, reaches_half
-from detector.audit.judgement import judge
 from detector.audit.metrics import cross_validate, indicators
-from detector.datasets import clinical
-from detector.datasets.dataset import Dataset
-from detector.network import head, model_file
+from detector.network import model_file
 from detector.network.backbone import DIGEST, digest
+from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel
 from detector.statistics.auc import roc_auc
-from detector.statistics.evaluation import predict
+from detector.statistics.evaluation import Predictions, evaluate, predict
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.strata import crossed
-from detector.training.crossvalidation import evaluate_once
 from detector.training.recipes import Recipe
 
 ONE_VIEW, SENSITIVITY, SPECIFICITY = "within_view", "sensitivity", "specificity"
@@ -60,94 +57,62 @@ class External:
 
 
 def read_model(path: Path, recipe: Recipe) -> SavedModel:
-    """Read the head of a saved model that was trained with the audit's own recipe, on ImageNet's base.
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    """
+    """Read the head of a saved model that was trained with the audit's own recipe, on ImageNet's base."""
     if not path.is_file():
         raise InputError(f"--external needs a saved model, and --model {path} is not a file; train one first")
     found = model_file.read(path)
     description = found.description
     if digest(found.weights) != DIGEST:
         raise InputError(f"--model {path} has another base than ImageNet's; it was not saved by train_covid19.py")
-    if description.recipe != recipe.name:
-        raise InputError(f"--model {path} was trained with --recipe {description.recipe}; audit with the same")
-    if description.pooling != recipe.pooling:
-        raise InputError(f"--model {path} was trained with --pooling {description.pooling}; audit with the same")
+    for flag, own, trained in (
+        ("recipe", recipe.name, description.recipe),
+        ("pooling", recipe.pooling, description.pooling),
+    ):
+        if own != trained:
+            raise InputError(f"--model {path} was trained with --{flag} {trained}; audit with the same")
     return found
 
 
 def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedModel) -> External:
-    """Evaluate a saved model, without any training, on images from elsewhere.
+    """Evaluate a saved model, without any training, on the images of a folder from elsewhere.
 
-    Parameters
-    ----------
-    audit : Audit
-    name : str
-        Of the folder.
-    rows : ndarray of int
-        Its images; those of the model's positive class are separated from all others, whatever these are called.
-    model : SavedModel
-
-    Returns
-    -------
-    External
+    Those of the model's positive class are separated from all others, whatever these are called.
     """
-    description = model.description
-    truth, note = audit.labels(rows) == description.positive, audit.sets.external_notes.get(name, "")
-    line = (
-        f"external:{name}",
-        f"external {name}",
-        EXTERNAL,
-        "Does the saved model separate the classes of this folder?",
-    )
-    marked = (note,) if note else ()
-    n_positive, n_negative = int(truth.sum()), int((~truth).sum())
-    if note and min(n_positive, n_negative) < FEWEST:
-        nothing = too_few(n_positive, n_negative, "images that are left")
-        return External(Result(*line, nothing, marked), dict.fromkeys(TITLES, nothing), "")
+    description, patients, seed = model.description, audit.extractor.patients[rows], audit.options.seed
+    truth, note = audit.labels(rows) == description.positive, audit.sets.notes.get(name, "")
+    question, notes = "Does the saved model separate the classes of this folder?", (note,) if note else ()
+    line = f"external:{name}", f"external {name}", EXTERNAL, question
+    n_positive = int(truth.sum())
+    if note and not FEWEST <= n_positive <= len(rows) - FEWEST:
+        nothing = too_few(n_positive, len(rows) - n_positive, "images that are left")
+        return External(Result(*line, nothing, notes), dict.fromkeys(TITLES, nothing), "")
     images = [audit.extractor.dataset.images[row] for row in rows]
-    extra = clinical.encode(description.clinical, [image.row for image in images])
-    features = np.concatenate([audit.extractor.features(rows), extra], axis=1)
+    fitted = TrainedHead(model.head, columns=description.clinical)
+    probabilities = fitted.predict_proba(audit.extractor.features(rows), [image.row for image in images])
     positive = description.classes.index(description.positive)
-    probabilities = head.predict_proba(features, model.head)
     others = (predict(probabilities, positive, description.threshold) != positive).astype(int)
-    scores, patients, seed = probabilities[:, positive], audit.extractor.patients[rows], audit.options.seed
-    names = np.where(truth, description.positive, OTHERS).tolist()
-    labelled = [replace(image, label=name) for image, name in zip(images, names, strict=True)]
-    here = replace(
-        audit.extractor,
-        dataset=Dataset(labelled, [description.positive, OTHERS]),
-        properties=[audit.extractor.properties[row] for row in rows],
-        patients=patients,
-        near_duplicates={},
-    )
-    found = evaluate_once(here, np.stack([scores, 1 - scores], 1), others, description.positive, description.threshold)
-    worth, area = judge(here, found, seed), found.evaluation.roc_auc
+    scores = probabilities[:, positive]
+    both = np.stack([scores, 1 - scores], axis=1)
+    predictions = Predictions.of_one_model((~truth).astype(int), patients, both, others)
+    found = evaluate(predictions, [description.positive, OTHERS], 0)
     views = np.array([image.view for image in images])
-    known = (views != "").all()
+    border = np.array([audit.extractor.properties[row].border for row in rows], float)
     unknown = Metric.unavailable("not every view is known")
     beside = {
-        SENSITIVITY: found.evaluation.sensitivity,
-        SPECIFICITY: found.evaluation.specificity,
+        SENSITIVITY: found.sensitivity,
+        SPECIFICITY: found.specificity,
         ONE_VIEW: roc_auc(scores[None], truth, patients, crossed(views)),
-        VIEW: cross_validate(indicators(views), truth, patients, seed).auc() if known else unknown,
-        BORDER: worth.metrics[BORDER],
+        VIEW: cross_validate(indicators(views), truth, patients, seed).auc() if (views != "").all() else unknown,
+        BORDER: cross_validate(border, truth, patients, seed).auc(),
     }
-    (check,) = (one for one in worth.checks if one.id == "predicted_classes")
-    collapsed = f"{check.message}, whatever the ROC AUC is" if check.warns else ""
-    warning = "; ".join(filter(None, [collapsed, _warning(area, beside)]))
-    return External(Result(*line, area, marked), beside, warning)
-
-
-def _warning(area: Metric, beside: dict[str, Metric]) -> str:
-    """Say what else predicts the class there: it is shown to have half of what lies above chance."""
-    suspects = [
+    warnings = []
+    for never in (name for name, n in zip(found.classes, found.confusion.sum(axis=0), strict=True) if not n):
+        warnings.append(f"{never} is never predicted, whatever the ROC AUC is")
+    # What is shown to have half of what lies above chance there.
+    if suspects := [
         f"{TITLES[name]} {beside[name].short}"
         for name in (VIEW, BORDER)
-        if area.low > CHANCE and beside[name].available and reaches_half(beside[name], area)
-    ]
-    return f"{' and '.join(suspects)} could explain this ROC AUC without the disease" if suspects else ""
+        if found.roc_auc.low > CHANCE and beside[name].available and reaches_half(beside[name], found.roc_auc)
+    ]:
+        warnings.append(f"{' and '.join(suspects)} could explain this ROC AUC without the disease")
+    return External(Result(*line, found.roc_auc, notes), beside, "; ".join(warnings))

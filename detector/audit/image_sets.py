@@ -44,10 +44,8 @@ class ImageSets:
         By the folder that was given.
     positive : str
         The positive class, as its folder spells it.
-    controls_note : str
-        What was left out of the controls, and why; mostly empty.
-    external_notes : dict of str to str
-        The same of external images, by folder.
+    notes : mapping of str to str
+        What was left out of them, and why, by the folder that was given; of the controls under an empty name.
     """
 
     dataset: Dataset
@@ -55,8 +53,7 @@ class ImageSets:
     controls: np.ndarray
     external: dict[str, np.ndarray]
     positive: str
-    controls_note: str = ""
-    external_notes: dict[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -64,24 +61,15 @@ class ImageSets:
         return len(self.own) + len(self.controls) + sum(map(len, self.external.values()))
 
     def filtered(self, keep: Callable[[np.ndarray, str], tuple[np.ndarray, str]]) -> ImageSets:
-        """Return controls and external sets without what a function leaves out, with its notes.
+        """Return controls and external sets without what a function leaves out.
 
-        Parameters
-        ----------
-        keep : callable
-            From images and the folder that they are external in (empty for controls) to those that are left, and why.
+        It is given images and the folder that they are external in (empty for controls), and returns what is left, and
+        why.
         """
-        controls, note = keep(self.controls, "")
-        external = {name: keep(rows, name) for name, rows in self.external.items()}
-        return replace(
-            self,
-            controls=controls,
-            external={name: rows for name, (rows, _) in external.items()},
-            controls_note=joined(self.controls_note, note),
-            external_notes={
-                name: joined(self.external_notes.get(name, ""), why) for name, (_, why) in external.items()
-            },
-        )
+        kept = {name: keep(rows, name) for name, rows in {"": self.controls, **self.external}.items()}
+        notes = {name: joined(self.notes.get(name, ""), why) for name, (_, why) in kept.items()}
+        left = {name: rows for name, (rows, _) in kept.items()}
+        return replace(self, controls=left.pop(""), external=left, notes=notes)
 
 
 def load_image_sets(
@@ -91,20 +79,7 @@ def load_image_sets(
     positive: str,
     patient_from: re.Pattern[str] | None = None,
 ) -> ImageSets:
-    """List the images of an audit.
-
-    Parameters
-    ----------
-    folder : Path
-        The data set.
-    controls : Path or None
-        Images of the positives' site without the disease.
-    external : sequence of Path
-        Class folders from elsewhere: the positive class and any other.
-    positive : str
-    patient_from : re.Pattern, optional
-        Finds the patient in an image's path.
-    """
+    """List the images of an audit: of the data set, of controls, and of class folders from elsewhere."""
     own = load(folder, patient_from)
     for image in own.images:
         boxes_of(image)  # rejected before anything is computed
@@ -161,23 +136,9 @@ def without_overlap(
 ) -> ImageSets:
     """Leave out controls that are in the data set, and external images that are there or were trained on.
 
-    Phantoms resemble each other more than people do: of two phantoms, only the same file counts.
-
-    Parameters
-    ----------
-    sets : ImageSets
-    properties : sequence of ImageProperties
-        Of all images.
-    near_duplicates : mapping of (int, int) to Copy
-        Near duplicates among all images, as `training.dataset.find_near_duplicates` returns them: each is paired with
-        the first of its group, which is of the data set if any of the group is.
-    trained : sequence of str, optional
-        Digests of the saved model's training images, which the files of external images are compared with, too.
-
-    Returns
-    -------
-    ImageSets
-        With notes on what was left out.
+    Phantoms resemble each other more than people do: of two phantoms, only the same file counts. Near duplicates are
+    paired with the first of their group, which is of the data set if any of the group is. `trained` are digests of the
+    saved model's training images, which the files of external images are compared with, too.
     """
     images = sets.dataset.images
     own = [images[row] for row in sets.own]
@@ -199,6 +160,4 @@ def without_overlap(
 
 def notes(sets: ImageSets) -> list[str]:
     """Return a sentence for each folder that holds images which were left out."""
-    named = [("--controls", sets.controls_note)]
-    named += [(f"--external {name}", note) for name, note in sets.external_notes.items()]
-    return [f"{name}: {note}" for name, note in named if note]
+    return [f"{f'--external {name}' if name else '--controls'}: {note}" for name, note in sets.notes.items() if note]

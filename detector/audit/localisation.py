@@ -18,11 +18,10 @@ from detector.audit.context import Audit
 from detector.cli.output import progress
 from detector.datasets.dataset import boxes_of
 from detector.images.lungs import describe
-from detector.images.masks import Rectangle, boxed, highest, in_a_box, read_mask, share_inside
+from detector.images.masks import Rectangle, boxed, read_mask, share_inside
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.proportions import proportion
 from detector.statistics.resampling import means
-from detector.statistics.split import TooFewPatientsError
 from detector.training.run import cached_heat_maps
 
 ID = "localisation"
@@ -45,11 +44,9 @@ class LocatedMap:
     boxes : tuple of (x, y, width, height)
         In fractions of the image.
     heat : ndarray of shape (14, 14), in [0, 1]
-    hit : bool
-        Whether the maximum lies in a box; False where nothing speaks for the class.
-    in_boxes, in_lungs : float
-        Shares of the positive saliency.
-    random_in_boxes : float
+    in_boxes : float
+        Share of the positive saliency.
+    random : float
         Share of the lungs that lies in boxes: the probability that a random point of the lungs hits one.
     lungs : ndarray of shape (14, 14), in [0, 1]
         Share of each cell that the lungs fill; its mean is the probability that a random point lies in them.
@@ -58,10 +55,8 @@ class LocatedMap:
     row: int
     boxes: tuple[Rectangle, ...]
     heat: np.ndarray
-    hit: bool
     in_boxes: float
-    in_lungs: float
-    random_in_boxes: float
+    random: float
     lungs: np.ndarray
 
 
@@ -100,27 +95,17 @@ class Localisation:
         """Return the metrics as they stand in a JSON file, or the reason why there are none."""
         return {**(self.metrics or {"reason": self.reason}), "notes": self.notes}
 
-    def best_first(self) -> list[LocatedMap]:
-        """Return the images by the share of their saliency that lies in boxes, the highest first."""
-        return sorted(self.images, key=lambda one: (-one.in_boxes, one.row))
-
 
 def localise(audit: Audit) -> Localisation:
     """Compare Grad-CAM with boxes and lungs, of correctly predicted images of the positive class that have boxes.
 
     Each image's map is of the head that did not train on it, in the first repeat.
     """
-    own, images = audit.sets.own, audit.extractor.dataset.images
-    drawn = {position: boxes_of(images[row]) for position, row in enumerate(own)}
-    with_boxes = np.array([position for position in drawn if drawn[position]], int)
-    with_boxes = with_boxes[audit.is_positive(own[with_boxes])]
+    own, drawn = audit.sets.own, [boxes_of(image) for image in audit.own_images]
+    with_boxes = np.flatnonzero(audit.is_positive(own) & np.array([bool(boxes) for boxes in drawn]))
     if not len(with_boxes):
         return Localisation([], {}, f"no image of {audit.sets.positive} has boxes (column boxes of the manifest)")
-    try:
-        predicted = audit.validated.predictions.predicted[0]
-    except TooFewPatientsError as error:
-        return Localisation([], {}, str(error))
-    chosen = with_boxes[predicted[with_boxes] == 0]
+    chosen = with_boxes[audit.validated.predictions.predicted[0][with_boxes] == 0]
     lungs = _lungs(audit, own[chosen])
     found = np.array([describe(mask).found for mask in lungs], bool)
     notes = (f"leaves out {counted(int((~found).sum()), 'image')}: no lungs were found",) if not found.all() else ()
@@ -146,17 +131,8 @@ def _lungs(audit: Audit, rows: np.ndarray) -> list[np.ndarray]:
 
 def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.ndarray) -> LocatedMap:
     """Return where a Grad-CAM (14, 14) lies, given the lungs (224, 224), not empty."""
-    region, point = boxed(boxes), highest(heat)
-    return LocatedMap(
-        row,
-        boxes,
-        heat,
-        point is not None and in_a_box(point, boxes),
-        share_inside(heat, region),
-        share_inside(heat, lungs),
-        float(region[lungs].mean()),
-        _cells(lungs, len(heat)),
-    )
+    region, cells = boxed(boxes), _cells(lungs, len(heat))
+    return LocatedMap(row, boxes, heat, share_inside(heat, region), float(region[lungs].mean()), cells)
 
 
 def _cells(region: np.ndarray, cells: int) -> np.ndarray:
@@ -169,14 +145,7 @@ def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> d
     """Return each metric beside what the maps of the other images get on this one, and what a random point gets.
 
     A map that is the same in every image finds no box of this image in particular, however often it lies in one: it
-    gets what the others get.
-
-    Parameters
-    ----------
-    located : sequence of LocatedMap
-    patients : ndarray of shape (n,)
-    seed : int
-        Of the bootstrap over patients.
+    gets what the others get. The seed is of the bootstrap over patients, (n,).
     """
     maps = np.array([one.heat.ravel() for one in located])
     speaks = maps.max(axis=1) > 0
@@ -185,22 +154,25 @@ def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> d
     cells = len(located[0].heat)
     hits = np.array([boxed(one.boxes, cells).ravel() for one in located], float)
     boxes = np.array([_cells(boxed(one.boxes), cells).ravel() for one in located])
-    lungs = np.array([one.lungs.ravel() for one in located])
-    random = np.array([one.random_in_boxes for one in located])
-    rows = {POINTING: (hits, maxima, random), IN_BOXES: (boxes, saliency, random)}
-    rows[IN_LUNGS] = (lungs, saliency, lungs.mean(axis=1))
-    own, others = {}, {}
-    for name, (regions, shown, _) in rows.items():
+    lungs, random = np.array([one.lungs.ravel() for one in located]), np.array([one.random for one in located])
+    found = {}
+    for name, regions, shown, chance in (
+        (POINTING, hits, maxima, random),
+        (IN_BOXES, boxes, saliency, random),
+        (IN_LUNGS, lungs, saliency, lungs.mean(axis=1)),
+    ):
         inside = regions @ shown.T  # of each image's region (rows), the share of each image's map (columns)
-        own[name] = np.diagonal(inside)
-        others[name] = (inside.sum(axis=1) - own[name]) / (len(located) - 1)
-    found = means(own, patients, seed) | {POINTING: proportion(own[POINTING], patients)}
-    beside, differences = means(others, patients, seed), means({n: own[n] - others[n] for n in own}, patients, seed)
-    for name, one in differences.items():
-        if not (own[name] - others[name]).any():  # as of a map that is the same in every image
-            differences[name] = Metric(0.0, None, None, len(located), 0, n_patients=one.n_patients)
-    by_chance = means({name: chance for name, (_, _, chance) in rows.items()}, patients, seed)
-    return {name: PairedMetric(found[name], beside[name], by_chance[name], differences[name]) for name in rows}
+        own = np.diagonal(inside)
+        others = (inside.sum(axis=1) - own) / (len(located) - 1)
+        values = {"found": own, "others": others, "random": chance, "difference": own - others}
+        metrics = means(values, patients, seed)
+        if name == POINTING:
+            metrics["found"] = proportion(own, patients)
+        if not (own - others).any():  # as of a map that is the same in every image
+            n_patients = metrics["difference"].n_patients
+            metrics["difference"] = Metric(0.0, None, None, len(located), 0, n_patients=n_patients)
+        found[name] = PairedMetric(**metrics)
+    return found
 
 
 CONDITION = "warns where a map's maximum is not shown to lie in its own image's boxes more often than the other maps'"

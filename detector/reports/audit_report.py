@@ -26,7 +26,7 @@ from detector.audit.external import TITLES, External
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.cli.output import Log
-from detector.images.masks import highest
+from detector.images.masks import highest, in_a_box
 from detector.reports import html, run_record
 from detector.reports.figures import forest
 from detector.reports.text import Table, check_lines, closing_lines, metric_cells, table
@@ -167,5 +167,6 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         image_uri=html.image_uri,
         heat_uri=html.heat_uri,
         highest=highest,
+        in_a_box=in_a_box,
         settings=settings,
     )

@@ -104,7 +104,7 @@ def of_controls(audit):
 def test_without_controls_nothing_is_asked_or_the_reason_is_given():
     audit = audit_of(Case())
     assert of_controls(audit) == {} and experiments.controls_predicted_positive(audit) is None
-    left_out = of_controls(replace(audit, sets=replace(audit.sets, controls_note="3 images are in the data set")))
+    left_out = of_controls(replace(audit, sets=replace(audit.sets, notes={"": "3 images are in the data set"})))
     assert {one.metric.reason for one in left_out.values()} == {"every control was left out"}
     assert [one.notes for one in left_out.values()] == [("3 images are in the data set",), (), ()]
 

@@ -15,7 +15,7 @@ from report_helpers import harmless
 from detector.audit import checks, experiments, localisation
 from detector.audit.baselines import shortcut_risks
 from detector.audit.evidence import BORDER, EXTERNAL, Evidence, Result, conclude
-from detector.audit.examples import Examples, LocatedImage, find_examples
+from detector.audit.examples import Examples, find_examples
 from detector.audit.external import SENSITIVITY, External
 from detector.audit.judgement import judge
 from detector.reports import audit_report, figures, run_record, training_report
@@ -184,7 +184,7 @@ def test_where_grad_cam_lies(heat, patients):
     boxes = [((0.1 + 0.01 * number, 0.4, 0.2, 0.3), (0.6, 0.4, 0.2, 0.2)) for number in range(30)]
     images = [localisation.locate(number, boxes[number], heat(number), lungs()) for number in range(30)]
     located = localisation.Localisation(images, localisation.compare(images, np.arange(30) % patients, 0))
-    shown = [LocatedImage(one, np.full((224, 224, 3), 90, np.uint8), "<x>" * 30) for one in images[:3]]
+    shown = [(one, np.full((224, 224, 3), 90, np.uint8), "<x>" * 30) for one in images[:3]]
     checked = [localisation.check(located, "global")]
     judged = conclude(Evidence([], None, "covid"))
     found = AuditResult([], [], None, [], judged, located, checked, examples=Examples({}, shown, shown[:2]))
