@@ -130,7 +130,7 @@ def test_images_and_rows_without_each_other_are_listed_and_a_comparison_is_paire
         (["--target-sensitivity", "0.9"], "looks better than it is"),
         (["-m", "missing.h5"], "missing.h5 is not a file"),
         (["-m", "a.h5", "--predictions", "a.csv"], "not allowed with"),
-        (["--predictions", "missing.csv"], "is missing"),
+        (["--predictions", "missing.csv"], "No such file"),
         (["--logits"], "give it with --predictions"),
         (["--predictions", "bad.csv"], "p(tb) is of no class of the folder, whose classes are covid, normal"),
     ],

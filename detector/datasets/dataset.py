@@ -244,7 +244,11 @@ def class_level(folder: Path, paths: Sequence[Path], flag: str) -> int:
     folders = [path.relative_to(folder).parts[:-1] for path in paths]
     if loose := [path.name for path, names in zip(paths, folders, strict=True) if not names]:
         # Most images of a class lie in its folder; most of a data set do not.
-        asked = question(folder, flag) if 2 * len(loose) > len(paths) or len({*filter(None, folders)}) < 2 else ""
+        asked = (
+            question(folder, flag, "*", "*/*")
+            if 2 * len(loose) > len(paths) or len({*filter(None, folders)}) < 2
+            else ""
+        )
         raise InputError(
             f"data set {folder} holds {first_names(loose)} outside of its class folders; move them into one{asked}"
         )
@@ -269,11 +273,13 @@ def class_level(folder: Path, paths: Sequence[Path], flag: str) -> int:
     )
 
 
-def question(folder: Path, flag: str, pattern: str = "*") -> str:
+def question(folder: Path, flag: str, *patterns: str) -> str:
     """Ask for the folder above where others beside this one, which may be that of one class, hold images so, too."""
     above = Path(os.path.normpath(folder / ".."))
-    beside = (one for one in above.iterdir() if one.is_dir() and not one.samefile(folder))
-    is_one = any(path.suffix.lower() in SUFFIXES for one in beside for path in one.glob(pattern))
+    beside = (one for one in above.glob("*") if one.is_dir() and not one.samefile(folder))
+    is_one = any(
+        path.suffix.lower() in SUFFIXES for one in beside for pattern in patterns for path in one.glob(pattern)
+    )
     return f"; did you mean {flag} {above}?" if is_one else ""
 
 
