@@ -192,7 +192,7 @@ def _images(
         below, row = path.relative_to(folder), rows.get(path, {})
         named = not is_missing(row.get("patient", ""))
         header = (None if named else read_header(path)) or NO_HEADER
-        if not header.is_radiograph:
+        if header.left_out:
             listing.left_out[header.left_out] += 1
             continue
         label, source, patient = below.parts[level], row.get("source", ""), None

@@ -40,14 +40,9 @@ class DicomHeader:
     note: str = ""  # which other view or part of the body its descriptions name
 
     @property
-    def is_radiograph(self) -> bool:
-        """Whether the modality is, or may be, a radiograph's."""
-        return self.modality in XRAY
-
-    @property
     def left_out(self) -> str:
-        """Why the image is left out where it is no radiograph, such as ``"of another modality (CT)"``."""
-        return f"of another modality ({self.modality})"
+        """Why the image is left out, such as ``"of another modality (CT)"``; empty where it may be a radiograph."""
+        return "" if self.modality in XRAY else f"of another modality ({self.modality})"
 
 
 def of(dataset: Dataset) -> DicomHeader:

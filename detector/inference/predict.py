@@ -138,8 +138,8 @@ class Predictor:
     def _implausibility(self, path: Path, image: Radiograph, lungs: np.ndarray) -> Implausibility | None:
         """Return why an image may be no frontal chest radiograph."""
         header = image.header
-        if not header.is_radiograph:
-            return Implausibility(f"of another modality ({header.modality})", "of another modality", True)
+        if header.left_out:
+            return Implausibility(header.left_out, "of another modality", True)
         found = describe(lungs) if self._finds_lungs else None
         view = view_group(header.view or view_of(Path(path.name)))
         return implausibility(colourfulness(image.pixels), found, view, seems_inverted(image.pixels))

@@ -27,7 +27,7 @@ def test_headers_that_cannot_be_read_are_rejected(tmp_path):
 def test_a_study_stands_for_a_patient_without_an_identifier(nobody):
     found = header(PatientID=nobody, StudyInstanceUID="1.2.3", PatientAge="064Y", PatientSex="f")
     assert found.patient == dicom_header.hashed("1.2.3") != ""
-    assert (found.age, found.sex, found.is_radiograph) == ("64", "F", True)
+    assert (found.age, found.sex, found.left_out) == ("64", "F", "")
     assert header(PatientID="7", StudyInstanceUID="1.2.3").patient == dicom_header.hashed("7")
     assert header(PatientID=nobody).patient == ""
 
@@ -53,5 +53,5 @@ def test_another_view_or_part_of_the_body_is_a_note(elements, note):
 
 
 def test_modality_rx_is_a_radiograph():
-    assert (header(Modality="RX").modality, header(Modality="RX").is_radiograph) == ("DX", True)
+    assert (header(Modality="RX").modality, header(Modality="RX").left_out) == ("DX", "")
     assert header(Modality="CT").left_out == "of another modality (CT)"
