@@ -96,9 +96,6 @@ class Tested(NamedTuple):
     ----------
     extractor : FeatureExtractor
         Of the images that have a prediction.
-    evaluated : EvaluatedHead
-    implausible : list of ImplausibleImage
-    settings : dict of str to object
     left_out : dict of str to list of str
         Images, and rows of a table, that were not used.
     notes : list of str

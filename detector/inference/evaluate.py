@@ -43,7 +43,6 @@ class TableOfPredictions:
         What the table says that decisions were made by.
     unused : list of str
         Rows of other images.
-    notes : list of str
     """
 
     files: list[str]
@@ -66,7 +65,6 @@ def read_predictions(
         each class, or for one of two; or a column ``prediction`` of class names.
     files : sequence of str
         The images, with forward slashes.
-    classes : sequence of str
     flag : str
         That named the table, for errors.
     logits : bool

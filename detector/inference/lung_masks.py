@@ -24,8 +24,6 @@ class FoundLungs:
 
     Attributes
     ----------
-    path : Path
-    lungs : Lungs
     note : str
         What a user should know of the image; empty for most.
     mask : ndarray of shape (224, 224), bool, or None
@@ -66,8 +64,6 @@ def find_all(backbone: Backbone, paths: Sequence[Path], with_pictures: bool) -> 
 
     Parameters
     ----------
-    backbone : Backbone
-    paths : sequence of Path
     with_pictures : bool
         Keep each image, for an overlay of its lungs.
     """

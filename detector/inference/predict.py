@@ -55,7 +55,6 @@ class Prediction:
 
     Attributes
     ----------
-    path : Path
     label : str
         The predicted class.
     probabilities : list of float
@@ -88,7 +87,6 @@ class Predictor:
 
     Parameters
     ----------
-    saved : SavedModel
     with_images : bool
         Whether Grad-CAM will be asked for.
     force : bool, default=False
@@ -208,8 +206,6 @@ def predict_all(
 
     Parameters
     ----------
-    saved : SavedModel
-    requests : sequence of PredictionRequest
     cluster : Cluster, optional
         Reads and predicts; by default that is done here.
     force : bool, default=False
@@ -267,7 +263,6 @@ class Model:
 
     Attributes
     ----------
-    classes : list of str
     positive : str
         The class that the threshold is one of.
     threshold : float or None

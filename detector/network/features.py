@@ -60,8 +60,6 @@ class Backbone:
 
     Parameters
     ----------
-    weights : dict of str to (kernel, bias)
-    cache : Cache
     elsewhere : callable, optional
         Computes on other machines what the cache does not hold; by default it is computed here.
     decoder : list of ndarray, optional
@@ -95,7 +93,6 @@ class Backbone:
 
         Parameters
         ----------
-        inputs : sequence of NetworkInput
         read : callable
             Returns the pixels of an input's file, (224, 224, 3), uint8; other machines read by themselves.
         shown : callable

@@ -53,7 +53,6 @@ def heat_maps(
 
     Parameters
     ----------
-    weights : dict of str to (kernel, bias)
     head : list of ndarray
         Kernel and bias of each dense layer.
     columns : slice

@@ -31,7 +31,6 @@ class TrainingSet:
     ----------
     features : ndarray of shape (n, copies, width), float32
     labels : ndarray of shape (n,), int
-    classes : list of str
     groups : ndarray of shape (n,)
         Equal where the patient is the same.
     strata : ndarray of shape (n,), str
@@ -113,7 +112,6 @@ def fit(
 
     Parameters
     ----------
-    data : TrainingSet
     seed : int
         Of the initial weights, the order, the copies and the dropout.
     held_out : tuple of ndarray of shape (m, width) and ndarray of shape (m,), optional
@@ -122,7 +120,6 @@ def fit(
         Called with the epoch, from 1, and its metrics.
     balanced : bool, default=True
         Weigh the loss so that the classes count equally (`class_weights` of the training images).
-    epochs, batch_size : int
     learning_rate : float
         At the start; after `step` steps it is learning_rate / (1 + learning_rate / epochs · step).
     """

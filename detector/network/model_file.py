@@ -105,7 +105,6 @@ class Description:
     ----------
     classes : list of str
         In the order of the outputs.
-    positive : str
     recipe, pooling : str
         What of the network's maps the head reads, as `backbone.COLUMNS` names it.
     threshold : float or None
@@ -181,7 +180,6 @@ class SavedModel(NamedTuple):
         The frozen network's.
     head : list of ndarray
         Kernel and bias of each dense layer.
-    description : Description
     decoder : list of ndarray or None
         The lung decoder's weights; None stands for this project's where a model is saved.
     note : str

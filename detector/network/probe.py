@@ -45,10 +45,6 @@ class Design:
     columns : ndarray of shape (n, columns)
         Standardised features, rotated into as few columns as there are images where these are fewer: distances and
         angles, all that the penalty knows, stay what they are.
-    labels : ndarray of shape (n,), int
-    classes : int
-    strata : ndarray of shape (n,), str, or None
-    balanced : bool
     """
 
     columns: np.ndarray
@@ -117,20 +113,6 @@ def choose_strength(
 
     The loss is the class-weighted cross-entropy of images that a fold holds out, with the intercepts of their strata;
     images of strata that the fold's other side does not know with two classes do not count.
-
-    Parameters
-    ----------
-    design : Design
-    classes : sequence of str
-    groups : ndarray of shape (n,)
-    seed : int
-
-    Returns
-    -------
-    history : dict of str to list of float
-        ``strength``, ``loss``, ``cv_loss``; empty lists where a class has a single patient.
-    strength : float
-        That of the smallest ``cv_loss``.
     """
     by_class = class_weights(design.labels, design.classes, design.balanced)
     inner, outer, total = np.zeros(len(STRENGTHS)), np.zeros(len(STRENGTHS)), np.zeros(2)

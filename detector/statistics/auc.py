@@ -57,19 +57,6 @@ def weighted_auc(
     Strata count by `strata.stratum_weight`.
 
     Reference: K. H. Zou et al., Biometrical Journal 53 (2011).
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n,)
-    is_positive : ndarray of shape (n,), bool
-    weights : ndarray of shape (draws, n)
-    strata : ndarray of shape (n,), optional
-        By default all images are in one.
-
-    Returns
-    -------
-    ndarray of shape (draws,)
-        nan where no stratum has both classes.
     """
     if not len(scores):
         return np.full(len(weights), np.nan)
@@ -99,20 +86,6 @@ def influence(
 
     Reference: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, "Comparing the areas under two or more correlated
     receiver operating characteristic curves: a nonparametric approach", Biometrics 44 (1988).
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n,)
-    is_positive : ndarray of shape (n,), bool
-    strata : ndarray of shape (n,), optional
-        Each holds both classes.
-    alone : ndarray of shape (n,), bool, optional
-        Whether an image's patient is the only one of the class in the stratum; by default none is.
-
-    Returns
-    -------
-    area : float
-    influence : ndarray of shape (n,)
     """
     by = _Steps.of(scores, strata)
     side = is_positive[by.order]
@@ -265,20 +238,6 @@ def newcombe_interval(
     Reference: R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
     part 2", Statistics in Medicine 25 (2006), method 5: the variance of Hanley and McNeil's exponential model at the
     bound itself, with the mean of both sample sizes in place of each.
-
-    Parameters
-    ----------
-    value : float
-    positives, negatives : float
-        Independent ones: patients. They need not be whole: they may be effective sample sizes.
-    quantile : float, optional
-        By default the normal distribution's, 1.96.
-    refitted : bool
-        Whether the scores are out of fold: see `refit_inflation`.
-
-    Returns
-    -------
-    low, high : float
     """
     from scipy.optimize import brentq
     from scipy.stats import norm
@@ -318,12 +277,6 @@ def fold_inflation(area: Metric, folds: np.ndarray) -> float:
     regression on noise, 3 and 100 features, 20 v 20 and 40 v 40 patients, 5 folds, 400 data sets, Wilson's interval of
     the accuracy covers 0.86 to 0.91 without it and 0.96 to 0.98 with it; that of sensitivity and specificity 0.95 to
     0.97, and 0.98 to 1.00.
-
-    Parameters
-    ----------
-    area : Metric
-        If it is not available, a model that learned nothing is assumed.
-    folds : ndarray of shape (repeats, n), int
     """
     if len(np.unique(folds)) < 2:
         return 1.0
@@ -347,16 +300,6 @@ def effective_interval(
     Near 0 and 1 that variance is next to nothing, and by simulation the interval covers too little (0.90 for an area of
     0.995 and 72 v 72). It therefore reaches at least as far as that of a perfect separation of the same patients, so
     that the lower bound never falls as the area rises; then it covers 0.96.
-
-    Parameters
-    ----------
-    value : float
-    parts : list of float
-        The variance: of the positive, of the negative class, and twice the covariance of patients in both.
-    counts : sequence of two ndarray
-        The images of each patient of a class.
-    refitted : bool
-        Whether the scores are out of fold.
     """
     from scipy.optimize import brentq
     from scipy.stats import t
@@ -462,13 +405,6 @@ def _widening(fewest: int, refitted: tuple[float, ...]) -> float:
 
     Reference: T. C. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69 (2015),
     for the expanded percentile interval.
-
-    Parameters
-    ----------
-    fewest : int
-        Patients of the smaller class, from 2 on.
-    refitted : tuple of float
-        The areas, if the scores are out of fold; else empty.
     """
     from scipy.stats import norm, t
 

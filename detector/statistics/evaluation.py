@@ -51,8 +51,6 @@ class Evaluation:
 
     Attributes
     ----------
-    classes : list of str
-    positive : str
     confusion : ndarray of shape (classes, classes), int
         Rows are true classes, columns predicted ones; of a cross-validation, of its first repeat.
     accuracy, sensitivity, specificity : Metric
@@ -82,7 +80,6 @@ def predict(probabilities: np.ndarray, positive: int, threshold: float | None = 
     Parameters
     ----------
     probabilities : ndarray of shape (n, classes)
-    positive : int
     threshold : float, optional
         Of the positive class's probability.
 
@@ -102,14 +99,8 @@ def evaluate(predictions: Predictions, classes: Sequence[str], positive: int) ->
 
     Parameters
     ----------
-    predictions : Predictions
-    classes : sequence of str
     positive : int
         Index of the positive class.
-
-    Returns
-    -------
-    Evaluation
     """
     from sklearn.metrics import confusion_matrix
 

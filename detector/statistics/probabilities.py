@@ -28,35 +28,12 @@ def brier(probabilities: np.ndarray, is_positive: np.ndarray, weights: np.ndarra
 
     Reference: G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78
     (1950).
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n,)
-        Of the positive class, in [0, 1].
-    is_positive : ndarray of shape (n,), bool
-    weights : ndarray of shape (draws, n)
-
-    Returns
-    -------
-    ndarray of shape (draws,)
-        In [0, 1]; 0 is perfect.
     """
     return weights @ (probabilities - is_positive) ** 2 / weights.sum(axis=1)
 
 
 def average_precision(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the area under the precision-recall curve, as scikit-learn defines it: Σ (Rᵢ − Rᵢ₋₁) Pᵢ.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n,)
-    is_positive : ndarray of shape (n,), bool
-    weights : ndarray of shape (draws, n)
-
-    Returns
-    -------
-    ndarray of shape (draws,)
-    """
+    """Return the area under the precision-recall curve, as scikit-learn defines it: Σ (Rᵢ − Rᵢ₋₁) Pᵢ."""
     order = np.argsort(-scores, kind="stable")
     steps = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
     found = np.add.reduceat(weights[:, order] * is_positive[order], steps, axis=1)
@@ -212,17 +189,6 @@ def calibration_in_the_large(probabilities: np.ndarray, is_positive: np.ndarray,
 
     Reference: B. Van Calster et al., "A calibration hierarchy for risk models was defined: from utopia to empirical
     data", Journal of Clinical Epidemiology 74 (2016).
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n,)
-    is_positive : ndarray of shape (n,), bool
-    weights : ndarray of shape (draws, n)
-
-    Returns
-    -------
-    ndarray of shape (draws,)
-        Infinite where all images are of one class.
     """
     found = _recalibration(logits(probabilities), is_positive, weights, slope_fixed=True)[0]
     positive, total = weights @ is_positive.astype(float), weights.sum(axis=1)
@@ -236,17 +202,6 @@ def calibration_slope(probabilities: np.ndarray, is_positive: np.ndarray, weight
 
     Reference: D. R. Cox, "Two further applications of a model for binary regression", Biometrika 45 (1958); B. Van
     Calster et al., "Calibration: the Achilles heel of predictive analytics", BMC Medicine 17 (2019).
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n,)
-    is_positive : ndarray of shape (n,), bool
-    weights : ndarray of shape (draws, n)
-
-    Returns
-    -------
-    ndarray of shape (draws,)
-        Infinite where the probabilities separate the classes, ties at the boundary included; nan where they are equal.
     """
     x = logits(probabilities)
     slope = _recalibration(x, is_positive, weights)[1]

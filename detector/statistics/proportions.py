@@ -27,10 +27,6 @@ def proportion(
         By default all images are of the positive class.
     inflation : float, default=1
         By how much the variance exceeds that of one model's predictions: of out-of-fold ones, `auc.refit_inflation`.
-
-    Returns
-    -------
-    Metric
     """
     from scipy.stats import norm, t
 
@@ -67,7 +63,6 @@ def predictive_values(sensitivity: Metric, specificity: Metric, prevalence: floa
 
     Parameters
     ----------
-    sensitivity, specificity : Metric
     prevalence : float
         Share of patients with the disease among those who are tested, in (0, 1).
 

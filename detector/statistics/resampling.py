@@ -28,17 +28,6 @@ def effective_size(hits: np.ndarray, patients: np.ndarray) -> tuple[float, int]:
     References: J. N. K. Rao, A. J. Scott, "A simple method for the analysis of clustered binary data", Biometrics 48
     (1992); E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with small expected number of positive
     counts estimated from survey data", Survey Methodology 24 (1998).
-
-    Parameters
-    ----------
-    hits : ndarray of shape (n,)
-        In [0, 1]: whether each image is a hit, or in what share of repeats.
-    patients : ndarray of shape (n,)
-
-    Returns
-    -------
-    size : float
-    patients : int
     """
     n, value = len(hits), float(hits.mean())
     inverse = np.unique(patients, return_inverse=True)[1]
@@ -58,15 +47,6 @@ def kish_number(images: np.ndarray) -> float:
     """Return Kish's effective number of patients: (Σm)² / Σm², of patients with m images each.
 
     Reference: L. Kish, "Survey Sampling" (1965), section 11.7.
-
-    Parameters
-    ----------
-    images : ndarray of shape (patients,), int
-
-    Returns
-    -------
-    float
-        From 1 to the number of patients; 0 where there are none.
     """
     return float(images.sum() ** 2 / (images**2).sum()) if len(images) else 0.0
 
@@ -78,18 +58,6 @@ def patient_share(patients: np.ndarray, is_positive: np.ndarray, strata: np.ndar
 
     Reference: R. M. Bell, D. F. McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage
     samples", Survey Methodology 28 (2002).
-
-    Parameters
-    ----------
-    patients : ndarray of shape (n,), int
-    is_positive : ndarray of shape (n,), bool
-    strata : ndarray of shape (n,), str or int
-        All known.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        In (0, 1]; 1 where the patient is the only one.
     """
     cells = crossed(strata, is_positive.astype(int))
     pairs = crossed(cells, patients)
@@ -101,20 +69,6 @@ def wilson(value: float, n: float, z: float) -> tuple[float, float]:
 
     Reference: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
     American Statistical Association 22 (1927).
-
-    Parameters
-    ----------
-    value : float
-        In [0, 1].
-    n : float
-        Need not be whole: it may be an effective sample size.
-    z : float
-        Quantile, such as 1.96.
-
-    Returns
-    -------
-    low, high : float
-        In [0, 1].
     """
     centre = value + z**2 / (2 * n)
     half = z * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
@@ -133,7 +87,6 @@ def means(values: Mapping[str, np.ndarray], patients: np.ndarray, seed: int) -> 
     values : mapping of str to ndarray of shape (n,)
         Of paired numbers, their differences.
     patients : ndarray of shape (n,)
-    seed : int
 
     Returns
     -------
@@ -159,17 +112,6 @@ def patient_draws(is_positive: np.ndarray, patients: np.ndarray, seed: int) -> I
 
     Reference: C. M. Rutter, "Bootstrap estimation of diagnostic accuracy with patient-clustered data", Academic
     Radiology 7 (2000).
-
-    Parameters
-    ----------
-    is_positive : ndarray of shape (n,), bool
-    patients : ndarray of shape (n,)
-    seed : int
-
-    Yields
-    ------
-    ndarray of shape (draws, n), float
-        How often each image was drawn; `RESAMPLES` draws in all, some at a time.
     """
     generator = np.random.default_rng(seed)
     at_a_time = max(1, MOST_NUMBERS // max(len(is_positive), 1))
@@ -195,19 +137,6 @@ def resampled(
     """Return statistics, and what they are in each draw of a bootstrap over patients, all from the same draws.
 
     Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
-
-    Parameters
-    ----------
-    statistics : mapping of str to callable
-        From weights of images, (draws, n), to a number each, (draws,).
-    is_positive : ndarray of shape (n,), bool
-        The classes are drawn apart; all together if it is true everywhere.
-    patients : ndarray of shape (n,)
-    seed : int
-
-    Returns
-    -------
-    dict of str to (float, ndarray of shape (draws,))
     """
     everything = np.ones((1, len(is_positive)))
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
@@ -221,11 +150,6 @@ def percentiles(draws: np.ndarray) -> tuple[float, float]:
     """Return the bounds of a percentile interval; draws in which a statistic is not defined do not count.
 
     Reference: B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
-
-    Returns
-    -------
-    low, high : float
-        May be infinite, where the statistic is in some draws; nan without draws.
     """
     draws = draws[~np.isnan(draws)]
     if not len(draws):

@@ -78,10 +78,8 @@ def hold_out(
     labels : ndarray of shape (n,), int
     patients : ndarray of shape (n,), or None
         No patient is on both sides; None splits at random within each class, as the tutorial does.
-    classes : sequence of str
     test_size : float
         Share to hold out, in (0, 1).
-    seed : int
     """
     if patients is None:
         held_out = _some_images(labels, classes, test_size, seed)
@@ -146,12 +144,10 @@ def draw_folds(
     labels : ndarray of shape (n,), int
     patients : ndarray of shape (n,)
         All different for folds by image.
-    classes : sequence of str
     count : int
         Number of folds, from 2 up; TooFewPatientsError if a class has fewer patients.
     repeats : int
         Each has folds of its own, which no repeat of another seed has.
-    seed : int
     """
     for index, name in enumerate(classes):
         known = len(set(patients[labels == index]))

@@ -62,11 +62,6 @@ def stratum_weight(n_positive: np.ndarray, n_negative: np.ndarray) -> np.ndarray
 
     Reference: Ph. van Elteren, "On the combination of independent two-sample tests of Wilcoxon", Bulletin of the
     International Statistical Institute 37 (1960).
-
-    Parameters
-    ----------
-    n_positive, n_negative : ndarray
-        Images of each class in each stratum, or sums of their weights.
     """
     return n_positive * n_negative / (n_positive + n_negative + 1)
 

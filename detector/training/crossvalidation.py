@@ -59,11 +59,8 @@ def out_of_fold(
 
     Parameters
     ----------
-    samples : FeatureSet
     positive : int
         Index of the positive class.
-    recipe : TutorialRecipe or ProbeRecipe
-    plan : FoldPlan
     point : OperatingPoint, optional
         By default the likeliest class is predicted.
     quiet : bool
@@ -118,7 +115,6 @@ class EvaluatedHead:
     ----------
     fitted : TrainedHead or None
         None where the predictions are those of another program.
-    evaluation : Evaluation
     predictions : Predictions
         On the held-out images, by heads that had not seen them.
     threshold : float or None
@@ -171,7 +167,6 @@ def evaluate_once(
     probabilities : ndarray of shape (n, classes)
         In the order of the data set's classes; nan where only decisions are known.
     predicted : ndarray of shape (n,), int
-    positive : str
     threshold : float or None
         What the decisions were made by; None for the likeliest class.
     fitted : TrainedHead, optional
@@ -270,10 +265,8 @@ def site_plans(images: Dataset, patients: np.ndarray, positive: int, seed: int) 
 
     Parameters
     ----------
-    images : Dataset
     patients : ndarray of shape (n,)
         Those of the site have no image on the training side, wherever it was taken.
-    positive : int
     seed : int
         Of the fits.
     """

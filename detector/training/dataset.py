@@ -41,17 +41,12 @@ class FeatureExtractor:
 
     Attributes
     ----------
-    dataset : Dataset
-    properties : list of ImageProperties
     patients : ndarray of shape (n,), str
         Equal where the patient is the same.
     near_duplicates : dict of (int, int) to Copy
         Pairs of images of one radiograph, the smaller index first.
-    backbone : Backbone
     columns : slice
         Which of the backbone's features are wanted.
-    pixel_store : PixelStore
-    log : Log
     """
 
     dataset: Dataset
@@ -160,8 +155,6 @@ def find_near_duplicates(
 
     Parameters
     ----------
-    dataset : Dataset
-    properties : sequence of ImageProperties
     cache : Cache
         Keeps what was found among the same images.
     pixels : callable
@@ -211,8 +204,6 @@ def find_implausible(
 
     Parameters
     ----------
-    extractor : FeatureExtractor
-    rows : sequence of int
     masks : iterable of ndarray of shape (224, 224), bool, or None
         Their lungs; None where they were not looked for.
     leave_out : bool
@@ -220,7 +211,6 @@ def find_implausible(
 
     Returns
     -------
-    implausible : list of ImplausibleImage
     kept : ndarray of shape (n,), bool
     """
     named, kept = [], np.ones(len(rows), bool)
@@ -253,7 +243,6 @@ def implausible_among(
 
     Parameters
     ----------
-    extractor : FeatureExtractor
     held_out : ndarray of int
         Images of which features were computed as they are.
     rotations : int
@@ -308,11 +297,8 @@ def open_dataset(
 
     Parameters
     ----------
-    dataset : Dataset
-    log : Log
     recipe : TutorialRecipe, ProbeRecipe or None
         Decides which features are read; with None no network is used.
-    compute : ComputeOptions, optional
     weights : dict of str to (kernel, bias), optional
         The network's; found by default.
     """
@@ -374,7 +360,6 @@ class FeatureSet:
         The unit of every interval, whatever splits keep whole.
     strata : ndarray of shape (n,), str
         Site and view; empty where the site is not known.
-    classes : list of str
     table : list of dict
         The manifest's rows.
     clinical : list of str
@@ -416,12 +401,8 @@ class FeatureSet:
 
         Parameters
         ----------
-        rows : ndarray of int
-        recipe : TutorialRecipe or ProbeRecipe
-        seed : int
         held_out : ndarray of int, optional
             Images that are evaluated after each epoch.
-        after_epoch : callable
         """
         columns = clinical.fit(self.clinical, self._rows(rows))
         extra = clinical.encode(columns, self._rows(rows))
@@ -457,14 +438,11 @@ def extract(
 
     Parameters
     ----------
-    extractor : FeatureExtractor
-    recipe : TutorialRecipe or ProbeRecipe
     seed : int
         Of the rotations.
     rows : ndarray of shape (n,), int
         Among the run's images.
     labels : ndarray of shape (n,), int
-    classes : sequence of str
     sides : (ndarray of int, ndarray of int), optional
         Which of these images are ever trained on, and which evaluated; by default all.
     occlusion : Occlusion, optional

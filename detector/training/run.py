@@ -31,7 +31,6 @@ def load_images(options: TrainingOptions) -> tuple[Dataset, int]:
 
     Returns
     -------
-    dataset : Dataset
     positive : int
         Index of the positive class.
     """
@@ -150,8 +149,6 @@ def grad_cam(evaluated: EvaluatedHead, extractor: FeatureExtractor, positions: n
 
     Parameters
     ----------
-    evaluated : EvaluatedHead
-    extractor : FeatureExtractor
     positions : ndarray of int
         Among the test images.
     """
@@ -171,7 +168,6 @@ def cached_heat_maps(
 
     Parameters
     ----------
-    extractor : FeatureExtractor
     head : list of ndarray
         The head's weights: what is cached belongs to them.
     rows : ndarray of shape (n,), int
