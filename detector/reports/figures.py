@@ -227,8 +227,8 @@ def forest(experiments: Sequence[Result], conclusion: Conclusion) -> bytes:
     groups = list(dict.fromkeys(one.group for one in experiments))
     # The first reasons carry the most; all of them are printed.
     texts = [conclusion.message, *(f"– {reason}" for reason in conclusion.reasons[:2])]
-    height = 1.9 + 0.43 * max(len(experiments) + len(groups), 1)
-    figure = new_figure(9.6, height, "\n".join(textwrap.fill(drawable(text), 100) for text in texts))
+    title = "\n".join(textwrap.fill(drawable(text), 100) for text in texts)
+    figure = new_figure(9.6, 1.6 + 0.43 * max(len(experiments) + len(groups), 1) + 0.17 * title.count("\n"), title)
     axes = figure.subplots()
     axes.grid(False, axis="y")
     labels = []

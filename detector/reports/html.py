@@ -23,7 +23,7 @@ from detector.training.dataset import FeatureExtractor
 
 TEMPLATES = Path(__file__).with_name("templates")
 
-MOST = 100  # images in an HTML report, the most interesting ones
+MOST = 40  # images in an HTML report, the most interesting ones
 SIDE = 160  # pixels of an image in a report; enlarged, it shows what the network saw well enough
 
 QUALITY = 70  # of its JPEG
