@@ -46,13 +46,15 @@ def checked(cells: Sequence[str], where: str) -> Box:
 
 def in_fractions(boxes: Sequence[Box], width: int, height: int) -> list[Box]:
     """Return boxes in pixels as fractions of an image of this size, cut at its border; none that lies beyond it."""
-    kept = []
-    for box in boxes:
-        left, top = max(box.x, 0.0), max(box.y, 0.0)
-        right, bottom = min(box.x + box.width, float(width)), min(box.y + box.height, float(height))
-        if right > left and bottom > top:
-            kept.append(Box(left / width, top / height, (right - left) / width, (bottom - top) / height))
-    return kept
+    corners = [
+        (max(x, 0.0), max(y, 0.0), min(x + wide, float(width)), min(y + high, float(height)))
+        for x, y, wide, high in boxes
+    ]
+    return [
+        Box(left / width, top / height, (right - left) / width, (bottom - top) / height)
+        for left, top, right, bottom in corners
+        if right > left and bottom > top
+    ]
 
 
 def as_cell(boxes: Sequence[Box]) -> str:

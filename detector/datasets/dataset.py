@@ -218,17 +218,18 @@ def _images(
 
 def _without_placeholders(images: list[Image]) -> tuple[list[Image], list[str]]:
     """Return images without the patients that most images of a class have, who are nobody; and notes on these."""
-    nobody: set[str | None] = set()
-    notes = []
-    for label in sorted({image.label for image in images}):
-        inside = [image.patient for image in images if image.label == label]
-        ((patient, number),) = Counter(inside).most_common(1)
-        if patient and number >= FEWEST_WITH_PLACEHOLDER and number > len(inside) / 2:
-            nobody.add(patient)
-            notes.append(
-                f"{number} of {len(inside)} images of {label} have the same patient identifier, which identifies "
-                "nobody: each counts as a patient of its own"
-            )
+    sizes, numbers = Counter(image.label for image in images), Counter((image.label, image.patient) for image in images)
+    shared = {
+        (label, who): number
+        for (label, who), number in numbers.items()
+        if who and number >= FEWEST_WITH_PLACEHOLDER and number > sizes[label] / 2
+    }
+    nobody = {who for _, who in shared}
+    notes = [
+        f"{number} of {sizes[label]} images of {label} have the same patient identifier, which identifies nobody: each "
+        "counts as a patient of its own"
+        for (label, _), number in sorted(shared.items())
+    ]
     return [replace(image, patient=None) if image.patient in nobody else image for image in images], notes
 
 
