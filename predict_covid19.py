@@ -92,7 +92,6 @@ def main(arguments: list[str] | None) -> int:
     where = folder or next(iter(beside), Path())
     report = None if options.no_report else options.report or where / prediction_report.REPORT
     outputs = prediction_report.PredictionOutputs(csv, json, report, options.gradcam)
-    saved = model_file.read(options.model, options.classes)
     failures: list[InputError] = []
     paths = list_images(options.files, failures)
     for folder in {path.parent for path in (outputs.csv, outputs.json, outputs.report) if path}:
@@ -101,6 +100,7 @@ def main(arguments: list[str] | None) -> int:
     cluster = connect(options) if options.ray else None
     runtime.configure(options.verbose)
     runtime.start()
+    saved = model_file.read(options.model, options.classes)
     if options.threshold is not None:
         saved = saved._replace(description=replace(saved.description, threshold=options.threshold))
     if saved.note:
