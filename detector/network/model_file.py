@@ -360,10 +360,10 @@ def _collected(file: h5py.File, description: Description, named: Callable[[str],
         group = hdf5.group(hdf5.group(root, named(layer)), named(layer))
         return hdf5.array(group, "kernel", tuple(kernel)), hdf5.array(group, "bias", tuple(kernel)[-1:])
 
-    weights = {layer: arrays(layer, shapes(layer)[0]) for layer in LAYERS}
     of_lungs = lungs.shapes() if description.finds_lungs else []
     head, decoder = (
         [array for layer, shape in layers for array in arrays(layer, shape)]
         for layers in (description.head_sizes.items(), of_lungs)
     )
+    weights = {layer: arrays(layer, shapes(layer)[0]) for layer in LAYERS}
     return SavedModel(weights, head, description, decoder or None)

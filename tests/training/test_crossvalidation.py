@@ -163,7 +163,7 @@ def test_a_recipe_compared_with_itself_differs_by_nothing():
 
 def test_folds_in_the_script(tmp_path):
     classes(tmp_path / "data", covid=6, normal=6)
-    arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--folds", 3, "--repeats", 2, "--no-report")
+    arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--folds", 3, "--no-report")
     done = inside("train_covid19.py", *arguments, TARGET, 0.8, "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "one of each fold" in done.stdout and "saved threshold: " in done.stdout
