@@ -54,7 +54,9 @@ def apart(one: Path, other: Path) -> float:
     left, right = (json.loads((out / "covid19.json").read_text(encoding="utf-8")) for out in (one, other))
     for a, b in zip(left["held_out"], right["held_out"], strict=True):
         found.append(abs(a["probabilities"]["covid"] - b["probabilities"]["covid"]))
-    return max(*found, abs(left["metrics"]["roc_auc"]["value"] - right["metrics"]["roc_auc"]["value"]))
+    # None of few images.
+    areas = [record["metrics"]["roc_auc"]["value"] or 0.0 for record in (left, right)]
+    return max(*found, abs(areas[0] - areas[1]))
 
 
 def main() -> None:
