@@ -71,15 +71,11 @@ def width(column: Column) -> int:
 
 
 def encode(columns: Sequence[Column], rows: Sequence[Mapping[str, str]]) -> np.ndarray:
-    """Encode clinical values.
+    """Encode clinical values as an array of shape (n, inputs), float32.
 
     A missing number is the training mean, a missing category none of them; a number of its own says that it is missing.
     A category that training never saw counts as missing. What `fit` returned is all that this takes, so that a model
     file holds it as JSON.
-
-    Returns
-    -------
-    ndarray of shape (n, inputs), float32
     """
     encoded = []
     for column in columns:

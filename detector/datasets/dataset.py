@@ -91,7 +91,7 @@ def load(folder: Path, patient_from: re.Pattern[str] | None = None, flag: str = 
     Parameters
     ----------
     folder : Path
-        Holds a folder for each class, as `folders.class_level` finds them.
+        Holds a folder for each class, as `class_level` finds them.
     patient_from : re.Pattern, optional
         Its groups, found in an image's path below `folder`, name the patient where no manifest does.
     flag : str, default="-d"

@@ -46,15 +46,10 @@ def require_own_rows(images: Sequence[Image], digests: Sequence[str]) -> None:
 
 
 def patients(images: Sequence[Image], digests: Sequence[str]) -> np.ndarray:
-    """Return which patient each image is of, as far as it is known.
+    """Return which patient each image is of, shape (n,), str: equal where the patient is the same.
 
     An image of unknown patient counts as a patient of its own. Patients that share an image, byte for byte,
     are one person under two numbers, and so are names that are written differently: ``1``, ``001`` and ``1.0``.
-
-    Returns
-    -------
-    ndarray of shape (n,), str
-        Equal where the patient is the same.
     """
     names = [image.patient or f"unknown/{image.file}" for image in images]
     written = [as_written(image.patient) if image.patient else name for image, name in zip(images, names, strict=True)]
@@ -70,19 +65,9 @@ def as_written(patient: str) -> str:
 
 
 def merged(names: Sequence[str] | np.ndarray, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
-    """Return the patient of each image once the patients of each pair of images are one.
+    """Return the patient of each image, shape (n,), str, once the patients of each pair of images are one.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The patient of each image.
-    pairs : iterable of (int, int)
-        Images of one person: the same file, or near duplicates.
-
-    Returns
-    -------
-    ndarray of shape (n,), str
-        Of patients that became one, the first name in order of letters.
+    Of patients that became one, the first name in order of letters stays.
     """
     groups: dict[str, str] = {}
 
@@ -106,19 +91,8 @@ def find_overlap(
 ) -> dict[int, str]:
     """Find the images, such as those of an external test set, that are among others, such as those trained on.
 
-    Parameters
-    ----------
-    images, others : sequence of Image
-    digests, other_digests
-        SHA-256 of each file.
-    near : dict of int to str
-        Positions of `images` that are near duplicates of one of `others`, with what was changed, such as
-        ``"mirrored"``; empty for nothing.
-
-    Returns
-    -------
-    dict of int to str
-        Position → `EXACT`, `NEAR` or `PATIENT`, the first that holds.
+    Digests are SHA-256 of the files; `near` has the positions of `images` that are near duplicates of one of `others`,
+    with what was changed, such as ``"mirrored"``. Returns position → `EXACT`, `NEAR` or `PATIENT`, the first that holds.
     """
     # A name without its collection (``/1``), or that of a path, is given out by everyone anew.
     named = (image.patient for image in others if image.patient)

@@ -105,20 +105,8 @@ def replace(folder: Path, rows: Sequence[Row], source: str, copy: Callable[[Row,
     the source is appended to it. The manifest is written before the images, too, so that a build that is killed leaves
     no image that the next one would not know.
 
-    Parameters
-    ----------
-    folder : Path
-        Made if it is missing.
-    rows : sequence of dict
-        The source's part of the new manifest; ``sha256`` filled in.
-    source : str
-    copy : callable
-        Puts the image of a row at a path, whole or not at all.
-
-    Returns
-    -------
-    list of str
-        The files of no source that stay, sorted.
+    The rows, with their ``sha256``, are the source's part of the new manifest; `copy` puts the image of a row at a path,
+    whole or not at all. Returns the files of no source, which stay.
     """
     require_folder(folder)
     everything = read(folder)
