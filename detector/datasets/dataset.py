@@ -139,10 +139,10 @@ def list_classes(
     listing.images = [path for path in listing.images if path not in masks]
     listing.left_out.update({"masks": len(masks)} if masks else {})
     images, notes = _images(folder, listing, level, patient_from)
-    parts = [path.relative_to(folder).parts for path in listing.images]
-    where, labels = folder.joinpath(*parts[0][:level]), {names[level] for names in parts}
+    where = folder.joinpath(*listing.images[0].relative_to(folder).parts[:level])
+    known = {image.label for image in images}
     beside = sorted(one.name for one in where.iterdir() if one.is_dir() and not one.name.startswith("."))
-    if empty := [name for name in beside if name not in labels and name.lower() not in SYSTEM]:
+    if empty := [name for name in beside if name not in known and name.lower() not in SYSTEM]:
         notes.append(f"folders without images, which are no classes: {first_names(empty)}")
     wrong: dict[Path, list[str]] = defaultdict(list)
     for image in images:

@@ -105,7 +105,7 @@ def replace(folder: Path, rows: Sequence[Row], source: str, copy: Callable[[Row,
     the source is appended to it. The manifest is written before the images, too, so that a build that is killed leaves
     no image that the next one would not know.
 
-    The rows, with their ``sha256``, are the source's part of the new manifest; `copy` puts the image of a row at a path,
+    The rows, with their ``sha256``, are the source's part of the new manifest; `copy` puts the image of one at a path,
     whole or not at all. Returns the files of no source, which stay.
     """
     require_folder(folder)
