@@ -92,7 +92,7 @@ def find_overlap(
     """Find the images, such as those of an external test set, that are among others, such as those trained on.
 
     Digests are SHA-256 of the files; `near` has the positions of `images` that are near duplicates of one of `others`,
-    with what was changed, such as ``"mirrored"``. Returns position → the first of `EXACT`, `NEAR`, `PATIENT` that holds.
+    with what was changed, such as ``"mirrored"``. Returns position → the first of `EXACT`, `NEAR`, `PATIENT` to hold.
     """
     # A name without its collection (``/1``), or that of a path, is given out by everyone anew.
     named = (image.patient for image in others if image.patient)
