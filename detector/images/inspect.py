@@ -19,7 +19,7 @@ from detector import InputError
 from detector.cli.output import progress
 from detector.files.cache import Cache, key
 from detector.images.duplicates import perceptual_hash
-from detector.images.lungs import colourfulness, seems_inverted
+from detector.images.lungs import colourfulness, doubt
 from detector.images.read import (
     READER_VERSION,
     SIZE,
@@ -33,7 +33,7 @@ from detector.images.read import (
 )
 
 # Raise when what is read of the same file changes: cached properties of the old kind must never be met again.
-PROPERTIES_VERSION = 8
+PROPERTIES_VERSION = 9
 AT_A_TIME = 256  # files whose properties are kept in one go
 SIDE = 512  # pixels that an image is brought to for its border, so that sharpness is measured on one scale
 MARGIN = 0.1  # of the side, along each edge
@@ -62,8 +62,8 @@ class ImageProperties:
     border: list[float] = field(default_factory=list)  # as `border_properties` returns it
     hash: str = ""  # as `duplicates.perceptual_hash` returns it
     note: str = ""  # what a user should know of how it is shown
-    colourfulness: float = 0.0  # as `lungs.colourfulness` and `lungs.seems_inverted` return them
-    inverted: bool = False
+    colourfulness: float = 0.0  # as `lungs.colourfulness` and `lungs.doubt` return them
+    doubt: str = ""
 
 
 # From paths to the position of each with its properties, or why it cannot be used, in any order.
@@ -157,7 +157,7 @@ def inspect_file(path: Path) -> tuple[ImageProperties, Radiograph]:
         border=border_properties(decoded.pixels),
         hash=perceptual_hash(pixels),
         colourfulness=round(colourfulness(pixels), 4),
-        inverted=seems_inverted(pixels),
+        doubt=doubt(pixels),
     )
     return properties, radiograph
 

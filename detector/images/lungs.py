@@ -25,17 +25,15 @@ WAIST = 0.25
 ACROSS = 0.2
 MARGIN = 0.08  # of the side: scatter carries what is in the lungs some centimetres beyond them
 NO_LUNGS, ONE_LUNG = "no lungs were found", "one lung only was found"
-UPSIDE_DOWN = "the gap between the lungs is wider above than below: is it upside down?"
+INVERTED = "bright where lungs are dark: is it inverted?"
+UPSIDE_DOWN = "brighter above the lungs than below: is it upside down?"
 SEEMINGLY_UPSIDE_DOWN = "seemingly upside down"
-GROUPS = {ONE_LUNG: "with one lung only", UPSIDE_DOWN: SEEMINGLY_UPSIDE_DOWN}
-# The heart lies low between the lungs. Logarithm of how much wider the gap is in the lowest quarter of the lungs than
-# near their apices, in pixels of 224 and APART more: below NARROWER in 2 of 298 human-reviewed masks, and in 72 % of
-# these turned upside down (2026-11-30).
-APART, NARROWER = 4.0, -0.5
+GROUPS = {ONE_LUNG: "with one lung only", INVERTED: "seemingly inverted", UPSIDE_DOWN: SEEMINGLY_UPSIDE_DOWN}
 # Mean difference of the largest and the smallest colour channel, of 255. A grey image has 0, a radiograph with coloured
 # marks or a tint stored as JPEG below 10.
 MOST_COLOUR = 24.0
 BRIGHTER = 0.1  # of the grey range: by so much the sides of an inverted image are brighter than its middle
+BELOW = -0.2  # standard deviations: by less the lower quarter of an upright image is brighter than its upper one
 CELLS = 7  # rows and columns of the coarse shape: as many as VGG16's last map has
 SMOOTH = 1.0  # pixels: deviation of the Gaussian that takes the steps from an enlarged border
 
@@ -62,19 +60,8 @@ def describe(mask: np.ndarray) -> Lungs:
     elif is_one:
         warning, found = ONE_LUNG, True
     else:
-        warning, found = UPSIDE_DOWN if gap_below(mask) < NARROWER else "", True
+        warning, found = "", True
     return Lungs(right, left, warning, found)
-
-
-def gap_below(mask: np.ndarray) -> float:
-    """Return how much wider the gap between two lungs is below than above, as a logarithm: negative upside down."""
-    lungs = refined(mask)
-    lungs = lungs[lungs.any(axis=1)]
-    # Between the first and the last marked pixel of each row, less what is marked.
-    gaps = lungs.shape[1] - lungs.argmax(axis=1) - lungs[:, ::-1].argmax(axis=1) - lungs.sum(axis=1)
-    rows, scale = np.arange(len(lungs)) / len(lungs), SIZE / mask.shape[1]
-    above, below = (scale * gaps[(rows >= first) & (rows < last)].mean() for first, last in ((0.05, 0.3), (0.7, 0.95)))
-    return float(np.log((below + APART) / (above + APART)))
 
 
 def shares(mask: np.ndarray) -> tuple[float, float]:
@@ -168,10 +155,12 @@ def colourfulness(pixels: np.ndarray) -> float:
     return float((pixels.max(axis=2) - pixels.min(axis=2)).mean())
 
 
-def seems_inverted(pixels: np.ndarray) -> bool:
-    """Return whether the sides of the chest in an RGB image are brighter than its middle, as in a negative.
+def doubt(pixels: np.ndarray) -> str:
+    """Return why an RGB image of 224 × 224 may be a negative, or upside down; empty for most.
 
-    Of 779 frontal radiographs 2 seem inverted (0.3 %), of their negatives 95 % do (2026-11-25).
+    In a negative the sides of the chest are brighter than its middle: in 2 of 779 frontal radiographs, and in 95 % of
+    their negatives (2026-11-25). The abdomen is brighter than the neck: not so in 5 of 707 frontal radiographs, and in
+    98 % of these turned upside down (2026-12-01).
     """
     grey = pixels.mean(axis=2)
     (height, width), (low, high) = grey.shape, np.percentile(grey, [1, 99])
@@ -179,13 +168,17 @@ def seems_inverted(pixels: np.ndarray) -> bool:
         np.median(grey[height * 25 // 100 : height * bottom // 100, width * start // 100 : width * end // 100])
         for start, end, bottom in ((18, 36, 55), (64, 82, 55), (42, 58, 70))
     )
-    return bool((right + left) / 2 - middle > BRIGHTER * max(1.0, high - low))
+    if (right + left) / 2 - middle > BRIGHTER * max(1.0, high - low):
+        return INVERTED
+    centre, quarter = grey[:, width // 4 : -(width // 4)], height // 4
+    brighter_below = centre[-quarter:].mean() - centre[:quarter].mean()
+    return UPSIDE_DOWN if brighter_below < BELOW * grey.std() else ""
 
 
-def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted: bool = False) -> Implausibility | None:
+def implausibility(colour: float, lungs: Lungs | None, view: str = "", doubt: str = "") -> Implausibility | None:
     """Return why an image may be no frontal chest radiograph; None where nothing speaks against it.
 
-    `colour` and `inverted` are what `colourfulness` and `seems_inverted` return; `lungs` is what the lung mask says,
+    `colour` and `doubt` are what the functions return; `lungs` is what the lung mask says,
     None where there is none; `view` is ``"lateral"`` for an image that is known to be one.
     """
     if colour > MOST_COLOUR:
@@ -195,6 +188,4 @@ def implausibility(colour: float, lungs: Lungs | None, view: str = "", inverted:
     if lungs is not None and lungs.warning:
         group = GROUPS.get(lungs.warning, "marked as lung mostly") if lungs.found else "without lungs"
         return Implausibility(lungs.warning, group, not lungs.found)
-    if inverted:
-        return Implausibility("bright where lungs are dark: is it inverted?", "seemingly inverted", False)
-    return None
+    return Implausibility(doubt, GROUPS[doubt], False) if doubt else None

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from detector import InputError
-from detector.images.lungs import Lungs, describe, refined
+from detector.images.lungs import Lungs, describe, doubt, refined
 from detector.images.masks import SUFFIX, NetworkInput
+from detector.images.raster import joined
 from detector.images.read import Radiograph, decode, file_bytes, from_decoded
 from detector.network.features import BATCH, Backbone
 
@@ -86,7 +87,8 @@ def find_all(backbone: Backbone, paths: Sequence[Path], with_pictures: bool) -> 
         for (one, (radiograph, picture)), mask in zip(images.items(), masks, strict=True):
             lungs, size = describe(mask), (radiograph.height, radiograph.width)
             small = refined(mask) if lungs.found else None
-            yield FoundLungs(one.path, lungs, radiograph.note, small, size, picture)
+            note = joined(radiograph.note, doubt(radiograph.pixels))
+            yield FoundLungs(one.path, lungs, note, small, size, picture)
 
 
 def shrunk(pixels: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from detector.files.cache import Cache
 from detector.files.values import view_group
 from detector.images.listing import left_out_line
 from detector.images.listing import list_images as listing_of
-from detector.images.lungs import Implausibility, colourfulness, describe, implausibility, seems_inverted
+from detector.images.lungs import Implausibility, colourfulness, describe, doubt, implausibility
 from detector.images.raster import joined
 from detector.images.read import SIZE, Radiograph, from_bytes, read
 from detector.network import model_file, runtime
@@ -140,7 +140,7 @@ class Predictor:
             return Implausibility(header.left_out, "of another modality", True)
         found = describe(lungs) if self._finds_lungs else None
         view = view_group(header.view or view_of(Path(path.name)))
-        return implausibility(colourfulness(image.pixels), found, view, seems_inverted(image.pixels))
+        return implausibility(colourfulness(image.pixels), found, view, doubt(image.pixels))
 
 
 def list_images(given: Sequence[Path], failures: list[InputError]) -> list[Path]:

@@ -217,7 +217,7 @@ def find_implausible(
     for position, (row, mask) in enumerate(zip(rows, masks, strict=True)):
         known, image = extractor.properties[row], extractor.dataset.images[row]
         lungs = None if mask is None else describe(mask)
-        found = implausibility(known.colourfulness, lungs, image.view, known.inverted)
+        found = implausibility(known.colourfulness, lungs, image.view, known.doubt)
         if found:
             kept[position] = not (leave_out and found.rejected)
             named.append(ImplausibleImage(image.file, found.group, not kept[position]))
