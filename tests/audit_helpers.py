@@ -45,7 +45,7 @@ class RidgeRecipe:
 
 @dataclass(frozen=True)
 class FakeExtractor:
-    """What an audit asks of a `FeatureExtractor`, and counts how often each feature is asked for."""
+    """What an audit asks of a `FeatureExtractor`."""
 
     dataset: Dataset
     properties: list[ImageProperties]
@@ -53,16 +53,13 @@ class FakeExtractor:
     by_part: dict[str, np.ndarray]
     mask: np.ndarray
     without: frozenset[int] = frozenset()
-    asked: list[str] = field(default_factory=list)
     log: Log = field(default_factory=lambda: Log(True))
     near_duplicates: dict = field(default_factory=dict)
     backbone: object = field(default_factory=lambda: SimpleNamespace(weights=True))
 
     def features(self, rows, occlusion=None):
         """Return features, of what is shown."""
-        part = occlusion.part if occlusion else ""
-        self.asked.append(part)
-        return self.by_part.get(part, self.by_part[""])[np.asarray(rows)]
+        return self.by_part.get(occlusion.part if occlusion else "", self.by_part[""])[np.asarray(rows)]
 
     def lungs(self, rows):
         """Yield the same lungs for every image that has some."""

@@ -198,11 +198,6 @@ def views(run: Run) -> Found:
     return _warns_if(apart), listing, "Build with --view PA, or fit within views: --recipe probe --adjust strata."
 
 
-def file_properties(run: Run) -> Found:
-    """Check whether trivial properties of the files separate the classes."""
-    return baseline_check(run.metrics[FILES], "from size, shape, format, colour and brightness", run.audit())
-
-
 def image_border(run: Run) -> Found:
     """Check whether the outer 10 % of the images separate the classes, where no lung is."""
     adjusted = "Read the border-adjusted ROC AUC instead of the ROC AUC."
@@ -334,7 +329,10 @@ CHECKS: Mapping[str, tuple[str, Callable[[Run], Found]]] = {
     "image_content": (f"warns from one image on; upside down, above {FEW_UPSIDE_DOWN:.0%}", image_content),
     "site_and_view": (AT_SUSPICIOUS, site_and_view),
     "views": (f"warns where shares of AP differ, Fisher's test p < {RARE}", views),
-    "file_properties": (AT_SUSPICIOUS, file_properties),
+    "file_properties": (
+        AT_SUSPICIOUS,
+        lambda run: baseline_check(run.metrics[FILES], "from size, shape, format, colour and brightness", run.audit()),
+    ),
     "image_border": (AT_SUSPICIOUS, image_border),
     "border_adjusted": (
         f"warns where it is below that of all images, and not above {CHANCE} or the border's own",
