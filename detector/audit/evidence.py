@@ -91,9 +91,7 @@ class Source:
         What to do where it is present.
     above : float
         It is present where its interval lies above this. 0.65 for what may follow the disease (brightness among the
-        file properties, the shape of the lungs) or can be matched for.
-    weak : float
-        From here on it predicts weakly, and is not excluded.
+        file properties, the shape of the lungs) or can be matched for; from 0.52 on such a source predicts weakly.
     required : bool
         Whether the lungs cannot be concluded without it. Age, sex and view often are not recorded: they are named then.
     missing : str
@@ -103,7 +101,6 @@ class Source:
     id: str
     advice: str
     above: float = WEAK
-    weak: float = CHANCE
     required: bool = True
     missing: str = ""
 
@@ -116,11 +113,11 @@ SOURCES = (
     ),
     Source(BORDER, LOOK),
     Source(MASKED_OUT, LOOK, missing=MASKS),
-    Source(FILES, "store the images of both classes alike", STRONG, WEAK),
-    Source(MASKED_REGION, MATCH.format("the position and size of the lungs"), STRONG, WEAK, missing=MASKS),
-    Source(VIEW, MATCH.format("view"), STRONG, WEAK, required=False),
-    Source(AGE, MATCH.format("age"), STRONG, WEAK, required=False),
-    Source(SEX, MATCH.format("sex"), STRONG, WEAK, required=False),
+    Source(FILES, "store the images of both classes alike", STRONG),
+    Source(MASKED_REGION, MATCH.format("the position and size of the lungs"), STRONG, missing=MASKS),
+    Source(VIEW, MATCH.format("view"), STRONG, required=False),
+    Source(AGE, MATCH.format("age"), STRONG, required=False),
+    Source(SEX, MATCH.format("sex"), STRONG, required=False),
 )
 # Experiments on images that the site does not separate: a signal in the lungs is there, too.
 WITHOUT_SITE = (SAME_SITE, SAME_SITE_LUNGS, STRATIFIED)
@@ -136,7 +133,6 @@ class Evidence:
     controls_positive : Metric or None
         Share of same-site controls that are predicted positive.
     positive : str
-        The positive class.
     shared_sites : bool
         Whether both classes come from the same sites, so that controls of the same site would add nothing.
     differences : mapping of str to Metric
@@ -257,7 +253,7 @@ def _row(source: Source, evidence: Evidence) -> Row:
     excluded = metric.high < bound or any(one.high < bound - CHANCE for one in over)
     if metric.low > source.above and exceeds and not excluded:
         return Row(source.id, title, PRESENT, text, source.advice)
-    if metric.low > source.weak and exceeds:
+    if metric.low > (WEAK if source.above > WEAK else CHANCE) and exceeds:
         how = "predicts weakly" if metric.high < bound else "little more than the shape of the lungs predicts"
         return Row(source.id, title, UNDETERMINED, f"{text}, {how}", source.advice)
     if excluded:

@@ -180,9 +180,9 @@ CONDITION = "warns where a map's maximum is not shown to lie in its own image's 
 
 def check(found: Localisation, pooling: str) -> Check:
     """Check whether the maximum of Grad-CAM lies in boxes more often than the maxima of the other images do."""
-    if not found.metrics:
+    pointing = found.metrics.get(POINTING)
+    if pointing is None:
         return Check(ID, NOT_ASSESSED, found.reason, "", CONDITION)
-    pointing = found.metrics[POINTING]
     if not pointing.difference.available:
         reason = f"difference from the other images' maps: {pointing.difference.reason}"
         return Check(ID, NOT_ASSESSED, reason, "", CONDITION)
@@ -192,10 +192,9 @@ def check(found: Localisation, pooling: str) -> Check:
     )
     if pointing.difference.low > 0:
         return Check(ID, PASS, f"Grad-CAM follows the boxes: {numbers}", "", CONDITION)
-    advice = "See the example images in the report for where Grad-CAM lies instead."
-    if pooling == "tutorial":
-        advice = "Use --pooling global or lungs: the tutorial's pooling reads the upper left third of the image."
-    return Check(ID, WARN, f"Grad-CAM is not shown to follow the boxes: {numbers}", advice, CONDITION)
+    advice = {"tutorial": "Use --pooling global or lungs: the tutorial's pooling reads the upper left of the image."}
+    elsewhere = advice.get(pooling, "See the example images in the report for where Grad-CAM lies instead.")
+    return Check(ID, WARN, f"Grad-CAM is not shown to follow the boxes: {numbers}", elsewhere, CONDITION)
 
 
 def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
