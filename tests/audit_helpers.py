@@ -19,6 +19,7 @@ from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate, predict
 from detector.training.crossvalidation import EvaluatedHead
+from detector.training.dataset import FeatureExtractor
 
 CLASSES = ["covid", "normal"]
 
@@ -56,6 +57,8 @@ class FakeExtractor:
     log: Log = field(default_factory=lambda: Log(True))
     near_duplicates: dict = field(default_factory=dict)
     backbone: object = field(default_factory=lambda: SimpleNamespace(weights=True))
+
+    groups = FeatureExtractor.groups
 
     def features(self, rows, occlusion=None):
         """Return features, of what is shown."""
