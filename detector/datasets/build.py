@@ -280,8 +280,8 @@ def select(
             or ("" if simple(entry.modality) == "xray" else "another modality")
         )
     )
-    first = {require_inside(entry): entry for entry in reversed(selection.kept)}
-    selection.leave_out(lambda entry: "" if entry is first[entry.path] else "listed twice")
+    first = {*{require_inside(entry): id(entry) for entry in reversed(selection.kept)}.values()}
+    selection.leave_out(lambda entry: "" if id(entry) in first else "listed twice")
     return selection
 
 
@@ -301,7 +301,7 @@ def take(collection: Collection, folder: Path, output: Path, selection: Selectio
     # Such as an image of the Hannover repository that Cohen's collection has brought.
     there = {(row["site"], Path(name).stem): row["source"] for name, row in manifest.read(output).items()}
     others = {key: f"there already from {source}" for key, source in there.items() if source != collection.source}
-    selection.leave_out(lambda entry: others.get((entry.site, entry.path.stem), ""))
+    selection.leave_out(lambda entry: others.get((entry.site, entry.path.stem), "") if others else "")
     candidates, selection.kept = selection.kept, []
     if options.limit is not None:
         candidates = sorted(candidates, key=options.rank)
