@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from detector.audit.baselines import shortcut_risks
-from detector.audit.context import open_audit
+from detector.audit.context import AuditOptions, open_audit
 from detector.audit.evidence import LUNGS, Evidence, conclude
 from detector.audit.examples import Examples, find_examples
 from detector.audit.experiments import controls_predicted_positive, differences, run_experiments
 from detector.audit.external import evaluate_external, read_model
 from detector.audit.image_sets import load_image_sets
 from detector.audit.localisation import check, localise
-from detector.audit.options import AuditOptions
 from detector.cli.arguments import parse
 from detector.cli.output import BAD, GOOD, Log, say, warn
 from detector.cli.run import run

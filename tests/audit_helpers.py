@@ -8,10 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from detector.audit.context import Audit
+from detector.audit.context import Audit, AuditOptions
 from detector.audit.image_sets import ImageSets
 from detector.audit.judgement import judge
-from detector.audit.options import AuditOptions
 from detector.cli.output import Log
 from detector.datasets.dataset import Dataset, Image
 from detector.images.inspect import ImageProperties

@@ -13,10 +13,9 @@ from PIL import Image
 from detector.audit import evidence as conclusion
 from detector.audit import experiments
 from detector.audit.baselines import shortcut_risks
-from detector.audit.context import Audit
+from detector.audit.context import Audit, AuditOptions
 from detector.audit.image_sets import load_image_sets
 from detector.audit.localisation import POINTING, check, localise
-from detector.audit.options import AuditOptions
 from detector.cli.output import Log
 from detector.cluster.connection import ComputeOptions
 from detector.images import shortcuts
