@@ -32,8 +32,9 @@ def main(arguments: list[str] | None) -> int:
     require_folder(options.output_dir)
     flags = {"report": "--report", "json": "--output-dir (audit.json)", "figure": "--output-dir (audit.png)"}
     require_outputs({flags[what]: path for what, path in outputs.items()})
-    folders = options.dataset, options.controls, options.external or []
-    sets = load_image_sets(*folders, options.positive_class, options.patient_from)
+    sets = load_image_sets(
+        options.dataset, options.controls, options.external or [], options.positive_class, options.patient_from
+    )
     saved = read_model(options.model, recipe) if options.external else None
     if saved and saved.note:
         warn(f"model {options.model} was {saved.note}")
@@ -44,8 +45,7 @@ def main(arguments: list[str] | None) -> int:
     # Every experiment that the folders allow, and the saved model elsewhere.
     with log.timed("experiments"):
         results = run_experiments(audit, quiet=options.quiet)
-        named = audit.sets.external.items()
-        external = [evaluate_external(audit, name, rows, saved) for name, rows in named] if saved else []
+        external = [evaluate_external(audit, name, rows, saved) for name, rows in audit.sets.external.items() if saved]
         results += [one.result for one in external]
         controls_positive = controls_predicted_positive(audit)
         risks = shortcut_risks(audit)
@@ -53,8 +53,9 @@ def main(arguments: list[str] | None) -> int:
         located = localise(audit)
 
     # What they say together.
-    evidence = Evidence(results, controls_positive, audit.sets.positive, audit.shares_sites(), differences(audit))
-    conclusion = conclude(evidence)
+    conclusion = conclude(
+        Evidence(results, controls_positive, audit.sets.positive, audit.shares_sites(), differences(audit))
+    )
     shown = find_examples(audit, [one.id for one in results], located) if "report" in outputs else Examples()
 
     found = AuditResult(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from audit_helpers import Case, audit_of
 from conftest import rejection
 
+from audit_covid19 import parse_arguments
 from detector.images.masks import LUNGS_ONLY
 
 EVERYTHING = np.arange(48)
@@ -53,3 +55,53 @@ def test_parts_of_the_same_images_have_the_same_folds():
 )
 def test_whether_classes_share_their_sites(site, shared):
     assert audit_of(Case(site=site)).shares_sites() == shared
+
+
+# What an audit can be asked for
+
+AUDIT = {
+    "recipe": "tutorial",
+    "adjust": "auto",
+    "class_weight": "balanced",
+    "epochs": 25,
+    "batch_size": 8,
+    "learning_rate": 0.001,
+    "rotations": 1,
+    "folds": 5,
+    "repeats": 3,
+    "permuted_labels": 0,
+    "pooling": "tutorial",
+    "positive_class": "covid",
+    "clinical_columns": [],
+    "seed": 42,
+}
+PROBE = {"recipe": "probe", "pooling": "lungs", "rotations": 0}
+PROBE |= dict.fromkeys(("epochs", "batch_size", "learning_rate"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed"),
+    [
+        ("", {}),
+        ("--recipe probe --clinical-columns age,sex", PROBE | {"clinical_columns": ["age", "sex"]}),
+        (
+            "--pooling global --folds 4 --repeats 1 --seed 3 --positive-class c --batch-size 4 --permuted-labels 99",
+            {"pooling": "global", "folds": 4, "repeats": 1, "seed": 3, "positive_class": "c", "batch_size": 4}
+            | {"permuted_labels": 99},
+        ),
+    ],
+)
+def test_the_settings_of_an_audit_are_its_flags_with_their_defaults(arguments, changed):
+    assert json.loads(json.dumps(parse_arguments(arguments.split()).settings())) == AUDIT | changed
+
+
+def test_external_sets_are_as_many_as_are_given():
+    assert parse_arguments([]).external is None
+    assert parse_arguments(["--external", "x", "--external", "y"]).external == [Path("x"), Path("y")]
+
+
+def test_the_report_lies_in_the_output_folder_unless_it_is_named():
+    written = {"json": Path("a/audit.json"), "figure": Path("a/audit.png")}
+    assert parse_arguments(["-o", "a"]).outputs() == written | {"report": Path("a/report.html")}
+    assert parse_arguments(["-o", "a", "--report", "r.html"]).outputs() == written | {"report": Path("r.html")}
+    assert parse_arguments(["-o", "a", "--no-report"]).outputs() == written
