@@ -5,7 +5,6 @@ from __future__ import annotations
 from detector.audit.baselines import shortcut_risks
 from detector.audit.context import AuditOptions, open_audit
 from detector.audit.evidence import LUNGS, Evidence, conclude
-from detector.audit.examples import Examples, find_examples
 from detector.audit.experiments import controls_predicted_positive, differences, run_experiments
 from detector.audit.external import evaluate_external, read_model
 from detector.audit.image_sets import load_image_sets
@@ -40,13 +39,12 @@ def main(arguments: list[str] | None) -> int:
         warn(f"model {options.model} was {saved.note}")
     trained = saved.description.training_images if saved else ()
 
-    audit, implausible, content = open_audit(options, sets, log, trained)
+    audit, implausible = open_audit(options, sets, log, trained)
 
     # Every experiment that the folders allow, and the saved model elsewhere.
     with log.timed("experiments"):
         results = run_experiments(audit, quiet=options.quiet)
-        external = [evaluate_external(audit, name, rows, saved) for name, rows in audit.sets.external.items() if saved]
-        results += [one.result for one in external]
+        results += [evaluate_external(audit, name, rows, saved) for name, rows in audit.sets.external.items() if saved]
         controls_positive = controls_predicted_positive(audit)
         risks = shortcut_risks(audit)
     with log.timed("localisation"):
@@ -56,19 +54,14 @@ def main(arguments: list[str] | None) -> int:
     conclusion = conclude(
         Evidence(results, controls_positive, audit.sets.positive, audit.shares_sites(), differences(audit))
     )
-    shown = find_examples(audit, [one.id for one in results], located) if "report" in outputs else Examples()
-
     found = AuditResult(
         results=results,
-        external=external,
         controls_positive=controls_positive,
         risks=risks,
         conclusion=conclusion,
         localisation=located,
         checks=[check(located, recipe.pooling)],
         implausible=implausible,
-        content=content,
-        examples=shown,
     )
     for line in audit_report.lines(found, audit.sets.positive):
         say(line)

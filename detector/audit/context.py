@@ -241,7 +241,7 @@ class Audit:
 
 def open_audit(
     options: AuditOptions, sets: ImageSets, log: Log, trained: Sequence[str] = ()
-) -> tuple[Audit, list[ImplausibleImage], str]:
+) -> tuple[Audit, list[ImplausibleImage]]:
     """Read the images of an audit, and leave out what proves nothing, as what the saved model was `trained` on.
 
     Returns
@@ -249,8 +249,6 @@ def open_audit(
     audit : Audit
     implausible : list of ImplausibleImage
         Those that may be no frontal chest radiographs, left out or not.
-    content : str
-        The same in a line; empty where there are none.
     """
     (recipe,) = options.recipes()
     images = sets.dataset.images
@@ -268,9 +266,8 @@ def open_audit(
         left, implausible = without_implausible(sets, extractor, recipe)
         masked = [row for row in (*sets.own, *sets.controls) if images[row].path in masks]
         require_lung_masks(masks, zip([images[row].path for row in masked], extractor.lungs(masked), strict=True))
-    content = implausible_line(implausible, sets.count) if implausible else ""
-    if content:
-        warn(content)
+    if implausible:
+        warn(implausible_line(implausible, sets.count))
     audit = replace(audit, sets=left)
     audit.require_patients(left.own)
-    return audit, implausible, content
+    return audit, implausible

@@ -57,14 +57,10 @@ MASKS = "give lung masks (--masks): lungs were found in too few of the images"
 
 @dataclass(frozen=True)
 class Result:
-    """A line of the audit.
+    """A line of the audit: the ROC AUC of an experiment, and what has to be said of it.
 
-    Attributes
-    ----------
-    id, title, group, question : str
-    metric : Metric
-        The ROC AUC.
-    notes : tuple of str
+    Of an external test set, `beside` has other metrics by name, and `warning` says which class is never predicted, and
+    what else could explain the result.
     """
 
     id: str
@@ -73,10 +69,13 @@ class Result:
     question: str
     metric: Metric
     notes: tuple[str, ...] = ()
+    beside: Mapping[str, Metric] = field(default_factory=dict)
+    warning: str = ""
 
     def as_json(self) -> dict[str, object]:
-        """Return the line as it stands in a JSON file."""
-        return {("roc_auc" if name == "metric" else name): value for name, value in vars(self).items()}
+        """Return the line as it stands in a JSON file, beside its metric alone."""
+        texts = {name: getattr(self, name) for name in ("id", "title", "group", "question", "notes")}
+        return texts | {"roc_auc": self.metric}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,30 +31,6 @@ TITLES = {
 OTHERS = "others"  # the classes beside the positive one, whatever they are called
 
 
-@dataclass(frozen=True)
-class External:
-    """What a saved model reaches on one external folder, and what reaches it without the chest.
-
-    Attributes
-    ----------
-    result : Result
-        The line of the audit.
-    beside : dict of str to Metric
-        `SENSITIVITY` and `SPECIFICITY` at the model's threshold; ROC AUC of `ONE_VIEW`, `VIEW` and `BORDER`.
-    warning : str
-        Which class is never predicted, and what else could explain the result; mostly empty.
-    """
-
-    result: Result
-    beside: dict[str, Metric]
-    warning: str
-
-    def as_json(self) -> dict[str, object]:
-        """Return the result as it stands in a JSON file."""
-        beside = {name: metric.as_json() for name, metric in self.beside.items()}
-        return {"id": self.result.id, "beside": beside, "warning": self.warning}
-
-
 def read_model(path: Path, recipe: Recipe) -> SavedModel:
     """Read the head of a saved model that was trained with the audit's own recipe, on ImageNet's base."""
     if not path.is_file():
@@ -73,10 +48,11 @@ def read_model(path: Path, recipe: Recipe) -> SavedModel:
     return found
 
 
-def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedModel) -> External:
+def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedModel) -> Result:
     """Evaluate a saved model, without any training, on the images of a folder from elsewhere.
 
-    Those of the model's positive class are separated from all others, whatever these are called.
+    Those of the model's positive class are separated from all others, whatever these are called. Beside the ROC AUC are
+    `SENSITIVITY` and `SPECIFICITY` at the model's threshold, and the ROC AUC of `ONE_VIEW`, `VIEW` and `BORDER`.
     """
     description, patients, seed = model.description, audit.extractor.patients[rows], audit.options.seed
     truth, note = audit.labels(rows) == description.positive, audit.sets.notes.get(name, "")
@@ -85,7 +61,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
     n_positive = int(truth.sum())
     if note and not FEWEST <= n_positive <= len(rows) - FEWEST:
         nothing = too_few(n_positive, len(rows) - n_positive, "images that are left")
-        return External(Result(*line, nothing, notes), dict.fromkeys(TITLES, nothing), "")
+        return Result(*line, nothing, notes, dict.fromkeys(TITLES, nothing))
     images = [audit.extractor.dataset.images[row] for row in rows]
     fitted = TrainedHead(model.head, columns=description.clinical)
     probabilities = fitted.predict_proba(audit.extractor.features(rows), [image.row for image in images])
@@ -115,4 +91,4 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
         if found.roc_auc.low > CHANCE and beside[name].available and reaches_half(beside[name], found.roc_auc)
     ]:
         warnings.append(f"{' and '.join(suspects)} could explain this ROC AUC without the disease")
-    return External(Result(*line, found.roc_auc, notes), beside, "; ".join(warnings))
+    return Result(*line, found.roc_auc, notes, beside, "; ".join(warnings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector import counted
@@ -12,6 +12,7 @@ from detector.audit.checks import Check
 from detector.audit.context import Audit
 from detector.audit.evidence import (
     EXCLUDED,
+    EXTERNAL,
     GROUPS,
     LUNGS,
     NOT_TESTED,
@@ -21,8 +22,8 @@ from detector.audit.evidence import (
     Conclusion,
     Result,
 )
-from detector.audit.examples import Examples
-from detector.audit.external import TITLES, External
+from detector.audit.examples import find_examples
+from detector.audit.external import TITLES
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.cli.output import Log
@@ -31,41 +32,31 @@ from detector.reports import html, run_record
 from detector.reports.figures import forest
 from detector.reports.text import Table, check_lines, closing_lines, metric_cells, table
 from detector.statistics.metric import Metric
-from detector.training.dataset import ImplausibleImage
+from detector.training.dataset import ImplausibleImage, implausible_line
 
 STATES = (PRESENT, UNDETERMINED, NOT_TESTED, EXCLUDED)  # of a source, the worst first
+MOST_LOCATED = 3  # images with the most, and with the least saliency in boxes
 
 
 @dataclass(frozen=True)
 class AuditResult:
     """What an audit found.
 
-    `checks` affect no conclusion; `implausible` are images that may be no frontal chest radiographs, left out or not,
-    and `content` the same in a line; `examples` are empty where no HTML report is made.
+    `checks` affect no conclusion; `implausible` are images that may be no frontal chest radiographs, left out or not.
     """
 
     results: list[Result]
-    external: list[External]
     controls_positive: Metric | None
     risks: list[Risk]
     conclusion: Conclusion
     localisation: Localisation
     checks: list[Check]
     implausible: Sequence[ImplausibleImage] = ()
-    content: str = ""
-    examples: Examples = field(default_factory=Examples)
 
     @property
-    def groups(self) -> dict[str, list[tuple[Result, dict[str, Metric], list[str]]]]:
-        """The experiments by group, each with the metrics and the notes that stand below it."""
-        groups: dict[str, list[tuple[Result, dict[str, Metric], list[str]]]] = {name: [] for name in GROUPS}
-        external = {one.result.id: one for one in self.external}
-        for one in self.results:
-            beside = (
-                {TITLES[name]: metric for name, metric in external[one.id].beside.items()} if one.id in external else {}
-            )
-            warning = external[one.id].warning if one.id in external else ""
-            groups[one.group].append((one, beside, [*one.notes, *([warning] if warning else [])]))
+    def groups(self) -> dict[str, list[Result]]:
+        """The experiments by group."""
+        groups = {name: [one for one in self.results if one.group == name] for name in GROUPS}
         return {name: members for name, members in groups.items() if members}
 
     @property
@@ -104,10 +95,10 @@ def lines(found: AuditResult, positive: str) -> list[str]:
     rows: list[list[object]] = [["experiment", "ROC AUC", "95 % CI", "images"]]
     for group, members in found.groups.items():
         rows += [[""], [group]]
-        for one, beside, notes in members:
+        for one in members:
             rows += [[f"  {one.title}", *metric_cells(one.metric, _images(one.metric))]]
-            rows += [[f"    {name}", *metric_cells(area, _images(area))] for name, area in beside.items()]
-            rows += [[f"    {note}"] for note in notes]
+            rows += [[f"    {TITLES[name]}", *metric_cells(area, _images(area))] for name, area in one.beside.items()]
+            rows += [[f"    {note}"] for note in (*one.notes, one.warning) if note]
         if group == SAME_SITES and (share := found.controls_positive):
             rows.append([f"  share of controls predicted {positive}: {share.short}, {share.n_negative} images"])
     experiments = ["", *table(rows)] if found.results else []
@@ -137,7 +128,11 @@ def save(
         "base": run_record.BASE,
         "implausible_images": found.implausible,
         "experiments": found.results,
-        "external": found.external,
+        "external": [
+            {"id": one.id, "beside": one.beside, "warning": one.warning}
+            for one in found.results
+            if one.group == EXTERNAL
+        ],
         "controls_predicted_positive": found.controls_positive,
         "shortcut_risks": found.risks,
         "localisation": found.localisation,
@@ -157,6 +152,8 @@ def save(
 def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object]) -> bytes:
     """Return the HTML report."""
     counts = ", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items())
+    images = audit.sets.count + sum(one.left_out for one in found.implausible)
+    ordered = sorted(found.localisation.images, key=lambda one: (-one.in_boxes, one.row))
     return html.render(
         "audit.html.j2",
         f"Audit of {audit.extractor.dataset.name} ({counts}): what a classifier learns from it",
@@ -164,6 +161,12 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         conclusion=found.conclusion,
         clean=found.conclusion.code == LUNGS,
         positive=audit.sets.positive,
+        content=implausible_line(found.implausible, images) if found.implausible else "",
+        titles=TITLES,
+        examples=find_examples(audit, [one.id for one in found.results]),
+        located={"most": ordered[:MOST_LOCATED], "least": ordered[-MOST_LOCATED:]},
+        images=audit.extractor.dataset.images,
+        pixels=audit.extractor.pixels,
         image_uri=html.image_uri,
         heat_uri=html.heat_uri,
         highest=highest,

@@ -80,10 +80,10 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
         share(audit, 36 + row, row)
     sets = without_overlap(audit.sets, audit.extractor.properties, {})
     found = evaluate_external(replace(audit, sets=sets), "e", sets.external["e"], model())
-    assert found.result.metric.available == available
-    assert found.result.as_json()["notes"] == (sets.notes["e"],)
+    assert found.metric.available == available
+    assert found.as_json()["notes"] == (sets.notes["e"],)
     if not available:
-        assert found.result.metric.reason == "too few images that are left (9 and 12; 10 of each needed)"
+        assert found.metric.reason == "too few images that are left (9 and 12; 10 of each needed)"
         assert not any(one.available for one in found.beside.values())
 
 
@@ -135,8 +135,8 @@ def test_a_set_without_any_lungs_has_no_auc_and_says_why():
     results = {one.id: one for one in experiments.run_experiments(left)}
     assert results[experiments.SAME_SITE].metric.reason == "every control was left out"
     found = evaluate_external(left, "e", sets.external["e"], model())
-    assert found.result.metric.reason == "too few images that are left (0 and 0; 10 of each needed)"
-    assert "without lungs" in found.result.notes[0]
+    assert found.metric.reason == "too few images that are left (0 and 0; 10 of each needed)"
+    assert "without lungs" in found.notes[0]
 
 
 @pytest.mark.parametrize("recipe", [ProbeRecipe(), TutorialRecipe(pooling="lungs")])

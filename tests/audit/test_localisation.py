@@ -8,7 +8,6 @@ from audit_helpers import Case, audit_of, lungs
 from conftest import classes, inside, rejected
 
 from detector.audit import localisation
-from detector.audit.examples import find_examples
 from detector.audit.localisation import IN_BOXES, IN_LUNGS, POINTING, Localisation, check, compare, localise, locate
 from detector.datasets import manifest
 from detector.datasets.dataset import boxes_of
@@ -152,8 +151,6 @@ def test_held_out_images_that_are_predicted_correctly_and_have_boxes(monkeypatch
     assert sorted(row for _, explained in asked for row in explained) == rows
     assert found.metrics[POINTING].found.value == pytest.approx(np.mean([row % 2 for row in rows]))
     assert {*found.metrics} == {POINTING, IN_BOXES, IN_LUNGS} == {*localisation.TITLES}
-    best = [one.in_boxes for one, _, _ in find_examples(audit, [], found).best]
-    assert best == sorted((one.in_boxes for one in found.images), reverse=True)[:3]
 
 
 def test_a_cell_that_is_no_box_ends_an_audit_before_anything_is_computed(tmp_path):

@@ -15,8 +15,8 @@ from report_helpers import harmless
 from detector.audit import checks, experiments, localisation
 from detector.audit.baselines import shortcut_risks
 from detector.audit.evidence import BORDER, EXTERNAL, Evidence, Result, conclude
-from detector.audit.examples import Examples, find_examples
-from detector.audit.external import SENSITIVITY, External
+from detector.audit.examples import find_examples
+from detector.audit.external import SENSITIVITY
 from detector.audit.judgement import judge
 from detector.reports import audit_report, figures, run_record, training_report
 from detector.reports.audit_report import AuditResult
@@ -98,9 +98,7 @@ def test_an_audit(name):
     audit = audit_of(CASES[name])
     results, risks, located = experiments.run_experiments(audit), shortcut_risks(audit), localisation.localise(audit)
     judged = conclude(Evidence(results, None, "covid", audit.shares_sites()))
-    shown = find_examples(audit, [one.id for one in results], located)
-    checked = [localisation.check(located, "global")]
-    found = AuditResult(results, [], None, risks, judged, located, checked, examples=shown)
+    found = AuditResult(results, None, risks, judged, located, [localisation.check(located, "global")])
     require_clean(
         "\n".join([*audit_report.lines(found, "covid"), *audit_report.conclusion_lines(found), *judged.reasons])
     )
@@ -110,21 +108,22 @@ def test_an_audit(name):
     text = shown_of(page)
     require_clean(text)
     assert re.sub(r"\s", "", judged.message) in re.sub(r"\s", "", text)
-    assert "full_image" in shown.by_experiment
-    for example in shown.by_experiment.values():
+    shown = find_examples(audit, [one.id for one in results])
+    assert "full_image" in shown
+    for example in shown.values():
         assert example.text in text and len(example.images) == 4
-        for image in example.images:
-            assert image.pixels.shape == (224, 224, 3) and f'alt="{image.text}"' in html.unescape(page)
+        for pixels, _, words in example.images:
+            assert pixels.shape == (224, 224, 3) and f'alt="{words}"' in html.unescape(page)
 
 
 def test_an_external_test_set_has_its_metrics_and_its_warning_on_terminal_and_page():
     audit = audit_of(Case())
-    result = Result("external", "set of <Vienna>", EXTERNAL, "?", Metric(0.7, 0.6, 0.8, 20, 20), ("a note",))
     beside = {SENSITIVITY: Metric(0.25, 0.11, 0.47, 20, 0), BORDER: Metric.unavailable("too few images")}
+    area = Metric(0.7, 0.6, 0.8, 20, 20)
+    result = Result("external", "set of <Vienna>", EXTERNAL, "?", area, ("a note",), beside, "covid is missed")
     judged = conclude(Evidence([result], None, "covid"))
     located = localisation.localise(audit)
-    checked = [localisation.check(located, "global")]
-    found = AuditResult([result], [External(result, beside, "covid is missed")], None, [], judged, located, checked)
+    found = AuditResult([result], None, [], judged, located, [localisation.check(located, "global")])
     lines = audit_report.lines(found, "covid")
     assert [line.split("  ")[-1] for line in lines[3:8]] == [EXTERNAL, "20 v 20", "20 v 0", "too few images", "a note"]
     text = shown_of(audit_report.audit_report(audit, found, {}).decode())
@@ -184,19 +183,21 @@ def test_where_grad_cam_lies(heat, patients):
     boxes = [((0.1 + 0.01 * number, 0.4, 0.2, 0.3), (0.6, 0.4, 0.2, 0.2)) for number in range(30)]
     images = [localisation.locate(number, boxes[number], heat(number), lungs()) for number in range(30)]
     located = localisation.Localisation(images, localisation.compare(images, np.arange(30) % patients, 0))
-    shown = [(one, np.full((224, 224, 3), 90, np.uint8), "<x>" * 30) for one in images[:3]]
     checked = [localisation.check(located, "global")]
     judged = conclude(Evidence([], None, "covid"))
-    found = AuditResult([], [], None, [], judged, located, checked, examples=Examples({}, shown, shown[:2]))
+    found = AuditResult([], None, [], judged, located, checked)
     lines = audit_report.lines(found, "covid")
     require_clean("\n".join(lines))
     require_clean_json(localisation=located, checks=found.checks)
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("Where Grad-CAM lies") for line in lines)
-    page = audit_report.audit_report(audit_of(Case()), found, {}).decode()
-    # Five images, each with two boxes drawn twice, and the maximum if there is one.
-    assert (page.count("<rect class="), page.count("<path class=")) == (20, 10 if images[0].heat.any() else 0)
-    assert page.count("no positive saliency") == (0 if images[0].heat.any() else 5)
+    audit = audit_of(Case())
+    listed = audit.extractor.dataset.images
+    listed[:] = [replace(image, file="<x>" * 30) for image in listed]
+    page = audit_report.audit_report(audit, found, {}).decode()
+    # Six images, each with two boxes drawn twice, and the maximum if there is one.
+    assert (page.count("<rect class="), page.count("<path class=")) == (24, 12 if images[0].heat.any() else 0)
+    assert page.count("no positive saliency") == (0 if images[0].heat.any() else 6)
     harmless(page)
 
 
