@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from detector import InputError
@@ -15,7 +14,6 @@ from detector.collections.radiography import Radiography
 from detector.collections.record import Collection
 from detector.collections.rsna import Rsna
 from detector.collections.siim import Siim
-from detector.files.tables import head_of
 
 # Of build_covid_dataset.py and of sample_kaggle_dataset.py, in the order in which a folder is tried.
 BUILT: tuple[Collection, ...] = (Siim(), Cohen(), Actualmed(), Hannover(), Figure1(), Covidx(), Radiography())
@@ -30,10 +28,6 @@ def recognise(folder: Path, among: tuple[Collection, ...], flag: str) -> Collect
     for collection in among:
         if collection.is_here(folder):
             return collection
-    # A web page or a Git LFS pointer under the name of a table is the commonest reason.
-    for table in sorted(folder.glob("*.csv")) + sorted(folder.glob("*.txt")):
-        with suppress(OSError):
-            head_of(table)
     looked_for = "; ".join(f"{collection.looked_for} ({collection.source})" for collection in among)
     raise InputError(
         f"{flag} {folder}: no known collection found. Expected one of: {looked_for}. Class folders of your own need no "

@@ -25,7 +25,7 @@ from detector.datasets import download, manifest, overview
 from detector.datasets.clinical import is_missing
 from detector.datasets.dataset import PATIENT_FROM, Image, list_classes, patient_pattern
 from detector.datasets.identity import merged
-from detector.files.atomic import copy_whole, require_folder, sha256
+from detector.files.atomic import require_folder, sha256, write_together
 from detector.files.tables import PATIENT, match_files, read_by_file, simple
 from detector.files.values import is_adult, is_wanted, person
 from detector.images.phantom import SOURCE as PHANTOM
@@ -355,7 +355,10 @@ def write(folder: Path, output: Path, selection: Selection, collection: Collecti
         sources[name] = folder / entry.path
         rows.append(collection.manifest_row(entry, name, output.name))
     others = manifest.replace(
-        output, rows, collection.source, lambda row, target: copy_whole(sources[row["file"]], target)
+        output,
+        rows,
+        collection.source,
+        lambda row, target: write_together({target: sources[row["file"]].read_bytes()}),
     )
     log.info(f"{output}: {selection.account(total)}")
     for detail in [detail for _, detail in selection.dropped if detail][:MOST_NAMED]:

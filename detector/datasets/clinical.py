@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from detector import InputError, counted, first_names
-from detector.files.tables import is_error, match_files, read_by_file
+from detector.files.tables import match_files, read_by_file
 from detector.files.values import age_cell, number
 
 # What the collections write where a value is not known.
@@ -45,11 +45,6 @@ def fit(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Column]
                 f"--clinical-columns {name} is no column of the manifests; they have {', '.join(known) or 'none'}"
             )
         values = [row[name].strip() for row in rows if not is_missing(row.get(name, ""))]
-        if wrong := next(filter(is_error, values), ""):
-            raise InputError(
-                f"--clinical-columns {name} has {wrong}, an error of a spreadsheet program; correct it, or leave the "
-                "cell empty if the value is not known"
-            )
         if not values:
             raise InputError(f"--clinical-columns {name} has no value in any training image; leave it out")
         numbers = [found for value in values if (found := number(value)) is not None]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from detector import InputError
 from detector.cli.output import progress
-from detector.files.atomic import require_folder, whole
+from detector.files.atomic import require_folder, write_together
 
 if TYPE_CHECKING:
     import requests
@@ -58,11 +58,11 @@ def _fetch(session: requests.Session, address: str, path: Path, check: Check) ->
             response = session.get(address, timeout=TIMEOUT)
             response.raise_for_status()
             check(response.content, path)
-            with whole(path) as part:
-                part.write(response.content)
-            return ""
         except (requests.RequestException, InputError) as error:
             reason = reason_of(error)
+        else:
+            write_together({path: response.content})
+            return ""
     return reason
 
 

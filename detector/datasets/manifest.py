@@ -18,8 +18,6 @@ NAME = "manifest.csv"
 # Of a manifest that a builder writes; of another, only the first is needed.
 COLUMNS = ("file", "label", "patient", "view", "finding", "source", "site", "licence", "url", "sha256")
 BOXES = "boxes"  # as `collections.boxes` writes them
-# Columns with a meaning; any other may be named with --clinical-columns.
-USED = (*COLUMNS[:7], *CLINICAL)
 KNOWN = {name.lower(): name for name in (*COLUMNS, *CLINICAL, BOXES)}
 MOST_NAMES = 10
 
@@ -56,8 +54,6 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
         if file in rows or file in ("", "..") or Path(file).name != file:
             wrong = "listed twice; remove one line" if file in rows else "not a valid file name"
             raise InputError(f"{where}: {file!r} is {wrong}")
-        for name in USED:
-            tables.require_value(row.get(name, ""), name, where)
         rows[file] = row
     return rows
 
@@ -70,7 +66,9 @@ def of_files(folder: Path, files: Sequence[str], name: str) -> tuple[dict[str, R
     """
     if not (folder / NAME).exists():
         return {}, []
-    listed = {file: {column: cell.strip() for column, cell in row.items()} for file, row in read(folder).items()}
+    listed = {
+        file: {column: tables.cleaned(cell) for column, cell in row.items()} for file, row in read(folder).items()
+    }
     found = {file: listed[file] for file in files if file in listed}
     others = {file: row for file, row in listed.items() if file not in found}
     renamed, _, notes = tables.match_files(others, (file for file in files if file not in found), f"{name}/{NAME}")

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from detector import InputError, first_names
 
@@ -98,15 +97,6 @@ def temporary(parent: Path) -> Iterator[Path]:
         _unfinished.discard(path)
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write that replaces `path` when the block ends well; otherwise `path` stays as it is."""
-    with temporary(path.parent) as part, open(part, "x+b") as file:
-        yield file
-        _flush(file)
-        os.replace(part, path)
-
-
 def write_together(contents: Mapping[Path, bytes]) -> None:
     """Replace several files that belong together, once all of them are on the disk under temporary names.
 
@@ -120,26 +110,14 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
                 parts[path] = stack.enter_context(temporary(path.parent))
                 with open(parts[path], "xb") as file:
                     file.write(data)
-                    _flush(file)
+                    file.flush()
+                    os.fsync(file.fileno())
             for path, part in parts.items():
                 os.replace(part, path)
                 new.append(str(path))
         except OSError as error:
             changed = f"new: {first_names(new)}; the other outputs are unchanged" if new else "nothing was changed"
             raise InputError(f"{path} cannot be written: {_reason(error)}; {changed}") from None
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file's bytes to `target`, whole or not at all."""
-    with whole(target) as part:
-        part.write(source.read_bytes())
-
-
-def _flush(file: BinaryIO) -> None:
-    """Bring a file's bytes to the disk, and close it: Windows renames no open file."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
 
 
 def _reason(error: OSError) -> str:

@@ -35,10 +35,6 @@ FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 # Such as #N/A, #REF!, #DIV/0!, #NAME?, in other languages #NV, #BEZUG!, #¿NOMBRE?; Err:502; ### of a narrow column.
 ERROR = re.compile(r"#[¡¿]?[^\W\d_]+(?:/0)?[!?]|#N/[AD]|#NV|#{3,}|Err:\d{3}", re.IGNORECASE)
-# As a cell of the format "general" shows a number of more digits than fit: 1.2E+05, with a decimal comma 1,2E+05.
-SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}", re.ASCII | re.IGNORECASE)
-# A first line that names the separator; saved once more, it has more separators after it, as all others have.
-SEPARATOR = re.compile(r'[\s"]*sep\s*=[ "]*([,;\t|])?[\s",;|]*', re.IGNORECASE)
 
 Values = TypeVar("Values")
 
@@ -55,7 +51,7 @@ class Row:
     where: str = ""
 
     def __getitem__(self, column: str) -> str:
-        return require_value(self.cells.get(simple(column), ""), column, self.where)
+        return self.cells.get(simple(column), "")
 
 
 def simple(text: str) -> str:
@@ -63,24 +59,9 @@ def simple(text: str) -> str:
     return re.sub(r"[\W_]", "", text.casefold())
 
 
-def require_value(cell: str, column: str, where: str) -> str:
-    """Return a cell; reject one that is no value, but what a spreadsheet program has made of it."""
-    if is_error(cell):
-        raise InputError(
-            f"{where}: {column} is {cell.strip()}, an error of a spreadsheet program; correct it, or leave the cell "
-            "empty if the value is not known"
-        )
-    if simple(column) in PATIENT and SHORTENED.fullmatch(cell.strip()):
-        raise InputError(
-            f"{where}: {column} is {cell.strip()}, a number that a spreadsheet program has shortened, so that patients "
-            "cannot be kept apart; take the table as it was, and open it with this column as text"
-        )
-    return cell
-
-
-def is_error(cell: str) -> bool:
-    """Return whether a cell is an error of a formula, such as ``#N/A`` or ``#REF!``."""
-    return bool(ERROR.fullmatch(cell.strip()))
+def cleaned(cell: str) -> str:
+    """Return a cell without spaces around it; empty where it is an error of a formula, such as ``#N/A``."""
+    return "" if ERROR.fullmatch(cell.strip()) else cell.strip()
 
 
 def escaped(text: str) -> str:
@@ -126,15 +107,14 @@ def row_of(columns: Sequence[str], cells: Sequence[str], line: int, what: object
     """
     found: dict[str, str] = {}
     for name, cell in zip(columns, cells, strict=False):
-        found[name] = found.get(name) or cell.strip()
+        found[name] = found.get(name) or cleaned(cell)
     return Row(line, found, f"{what}, line {line}")
 
 
 def read_cells(data: bytes, path: object) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the heading and the rows of a table as spreadsheet programs write it, each row with its last line.
 
-    Commas, semicolons, tabs or upright bars; a first line ``sep=;`` is followed, and blank lines are skipped. `path` is
-    what errors call the table.
+    Commas, semicolons, tabs or upright bars; blank lines are skipped. `path` is what errors call the table.
     """
     lines = _lines(require_text(data, path), path)
     heading = next(lines, (0, []))[1]
@@ -153,15 +133,12 @@ def require_text(data: bytes, path: object) -> str:
 
 def _lines(text: str, path: object) -> Iterator[tuple[int, list[str]]]:
     first = re.split(r"[\r\n]", text.lstrip("\r\n\t ,;|"), maxsplit=1)[0]
-    named = SEPARATOR.fullmatch(first)
-    # Without a name, the heading has the separator more often than any other that a spreadsheet program writes.
-    separator = (named[1] or "\t") if named else max(",;\t|", key=re.sub(r'"[^"]*"', "", first).count)
+    # The heading has the separator more often than any other that a spreadsheet program writes.
+    separator = max(",;\t|", key=re.sub(r'"[^"]*"', "", first).count)
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for cells in table:
-            if named and any(cells):
-                named = None
-            elif any(cell.strip() for cell in cells):
+            if any(cell.strip() for cell in cells):
                 yield table.line_num, cells
     except csv.Error as error:
         raise InputError(f"{path}, line {table.line_num}: not CSV ({error})") from None

@@ -41,9 +41,6 @@ FLAT = 0.1  # share of the range between the 1st and the 99th percentile below w
 # of 8 bits no 99.9th percentile is below 0.53 (2026-11-28).
 DARK = 0.25
 LEAST_FINITE = 0.25  # share of an image of floats that is not padding
-# Share of the pixels in one quarter of the range from which on an image of deep values gets a note: 4 of 903
-# radiographs in 12 bits do (2026-11-29).
-CROWDED = 0.8
 SAMPLE = 1_000_000  # values that are looked at
 ROWS = 64  # scaled at a time: in double precision a whole image would be eight times itself
 SMALLEST = 1e-30
@@ -91,18 +88,7 @@ def to_8_bits(
         shown[padding] = 0
     if values.dtype == np.uint8 and high > low:
         return shown, f"uses grey values {low:g} to {high:g} of 0 to 255 only; its contrast was stretched"
-    return shown, _crowded(shown[inside])
-
-
-def _crowded(shown: np.ndarray) -> str:
-    """Return a note on deep values of which most are shown in one quarter of the range; mostly empty."""
-    values = sampled(shown)
-    below = np.concatenate([[0], np.cumsum(_counts(values))])
-    share = float((below[64:] - below[:-64]).max() / len(values))
-    said = (
-        f"may be shown too dark or too bright: {100 * share:.0f} % of its pixels lie in one quarter of the grey range"
-    )
-    return said if share >= CROWDED else ""
+    return shown, ""
 
 
 def choose_range(values: np.ndarray, common: Sequence[Range] = COMMON) -> Range:

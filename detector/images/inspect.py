@@ -33,7 +33,7 @@ from detector.images.read import (
 )
 
 # Raise when what is read of the same file changes: cached properties of the old kind must never be met again.
-PROPERTIES_VERSION = 9
+PROPERTIES_VERSION = 10
 AT_A_TIME = 256  # files whose properties are kept in one go
 SIDE = 512  # pixels that an image is brought to for its border, so that sharpness is measured on one scale
 MARGIN = 0.1  # of the side, along each edge

@@ -133,15 +133,6 @@ def unpacked(data: bytes) -> np.ndarray:
     return np.unpackbits(np.frombuffer(zlib.decompress(data), np.uint8)).astype(bool).reshape(SIZE, SIZE)
 
 
-def is_packed(data: bytes) -> bool:
-    """Return whether bytes are what `packed` returns, without unpacking more than a mask."""
-    try:
-        # One byte more than a mask has: what expands without bound is cut off, and is none.
-        return len(zlib.decompressobj().decompress(data, SIZE * SIZE // 8 + 1)) == SIZE * SIZE // 8
-    except zlib.error:
-        return False
-
-
 class Implausibility(NamedTuple):
     """Why an image may be no frontal chest radiograph."""
 

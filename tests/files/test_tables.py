@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ TABLE = "file{0}patient{0}finding\na.png{0}7{0}Pneumonia\n"
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("before", ["", "sep={0}\n", "sep = {0}\n", '"sep={0}"{0}{0}\n', "\n\n", "{0}{0}\n"])
+@pytest.mark.parametrize("before", ["", "\n\n", "{0}{0}\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separator, before, end):
     text = (before + TABLE).format(separator).replace("\n", end)
@@ -48,7 +47,6 @@ def test_tables_of_any_encoding_separator_and_line_end_are_read(encoding, separa
         (b"404: Not Found", "t.csv is an error message of a server, not the file itself; download it again"),
         (b'{"message": "Not Found"}', "is an error message of a server"),
         (b"%PDF-1.4", "is a PDF document; save what it shows as an image, or its table as CSV"),
-        ("<!DOCTYPE html>".encode("utf-16"), "is a web page"),
         (b"<table><tr><td>file</td></tr></table>", "is a web page"),
         (b"/annex/objects/SHA256E-s1--00.csv", "is a git-annex pointer, not the file itself; run git annex get"),
         (b'a,b\n"1', "t.csv, line 2: not CSV"),
@@ -77,24 +75,11 @@ def test_of_an_optional_column_that_stands_twice_the_first_value_counts():
     assert (first["age"], second["age"], first["sex"], second["sex"]) == ("5", "7", "F", "F")
 
 
-ERROR = "t.csv, line 2: patient_id is .*, an error of a spreadsheet program; correct it"
-SHORTENED = "t.csv, line 2: patient_id is .*, a number that a spreadsheet program has shortened"
-
-
-@pytest.mark.parametrize(
-    ("cells", "said"),
-    [
-        (("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NV", "#BEZUG!", "Err:502", "#####"), ERROR),
-        (("1.2E+05", "1,2E+05", "9E+15", "1.23457e+11"), SHORTENED),
-        (("#7", "1E5", "2E-05", "12", "P#1", "# 3", "1.2.840"), ""),
-    ],
-)
-def test_what_a_spreadsheet_made_of_an_identifier_is_no_patient(cells, said):
-    for cell in cells:
-        (row,) = tables.parse_table(f"file;patient id;n\na;{cell};1E+05\n".encode(), Path("t.csv"), ["file"], "it")
-        assert (row["file"], row["n"]) == ("a", "1E+05")  # the error of one column is none of the others
-        with rejection(said) if said else nullcontext():
-            assert row["patient_id"] == cell
+def test_an_error_of_a_spreadsheet_is_no_value():
+    cells = ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NV", "#BEZUG!", "Err:502", "#####")
+    text = "file,patient\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate((*cells, " #7", "P#1")))
+    rows = tables.parse_table(text.encode(), "t.csv", ["file"], "it")
+    assert [row["patient"] for row in rows] == [*[""] * len(cells), "#7", "P#1"]
 
 
 # Columns by file

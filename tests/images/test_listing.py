@@ -89,12 +89,9 @@ def test_archives_and_volumes_are_named(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04")
     assert list_images(tmp_path).note == "1 file left out: 1 archive: unpack it"
     (tmp_path / "b.tar.gz").write_bytes(gzip.compress(b"a"))
-    volume = gzip.compress(bytes(344) + b"n+1\0" + bytes(99))
-    for name in ("c.nii.gz", "d.nii", "e"):
-        (tmp_path / name).write_bytes(volume)
-    assert list_images(tmp_path).left_out == {"archives: unpack them": 2, "NIfTI (a format that is not read)": 3}
-    with rejection("c.nii.gz: NIfTI, which is not read"):
-        read(tmp_path / "c.nii.gz")
+    (tmp_path / "c.nii.gz").write_bytes(gzip.compress(b"a"))
+    left_out = {"archives: unpack them": 2, "NIfTI or the like (a format that is not read)": 1}
+    assert list_images(tmp_path).left_out == left_out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")

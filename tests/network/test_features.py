@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from detector.files.cache import Cache
 from detector.images import lungs, phantom
 from detector.images.masks import NetworkInput, rotate, rotate_mask
 from detector.network.backbone import COLUMNS, WIDTH
-from detector.network.features import Backbone, compile_forward, lungs_key
+from detector.network.features import Backbone, compile_forward
 from detector.network.lungs import read
 
 
@@ -123,16 +122,6 @@ def test_lungs_are_computed_with_the_features_and_cached(weights, tmp_path):
         truth = phantom_lungs(seed)[::2, ::2]
         assert dice(lungs.enlarged(mask, 256, 256), truth) > 0.85
         assert lungs.describe(mask).warning == ""
-
-
-@pytest.mark.parametrize("damage", [b"", b"no mask", zlib.compress(bytes(10)), zlib.compress(bytes(10**7))])
-def test_a_damaged_mask_of_the_cache_is_computed_again(weights, tmp_path, damage):
-    one = NetworkInput(tmp_path / "0.png", f"{0:064x}")
-    Cache(tmp_path / "cache").put({lungs_key(one.digest): damage})
-    backbone = Backbone(weights, Cache(tmp_path / "cache"))
-    (mask,) = backbone.lungs([one], lambda _: phantom_pixels(0, True))
-    assert backbone.computed == 1
-    assert lungs.describe(mask).found
 
 
 def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weights):
