@@ -137,7 +137,7 @@ def main(arguments: list[str] | None) -> int:
         evaluated=evaluated,
         metrics=worth.metrics,
         subgroups=worth.subgroups,
-        left_out=[],
+        left_out={},
         checks=worth.checks,
         order=order,
         grad_cam=maps,

@@ -13,25 +13,27 @@ from detector.network.model_file import as_file
 from detector.reports import html, run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.training import run as training
-from detector.training.crossvalidation import RecipeComparison, compare, evaluate_recipe, leave_sites_out, site_plans
+from detector.training.crossvalidation import (
+    RecipeComparison,
+    compared,
+    evaluate_recipe,
+    leave_sites_out,
+    out_of_fold,
+    site_plans,
+)
 from detector.training.dataset import ImplausibleImage, implausible_among, open_dataset, without_implausible
 from detector.training.options import TrainingOptions, name_of
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
 
 
-def parse_arguments(arguments: list[str] | None) -> TrainingOptions:
-    """Parse the command line."""
-    what = "Train a COVID-19 classifier on class folders of chest radiographs."
-    return parse(TrainingOptions, what, EXAMPLE, arguments)
-
-
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
-    options = parse_arguments(arguments)
-    recipe, *compared = options.recipes()
+    what = "Train a COVID-19 classifier on class folders of chest radiographs."
+    options = parse(TrainingOptions, what, EXAMPLE, arguments)
+    recipe, *others = options.recipes()
     outputs, log = options.outputs(), Log(options.quiet)
-    require_outputs(outputs.by_flag())
+    require_outputs(outputs)
 
     if note := pooling_note(recipe):
         log.info(note)
@@ -39,7 +41,7 @@ def main(arguments: list[str] | None) -> int:
     # Images, and what each is trained and evaluated on. One without lungs is of no use where these alone are read.
     images, positive = training.load_images(options)
     extractor = open_dataset(images, log, recipe, options)
-    lungs_only = "lungs" in {one.pooling for one in (recipe, *compared)}
+    lungs_only = "lungs" in {one.pooling for one in (recipe, *others)}
     implausible: list[ImplausibleImage] = []
     if lungs_only:
         extractor, implausible = without_implausible(extractor)
@@ -55,18 +57,20 @@ def main(arguments: list[str] | None) -> int:
     if not lungs_only:
         implausible = implausible_among(extractor, plan.held_out, recipe.rotations, options.seed)
     printer = epoch_printer(getattr(recipe, "epochs", 0), options.quiet)
-    evaluated = evaluate_recipe(samples, positive, recipe, plan, options.point, log, printer)
+    evaluated = evaluate_recipe(samples, positive, recipe, plan, options, log, printer)
     if getattr(recipe, "adjust", "none") != "none":
         log.info(training.adjustment_line(evaluated, samples))
     comparison: RecipeComparison | None = None
-    for other in compared:
+    for other in others:
         log.info(f"comparing with {name_of(other)}...")
-        others = training.compute_features(options, other, training.reading(extractor, other), kind, plan)
+        read = training.compute_features(options, other, extractor, kind, plan)
         with log.timed("compare recipes"):
-            comparison = compare(others, (recipe, other), positive, plan, evaluated)
+            scores = out_of_fold(read, positive, other, plan).predictions.scores(positive)
+            own = evaluated.predictions.scores(positive)
+            comparison = compared((name_of(recipe), name_of(other)), own, scores, plan.seed)
     if by_site:
         log.info(f"leaving out {', '.join(by_site)} in turn...")
-    sites = leave_sites_out(samples, positive, recipe, by_site, options.point)
+    sites = leave_sites_out(samples, positive, recipe, by_site, options)
 
     # What the predictions are worth.
     with log.timed("evaluate"):
@@ -74,7 +78,7 @@ def main(arguments: list[str] | None) -> int:
         worth = judge(extractor, evaluated, *setting, samples.groups, implausible)
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
-        shown = order[: html.MOST] if outputs.report else order[:0]
+        shown = order[: html.MOST] if "--report" in outputs else order[:0]
         maps = training.grad_cam(evaluated, extractor, shown)
 
     result = TrainingResult(
@@ -96,13 +100,13 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("save"):
         model = as_file(training.saved_model(evaluated, recipe, extractor, training_report.summary(result)))
     with log.timed("draw figures and report"):
-        contents = training_report.contents(result, outputs.by_flag(), model)
+        contents = training_report.contents(result, outputs, model)
     with log.timed("save"):
         run_record.save(contents, log)
     log.report_times(options.timings)
     training_report.close(result)
-    if outputs.report:
-        say(f"Report: {outputs.report}")
+    if "--report" in outputs:
+        say(f"Report: {outputs['--report']}")
     return 0
 
 

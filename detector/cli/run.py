@@ -6,6 +6,7 @@ import errno
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -88,7 +89,8 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
 
 def _users(error: Exception) -> str:
     """Return what to say of an error of the user's memory, installation, files or disk; empty for one of ours."""
-    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and "llocate memory" in str(error)):
+    no_room = isinstance(error, ImportError) and re.search("llocate memory|map segment", str(error))
+    if isinstance(error, MemoryError) or no_room:
         return "out of memory; close other programs or use fewer images"
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]

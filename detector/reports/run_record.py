@@ -152,7 +152,7 @@ def predictions(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[d
         record | {"probabilities": dict(zip(classes, row, strict=True)), "fold": fold if crossed else None}
         for record, row, fold in zip(
             images(extractor, evaluated.held_out),
-            evaluated.probabilities[0].astype(float).tolist(),
+            evaluated.predictions.probabilities[0].astype(float).tolist(),
             folds,
             strict=True,
         )

@@ -29,9 +29,9 @@ from detector.reports.text import (
     metric_cells,
     table,
 )
-from detector.statistics.evaluation import evaluate
+from detector.statistics.evaluation import Evaluation, evaluate
 from detector.statistics.metric import Metric
-from detector.training.crossvalidation import EvaluatedHead, LeftOutSite, RecipeComparison
+from detector.training.crossvalidation import EvaluatedHead, RecipeComparison
 from detector.training.dataset import FeatureExtractor, ImplausibleImage
 from detector.training.options import EvaluationOptions
 
@@ -54,7 +54,7 @@ class TrainingResult:
     evaluated: EvaluatedHead
     metrics: dict[str, Metric]
     subgroups: Sequence[Subgroup]
-    left_out: Sequence[LeftOutSite]
+    left_out: Mapping[str, Evaluation]
     checks: Sequence[Check]
     order: np.ndarray
     grad_cam: list[np.ndarray]
@@ -146,7 +146,7 @@ class TrainingResult:
             for one in self.subgroups
             if counts[one.property] > 1
         ]
-        sites = [[one.site, one.sensitivity, one.specificity, one.roc_auc] for one in self.left_out]
+        sites = [[site, one.sensitivity, one.specificity, one.roc_auc] for site, one in self.left_out.items()]
         found = [
             Table("Each class v others", metrics, [[name, *row.values()] for name, row in self.per_class.items()]),
             Table("Subgroups", [*metrics, "images"], groups),
@@ -158,10 +158,10 @@ class TrainingResult:
 def lines(result: TrainingResult) -> list[str]:
     """Return what is printed of a run's evaluation: the tutorial's lines, then the metrics."""
     evaluated, evaluation = result.evaluated, result.evaluated.evaluation
-    repeats = len(evaluated.predicted)
+    repeats = len(evaluated.predictions.predicted)
     found = [f"Classification report and confusion matrix of the first of {repeats} repeats:"] if repeats > 1 else []
-    found += run_record.lines(evaluation, evaluated.predictions.labels, evaluated.predicted[0])
-    for text in run_record.operating_point(result.evaluation_options.point.sensitivity, evaluated):
+    found += run_record.lines(evaluation, evaluated.predictions.labels, evaluated.predictions.predicted[0])
+    for text in run_record.operating_point(result.evaluation_options.target_sensitivity, evaluated):
         found += wrapped(text, rest="  ")
     rows: list[list[object]] = [["metric", "value", "95 % CI", ""]]
     for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items():
@@ -227,7 +227,10 @@ def record(result: TrainingResult) -> dict[str, object]:
         "folds": run_record.by_fold(evaluated),
         "comparison": result.comparison,
         "subgroups": result.subgroups,
-        "sites_left_out": result.left_out,
+        "sites_left_out": [
+            {"site": site, "roc_auc": one.roc_auc, "sensitivity": one.sensitivity, "specificity": one.specificity}
+            for site, one in result.left_out.items()
+        ],
         "checks": result.checks,
         "conclusion": result.conclusion,
         "history": head.history | chosen if head and result.trained else {},
@@ -286,7 +289,7 @@ def training_report(result: TrainingResult, json: str, evaluation: bytes, histor
         metrics={**judged.metrics(), **result.metrics},
         checks=worst_first(result.checks),
         hold=HOLD[result.balanced] if result.trained or result.balanced else AS_GIVEN,
-        wrong=int((evaluated.predicted[0] != evaluated.predictions.labels).sum()),
+        wrong=int((evaluated.predictions.predicted[0] != evaluated.predictions.labels).sum()),
         left_out=max(0, len(result.order) - html.MOST),
         cards=cards(result),
         threshold=html.shown_threshold(evaluated.threshold, judged.classes),
@@ -310,8 +313,8 @@ def cards(result: TrainingResult) -> list[html.Card]:
     heats: Sequence[np.ndarray | None] = [*result.grad_cam] or [None] * len(shown)
     found = []
     for position, heat, picture in zip(shown, heats, pictures, strict=True):
-        row, predicted = evaluated.held_out[position], classes[int(evaluated.predicted[0][position])]
-        probability = float(evaluated.probabilities[0][position, result.positive])
+        row, predicted = evaluated.held_out[position], classes[int(evaluated.predictions.predicted[0][position])]
+        probability = float(evaluated.predictions.probabilities[0][position, result.positive])
         image, properties = extractor.dataset.images[row], extractor.properties[row]
         card = html.Card(
             file=image.file,

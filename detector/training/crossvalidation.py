@@ -20,11 +20,11 @@ from detector.statistics.evaluation import Evaluation, Predictions, evaluate, pr
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.training.dataset import FeatureExtractor, FeatureSet
-from detector.training.options import OperatingPoint, name_of
+from detector.training.options import OutcomeOptions
 from detector.training.recipes import Recipe
 
 INNER_FOLDS = 3
-LIKELIEST = OperatingPoint()
+LIKELIEST = OutcomeOptions()
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def out_of_fold(
     positive: int,
     recipe: Recipe,
     plan: FoldPlan,
-    point: OperatingPoint = LIKELIEST,
+    point: OutcomeOptions = LIKELIEST,
     quiet: bool = True,
     after_epoch: AfterEpoch | None = None,
 ) -> OutOfFold:
@@ -61,7 +61,7 @@ def out_of_fold(
     ----------
     positive : int
         Index of the positive class.
-    point : OperatingPoint, optional
+    point : OutcomeOptions, optional
         By default the likeliest class is predicted.
     quiet : bool
         Show no progress.
@@ -75,8 +75,8 @@ def out_of_fold(
     heads: list[TrainedHead] = []
     for repeat, fold, train, held_out in progress(plan, len(plan), "folds", quiet or len(plan) == 1, "fold"):
         seed, at = plan.seed_of(repeat, fold), point.threshold
-        if point.sensitivity is not None:
-            at = inner_threshold(samples.subset(train), positive, point.sensitivity, recipe, seed)
+        if point.target_sensitivity is not None:
+            at = inner_threshold(samples.subset(train), positive, point.target_sensitivity, recipe, seed)
             thresholds.append(at)
         heads.append(samples.fit(train, recipe, seed, held_out if after_epoch else None, after_epoch))
         found = samples.predict_proba(heads[-1], held_out)
@@ -139,16 +139,6 @@ class EvaluatedHead:
         assert self.fitted is not None, "these are the predictions of another program"
         return self.fitted
 
-    @property
-    def probabilities(self) -> np.ndarray:
-        """Of the held-out images, shape (repeats, n, classes)."""
-        return self.predictions.probabilities
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """Classes that held-out images are predicted as, shape (repeats, n), int."""
-        return self.predictions.predicted
-
 
 def evaluate_once(
     extractor: FeatureExtractor,
@@ -183,7 +173,7 @@ def evaluate_recipe(
     positive: int,
     recipe: Recipe,
     plan: FoldPlan,
-    point: OperatingPoint,
+    point: OutcomeOptions,
     log: Log,
     after_epoch: AfterEpoch,
 ) -> EvaluatedHead:
@@ -199,7 +189,7 @@ def evaluate_recipe(
         threshold, thresholds = thresholds[0], []
     elif thresholds:
         scores = predictions.probabilities[0][:, positive]
-        threshold = threshold_for(point.sensitivity or 0, scores, predictions.labels == positive)
+        threshold = threshold_for(point.target_sensitivity or 0, scores, predictions.labels == positive)
     if not once:
         log.info("training the head on all images...")
         with log.timed("train the head"):
@@ -241,25 +231,6 @@ def compared(names: tuple[str, str], one: Scores, other: Scores, seed: int) -> R
     return RecipeComparison(*names, one.auc(), other.auc(), difference)
 
 
-def compare(
-    samples: FeatureSet, recipes: tuple[Recipe, Recipe], positive: int, plan: FoldPlan, evaluated: EvaluatedHead
-) -> RecipeComparison:
-    """Evaluate a second recipe, of which `samples` holds the features, as a training run has evaluated its own."""
-    other = out_of_fold(samples, positive, recipes[1], plan).predictions.scores(positive)
-    names = name_of(recipes[0]), name_of(recipes[1])
-    return compared(names, evaluated.predictions.scores(positive), other, plan.seed)
-
-
-@dataclass(frozen=True)
-class LeftOutSite:
-    """Metrics of a detector on a site that it was not trained on."""
-
-    site: str
-    roc_auc: Metric
-    sensitivity: Metric
-    specificity: Metric
-
-
 def site_plans(images: Dataset, patients: np.ndarray, positive: int, seed: int) -> dict[str, FoldPlan]:
     """Return a plan of one fold for each site that has images of the positive class and of another: it is held out.
 
@@ -291,15 +262,15 @@ def site_plans(images: Dataset, patients: np.ndarray, positive: int, seed: int) 
 
 
 def leave_sites_out(
-    samples: FeatureSet, positive: int, recipe: Recipe, plans: Mapping[str, FoldPlan], point: OperatingPoint
-) -> list[LeftOutSite]:
+    samples: FeatureSet, positive: int, recipe: Recipe, plans: Mapping[str, FoldPlan], point: OutcomeOptions
+) -> dict[str, Evaluation]:
     """Test on each site a head that is trained on all others (internal-external validation).
 
     Reference: T. P. A. Debray et al., "A new framework to enhance the interpretation of external validation studies of
     clinical prediction models", Journal of Clinical Epidemiology 68 (2015); TRIPOD+AI, item 12d.
     """
-    samples, found = replace(samples, groups=samples.patients), []
-    for site, plan in plans.items():
-        result = evaluate(out_of_fold(samples, positive, recipe, plan, point).predictions, samples.classes, positive)
-        found.append(LeftOutSite(site, result.roc_auc, result.sensitivity, result.specificity))
-    return found
+    samples = replace(samples, groups=samples.patients)
+    return {
+        site: evaluate(out_of_fold(samples, positive, recipe, plan, point).predictions, samples.classes, positive)
+        for site, plan in plans.items()
+    }

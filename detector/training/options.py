@@ -105,25 +105,9 @@ class ModelOptions(RunOptions):
         return found
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
-    """From which probability on an image is predicted positive: as given, chosen for a sensitivity, or the likeliest.
-
-    Attributes
-    ----------
-    threshold : float, optional
-        A fixed one.
-    sensitivity : float, optional
-        Choose the threshold of each fold on its training side, to reach this.
-    """
-
-    threshold: float | None = None
-    sensitivity: float | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class OutcomeOptions:
-    """From which probability on an image is predicted positive, and what is said of that."""
+    """From which probability on an image is predicted positive: as given, chosen, or the likeliest."""
 
     threshold: float | None = flag(
         EVALUATION,
@@ -144,11 +128,6 @@ class OutcomeOptions:
     prevalence: float | None = flag(
         EVALUATION, None, "report PPV and NPV at this prevalence", type=between(0, 1), metavar="X"
     )
-
-    @property
-    def point(self) -> OperatingPoint:
-        """The operating point."""
-        return OperatingPoint(self.threshold, self.target_sensitivity)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,30 +150,6 @@ def recipe_name(text: str) -> str:
             "as probe:global"
         )
     return text
-
-
-@dataclass(frozen=True)
-class OutputPaths:
-    """What a training run writes."""
-
-    plot: Path
-    evaluation_plot: Path
-    model: Path
-    json: Path
-    report: Path | None
-
-    def by_flag(self) -> dict[str, Path]:
-        """Return the outputs by the flags that name them."""
-        paths = {f"--{one.name.replace('_', '-')}": getattr(self, one.name) for one in fields(self)}
-        return {name: path for name, path in paths.items() if path}
-
-    def __post_init__(self) -> None:
-        """Reject outputs whose suffix names a format that is not written."""
-        for name, path in (("--plot", self.plot), ("--evaluation-plot", self.evaluation_plot)):
-            if path.suffix.lower() not in FIGURES:
-                raise InputError(f"{name} {path}: a figure is written as one of {', '.join(FIGURES)}")
-        if self.model.suffix.lower() not in MODELS:
-            raise InputError(f"--model {self.model}: a model is written as HDF5 (.h5, .hdf5, .model)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,26 +203,30 @@ class TrainingOptions(EvaluationOptions, ModelOptions):
         name, _, pooling = (self.compare or "").partition(":")
         return [*super().recipes(), *([self.recipe_of(name, pooling or None)] if name else [])]
 
-    def outputs(self) -> OutputPaths:
-        """Return where the run writes.
+    def outputs(self) -> dict[str, Path]:
+        """Return where the run writes, by the flags that name it.
 
         What is not named follows the model: beside ``NAME.h5`` lie ``NAME.json``, ``NAME.plot.png`` and so on, so that
         a second model in the same folder leaves the first one's results alone. The tutorial's names have no prefix.
         """
-        folder = self.output_dir or Path()
-        model = self.model or folder / f"{DEFAULT_NAME}.model.h5"
+        model = self.model or (self.output_dir or Path()) / f"{DEFAULT_NAME}.model.h5"
         beside_model = self.output_dir or model.parent
         name = model.name.removesuffix(model.suffix).removesuffix(".model")
         prefix = "" if name == DEFAULT_NAME else f"{name}."
         plot = self.plot or beside_model / f"{prefix}plot.png"
         beside_plot = self.output_dir or plot.parent
-        return OutputPaths(
-            plot,
-            self.evaluation_plot or beside_plot / f"{prefix}evaluation.png",
-            model,
-            self.json or beside_model / f"{name}.json",
-            None if self.no_report else self.report or beside_plot / f"{prefix}report.html",
-        )
+        evaluation = self.evaluation_plot or beside_plot / f"{prefix}evaluation.png"
+        for flag_name, path, suffixes, what in (
+            ("--plot", plot, FIGURES, "a figure"),
+            ("--evaluation-plot", evaluation, FIGURES, "a figure"),
+            ("--model", model, MODELS, "a model"),
+        ):
+            if path.suffix.lower() not in suffixes:
+                raise InputError(f"{flag_name} {path}: {what} is written as one of {', '.join(suffixes)}")
+        record = self.json or beside_model / f"{name}.json"
+        found = {"--plot": plot, "--evaluation-plot": evaluation, "--model": model, "--json": record}
+        report = {} if self.no_report else {"--report": self.report or beside_plot / f"{prefix}report.html"}
+        return found | report
 
     def settings(self) -> dict[str, object]:
         """Return the settings as the run's JSON file has them."""

@@ -84,7 +84,7 @@ def compute_features(
     A hold-out trains on some images and evaluates the others; to leave out sites, or to choose a threshold on the
     training side, every image has to be trained on and evaluated.
     """
-    images = extractor.dataset
+    images, extractor = extractor.dataset, replace(extractor, columns=COLUMNS[recipe.name, recipe.pooling])
     everything = np.arange(len(images.images))
     train, held_out = plan.train, plan.held_out
     if options.leave_one_site_out:
@@ -94,11 +94,6 @@ def compute_features(
     with extractor.log.timed("forward"):
         found = extract(extractor, recipe, plan.seed, everything, images.labels, images.classes, (train, held_out))
     return replace(found, groups=extractor.groups(kind), clinical=options.clinical_columns)
-
-
-def reading(extractor: FeatureExtractor, recipe: Recipe) -> FeatureExtractor:
-    """Return the same images, and of the same passes through the network what another recipe reads."""
-    return replace(extractor, columns=COLUMNS[recipe.name, recipe.pooling])
 
 
 def adjustment_line(evaluated: EvaluatedHead, samples: FeatureSet) -> str:
@@ -138,8 +133,8 @@ def saved_model(
 
 def most_confident_errors_first(evaluated: EvaluatedHead) -> np.ndarray:
     """Return the order of test images: errors first, the most confident on top, then the others in reverse."""
-    labels, predicted = evaluated.predictions.labels, evaluated.predicted[0]
-    confidence = evaluated.probabilities[0][np.arange(len(predicted)), predicted]
+    labels, predicted = evaluated.predictions.labels, evaluated.predictions.predicted[0]
+    confidence = evaluated.predictions.probabilities[0][np.arange(len(predicted)), predicted]
     wrong = predicted != labels
     return np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))
 
@@ -152,7 +147,7 @@ def grad_cam(evaluated: EvaluatedHead, extractor: FeatureExtractor, positions: n
     positions : ndarray of int
         Among the test images.
     """
-    rows, predicted = evaluated.held_out[positions], evaluated.predicted[0][positions]
+    rows, predicted = evaluated.held_out[positions], evaluated.predictions.predicted[0][positions]
     extra = clinical.encode(evaluated.head.columns, [extractor.dataset.images[row].row for row in rows])
     return cached_heat_maps(extractor, evaluated.head.weights, rows, predicted, extra)
 

@@ -33,6 +33,7 @@ OWN = f"{detector.__path__[0]}/network/lung_decoder.npy"
         ("OSError('unknown')", 70, "error: internal error: OSError: unknown"),
         ("MemoryError()", 2, "error: out of memory"),
         ("ImportError('x.so: cannot allocate memory in static TLS block')", 2, "error: out of memory"),
+        ("ImportError('x.so: failed to map segment from shared object')", 2, "error: out of memory"),
         ("ModuleNotFoundError('none', name='cv2.gapi')", 2, "error: the Python package cv2 is not installed in"),
         ("ModuleNotFoundError('none', name='detector.x')", 70, "error: internal error: ModuleNotFoundError"),
         ("ZeroDivisionError('by zero')", 70, "error: internal error: ZeroDivisionError: by zero"),

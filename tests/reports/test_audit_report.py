@@ -83,7 +83,7 @@ def test_a_training_run(name, scores):
     evaluated = outcome_of(extractor, SCORES[scores](extractor.dataset.labels == 0, np.random.default_rng(0)))
     worth = judge(extractor, evaluated, 0, True, 0.05)
     found, everything = worth.checks, {**evaluated.evaluation.metrics(), **worth.metrics}
-    lines = run_record.lines(evaluated.evaluation, evaluated.predictions.labels, evaluated.predicted[0])
+    lines = run_record.lines(evaluated.evaluation, evaluated.predictions.labels, evaluated.predictions.predicted[0])
     lines += [f"{one.message} {one.recommendation}" for one in found]
     require_clean("\n".join([*lines, *map(str, everything.values())]))
     require_clean_json(metrics=everything, subgroups=worth.subgroups, checks=found)

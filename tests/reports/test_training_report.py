@@ -15,7 +15,7 @@ from detector.reports import run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate
 from detector.statistics.metric import Metric
-from detector.training.crossvalidation import LeftOutSite, RecipeComparison
+from detector.training.crossvalidation import RecipeComparison
 from detector.training.options import EvaluationOptions
 
 FEW = Metric.unavailable("too few images (9 and 30; 10 of each needed)", 9, 30)
@@ -85,10 +85,12 @@ def test_a_difference_in_words(difference, text, clear):
 
 def test_sites_that_are_left_out_are_a_table_of_80_columns():
     areas = Metric(0.81, 0.61, 0.91, 20, 30), Metric(0.7, 0.5, 0.9, 20, 0), Metric(0.8, 0.6, 0.9, 0, 30)
-    left_out = [LeftOutSite("Hannover", *areas), LeftOutSite("Vienna", FEW, FEW, FEW)]
-    written = json.loads(run_record.as_json({"sites_left_out": left_out}))["sites_left_out"]
-    assert [one["site"] for one in written] == ["Hannover", "Vienna"]
-    lines = training_report.lines(replace(result(Case()), left_out=left_out))[-4:]
+    run = result(Case())
+    found = dict(zip(("roc_auc", "sensitivity", "specificity"), areas, strict=True))
+    hannover = replace(run.evaluated.evaluation, **found)
+    run = replace(run, left_out={"Hannover": hannover, "Vienna": replace(hannover, **dict.fromkeys(found, FEW))})
+    assert training_report.record(run)["sites_left_out"][0] == {"site": "Hannover"} | found
+    lines = training_report.lines(run)[-4:]
     assert all(len(line) <= 80 for line in lines)
     assert lines[1].split() == ["Hannover", "0.70", "(0.50–0.90)", "0.80", "(0.60–0.90)", "0.81", "(0.61–0.91)"]
     assert lines[2].split() == ["Vienna", "n/a", "n/a", "n/a"] and lines[3] == "  n/a: too few images"

@@ -24,7 +24,7 @@ from detector.training.crossvalidation import (
     threshold_for,
 )
 from detector.training.dataset import FeatureSet
-from detector.training.options import OperatingPoint
+from detector.training.options import OutcomeOptions
 from detector.training.recipes import TutorialRecipe
 
 TARGET = "--target-sensitivity"
@@ -61,15 +61,15 @@ def test_a_hold_out_is_a_plan_of_one_fold():
     seen: list[dict[str, float]] = []
 
     def run(given: FeatureSet):
-        plan = FoldPlan([[sides]], 7)
+        plan, point = FoldPlan([[sides]], 7), OutcomeOptions(threshold=0.4)
         follow = lambda epoch, metrics: seen.append(metrics)  # noqa: E731
-        return evaluate_recipe(given, 0, TutorialRecipe(epochs=2), plan, OperatingPoint(0.4), Log(True), follow)
+        return evaluate_recipe(given, 0, TutorialRecipe(epochs=2), plan, point, Log(True), follow)
 
     found = run(case)
     assert found.train.tolist() == sides[0].tolist() and found.held_out.tolist() == sides[1].tolist()
-    assert found.probabilities.shape == (1, 20, 2) and (found.threshold, found.thresholds) == (0.4, [])
+    assert found.predictions.probabilities.shape == (1, 20, 2) and (found.threshold, found.thresholds) == (0.4, [])
     assert len(seen) == 2 and "val_loss" in seen[0]
-    assert np.array_equal(found.probabilities[0], case.predict_proba(found.head, sides[1]).astype(float))
+    assert np.array_equal(found.predictions.probabilities[0], case.predict_proba(found.head, sides[1]).astype(float))
     features = case.features.copy()
     features[sides[1]] = 5.0
     assert np.array_equal(run(replace(case, features=features)).fitted.weights[0], found.fitted.weights[0])
@@ -77,16 +77,16 @@ def test_a_hold_out_is_a_plan_of_one_fold():
 
 def test_a_cross_validation_saves_a_head_fitted_to_all_images():
     case = samples(0.1, width=8)
-    found = evaluate_recipe(case, 0, RIDGE, plan_of(case, 2), OperatingPoint(sensitivity=0.9), Log(True), print)
+    found = evaluate_recipe(case, 0, RIDGE, plan_of(case, 2), OutcomeOptions(target_sensitivity=0.9), Log(True), print)
     assert len(found.train) == len(found.held_out) == 60 and len(found.thresholds) == 6
     assert np.array_equal(found.fitted.weights[0], case.fit(np.arange(60), RIDGE, 0).weights[0])
-    scores = found.probabilities[0][:, 0]
+    scores = found.predictions.probabilities[0][:, 0]
     assert found.threshold == threshold_for(0.9, scores, case.labels == 0)
 
 
 def test_the_threshold_is_chosen_without_the_images_it_is_judged_by():
     """Changing what a fold is judged by changes nothing about its threshold."""
-    case, point = samples(0.1, width=8), OperatingPoint(sensitivity=0.9)
+    case, point = samples(0.1, width=8), OutcomeOptions(target_sensitivity=0.9)
     plan = plan_of(case)
     first = crossvalidation.out_of_fold(case, 0, RIDGE, plan, point)
     _, held_out = plan.repeats[0][0]
@@ -142,12 +142,12 @@ def test_the_operating_point_holds_at_a_site_that_is_left_out():
     plans = {"a": FoldPlan([[(np.arange(40, 80), np.arange(40))]], 0)}
 
     def left_out(**point):
-        return leave_sites_out(case, 0, RIDGE, plans, OperatingPoint(**point))[0]
+        return leave_sites_out(case, 0, RIDGE, plans, OutcomeOptions(**point))["a"]
 
     likeliest, strict, certain = left_out(), left_out(threshold=0.9), left_out(threshold=0.0)
     assert strict.sensitivity.value < likeliest.sensitivity.value < certain.sensitivity.value == 1.0
     assert strict.specificity.value > likeliest.specificity.value > certain.specificity.value == 0.0
-    chosen, low = left_out(sensitivity=0.99), left_out(sensitivity=0.3)
+    chosen, low = left_out(target_sensitivity=0.99), left_out(target_sensitivity=0.3)
     assert low.sensitivity.value < likeliest.sensitivity.value < chosen.sensitivity.value
     assert likeliest.roc_auc == strict.roc_auc == chosen.roc_auc
 
@@ -155,9 +155,10 @@ def test_the_operating_point_holds_at_a_site_that_is_left_out():
 def test_a_recipe_compared_with_itself_differs_by_nothing():
     case = samples(0.5, width=8)
     plan = plan_of(case, 2)
-    evaluated = evaluate_recipe(case, 0, RIDGE, plan, OperatingPoint(), Log(True), print)
-    found = crossvalidation.compare(case, (RIDGE, RIDGE), 0, plan, evaluated)
-    assert found.compared_with == "ridge:blocks" and found.compared_roc_auc == found.roc_auc
+    evaluated = evaluate_recipe(case, 0, RIDGE, plan, OutcomeOptions(), Log(True), print)
+    scores = evaluated.predictions.scores(0)
+    found = crossvalidation.compared(("one", "other"), scores, scores, 0)
+    assert found.compared_with == "other" and found.compared_roc_auc == found.roc_auc
     assert (found.difference.value, found.difference.ci_low, found.is_clear) == (0.0, None, False)
 
 

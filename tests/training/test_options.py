@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import inside, rejected, rejection
 
+from detector.cli.arguments import parse
 from detector.training.options import TrainingOptions
 from detector.training.recipes import ProbeRecipe, TutorialRecipe
-from train_covid19 import parse_arguments
 
 MODEL = {
     "recipe": "tutorial",
@@ -39,6 +39,10 @@ TRAINING = MODEL | {
     "allow_informative_missingness": False,
     "compare": None,
 }
+
+
+def parsed(arguments):
+    return parse(TrainingOptions, "", "", arguments)
 
 
 @pytest.mark.parametrize(
@@ -72,20 +76,20 @@ TRAINING = MODEL | {
     ],
 )
 def test_the_settings_of_a_training_run_are_its_flags_with_their_defaults(arguments, changed):
-    settings = json.loads(json.dumps(parse_arguments(arguments.split()).settings()))
+    settings = json.loads(json.dumps(parsed(arguments.split()).settings()))
     if "--recipe probe --compare tutorial" in arguments:
         changed |= {"recipe": "probe", "pooling": "lungs", "rotations": settings["rotations"]}
     assert settings == TRAINING | changed
 
 
 def test_a_compared_recipe_shares_all_settings_but_its_pooling():
-    assert parse_arguments([]).recipes() == [TutorialRecipe()]
-    found = parse_arguments(["--recipe", "probe", "--epochs", "4", "--class-weight", "none", "--compare", "tutorial"])
+    assert parsed([]).recipes() == [TutorialRecipe()]
+    found = parsed(["--recipe", "probe", "--epochs", "4", "--class-weight", "none", "--compare", "tutorial"])
     assert found.recipes() == [
         ProbeRecipe("lungs", balanced=False),
         TutorialRecipe("tutorial", balanced=False, epochs=4),
     ]
-    assert parse_arguments(["--recipe", "probe", "--pooling", "global", "--target-sensitivity", "0.9"]).recipes() == [
+    assert parsed(["--recipe", "probe", "--pooling", "global", "--target-sensitivity", "0.9"]).recipes() == [
         ProbeRecipe("global")
     ]
 
@@ -150,7 +154,7 @@ def test_what_cannot_be_meant_is_rejected(arguments, tmp_path):
 )
 def test_outputs_are_named_after_the_model(given, names):
     paths = {name: value if value is True else Path(value) for name, value in given.items()}
-    found = TrainingOptions(**paths).outputs().by_flag()
+    found = TrainingOptions(**paths).outputs()
     assert [path.as_posix() for path in found.values()] == names.split()
     assert list(found) == ["--plot", "--evaluation-plot", "--model", "--json", "--report"][: len(found)]
 
@@ -158,7 +162,7 @@ def test_outputs_are_named_after_the_model(given, names):
 @pytest.mark.parametrize(
     ("flag", "name", "said"),
     [
-        ("model", "m.pb", "--model m.pb: a model is written as HDF5"),
+        ("model", "m.pb", "--model m.pb: a model is written as one of .h5, .hdf5"),
         ("plot", "p.gif", "--plot p.gif: a figure is written as one of .png, .pdf"),
         ("evaluation_plot", "e", "--evaluation-plot e: a figure is written as one of"),
     ],
