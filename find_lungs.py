@@ -55,8 +55,8 @@ def main(arguments: list[str] | None) -> int:
     runtime.configure(options.verbose)
     runtime.start()
     home = options.cache or default_folder()
-    found, _ = weights.load(options.weights, home, log.info)
-    backbone = Backbone(found, Cache(None if options.no_cache else home))
+    cache = Cache(None if options.no_cache else home)
+    backbone = Backbone(weights.load(options.weights, home, log.info), cache)
 
     each = lung_mask_report.with_masks(lung_masks.find_all(backbone, paths, options.overlay), options.output_dir)
     done = gathered(each, len(paths), "finding lungs", options.quiet, failures)

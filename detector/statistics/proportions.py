@@ -38,7 +38,7 @@ def proportion(
     sides = [side for side in (positive, ~positive) if side.any()]
     # The variance of a mean over classes is that of each class's mean, by its share squared.
     shares = np.array([side.mean() for side in sides])
-    size = float(1 / (shares**2 / [effective_size(hits[side], patients[side])[0] for side in sides]).sum())
+    size = float(1 / (shares**2 / [effective_size(hits[side], patients[side]) for side in sides]).sum())
     z = float(norm.ppf((1 + LEVEL) / 2))
     # Where all images agree, a patient is one observation.
     if 1 < count < n and abs(size - count) > WIDTH:

@@ -19,8 +19,8 @@ MOST_NUMBERS = 2_000_000  # weights held at a time: all resamples of 20,000 imag
 Statistic = Callable[[np.ndarray], np.ndarray]  # from weights of images, (draws, n), to a number each, (draws,)
 
 
-def effective_size(hits: np.ndarray, patients: np.ndarray) -> tuple[float, int]:
-    """Return how many independent observations images of the same patients are worth, and the number of patients.
+def effective_size(hits: np.ndarray, patients: np.ndarray) -> float:
+    """Return how many independent observations images of the same patients are worth.
 
     The design effect is the variance of the proportion over patients, divided by that over as many independent images.
     It is not below 1. Where every image agrees it cannot be estimated, and a patient counts as one observation.
@@ -34,13 +34,13 @@ def effective_size(hits: np.ndarray, patients: np.ndarray) -> tuple[float, int]:
     count = int(inverse.max()) + 1
     images = np.bincount(inverse, minlength=count)
     if count == n:
-        return float(n), count
+        return float(n)
     binomial = value * (1 - value) / n
     if count < 2 or binomial < WIDTH:
-        return float(count), count
+        return float(count)
     residuals = np.bincount(inverse, hits, minlength=count) - value * images
     clustered = count / (count - 1) * (residuals**2).sum() / n**2
-    return n / max(clustered / binomial, 1.0), count
+    return n / max(clustered / binomial, 1.0)
 
 
 def kish_number(images: np.ndarray) -> float:

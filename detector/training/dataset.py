@@ -315,7 +315,7 @@ def open_dataset(
     pixel_store = PixelStore()
     with log.timed("read"):
         if weights is None:
-            weights, _ = weight_sources.load(compute.weights, home, log.info)
+            weights = weight_sources.load(compute.weights, home, log.info)
         inspected = functools.partial(features.properties, cluster) if cluster else None
         paths = [image.path for image in dataset.images]
         meanwhile = runtime.start if recipe else bool

@@ -156,7 +156,7 @@ def test_a_cross_validated_run(case, of_both_classes, folds, repeats):
     worth = judge(extractor, evaluated, 0, True, 0.01)
     found, checked = worth.metrics, worth.checks
     options = EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01)
-    result = TrainingResult(extractor, evaluated, found, [], [], checked, everything[:0], [], options, {}, {})
+    result = TrainingResult(extractor, evaluated, found, [], {}, checked, everything[:0], [], options, {}, {})
     lines = training_report.lines(result)
     require_clean("\n".join(lines))
     assert all(len(line) <= 80 for text in lines for line in text.splitlines())

@@ -29,7 +29,7 @@ def result(case: Case, **options: object) -> TrainingResult:
     table = subgroups(extractor, evaluated)
     order, evaluation = np.arange(3), EvaluationOptions(**options)
     checks = [Check("chance", "warn", "found", "Add images.")]
-    return TrainingResult(extractor, evaluated, found, table, [], checks, order, [], evaluation, {}, {})
+    return TrainingResult(extractor, evaluated, found, table, {}, checks, order, [], evaluation, {}, {})
 
 
 def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():

@@ -271,17 +271,3 @@ def test_the_area_under_the_curve_is_the_mean_area_within_folds(seed, repeats, c
     assert (np.diff(false) >= 0).all() and (np.diff(true) >= -1e-12).all()
     area = roc_auc(scores, truth, np.arange(60), folds=folds)
     assert not area.available or area.value == pytest.approx(found)
-
-
-def test_the_curve_of_one_model_is_that_of_scikit_learn():
-    from sklearn.metrics import roc_auc_score
-    from sklearn.metrics import roc_curve as expected
-
-    generator = np.random.default_rng(3)
-    truth = generator.random(80) < 0.5
-    scores = generator.integers(0, 9, 80) + 2.0 * truth
-    false, true = roc_curve(scores[None], truth, np.zeros((1, 80), int))
-    for at, sensitivity in zip(*expected(truth, scores, drop_intermediate=False)[:2], strict=True):
-        step = true[np.abs(false - at) < 1e-9]
-        assert step.min() - 1e-9 <= sensitivity <= step.max() + 1e-9
-    assert np.trapezoid(true, false) == pytest.approx(roc_auc_score(truth, scores))

@@ -43,10 +43,9 @@ def test_repeats_are_averaged_and_folds_kept_apart():
     assert found.roc_auc.value == 1.0
 
 
-def of_noise(folds, images=1):
-    """Evaluate predictions that are half right, of 40 patients with some images each."""
-    labels, who = np.repeat(np.arange(40) % 2, images), np.repeat(np.arange(40), images)
-    scores = np.repeat(np.random.default_rng(0).permutation(40) / 40, images)
+def of_noise(folds):
+    """Evaluate predictions that are half right, of 40 patients."""
+    labels, who, scores = np.arange(40) % 2, np.arange(40), np.random.default_rng(0).permutation(40) / 40
     said = np.stack([scores, 1 - scores], axis=1)
     predictions = Predictions.of_one_model(labels, who, said, predict(said, 0))
     return evaluate(replace(predictions, folds=(who % folds)[None]), ["a", "b"], 0)
@@ -58,10 +57,3 @@ def test_intervals_are_wider_where_every_fold_has_a_model_of_its_own():
         assert one[name].value == several[name].value
         widths = [found[name].ci_high - found[name].ci_low for found in (one, several)]
         assert widths[1] > 1.2 * widths[0]
-
-
-def test_images_of_one_patient_are_one_observation():
-    one, four = of_noise(1).metrics(), of_noise(1, images=4).metrics()
-    for name, patients in (("accuracy", 40), ("sensitivity", 20), ("specificity", 20)):
-        assert four[name].n_patients == patients
-        assert four[name].ci_high - four[name].ci_low >= one[name].ci_high - one[name].ci_low

@@ -14,7 +14,6 @@ from statistics_helpers import SETS, at_least, at_most, of_patients
 from detector.statistics import proportions, resampling
 from detector.statistics.metric import Metric
 from detector.statistics.proportions import predictive_values
-from detector.statistics.resampling import effective_size, kish_number, patient_share
 
 
 def test_wilson_as_published():
@@ -44,7 +43,6 @@ def test_intervals_are_over_patients(images, share):
 
 def test_images_that_all_agree_are_worth_their_patients():
     who = np.repeat(np.arange(12), 5)
-    assert effective_size(np.ones(60), who) == (12.0, 12)
     one, other = proportions.proportion(np.ones(60), who), proportions.proportion(np.ones(12), np.arange(12))
     assert (one.ci_low, one.n_patients) == (other.ci_low, other.n_patients)
     assert one.n_positive == 60
@@ -69,9 +67,9 @@ def test_uneven_patients_count_as_fewer_for_students_quantile():
     """Twelve patients with one image and two with twelve: two of them hold two thirds of the images."""
     who = np.concatenate([np.arange(12), np.repeat([12, 13], 12)])
     hits = np.concatenate([np.arange(12) % 2, np.ones(12), np.zeros(12)])
-    size, count = effective_size(hits, who)
+    size = resampling.effective_size(hits, who)
     found = proportions.proportion(hits, who)
-    assert found.n_patients == count == 14
+    assert found.n_patients == 14
     quantile = t.ppf(0.975, 36**2 / (12 + 2 * 144) - 1)
     assert (found.low, found.high) == pytest.approx(resampling.wilson(0.5, size, quantile))
 
@@ -116,15 +114,3 @@ def test_a_prevalence_next_to_0_or_1_gives_no_interval_of_a_point(se, sp, preval
     ppv, npv = predictive_values(*hits, prevalence)
     for one in (ppv, npv):
         assert not one.available or one.ci_low is None or 0 <= one.low <= one.point <= one.high <= 1
-
-
-def test_patients_of_as_many_images_count_one_each():
-    assert kish_number(np.full(7, 3)) == 7
-    assert kish_number(np.array([20] + [1] * 19)) == pytest.approx(39**2 / 419)
-    assert kish_number(np.empty(0, int)) == 0
-
-
-def test_the_share_is_that_of_the_class_and_stratum():
-    patients, truth = np.array([0, 0, 1, 2, 0, 3]), np.array([1, 1, 1, 1, 0, 0], bool)
-    strata = np.array(["a", "a", "a", "b", "b", "b"])
-    assert patient_share(patients, truth, strata) == pytest.approx([2 / 3, 2 / 3, 1 / 3, 1, 1 / 2, 1 / 2])

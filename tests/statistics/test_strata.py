@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detector.statistics import strata
-from detector.statistics.strata import comparable, crossed, holding_two_classes, one_thread
+from detector.statistics.strata import comparable, crossed, holding_two_classes
 
 
 def test_which_strata_hold_two_classes():
@@ -32,15 +32,3 @@ def test_spread_is_the_standard_deviation_of_what_is_not_nearly_constant():
     assert found[3] == pytest.approx(strata.LEAST_SPREAD * np.median(features[:, :4].std(axis=0)))
     assert found[4] == np.inf
     assert (strata.spread(np.ones((4, 2))) == np.inf).all()
-
-
-def test_one_thread_is_used_inside_of_the_block():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    import sklearn.linear_model  # noqa: F401 (what is limited has to be loaded)
-
-    with threadpoolctl.threadpool_limits(2):
-        before = {one["filepath"]: one["num_threads"] for one in threadpoolctl.threadpool_info()}
-        assert set(before.values()) == {2}
-        with one_thread():
-            assert {one["num_threads"] for one in threadpoolctl.threadpool_info()} == {1}
-        assert {one["filepath"]: one["num_threads"] for one in threadpoolctl.threadpool_info()} == before

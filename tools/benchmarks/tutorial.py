@@ -35,7 +35,7 @@ def read_images(folder: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
 def build(classes: int) -> keras.Model:
     """Return the frozen base with the tutorial's head on it."""
     base = keras.applications.VGG16(weights=None, include_top=False, input_tensor=keras.Input((224, 224, 3)))
-    for name, pair in load(None, default_folder())[0].items():
+    for name, pair in load(None, default_folder()).items():
         base.get_layer(name).set_weights(list(pair))
     base.trainable = False
     x = keras.layers.AveragePooling2D((4, 4))(base.output)
