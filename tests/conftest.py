@@ -173,7 +173,7 @@ def weights(cache: Path):
     """Return VGG16's ImageNet weights."""
     from detector.network.weights import load
 
-    return load(None, cache)[0]
+    return load(None, cache)
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def main() -> None:
         radiographs = [read(options.masks, row) for row in csv.DictReader(lines)]
     print(f"{len(radiographs)} radiographs of {len({one.patient for one in radiographs})} patients")
     runtime.ready()
-    weights = load(None, default_folder())[0]
+    weights = load(None, default_folder())
     if options.measure:
         measure(weights, radiographs)
         return
