@@ -135,10 +135,7 @@ def main(arguments: list[str] | None) -> int:
     result = TrainingResult(
         extractor=extractor,
         evaluated=evaluated,
-        metrics=worth.metrics,
-        subgroups=worth.subgroups,
-        left_out={},
-        checks=worth.checks,
+        worth=worth,
         order=order,
         grad_cam=maps,
         evaluation_options=EvaluationOptions(threshold=evaluated.threshold, prevalence=options.prevalence),

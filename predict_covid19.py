@@ -80,10 +80,10 @@ def main(arguments: list[str] | None) -> int:
     )
 
     from detector.datasets import clinical
-    from detector.files.atomic import require_folder
+    from detector.files.atomic import require_folder, require_outputs
     from detector.inference.predict import PredictionRequest, gathered, list_images, predict_all, say_notes
     from detector.network import model_file, runtime
-    from detector.reports import prediction_report
+    from detector.reports import html, prediction_report
 
     folder, csv, json = options.output_dir, options.csv, options.json
     if folder:
@@ -91,12 +91,13 @@ def main(arguments: list[str] | None) -> int:
     beside = [path.parent for path in (json, csv) if path] + ([options.gradcam] if options.gradcam else [])
     where = folder or next(iter(beside), Path())
     report = None if options.no_report else options.report or where / prediction_report.REPORT
-    outputs = prediction_report.PredictionOutputs(csv, json, report, options.gradcam)
+    named = {"--csv": csv, "--json": json, "--report": report}
+    outputs = {flag: path for flag, path in named.items() if path}
     failures: list[InputError] = []
     paths = list_images(options.files, failures)
-    for folder in {path.parent for path in (outputs.csv, outputs.json, outputs.report) if path}:
+    for folder in {path.parent for path in outputs.values()} | ({options.gradcam} if options.gradcam else set()):
         require_folder(folder)
-    outputs.require_writable()
+    require_outputs(outputs)
     cluster = connect(options) if options.ray else None
     runtime.configure(options.verbose)
     runtime.start()
@@ -108,12 +109,13 @@ def main(arguments: list[str] | None) -> int:
     values, notes = clinical.read(options.clinical_csv, saved.description.clinical, paths)
     for note in notes:
         say(note)
+    shown = html.MOST if report else 0
     requests = [
-        PredictionRequest(path, values.get(path, {}), outputs.wants_images(position))
+        PredictionRequest(path, values.get(path, {}), options.gradcam is not None or position < shown)
         for position, path in enumerate(paths)
     ]
     results = predict_all(saved, requests, cluster, options.force)
-    results = prediction_report.with_overlays(results, paths, outputs, saved.description.classes)
+    results = prediction_report.with_overlays(results, paths, options.gradcam, shown, saved.description.classes)
     done = gathered(results, len(paths), "predicting", options.quiet, failures)
     found = prediction_report.PredictionRun(done, failures, saved.description, options.model.name, saved.note)
     for line in wrapped(found.conclusion):
@@ -121,12 +123,19 @@ def main(arguments: list[str] | None) -> int:
     for line in prediction_report.lines(found):
         print(line)
     say_notes(((one.path, one.note) for one in done), failures)
-    replaced = replaced_line(path for path in (outputs.csv, outputs.json, outputs.report) if path)
-    written = prediction_report.write(found, outputs)
+    replaced = replaced_line(outputs.values())
+    prediction_report.write(found, outputs)
     say(prediction_report.summary(found))
     print(DISCLAIMER)
-    for name, path in written.items():
-        say(f"{name}: {path}")
+    # Of images that are all skipped there is no overlay.
+    for name, path in (
+        ("CSV", csv),
+        ("JSON", json),
+        ("Grad-CAM", options.gradcam if done else None),
+        ("Report", report),
+    ):
+        if path:
+            say(f"{name}: {path}")
     if replaced:
         say(replaced)
     return 1 if failures else 0

@@ -84,15 +84,13 @@ def main(arguments: list[str] | None) -> int:
     result = TrainingResult(
         extractor=extractor,
         evaluated=evaluated,
-        metrics=worth.metrics,
-        subgroups=worth.subgroups,
-        left_out=sites,
-        checks=worth.checks,
+        worth=worth,
         order=order,
         grad_cam=maps,
         evaluation_options=options,
         settings=options.settings() | {"split": kind},
         times=log.seconds,
+        left_out=sites,
         comparison=comparison,
         implausible=implausible,
     )

@@ -53,9 +53,10 @@ class Subgroup:
 class Judgement:
     """What predictions are worth, beside their `Evaluation`."""
 
-    metrics: dict[str, Metric]
-    checks: list[Check]
-    subgroups: list[Subgroup]
+    metrics: Mapping[str, Metric]
+    checks: Sequence[Check]
+    subgroups: Sequence[Subgroup]
+    conclusion: Verdict
 
 
 def judge(
@@ -84,7 +85,8 @@ def judge(
     metrics = compute_metrics(extractor, evaluated, seed, balanced, prevalence)
     kept = extractor.patients if groups is None else groups
     checks = run_checks(Run(extractor, evaluated, metrics, kept, implausible))
-    return Judgement(metrics, checks, subgroups(extractor, evaluated))
+    found = verdict(evaluated.evaluation, metrics, checks)
+    return Judgement(metrics, checks, subgroups(extractor, evaluated), found)
 
 
 # A mean can hide a group that differs.

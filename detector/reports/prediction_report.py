@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from detector import InputError, counted, printable
-from detector.files.atomic import require_folder, require_outputs, write_together
+from detector.files.atomic import write_together
 from detector.files.tables import escaped
 from detector.images.raster import BETWEEN_NOTES, joined
 from detector.inference.predict import Prediction
@@ -24,31 +24,6 @@ from detector.reports.text import HOLD, table
 CSV, JSON, REPORT = "predictions.csv", "predictions.json", "predictions.html"
 
 BINS = 20  # of the histogram
-
-
-@dataclass(frozen=True)
-class PredictionOutputs:
-    """Where predictions are written, and the folder of the overlays; None where not."""
-
-    csv: Path | None = None
-    json: Path | None = None
-    report: Path | None = None
-    gradcam: Path | None = None
-
-    def require_writable(self) -> None:
-        """Reject outputs that could not be written later."""
-        if self.gradcam:
-            require_folder(self.gradcam)
-        named = {"--csv": self.csv, "--json": self.json, "--report": self.report}
-        require_outputs({flag: path for flag, path in named.items() if path})
-
-    def shows(self, position: int) -> bool:
-        """Return whether the report shows the image at a position."""
-        return self.report is not None and position < html.MOST
-
-    def wants_images(self, position: int) -> bool:
-        """Return whether the image and Grad-CAM of the image at a position are wanted."""
-        return self.gradcam is not None or self.shows(position)
 
 
 @dataclass(frozen=True)
@@ -77,20 +52,21 @@ class PredictionRun:
 def with_overlays(
     results: Iterable[Prediction | InputError],
     paths: Sequence[Path],
-    outputs: PredictionOutputs,
+    folder: Path | None,
+    shown: int,
     classes: Sequence[str],
 ) -> Iterator[Prediction | InputError]:
-    """Write each prediction's overlay as it comes; keep only the images that the report shows."""
+    """Write each prediction's overlay, if into a folder, as it comes; keep the first images, which the report shows."""
     names = overlay_names(paths)
     for position, result in enumerate(results):
         if not isinstance(result, Prediction) or result.image is None or result.grad_cam is None:
             yield result
             continue
-        if outputs.gradcam:
+        if folder:
             title = f"{result.label}, probability {result.probabilities[classes.index(result.label)]:.3f}"
             drawn = overlay(result.image, result.grad_cam, result.seen, title)
-            write_together({outputs.gradcam / names[position]: drawn})
-        yield result if outputs.shows(position) else replace(result, image=None, grad_cam=None)
+            write_together({folder / names[position]: drawn})
+        yield result if position < shown else replace(result, image=None, grad_cam=None)
 
 
 def overlay_names(paths: Sequence[Path]) -> list[str]:
@@ -130,13 +106,10 @@ def summary(run: PredictionRun) -> str:
     return f"{text}; {counted(len(run.failures), 'file')} skipped" if run.failures else text
 
 
-def write(run: PredictionRun, outputs: PredictionOutputs) -> dict[str, Path]:
-    """Write the predictions for programs, and the HTML report: all of them, or none; return what was written."""
-    made = ((outputs.csv, _as_csv), (outputs.json, _as_json), (outputs.report, prediction_report))
-    write_together({path: content(run) for path, content in made if path})
-    named = {"CSV": outputs.csv, "JSON": outputs.json, "Grad-CAM": outputs.gradcam, "Report": outputs.report}
-    # Of images that are all skipped there is no overlay.
-    return {name: path for name, path in named.items() if path and (run.predictions or name != "Grad-CAM")}
+def write(run: PredictionRun, outputs: Mapping[str, Path]) -> None:
+    """Write the predictions for programs, and the HTML report, by their flags: all of them, or none."""
+    made = {"--csv": _as_csv, "--json": _as_json, "--report": prediction_report}
+    write_together({path: made[flag](run) for flag, path in outputs.items()})
 
 
 def _as_json(run: PredictionRun) -> bytes:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from detector import counted
-from detector.audit.checks import Check, precision, worst_first
-from detector.audit.judgement import Subgroup, Verdict, verdict
+from detector.audit.checks import precision, worst_first
+from detector.audit.judgement import Judgement
 from detector.cli.output import BAD, GOOD, say, wrapped
 from detector.datasets import overview
 from detector.network.model_file import ClassCount, TrainingSummary
@@ -52,15 +52,13 @@ class TrainingResult:
 
     extractor: FeatureExtractor
     evaluated: EvaluatedHead
-    metrics: dict[str, Metric]
-    subgroups: Sequence[Subgroup]
-    left_out: Mapping[str, Evaluation]
-    checks: Sequence[Check]
+    worth: Judgement
     order: np.ndarray
     grad_cam: list[np.ndarray]
     evaluation_options: EvaluationOptions
     settings: Mapping[str, object]
     times: Mapping[str, float]
+    left_out: Mapping[str, Evaluation] = field(default_factory=dict)
     comparison: RecipeComparison | None = None
     implausible: Sequence[ImplausibleImage] = ()
     inputs: Mapping[str, object] = field(default_factory=dict)
@@ -123,11 +121,6 @@ class TrainingResult:
         found = [evaluate(self.evaluated.predictions, classes, index).metrics() for index in range(len(classes))]
         return {name: {key: metrics[key] for key in ONE_CLASS} for name, metrics in zip(classes, found, strict=True)}
 
-    @cached_property
-    def conclusion(self) -> Verdict:
-        """What the result is worth."""
-        return verdict(self.evaluated.evaluation, self.metrics, self.checks)
-
     @property
     def by_fold(self) -> str:
         """Mean and standard deviation over the folds, in words; empty for a single model."""
@@ -139,11 +132,11 @@ class TrainingResult:
     def tables(self) -> list[Table]:
         """What the terminal and the report show beside the metrics of the positive class; some have no rows."""
         metrics = [NAMES[name].name for name in ONE_CLASS]
-        counts = Counter(one.property for one in self.subgroups)
+        counts = Counter(one.property for one in self.worth.subgroups)
         # A property with one value says nothing that the metrics of all images do not say.
         groups = [
             [f"{one.property} {one.value}", one.sensitivity, one.specificity, one.roc_auc, one.n_images]
-            for one in self.subgroups
+            for one in self.worth.subgroups
             if counts[one.property] > 1
         ]
         sites = [[site, one.sensitivity, one.specificity, one.roc_auc] for site, one in self.left_out.items()]
@@ -164,7 +157,7 @@ def lines(result: TrainingResult) -> list[str]:
     for text in run_record.operating_point(result.evaluation_options.target_sensitivity, evaluated):
         found += wrapped(text, rest="  ")
     rows: list[list[object]] = [["metric", "value", "95 % CI", ""]]
-    for name, metric in {"roc_auc": evaluation.roc_auc, **result.metrics}.items():
+    for name, metric in {"roc_auc": evaluation.roc_auc, **result.worth.metrics}.items():
         rows.append([NAMES[name].name, *metric_cells(metric, NAMES[name].beside(result.shares))])
     found += ["", *wrapped(f"{result.title}; metrics of {compared(evaluation)}", rest="  "), "", *table(rows)]
     found += ["", *wrapped(result.by_fold, rest="  ")] if result.by_fold else []
@@ -174,13 +167,13 @@ def lines(result: TrainingResult) -> list[str]:
 def show(result: TrainingResult) -> None:
     """Print a run's evaluation, how precise it is, and the checks that warn."""
     say("\n".join([*lines(result), "", precision(result.evaluated.evaluation), ""]))
-    for line in check_lines(result.checks):
+    for line in check_lines(result.worth.checks):
         say(line, BAD if line.startswith("  ") else "")
 
 
 def close(result: TrainingResult) -> None:
     """Print a run's result in a sentence, and what to do about it."""
-    found = result.conclusion
+    found = result.worth.conclusion
     say("\n".join(closing_lines(found.recommendation, found.message)), BAD if found.warns else GOOD)
 
 
@@ -221,18 +214,18 @@ def record(result: TrainingResult) -> dict[str, object]:
         "metrics": {
             "confusion": evaluated.evaluation.confusion,
             **evaluated.evaluation.metrics(),
-            **result.metrics,
+            **result.worth.metrics,
         },
         "per_class": result.per_class,
         "folds": run_record.by_fold(evaluated),
         "comparison": result.comparison,
-        "subgroups": result.subgroups,
+        "subgroups": result.worth.subgroups,
         "sites_left_out": [
             {"site": site, "roc_auc": one.roc_auc, "sensitivity": one.sensitivity, "specificity": one.specificity}
             for site, one in result.left_out.items()
         ],
-        "checks": result.checks,
-        "conclusion": result.conclusion,
+        "checks": result.worth.checks,
+        "conclusion": result.worth.conclusion,
         "history": head.history | chosen if head and result.trained else {},
         "times": result.times,
         **result.inputs,
@@ -246,10 +239,10 @@ def summary(result: TrainingResult) -> TrainingSummary:
     for index, name in enumerate(dataset.classes):
         own = train[dataset.labels[train] == index]
         counts.append(ClassCount(name, len(own), len(set(patients[own]))))
-    warned = tuple(check.title for check in result.checks if check.warns)
+    warned = tuple(check.title for check in result.worth.checks if check.warns)
     roc_auc = str(result.evaluated.evaluation.roc_auc)
     named = dataset.name, html.created(), tuple(counts), result.title, roc_auc, warned
-    return TrainingSummary(*named, balanced=result.balanced, conclusion=result.conclusion.for_use)
+    return TrainingSummary(*named, balanced=result.balanced, conclusion=result.worth.conclusion.for_use)
 
 
 def contents(result: TrainingResult, outputs: Mapping[str, Path], model: bytes = b"") -> dict[Path, bytes]:
@@ -262,7 +255,7 @@ def contents(result: TrainingResult, outputs: Mapping[str, Path], model: bytes =
 
     @cache
     def evaluation(suffix: str) -> bytes:
-        return figures.evaluation_figure(result.evaluated, result.metrics, result.title, result.balanced, suffix)
+        return figures.evaluation_figure(result.evaluated, result.worth.metrics, result.title, result.balanced, suffix)
 
     figure, plot, json = outputs["--evaluation-plot"], outputs.get("--plot"), outputs["--json"]
     found = {plot: history(plot.suffix), outputs["--model"]: model} if plot else {}
@@ -286,8 +279,8 @@ def training_report(result: TrainingResult, json: str, evaluation: bytes, histor
         pair=compared(judged),
         names=NAMES,
         groups=GROUPS,
-        metrics={**judged.metrics(), **result.metrics},
-        checks=worst_first(result.checks),
+        metrics={**judged.metrics(), **result.worth.metrics},
+        checks=worst_first(result.worth.checks),
         hold=HOLD[result.balanced] if result.trained or result.balanced else AS_GIVEN,
         wrong=int((evaluated.predictions.predicted[0] != evaluated.predictions.labels).sum()),
         left_out=max(0, len(result.order) - html.MOST),

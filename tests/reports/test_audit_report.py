@@ -156,8 +156,7 @@ def test_a_cross_validated_run(case, of_both_classes, folds, repeats):
     worth = judge(extractor, evaluated, 0, True, 0.01)
     found, checked = worth.metrics, worth.checks
     options = EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01)
-    result = TrainingResult(extractor, evaluated, found, [], {}, checked, everything[:0], [], options, {}, {})
-    lines = training_report.lines(result)
+    lines = training_report.lines(TrainingResult(extractor, evaluated, worth, everything[:0], [], options, {}, {}))
     require_clean("\n".join(lines))
     assert all(len(line) <= 80 for text in lines for line in text.splitlines())
     assert not any("--folds" in check.recommendation for check in checked), "folds were used"

@@ -10,7 +10,7 @@ import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit.checks import Check
-from detector.audit.judgement import subgroups
+from detector.audit.judgement import Judgement, subgroups, verdict
 from detector.reports import run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate
@@ -29,7 +29,8 @@ def result(case: Case, **options: object) -> TrainingResult:
     table = subgroups(extractor, evaluated)
     order, evaluation = np.arange(3), EvaluationOptions(**options)
     checks = [Check("chance", "warn", "found", "Add images.")]
-    return TrainingResult(extractor, evaluated, found, table, {}, checks, order, [], evaluation, {}, {})
+    worth = Judgement(found, checks, table, verdict(evaluated.evaluation, found, checks))
+    return TrainingResult(extractor, evaluated, worth, order, [], evaluation, {}, {})
 
 
 def test_the_tutorials_lines_come_before_the_metrics_and_none_is_too_long():
@@ -117,6 +118,6 @@ def test_the_model_keeps_what_it_was_trained_on_and_the_conclusion():
     run = replace(run, evaluated=replace(run.evaluated, train=np.r_[0:10, 24:30]))
     kept = training_report.summary(run)
     assert [(one.images, one.patients) for one in kept.classes] == [(10, 5), (6, 3)]
-    written = json.loads(run_record.as_json({"conclusion": run.conclusion}))["conclusion"]
+    written = json.loads(run_record.as_json({"conclusion": run.worth.conclusion}))["conclusion"]
     assert written["code"] == "no_signal" and "is compatible with guessing" in written["message"]
     assert kept.conclusion == written["for_use"]
