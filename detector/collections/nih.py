@@ -34,7 +34,7 @@ class Nih(Collection):
         table = next(folder / name for name in TABLES if (folder / name).exists())
         where = locate(folder)
         found = []
-        for row in read_table(table, ("Image Index", "Finding Labels", "Patient ID"), self.source):
+        for row in read_table(table, ("Image Index", "Finding Labels", "Patient ID")):
             name = row["Image Index"]
             path = where.get(SUFFIX.sub("", name), PurePosixPath("images", name))
             found.append(

@@ -95,7 +95,7 @@ def is_documented(path: Path, label: Path) -> bool:
 def addresses_of(label: Path) -> dict[str, str]:
     """Return the address that each image of a class comes from, by its name without suffix and case."""
     table = label.with_name(f"{label.name}.metadata.csv")
-    rows = read_table(table, ("FILE NAME", "URL"), Radiography.source) if table.exists() else []
+    rows = read_table(table, ("FILE NAME", "URL")) if table.exists() else []
     return {stem(row["FILE NAME"]): row["URL"] for row in rows}
 
 

@@ -167,7 +167,9 @@ class TableCollection(Collection):
 
     def parse(self, data: bytes, path: Path) -> list[ImageRecord]:
         """Return the images that the bytes of a table list; `path` is what errors call it."""
-        return [self.record(row, path.parent) for row in parse_table(data, path, self.needed, self.source)]
+        return [
+            self.record(row, path.parent) for row in parse_table(data, path, {name: (name,) for name in self.needed})
+        ]
 
     @abstractmethod
     def record(self, row: Row, folder: Path) -> ImageRecord:

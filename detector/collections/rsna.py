@@ -35,7 +35,7 @@ class Rsna(Collection):
         """Return the images of every class; in a header, too, each is of a patient of its own."""
         boxes: dict[str, list[Box]] = defaultdict(list)
         if (table := folder / BOXES).is_file():
-            for row in read_table(table, ("patientId", *KEYS, "Target"), self.source):
+            for row in read_table(table, ("patientId", *KEYS, "Target")):
                 if row["Target"] in ("1", "1.0"):
                     boxes[row["patientId"]].append(
                         checked([row[key] for key in KEYS], f"{row.where}: {row['patientId']}")
@@ -43,7 +43,7 @@ class Rsna(Collection):
         where = locate(folder)
         # An image has a row for each box that is drawn on it.
         found: dict[tuple[str, str], ImageRecord] = {}
-        for row in read_table(folder / TABLE, ("patientId", "class"), self.source):
+        for row in read_table(folder / TABLE, ("patientId", "class")):
             name, label = row["patientId"], row["class"]
             path = where.get(name, PurePosixPath("stage_2_train_images", f"{name}.dcm"))
             found[name, label] = ImageRecord(

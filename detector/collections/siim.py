@@ -40,16 +40,16 @@ class Siim(Collection):
         # The label of each study; empty where none is 1.
         studies = {
             row["id"].removesuffix("_study"): next((label for label in LABELS if number(row[label]) == 1), "")
-            for row in read_table(folder / STUDIES, ("id", *LABELS), self.source)
+            for row in read_table(folder / STUDIES, ("id", *LABELS))
         }
         sizes: dict[str, tuple[int, int]] = {}  # width and height of the original images
         if {"imageid", "dim0", "dim1"} <= columns_of(folder / SIZES):
-            for row in read_table(folder / SIZES, ("image_id", "dim0", "dim1"), self.source):
+            for row in read_table(folder / SIZES, ("image_id", "dim0", "dim1")):
                 width, height = number(row["dim1"]) or 0, number(row["dim0"]) or 0
                 sizes[row["image_id"].removesuffix("_image")] = int(width), int(height)
         where = {name.removesuffix("_image"): path for name, path in locate(folder).items()}
         found = []
-        for row in read_table(folder / IMAGES, ("id", "boxes", "StudyInstanceUID"), self.source):
+        for row in read_table(folder / IMAGES, ("id", "boxes", "StudyInstanceUID")):
             name, study = row["id"].removesuffix("_image"), row["StudyInstanceUID"].removesuffix("_study")
             path, label = where.get(name, PurePosixPath("train", f"{name}.dcm")), studies.get(study, "")
             found.append(

@@ -47,7 +47,7 @@ class Row:
     """
 
     line: int
-    cells: Mapping[str, str]
+    cells: dict[str, str]
     where: str = ""
 
     def __getitem__(self, column: str) -> str:
@@ -79,25 +79,31 @@ def file_bytes(path: Path, name: object = None) -> bytes:
     return bounded_bytes(path, MAX_BYTES, name)
 
 
-def read_table(path: Path, needed: Sequence[str], what: str) -> list[Row]:
-    """Read a table of a collection, `what` in errors, which has the columns `needed`.
+def read_table(path: Path, needed: Sequence[str]) -> list[Row]:
+    """Read a table of a collection which has the columns `needed`."""
+    return parse_table(file_bytes(path), path, {name: (name,) for name in needed})
 
-    Names are compared without case, spaces and punctuation.
+
+def parse_table(data: bytes, path: object, needed: Mapping[str, Sequence[str]]) -> list[Row]:
+    """Read the bytes of a table; `path` is what errors call it.
+
+    `needed` has the names under which each column that is needed may stand in the heading, the surest first; a row has
+    the cell by its key, too. Names are compared without case, spaces and punctuation.
     """
-    return parse_table(file_bytes(path), path, needed, what)
-
-
-def parse_table(data: bytes, path: object, needed: Sequence[str], what: str) -> list[Row]:
-    """Read the bytes of a table as `read_table` does; `path` is what errors call it."""
     heading, lines = read_cells(data, path)
-    columns = [simple(name) for name in heading]
-    if missing := [name for name in needed if simple(name) not in columns]:
-        raise InputError(f"{path} has no column {', '.join(missing)}; is it the table of {what}?")
-    if twice := [name for name in needed if columns.count(simple(name)) > 1]:
+    there = [simple(unescaped(name)) for name in heading]
+    at = {key: next((one for one in map(simple, names) if one in there), "") for key, names in needed.items()}
+    if missing := [key for key, column in at.items() if not column]:
+        raise InputError(f"{path} has no column {', '.join(missing)}; it has {first_names(heading, 20)}")
+    if twice := [key for key, column in at.items() if there.count(column) > 1]:
         raise InputError(f"{path} has the column {', '.join(twice)} twice; remove one")
     if not lines:
         raise InputError(f"{path} has a heading but no rows")
-    return [row_of(columns, cells, number, path) for number, cells in lines]
+    rows = [row_of(there, [unescaped(cell) for cell in cells], number, path) for number, cells in lines]
+    renamed = {simple(key): column for key, column in at.items() if column != simple(key)}
+    for row in rows:
+        row.cells.update({key: row[column] for key, column in renamed.items()})
+    return rows
 
 
 def row_of(columns: Sequence[str], cells: Sequence[str], line: int, what: object) -> Row:
@@ -164,19 +170,10 @@ def read_by_file(path: Path, flag: str, columns: Mapping[str, Sequence[str]]) ->
     `columns` has the names under which each column that is needed may stand in the heading; `PATIENT`, for one.
     """
     name = f"{flag} {path}"
-    heading, lines = read_cells(file_bytes(path, name), name)
-    there = [simple(unescaped(cell)) for cell in heading]
-    accepted = {"file": FILE, **columns}
-    at = {key: next((one for one in map(simple, names) if one in there), "") for key, names in accepted.items()}
-    if missing := [key for key, column in at.items() if not column]:
-        raise InputError(f"{name} has no column {', '.join(missing)}; it has {first_names(heading, 20)}")
-    if twice := [key for key, column in at.items() if there.count(column) > 1]:
-        raise InputError(f"{name} has the column {', '.join(twice)} twice; remove one")
     found: dict[str, dict[str, str]] = {}
-    for number, cells in lines:
-        row = row_of(there, [unescaped(cell) for cell in cells], number, name)
-        file = row[at["file"]].replace("\\", "/")
-        values = {key: row[at[key]] for key in columns}
+    for row in parse_table(file_bytes(path, name), name, {"file": FILE, **columns}):
+        file = row["file"].replace("\\", "/")
+        values = {key: row[key] for key in columns}
         if file and found.setdefault(file, values) != values:
             raise InputError(f"{row.where}: {file} has two rows of different values; remove one")
     return found

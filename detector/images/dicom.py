@@ -68,20 +68,17 @@ def parse(data: bytes, only: Sequence[str] = ()) -> Dataset:
 
 def read_header(path: Path) -> DicomHeader | None:
     """Return what the header of a DICOM file says, without its image; None of another file, or one that is damaged."""
-    with suppress(OSError, InputError):
-        if path.is_file():
-            with open(path, "rb") as file:
-                head = file.read(FIRST_BYTES)
-                return header(head + file.read(HEADER_BYTES), path) if is_dicom(head) else None
+    if not path.is_file():
+        return None
+    with suppress(OSError, InputError), rejecting(path), open(path, "rb") as file:
+        head = file.read(FIRST_BYTES)
+        return header(head + file.read(HEADER_BYTES)) if is_dicom(head) else None
     return None
 
 
-def header(head: bytes, name: object) -> DicomHeader:
-    """Return what the beginning of a DICOM file says; `name` is what errors call it."""
-    with rejecting(name):
-        if not is_dicom(head):
-            raise InputError("not a DICOM file")
-        return dicom_header.of(parse(head, dicom_header.ATTRIBUTES))
+def header(head: bytes) -> DicomHeader:
+    """Return what the beginning of a DICOM file says; nearly any exception is raised where it is damaged."""
+    return dicom_header.of(parse(head, dicom_header.ATTRIBUTES))
 
 
 def decode(dataset: Dataset) -> Decoded:

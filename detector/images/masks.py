@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -91,33 +92,15 @@ def rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
     return cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-@dataclass(frozen=True)
-class Occlusion:
-    """What is hidden of each image.
+class Occlusion(NamedTuple):
+    """What is shown of each image: `WITHOUT_LUNGS`, `LUNGS_ONLY` or `OUTLINE`; the rest is black.
 
-    Attributes
-    ----------
-    part : {"around both lungs", "lungs only", "outline"}
-        What is shown. Around the lungs is what lies well outside of both and of what is between them: a mask's edge
-        follows the disease, and leaves out what is behind the heart. The outline is the mask itself, white on black.
-    files : mapping of Path to Path, optional
-        Lung masks by the image's path; by default lungs are where the lung decoder finds them.
+    Around the lungs is what lies well outside of both and of what is between them: a mask's edge follows the disease,
+    and leaves out what is behind the heart. The outline is the mask itself, white on black.
     """
 
     part: str
-    files: Mapping[Path, Path] | None = None
-
-    def apply(self, pixels: np.ndarray, lungs: np.ndarray) -> np.ndarray:
-        """Return an image, (224, 224, 3), uint8, with the hidden part black, given its lungs, (224, 224), bool."""
-        if self.part == OUTLINE:
-            return np.full_like(pixels, 255) * lungs[..., None]
-        return pixels * self.visible(lungs)[..., None]
-
-    def visible(self, lungs: np.ndarray) -> np.ndarray:
-        """Return where something is shown, (224, 224), bool, given the lungs."""
-        if self.part == OUTLINE:
-            return np.ones_like(lungs)
-        return lungs if self.part == LUNGS_ONLY else ~surroundings(lungs)
+    files: Mapping[Path, Path] | None = None  # masks by image; None where the lung decoder finds the lungs
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -210,9 +193,17 @@ class NetworkInput:
 
     def shown(self, pixels: np.ndarray) -> np.ndarray:
         """Return what the base sees of the file's pixels, (224, 224, 3), uint8: a part of it black, then rotated."""
-        if self.part:
-            pixels = Occlusion(self.part).apply(pixels, unpacked(self.mask))
+        if self.part == OUTLINE:
+            pixels = np.full_like(pixels, 255) * unpacked(self.mask)[..., None]
+        elif self.part:
+            pixels = pixels * self._visible()[..., None]
         return rotate(pixels, self.angle)
+
+    def _visible(self) -> np.ndarray:
+        lungs = unpacked(self.mask)
+        if self.part == OUTLINE:
+            return np.ones_like(lungs)
+        return lungs if self.part == LUNGS_ONLY else ~surroundings(lungs)
 
     def region(self) -> np.ndarray | None:
         """Return what is left of an image of which a part is hidden, (224, 224), bool; None of one that is whole.
@@ -220,6 +211,4 @@ class NetworkInput:
         Pooling "inside the lungs" pools over it: a black part has no features of its own. The outline is an image of
         its own, of which nothing is hidden.
         """
-        if not self.part:
-            return None
-        return rotate_mask(Occlusion(self.part).visible(unpacked(self.mask)), self.angle)
+        return rotate_mask(self._visible(), self.angle) if self.part else None

@@ -18,14 +18,14 @@ from detector.files.tables import FileNames, escaped, stem, unescaped
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("patientid,view,imagename\n1,PA,a.png\n", "t.csv has no column finding; is it the table of it"),
+        ("patientid,view,imagename\n1,PA,a.png\n", "t.csv has no column finding; it has patientid, view, imagename"),
         ("patientid,finding,view,imagename,View\n1,x,PA,a.png,AP\n", "t.csv has the column view twice"),
         ("patientid,finding,view,imagename\n", "t.csv has a heading but no rows"),
     ],
 )
 def test_missing_and_repeated_columns_are_named(text, said):
     with rejection(said):
-        tables.parse_table(text.encode(), "t.csv", ("patientid", "finding", "view", "imagename"), "it")
+        tables.parse_table(text.encode(), "t.csv", {name: (name,) for name in ("finding", "view", "imagename")})
 
 
 TABLE = "file{0}patient{0}finding\na.png{0}7{0}Pneumonia\n"
@@ -71,14 +71,14 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 
 def test_of_an_optional_column_that_stands_twice_the_first_value_counts():
     data = b"file,Age,age,sex,Sex,note,note\na,5,5,F,M,x,y\nb,,7,F,,x,x\n"
-    first, second = tables.parse_table(data, Path("t.csv"), ["file"], "it")
+    first, second = tables.parse_table(data, "t.csv", {"file": ("file",)})
     assert (first["age"], second["age"], first["sex"], second["sex"]) == ("5", "7", "F", "F")
 
 
 def test_an_error_of_a_spreadsheet_is_no_value():
     cells = ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NV", "#BEZUG!", "Err:502", "#####")
     text = "file,patient\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate((*cells, " #7", "P#1")))
-    rows = tables.parse_table(text.encode(), "t.csv", ["file"], "it")
+    rows = tables.parse_table(text.encode(), "t.csv", {"file": ("file",)})
     assert [row["patient"] for row in rows] == [*[""] * len(cells), "#7", "P#1"]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from detector import InputError
 from detector.images import lungs, masks
 from detector.images import read as radiographs
-from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, NetworkInput, Occlusion
+from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS, NetworkInput
 
 
 def test_masks_are_matched_by_stem(tmp_path):
@@ -102,13 +102,17 @@ def test_a_mask_is_not_measured_by_lungs_of_which_none_or_one_was_found(tmp_path
 
 def test_parts_of_an_image_are_shown():
     pixels, mask = phantom_pixels(1, True), ellipses(0.3, 0.7)
-    without, only, outline = (Occlusion(part).apply(pixels, mask) for part in (WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE))
+    whole = NetworkInput(Path("a.png"), "0" * 64, mask=lungs.packed(mask))
+    without, only, outline = (replace(whole, part=part).shown(pixels) for part in (WITHOUT_LUNGS, LUNGS_ONLY, OUTLINE))
     hidden = lungs.surroundings(mask)
     assert hidden[mask].all() and 1.5 * mask.mean() < hidden.mean() < 0.8
     assert not without[hidden].any() and (without[~hidden] == pixels[~hidden]).all()
     assert not only[~mask].any() and (only[mask] == pixels[mask]).all()
     assert set(np.unique(outline)) == {0, 255}
     assert np.array_equal(outline[..., 0] > 0, mask)
+    turned = replace(whole, part=LUNGS_ONLY, angle=5.0)
+    assert np.array_equal(turned.shown(pixels), masks.rotate(only, 5.0))
+    assert np.array_equal(turned.region(), masks.rotate_mask(mask, 5.0)) and whole.region() is None
 
 
 RECTANGLE = (0.25, 0.5, 0.25, 0.125)  # x, y, width, height
@@ -165,10 +169,3 @@ def test_rotation_turns_about_the_centre_and_repeats_the_border():
     assert np.array_equal(masks.rotate(pixels, 0.0), pixels)
     quarter = masks.rotate(pixels, 90.0)
     assert quarter[190, 111, 0] == 255
-
-
-def test_an_input_is_hidden_and_then_rotated(tmp_path):
-    pixels, mask = phantom_pixels(1, True), ellipses(0.3, 0.7)
-    one = NetworkInput(tmp_path / "a.png", "0" * 64, 5.0, "lungs only, found", LUNGS_ONLY, lungs.packed(mask))
-    assert np.array_equal(one.shown(pixels), masks.rotate(Occlusion(LUNGS_ONLY).apply(pixels, mask), 5.0))
-    assert np.array_equal(one.region(), masks.rotate_mask(mask, 5.0)) and replace(one, part="").region() is None
