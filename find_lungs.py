@@ -67,7 +67,7 @@ def main(arguments: list[str] | None) -> int:
         write_together({options.json: lung_mask_report.as_json(done, failures)})
     say(lung_mask_report.summary(done, failures, options.output_dir))
     print(DISCLAIMER)
-    return 1 if failures or not all(one.plausible for one in done) else 0
+    return 1 if failures or not all(one.lungs.found for one in done) else 0
 
 
 def command() -> None:

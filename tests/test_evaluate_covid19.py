@@ -178,3 +178,9 @@ def test_a_model_of_other_classes_or_of_these_images_is_rejected(folder, model):
     shutil.copytree(folder / "t" / "normal", folder / "o" / "well")
     done = inside("evaluate_covid19.py", "-d", "o", "-m", "m.h5", "--positive-class", "ill", cwd=folder)
     rejected(done, "predicts covid, normal, and the classes of the folder are ill, well")
+    for image in json.loads((folder / "m.json").read_text())["train"]:
+        (folder / "seen" / image["file"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "t" / image["file"], folder / "seen" / image["file"])
+    done = inside("evaluate_covid19.py", "-d", "seen", "-m", "m.h5", "-o", "nothing", cwd=folder)
+    rejected(done, "without the 16 images that m.h5 was trained on, no image of covid, normal is left")
+    assert not [*folder.glob("nothing/*")]

@@ -139,20 +139,3 @@ def test_a_comparison_of_poolings_computes_no_features(trained, no_forward_pass)
     assert lines[start + 2].startswith("linear probe (global)  ")
     assert lines[start + 3].startswith("  linear probe (lungs) minus linear probe (global): ")
     assert max(map(len, lines[start : start + 5])) <= 80
-
-
-def test_a_comparison_changes_nothing_about_the_trained_recipe(trained):
-    """On a test set of 2 v 2 images; the tutorial's flags hold for the compared recipe."""
-    folder, _ = trained
-    flags = ("-d", "data", "--recipe", "probe", "--compare", "tutorial", "--epochs", 2, "--rotations", 0, "-o", "test")
-    done = inside("train_covid19.py", *flags, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    record, alone = (json.loads((folder / name).read_text()) for name in ("test/covid19.json", "m.json"))
-    assert record["held_out"] == alone["held_out"]
-    assert alone["comparison"] is None
-    reason = "too few images (2 and 2; 10 of each needed)"
-    assert record["comparison"]["difference"] == {"value": None, "reason": reason}
-    assert record["settings"]["epochs"] == 2
-    sentence = f"linear probe (lungs) minus tutorial: not estimable ({reason})"
-    assert sentence in " ".join(done.stdout.split())
-    assert sentence in (folder / "test" / "report.html").read_text(encoding="utf-8")

@@ -44,9 +44,9 @@ def key(**what: object) -> bytes:
 class Cache:
     """Values of bytes by keys of bytes, bounded in size, checked when they are read.
 
-    A cache never stops a run: where it cannot be read or written it holds nothing, and `trouble` says why. A file that
-    is damaged is thrown away and begun anew. `folder` is where the file is; None keeps nothing. `max_bytes` bounds the
-    values' size in all; a run that needs more has it exceeded until another makes room.
+    A cache never stops a run: where its file cannot be read or written, `trouble` says why, and memory holds what this
+    run puts; so it does without a `folder`. A file that is damaged is thrown away and begun anew. `max_bytes` bounds
+    the values' size in all; a run that needs more has it exceeded until another makes room.
     """
 
     def __init__(self, folder: Path | None, max_bytes: int = MAX_BYTES) -> None:
@@ -54,11 +54,7 @@ class Cache:
         self.max_bytes = max_bytes
         self.trouble: str | None = None
         self._since = time.time()
-
-    @property
-    def keeps(self) -> bool:
-        """Whether what is put here can be read again."""
-        return self.folder is not None and not self.trouble
+        self._memory: dict[bytes, bytes] = {}
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the values of those `keys` that are there, whole and undamaged."""
@@ -75,7 +71,7 @@ class Cache:
             database.executemany("UPDATE entries SET used = ? WHERE key = ?", [(now, name) for name in found])
 
         self._transact(read)
-        return found
+        return found | {name: self._memory[name] for name in wanted if name in self._memory}
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """Keep `values`: all of them or, if that fails, none."""
@@ -87,6 +83,8 @@ class Cache:
             self._shrink(database)
 
         self._transact(write)
+        if self.folder is None or self.trouble:
+            self._memory |= values
 
     def _shrink(self, database: sqlite3.Connection) -> None:
         pages, free, size = (

@@ -42,11 +42,6 @@ class FoundLungs:
     size: tuple[int, int] = (0, 0)
     picture: np.ndarray | None = None
 
-    @property
-    def plausible(self) -> bool:
-        """Whether the lungs are plausible enough for a mask."""
-        return self.lungs.found
-
 
 def require_names(paths: Sequence[Path]) -> None:
     """Reject images whose masks would have the same name."""

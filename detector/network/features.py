@@ -82,7 +82,6 @@ class Backbone:
         self.elsewhere = elsewhere
         self.decoder = decoder
         self.computed = 0
-        self._had: dict[bytes, bytes] = {}  # what the cache does not keep
         self._forward: Forward | None = None
 
     def features(
@@ -130,26 +129,20 @@ class Backbone:
         chunks = [slice(start, start + CHUNK) for start in range(0, len(names), CHUNK)]
         missing: dict[bytes, NetworkInput] = {}
         for chunk in chunks:
-            missing |= self._held(names[chunk], inputs[chunk])[1]
-        self._compute(list(missing.values()), read, shown, None if self.cache.keeps else self._had)
+            held = self.cache.get(names[chunk])
+            missing |= {name: one for name, one in zip(names[chunk], inputs[chunk], strict=True) if name not in held}
+        for _ in self._computed(list(missing.values()), read, shown):
+            pass
         for chunk in chunks:
-            held, lost = self._held(names[chunk], inputs[chunk])
-            # The cache has failed since, or another run has thrown it away.
-            self._compute(list(lost.values()), read, iter, held)
+            held = self.cache.get(names[chunk])
+            # Another run may have thrown the cache away since.
+            lost = [one for name, one in zip(names[chunk], inputs[chunk], strict=True) if name not in held]
+            for values in self._computed(lost, read, iter):
+                held |= values
             yield from (held[name] for name in names[chunk])
 
-    def _held(
-        self, names: Sequence[bytes], inputs: Sequence[NetworkInput]
-    ) -> tuple[dict[bytes, bytes], dict[bytes, NetworkInput]]:
-        """Return the values that there are, and the inputs of the others."""
-        held = {name: self._had[name] for name in names if name in self._had}
-        held |= self.cache.get(name for name in names if name not in held)
-        return held, {name: one for name, one in zip(names, inputs, strict=True) if name not in held}
-
-    def _compute(
-        self, inputs: Sequence[NetworkInput], read: Read, shown: Shown, kept: dict[bytes, bytes] | None
-    ) -> None:
-        """Compute what is not there, for the cache, and for what is `kept` in memory."""
+    def _computed(self, inputs: Sequence[NetworkInput], read: Read, shown: Shown) -> Iterator[dict[bytes, bytes]]:
+        """Yield what is computed of some inputs by its keys, in batches; the cache has it."""
         for done, features, masks in self._batches(inputs, read, shown) if inputs else ():
             if not np.isfinite(features).all():
                 raise InputError(f"the features of {done[0].path}, or of an image near it, are not finite")
@@ -159,8 +152,7 @@ class Backbone:
             values |= {lungs_key(one.digest, one.angle): mask for one, mask in pairs if not one.occlusion}
             self.computed += len(done)
             self.cache.put(values)
-            if kept is not None:
-                kept |= values
+            yield values
 
     def _batches(
         self, inputs: Sequence[NetworkInput], read: Read, shown: Shown

@@ -17,7 +17,7 @@ import numpy as np
 from detector import InputError
 from detector.network.head import TrainedHead, TrainingSet, class_weights
 from detector.statistics.split import TooFewPatientsError, draw_folds
-from detector.statistics.strata import comparable, holding_two_classes, one_thread, spread
+from detector.statistics.strata import holding_two_classes, one_thread, spread
 
 # Scikit-learn's C: the inverse of the strength of the regularisation, two a decade.
 STRENGTHS = tuple(float(f"{c:.3g}") for c in np.logspace(-4, 0, 9))
@@ -81,13 +81,14 @@ def fit(data: TrainingSet, seed: int, adjust: str = "auto", balanced: bool = Tru
     """
     import sklearn
 
-    possible = adjust != "none" and comparable(data.labels, data.strata, len(data.classes))
+    shared = holding_two_classes(data.labels, data.strata)
+    possible = adjust != "none" and len(set(data.labels[shared])) == len(data.classes)
     if adjust == "strata" and not possible:
         raise InputError(
             "--adjust strata: among the training images a class shares no site and view with another, so the disease "
             "cannot be compared within a site; use controls of the same site, fewer folds, or --adjust none"
         )
-    rows = np.flatnonzero(holding_two_classes(data.labels, data.strata)) if possible else np.arange(len(data.labels))
+    rows = np.flatnonzero(shared) if possible else np.arange(len(data.labels))
     features, labels, strata = data.features[rows, 0], data.labels[rows], data.strata[rows] if possible else None
     mean, scale = features.mean(axis=0, dtype=float), spread(features)
     standardised = features - mean

@@ -63,7 +63,7 @@ def lines(found: Sequence[FoundLungs]) -> list[str]:
     """Return what is printed of images: the share of each lung, the file, and what is implausible below."""
     rows: list[list[object]] = [["right lung", "left lung", "file"]]
     for one in found:
-        shares = [f"{one.lungs.right:.1%}", f"{one.lungs.left:.1%}"] if one.plausible else ["no mask", "no mask"]
+        shares = [f"{one.lungs.right:.1%}", f"{one.lungs.left:.1%}"] if one.lungs.found else ["no mask", "no mask"]
         rows.append([*shares, one.path])
         rows += [["", "", part] for part in textwrap.wrap(one.lungs.warning, 56)]
     return table(rows, whole=True) if found else []
@@ -71,7 +71,7 @@ def lines(found: Sequence[FoundLungs]) -> list[str]:
 
 def summary(found: Sequence[FoundLungs], failures: Sequence[InputError], folder: Path) -> str:
     """Return how many masks were written, and where."""
-    written = sum(one.plausible for one in found)
+    written = sum(one.lungs.found for one in found)
     parts = [f"{counted(written, 'mask')} in {folder}" if written else "no mask was written"]
     parts += [f"{counted(len(found) - written, 'image')} without plausible lungs"] if written < len(found) else []
     parts += [f"{counted(len(failures), 'file')} skipped"] if failures else []
@@ -88,7 +88,7 @@ def as_json(found: Sequence[FoundLungs], failures: Sequence[InputError]) -> byte
                 "right_lung": round(one.lungs.right, 4),
                 "left_lung": round(one.lungs.left, 4),
                 "warning": one.lungs.warning,
-                "mask": f"{one.path.stem}{SUFFIX}.png" if one.plausible else None,
+                "mask": f"{one.path.stem}{SUFFIX}.png" if one.lungs.found else None,
             }
             for one in found
         ],

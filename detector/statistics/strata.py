@@ -66,11 +66,6 @@ def stratum_weight(n_positive: np.ndarray, n_negative: np.ndarray) -> np.ndarray
     return n_positive * n_negative / (n_positive + n_negative + 1)
 
 
-def comparable(labels: np.ndarray, strata: np.ndarray, classes: int) -> bool:
-    """Return whether every class shares a stratum with another, so that it can be compared within one."""
-    return len(set(labels[holding_two_classes(labels, strata)])) == classes
-
-
 def spread(features: np.ndarray) -> np.ndarray:
     """Return what each feature is divided by: its standard deviation, no less than a tenth of the median one.
 

@@ -53,7 +53,7 @@ def test_flipped_bits_are_never_returned(tmp_path):
         damaged = Cache(tmp_path)
         assert damaged.get(values).items() <= values.items()
         damaged.put(values)
-        assert damaged.trouble or damaged.get(values) == values
+        assert damaged.get(values) == values
 
 
 def test_a_cache_that_cannot_be_used_has_a_reason_and_one_without_its_table_is_begun_anew(tmp_path):
@@ -62,7 +62,7 @@ def test_a_cache_that_cannot_be_used_has_a_reason_and_one_without_its_table_is_b
     for folder in (tmp_path / "file", tmp_path):
         cache = Cache(folder)
         cache.put({b"a": b"1"})
-        assert bool(cache.trouble) == (cache.get([b"a"]) == {})
+        assert cache.get([b"a"]) == {b"a": b"1"} and bool(cache.trouble) == (folder.name == "file")
     assert Cache(tmp_path / "file").get([b"a"]) == {}
 
 

@@ -26,7 +26,7 @@ def test_only_plausible_lungs_have_a_mask(tmp_path):
     paths = [tmp_path / f"{name}.png" for name in ("lungs", "bad", "none")]
     bad, found, none = lung_masks.find_all(backbone, paths, True)
     assert isinstance(bad, InputError) and "bad.png" in str(bad)
-    assert found.plausible and found.mask.shape == (224, 224) and found.size == (300, 200)
+    assert found.lungs.found and found.mask.shape == (224, 224) and found.size == (300, 200)
     assert found.picture.shape == (300, 200, 3)
-    assert not none.plausible and none.mask is None
+    assert not none.lungs.found and none.mask is None
     assert [one.picture for one in lung_masks.find_all(backbone, paths[::2], False)] == [None, None]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 from scipy.stats import norm
-from statistics_helpers import SETS, at_least, at_most, of_patients
+from statistics_helpers import SETS, at_least
 
 from detector.statistics import probabilities, resampling
 from detector.statistics.auc import Scores
@@ -69,22 +69,6 @@ def test_intervals_of_average_precision_cover(m, n, area, monkeypatch):
         found = of(generator.normal(size=m + n) + shift * truth, truth)["average_precision"]
         covered += found.ci_low <= expected <= found.ci_high
     assert covered / sets >= at_least(sets)
-
-
-@pytest.mark.parametrize("images", [1, 4])
-def test_intervals_of_average_precision_are_over_patients(images, monkeypatch):
-    monkeypatch.setattr(resampling, "RESAMPLES", 200)
-    generator, sets = np.random.default_rng(images), SETS // 2
-    truth = np.arange(60 * images) < 30 * images
-    noise, _ = of_patients(np.random.default_rng(9), 40_000, 1)
-    large = np.arange(40_000) < 20_000
-    expected = probabilities.average_precision(noise + 1.2 * large, large, np.ones((1, 40_000)))[0]
-    covered = 0
-    for _ in range(sets):
-        noise, who = of_patients(generator, 60, images)
-        found = of(noise + 1.2 * truth, truth, who)["average_precision"]
-        covered += found.ci_low <= expected <= found.ci_high
-    assert at_least(sets) <= covered / sets <= at_most(sets)
 
 
 @pytest.mark.parametrize(("intercept", "slope"), [(0.7, -0.5), (0.7, 0.5), (0.7, 2.0), (-1.0, 1.0), (0.5, 1.0)])

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from detector.statistics import strata
-from detector.statistics.strata import comparable, crossed, holding_two_classes
+from detector.statistics.strata import crossed, holding_two_classes
 
 
 def test_which_strata_hold_two_classes():
     labels, strata = np.array([0, 1, 0, 1, 0, 1]), np.array(["a", "a", "b", "", "", "c"])
     assert holding_two_classes(labels, strata).tolist() == [True, True, False, False, False, False]
-    assert comparable(labels, strata, 2) and not comparable(labels[2:], strata[2:], 2)
 
 
 def test_crossed_strata_agree_in_every_property_and_unknown_ones_in_none():

@@ -152,16 +152,6 @@ def test_the_operating_point_holds_at_a_site_that_is_left_out():
     assert likeliest.roc_auc == strict.roc_auc == chosen.roc_auc
 
 
-def test_a_recipe_compared_with_itself_differs_by_nothing():
-    case = samples(0.5, width=8)
-    plan = plan_of(case, 2)
-    evaluated = evaluate_recipe(case, 0, RIDGE, plan, OutcomeOptions(), Log(True), print)
-    scores = evaluated.predictions.scores(0)
-    found = crossvalidation.compared(("one", "other"), scores, scores, 0)
-    assert found.compared_with == "other" and found.compared_roc_auc == found.roc_auc
-    assert (found.difference.value, found.difference.ci_low, found.is_clear) == (0.0, None, False)
-
-
 def test_folds_in_the_script(tmp_path):
     classes(tmp_path / "data", covid=6, normal=6)
     arguments = ("-d", "data", "--epochs", 2, "--rotations", 0, "--folds", 3, "--no-report")
