@@ -98,7 +98,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
     assert audit.scored.auc().value > 0.9
     found = localise(audit)
     pointing = found.metrics[POINTING]
-    assert len(found.images) >= 15 and pointing.found.value < pointing.random.value
+    assert len(found.images) >= 15 and pointing["found"].value < pointing["random"].value
     assert check(found, "global").status == "warn"
 
 

@@ -7,8 +7,8 @@ metric means is a rule in `evidence`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,17 +52,6 @@ from detector.statistics.evaluation import predict
 from detector.statistics.metric import Metric
 from detector.statistics.proportions import proportion
 from detector.statistics.split import TooFewPatientsError
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A line of the audit, before it is run."""
-
-    id: str
-    title: str
-    group: str
-    question: str
-    run: Callable[[Audit], Finding | None]
 
 
 def border_adjusted_predictions(audit: Audit) -> Finding:
@@ -159,123 +148,109 @@ def permuted_labels(audit: Audit) -> Finding | None:
     return Finding(null, (f"p = {p_value:.3f}: {len(areas)} permutations, full image {observed.value_text}",))
 
 
-# In the order in which they are printed.
-EXPERIMENTS: Sequence[Experiment] = (
-    Experiment(
-        FULL,
-        "full image",
-        SIGNAL,
-        "Does the model separate the classes?",
-        lambda audit: Finding(audit.scored.auc()),
-    ),
-    Experiment(
-        MASKED_OUT,
+Experiment = tuple[str, str, str, Callable[[Audit], Finding | None]]  # title, group, question, and what is run
+# By their ids, in the order in which they are printed.
+EXPERIMENTS: Mapping[str, Experiment] = {
+    FULL: ("full image", SIGNAL, "Does the model separate the classes?", lambda audit: Finding(audit.scored.auc())),
+    MASKED_OUT: (
         "lungs masked out",
         SIGNAL,
         "Are the classes separated without the lungs?",
         lambda audit: audit.of_part(WITHOUT_LUNGS),
     ),
-    Experiment(
-        MASKED_REGION,
+    MASKED_REGION: (
         "shape of the masked region",
         SIGNAL,
         "Does the shape of the masked region predict the class?",
         masked_region,
     ),
-    Experiment(
-        LUNGS_ALONE,
+    LUNGS_ALONE: (
         "lungs only",
         SIGNAL,
         "Are the classes separated by the lungs alone?",
         lambda audit: audit.of_part(LUNGS_ONLY),
     ),
-    Experiment(
-        LUNG_MASK,
+    LUNG_MASK: (
         "shape of the lung mask",
         SIGNAL,
         "Does the shape of the lungs predict the class?",
         lambda audit: audit.of_part(OUTLINE),
     ),
-    Experiment(
-        STRATIFIED,
+    STRATIFIED: (
         "within one site and view",
         SIGNAL,
         "Are the classes separated within one site and view?",
         lambda audit: Finding(stratified(audit.scored, audit.samples.strata)),
     ),
-    Experiment(
-        BORDER_ADJUSTED,
+    BORDER_ADJUSTED: (
         "images with similar borders",
         SIGNAL,
         "Are the classes separated if image borders are similar?",
         border_adjusted_predictions,
     ),
-    Experiment(
-        BORDER,
+    BORDER: (
         "image border alone",
         BASELINES,
         "Does the outer 10 % of the image predict the class?",
         lambda audit: Finding(audit.border.auc()),
     ),
-    Experiment(
-        FILES,
+    FILES: (
         "file properties alone",
         BASELINES,
         "Do size, format and brightness predict the class?",
         lambda audit: Finding(audit.linear(property_matrix(audit.own_properties), audit.sets.own).auc()),
     ),
-    Experiment(METADATA, "site and view alone", BASELINES, "Do site and view predict the class?", baselines.metadata),
-    Experiment(VIEW, "view alone", BASELINES, "Does the view (AP, PA) predict the class?", baselines.alone("view")),
-    Experiment(SEX, "sex alone", BASELINES, "Does the sex predict the class?", baselines.alone("sex")),
-    Experiment(AGE, "age alone", BASELINES, "Does the age predict the class?", baselines.alone("age")),
-    Experiment(
-        CLINICAL,
+    METADATA: ("site and view alone", BASELINES, "Do site and view predict the class?", baselines.metadata),
+    VIEW: ("view alone", BASELINES, "Does the view (AP, PA) predict the class?", baselines.alone("view")),
+    SEX: ("sex alone", BASELINES, "Does the sex predict the class?", baselines.alone("sex")),
+    AGE: ("age alone", BASELINES, "Does the age predict the class?", baselines.alone("age")),
+    CLINICAL: (
         "clinical columns alone",
         BASELINES,
         "Do clinical columns predict the class?",
         baselines.clinical_columns,
     ),
-    Experiment(
-        CONTROLS_V_OTHERS,
+    CONTROLS_V_OTHERS: (
         "controls v other classes",
         SAME_SITES,
         "Do images without the disease differ by site or finding?",
         with_controls(lambda audit, controls: [controls, audit.own_others()], CONTROLS),
     ),
-    Experiment(
-        SAME_SITE,
+    SAME_SITE: (
         "positives v controls",
         SAME_SITES,
         "Are positives separated from controls of their site?",
         with_controls(lambda audit, controls: [audit.own_positives(), controls]),
     ),
-    Experiment(
-        SAME_SITE_LUNGS,
+    SAME_SITE_LUNGS: (
         "lungs of positives v controls",
         SAME_SITES,
         "Do the lungs alone separate positives from controls?",
         with_controls(lambda audit, controls: [audit.own_positives(), controls], part=LUNGS_ONLY),
     ),
-    Experiment(
-        PERMUTED,
+    PERMUTED: (
         "permuted labels",
         NEGATIVE,
         "How high is the ROC AUC of labels that nothing can predict?",
         permuted_labels,
     ),
-)
+}
 
 
-def run_experiments(audit: Audit, experiments: Sequence[Experiment] = EXPERIMENTS, quiet: bool = True) -> list[Result]:
+def run_experiments(
+    audit: Audit, experiments: Mapping[str, Experiment] = EXPERIMENTS, quiet: bool = True
+) -> list[Result]:
     """Run the experiments that the given folders allow; one that cannot be computed has the reason as its metric."""
     results: list[Result] = []
-    for one in progress(experiments, len(experiments), "experiments", quiet, "experiment"):
+    for name, (title, group, question, run) in progress(
+        experiments.items(), len(experiments), "experiments", quiet, "experiment"
+    ):
         try:
-            found = one.run(audit)
+            found = run(audit)
         except TooFewPatientsError as error:
             found = Finding(Metric.unavailable(str(error)))
         if found is not None:
-            note = audit.sets.notes.get("", "") if one.id == CONTROLS_V_OTHERS else ""
+            note = audit.sets.notes.get("", "") if name == CONTROLS_V_OTHERS else ""
             notes = (*found.notes, note) if note else found.notes
-            results.append(Result(one.id, one.title, one.group, one.question, found.metric, notes))
+            results.append(Result(name, title, group, question, found.metric, notes))
     return results

@@ -61,16 +61,6 @@ class LocatedMap:
 
 
 @dataclass(frozen=True)
-class PairedMetric:
-    """A metric, what the other images' maps and a random point get, and its paired difference from the other maps."""
-
-    found: Metric
-    others: Metric
-    random: Metric
-    difference: Metric
-
-
-@dataclass(frozen=True)
 class Localisation:
     """Where Grad-CAM lies.
 
@@ -78,16 +68,17 @@ class Localisation:
     ----------
     images : list of LocatedMap
         Correctly predicted images of the positive class with boxes and lungs.
-    metrics : dict of str to PairedMetric
-        `POINTING`, `IN_BOXES` and `IN_LUNGS`. The random point is one of the lungs, beside the third one of the image.
-        Empty where nothing can be said.
+    metrics : dict of str to dict of str to Metric
+        `POINTING`, `IN_BOXES` and `IN_LUNGS`: what is ``"found"``, what the ``"others"``, the other images' maps, and a
+        ``"random"`` point get, and the paired ``"difference"`` from the other maps. The random point is one of the
+        lungs, beside the third one of the image. Empty where nothing can be said.
     reason : str
         Why there are no metrics.
     notes : tuple of str
     """
 
     images: list[LocatedMap]
-    metrics: dict[str, PairedMetric]
+    metrics: dict[str, dict[str, Metric]]
     reason: str = ""
     notes: tuple[str, ...] = ()
 
@@ -141,7 +132,7 @@ def _cells(region: np.ndarray, cells: int) -> np.ndarray:
     return region.reshape(cells, side, cells, side).mean(axis=(1, 3))
 
 
-def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> dict[str, PairedMetric]:
+def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> dict[str, dict[str, Metric]]:
     """Return each metric beside what the maps of the other images get on this one, and what a random point gets.
 
     A map that is the same in every image finds no box of this image in particular, however often it lies in one: it
@@ -155,7 +146,7 @@ def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> d
     hits = np.array([boxed(one.boxes, cells).ravel() for one in located], float)
     boxes = np.array([_cells(boxed(one.boxes), cells).ravel() for one in located])
     lungs, random = np.array([one.lungs.ravel() for one in located]), np.array([one.random for one in located])
-    found = {}
+    found: dict[str, dict[str, Metric]] = {}
     for name, regions, shown, chance in (
         (POINTING, hits, maxima, random),
         (IN_BOXES, boxes, saliency, random),
@@ -165,13 +156,12 @@ def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> d
         own = np.diagonal(inside)
         others = (inside.sum(axis=1) - own) / (len(located) - 1)
         values = {"found": own, "others": others, "random": chance, "difference": own - others}
-        metrics = means(values, patients, seed)
+        found[name] = means(values, patients, seed)
         if name == POINTING:
-            metrics["found"] = proportion(own, patients)
+            found[name]["found"] = proportion(own, patients)
         if not (own - others).any():  # as of a map that is the same in every image
-            n_patients = metrics["difference"].n_patients
-            metrics["difference"] = Metric(0.0, None, None, len(located), 0, n_patients=n_patients)
-        found[name] = PairedMetric(**metrics)
+            n_patients = found[name]["difference"].n_patients
+            found[name]["difference"] = Metric(0.0, None, None, len(located), 0, n_patients=n_patients)
     return found
 
 
@@ -183,14 +173,15 @@ def check(found: Localisation, pooling: str) -> Check:
     pointing = found.metrics.get(POINTING)
     if pointing is None:
         return Check(ID, NOT_ASSESSED, found.reason, "", CONDITION)
-    if not pointing.difference.available:
-        reason = f"difference from the other images' maps: {pointing.difference.reason}"
+    difference = pointing["difference"]
+    if not difference.available:
+        reason = f"difference from the other images' maps: {difference.reason}"
         return Check(ID, NOT_ASSESSED, reason, "", CONDITION)
     numbers = (
-        f"maximum in a box {pointing.found.value_text}, of other images' maps {pointing.others.value_text}, "
-        f"difference {pointing.difference.short}; random point of the lungs {pointing.random.value_text}"
+        f"maximum in a box {pointing['found'].value_text}, of other images' maps {pointing['others'].value_text}, "
+        f"difference {difference.short}; random point of the lungs {pointing['random'].value_text}"
     )
-    if pointing.difference.low > 0:
+    if difference.low > 0:
         return Check(ID, PASS, f"Grad-CAM follows the boxes: {numbers}", "", CONDITION)
     advice = {"tutorial": "Use --pooling global or lungs: the tutorial's pooling reads the upper left of the image."}
     elsewhere = advice.get(pooling, "See the example images in the report for where Grad-CAM lies instead.")

@@ -77,11 +77,11 @@ class AuditResult:
         metrics = self.localisation.metrics
         rows = []
         for name, one in metrics.items():
-            beside = [metric.value_text if metric.available else "n/a" for metric in (one.others, one.random)]
-            rows.append([f"  {TITLES_OF_LOCALISATION[name]}", one.found, *beside, one.difference])
+            beside = [metric.value_text if metric.available else "n/a" for metric in (one["others"], one["random"])]
+            rows.append([f"  {TITLES_OF_LOCALISATION[name]}", one["found"], *beside, one["difference"]])
         notes = list(self.localisation.notes)
         if metrics:
-            images = metrics[POINTING].found
+            images = metrics[POINTING]["found"]
             said = (
                 f"{counted(images.n_positive, 'correctly predicted image')} of {counted(images.n_patients, 'patient')}"
             )

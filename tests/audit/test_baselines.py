@@ -27,12 +27,6 @@ def test_what_manifests_record_is_numbers_or_categories():
     assert baselines.recorded(several, "kvp").is_number and not baselines.recorded(several, "device").is_number
 
 
-def test_the_site_predicts_the_class_where_it_is_the_class():
-    apart = audit_of(Case(site=lambda positive, number: "ab"[positive]))
-    assert baselines.metadata(apart).metric.value == 1.0
-    assert baselines.metadata(audit_of(Case())).metric.value == 0.5
-
-
 def test_one_unknown_site_does_not_hide_that_the_others_are_the_class():
     apart = audit_of(Case(site=lambda positive, number: "" if positive and not number else "ab"[positive]))
     found = baselines.metadata(apart)
@@ -56,10 +50,6 @@ def test_what_differs_between_the_classes_predicts_them(key, values):
     assert baseline(audit).metric.value == 1.0
     few = audit_of(Case((24, 24), row=lambda positive, number: {key: values[0]} if number < 5 else {}))
     assert baseline(few).metric.reason == "too few images of which it is recorded (5 and 5; 10 of each needed)"
-
-
-def test_clinical_columns_are_a_baseline_only_if_they_are_asked_for():
-    assert baselines.clinical_columns(audit_of(Case())) is None
 
 
 def test_the_oldest_and_the_youngest_are_found():

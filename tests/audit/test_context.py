@@ -39,11 +39,6 @@ def test_too_few_lungs_are_a_reason():
         audit_of(Case()).compare(np.arange(3), part=LUNGS_ONLY)
 
 
-def test_parts_of_the_same_images_have_the_same_folds():
-    audit = audit_of(Case(signal=1.0))
-    assert (audit.of_part(LUNGS_ONLY).scored.folds == audit.scored.folds).all()
-
-
 @pytest.mark.parametrize(
     ("site", "shared"),
     [
@@ -93,11 +88,6 @@ PROBE |= dict.fromkeys(("epochs", "batch_size", "learning_rate"))
 )
 def test_the_settings_of_an_audit_are_its_flags_with_their_defaults(arguments, changed):
     assert json.loads(json.dumps(parse_arguments(arguments.split()).settings())) == AUDIT | changed
-
-
-def test_external_sets_are_as_many_as_are_given():
-    assert parse_arguments([]).external is None
-    assert parse_arguments(["--external", "x", "--external", "y"]).external == [Path("x"), Path("y")]
 
 
 def test_the_report_lies_in_the_output_folder_unless_it_is_named():

@@ -29,7 +29,9 @@ IDS = {
     "same_site": rules.SAME_SITE,
     "external": "external:x",
 }
-TITLES = {one.id: (one.title, one.group) for one in EXPERIMENTS} | {"external:x": ("elsewhere", rules.EXTERNAL)}
+TITLES = {name: (title, group) for name, (title, group, *_) in EXPERIMENTS.items()} | {
+    "external:x": ("elsewhere", rules.EXTERNAL)
+}
 CLEAN = {"full": 0.93, "outside": 0.5, "lungs": 0.91, "shape": 0.5, "files": 0.5, "border": 0.5, "sites": 0.5}
 ALL_POSITIVE, FEW_POSITIVE = Metric(1.0, 0.9, 1.0, 0, 38), Metric(0.05, 0.01, 0.17, 0, 38)
 

@@ -40,13 +40,6 @@ def of_patient(audit, patient, *rows):
         images[row] = replace(images[row], patient=patient)
 
 
-def test_what_is_not_shared_is_kept(audit):
-    sets = without_overlap(audit.sets, audit.extractor.properties, {}, ["covid/1.pn"])
-    assert sets.controls.tolist() == audit.sets.controls.tolist()
-    assert sets.external["e"].tolist() == audit.sets.external["e"].tolist()
-    assert notes(sets) == []
-
-
 def test_exact_near_and_by_patient(audit):
     share(audit, 24, 3)
     of_patient(audit, "set/one", 0, 38)

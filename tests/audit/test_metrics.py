@@ -11,8 +11,8 @@ from audit_helpers import Case, extractor_of, outcome_of
 from statistics_helpers import at_least, of_patients
 
 from detector.audit import metrics
-from detector.audit.metrics import cross_validate, property_matrix
-from detector.images.inspect import ImageProperties, border_properties
+from detector.audit.metrics import cross_validate
+from detector.images.inspect import border_properties
 from detector.statistics.auc import Scores
 from detector.statistics.probabilities import BRIER, IN_THE_LARGE
 
@@ -43,26 +43,7 @@ def test_noise_is_covered():
     assert np.mean(values) == pytest.approx(0.5, abs=4 * np.std(values) / np.sqrt(sets))
 
 
-def test_properties_that_separate_are_found():
-    properties = [
-        ImageProperties("", 512 if i % 2 else 700 + i, 512, "PNG" if i % 2 else "JPEG", False, 100, 50)
-        for i in range(40)
-    ]
-    assert cross_validate(property_matrix(properties), np.arange(40) % 2 == 0, np.arange(40), 0).auc().value == 1.0
-
-
-def test_too_few_patients_say_so():
-    assert cross_validate(np.ones((30, 1)), np.arange(30) < 15, np.arange(30) // 15, 0).auc().reason
-
-
 # The border, where the result is known
-
-
-def planted(phantoms, change, chosen=slice(22)):
-    """Return border properties of phantoms, those of the first class changed, and which these are."""
-    positive, negative = (phantoms.images(label)[chosen] for label in ("covid", "normal"))
-    properties = [border_properties(image) for image in [*map(change, positive), *negative]]
-    return np.array(properties), np.arange(len(properties)) < len(positive)
 
 
 def marked(image):
@@ -81,23 +62,9 @@ def marked(image):
     ids=["blurred", "darkened", "marked"],
 )
 def test_the_border_shows_what_was_planted(phantoms_of, change, least):
-    properties, truth = planted(phantoms_of, change)
-    assert cross_validate(properties, truth, np.arange(len(truth)), 0).auc().value > least
-
-
-def test_the_border_of_clean_phantoms_shows_nothing(phantoms_of):
-    """On average over halves: a single draw of few phantoms may differ in exposure by luck."""
-    halves = slice(11), slice(11, 22)
-    found = [cross_validate(*planted(phantoms_of, np.copy, half), np.arange(22), 0).auc().value for half in halves]
-    assert 0.3 < np.mean(found) < 0.65
-
-
-def test_deciles_are_of_each_fold():
-    generator = np.random.default_rng(0)
-    truth = np.arange(400) % 2 == 0
-    found = cross_validate(generator.normal(size=(400, 2)), truth, np.arange(400), 0)
-    for fold in range(5):
-        assert np.bincount(found.deciles()[found.folds[0] == fold]).tolist() == [8] * 10
+    positive, negative = (phantoms_of.images(label)[:22] for label in ("covid", "normal"))
+    properties = np.array([border_properties(image) for image in [*map(change, positive), *negative]])
+    assert cross_validate(properties, np.arange(44) < 22, np.arange(44), 0).auc().value > least
 
 
 # The same among similar images

@@ -12,7 +12,7 @@ from audit_helpers import Case, extractor_of, outcome_of
 
 from detector.audit import metrics
 from detector.audit.evidence import BASELINES, SIGNAL, Conclusion, Result
-from detector.reports import figures, text
+from detector.reports import figures
 from detector.statistics.metric import Metric
 
 EPOCHS = {"loss": [0.7, 0.5], "accuracy": [0.5, 0.8], "val_loss": [0.7, 0.6], "val_accuracy": [0.4, 0.7]}
@@ -33,11 +33,6 @@ def test_the_suffix_decides_the_format_and_the_bytes_are_the_same_each_time(suff
     assert data.startswith(start)
     if suffix != ".svg":  # its ids are drawn at random
         assert data == draw()
-
-
-def test_characters_that_the_font_lacks_are_replaced():
-    assert figures.drawable("covid é $x^2$") == "covid é $x^2$"
-    assert figures.drawable("a\n\x1b🫁b") == "a\ufffd\ufffd\ufffdb"
 
 
 @pytest.mark.parametrize(
@@ -96,9 +91,3 @@ def test_experiments_stand_below_the_heading_of_their_group(monkeypatch):
     said = {round(text.get_position()[1]): text.get_text() for text in axes.texts}
     assert said[1] == said[4] == "0.70 (0.60–0.80)    20 v 20"
     assert figures.forest([], Conclusion("inconclusive", "Too few.", [], [], [], "")).axes
-
-
-def test_colours_differ_in_grey_print():
-    assert text.rgb("#0102FF") == (1, 2, 255)
-    blue, orange = (np.dot((0.3, 0.59, 0.11), text.rgb(one)) for one in (text.BLUE, text.ORANGE))
-    assert abs(blue - orange) > 25
