@@ -17,19 +17,19 @@ def rows(folder: Path) -> dict[str, dict[str, str]]:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
-def collection(folder: Path, table: str, text: str, *images: str, encoding: str = "utf-8") -> Path:
+def collection(folder: Path, table: str, text: str, *images: str) -> Path:
     """Write a local copy of a collection: a table, and pictures that are all different."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / table).write_bytes(text.encode(encoding))
+    (folder / table).write_bytes(text.encode())
     for seed, name in enumerate(images):
         picture(folder / name, seed + 100 * len(folder.name))
     return folder
 
 
-def cohen(folder: Path, *lines: str, images: str = "", header: str = HEADER, encoding: str = "utf-8") -> Path:
+def cohen(folder: Path, *lines: str, images: str = "", header: str = HEADER) -> Path:
     """Write a copy of Cohen's collection; `images` are names of files in its folder ``images``."""
     text = "\n".join([header, *lines, ""])
-    return collection(folder, "metadata.csv", text, *(f"images/{name}" for name in images.split()), encoding=encoding)
+    return collection(folder, "metadata.csv", text, *(f"images/{name}" for name in images.split()))
 
 
 def actualmed(folder: Path) -> Path:

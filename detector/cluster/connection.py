@@ -99,19 +99,19 @@ def connect(options: RayOptions) -> Cluster:
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or address
     if address not in ("auto", "local"):
-        _require_response(address)
+        _require_response(address, address)
     _start(address)
     return _shape(options)
 
 
-def _require_response(address: str) -> None:
+def _require_response(address: str, given: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "no answer" if isinstance(error, OSError) else "not host:port"
         raise InputError(
-            f"--ray {address}: no Ray cluster there ({reason.lower()}); start one with ray start --head, or say local"
+            f"--ray {given}: no Ray cluster there ({reason.lower()}); start one with ray start --head, or say local"
         ) from None
 
 
@@ -130,7 +130,12 @@ def _start(address: str) -> None:
             import ray
             import ray.data
 
+            if address == "auto":
+                address = _running_address()
+                _require_response(address, f"auto ({address})")
             ray.init(address, log_to_driver=False, logging_level=logging.FATAL, **settings)
+    except InputError:
+        raise
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"--ray {address}: no Ray cluster can be used there ({reason})") from None
@@ -177,6 +182,20 @@ def _shape(options: RayOptions) -> Cluster:
             f"{max(cores):g} and {max(cards):g}: lower --ray-cpus-per-actor or --ray-gpus-per-actor"
         )
     return Cluster(actors, cpus, gpus, max(1, int(sum(cores))))
+
+
+# What Ray does only by private names.
+
+
+def _running_address() -> str:
+    """Return the address of the cluster of this machine, as ``ray.init("auto")`` finds it, without connecting.
+
+    A cluster that ended badly has left its address behind, at which `ray.init` would ask for minutes. No public
+    function says which address it will take. Raises ConnectionError where there is none.
+    """
+    from ray._private.services import get_ray_address_from_environment
+
+    return get_ray_address_from_environment("auto", None)
 
 
 def _silence_messages() -> None:

@@ -7,28 +7,6 @@ from pathlib import Path
 
 from detector import InputError
 
-# The first bytes of formats of images that are not read.
-NOT_READ = {
-    b"GIF8": "GIF",
-    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"P5": "PGM",
-    b"P6": "PPM",
-    b"P2": "PGM",
-    b"P3": "PPM",
-    b"8BPS": "PSD",
-    b"\xff\x0a": "JPEG XL",
-    b"\0\0\0\x0cJXL ": "JPEG XL",
-    b"%PDF": "PDF",
-    b"II\xbc\x01": "JPEG XR",
-    b"NRRD": "NRRD",
-    b"ObjectType": "MetaImage",
-    b"\x93NUMPY": "NumPy",
-    b"\x89HDF": "HDF5",
-}
-# What the first box of a media container names.
-CONTAINED = dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"hevc"), "HEIC") | {b"avif": "AVIF", b"avis": "AVIF"}
-
 
 def bounded_bytes(path: Path, most: int, name: object = None) -> bytes:
     """Return the bytes of a file of at most `most` bytes; `name` is what errors call it."""
@@ -70,10 +48,3 @@ def instead(data: bytes) -> str:
     """
     head = data[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return next((what for beginnings, what in INSTEAD.items() if head.startswith(beginnings)), "")
-
-
-def not_read(data: bytes) -> str:
-    """Return the format of an image file that is not read, by its first bytes; empty where these are of no format."""
-    if data[4:8] == b"ftyp":  # the size of a box stands before its name
-        return CONTAINED.get(data[8:12], "")
-    return next((kind for mark, kind in NOT_READ.items() if data.startswith(mark)), "")

@@ -13,7 +13,6 @@ from pathlib import Path
 from imutils.paths import list_files
 
 from detector import counted
-from detector.files.recognise import not_read
 from detector.images.dicom import is_dicom
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
@@ -38,9 +37,10 @@ WITHOUT_IMAGE = (
 )
 # The first bytes of formats that are read.
 READ = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
-# Of formats whose first bytes may be compressed.
-NAMED = {(".nii", ".nii.gz", ".mhd", ".mha", ".nrrd"): "NIfTI or the like (a format that is not read)"} | {
-    (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"): "archives: unpack them"
+NAMED = {
+    (".nii", ".nii.gz", ".mhd", ".mha", ".nrrd"): "NIfTI or the like (a format that is not read)",
+    (".gif", ".jp2", ".ppm", ".pgm", ".heic", ".heif", ".avif", ".psd", ".pdf"): "of a format that is not read",
+    (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"): "archives: unpack them",
 }
 SINGULAR = {"masks": "mask", "overlays": "overlay", "archives: unpack them": "archive: unpack it"}
 
@@ -138,6 +138,4 @@ def why_no_image(path: Path) -> str:
         return "DICOM without an image"
     if by_name or is_dicom(head) or head.startswith(READ) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return ""
-    if kind := not_read(head):
-        return f"{kind} (a format that is not read)"
     return next((kind for ends, kind in NAMED.items() if path.name.lower().endswith(ends)), "not an image")

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin  # noqa
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from detector import InputError
-from detector.files.recognise import instead, not_read
+from detector.files.recognise import instead
 from detector.images.dicom_header import NO_HEADER, DicomHeader
 from detector.images.grey_range import is_flat, to_8_bits
 
@@ -61,8 +61,8 @@ def decode(data: bytes) -> Decoded:
     try:
         file = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        kind, what = not_read(data), instead(data)
-        said = f"{kind}, which is not read" if kind else f"it {what}" if what else "not a readable image"
+        what = instead(data)
+        said = f"it {what}" if what else "not a readable image"
         raise InputError(f"{said} (supported: DICOM, {', '.join(FORMATS)})") from None
     with file as opened:
         require_pixels(opened.width, opened.height)

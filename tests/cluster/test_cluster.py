@@ -43,6 +43,12 @@ def test_an_actor_that_fits_no_node_is_rejected(monkeypatch):
 
 
 @needs_ray
+def test_the_address_is_the_one_that_ray_would_take(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "10.1.2.3:6379")
+    assert connection._running_address() == "10.1.2.3:6379", MOVED.format("get_ray_address_from_environment")
+
+
+@needs_ray
 def test_messages_of_nodes_are_printed_until_they_are_silenced(monkeypatch):
     from ray._private import worker
 

@@ -54,14 +54,13 @@ def test_metadata_of_every_era_are_read(era, kept):
     assert len(chosen.dropped) == len(entries) - kept
 
 
-def test_columns_of_any_era_with_quotes_newlines_and_encodings_are_read(tmp_path):
+def test_columns_of_any_era_with_quotes_and_newlines_are_read(tmp_path):
     header = "Patientid, Finding ,VIEW,Modality,filename,doi, url,clinical notes,"
     quoted = '7,COVID-19,PA,X-ray,a.png,,http://x,"Müller said ""hm"",\nand COVID-19, twice",'
     mentioned = '8,Streptococcus,PA,X-ray,b.png,,http://y,"not COVID-19",'
-    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
-        local_copy(tmp_path / "clone", quoted, mentioned, images="a.png b.png", header=header, encoding=encoding)
-        build(tmp_path, "-c", "clone", "-o", "out")
-        assert [(row["patient"], row["url"]) for row in rows(tmp_path / "out").values()] == [("7", "http://x")]
+    local_copy(tmp_path / "clone", quoted, mentioned, images="a.png b.png", header=header)
+    build(tmp_path, "-c", "clone", "-o", "out")
+    assert [(row["patient"], row["url"]) for row in rows(tmp_path / "out").values()] == [("7", "http://x")]
     local_copy(
         tmp_path / "clone", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png", header="Patientid,finding,view,filename"
     )

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from conftest import ROOT, tree
 
-from detector.files.cache import FILE, Cache, key
+from detector.files.cache import FILE, Cache
 
 
 def test_the_cache_returns_what_it_was_given(tmp_path):
@@ -75,11 +75,6 @@ def test_several_threads_and_connections_share_a_cache(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(100)))
     assert len(Cache(tmp_path).get(f"{i}".encode() for i in range(100))) == 100
-
-
-def test_keys_differ_with_everything_that_affects_the_value():
-    keys = {key(image="a", angle=1.0), key(image="a", angle=2.0), key(image="b", angle=1.0), key(image="a")}
-    assert len(keys) == 4
 
 
 def test_a_writer_that_is_killed_in_the_middle_loses_nothing_that_was_written(tmp_path):

@@ -7,8 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import classes, inside, picture
-from PIL import Image
 
 from detector.images import duplicates
 from detector.images.duplicates import Copy, among, find_copies, perceptual_hash
@@ -143,22 +141,3 @@ def test_no_two_radiographs_are_joined_by_turns_and_negatives():
     assert copies_among(grey) == {}
     found = copies_among([*grey[:20], *(255 - np.rot90(one) for one in grey[:20])])
     assert list(found) == [(row, 20 + row) for row in range(20)]
-
-
-def test_an_image_of_two_journals_is_of_one_patient(tmp_path):
-    """Scaled, cropped a little and compressed anew, under another patient number: the split and the output know.
-
-    So do they of augmented copies in one class: all of them are on one side of every split.
-    """
-    classes(tmp_path / "data", covid=5, normal=5)
-    picture(tmp_path / "radiograph.png", 77, (512, 512))
-    with Image.open(tmp_path / "radiograph.png") as image:
-        image.resize((400, 400)).save(tmp_path / "data" / "covid" / "NORMAL2-IM-0007-0001.jpeg", quality=70)
-        image.crop((2, 2, 510, 510)).save(tmp_path / "data" / "covid" / "person9_virus_1.jpeg", quality=90)
-        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).rotate(6).save(tmp_path / "data" / "covid" / "augmented.png")
-    pooled = ("--recipe", "probe", "--pooling", "global")  # no lungs are found in these pictures
-    done = inside("train_covid19.py", "-d", "data", *pooled, "--folds", 2, "--no-report", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "near duplicates, whose patients count as one: covid/NORMAL2-IM-0007-0001.jpeg = " in done.stdout
-    assert "covid/augmented.png (mirrored and rotated by about 6°)" in done.stdout
-    assert "13 images of 11 patients" in done.stdout

@@ -106,13 +106,6 @@ def test_it_is_shown_as_its_8_bit_original(data):
     assert apart(decode(data, "image").pixels, unmarked) <= 1
 
 
-def test_an_assumption_about_grey_values_is_a_note():
-    for name, word in (("window beside the values", "beside"), ("window of width 0", "cannot be used")):
-        assert word in decode(SHOWN_THE_SAME[name], "image").note
-    assert "frame 2 is used" in decode(SHOWN_THE_SAME["first frame black"], "image").note
-    assert decode(SHOWN_THE_SAME["12 bits in 16, PNG"], "image").note == ""
-
-
 @pytest.mark.parametrize("value", [0, 65535, 40000])
 def test_padding_does_not_darken(value):
     padded = painted(*PADDED, value).astype(np.uint16)
@@ -211,10 +204,3 @@ def test_nan_is_padding(kind, white_is_zero):
     found = decode(tiff(values, "<", photometric=int(not white_is_zero)), "a.tif").pixels
     assert (found[padding] == 0).all()
     assert np.abs(found[~padding].astype(int) - (255 - whole.astype(int) if white_is_zero else whole)).max() <= 1
-
-
-def test_colours_of_floats_with_nan_are_read():
-    values = np.repeat(GREY[..., None], 3, axis=2).astype(np.float32) * [1, 0.9, 0.8]
-    values[:9, :, 1] = np.nan
-    shown, note = to_8_bits(values)
-    assert note == "" and not shown[:9].any() and shown[9:].std() > 10

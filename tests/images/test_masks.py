@@ -131,11 +131,6 @@ def test_a_box_covers_the_same_part_of_an_image_that_is_squashed_to_a_square(tmp
     assert masks.boxed([RECTANGLE]).mean() == pytest.approx(RECTANGLE[2] * RECTANGLE[3], rel=0.03)
 
 
-def test_overlapping_boxes_count_once_and_no_box_covers_nothing():
-    assert np.array_equal(masks.boxed([RECTANGLE, RECTANGLE]), masks.boxed([RECTANGLE]))
-    assert not masks.boxed([]).any() and masks.boxed([(0.0, 0.0, 1.0, 1.0)]).all()
-
-
 def test_shares_of_a_map_by_hand():
     heat = np.zeros((14, 14))
     heat[0, 0], heat[13, 13] = 3.0, 1.0

@@ -8,13 +8,12 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, SHARED, needs, picture, rejection
+from conftest import ROOT, picture, rejection
 from image_helpers import bad_files
 from PIL import Image
 
 from detector import InputError
 from detector.images import read as reader
-from detector.images.listing import list_images
 from detector.images.raster import MAX_PIXELS
 from detector.images.read import name_all, read
 
@@ -52,15 +51,6 @@ def test_a_pipe_named_like_an_image_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
     with rejection("not a regular file"):
         read(tmp_path / "a.jpg")
-
-
-@needs(SHARED)
-def test_every_real_image_is_read():
-    folders = SHARED / "seed-dataset", SHARED / "covid-chestxray-dataset" / "images"
-    images = [path for folder in folders for path in list_images(folder).images]
-    assert len(images) == 50 + 124
-    for path in images[::6]:
-        assert read(path).pixels.std() > 10
 
 
 def test_an_image_without_permission_or_that_is_too_large_is_named(tmp_path, unreadable, monkeypatch):
