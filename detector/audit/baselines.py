@@ -20,7 +20,7 @@ import numpy as np
 
 from detector import counted
 from detector.audit.context import Audit, Finding
-from detector.audit.metrics import indicators, metadata_auc
+from detector.audit.metrics import FOLDS, indicators, metadata_auc
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.auc import roc_auc
@@ -32,9 +32,7 @@ RECORDED = ("age", "sex", "site", "view")
 DEVICE = ("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation")
 EXPOSURE = ("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing", "bits_stored")
 SEVERAL_VALUES = 0.5  # of a column's cells, at most, may be different values for it to be a set of categories
-INSEPARABLE = "inseparable from the class"
 SUSPECTED = 0.55  # lower bound of both, utility and detectability, from which a property is suspected
-FOLDS = 5
 STRENGTHS = np.logspace(1, 6, 11)
 LEAST_SPREAD, MOST_DEVIATIONS = 1e-3, 3.0  # of a feature, relative to its mean, and of its own deviations
 
@@ -114,14 +112,8 @@ def clinical_columns(audit: Audit) -> Finding | None:
 class Risk:
     """A property, how well it predicts the class, and how well it is read from the image.
 
-    Attributes
-    ----------
-    name : str
-    utility : Metric
-        ROC AUC of the class, predicted from the property.
-    detectability : Metric
-        ROC AUC of the property's most telling category, or of the upper half of a number, predicted from the features
-        of the images within class.
+    Utility is the ROC AUC of the class, predicted from the property; detectability that of the property's most telling
+    category, or of the upper half of a number, predicted from the features of the images within class.
     """
 
     name: str
@@ -214,7 +206,7 @@ def _detectability(
         apart = np.abs(one.columns[positive].mean(axis=0) - one.columns[~positive].mean(axis=0))
         wanted = one.columns[:, int(np.argmax(np.where(enough, apart, -1.0)))]
     if all(np.ptp(wanted[side]) <= WIDTH for side in sides):
-        return Metric.unavailable(INSEPARABLE)
+        return Metric.unavailable("inseparable from the class")
     if min(len(set(patients[side])) for side in sides) < 2:
         return Metric.unavailable("too few patients to cross-validate")
     predicted, folds = np.zeros(len(wanted)), np.zeros(len(wanted), int)

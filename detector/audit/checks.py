@@ -50,20 +50,9 @@ WITH_CONTROLS = "Run audit_covid19.py with --controls DIR: images of the same si
 
 @dataclass(frozen=True)
 class Check:
-    """One line of "Validity checks".
+    """One line of "Validity checks": what was found, what to do about it, and when it warns.
 
-    Attributes
-    ----------
-    id : str
-        Stable, such as ``"image_border"``.
-    status : {"pass", "warn", "not_assessed"}
-        Not assessed: the data that it needs is not there.
-    message : str
-        What was found.
-    recommendation : str
-        What to run or do about it; empty where there is nothing to do.
-    condition : str
-        When it warns, such as ``"warns from a ROC AUC of 0.75"``.
+    It is not assessed where the data that it needs is not there.
     """
 
     id: str
@@ -85,18 +74,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Run:
-    """What the checks look at.
-
-    Attributes
-    ----------
-    extractor : FeatureExtractor
-    evaluated : EvaluatedHead
-    metrics : dict of str to Metric
-        As `detector.audit.metrics.compute_metrics` returns them.
-    groups : ndarray of shape (n,)
-        What the split kept whole.
-    implausible : sequence of ImplausibleImage
-    """
+    """What the checks look at; `metrics` are those of `compute_metrics`, `groups` (n,) what the split kept whole."""
 
     extractor: FeatureExtractor
     evaluated: EvaluatedHead

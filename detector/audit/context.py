@@ -88,19 +88,10 @@ class Finding:
 class Audit:
     """The images and settings of an audit, and what several experiments look at: computed by the first that asks.
 
-    In each comparison class 0 is the positive one, and class 1 are all others.
-
-    Attributes
-    ----------
-    extractor : FeatureExtractor
-        Opened on ``sets.dataset``.
-    sets : ImageSets
-    options : AuditOptions
-    recipe : TutorialRecipe or ProbeRecipe
-    masks : dict of Path to Path
-        Lung masks by the image's path; empty for none. Where both sides of an experiment have enough of them, it is
-        made on the images that have one; else lungs are found here for both sides: masks of two makers
-        would separate the classes by themselves.
+    In each comparison class 0 is the positive one, and class 1 are all others. The extractor is opened on
+    ``sets.dataset``. Lung masks are by the image's path. Where both sides of an experiment have enough of them, it is
+    made on the images that have one; else lungs are found here for both sides: masks of two makers would separate the
+    classes by themselves.
     """
 
     extractor: FeatureExtractor
@@ -244,11 +235,7 @@ def open_audit(
 ) -> tuple[Audit, list[ImplausibleImage]]:
     """Read the images of an audit, and leave out what proves nothing, as what the saved model was `trained` on.
 
-    Returns
-    -------
-    audit : Audit
-    implausible : list of ImplausibleImage
-        Those that may be no frontal chest radiographs, left out or not.
+    Images that may be no frontal chest radiographs are returned, too, left out or not.
     """
     (recipe,) = options.recipes()
     images = sets.dataset.images

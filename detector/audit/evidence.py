@@ -80,21 +80,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Source:
-    """What may predict the class besides the lungs: from when on it is present, and what to do then.
+    """What may predict the class besides the lungs, by an experiment's id; what to do where it is present or `missing`.
 
-    Attributes
-    ----------
-    id : str
-        Of the experiment.
-    advice : str
-        What to do where it is present.
-    above : float
-        It is present where its interval lies above this. 0.65 for what may follow the disease (brightness among the
-        file properties, the shape of the lungs) or can be matched for; from 0.52 on such a source predicts weakly.
-    required : bool
-        Whether the lungs cannot be concluded without it. Age, sex and view often are not recorded: they are named then.
-    missing : str
-        What to do where it could not be computed.
+    It is present where its interval lies `above` this: 0.65 for what may follow the disease (brightness among the file
+    properties, the shape of the lungs) or can be matched for; from 0.52 on such a source predicts weakly. The lungs
+    cannot be concluded without a `required` one. Age, sex and view often are not recorded: they are named then.
     """
 
     id: str
@@ -126,17 +116,10 @@ WITHOUT_SITE = (SAME_SITE, SAME_SITE_LUNGS, STRATIFIED)
 class Evidence:
     """What a conclusion is drawn from.
 
-    Attributes
-    ----------
-    results : sequence of Result
-    controls_positive : Metric or None
-        Share of same-site controls that are predicted positive.
-    positive : str
-    shared_sites : bool
-        Whether both classes come from the same sites, so that controls of the same site would add nothing.
-    differences : mapping of str to Metric
-        Paired differences of ROC AUC, from the same images and folds: `OUTSIDE_V_SHAPE` and `OUTSIDE_V_MASK`, the lungs
-        masked out minus the shape of the masked region, and minus that of the lung mask; `LUNGS_V_FULL`.
+    `controls_positive` is the share of same-site controls that are predicted positive. `shared_sites` says whether both
+    classes come from the same sites, so that such controls would add nothing. `differences` are paired, of the ROC AUC
+    from the same images and folds: `OUTSIDE_V_SHAPE` and `OUTSIDE_V_MASK`, the lungs masked out minus the shape of the
+    masked region, and minus that of the lung mask; `LUNGS_V_FULL`.
     """
 
     results: Sequence[Result]
@@ -161,19 +144,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Row:
-    """A source and its state.
+    """A source, its state, what was found and what to do about it.
 
-    Attributes
-    ----------
-    id, title : str
-        Of the experiment.
-    state : {"present", "excluded", "undetermined", "not tested"}
-    text : str
-        What was found.
-    advice : str
-        What to do about it.
-    patients : int or None
-        About how many of each class would settle an undetermined one, if one image is of each.
+    `patients`: about how many of each class would settle an undetermined one, if one image is of each.
     """
 
     id: str
@@ -188,18 +161,8 @@ class Row:
 class Conclusion:
     """What a model trained on the data learns, in one sentence, and the table that it rests on.
 
-    Attributes
-    ----------
-    code : {"no_signal", "shortcut", "mixed", "lungs", "inconclusive"}
-    message : str
-    reasons : list of str
-        Each with its metrics.
-    carried_by : list of str
-        Ids of the experiments that the reasons rest on.
-    rows : list of Row
-        Every source with its state.
-    recommendation : str
-        What to do next.
+    The `code` is ``"no_signal"``, ``"shortcut"``, ``"mixed"``, ``"lungs"`` or ``"inconclusive"``; `carried_by` are ids
+    of the experiments that the reasons rest on; `rows` are all sources; the recommendation is what to do next.
     """
 
     code: str

@@ -34,18 +34,9 @@ CONTROLS = "controls"  # their class; no class of the data set may have this nam
 class ImageSets:
     """A data set, its controls and external images in one list, so that they are read and computed in one go.
 
-    Attributes
-    ----------
-    dataset : Dataset
-        All images; its classes are those of the data set proper.
-    own, controls : ndarray of int
-        Which images are what.
-    external : dict of str to ndarray of int
-        By the folder that was given.
-    positive : str
-        The positive class, as its folder spells it.
-    notes : mapping of str to str
-        What was left out of them, and why, by the folder that was given; of the controls under an empty name.
+    `dataset` has all images, and the classes of the data set proper; `own`, `controls` and `external`, by the folder
+    that was given, say which images are what. `notes` say what was left out, and why, by that folder; of the controls
+    under an empty name.
     """
 
     dataset: Dataset
@@ -125,9 +116,6 @@ def without_implausible(
     return replace(sets, own=own).filtered(keep), named
 
 
-LEFT_OUT = "left out, since they would make this result invalid"
-
-
 def without_overlap(
     sets: ImageSets,
     properties: Sequence[ImageProperties],
@@ -153,7 +141,7 @@ def without_overlap(
         found = find_overlap(given, files, own, digests | set(trained if external else ()), changes)
         left = np.array([row for i, row in enumerate(rows) if i not in found], int)
         note = describe_overlap(found, given, changes, "the training set" if external else "the data set")
-        return left, f"{LEFT_OUT}: {note}" if note else ""
+        return left, f"left out, since they would make this result invalid: {note}" if note else ""
 
     return sets.filtered(keep)
 

@@ -73,14 +73,11 @@ def judge(
     Parameters
     ----------
     extractor : FeatureExtractor
-        All images of the run.
-    evaluated : EvaluatedHead
-        The predictions of those that were held out.
+        All images of the run, of which `evaluated` has the predictions of those that were held out.
     seed, balanced, prevalence
         As `compute_metrics` takes them.
     groups : ndarray of shape (n,), optional
         What the split kept whole; by default patients.
-    implausible : sequence of ImplausibleImage
     """
     metrics = compute_metrics(extractor, evaluated, seed, balanced, prevalence)
     kept = extractor.patients if groups is None else groups
@@ -157,19 +154,10 @@ PRESENT_ABOVE = {source.id: source.above for source in SOURCES}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a result is worth.
+    """What a result is worth in one sentence, what to do next, and what a user of the saved model has to know.
 
-    Attributes
-    ----------
-    code : str
-        ``"shortcut"``, ``"mixed"``, ``"no_signal"``, ``"inconclusive"``, ``"duplicates"``,
-        ``"class_never_predicted"`` or ``"no_shortcut_found"``.
-    message : str
-        One sentence.
-    recommendation : str
-        What to do next.
-    for_use : str
-        What a user of the saved model has to know before its probabilities.
+    The `code` is ``"shortcut"``, ``"mixed"``, ``"no_signal"``, ``"inconclusive"``, ``"duplicates"``,
+    ``"class_never_predicted"`` or ``"no_shortcut_found"``.
     """
 
     code: str

@@ -35,46 +35,23 @@ TITLES = {
 
 @dataclass(frozen=True)
 class LocatedMap:
-    """An image, and where its Grad-CAM lies.
+    """An image, and where its Grad-CAM lies."""
 
-    Attributes
-    ----------
-    row : int
-        Among the audit's images.
-    boxes : tuple of (x, y, width, height)
-        In fractions of the image.
-    heat : ndarray of shape (14, 14), in [0, 1]
-    in_boxes : float
-        Share of the positive saliency.
-    random : float
-        Share of the lungs that lies in boxes: the probability that a random point of the lungs hits one.
-    lungs : ndarray of shape (14, 14), in [0, 1]
-        Share of each cell that the lungs fill; its mean is the probability that a random point lies in them.
-    """
-
-    row: int
+    row: int  # among the audit's images
     boxes: tuple[Rectangle, ...]
-    heat: np.ndarray
-    in_boxes: float
-    random: float
-    lungs: np.ndarray
+    heat: np.ndarray  # (14, 14), in [0, 1]
+    in_boxes: float  # share of the positive saliency
+    random: float  # share of the lungs that lies in boxes: the probability that a random point of them hits one
+    lungs: np.ndarray  # (14, 14), share of each cell that they fill: its mean is the probability of a random point
 
 
 @dataclass(frozen=True)
 class Localisation:
-    """Where Grad-CAM lies.
+    """Where Grad-CAM lies in correctly predicted images of the positive class with boxes and lungs.
 
-    Attributes
-    ----------
-    images : list of LocatedMap
-        Correctly predicted images of the positive class with boxes and lungs.
-    metrics : dict of str to dict of str to Metric
-        `POINTING`, `IN_BOXES` and `IN_LUNGS`: what is ``"found"``, what the ``"others"``, the other images' maps, and a
-        ``"random"`` point get, and the paired ``"difference"`` from the other maps. The random point is one of the
-        lungs, beside the third one of the image. Empty where nothing can be said.
-    reason : str
-        Why there are no metrics.
-    notes : tuple of str
+    Metrics are `POINTING`, `IN_BOXES` and `IN_LUNGS`: what is ``"found"``, what the ``"others"``, the other images'
+    maps, and a ``"random"`` point get, and the paired ``"difference"`` from the other maps. The random point is one of
+    the lungs, beside the third one of the image. They are empty where nothing can be said, for a reason.
     """
 
     images: list[LocatedMap]

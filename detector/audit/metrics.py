@@ -141,10 +141,6 @@ def compute_metrics(
 
     Parameters
     ----------
-    extractor : FeatureExtractor
-    evaluated : EvaluatedHead
-    seed : int
-        Of folds and bootstrap.
     balanced : bool
         Whether the classes counted equally in training, so that the probabilities are those of equal frequencies.
     prevalence : float, optional
