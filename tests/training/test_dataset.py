@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -26,7 +26,6 @@ from detector.training.dataset import (
 )
 from detector.training.recipes import ProbeRecipe
 
-NOWHERE = Cache(None)
 
 
 def pixels(row):
@@ -52,19 +51,19 @@ def opened(phantoms=()):
 
 
 def test_two_phantoms_are_never_near_duplicates():
-    pairs = find_near_duplicates(*opened(), NOWHERE, pixels)
+    pairs = find_near_duplicates(*opened(), Cache(None), pixels)
     assert list(pairs) == [(0, 1), (0, 3)]
     assert not any(str(copy) for copy in pairs.values())  # neither mirrored nor rotated
-    assert find_near_duplicates(*opened(phantoms=range(4)), NOWHERE, pixels) == {}
+    assert find_near_duplicates(*opened(phantoms=range(4)), Cache(None), pixels) == {}
 
 
 def test_pixels_decide_what_the_hash_cannot():
     noise = np.random.default_rng(1).integers(0, 256, (4, 224, 224, 3), np.uint8)
-    assert find_near_duplicates(*opened(), NOWHERE, lambda row: noise[row]) == {}
+    assert find_near_duplicates(*opened(), Cache(None), lambda row: noise[row]) == {}
     drawn = [cv2.cvtColor(cv2.resize(draw(seed % 2 == 0, seed), (224, 224)), cv2.COLOR_GRAY2RGB) for seed in range(2)]
     cropped = cv2.resize(drawn[0][8:, 8:], (224, 224))
     shown = [drawn[0], drawn[1], drawn[1], cropped]
-    assert list(find_near_duplicates(*opened(), NOWHERE, shown.__getitem__)) == [(0, 3)]
+    assert list(find_near_duplicates(*opened(), Cache(None), shown.__getitem__)) == [(0, 3)]
 
 
 def test_what_was_found_is_kept(tmp_path, monkeypatch):
@@ -79,6 +78,7 @@ class Looked(FakeExtractor):
 
     without: tuple[int, ...] = ()
     one_lung: tuple[int, ...] = ()
+    asked: list[str] = field(default_factory=list)
 
     def lungs(self, rows, seed=None):
         """Yield two lungs, one or none."""
