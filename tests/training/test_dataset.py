@@ -27,7 +27,6 @@ from detector.training.dataset import (
 from detector.training.recipes import ProbeRecipe
 
 
-
 def pixels(row):
     """Return the same picture for every image that `opened` has."""
     noise = np.random.default_rng(0).integers(0, 256, (14, 14, 3), np.uint8)
