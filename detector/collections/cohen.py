@@ -38,7 +38,7 @@ class Cohen(TableCollection):
     def record(self, row: Row, folder: Path) -> ImageRecord:
         """Return the image of a row."""
         return ImageRecord(
-            f"{self.table}, line {row.line}",
+            row.where,
             row["folder"] or "images",
             row[self.file],
             row["patientid"],

@@ -43,7 +43,7 @@ class Hannover(TableCollection):
         finding, unknown = finding_of(row["admission_offset"])
         days = number(row["admission_offset"])
         return ImageRecord(
-            f"{self.table}, line {row.line}",
+            row.where,
             "png",
             f"{row['image_id']}.png" if row["image_id"] else "",
             row["patient_id"],

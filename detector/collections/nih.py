@@ -39,7 +39,7 @@ class Nih(Collection):
             path = where.get(SUFFIX.sub("", name), PurePosixPath("images", name))
             found.append(
                 ImageRecord(
-                    f"{table.name}, line {row.line}",
+                    row.where,
                     path.parent.as_posix(),
                     path.name,
                     row["Patient ID"],

@@ -47,7 +47,7 @@ class Rsna(Collection):
             name, label = row["patientId"], row["class"]
             path = where.get(name, PurePosixPath("stage_2_train_images", f"{name}.dcm"))
             found[name, label] = ImageRecord(
-                f"{TABLE}, line {row.line}",
+                row.where,
                 path.parent.as_posix(),
                 path.name,
                 name,

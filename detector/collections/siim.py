@@ -54,7 +54,7 @@ class Siim(Collection):
             path, label = where.get(name, PurePosixPath("train", f"{name}.dcm")), studies.get(study, "")
             found.append(
                 ImageRecord(
-                    f"{IMAGES}, line {row.line}",
+                    row.where,
                     path.parent.as_posix(),
                     path.name,
                     study,

@@ -41,14 +41,10 @@ Values = TypeVar("Values")
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table.
+    """A row of a table; `cells` has simplified column names, `where` is what errors call it."""
 
-    `line` is the one on which it ends in the file; `cells` has simplified column names; `where` is what errors call it.
-    """
-
-    line: int
     cells: dict[str, str]
-    where: str = ""
+    where: str
 
     def __getitem__(self, column: str) -> str:
         return self.cells.get(simple(column), "")
@@ -114,7 +110,7 @@ def row_of(columns: Sequence[str], cells: Sequence[str], line: int, what: object
     found: dict[str, str] = {}
     for name, cell in zip(columns, cells, strict=False):
         found[name] = found.get(name) or cleaned(cell)
-    return Row(line, found, f"{what}, line {line}")
+    return Row(found, f"{what}, line {line}")
 
 
 def read_cells(data: bytes, path: object) -> tuple[list[str], list[tuple[int, list[str]]]]:

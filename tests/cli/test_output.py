@@ -11,7 +11,6 @@ from detector.cli.output import (
     PLAIN,
     WIDTH,
     Log,
-    epoch_printer,
     named_notes,
     progress,
     replaced_line,
@@ -58,14 +57,6 @@ def test_a_long_note_goes_on_below_its_beginning_and_no_path_or_flag_is_broken(c
         assert " ".join(line[indent:] for line in part) == LONG
         assert all(len(line) <= WIDTH or "/data/" in line for line in part)
     assert wrapped("", "[INFO] ") == ["[INFO] "] and wrapped("a\nb") == [r"a\nb"]
-
-
-def test_a_line_of_an_epoch_fits_80_columns(capsys):
-    names = ("loss", "accuracy", "val_loss", "val_accuracy")
-    epoch_printer(100, False)(100, dict.fromkeys(names, 0.123456))
-    epoch_printer(100, True)(100, dict.fromkeys(names, 0.123456))
-    line = capsys.readouterr().out
-    assert line.startswith("Epoch 100/100  loss 0.123") and line.count("\n") == 1 and len(line.strip()) <= WIDTH
 
 
 def test_a_note_is_printed_once_for_all_images_that_have_it():

@@ -73,7 +73,7 @@ def test_columns_of_any_era_with_quotes_and_newlines_are_read(tmp_path):
         *(("images", name, name) for name in ("../../etc/passwd", "/etc/passwd", "a/../../b.png", "", ".hidden.png")),
         ("images", "..\\secret.png", "..\\\\secret.png"),
         ("../..", "outside.png", "outside.png"),
-        ("images", "link.png", "link.png (metadata.csv, line 2) is a link that leaves the collection's folder"),
+        ("images", "link.png", "link.png (clone/metadata.csv, line 2) is a link that leaves the collection's folder"),
     ],
 )
 def test_a_file_outside_of_the_folder_is_rejected_by_name(tmp_path, folder, name, said):

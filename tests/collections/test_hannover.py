@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
 from builder_helpers import build, cohen, collection, rows
-from conftest import SHARED, needs
 
 from detector.collections import hannover
 
-HANNOVER = SHARED / "covid-19-image-repository"
 TABLE = """patient_id,image_id,sex,age,admission_offset,death_offset,icu_admission_offset,projection,\
 neutrophils_offset,neutrophils_val,pO2_offset,pO2_val
 p1,aaaaaaaa,m,61,-3.0,,,pa,0.0,4.5,0.0,80.0
@@ -23,19 +20,6 @@ p4,dddddddd,f,55,9.0,12.0,,pa,1.0,2.5,,
 
 def local_copy(folder: Path) -> None:
     collection(folder, "data.csv", TABLE, *(f"png/{name * 8}.png" for name in "abcd"))
-
-
-@needs(HANNOVER)
-def test_the_real_hannover_images_are_split_by_their_dates(tmp_path):
-    said = build(tmp_path, "-c", HANNOVER, "-o", "covid", "--controls-output", "other", "--view", "frontal")
-    with open(HANNOVER / "data.csv", newline="", encoding="utf-8") as file:
-        days = {f"{row['image_id']}.png": row["admission_offset"] for row in csv.DictReader(file)}
-    there = {path.name for path in (HANNOVER / "png").iterdir()}
-    covid, other = rows(tmp_path / "covid"), rows(tmp_path / "other") if (tmp_path / "other").exists() else {}
-    assert set(covid) == {name for name in there if name in days and (not days[name] or float(days[name]) < 7)}
-    assert set(other) == {name for name in there if days.get(name) and float(days[name]) > 14}
-    assert f"{len(days)} rows" in said
-    assert {row["site"] for row in covid.values()} == {"hannover"}
 
 
 def test_hannover_follows_its_authors_rule_and_units(tmp_path):

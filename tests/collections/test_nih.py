@@ -6,23 +6,9 @@ from pathlib import Path
 
 import pytest
 from builder_helpers import collection, rows, sample, sampled
-from conftest import SHARED, accepted, digest, inside, needs, rejected
+from conftest import accepted, rejected
 
 from detector.collections.nih import Nih
-
-NIH = SHARED / "nih-chest-xrays"
-
-
-@needs(NIH)
-def test_the_real_sample_of_nih_is_read(tmp_path):
-    for label, finding in (("normal", "normal"), ("pneumonia", "pneumonia")):
-        arguments = ("-k", NIH, "-o", f"data/{label}", "-s", 40, "--finding", finding)
-        said = accepted(inside("sample_kaggle_dataset.py", *arguments, cwd=tmp_path))
-    listed = rows(tmp_path / "data" / "pneumonia")
-    assert len({row["patient"] for row in listed.values()}) == 40
-    assert all("Pneumonia" in row["finding"].split("|") for row in listed.values())
-    assert all(digest(NIH / "images" / name) == row["sha256"] for name, row in listed.items())
-    assert "All 80 images share one site and view" in said
 
 
 def nih_folder(folder: Path, table: str = "Data_Entry_2017.csv", where: str = "images_001/images") -> Path:

@@ -200,18 +200,6 @@ def test_a_file_that_is_a_patient(tmp_path):
     assert build.read_patients(tmp_path / "who.csv") == {"0004cfab": "0004cfab"}
 
 
-def test_patients_come_from_paths_where_no_table_names_them(tmp_path):
-    for name in ("covid/sub-1/a.png", "covid/sub-2/b.png", "normal/c.png"):
-        picture(tmp_path / "d" / name, len(name))
-    (tmp_path / "who.csv").write_text("file,patient\na.png,9\n")
-    arguments = ("--write-manifests", "d", "--source", "mine", "--patients", "who.csv", "--patient-from", r"sub-(\w+)")
-    said = built(tmp_path, *arguments)
-    assert "--patient-from finds no patient of 1 image (normal/c.png)" in said
-    assert [image.patient for image in dataset.load(tmp_path / "d").images] == ["mine/9", "mine/2", None]
-    done = inside("build_covid_dataset.py", *arguments[:4], "--patient-from", "sub-", cwd=tmp_path)
-    rejected(done, "argument --patient-from: 'sub-' is no regular expression with a group in parentheses")
-
-
 def test_a_manifest_of_a_persons_own_is_completed_and_rows_of_other_sources_stay(tmp_path):
     classes(tmp_path, covid=3, normal=1)
     table = "file,patient,age,source\ncovid-000.png,7,999,\ncovid-001.png,8,50,other\n"

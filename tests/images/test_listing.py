@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import picture, rejection
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from image_helpers import dicom, stored
 from PIL import Image
 
@@ -104,19 +102,6 @@ def test_links_are_followed_and_loops_end(tmp_path):
         "in a linked folder that is listed already": 2,
         "not an image": 1,
     }
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from(["a", "b.png", ".c", "d.dcm", "Thumbs.db"]), st.binary(max_size=20)), max_size=5)
-)
-def test_every_file_is_listed_or_counted(tmp_path_factory, files):
-    folder = tmp_path_factory.mktemp("listing")
-    for number, (name, data) in enumerate(files):
-        (folder / str(number)).mkdir()
-        (folder / str(number) / name).write_bytes(data)
-    listing = list_images(folder)
-    assert len(listing.images) + sum(listing.left_out.values()) == len(files)
 
 
 @pytest.mark.parametrize(
