@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector import InputError, printable
@@ -101,9 +101,7 @@ def main(arguments: list[str] | None) -> int:
     cluster = connect(options) if options.ray else None
     runtime.configure(options.verbose)
     runtime.start()
-    saved = model_file.read(options.model, options.classes)
-    if options.threshold is not None:
-        saved = saved._replace(description=replace(saved.description, threshold=options.threshold))
+    saved = model_file.read(options.model, options.classes, options.threshold)
     if saved.note:
         print(f"{Path(sys.argv[0]).name}: model {printable(options.model)} was {saved.note}", file=sys.stderr)
     values, notes = clinical.read(options.clinical_csv, saved.description.clinical, paths)

@@ -365,10 +365,7 @@ def load_model(
     """
     if threshold is not None and not 0 < threshold < 1:
         raise InputError(f"threshold {threshold} is not a number between 0 and 1")
-    saved = model_file.read(Path(path), classes)
-    if threshold is not None:
-        saved = saved._replace(description=replace(saved.description, threshold=threshold))
-    return Model(saved, force)
+    return Model(model_file.read(Path(path), classes, threshold), force)
 
 
 def _as_png(array: np.ndarray) -> bytes:

@@ -264,7 +264,7 @@ def _pairs(arrays: Arrays) -> list[tuple[np.ndarray, np.ndarray]]:
 # Reading
 
 
-def read(path: Path, classes: Sequence[str] = ()) -> SavedModel:
+def read(path: Path, classes: Sequence[str] = (), threshold: float | None = None) -> SavedModel:
     """Read a model that `train_covid19.py` saved, or one of the same layers that Keras saved.
 
     Parameters
@@ -273,6 +273,8 @@ def read(path: Path, classes: Sequence[str] = ()) -> SavedModel:
         HDF5, under any name.
     classes : sequence of str, optional
         Of the outputs, in their order: what a model needs that Keras saved, which has no description.
+    threshold : float, optional
+        In place of the model's.
     """
     if not path.is_file():
         raise InputError(f"model {path} is not a file; train one with train_covid19.py, or give it with -m")
@@ -280,11 +282,13 @@ def read(path: Path, classes: Sequence[str] = ()) -> SavedModel:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise InputError(f"{size >> 20} MiB, more than a model of this project has")
-        return parse(path.read_bytes(), classes)
+        saved = parse(path.read_bytes(), classes)
     except InputError as error:
         raise InputError(f"model {path} is rejected: {error}") from None
     except OSError as error:
         raise InputError(f"model {path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    given = saved.description.threshold if threshold is None else threshold
+    return saved._replace(description=replace(saved.description, threshold=given))
 
 
 def parse(data: bytes, classes: Sequence[str] = ()) -> SavedModel:

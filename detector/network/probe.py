@@ -38,14 +38,7 @@ PATH_TOLERANCE, TOLERANCE, ITERATIONS = 1e-5, 1e-7, 5000
 
 @dataclass(frozen=True)
 class Design:
-    """What a probe is fitted to.
-
-    Attributes
-    ----------
-    columns : ndarray of shape (n, columns)
-        Standardised features, rotated into as few columns as there are images where these are fewer: distances and
-        angles, all that the penalty knows, stay what they are.
-    """
+    """What a probe is fitted to: columns of standardised features (`_rotated`), labels, and strata to fit within."""
 
     columns: np.ndarray
     labels: np.ndarray

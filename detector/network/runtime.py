@@ -21,11 +21,6 @@ def start() -> threading.Thread:
 
     Until `ready` has returned, nothing may be imported that TensorFlow imports too: two threads that meet in a circle
     of imports see half of a module, or stop. What reading files needs is therefore imported first.
-
-    Returns
-    -------
-    Thread
-        Ends when TensorFlow is imported.
     """
     global _importing
     if _importing is not None:

@@ -76,7 +76,7 @@ def out_of_fold(
     for repeat, fold, train, held_out in progress(plan, len(plan), "folds", quiet or len(plan) == 1, "fold"):
         seed, at = plan.seed_of(repeat, fold), point.threshold
         if point.target_sensitivity is not None:
-            at = inner_threshold(samples.subset(train), positive, point.target_sensitivity, recipe, seed)
+            at = inner_threshold(samples, train, positive, point.target_sensitivity, recipe, seed)
             thresholds.append(at)
         heads.append(samples.fit(train, recipe, seed, held_out if after_epoch else None, after_epoch))
         found = samples.predict_proba(heads[-1], held_out)
@@ -86,17 +86,20 @@ def out_of_fold(
     return OutOfFold(predictions, thresholds, heads)
 
 
-def inner_threshold(samples: FeatureSet, positive: int, sensitivity: float, recipe: Recipe, seed: int) -> float:
+def inner_threshold(
+    samples: FeatureSet, rows: np.ndarray, positive: int, sensitivity: float, recipe: Recipe, seed: int
+) -> float:
     """Choose a threshold on a training side alone, from predictions of parts of it that a head did not see."""
     try:
-        plan = draw_folds(samples.labels, samples.groups, samples.classes, INNER_FOLDS, 1, seed)
+        [folds] = draw_folds(samples.labels[rows], samples.groups[rows], samples.classes, INNER_FOLDS, 1, seed).repeats
     except TooFewPatientsError as error:
         raise TooFewPatientsError(
             f"--target-sensitivity chooses the threshold in {INNER_FOLDS} folds of the training images, for which a "
             "class has too few patients; add patients, or give --threshold"
         ) from error
+    plan = FoldPlan([[(rows[train], rows[held_out]) for train, held_out in folds]], seed)
     found = out_of_fold(samples, positive, recipe, plan).predictions
-    return threshold_for(sensitivity, found.probabilities[0][:, positive], samples.labels == positive)
+    return threshold_for(sensitivity, found.probabilities[0][:, positive], found.labels == positive)
 
 
 def threshold_for(sensitivity: float, scores: np.ndarray, is_positive: np.ndarray) -> float:
@@ -148,20 +151,7 @@ def evaluate_once(
     threshold: float | None,
     fitted: TrainedHead | None = None,
 ) -> EvaluatedHead:
-    """Compare one model's predictions with the truth, on images of which it was trained on none.
-
-    Parameters
-    ----------
-    extractor : FeatureExtractor
-        Of these images.
-    probabilities : ndarray of shape (n, classes)
-        In the order of the data set's classes; nan where only decisions are known.
-    predicted : ndarray of shape (n,), int
-    threshold : float or None
-        What the decisions were made by; None for the likeliest class.
-    fitted : TrainedHead, optional
-        By default the model is another program's.
-    """
+    """Compare one model's predictions with the truth, on images of which it was trained on none."""
     images, rows = extractor.dataset, np.arange(len(predicted))
     predictions = Predictions.of_one_model(images.labels, extractor.patients, probabilities, predicted)
     found = evaluate(predictions, images.classes, images.classes.index(positive))
@@ -232,15 +222,7 @@ def compared(names: tuple[str, str], one: Scores, other: Scores, seed: int) -> R
 
 
 def site_plans(images: Dataset, patients: np.ndarray, positive: int, seed: int) -> dict[str, FoldPlan]:
-    """Return a plan of one fold for each site that has images of the positive class and of another: it is held out.
-
-    Parameters
-    ----------
-    patients : ndarray of shape (n,)
-        Those of the site have no image on the training side, wherever it was taken.
-    seed : int
-        Of the fits.
-    """
+    """Return a plan of one fold for each site that has images of the positive class and of another: it is held out."""
     sites, labels, plans = np.array([image.site for image in images.images]), images.labels, {}
     for site in sorted(set(sites.tolist()) - {""}):
         held_out = np.flatnonzero(sites == site)

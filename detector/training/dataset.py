@@ -152,15 +152,6 @@ def find_near_duplicates(
     """Return which images are copies of which, each paired with the first of its group, sorted.
 
     Phantoms resemble each other more than people do, and the bounds were measured on people: they have none.
-
-    Parameters
-    ----------
-    cache : Cache
-        Keeps what was found among the same images.
-    pixels : callable
-        From an image's position to its pixels, (224, 224, 3), uint8; called for images that may be copies.
-    quiet : bool
-        Show no progress.
     """
     if all(image.source == PHANTOM for image in dataset.images):
         return {}
@@ -200,19 +191,7 @@ class ImplausibleImage:
 def find_implausible(
     extractor: FeatureExtractor, rows: Rows, masks: Iterable[np.ndarray | None], leave_out: bool
 ) -> tuple[list[ImplausibleImage], np.ndarray]:
-    """Return which of some images may be no frontal chest radiographs, given their lungs, and which a run keeps.
-
-    Parameters
-    ----------
-    masks : iterable of ndarray of shape (224, 224), bool, or None
-        Their lungs; None where they were not looked for.
-    leave_out : bool
-        Whether the run reads the lungs only.
-
-    Returns
-    -------
-    kept : ndarray of shape (n,), bool
-    """
+    """Return which of some images may be no frontal chest radiographs, given their lungs, and which a run keeps."""
     named, kept = [], np.ones(len(rows), bool)
     for position, (row, mask) in enumerate(zip(rows, masks, strict=True)):
         known, image = extractor.properties[row], extractor.dataset.images[row]
@@ -239,17 +218,7 @@ def without_implausible(extractor: FeatureExtractor) -> tuple[FeatureExtractor, 
 def implausible_among(
     extractor: FeatureExtractor, held_out: np.ndarray, rotations: int, seed: int
 ) -> list[ImplausibleImage]:
-    """Name what may be no frontal chest radiograph, by lungs that were found in the passes that gave the features.
-
-    Parameters
-    ----------
-    held_out : ndarray of int
-        Images of which features were computed as they are.
-    rotations : int
-        Copies of every other image; 0 where its features, too, are those of the image as it is.
-    seed : int
-        Of the rotations.
-    """
+    """Name what may be no frontal chest radiograph, by lungs that were found in the passes that gave the features."""
     everything = np.arange(len(extractor.properties))
     copied = np.setdiff1d(everything, held_out) if rotations else everything[:0]
     others = np.setdiff1d(everything, copied)
@@ -375,19 +344,6 @@ class FeatureSet:
     classes: list[str]
     table: Sequence[Mapping[str, str]]
     clinical: Sequence[str] = ()
-
-    def subset(self, rows: np.ndarray) -> FeatureSet:
-        """Return what is about some of the images."""
-        return replace(
-            self,
-            augmented=self.augmented[rows],
-            features=self.features[rows],
-            labels=self.labels[rows],
-            groups=self.groups[rows],
-            patients=self.patients[rows],
-            strata=self.strata[rows],
-            table=self._rows(rows),
-        )
 
     def fit(
         self,

@@ -27,13 +27,7 @@ from detector.training.recipes import Recipe
 
 
 def load_images(options: TrainingOptions) -> tuple[Dataset, int]:
-    """List the images, and reject classes and clinical columns that cannot be trained on.
-
-    Returns
-    -------
-    positive : int
-        Index of the positive class.
-    """
+    """List the images, and reject classes and clinical columns that cannot be trained on."""
     images = dataset.load(options.dataset, options.patient_from)
     positive = images.classes.index(class_named(images.classes, options.positive_class, options.dataset))
     table = [image.row for image in images.images]
@@ -48,13 +42,6 @@ def choose_split(options: TrainingOptions, extractor: FeatureExtractor) -> tuple
 
     Where none is known they are split by image, as in the tutorial; the check of duplicates warns of copies on both
     sides, which ``--split patient`` keeps together.
-
-    Returns
-    -------
-    kind : {"patient", "image"}
-        What is kept on one side.
-    plan : FoldPlan
-        Of one fold without ``--folds``.
     """
     images, labels, log, seed = extractor.dataset, extractor.dataset.labels, extractor.log, options.seed
     known = sum(image.patient is not None for image in images.images)
@@ -140,13 +127,7 @@ def most_confident_errors_first(evaluated: EvaluatedHead) -> np.ndarray:
 
 
 def grad_cam(evaluated: EvaluatedHead, extractor: FeatureExtractor, positions: np.ndarray) -> list[np.ndarray]:
-    """Return the Grad-CAM of test images for their predicted classes, (14, 14) each, in [0, 1].
-
-    Parameters
-    ----------
-    positions : ndarray of int
-        Among the test images.
-    """
+    """Return the Grad-CAM of test images for their predicted classes, (14, 14) each, in [0, 1]."""
     rows, predicted = evaluated.held_out[positions], evaluated.predictions.predicted[0][positions]
     extra = clinical.encode(evaluated.head.columns, [extractor.dataset.images[row].row for row in rows])
     return cached_heat_maps(extractor, evaluated.head.weights, rows, predicted, extra)

@@ -102,7 +102,7 @@ def test_a_threshold_needs_three_training_patients_of_each_class():
     case = samples(0.1, n=12)
     pairs = replace(case, groups=np.array([f"p{i % 4}" for i in range(12)]))
     with rejection("--target-sensitivity chooses the threshold in 3 folds of the training images"):
-        inner_threshold(pairs, 0, 0.9, RIDGE, 0)
+        inner_threshold(pairs, np.arange(12), 0, 0.9, RIDGE, 0)
 
 
 def test_the_threshold_reaches_the_sensitivity_and_asks_for_no_image_too_many():
