@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detector import InputError, printable
 from detector.cli.arguments import CommonOptions, between, column_names, flag, output_of, parse
-from detector.cli.output import BAD, DISCLAIMER, replaced_line, say, wrapped
+from detector.cli.output import BAD, DISCLAIMER, say, wrapped
 from detector.cli.run import run
 from detector.cluster.connection import RayOptions, connect
 
@@ -121,7 +121,6 @@ def main(arguments: list[str] | None) -> int:
     for line in prediction_report.lines(found):
         print(line)
     say_notes(((one.path, one.note) for one in done), failures)
-    replaced = replaced_line(outputs.values())
     prediction_report.write(found, outputs)
     say(prediction_report.summary(found))
     print(DISCLAIMER)
@@ -134,8 +133,6 @@ def main(arguments: list[str] | None) -> int:
     ):
         if path:
             say(f"{name}: {path}")
-    if replaced:
-        say(replaced)
     return 1 if failures else 0
 
 

@@ -8,10 +8,9 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
-from detector import as_called, counted, first_names, printable
+from detector import as_called, first_names, printable
 
 WIDTH = 80  # columns of a terminal
 
@@ -97,12 +96,6 @@ class Log:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-def replaced_line(paths: Iterable[Path]) -> str:
-    """Return which of some outputs will replace files that are there, in a line; empty where none will."""
-    there = [str(path) for path in paths if path.exists()]
-    return f"replaced {counted(len(there), 'file')} of an earlier run: {', '.join(there)}" if there else ""
 
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import counted, printable
-from detector.cli.output import DISCLAIMER, Log, replaced_line
+from detector.cli.output import DISCLAIMER, Log
 from detector.datasets.dataset import Image, Rows
 from detector.files.atomic import write_together
 from detector.files.values import years
@@ -160,12 +160,9 @@ def predictions(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[d
 
 
 def save(contents: Mapping[Path, bytes], log: Log) -> None:
-    """Write files, all of them or none; say which, and whether they replaced others."""
-    replaced = replaced_line(contents)
+    """Write files, all of them or none; say which."""
     write_together(contents)
     log.info(f"wrote {', '.join(map(str, contents))}")
-    if replaced:
-        log.info(replaced)
 
 
 def by_fold(evaluated: EvaluatedHead) -> dict[str, dict[str, object]]:

@@ -13,7 +13,6 @@ from detector.cli.output import (
     Log,
     named_notes,
     progress,
-    replaced_line,
     say,
     warn,
     wrapped,
@@ -62,10 +61,3 @@ def test_a_long_note_goes_on_below_its_beginning_and_no_path_or_flag_is_broken(c
 def test_a_note_is_printed_once_for_all_images_that_have_it():
     notes = [(f"{i}.dcm", "odd" if i % 2 else "") for i in range(10)] + [("x.dcm", "other")]
     assert named_notes(notes) == ["5 images: 1.dcm, 3.dcm, 5.dcm and 2 more: odd", "x.dcm: other"]
-
-
-def test_what_a_run_replaces_is_named(tmp_path):
-    paths = [tmp_path / name for name in ("a.json", "b.json")]
-    assert replaced_line(paths) == replaced_line([]) == ""
-    paths[1].write_text("earlier")
-    assert replaced_line(paths) == f"replaced 1 file of an earlier run: {paths[1]}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from builder_helpers import actualmed, build, collection, rows
+from builder_helpers import build, collection, rows
 from builder_helpers import cohen as local_copy
 from conftest import SHARED, accepted, digest, inside, needs, picture, rejected, tree
 
@@ -52,19 +51,6 @@ def test_metadata_of_every_era_are_read(era, kept):
     assert (len(entries), len(chosen.kept)) == (len(by_hand), kept) == (len(by_hand), sum(by_hand))
     assert all(entry.patient for entry in chosen.kept)
     assert len(chosen.dropped) == len(entries) - kept
-
-
-def test_columns_of_any_era_with_quotes_and_newlines_are_read(tmp_path):
-    header = "Patientid, Finding ,VIEW,Modality,filename,doi, url,clinical notes,"
-    quoted = '7,COVID-19,PA,X-ray,a.png,,http://x,"Müller said ""hm"",\nand COVID-19, twice",'
-    mentioned = '8,Streptococcus,PA,X-ray,b.png,,http://y,"not COVID-19",'
-    local_copy(tmp_path / "clone", quoted, mentioned, images="a.png b.png", header=header)
-    build(tmp_path, "-c", "clone", "-o", "out")
-    assert [(row["patient"], row["url"]) for row in rows(tmp_path / "out").values()] == [("7", "http://x")]
-    local_copy(
-        tmp_path / "clone", "1,COVID-19,PA,a.png", "2,COVID-19,CT,b.png", header="Patientid,finding,view,filename"
-    )
-    assert "1 image of 1 patient kept" in build(tmp_path, "-c", "clone", "-o", "out")
 
 
 @pytest.mark.parametrize(
@@ -112,20 +98,6 @@ def test_the_counts_of_actualmed_and_figure1_are_those_made_by_hand():
     assert [len(one.kept) for one in choose(cohen.Actualmed(), actual, options).values()] == [58, 127]
     assert (len(figure), len({one.filename for one in figure}), len({one.patient for one in figure})) == (55, 55, 48)
     assert figure[0].filename == "COVID-00001.jpg" and Counter(one.finding for one in figure)["COVID-19"] == 35
-
-
-def test_actualmed_has_controls_of_its_own_site(tmp_path):
-    actualmed(tmp_path / "clone")
-    arguments = ("-c", "clone", "-o", "d/covid", "--controls-output", "d/other", "--view")
-    said = build(tmp_path, *arguments, "frontal")
-    assert (set(rows(tmp_path / "d/covid")), set(rows(tmp_path / "d/other"))) == (
-        {"a.png", "e.png"},
-        {"b.png", "d.png"},
-    )
-    assert re.search(r"covid +Actualmed-COVID-chestxray-dataset +AP +1 +1\n", said)
-    assert "2 strata (site and view) contain both classes, 4 images" in said
-    build(tmp_path, *arguments, "ap")
-    assert (set(rows(tmp_path / "d/covid")), set(rows(tmp_path / "d/other"))) == ({"e.png"}, {"d.png"})
 
 
 def test_figure1_has_files_of_any_suffix_and_patients_by_number(tmp_path):

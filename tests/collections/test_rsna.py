@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from builder_helpers import sample, sampled
-from conftest import picture, rejected, rejection
+from conftest import picture, rejected
 from image_helpers import radiograph
 
 from detector.collections import rsna
@@ -49,14 +48,3 @@ def test_copies_as_png_have_no_header(tmp_path):
         "a.png": ("a", "", "0.25000 0.50000 0.12500 0.25000"),
         "b.png": ("b", "", ""),
     }
-
-
-@pytest.mark.parametrize(
-    ("cells", "said"),
-    [("1,a,3,4", "has a box that is not x y width height"), ("1,2,0,4", "has a box that is not x y")],
-)
-def test_a_box_that_is_none_is_named(tmp_path, cells, said):
-    (tmp_path / rsna.TABLE).write_text("patientId,class\np1,Normal\n")
-    (tmp_path / rsna.BOXES).write_text(f"patientId,x,y,width,height,Target\np0,,,,,0\np1,{cells},1\n")
-    with rejection(f"{rsna.BOXES}, line 3: p1 {said}.*; correct it"):
-        rsna.Rsna().read(tmp_path)
