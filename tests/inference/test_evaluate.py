@@ -15,11 +15,11 @@ FILES = [f"{label}/{number}.png" for label in CLASSES for number in range(6)]
 SCORES = np.random.default_rng(4).uniform(0.05, 0.95, len(FILES)).round(4)
 
 
-def read(folder, heading, rows, **options):
+def read(folder, heading, rows, files=FILES, classes=CLASSES, **options):
     """Write a table, and read it."""
     with open(folder / "p.csv", "w", newline="") as file:
         csv.writer(file).writerows([heading, *rows])
-    return read_predictions(folder / "p.csv", FILES, CLASSES, "--predictions", **options)
+    return read_predictions(folder / "p.csv", files, classes, "--predictions", **options)
 
 
 def test_the_same_numbers_in_other_words_are_the_same(tmp_path):
@@ -55,10 +55,8 @@ def test_a_row_of_another_class_is_no_namesakes(tmp_path):
     found = read(tmp_path, ["file", "covid"], rows)
     assert found.files == ["covid/0.png", "normal/0.png", "normal/5.png"] and found.unused == ["normal/9.png"]
     covid = [name for name in FILES if name != "normal/0.png"]
-    with open(tmp_path / "p.csv", "w", newline="") as file:
-        csv.writer(file).writerows([["file", "covid"], ["normal/0.png", 0.2], ["1.png", 0.3]])
     with rejection("give more of its path"):
-        read_predictions(tmp_path / "p.csv", covid, CLASSES, "--predictions")
+        read(tmp_path, ["file", "covid"], [("normal/0.png", 0.2), ("1.png", 0.3)], covid)
 
 
 EACH = [*zip(FILES, SCORES.tolist(), strict=True)]
@@ -100,11 +98,4 @@ def test_classes_of_several_rows_cannot_be_averaged_and_three_classes_need_three
     with rejection("classes cannot be averaged"):
         read(tmp_path, ["file", "prediction"], [(FILES[0], "covid"), (FILES[0], "normal")], mean=True)
     with rejection("has no probabilities of pneumonia"):
-        read_predictions_of(tmp_path, ["covid", "normal", "pneumonia"])
-
-
-def read_predictions_of(folder, classes):
-    """Read a table of covid and normal."""
-    with open(folder / "p.csv", "w", newline="") as file:
-        csv.writer(file).writerows([["file", "covid", "normal"], [FILES[0], 0.5, 0.5]])
-    return read_predictions(folder / "p.csv", FILES, classes, "--predictions")
+        read(tmp_path, ["file", "covid", "normal"], [(FILES[0], 0.5, 0.5)], classes=[*CLASSES, "pneumonia"])

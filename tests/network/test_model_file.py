@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import h5py
@@ -135,6 +136,7 @@ def hostile(folder: Path, honest: Path) -> dict[str, str]:
         del file[gone]
         return file
 
+    described = asdict(TUTORIAL) | {"version": model_file.VERSION}
     outside = {"external": [("/etc/hostname", 0, 256)]}
     for name, how in (("raw-file", outside), ("compressed", {"compression": "gzip"})):
         with changed(f"{name}.h5") as file:
@@ -147,12 +149,12 @@ def hostile(folder: Path, honest: Path) -> dict[str, str]:
     for name, text in (
         ("version", {"version": 1}),
         ("number", 5),
-        ("classes", described() | {"classes": ["a", "a"]}),
-        ("positive", described() | {"positive": "c"}),
-        ("recipe", described() | {"recipe": "../x"}),
-        ("threshold", described() | {"threshold": 2}),
-        ("summary", described() | {"summary": {"data_set": 3}}),
-        ("clinical", described() | {"clinical": [{"name": "age"}]}),
+        ("classes", described | {"classes": ["covid", "covid"]}),
+        ("positive", described | {"positive": "c"}),
+        ("recipe", described | {"recipe": "../x"}),
+        ("threshold", described | {"threshold": 2}),
+        ("summary", described | {"summary": {"data_set": 3}}),
+        ("clinical", described | {"clinical": [{"name": "age"}]}),
     ):
         with changed(f"{name}.h5", model_file.DESCRIPTION) as file:
             file[model_file.DESCRIPTION] = np.frombuffer(json.dumps(text).encode(), np.uint8)
@@ -174,19 +176,6 @@ def hostile(folder: Path, honest: Path) -> dict[str, str]:
         "nan.h5": "not finite",
         "images.h5": "float32",
         "long.h5": "not up to",
-    }
-
-
-def described() -> dict:
-    return {
-        "version": model_file.VERSION,
-        "classes": ["a", "b"],
-        "positive": "a",
-        "recipe": "tutorial",
-        "pooling": "tutorial",
-        "threshold": None,
-        "clinical": [],
-        "summary": None,
     }
 
 
