@@ -54,16 +54,13 @@ class Listing:
 
     @property
     def note(self) -> str:
-        """What was left out, in one line; empty where nothing was."""
-        return left_out_line(self.left_out)
-
-
-def left_out_line(left_out: Counter[str]) -> str:
-    """Return how many files were left out for which reason, in one line; empty where there are none."""
-    if not left_out:
-        return ""
-    reasons = [f"{n} {SINGULAR.get(reason, reason) if n == 1 else reason}" for reason, n in sorted(left_out.items())]
-    return f"{counted(sum(left_out.values()), 'file')} left out: {', '.join(reasons)}"
+        """How many files were left out for which reason, in one line; empty where none was."""
+        if not self.left_out:
+            return ""
+        each = [
+            f"{n} {SINGULAR.get(reason, reason) if n == 1 else reason}" for reason, n in sorted(self.left_out.items())
+        ]
+        return f"{counted(sum(self.left_out.values()), 'file')} left out: {', '.join(each)}"
 
 
 def list_images(folder: Path) -> Listing:

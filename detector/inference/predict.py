@@ -21,7 +21,7 @@ from detector.datasets import clinical
 from detector.datasets.dataset import view_of
 from detector.files.cache import Cache
 from detector.files.values import view_group
-from detector.images.listing import left_out_line
+from detector.images.listing import Listing
 from detector.images.listing import list_images as listing_of
 from detector.images.lungs import Implausibility, colourfulness, describe, doubt, implausibility
 from detector.images.raster import joined
@@ -165,7 +165,7 @@ def list_images(given: Sequence[Path], failures: list[InputError]) -> list[Path]
                 failures.append(InputError(f"{path} holds no images{f' ({listing.note})' if listing.note else ''}"))
     if not paths and failures:
         raise failures[0]
-    if note := left_out_line(left_out):
+    if note := Listing(left_out=left_out).note:
         say(note)
     return list(dict.fromkeys(paths))
 

@@ -13,7 +13,7 @@ from conftest import picture, rejection
 from image_helpers import dicom, stored
 from PIL import Image
 
-from detector.images.listing import left_out_line, list_images
+from detector.images.listing import Listing, list_images
 from detector.images.read import read
 
 
@@ -58,7 +58,7 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path):
     listing = list_images(tmp_path)
     assert [path.name for path in listing.images] == ["a.png"]
     assert listing.left_out == {"hidden": 2, "of the system": 7, "not an image": 1, "DICOM without an image": 3}
-    assert [left_out_line(Counter(masks=1)), left_out_line(Counter())] == ["1 file left out: 1 mask", ""]
+    assert [Listing([], Counter(masks=1)).note, Listing().note] == ["1 file left out: 1 mask", ""]
     assert listing.note == "13 files left out: 3 DICOM without an image, 2 hidden, 1 not an image, 7 of the system"
 
 
