@@ -39,16 +39,7 @@ def read_properties(path: Path) -> list[ImageProperties | InputError]:
 def compute(
     cluster: Cluster, weights: Weights, inputs: Sequence[NetworkInput]
 ) -> Iterator[tuple[list[int], np.ndarray, list[bytes]]]:
-    """Compute features on a cluster.
-
-    Yields
-    ------
-    positions : list of int
-        Among the inputs.
-    features : ndarray of shape (n, `WIDTH`), float32
-    masks : list of bytes
-        Packed ones.
-    """
+    """Yield positions among the inputs, their features, (n, `WIDTH`), float32, and packed masks."""
     items = []
     for _, turned in groupby(enumerate(inputs), lambda pair: (pair[1].path, pair[1].occlusion)):
         positions, views = zip(*turned, strict=True)

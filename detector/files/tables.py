@@ -178,25 +178,10 @@ def read_by_file(path: Path, flag: str, columns: Mapping[str, Sequence[str]]) ->
 def match_files(
     rows: Mapping[str, Values], files: Iterable[str], flag: str
 ) -> tuple[dict[str, Values], list[str], list[str]]:
-    """Match the rows of a user's table with files.
+    """Match the rows of a user's table, by file as the table has it, with paths with forward slashes.
 
-    Parameters
-    ----------
-    rows : mapping
-        By file, as the table has it.
-    files : iterable of str
-        Paths with forward slashes.
-    flag : str
-        That named the table, for errors.
-
-    Returns
-    -------
-    found : dict
-        Path → the value of its row.
-    unused : list of str
-        Rows of other files.
-    notes : list of str
-        Rows of other files, and files without a row, counted.
+    Returns path → the value of its row, rows of other files, and notes that count these and files without a row; `flag`
+    named the table, for errors.
     """
     here = list(dict.fromkeys(files))
     names, found, unused = FileNames(here), dict[str, Values](), []

@@ -50,22 +50,10 @@ LARGEST = 1e12  # no radiograph's values are larger, and sums of them stay finit
 def to_8_bits(
     values: np.ndarray, padding: np.ndarray | None = None, common: Sequence[Range] = COMMON
 ) -> tuple[np.ndarray, str]:
-    """Scale grey or colour values to 0…255.
+    """Scale grey or colour values, (height, width) or (height, width, 3), to 0…255; return a note, mostly empty, too.
 
-    Parameters
-    ----------
-    values : ndarray of shape (height, width) or (height, width, 3)
-        Any integers or floats; some NaN are padding.
-    padding : ndarray of shape (height, width), bool, optional
-        Pixels that are not part of the image; shown black.
-    common : sequence of (float, float), optional
-        Ranges that an image may have been made for.
-
-    Returns
-    -------
-    pixels : ndarray of the same shape, uint8
-    note : str
-        What a user should know; mostly empty.
+    Some NaN are padding; so are pixels where `padding`, (height, width), is True: they are shown black. `common` are
+    the ranges that an image may have been made for.
     """
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         is_nan = np.isnan(values)
