@@ -197,4 +197,6 @@ def test_where_grad_cam_lies(heat, patients):
     # Six images, each with two boxes drawn twice, and the maximum if there is one.
     assert (page.count("<rect class="), page.count("<path class=")) == (24, 12 if images[0].heat.any() else 0)
     assert page.count("no positive saliency") == (0 if images[0].heat.any() else 6)
+    shares = re.findall(r"([\d.]+) of saliency in boxes", page)
+    assert len(shares) == 6 and shares == sorted(shares, reverse=True)
     harmless(page)
