@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pydicom.data
 import pytest
@@ -54,13 +53,6 @@ def compressed(jpeg: bytes) -> bytes:
     return stored(made(np.zeros((8, 8)), 8, syntax=JPEGBaseline8Bit, PixelData=encapsulate([jpeg])))
 
 
-def large_jpeg() -> bytes:
-    """Return a JPEG of 8 × 8 pixels that says it has 60,000 × 60,000."""
-    small = cv2.imencode(".jpg", np.zeros((8, 8), np.uint8))[1].tobytes()
-    at = small.index(b"\xff\xc0") + 5
-    return small[:at] + b"\xea\x60\xea\x60" + small[at + 4 :]
-
-
 FLOATS = made(np.zeros((8, 8)), 8, FloatPixelData=np.zeros((8, 8), np.float32).tobytes())
 del FLOATS.PixelData
 SIGNED_COLOURS = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PixelRepresentation": 1, "PixelData": bytes(192)}
@@ -75,7 +67,6 @@ MPEG = made(np.zeros((8, 8)), 8, syntax="1.2.840.10008.1.2.4.100", PixelData=enc
         (bytes(128) + b"DICM" + bytes(20), "a DICOM file without a radiograph"),
         (stored(FLOATS), "a DICOM file without a radiograph"),
         (stored(made(np.zeros((8, 8)), 8, Rows=60000, Columns=60000)), "60000 x 60000 pixels, more than 30000000"),
-        (compressed(large_jpeg()), ""),
         (compressed(b"\xff\xd8" + bytes(100)), "its compressed pixels are damaged, or of a kind that no decoder here"),
         (stored(MPEG), "the DICOM transfer syntax MPEG2 Main Profile / Main Level is not supported; store it"),
         (stored(made(np.zeros((8, 8)), 8, "RGB", **SIGNED_COLOURS)), "DICOM colours of kind RGB"),
