@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo '  make demo             a model that is always right, and useless: demo/'
-	@echo '  make test             install, run the tests (about five minutes)'
+	@echo '  make test             install, run the tests (about six minutes)'
 	@echo '  make notebook         run the lesson into lesson/ (five minutes)'
 	@echo '  make clean            remove what make and the scripts made here, not dataset/'
 	@echo
