@@ -57,7 +57,7 @@ class FakeExtractor:
     near_duplicates: dict = field(default_factory=dict)
     backbone: object = field(default_factory=lambda: SimpleNamespace(weights=True))
 
-    groups = FeatureExtractor.groups
+    groups, subset = FeatureExtractor.groups, FeatureExtractor.subset
 
     def features(self, rows, occlusion=None):
         """Return features, of what is shown."""

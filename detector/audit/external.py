@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,18 @@ import numpy as np
 from detector import InputError
 from detector.audit.context import Audit
 from detector.audit.evidence import BORDER, CHANCE, EXTERNAL, VIEW, Result, reaches_half
+from detector.audit.judgement import judge
 from detector.audit.metrics import cross_validate, indicators
+from detector.datasets.dataset import Dataset
 from detector.network import model_file
 from detector.network.backbone import DIGEST, digest
 from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel
 from detector.statistics.auc import roc_auc
-from detector.statistics.evaluation import Predictions, evaluate, predict
+from detector.statistics.evaluation import predict
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.strata import crossed
+from detector.training.crossvalidation import evaluate_once
 from detector.training.recipes import Recipe
 
 ONE_VIEW, SENSITIVITY, SPECIFICITY = "within_view", "sensitivity", "specificity"
@@ -68,27 +72,28 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
     positive = description.classes.index(description.positive)
     others = (predict(probabilities, positive, description.threshold) != positive).astype(int)
     scores = probabilities[:, positive]
+    names = np.where(truth, description.positive, OTHERS).tolist()
+    labelled = [replace(image, label=label) for image, label in zip(images, names, strict=True)]
+    here = replace(audit.extractor.subset(rows), dataset=Dataset(labelled, [description.positive, OTHERS]))
     both = np.stack([scores, 1 - scores], axis=1)
-    predictions = Predictions.of_one_model((~truth).astype(int), patients, both, others)
-    found = evaluate(predictions, [description.positive, OTHERS], 0)
+    found = evaluate_once(here, both, others, description.positive, description.threshold)
+    worth, area = judge(here, found, seed), found.evaluation.roc_auc
     views = np.array([image.view for image in images])
-    border = np.array([audit.extractor.properties[row].border for row in rows], float)
     unknown = Metric.unavailable("not every view is known")
     beside = {
-        SENSITIVITY: found.sensitivity,
-        SPECIFICITY: found.specificity,
+        SENSITIVITY: found.evaluation.sensitivity,
+        SPECIFICITY: found.evaluation.specificity,
         ONE_VIEW: roc_auc(scores[None], truth, patients, crossed(views)),
         VIEW: cross_validate(indicators(views), truth, patients, seed).auc() if (views != "").all() else unknown,
-        BORDER: cross_validate(border, truth, patients, seed).auc(),
+        BORDER: worth.metrics[BORDER],
     }
-    warnings = []
-    for never in (name for name, n in zip(found.classes, found.confusion.sum(axis=0), strict=True) if not n):
-        warnings.append(f"{never} is never predicted, whatever the ROC AUC is")
+    collapsed = [one.message for one in worth.checks if one.id == "predicted_classes" and one.warns]
+    warnings = [f"{message}, whatever the ROC AUC is" for message in collapsed]
     # What is shown to have half of what lies above chance there.
     if suspects := [
         f"{TITLES[name]} {beside[name].short}"
         for name in (VIEW, BORDER)
-        if found.roc_auc.low > CHANCE and beside[name].available and reaches_half(beside[name], found.roc_auc)
+        if area.low > CHANCE and beside[name].available and reaches_half(beside[name], area)
     ]:
         warnings.append(f"{' and '.join(suspects)} could explain this ROC AUC without the disease")
-    return Result(*line, found.roc_auc, notes, beside, "; ".join(warnings))
+    return Result(*line, area, notes, beside, "; ".join(warnings))

@@ -83,7 +83,7 @@ def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared
 def test_an_external_set_of_which_every_image_is_called_positive_says_so(audit):
     found = evaluate_external(audit, "e", audit.sets.external["e"], model(0.0))
     assert (found.beside["sensitivity"].value, found.beside["specificity"].value) == (1.0, 0.0)
-    assert found.warning.startswith("others is never predicted, whatever the ROC AUC is")
+    assert found.warning.startswith("others is never predicted (24 covid, 0 others), whatever the ROC AUC is")
 
 
 # What may be no frontal chest radiograph

@@ -16,7 +16,6 @@ from detector.images.duplicates import Copy, perceptual_hash
 from detector.images.phantom import SOURCE, draw
 from detector.training import dataset as opened_dataset
 from detector.training.dataset import (
-    FeatureExtractor,
     ImplausibleImage,
     extract,
     find_near_duplicates,
@@ -89,8 +88,6 @@ class Looked(FakeExtractor):
         if row in self.one_lung:
             mask[:, 112:] = False
         return mask & (row not in self.without)
-
-    subset = FeatureExtractor.subset
 
 
 def looked(counts=(4, 4), coloured=(), lateral=(), **masks):
