@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from detector import InputError
 
+if TYPE_CHECKING:
+    import h5py
+
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
     """Return a group that lies in the file itself."""
-    return _own(parent, name, h5py.Group)
+    return _own(parent, name, "Group")
 
 
 def raw(parent: h5py.Group, name: str, most: int) -> bytes:
     """Read a row of at most `most` bytes of a group; none where there is no such data set."""
     if name not in parent:
         return b""
-    data = _own(parent, name, h5py.Dataset)
+    data = _own(parent, name, "Dataset")
     if data.ndim != 1 or data.dtype != np.uint8 or data.shape[0] > most:
         raise InputError(f"{name} has shape {data.shape} and type {data.dtype}, not up to {most} bytes")
     return _stored(data).tobytes()
@@ -27,7 +29,7 @@ def raw(parent: h5py.Group, name: str, most: int) -> bytes:
 
 def array(parent: h5py.Group, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Read an array of a group whose shape is known beforehand, float32 and finite."""
-    return values(_own(parent, name, h5py.Dataset), shape)
+    return values(_own(parent, name, "Dataset"), shape)
 
 
 def values(data: h5py.Dataset, shape: tuple[int, ...]) -> np.ndarray:
@@ -40,10 +42,13 @@ def values(data: h5py.Dataset, shape: tuple[int, ...]) -> np.ndarray:
     return found
 
 
-def _own(parent: h5py.Group, name: str, kind: type) -> Any:  # noqa: ANN401
+def _own(parent: h5py.Group, name: str, kind: str) -> Any:  # noqa: ANN401
     """Return a group or a data set that lies in the file itself."""
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], kind):
-        raise InputError(f"it has no {kind.__name__.lower()} {name!r} of its own")
+    import h5py
+
+    is_own = isinstance(parent.get(name, getlink=True), h5py.HardLink)
+    if not is_own or not isinstance(parent[name], getattr(h5py, kind)):
+        raise InputError(f"it has no {kind.lower()} {name!r} of its own")
     return parent[name]
 
 

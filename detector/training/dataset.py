@@ -225,8 +225,8 @@ def implausible_among(
     with extractor.log.timed("find lungs"):
         named, _ = find_implausible(extractor, others, extractor.lungs(others), leave_out=False)
         named += find_implausible(extractor, copied, extractor.lungs(copied, seed), leave_out=False)[0]
-    files = [image.file for image in extractor.dataset.images]
-    return sorted(named, key=lambda one: files.index(one.file))
+    position = {image.file: i for i, image in enumerate(extractor.dataset.images)}
+    return sorted(named, key=lambda one: position[one.file])
 
 
 def require_every_class(images: Sequence[Image], kept: np.ndarray) -> None:
