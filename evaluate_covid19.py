@@ -119,7 +119,8 @@ def main(arguments: list[str] | None) -> int:
     outputs = {flag: folder / name for flag, name in training_report.OUTPUTS.items()}
     require_outputs({f"--output-dir ({path.name})": path for path in outputs.values()})
     images = dataset.load(options.dataset, options.patient_from)
-    tested = of_table(options, images, log) if options.predictions else of_model(options, images, log)
+    given = options.predictions
+    tested = of_table(options, given, images, log) if given else of_model(options, images, log)
     extractor, evaluated = tested.extractor, tested.evaluated
     for note in tested.notes:
         log.info(note)
@@ -155,9 +156,8 @@ def main(arguments: list[str] | None) -> int:
     return 0
 
 
-def of_table(options: FolderOptions, images: Dataset, log: Log) -> Tested:
+def of_table(options: FolderOptions, path: Path, images: Dataset, log: Log) -> Tested:
     """Read the predictions of another program, and the images that they are of; no network is used."""
-    path = options.predictions or Path()
     table = options.table(path, "--predictions", images)
     positive = class_named(images.classes, options.positive_class or "covid", options.dataset)
     kept = only(images, set(table.files), f"with the predictions of {path} alone")

@@ -74,8 +74,9 @@ def main(arguments: list[str] | None) -> int:
 
     # What the predictions are worth.
     with log.timed("evaluate"):
-        setting = options.seed, recipe.balanced, options.prevalence
-        worth = judge(extractor, evaluated, *setting, samples.groups, implausible)
+        worth = judge(
+            extractor, evaluated, options.seed, recipe.balanced, options.prevalence, samples.groups, implausible
+        )
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
         shown = order[: html.MOST] if "--report" in outputs else order[:0]

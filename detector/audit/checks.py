@@ -138,7 +138,7 @@ def image_content(run: Run) -> Found:
     if not found:
         looked = "with two lungs" if run.extractor.backbone.weights else "(lungs were not looked for)"
         return PASS, f"{total} images {looked}, none in colour", ""
-    # The lungs of one in a hundred upright images seem to be upside down.
+    # One in a hundred upright images seems to be upside down.
     few = all(one.reason == SEEMINGLY_UPSIDE_DOWN for one in found) and len(found) <= FEW_UPSIDE_DOWN * total
     gone = all(one.left_out for one in found)
     advice = "" if gone else "Look at them; remove those that are not frontal chest radiographs."

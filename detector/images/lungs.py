@@ -33,7 +33,7 @@ GROUPS = {ONE_LUNG: "with one lung only", INVERTED: "seemingly inverted", UPSIDE
 # marks or a tint stored as JPEG below 10.
 MOST_COLOUR = 24.0
 BRIGHTER = 0.1  # of the grey range: by so much the sides of an inverted image are brighter than its middle
-BELOW = -0.2  # standard deviations: by less the lower quarter of an upright image is brighter than its upper one
+BELOW = -0.2  # standard deviations: an upright image is not darker by more in its lower quarter than in its upper one
 CELLS = 7  # rows and columns of the coarse shape: as many as VGG16's last map has
 SMOOTH = 1.0  # pixels: deviation of the Gaussian that takes the steps from an enlarged border
 
@@ -147,7 +147,7 @@ def colourfulness(pixels: np.ndarray) -> float:
 
 
 def doubt(pixels: np.ndarray) -> str:
-    """Return why an RGB image of 224 × 224 may be a negative, or upside down; empty for most.
+    """Return why an RGB image may be a negative, or upside down; empty for most.
 
     In a negative the sides of the chest are brighter than its middle: in 2 of 779 frontal radiographs, and in 95 % of
     their negatives (2026-11-25). The abdomen is brighter than the neck: not so in 5 of 707 frontal radiographs, and in
