@@ -77,7 +77,7 @@ def overlay_names(paths: Sequence[Path]) -> list[str]:
     counts = Counter(path.name for path in paths)
     found: dict[str, Path] = {}
     for path in paths:
-        before = f"{path.parent.name}-"
+        before = f"{path.absolute().parent.name}-"
         name = f"{before if counts[path.name] > 1 else ''}{path.name}.gradcam.png"
         while name in found:
             name = f"{before}{name}"
