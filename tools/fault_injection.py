@@ -199,7 +199,8 @@ def four_at_once(job: Job, place: Place, chance: random.Random) -> list[str]:
 
 def cache_damaged(job: Job, place: Place, chance: random.Random) -> list[str]:
     """Flip random bits of the cache, now and then of the weights: a run must not notice, or begin the file anew."""
-    path = place.cache / (KEPT if chance.random() < 0.1 else FILE)
+    kept = place.cache / KEPT  # of a user whose Keras has the weights, there are none
+    path = kept if chance.random() < 0.1 and kept.exists() else place.cache / FILE
     data = bytearray(path.read_bytes())
     for _ in range(chance.choice([1, 8, 64, 512])):
         data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)

@@ -63,7 +63,8 @@ def run(*command: object) -> Run:
 def new_cache(folder: Path) -> Path:
     """Make a cache for a first run; the weights, which are fetched once in a lifetime, are there."""
     folder.mkdir()
-    shutil.copy(default_folder() / KEPT, folder)
+    if (kept := default_folder() / KEPT).exists():  # else Keras has them in a folder of its own
+        shutil.copy(kept, folder)
     return folder
 
 
