@@ -22,8 +22,8 @@ REVIEWED = Path(__file__).resolve().parents[3] / "shared" / "data" / "lung-masks
 def test_two_lungs_have_a_share_each(mask):
     found = lungs.describe(mask)
     assert (found.found, found.warning) == (True, "")
-    assert found.right == pytest.approx(mask.mean() / 2, rel=0.05)
-    assert found.left == pytest.approx(found.right, rel=0.05)
+    assert found.right == pytest.approx(mask.mean() / 2, rel=0.02)
+    assert found.left == pytest.approx(found.right, rel=0.02)
 
 
 @pytest.mark.parametrize(
