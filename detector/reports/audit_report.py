@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detector import counted
@@ -151,12 +151,13 @@ def save(
 
 def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object]) -> bytes:
     """Return the HTML report."""
-    counts = ", ".join(f"{count} {name}" for name, count in audit.extractor.dataset.counts().items())
+    own = replace(audit.extractor.dataset, images=audit.own_images)  # without controls and external sets
+    counts = ", ".join(f"{count} {name}" for name, count in own.counts().items())
     images = audit.sets.count + sum(one.left_out for one in found.implausible)
     ordered = sorted(found.localisation.images, key=lambda one: (-one.in_boxes, one.row))
     return html.render(
         "audit.html.j2",
-        f"Audit of {audit.extractor.dataset.name} ({counts}): what a classifier learns from it",
+        f"Audit of {own.name} ({counts}): what a classifier learns from it",
         found=found,
         conclusion=found.conclusion,
         clean=found.conclusion.code == LUNGS,

@@ -117,7 +117,9 @@ def test_an_audit(name):
 
 
 def test_an_external_test_set_has_its_metrics_and_its_warning_on_terminal_and_page():
-    audit = audit_of(Case())
+    audit = audit_of(Case((30, 30)))
+    own = np.flatnonzero(np.arange(60) % 30 < 24)
+    audit = replace(audit, sets=replace(audit.sets, own=own, external={"e": np.setdiff1d(np.arange(60), own)}))
     beside = {SENSITIVITY: Metric(0.25, 0.11, 0.47, 20, 0), BORDER: Metric.unavailable("too few images")}
     area = Metric(0.7, 0.6, 0.8, 20, 20)
     result = Result("external", "set of <Vienna>", EXTERNAL, "?", area, ("a note",), beside, "covid is missed")
@@ -127,6 +129,7 @@ def test_an_external_test_set_has_its_metrics_and_its_warning_on_terminal_and_pa
     lines = audit_report.lines(found, "covid")
     assert [line.split("  ")[-1] for line in lines[3:8]] == [EXTERNAL, "20 v 20", "20 v 0", "too few images", "a note"]
     text = shown_of(audit_report.audit_report(audit, found, {}).decode())
+    assert "(24 covid, 24 normal): what a classifier learns from it" in text
     for part in ("set of <Vienna>", "covid is missed", "0.25 (0.11–0.47)", "not estimable: too few images"):
         assert part in " ".join(text.split())
 
