@@ -54,6 +54,7 @@ def parse(data: bytes, path: Path) -> dict[str, Row]:
         if file in rows or file in ("", "..") or Path(file).name != file:
             wrong = "listed twice; remove one line" if file in rows else "not a valid file name"
             raise InputError(f"{where}: {file!r} is {wrong}")
+        tables.require_whole(row["patient"], "patient", where)
         rows[file] = row
     return rows
 

@@ -35,6 +35,8 @@ FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 # Such as #N/A, #REF!, #DIV/0!, #NAME?, in other languages #NV, #BEZUG!, #¿NOMBRE?; Err:502; ### of a narrow column.
 ERROR = re.compile(r"#[¡¿]?[^\W\d_]+(?:/0)?[!?]|#N/[AD]|#NV|#{3,}|Err:\d{3}", re.IGNORECASE)
+# As a cell of the format "general" shows a number of more digits than fit: 1.2E+05, with a decimal comma 1,2E+05.
+SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}", re.ASCII | re.IGNORECASE)
 
 Values = TypeVar("Values")
 
@@ -47,7 +49,8 @@ class Row:
     where: str
 
     def __getitem__(self, column: str) -> str:
-        return self.cells.get(simple(column), "")
+        found = self.cells.get(simple(column), "")
+        return require_whole(found, column, self.where) if simple(column) in PATIENT else found
 
 
 def simple(text: str) -> str:
@@ -58,6 +61,16 @@ def simple(text: str) -> str:
 def cleaned(cell: str) -> str:
     """Return a cell without spaces around it; empty where it is an error of a formula, such as ``#N/A``."""
     return "" if ERROR.fullmatch(cell.strip()) else cell.strip()
+
+
+def require_whole(patient: str, column: str, where: str) -> str:
+    """Return a patient's identifier; reject one of which a spreadsheet program has left the first digits only."""
+    if SHORTENED.fullmatch(patient.strip()):
+        raise InputError(
+            f"{where}: {column} is {patient.strip()}, a number that a spreadsheet program has shortened, so that "
+            "patients cannot be told apart; take the table as it was, and open it with this column as text"
+        )
+    return patient
 
 
 def escaped(text: str) -> str:

@@ -7,8 +7,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from detector import InputError
-
 OLDEST = 120.0  # years; what is above is a typing error, of which NIH's table has some (414, for one)
 ADULT = 18.0  # years
 UNITS = {
@@ -81,11 +79,6 @@ def is_adult(text: str) -> bool | None:
 
 def person(text: str) -> str:
     """Return a patient's identifier as the same text wherever it stands: ``00000007``, ``7.0`` and ``7`` are one."""
-    if re.fullmatch(r"\d(?:[.,]\d+)?E\+\d{2,3}", text.strip(), re.ASCII | re.IGNORECASE):
-        raise InputError(
-            f"patient {text.strip()} is a number that a spreadsheet program has shortened, so that patients cannot be "
-            "told apart; take the table as it was, and open it with this column as text"
-        )
     match = re.fullmatch(r"0*(\d+)(?:\.0)?", text.strip(), re.ASCII)
     return match[1] if match else text.strip()
 

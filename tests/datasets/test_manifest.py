@@ -43,6 +43,7 @@ HEADING = ",".join(manifest.COLUMNS).encode()
         (b"file\n../a.png\n", "line 2: '../a.png' is not a valid file name"),
         (b"file\na.png\na.png\n", "manifest.csv, line 3: 'a.png' is listed twice; remove one line"),
         (HEADING + b'\n"a', "line 2: not CSV"),
+        (HEADING + b'\na.png,covid,"1,2E+05"' + b"," * 7, "line 2: patient is 1,2E.05, a number that a spreadsheet"),
     ],
 )
 def test_a_damaged_manifest_is_rejected(data, said):

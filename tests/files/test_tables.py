@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,15 @@ def test_an_error_of_a_spreadsheet_is_no_value():
     text = "file,patient\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate((*cells, " #7", "P#1")))
     rows = tables.parse_table(text.encode(), "t.csv", {"file": ("file",)})
     assert [row["patient"] for row in rows] == [*[""] * len(cells), "#7", "P#1"]
+
+
+@pytest.mark.parametrize("cell", ["1.2E+05", "1,2E+05", "9E+15", "1.23457e+11", "#7", "1E5", "2E-05", "12", "1.2.840"])
+def test_an_identifier_that_a_spreadsheet_has_shortened_is_no_patient(cell):
+    (row,) = tables.parse_table(f"file;patient id;n\na;{cell};1E+05\n".encode(), "t.csv", {"file": ("file",)})
+    assert (row["file"], row["n"]) == ("a", "1E+05")
+    said = "t.csv, line 2: patient_id is .*, a number that a spreadsheet program has shortened"
+    with rejection(said) if "+" in cell else nullcontext():
+        assert row["patient_id"] == cell
 
 
 # Columns by file
