@@ -78,7 +78,7 @@ def draw(
 ) -> tuple[bytes, dict[str, str]]:
     """Return a phantom's PNG file, the same on every run, and its row of the manifest.
 
-    The class covid has opacities, and the shortcut; a patient is the number of the patient's first phantom.
+    The class covid has opacities, and the shortcut; a patient is the seed and the number of the first phantom.
     """
     positive, own, visit = label == "covid", seed * 10**6 + patient, number - patient
     pixels = phantom.draw(positive, own, visit)
@@ -89,7 +89,7 @@ def draw(
     return file.getvalue(), {
         "file": f"phantom-{number:05d}.png",
         "label": label,
-        "patient": f"phantom-{patient:05d}",
+        "patient": f"phantom-{seed}-{patient:05d}",
         "view": "PA",
         "finding": "COVID-19" if positive else "No Finding",
         "source": SOURCE,

@@ -35,13 +35,16 @@ def test_several_images_of_a_patient(tmp_path):
     several = drawn("-n", 5, "--images-per-patient", 3)
     for label, first in (("covid", 0), ("normal", 5)):
         patients = [row["patient"] for row in rows(tmp_path / "a" / label).values()]
-        assert patients == [f"phantom-{first + number:05d}" for number in (0, 0, 0, 3, 3)]
+        assert patients == [f"phantom-42-{first + number:05d}" for number in (0, 0, 0, 3, 3)]
     assert one["phantom-00000.png"] == several["phantom-00000.png"] and len(set(several.values())) == len(several)
 
 
 @pytest.mark.parametrize(("label", "finding"), [("covid", "COVID-19"), ("normal", "No Finding")])
 def test_the_positive_class_alone_has_shortcut_and_boxes(label, finding):
     (plain, row), (marked, _) = draw(label, 1, 0, 42), draw(label, 1, 0, 42, "mark", 3)
-    assert (row["file"], row["patient"], row["finding"]) == ("phantom-00001.png", "phantom-00000", finding)
+    assert (row["file"], row["patient"], row["finding"]) == ("phantom-00001.png", "phantom-42-00000", finding)
+    assert (
+        draw(label, 1, 0, 43)[1]["patient"] == "phantom-43-00000"
+    )  # another person: as an external test set it counts
     assert row["sha256"] == hashlib.sha256(plain).hexdigest()
     assert (plain != marked) == bool(row["boxes"]) == (label == "covid")

@@ -65,7 +65,7 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
     n_positive = int(truth.sum())
     if note and not FEWEST <= n_positive <= len(rows) - FEWEST:
         nothing = too_few(n_positive, len(rows) - n_positive, "images that are left")
-        return Result(*line, nothing, notes, dict.fromkeys(TITLES, nothing))
+        return Result(*line, nothing, notes)
     images = [audit.extractor.dataset.images[row] for row in rows]
     fitted = TrainedHead(model.head, columns=description.clinical)
     probabilities = fitted.predict_proba(audit.extractor.features(rows), [image.row for image in images])
