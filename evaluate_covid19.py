@@ -18,8 +18,8 @@ from detector.datasets.dataset import Dataset, class_named
 from detector.files.atomic import require_folder, require_outputs
 from detector.files.tables import folded
 from detector.inference.evaluate import TableOfPredictions, read_predictions
-from detector.network import lungs, model_file
-from detector.network.backbone import DIGEST, digest
+from detector.network import model_file
+from detector.network.backbone import DIGEST, digest, read_decoder
 from detector.network.head import TrainedHead
 from detector.network.model_file import shortened
 from detector.reports import html, run_record, training_report
@@ -132,7 +132,7 @@ def main(arguments: list[str] | None) -> int:
         worth = judge(extractor, evaluated, options.seed, balanced, options.prevalence, None, tested.implausible)
     order = training.most_confident_errors_first(evaluated)
     with log.timed("Grad-CAM"):
-        maps = training.grad_cam(evaluated, extractor, order[: html.MOST]) if evaluated.fitted else []
+        maps = training.grad_cam(evaluated, extractor, order[: html.MOST]) if evaluated.head.weights else []
     result = TrainingResult(
         extractor=extractor,
         evaluated=evaluated,
@@ -196,7 +196,7 @@ def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
     positive = class_named(images.classes, options.positive_class or own, options.dataset)
     if options.threshold is not None or positive != own:  # the model's is one of its own class's probability
         threshold = options.threshold
-    if digest(saved.weights) != DIGEST or not all(map(np.array_equal, saved.decoder or (), lungs.read())):
+    if digest(saved.weights) != DIGEST or (saved.decoder and digest(saved.decoder) != digest(read_decoder())):
         raise InputError(
             f"model {path} has another base or lung decoder than this version; predict with predict_covid19.py --csv, "
             "and evaluate that with --predictions"

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[1] / "detector/network/architectures"
 if __name__ == "__main__":
     sys.path.insert(0, str(FOLDER.parents[2]))
 
-from detector.network import lungs  # noqa: E402
+from detector.network import backbone  # noqa: E402
 from detector.network.backbone import COLUMNS, LAST_MAP, MAPS, SIZE, STEEPNESS, UPPER_LEFT  # noqa: E402
 
 STEEP = 1e6  # enough that a pixel is inside or outside, and nothing between
@@ -71,19 +71,23 @@ def decoded(maps: list[Any]) -> Any:
     """Return the lung decoder's logits, (n, 224, 224, 1)."""
     from keras import layers
 
-    names, found = [name for name, _ in lungs.shapes()], []
-    for (block, typical), name, x in zip(lungs.TYPICAL.items(), names, maps, strict=False):
+    names, found = list(backbone.DECODER_LAYERS), []
+    for (block, typical), name, x in zip(backbone.TYPICAL.items(), names, maps, strict=False):
         assert block in MAPS
         scaled = layers.Rescaling(1.0 / typical, name=f"{name}_scaled")(x)
-        part = layers.Conv2D(lungs.WIDTH, 1, name=name)(layers.Activation("softsign", name=f"{name}_softsign")(scaled))
-        if (times := lungs.CELLS // x.shape[1]) > 1:
+        part = layers.Conv2D(backbone.DECODER_WIDTH, 1, name=name)(
+            layers.Activation("softsign", name=f"{name}_softsign")(scaled)
+        )
+        if (times := backbone.DECODER_CELLS // x.shape[1]) > 1:
             part = layers.UpSampling2D(times, interpolation="bilinear", name=f"{name}_enlarged")(part)
         found.append(part)
     x = layers.ReLU(name="lungs_joined")(layers.Add(name="lungs_sum")(found))
-    for rate, name in zip(lungs.DILATIONS, names[len(found) :], strict=False):
-        x = layers.Conv2D(lungs.WIDTH, 3, padding="same", dilation_rate=rate, activation="relu", name=name)(x)
+    for rate, name in zip(backbone.DILATIONS, names[len(found) :], strict=False):
+        x = layers.Conv2D(backbone.DECODER_WIDTH, 3, padding="same", dilation_rate=rate, activation="relu", name=name)(
+            x
+        )
     x = layers.Conv2D(1, 1, name=names[-1])(x)
-    return layers.UpSampling2D(SIZE // lungs.CELLS, interpolation="bilinear", name="lungs_logits")(x)
+    return layers.UpSampling2D(SIZE // backbone.DECODER_CELLS, interpolation="bilinear", name="lungs_logits")(x)
 
 
 def put(model: Any, arrays: dict[str, Any]) -> Any:

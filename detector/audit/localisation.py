@@ -175,8 +175,7 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
     present = np.unique(folds)
     for fold in progress(present, len(present), "Grad-CAM", audit.extractor.log.quiet, "fold"):
         inside = positions[folds == fold]
-        head = audit.validated.heads[fold].weights
-        rows, classes, extra = audit.sets.own[inside], np.zeros(len(inside), int), np.zeros((len(inside), 0))
-        maps = cached_heat_maps(audit.extractor, head, rows, classes, extra)
+        rows, classes = audit.sets.own[inside], np.zeros(len(inside), int)
+        maps = cached_heat_maps(audit.extractor, audit.validated.heads[fold], rows, classes)
         found |= dict(zip(inside.tolist(), maps, strict=True))
     return [found[position] for position in positions.tolist()]

@@ -27,9 +27,8 @@ from detector.images.lungs import Implausibility, colourfulness, describe, doubt
 from detector.images.raster import joined
 from detector.images.read import SIZE, Radiograph, from_bytes, read
 from detector.network import model_file, runtime
-from detector.network.backbone import DIGEST, digest
+from detector.network.backbone import DIGEST, HEAT_CELLS, digest, seen_cells
 from detector.network.features import BATCH, Backbone
-from detector.network.gradcam import CELLS, HeatMaps, heat_maps, seen_cells
 from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel, shortened
 from detector.statistics.evaluation import predict as classes_of
@@ -100,8 +99,11 @@ class Predictor:
         self._finds_lungs = saved.decoder is not None or digest(saved.weights) == DIGEST
         self._base = Backbone(saved.weights, Cache(None), decoder=saved.decoder)
         self._head = TrainedHead(saved.head, columns=saved.description.clinical)
-        self._heat_maps: HeatMaps | None = None
+        self._heat_maps: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
         if with_images:
+            runtime.ready()
+            from detector.network.gradcam import heat_maps
+
             self._heat_maps = heat_maps(saved.weights, saved.head, saved.description.columns, saved.decoder)
 
     def __call__(
@@ -128,7 +130,7 @@ class Predictor:
                 continue
             trained_on = TRAINED_ON if shortened(image.digest) in self._trained_on else ""
             note = joined(image.note, implausible.reason if implausible else "", trained_on)
-            label, seen = description.classes[predicted[i]], seen_cells(description.columns) / CELLS
+            label, seen = description.classes[predicted[i]], seen_cells(description.columns) / HEAT_CELLS
             scores, aspect = probabilities[i].astype(float).tolist(), image.height / image.width
             found = Prediction(one.path, label, scores, note, seen=seen, aspect=aspect)
             yield replace(found, image=image.pixels, grad_cam=heat[i]) if one.with_images else found

@@ -1,38 +1,38 @@
-"""The frozen network: VGG16 without its top, its layers, widths and digest, and what is pooled of its maps.
+"""The frozen network: VGG16 without its top, what is pooled of its maps, and the decoder that finds lungs on them.
 
-What the network is stands here and nowhere else: the compiled pass, the saved model, the lung decoder and Grad-CAM read
-it from here, and another network would be another such description.
+What the network is stands here and nowhere else: the forward pass, the saved model and Grad-CAM read it from here, and
+another network would be another such description. `lung_decoder.md` says what the decoder's weights were fitted to, and
+under which licence.
 
-Reference: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+References: K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015;
+for decoders on the maps of a frozen encoder, J. Long, E. Shelhamer, T. Darrell, "Fully convolutional networks for
+semantic segmentation", CVPR 2015.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
+from detector import InputError
 from detector.images.read import SIZE
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 NAME = "VGG16, ImageNet, no top, frozen"
 BLOCKS = {"block1": (2, 64), "block2": (2, 128), "block3": (3, 256), "block4": (3, 512), "block5": (3, 512)}
-# Each convolution, in order, with its input and output channels; after those of a block, a pooling halves the map.
-LAYERS: dict[str, tuple[int, int]] = {}
-for _block, (_count, _width) in BLOCKS.items():
-    for _i in range(1, _count + 1):
-        LAYERS[f"{_block}_conv{_i}"] = (next(reversed(LAYERS.values()))[1] if LAYERS else 3, _width)
-# The maps that every recipe and the lung decoder read, with their channels, and the rows and columns of each.
+_CONVOLUTIONS = [(f"{block}_conv{i}", width) for block, (n, width) in BLOCKS.items() for i in range(1, n + 1)]
+# Each convolution, in order, with the shape of its kernel; after those of a block, a pooling halves the map.
+LAYERS = {name: (3, 3, inputs, outputs) for (_, inputs), (name, outputs) in pairwise([("", 3), *_CONVOLUTIONS])}
+# The maps that every recipe and the lung decoder read, with their channels.
 MAPS = {f"{block}_pool": width for block, (_, width) in BLOCKS.items() if block != "block1"}
-CELLS = {f"{block}_pool": SIZE >> depth for depth, block in enumerate(BLOCKS, 1)}
 LAST_MAP = list(MAPS)[-1]
-LAST_CELLS = 2 * CELLS[LAST_MAP]  # rows and columns of the last convolution, which a heat map has, too
-# SHA-256 over each layer's kernel (height, width, in, out) and bias, little-endian float32, in order of `LAYERS`.
+HEAT_CELLS = SIZE >> (len(BLOCKS) - 1)  # rows and columns of the last convolution, which a heat map has, too
+# SHA-256 of the weights, as `as_bytes` has them.
 DIGEST = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
 
 # The upper-left 4 × 4 cells of the last map, the means of all maps over the whole image, and those inside the lungs.
@@ -41,7 +41,7 @@ POOLINGS = ("tutorial", "global", "lungs")
 UPPER_LEFT = 4
 STEEPNESS = 30.0  # of the softmax over pixels: one outside the lungs weighs e^-30 of one inside
 _LAST, _ALL = MAPS[LAST_MAP], sum(MAPS.values())
-WIDTH = _LAST + 2 * _ALL  # of the features of an image, as `pool` returns them
+WIDTH = _LAST + 2 * _ALL  # of the features of an image, as `forward.pool` returns them
 # Which of them a recipe reads under a pooling: the probe those of all maps, the tutorial's those of the last.
 COLUMNS = {
     ("tutorial", "tutorial"): slice(0, _LAST),
@@ -52,85 +52,50 @@ COLUMNS = {
     ("probe", "lungs"): slice(_LAST + _ALL, WIDTH),
 }
 
-Weights = dict[str, tuple[np.ndarray, np.ndarray]]  # kernel and bias of each of `LAYERS`
+DECODER_FILE = Path(__file__).with_name("lung_decoder.npy")
+# SHA-256 of that file; `make lungs` prints the one of a new file.
+DECODER_DIGEST = "c3f282fc496ee5fb73ed48b9b04d7c4bcbd1d77353a890f5a109586f4eb692ea"
+DECODER_CELLS = 56  # rows and columns of the largest map, on which it works
+DECODER_WIDTH = 40  # channels
+DILATIONS = (1, 2, 4, 8)
+# What is typical of each map where anything is found (mean of the positive values, on the masks' own images). Softsign
+# of a map over it does what a logarithm would, and is a layer that every Keras knows.
+TYPICAL = dict(zip(MAPS, (5.0, 10.0, 2.5, 0.5), strict=True))
+DECODER_LAYERS = {
+    **{f"lungs_{name.partition('_')[0]}": (1, 1, width, DECODER_WIDTH) for name, width in MAPS.items()},
+    **{f"lungs_dilated{dilation}": (3, 3, DECODER_WIDTH, DECODER_WIDTH) for dilation in DILATIONS},
+    "lungs_cells": (1, 1, DECODER_WIDTH, 1),
+}
+
+Weights = dict[str, tuple[np.ndarray, np.ndarray]]  # kernel and bias of each of `LAYERS`, or of `DECODER_LAYERS`
 
 
-def shapes(layer: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the shapes of a layer's kernel and bias."""
-    return (3, 3, *LAYERS[layer]), LAYERS[layer][1:]
+def arranged(numbers: np.ndarray, layers: Mapping[str, tuple[int, ...]]) -> Weights:
+    """Cut numbers in a row into the kernel and the bias of each layer, given the shapes of the kernels."""
+    shapes = [shape for kernel in layers.values() for shape in (kernel, kernel[-1:])]
+    parts = np.split(numbers, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+    arrays = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return dict(zip(layers, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
 
 
-def arranged(numbers: np.ndarray, wanted: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """Cut numbers in a row into arrays of some shapes; ValueError unless there are as many as these hold."""
-    parts = np.split(numbers, np.cumsum([math.prod(shape) for shape in wanted])[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, wanted, strict=True)]
+def read_decoder(path: Path = DECODER_FILE) -> Weights:
+    """Read the lung decoder's weights; the file must be the one with the SHA-256 that stands above."""
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != DECODER_DIGEST:
+        raise InputError(f"{path} was changed: it is not the lung decoder that this program was made with")
+    return arranged(np.lib.format.read_array(io.BytesIO(data)), DECODER_LAYERS)
 
 
-def layer_bytes(weights: Weights) -> Iterator[bytes]:
-    """Yield every layer's kernel, then bias, as little-endian float32."""
-    for layer in LAYERS:
-        for array in weights[layer]:
-            yield np.ascontiguousarray(array, "<f4").tobytes()
+def as_bytes(weights: Weights) -> bytes:
+    """Return every layer's kernel, then bias, as little-endian float32."""
+    return b"".join(np.ascontiguousarray(array, "<f4").tobytes() for pair in weights.values() for array in pair)
 
 
 def digest(weights: Weights) -> str:
     """Return the SHA-256 over every layer's kernel, then bias."""
-    total = hashlib.sha256()
-    for data in layer_bytes(weights):
-        total.update(data)
-    return total.hexdigest()
+    return hashlib.sha256(as_bytes(weights)).hexdigest()
 
 
-def pooled_maps(weights: Weights) -> Callable[[tf.Tensor], tuple[list[tf.Tensor], tf.Tensor]]:
-    """Return a function from pixels (n, 224, 224, 3) in [0, 1] to the `MAPS`, and to the last convolution's output.
-
-    For use in a compiled function. The layers are written out rather than taken from Keras' model: weights that are
-    constants are brought into the CPU's preferred layout once instead of in every batch.
-    """
-    import tensorflow as tf
-
-    constants = {name: [tf.constant(array) for array in pair] for name, pair in weights.items()}
-
-    def maps(pixels: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
-        x, found = pixels, []
-        for block, (count, _) in BLOCKS.items():
-            for i in range(1, count + 1):
-                kernel, bias = constants[f"{block}_conv{i}"]
-                x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
-            convolved, x = x, halved(x)
-            found += [x] if f"{block}_pool" in MAPS else []
-        return found, convolved
-
-    return maps
-
-
-def halved(x: tf.Tensor) -> tf.Tensor:
-    """Return the pooling that ends a block."""
-    import tensorflow as tf
-
-    return tf.nn.max_pool2d(x, 2, 2, "VALID")
-
-
-def pool(maps: list[tf.Tensor], inside: tf.Tensor) -> tf.Tensor:
-    """Return features (n, `WIDTH`) of the `MAPS`, as `COLUMNS` orders them, given a region (n, 224, 224), bool.
-
-    A cell of a map weighs what it covers of the region; in an empty region every cell weighs the same.
-    """
-    import tensorflow as tf
-
-    weights = tf.reshape(cell_weights(inside), (-1, SIZE, SIZE, 1))
-    found = [tf.reduce_mean(maps[-1][:, :UPPER_LEFT, :UPPER_LEFT], (1, 2))]
-    found += [tf.reduce_mean(x, (1, 2)) for x in maps]
-    for x in maps:
-        cells, channels = x.shape[1], x.shape[3]
-        side = SIZE // cells
-        shares = tf.reshape(side**2 * tf.nn.avg_pool2d(weights, side, side, "VALID"), (-1, cells * cells))
-        found.append(tf.einsum("nk,nkc->nc", shares, tf.reshape(x, (-1, cells * cells, channels))))
-    return tf.concat(found, axis=1)
-
-
-def cell_weights(inside: tf.Tensor) -> tf.Tensor:
-    """Return the weight of each pixel, (n, 224 · 224), adding up to 1, by the softmax that the saved model has."""
-    import tensorflow as tf
-
-    return tf.nn.softmax(STEEPNESS * tf.reshape(tf.cast(inside, tf.float32), (-1, SIZE * SIZE)), axis=1)
+def seen_cells(columns: slice) -> int:
+    """Return how many rows and columns of a heat map, from the upper left, a head sees that reads these features."""
+    return 2 * UPPER_LEFT if columns == COLUMNS["tutorial", "tutorial"] else HEAT_CELLS

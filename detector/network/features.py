@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detector import InputError
+from detector.cli.output import progress
 from detector.files.cache import Cache, key
 from detector.images.lungs import packed, unpacked
 from detector.images.masks import NetworkInput
 from detector.images.read import READER_VERSION
-from detector.network import lungs as lung_decoder
 from detector.network import runtime
-from detector.network.backbone import DIGEST, SIZE, WIDTH, Weights, pool, pooled_maps
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from detector.network.backbone import DECODER_DIGEST, DIGEST, WIDTH, Weights, read_decoder
 
 # Raise when a feature changes for the same input: cached ones of the old kind must never be met again.
 FEATURES_VERSION = 4
 # Measured on 2 cores: from 8 on, a larger batch is no faster, and takes more memory.
 BATCH = 8
-CHUNK = 4096  # values that are read from the cache at a time
+CHUNK = 4096  # values that are read from the cache at a time: all features of a large data set take gigabytes
 
 # From weights and inputs to what comes out of them, some at a time and in any order: positions among the inputs,
 # features, and packed masks.
 Elsewhere = Callable[[Weights, Sequence[NetworkInput]], Iterator[tuple[list[int], np.ndarray, list[bytes]]]]
 Read = Callable[[NetworkInput], np.ndarray]  # an image's pixels as they are in the file, (224, 224, 3), uint8
-Shown = Callable[[Sequence[NetworkInput]], Iterator[NetworkInput]]  # wraps what must be computed, to show progress
-Forward = Callable[[np.ndarray, np.ndarray], tuple["tf.Tensor", "tf.Tensor"]]
 
 
 def feature_key(one: NetworkInput) -> bytes:
@@ -42,16 +37,40 @@ def feature_key(one: NetworkInput) -> bytes:
         angle=one.angle,
         occlusion=one.occlusion,
         weights=DIGEST,
-        decoder=lung_decoder.DIGEST,
+        decoder=DECODER_DIGEST,
         precision="float32",
         versions=(READER_VERSION, FEATURES_VERSION),
     )
 
 
-def lungs_key(digest: str, angle: float = 0.0) -> bytes:
+def lungs_key(one: NetworkInput) -> bytes:
     """Return the key of the lung mask of an image, rotated or not."""
-    copy = {"copy": (angle, "float32")} if angle else {}
-    return key(kind="lungs", image=digest, weights=DIGEST, decoder=lung_decoder.DIGEST, version=READER_VERSION, **copy)
+    copy = {"copy": (one.angle, "float32")} if one.angle else {}
+    made_by = {"weights": DIGEST, "decoder": DECODER_DIGEST, "version": READER_VERSION}
+    return key(kind="lungs", image=one.digest, **made_by, **copy)
+
+
+def recalled(
+    cache: Cache, names: Sequence[bytes], compute: Callable[[list[int]], Iterator[dict[bytes, bytes]]]
+) -> Iterator[bytes]:
+    """Yield the value of each name, once all are there: from the cache, or computed now.
+
+    `compute` is given positions among the names, and yields values by name, some at a time.
+    """
+    chunks = [range(start, min(start + CHUNK, len(names))) for start in range(0, len(names), CHUNK)]
+    missing: dict[bytes, int] = {}
+    for chunk in chunks:
+        held = cache.get(names[i] for i in chunk)
+        missing |= {names[i]: i for i in chunk if names[i] not in held}
+    for values in compute([*missing.values()]):
+        cache.put(values)
+    for chunk in chunks:
+        held = cache.get(names[i] for i in chunk)
+        # Another run may have thrown the cache away since.
+        for values in compute([i for i in chunk if names[i] not in held]):
+            cache.put(values)
+            held |= values
+        yield from (held[names[i]] for i in chunk)
 
 
 class Backbone:
@@ -61,7 +80,7 @@ class Backbone:
     ----------
     elsewhere : callable, optional
         Computes on other machines what the cache does not hold; by default it is computed here.
-    decoder : list of ndarray, optional
+    decoder : dict of str to (kernel, bias), optional
         Weights of the lung decoder; this project's by default.
 
     Attributes
@@ -75,28 +94,27 @@ class Backbone:
         weights: Weights,
         cache: Cache,
         elsewhere: Elsewhere | None = None,
-        decoder: lung_decoder.Arrays | None = None,
+        decoder: Weights | None = None,
     ) -> None:
         self.weights = weights
         self.cache = cache
         self.elsewhere = elsewhere
         self.decoder = decoder
         self.computed = 0
-        self._forward: Forward | None = None
 
     def features(
-        self, inputs: Sequence[NetworkInput], read: Read, shown: Shown = iter, columns: slice = slice(WIDTH)
+        self, inputs: Sequence[NetworkInput], read: Read, columns: slice = slice(WIDTH), bar: str = ""
     ) -> np.ndarray:
         """Return the features of images, computing those that the cache does not hold.
 
         Parameters
         ----------
         read : callable
-            Returns the pixels of an input's file, (224, 224, 3), uint8; other machines read by themselves.
-        shown : callable
-            Wraps the inputs that must be computed, to show progress.
+            Returns the pixels of an input's file; other machines read by themselves.
         columns : slice, optional
             Which of all features; `backbone.COLUMNS` says what is where.
+        bar : str, optional
+            What a bar of progress says; by default there is none.
 
         Returns
         -------
@@ -105,60 +123,40 @@ class Backbone:
             the machine.
         """
         found = np.empty((len(inputs), len(range(WIDTH)[columns])), np.float32)
-        names = [feature_key(one) for one in inputs]
-        for position, value in enumerate(self._recall(names, inputs, read, shown)):
+        for position, value in enumerate(self._recalled(feature_key, inputs, read, bar)):
             found[position] = np.frombuffer(value, "<f4")[columns]
         return found
 
-    def lungs(self, inputs: Sequence[NetworkInput], read: Read, shown: Shown = iter) -> Iterator[np.ndarray]:
+    def lungs(self, inputs: Sequence[NetworkInput], read: Read, bar: str = "") -> Iterator[np.ndarray]:
         """Yield where the lungs of images are, (224, 224), bool, found in the pass that gives their features.
 
         No part of the images may be hidden; of a rotated copy, the mask is rotated, too.
         """
-        names = [lungs_key(one.digest, one.angle) for one in inputs]
-        for value in self._recall(names, inputs, read, shown):
-            yield unpacked(value)
+        return map(unpacked, self._recalled(lungs_key, inputs, read, bar))
 
-    def _recall(
-        self, names: Sequence[bytes], inputs: Sequence[NetworkInput], read: Read, shown: Shown
+    def _recalled(
+        self, name: Callable[[NetworkInput], bytes], inputs: Sequence[NetworkInput], read: Read, bar: str
     ) -> Iterator[bytes]:
-        """Yield the value of each name, once all are there: from the cache, or computed now.
+        """Yield a value of each input; what is computed for one is cached, features and masks."""
 
-        Some at a time: all features of a large data set at once take gigabytes.
-        """
-        chunks = [slice(start, start + CHUNK) for start in range(0, len(names), CHUNK)]
-        missing: dict[bytes, NetworkInput] = {}
-        for chunk in chunks:
-            held = self.cache.get(names[chunk])
-            missing |= {name: one for name, one in zip(names[chunk], inputs[chunk], strict=True) if name not in held}
-        for _ in self._computed(list(missing.values()), read, shown):
-            pass
-        for chunk in chunks:
-            held = self.cache.get(names[chunk])
-            # Another run may have thrown the cache away since.
-            lost = [one for name, one in zip(names[chunk], inputs[chunk], strict=True) if name not in held]
-            for values in self._computed(lost, read, iter):
-                held |= values
-            yield from (held[name] for name in names[chunk])
+        def compute(positions: list[int]) -> Iterator[dict[bytes, bytes]]:
+            missing = [inputs[i] for i in positions]
+            for done, features, masks in self._batches(missing, read, bar) if missing else ():
+                if not np.isfinite(features).all():
+                    raise InputError(f"the features of {done[0].path}, or of an image near it, are not finite")
+                rows = features.astype("<f4")
+                values = {feature_key(one): row.tobytes() for one, row in zip(done, rows, strict=True)}
+                pairs = zip(done, masks, strict=True)
+                self.computed += len(done)
+                yield values | {lungs_key(one): mask for one, mask in pairs if not one.occlusion}
 
-    def _computed(self, inputs: Sequence[NetworkInput], read: Read, shown: Shown) -> Iterator[dict[bytes, bytes]]:
-        """Yield what is computed of some inputs by its keys, in batches; the cache has it."""
-        for done, features, masks in self._batches(inputs, read, shown) if inputs else ():
-            if not np.isfinite(features).all():
-                raise InputError(f"the features of {done[0].path}, or of an image near it, are not finite")
-            rows = features.astype("<f4")
-            values = {feature_key(one): row.tobytes() for one, row in zip(done, rows, strict=True)}
-            pairs = zip(done, masks, strict=True)
-            values |= {lungs_key(one.digest, one.angle): mask for one, mask in pairs if not one.occlusion}
-            self.computed += len(done)
-            self.cache.put(values)
-            yield values
+        return recalled(self.cache, [name(one) for one in inputs], compute)
 
     def _batches(
-        self, inputs: Sequence[NetworkInput], read: Read, shown: Shown
+        self, inputs: Sequence[NetworkInput], read: Read, bar: str
     ) -> Iterator[tuple[Sequence[NetworkInput], np.ndarray, list[bytes]]]:
         """Yield inputs with their features and packed masks, computed here or on other machines."""
-        following = iter(shown(inputs))
+        following = progress(inputs, len(inputs), bar, quiet=not bar)
         if self.elsewhere:
             for positions, features, masks in self.elsewhere(self.weights, inputs):
                 yield [inputs[position] for position in positions], features, masks
@@ -183,9 +181,6 @@ class Backbone:
         features : ndarray of shape (n, `WIDTH`), float32
         lungs : ndarray of shape (n, 224, 224), bool
         """
-        if self._forward is None:
-            runtime.ready()
-            self._forward = compile_forward(self.weights, lung_decoder.read() if self.decoder is None else self.decoder)
         inside = np.full(pixels.shape[:3], -1, np.int8)
         for row, region in zip(inside, regions, strict=False):
             if region is not None:
@@ -193,22 +188,9 @@ class Backbone:
         features, lungs = self._forward(pixels.astype(np.float32) / 255.0, inside)
         return features.numpy(), lungs.numpy()
 
+    @cached_property
+    def _forward(self) -> Callable:
+        runtime.ready()
+        from detector.network.forward import compiled
 
-def compile_forward(weights: Weights, decoder: lung_decoder.Arrays) -> Forward:
-    """Return a compiled function from pixels and pooled regions to features and lung masks.
-
-    A region is (n, 224, 224), int8: 1 inside, 0 outside, -1 for the lungs that are found.
-    """
-    import tensorflow as tf
-
-    maps, lungs = pooled_maps(weights), lung_decoder.compiled(decoder)
-    signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32), tf.TensorSpec((None, SIZE, SIZE), tf.int8)]
-
-    # Without AutoGraph: it writes the code that it makes to temporary files, which stay behind.
-    @tf.function(input_signature=signature, autograph=False)
-    def forward(pixels: tf.Tensor, regions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        found, _ = maps(pixels)
-        masks = lungs(found)[..., 0] > 0
-        return pool(found, tf.where(regions < 0, masks, regions > 0)), masks
-
-    return forward
+        return compiled(self.weights, read_decoder() if self.decoder is None else self.decoder)

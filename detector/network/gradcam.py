@@ -2,45 +2,25 @@
 
 References: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
 ICCV 2017; B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016.
+
+Like `forward`, imported after `runtime.ready` only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+import tensorflow as tf
 
-from detector.network import lungs, runtime
-from detector.network.backbone import (
-    COLUMNS,
-    LAST_CELLS,
-    SIZE,
-    UPPER_LEFT,
-    Weights,
-    cell_weights,
-    halved,
-    pool,
-    pooled_maps,
-)
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-CELLS = LAST_CELLS  # rows and columns of a heat map
+from detector.network.backbone import COLUMNS, HEAT_CELLS, SIZE, Weights, read_decoder, seen_cells
+from detector.network.forward import cell_weights, halved, lung_logits, pool, pooled_maps
 
 # From pixels (n, 224, 224, 3), uint8, classes (n,) and encoded clinical values (n, k) to heat maps.
 HeatMaps = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def seen_cells(columns: slice) -> int:
-    """Return how many rows and columns of a heat map, from the upper left, a head sees that reads these features."""
-    return 2 * UPPER_LEFT if columns == COLUMNS["tutorial", "tutorial"] else CELLS
-
-
-def heat_maps(
-    weights: Weights, head: list[np.ndarray], columns: slice, decoder: lungs.Arrays | None = None
-) -> HeatMaps:
+def heat_maps(weights: Weights, head: list[np.ndarray], columns: slice, decoder: Weights | None = None) -> HeatMaps:
     """Return a function from images and classes to heat maps (n, 14, 14).
 
     Of the tutorial's head, Grad-CAM at the last convolution: each channel is weighted by the mean gradient of the
@@ -57,7 +37,7 @@ def heat_maps(
         Kernel and bias of each dense layer.
     columns : slice
         Which features the head reads, as in `backbone.COLUMNS`.
-    decoder : list of ndarray, optional
+    decoder : dict of str to (kernel, bias), optional
         Of the lungs; this project's by default.
 
     Returns
@@ -65,24 +45,21 @@ def heat_maps(
     callable
         Its maps are scaled to a maximum of 1, or all 0 where nothing speaks for the class.
     """
-    runtime.ready()
-    import tensorflow as tf
-
     *hidden, kernel, bias = head
     if not hidden:
         kernel, bias = kernel - kernel.mean(axis=1, keepdims=True), bias - bias.mean()
-    maps_of, lungs_of = pooled_maps(weights), lungs.compiled(lungs.read() if decoder is None else decoder)
+    maps_of, lungs_of = pooled_maps(weights), lung_logits(read_decoder() if decoder is None else decoder)
     seen = seen_cells(columns)
     inside_lungs = columns in (COLUMNS["tutorial", "lungs"], COLUMNS["probe", "lungs"])
 
     def shares_of(inside: tf.Tensor) -> tf.Tensor:
         """Return the weights of the last map's cells, (n, 14, 14, 1), which add up to 1."""
-        if seen < CELLS:
+        if seen < HEAT_CELLS:
             corner = tf.ones((seen, seen)) / seen**2
-            return tf.pad(corner, [[0, CELLS - seen]] * 2)[None, ..., None]
+            return tf.pad(corner, [[0, HEAT_CELLS - seen]] * 2)[None, ..., None]
         pixels = cell_weights(inside if inside_lungs else tf.zeros_like(inside))
-        side = SIZE // CELLS
-        return side**2 * tf.nn.avg_pool2d(tf.reshape(pixels, (-1, SIZE, SIZE, 1)), side, side, "VALID")
+        side = SIZE // HEAT_CELLS
+        return side**2 * tf.nn.avg_pool2d(pixels, side, side, "VALID")
 
     @tf.function(autograph=False, reduce_retracing=True)
     def heat(pixels: tf.Tensor, classes: tf.Tensor, extra: tf.Tensor) -> tf.Tensor:
@@ -102,7 +79,9 @@ def heat_maps(
         added = [tf.reduce_sum(x * gradient, -1, keepdims=True) for x, gradient in pairs]
         constant = logits - sum(tf.reduce_sum(one, (1, 2, 3)) for one in added)
         # Each cell of a larger map is a part of one of these; each of a smaller map covers several.
-        on_grid = [tf.image.resize(one, (CELLS, CELLS), "area") * (one.shape[1] / CELLS) ** 2 for one in added]
+        on_grid = [
+            tf.image.resize(one, (HEAT_CELLS, HEAT_CELLS), "area") * (one.shape[1] / HEAT_CELLS) ** 2 for one in added
+        ]
         return (sum(on_grid) + constant[:, None, None, None] * shares_of(inside))[..., 0]
 
     def scaled(pixels: np.ndarray, classes: np.ndarray, extra: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,15 +20,13 @@ import numpy as np
 from detector import InputError
 from detector.datasets.clinical import checked, width
 from detector.files import hdf5
-from detector.network import lungs
-from detector.network.backbone import COLUMNS, LAYERS, Weights, shapes
+from detector.network.backbone import COLUMNS, DECODER_LAYERS, LAYERS, Weights, read_decoder
 from detector.network.head import HIDDEN, Arrays
 
 if TYPE_CHECKING:
     import h5py
 
 ARCHITECTURES = Path(__file__).with_name("architectures")
-KERAS = "3.12.1"  # whose format the file has
 VERSION = 3
 DESCRIPTION = "covid19_detector"  # data set of the HDF5 file: JSON in UTF-8
 IMAGES = f"{DESCRIPTION}.training_images"  # data set of the HDF5 file: `DIGEST_BYTES` of each image's SHA-256
@@ -153,12 +151,8 @@ class Description:
         """Return a description from what a model file holds; TypeError, ValueError or KeyError if it is none."""
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']!r}")
-        classes, positive, threshold = (
-            [_text(name) for name in values["classes"]],
-            values["positive"],
-            values["threshold"],
-        )
-        recipe, pooling, summary = values["recipe"], values["pooling"], values["summary"]
+        classes, positive = [_text(name) for name in values["classes"]], values["positive"]
+        recipe, pooling, threshold = values["recipe"], values["pooling"], values["threshold"]
         faults = {
             "classes": not 2 <= len(classes) <= 1000 or len(set(classes)) != len(classes) or positive not in classes,
             "threshold": threshold is not None and not 0.0 <= float(threshold) <= 1.0,
@@ -166,8 +160,8 @@ class Description:
         }
         if wrong := next((name for name, fault in faults.items() if fault), None):
             raise ValueError(wrong)
+        clinical, summary = [checked(column) for column in values["clinical"]], values["summary"]
         about = None if summary is None else TrainingSummary.from_json(summary)
-        clinical = [checked(column) for column in values["clinical"]]
         return cls(classes, positive, recipe, pooling, threshold, clinical, summary=about)
 
 
@@ -180,8 +174,8 @@ class SavedModel(NamedTuple):
         The frozen network's.
     head : list of ndarray
         Kernel and bias of each dense layer.
-    decoder : list of ndarray or None
-        The lung decoder's weights; None stands for this project's where a model is saved.
+    decoder : dict of str to (kernel, bias), or None
+        The lung decoder's; None stands for this project's where a model is saved.
     note : str
         What is not known of a model without a description; mostly empty.
     """
@@ -189,7 +183,7 @@ class SavedModel(NamedTuple):
     weights: Weights
     head: Arrays
     description: Description
-    decoder: Arrays | None = None
+    decoder: Weights | None = None
     note: str = ""
 
 
@@ -213,13 +207,13 @@ def as_file(saved: SavedModel) -> bytes:
 
     description = saved.description
     config = model_config(description)
-    arrays = saved.weights | dict(zip(description.head_sizes, _pairs(saved.head), strict=True))
+    head = zip(saved.head[::2], saved.head[1::2], strict=True)
+    arrays = saved.weights | dict(zip(description.head_sizes, head, strict=True))
     if description.finds_lungs:
-        names = [name for name, _ in lungs.shapes()]
-        arrays |= dict(zip(names, _pairs(saved.decoder or lungs.read()), strict=True))
+        arrays |= saved.decoder or read_decoder()
     values = asdict(replace(description, training_images=())) | {"version": VERSION}
     images = bytes.fromhex("".join(description.training_images[:MOST_IMAGES]))
-    keras = {"backend": "tensorflow", "keras_version": KERAS}
+    keras = {"backend": "tensorflow", "keras_version": "3.12.1"}  # whose format the file has
     with h5py.File("model.h5", "w", driver="core", backing_store=False) as file:
         root = file.create_group("model_weights")
         layers = [layer["name"] for layer in config["config"]["layers"]]
@@ -255,10 +249,6 @@ def model_config(description: Description) -> dict[str, Any]:
     layers[next(iter(description.head_sizes))]["inbound_nodes"][0]["args"] = [features]
     model["layers"] = list(layers.values())
     return config
-
-
-def _pairs(arrays: Arrays) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(zip(arrays[::2], arrays[1::2], strict=True))
 
 
 # Reading
@@ -360,14 +350,13 @@ def _collected(file: h5py.File, description: Description, named: Callable[[str],
     """Read the arrays of a model, given the names of its layers in the file by those that they have here."""
     root = hdf5.group(file, "model_weights")
 
-    def arrays(layer: str, kernel: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
-        group = hdf5.group(hdf5.group(root, named(layer)), named(layer))
-        return hdf5.array(group, "kernel", tuple(kernel)), hdf5.array(group, "bias", tuple(kernel)[-1:])
+    def arrays(layers: Mapping[str, tuple[int, ...]]) -> Weights:
+        found = {}
+        for layer, shape in layers.items():
+            group = hdf5.group(hdf5.group(root, named(layer)), named(layer))
+            found[layer] = hdf5.array(group, "kernel", shape), hdf5.array(group, "bias", shape[-1:])
+        return found
 
-    of_lungs = lungs.shapes() if description.finds_lungs else []
-    head, decoder = (
-        [array for layer, shape in layers for array in arrays(layer, shape)]
-        for layers in (description.head_sizes.items(), of_lungs)
-    )
-    weights = {layer: arrays(layer, shapes(layer)[0]) for layer in LAYERS}
-    return SavedModel(weights, head, description, decoder or None)
+    head = [array for pair in arrays(description.head_sizes).values() for array in pair]
+    decoder = arrays(DECODER_LAYERS) if description.finds_lungs else None
+    return SavedModel(arrays(LAYERS), head, description, decoder)

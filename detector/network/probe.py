@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector import InputError
-from detector.network.head import TrainedHead, TrainingSet, class_weights
+from detector.network.head import AfterEpoch, TrainedHead, TrainingSet, Validation, class_weights
 from detector.statistics.split import TooFewPatientsError, draw_folds
 from detector.statistics.strata import holding_two_classes, one_thread, spread
 
@@ -38,7 +38,7 @@ PATH_TOLERANCE, TOLERANCE, ITERATIONS = 1e-5, 1e-7, 5000
 
 @dataclass(frozen=True)
 class Design:
-    """What a probe is fitted to: columns of standardised features (`_rotated`), labels, and strata to fit within."""
+    """What a probe is fitted to: columns of standardised features, labels, and strata to fit within."""
 
     columns: np.ndarray
     labels: np.ndarray
@@ -51,53 +51,68 @@ class Design:
         return class_weights(self.labels[rows], self.classes, self.balanced)[self.labels[rows]].astype(float)
 
 
-def fit(data: TrainingSet, seed: int, adjust: str = "auto", balanced: bool = True) -> TrainedHead:
-    """Fit a probe, its strength chosen by cross-validation on the same images.
+@dataclass(frozen=True)
+class ProbeRecipe:
+    """One linear layer on four blocks of the same pass, fitted by logistic regression.
 
-    Parameters
+    Attributes
     ----------
-    data : TrainingSet
-        Its first copy of each image.
-    seed : int
-        Of the folds.
+    pooling : {"tutorial", "global", "lungs"}
+    balanced : bool
+        Weigh the classes equally.
     adjust : {"auto", "strata", "none"}
         Whether to fit within strata: an intercept for each, and only those that hold two classes, since others can
         teach the site only. ``"auto"`` does where every class shares a stratum with another; ``"strata"`` is an
         InputError where one does not.
-    balanced : bool, default=True
-        Weigh the classes equally.
-
-    Returns
-    -------
-    TrainedHead
-        Kernel (width, classes) and bias (classes,), the standardisation folded in; with its history and strength.
     """
-    import sklearn
 
-    shared = holding_two_classes(data.labels, data.strata)
-    possible = adjust != "none" and len(set(data.labels[shared])) == len(data.classes)
-    if adjust == "strata" and not possible:
-        raise InputError(
-            "--adjust strata: among the training images a class shares no site and view with another, so the disease "
-            "cannot be compared within a site; use controls of the same site, fewer folds, or --adjust none"
-        )
-    rows = np.flatnonzero(shared) if possible else np.arange(len(data.labels))
-    features, labels, strata = data.features[rows, 0], data.labels[rows], data.strata[rows] if possible else None
-    mean, scale = features.mean(axis=0, dtype=float), spread(features)
-    standardised = features - mean
-    standardised /= scale
-    # Hundreds of small fits: checking each one's columns and arguments anew would take a quarter of their time.
-    with one_thread(), sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-        columns, basis = _rotated(standardised)
-        design = Design(columns, labels, len(data.classes), strata, balanced)
-        history, strength = choose_strength(design, data.classes, data.groups[rows], seed)
-        coefficients, intercepts = _fit_path(design, np.arange(len(labels)), [strength], TOLERANCE)[0]
-    coefficients = coefficients[:, : columns.shape[1]]
-    if strata is not None:
-        intercepts = best_intercepts(columns @ coefficients.T, labels, design.weights(np.arange(len(labels))))
-    kernel = (coefficients @ basis) / scale
-    bias = intercepts - kernel @ mean
-    return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history, strength, possible)
+    pooling: str = "lungs"
+    balanced: bool = True
+    adjust: str = "auto"
+    name = "probe"
+    rotations = 0
+
+    def fit(self, data: TrainingSet, seed: int, held_out: Validation | None, after_epoch: AfterEpoch) -> TrainedHead:
+        """Fit the probe, its strength chosen by cross-validation on the same images; there are no epochs.
+
+        The seed is of the folds; held-out images are not used.
+
+        Returns
+        -------
+        TrainedHead
+            Kernel (width, classes) and bias (classes,), the standardisation folded in; with its history and strength.
+        """
+        import sklearn
+
+        shared = holding_two_classes(data.labels, data.strata)
+        adjusted = self.adjust != "none" and len(set(data.labels[shared])) == len(data.classes)
+        if self.adjust == "strata" and not adjusted:
+            raise InputError(
+                "--adjust strata: among the training images a class shares no site and view with another, so the "
+                "disease cannot be compared within a site; use controls of the same site, fewer folds, or --adjust none"
+            )
+        rows = np.flatnonzero(shared) if adjusted else np.arange(len(data.labels))
+        features, labels = data.features[rows, 0], data.labels[rows]
+        mean, scale = features.mean(axis=0, dtype=float), spread(features)
+        columns = features - mean
+        columns /= scale
+        # Hundreds of small fits: checking each one's columns and arguments anew would take a quarter of their time.
+        with one_thread(), sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+            basis = np.eye(len(mean))
+            if len(rows) < len(mean):
+                # Columns of the same geometry, no more than there are images.
+                left, singular, basis = np.linalg.svd(columns, full_matrices=False)
+                columns = left * singular
+            design = Design(columns, labels, len(data.classes), data.strata[rows] if adjusted else None, self.balanced)
+            history, strength = choose_strength(design, data.classes, data.groups[rows], seed)
+            everything = np.arange(len(rows))
+            coefficients, intercepts = _fit_path(design, everything, [strength], TOLERANCE)[0]
+        coefficients = coefficients[:, : columns.shape[1]]
+        if adjusted:
+            intercepts = best_intercepts(columns @ coefficients.T, labels, design.weights(everything))
+        kernel = (coefficients @ basis) / scale
+        bias = intercepts - kernel @ mean
+        return TrainedHead([kernel.T.astype(np.float32), bias.astype(np.float32)], history, strength, adjusted)
 
 
 def choose_strength(
@@ -108,20 +123,22 @@ def choose_strength(
     The loss is the class-weighted cross-entropy of images that a fold holds out, with the intercepts of their strata;
     images of strata that the fold's other side does not know with two classes do not count.
     """
+    from scipy.special import log_softmax
+
     by_class = class_weights(design.labels, design.classes, design.balanced)
-    inner, outer, total = np.zeros(len(STRENGTHS)), np.zeros(len(STRENGTHS)), np.zeros(2)
-    for train, held_out in _folds(design, classes, groups, seed):
-        path = _fit_path(design, train, STRENGTHS)
-        for rows, losses, position in ((train, inner, 0), (held_out, outer, 1)):
-            columns, weights = _with_strata(design, rows, train), by_class[design.labels[rows]]
-            total[position] += weights.sum()
+    losses, counted = np.zeros((2, len(STRENGTHS))), np.zeros((2, 1))
+    for sides in _folds(design, classes, groups, seed):
+        path = _fit_path(design, sides[0], STRENGTHS)
+        for side, rows in enumerate(sides):
+            columns, labels = _with_strata(design, rows, sides[0]), design.labels[rows]
+            counted[side] += by_class[labels].sum()
             for i, (coefficients, intercepts) in enumerate(path):
-                losses[i] += weights @ cross_entropy(columns @ coefficients.T + intercepts, design.labels[rows])
-    if not total[1]:
+                logs = log_softmax(columns @ coefficients.T + intercepts, axis=1)
+                losses[side, i] -= by_class[labels] @ logs[np.arange(len(rows)), labels]
+    if not counted[1]:
         return {"strength": [], "loss": [], "cv_loss": []}, DEFAULT_STRENGTH
-    inner, outer = inner / total[0], outer / total[1]
-    history = {"strength": list(STRENGTHS), "loss": inner.tolist(), "cv_loss": outer.tolist()}
-    return history, STRENGTHS[int(outer.argmin())]
+    inner, outer = (losses / counted).tolist()
+    return {"strength": list(STRENGTHS), "loss": inner, "cv_loss": outer}, STRENGTHS[int(np.argmin(outer))]
 
 
 def _folds(
@@ -144,15 +161,6 @@ def _folds(
         seen += len(rows)
         if seen >= ENOUGH:
             return
-
-
-def _rotated(standardised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return columns of the same geometry, no more than there are images, and the basis that leads back."""
-    n, width = standardised.shape
-    if n >= width:
-        return standardised, np.eye(width)
-    left, singular, basis = np.linalg.svd(standardised, full_matrices=False)
-    return left * singular, basis
 
 
 def _with_strata(design: Design, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
@@ -183,13 +191,6 @@ def _fit_path(
             intercepts = np.concatenate([-intercepts, intercepts]) / 2
         path.append((coefficients, np.broadcast_to(intercepts, len(coefficients))))
     return path
-
-
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the cross-entropy of each image, (n,), given logits (n, classes)."""
-    from scipy.special import log_softmax
-
-    return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
 
 
 def best_intercepts(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:

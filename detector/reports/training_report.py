@@ -198,9 +198,8 @@ def recipe_title(name: str) -> str:
 
 def record(result: TrainingResult) -> dict[str, object]:
     """Return the run as it stands in its JSON file."""
-    evaluated, extractor = result.evaluated, result.extractor
-    head = evaluated.fitted
-    chosen = {} if head is None or head.strength is None else {"chosen": head.strength}
+    evaluated, extractor, head = result.evaluated, result.extractor, result.evaluated.head
+    chosen = {} if head.strength is None else {"chosen": head.strength}
     return {
         **run_record.header(),
         "settings": result.settings,
@@ -226,7 +225,7 @@ def record(result: TrainingResult) -> dict[str, object]:
         ],
         "checks": result.worth.checks,
         "conclusion": result.worth.conclusion,
-        "history": head.history | chosen if head and result.trained else {},
+        "history": head.history | chosen,
         "times": result.times,
         **result.inputs,
     }

@@ -25,6 +25,7 @@ from detector.training.recipes import Recipe
 
 INNER_FOLDS = 3
 LIKELIEST = OutcomeOptions()
+NO_HEAD = TrainedHead([])
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ class EvaluatedHead:
 
     Attributes
     ----------
-    fitted : TrainedHead or None
-        None where the predictions are those of another program.
+    head : TrainedHead
+        Without weights where the predictions are those of another program.
     predictions : Predictions
         On the held-out images, by heads that had not seen them.
     threshold : float or None
@@ -128,19 +129,13 @@ class EvaluatedHead:
         All images both times in a cross-validation.
     """
 
-    fitted: TrainedHead | None
+    head: TrainedHead
     evaluation: Evaluation
     predictions: Predictions
     threshold: float | None
     thresholds: list[float]
     train: np.ndarray
     held_out: np.ndarray
-
-    @property
-    def head(self) -> TrainedHead:
-        """The head that made the predictions."""
-        assert self.fitted is not None, "these are the predictions of another program"
-        return self.fitted
 
 
 def evaluate_once(
@@ -149,13 +144,13 @@ def evaluate_once(
     predicted: np.ndarray,
     positive: str,
     threshold: float | None,
-    fitted: TrainedHead | None = None,
+    head: TrainedHead = NO_HEAD,
 ) -> EvaluatedHead:
     """Compare one model's predictions with the truth, on images of which it was trained on none."""
     images, rows = extractor.dataset, np.arange(len(predicted))
     predictions = Predictions.of_one_model(images.labels, extractor.patients, probabilities, predicted)
     found = evaluate(predictions, images.classes, images.classes.index(positive))
-    return EvaluatedHead(fitted, found, predictions, threshold, [], rows[:0], rows)
+    return EvaluatedHead(head, found, predictions, threshold, [], rows[:0], rows)
 
 
 def evaluate_recipe(
@@ -173,20 +168,19 @@ def evaluate_recipe(
     log.info("training the head..." if once else f"cross-validating: {len(plan.repeats[0])} folds{repeated}...")
     with log.timed("train the head" if once else "cross-validate"):
         found = out_of_fold(samples, positive, recipe, plan, point, log.quiet, after_epoch if once else None)
-    fitted, predictions = found.heads[0], found.predictions
-    threshold, thresholds = point.threshold, found.thresholds
+    head, predictions, threshold, thresholds = found.heads[0], found.predictions, point.threshold, found.thresholds
     if once and thresholds:
         threshold, thresholds = thresholds[0], []
-    elif thresholds:
-        scores = predictions.probabilities[0][:, positive]
-        threshold = threshold_for(point.target_sensitivity or 0, scores, predictions.labels == positive)
     if not once:
+        if point.target_sensitivity is not None:
+            scores = predictions.probabilities[0][:, positive]
+            threshold = threshold_for(point.target_sensitivity, scores, predictions.labels == positive)
         log.info("training the head on all images...")
         with log.timed("train the head"):
-            fitted = samples.fit(plan.train, recipe, plan.seed, None, after_epoch)
+            head = samples.fit(plan.train, recipe, plan.seed, None, after_epoch)
     log.info(f"evaluating on {'test images' if once else 'out-of-fold predictions'}...")
     result = evaluate(predictions, samples.classes, positive)
-    return EvaluatedHead(fitted, result, predictions, threshold, thresholds, plan.train, plan.held_out)
+    return EvaluatedHead(head, result, predictions, threshold, thresholds, plan.train, plan.held_out)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from itertools import repeat
 import numpy as np
 
 from detector import InputError, counted, first_names
-from detector.cli.output import Log, named_notes, progress
+from detector.cli.output import Log, named_notes
 from detector.cluster import features
 from detector.cluster.connection import ComputeOptions, connect
 from detector.datasets import clinical
@@ -24,15 +24,12 @@ from detector.images.inspect import ImageProperties, PixelStore, inspect
 from detector.images.lungs import describe, implausibility, packed
 from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, rotate_mask
 from detector.images.phantom import SOURCE as PHANTOM
-from detector.network import lungs as lung_decoder
 from detector.network import runtime
 from detector.network import weights as weight_sources
-from detector.network.backbone import COLUMNS, Weights
+from detector.network.backbone import COLUMNS, DECODER_DIGEST, Weights
 from detector.network.features import Backbone
 from detector.network.head import AfterEpoch, TrainedHead, TrainingSet, joined
 from detector.training.recipes import Recipe
-
-IMAGES, COPIES = "VGG16, images", "VGG16, augmented copies"  # on the bar of progress
 
 
 @dataclass(frozen=True)
@@ -69,13 +66,14 @@ class FeatureExtractor:
             Hides a part of each first.
         """
         rows = range(len(self.properties)) if rows is None else rows
-        return self._features(rows, [[0.0]] * len(rows), IMAGES, occlusion)
+        return self.augmented(rows, 0, 0, occlusion)[:, 0]
 
     def augmented(self, rows: Rows, count: int, seed: int, occlusion: Occlusion | None = None) -> np.ndarray:
         """Return features of rotated training copies, (n, count, width), float32; of the images themselves for none."""
         turned = [angles(self.properties[row].digest, count, seed) if count else [0.0] for row in rows]
-        features = self._features(rows, turned, COPIES, occlusion)
-        return features.reshape(len(rows), max(count, 1), -1)
+        inputs = list(self._inputs(rows, turned, occlusion))
+        features = self.backbone.features(inputs, self._read, self.columns, self._bar(copies=count > 0))
+        return features.reshape(len(rows), max(count, 1), features.shape[1])
 
     def subset(self, rows: np.ndarray) -> FeatureExtractor:
         """Return the same run with some of its images only, in the same order."""
@@ -98,8 +96,7 @@ class FeatureExtractor:
         """
         turned = [[0.0] if seed is None else angles(self.properties[row].digest, 1, seed) for row in rows]
         inputs = list(self._inputs(rows, turned))
-        what = IMAGES if seed is None else COPIES
-        masks = self.backbone.lungs(inputs, self._read, functools.partial(self._shown, what))
+        masks = self.backbone.lungs(inputs, self._read, self._bar(copies=seed is not None))
         for one, mask in zip(inputs, masks, strict=True):
             yield rotate_mask(mask, -one.angle)
 
@@ -127,19 +124,13 @@ class FeatureExtractor:
             hidden: tuple = ()
             if occlusion is not None and mask is not None:
                 files = occlusion.files
-                mask_from = f"found by {lung_decoder.DIGEST}" if files is None else sha256(files[path])
+                mask_from = f"found by {DECODER_DIGEST}" if files is None else sha256(files[path])
                 hidden = f"{occlusion.part}, {mask_from}", occlusion.part, packed(mask)
             for angle in degrees:
                 yield NetworkInput(path, self.properties[row].digest, angle, *hidden)
 
-    def _shown(self, what: str, missing: Sequence[NetworkInput]) -> Iterator[NetworkInput]:
-        return progress(missing, len(missing), what, self.log.quiet)
-
-    def _features(
-        self, rows: Rows, turned: Iterable[Sequence[float]], what: str, occlusion: Occlusion | None
-    ) -> np.ndarray:
-        inputs = list(self._inputs(rows, turned, occlusion))
-        return self.backbone.features(inputs, self._read, functools.partial(self._shown, what), self.columns)
+    def _bar(self, copies: bool) -> str:
+        return "" if self.log.quiet else f"VGG16, {'augmented copies' if copies else 'images'}"
 
 
 def find_near_duplicates(
@@ -242,15 +233,14 @@ def require_every_class(images: Sequence[Image], kept: np.ndarray) -> None:
 
 def implausible_line(implausible: Sequence[ImplausibleImage], total: int) -> str:
     """Return how many images may be no frontal chest radiographs, why, and what becomes of them, in a line."""
-    files: dict[tuple[bool, str], list[str]] = {}
+    files: dict[str, dict[str, list[str]]] = {"left out": {}, "kept": {}}
     for one in implausible:
-        files.setdefault((one.left_out, one.reason), []).append(one.file)
-    parts = []
-    for left_out, what in ((True, "left out"), (False, "kept")):
-        reasons = [
-            f"{len(names)} {why} ({first_names(names)})" for (out, why), names in files.items() if out == left_out
-        ]
-        parts += [f"{what}: {', '.join(reasons)}"] if reasons else []
+        files["left out" if one.left_out else "kept"].setdefault(one.reason, []).append(one.file)
+    parts = [
+        f"{what}: {', '.join(f'{len(names)} {why} ({first_names(names)})' for why, names in reasons.items())}"
+        for what, reasons in files.items()
+        if reasons
+    ]
     return f"{len(implausible)} of {counted(total, 'image')} may not be frontal chest radiographs; {'; '.join(parts)}"
 
 
@@ -406,15 +396,14 @@ def extract(
     """
     everything = np.arange(len(rows))
     train, held_out = sides or (everything, everything)
-    if recipe.rotations == 0:
-        # Trained on and evaluated as they are: one array, from one pass.
-        both = np.union1d(train, held_out)
-        features = _placed(extractor.features(rows[both], occlusion), both, len(rows))
-        augmented = features[:, None]
-    else:
+    if recipe.rotations:
         copies = extractor.augmented(rows[train], recipe.rotations, seed, occlusion)
         augmented = _placed(copies, train, len(rows))
         features = _placed(extractor.features(rows[held_out], occlusion), held_out, len(rows))
+    else:
+        # Trained on and evaluated as they are: one array, from one pass.
+        features = extractor.features(rows, occlusion)
+        augmented = features[:, None]
     images = [extractor.dataset.images[row] for row in rows]
     patients, strata = extractor.patients[rows], np.array([image.stratum for image in images])
     table = [image.row for image in images]

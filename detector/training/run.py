@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +13,10 @@ from detector.cli.output import progress
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset, class_named
 from detector.files.cache import key
-from detector.network.backbone import COLUMNS
-from detector.network.features import BATCH
-from detector.network.gradcam import CELLS, heat_maps
-from detector.network.head import Arrays
+from detector.network import runtime
+from detector.network.backbone import COLUMNS, HEAT_CELLS
+from detector.network.features import BATCH, recalled
+from detector.network.head import TrainedHead
 from detector.network.model_file import Description, SavedModel, TrainingSummary, shortened
 from detector.statistics import split
 from detector.statistics.split import FoldPlan
@@ -129,60 +130,34 @@ def most_confident_errors_first(evaluated: EvaluatedHead) -> np.ndarray:
 def grad_cam(evaluated: EvaluatedHead, extractor: FeatureExtractor, positions: np.ndarray) -> list[np.ndarray]:
     """Return the Grad-CAM of test images for their predicted classes, (14, 14) each, in [0, 1]."""
     rows, predicted = evaluated.held_out[positions], evaluated.predictions.predicted[0][positions]
-    extra = clinical.encode(evaluated.head.columns, [extractor.dataset.images[row].row for row in rows])
-    return cached_heat_maps(extractor, evaluated.head.weights, rows, predicted, extra)
+    return cached_heat_maps(extractor, evaluated.head, rows, predicted)
 
 
 def cached_heat_maps(
-    extractor: FeatureExtractor,
-    head: Arrays,
-    rows: np.ndarray,
-    classes: np.ndarray,
-    extra: np.ndarray,
+    extractor: FeatureExtractor, head: TrainedHead, rows: np.ndarray, classes: np.ndarray
 ) -> list[np.ndarray]:
-    """Return the Grad-CAM of images for classes; a second run needs the same maps again.
-
-    Parameters
-    ----------
-    head : list of ndarray
-        The head's weights: what is cached belongs to them.
-    rows : ndarray of shape (n,), int
-        Among the run's images.
-    classes : ndarray of shape (n,), int
-        Indices among the head's outputs.
-    extra : ndarray of shape (n, k)
-        Encoded clinical values; k is 0 where the head takes none.
-
-    Returns
-    -------
-    list of ndarray of shape (14, 14), in [0, 1]
-    """
-    digest = hashlib.sha256(b"".join(array.tobytes() for array in head)).hexdigest()
-    columns = extractor.columns.start, extractor.columns.stop
+    """Return the Grad-CAM of images of the run for classes, (14, 14) each, in [0, 1]; a second run needs them again."""
+    extra = clinical.encode(head.columns, [extractor.dataset.images[row].row for row in rows])
+    common = {
+        "kind": "grad-cam",
+        "head": hashlib.sha256(b"".join(array.tobytes() for array in head.weights)).hexdigest(),
+        "columns": (extractor.columns.start, extractor.columns.stop),
+    }
     names = [
-        key(
-            kind="grad-cam",
-            image=extractor.properties[row].digest,
-            head=digest,
-            columns=columns,
-            predicted=int(label),
-            clinical=beside.tolist(),
-        )
+        key(image=extractor.properties[row].digest, predicted=int(label), clinical=beside.tolist(), **common)
         for row, label, beside in zip(rows, classes, extra, strict=True)
     ]
-    cache = extractor.backbone.cache
-    held = {
-        name: np.frombuffer(data, "<f4").reshape(CELLS, CELLS)
-        for name, data in cache.get(names).items()
-        if len(data) == 4 * CELLS**2
-    }
-    missing = np.array([i for i, name in enumerate(names) if name not in held], int)
-    maps = heat_maps(extractor.backbone.weights, head, extractor.columns) if len(missing) else None
-    batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
-    for batch in progress(batches, len(batches), "Grad-CAM", extractor.log.quiet, "batch"):
-        assert maps is not None
-        found = maps(np.stack([extractor.pixels(row) for row in rows[batch]]), classes[batch], extra[batch])
-        done = {names[i]: one.astype("<f4") for i, one in zip(batch, found, strict=True)}
-        cache.put({name: one.tobytes() for name, one in done.items()})
-        held |= done
-    return [held[name] for name in names]
+
+    def compute(missing: list[int]) -> Iterator[dict[bytes, bytes]]:
+        if missing:
+            runtime.ready()
+            from detector.network.gradcam import heat_maps
+
+            maps = heat_maps(extractor.backbone.weights, head.weights, extractor.columns)
+        batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
+        for batch in progress(batches, len(batches), "Grad-CAM", extractor.log.quiet, "batch"):
+            found = maps(np.stack([extractor.pixels(row) for row in rows[batch]]), classes[batch], extra[batch])
+            yield {names[i]: one.astype("<f4").tobytes() for i, one in zip(batch, found, strict=True)}
+
+    found = recalled(extractor.backbone.cache, names, compute)
+    return [np.frombuffer(one, "<f4").reshape(HEAT_CELLS, HEAT_CELLS) for one in found]

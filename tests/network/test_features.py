@@ -113,4 +113,4 @@ def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weight
     monkeypatch.setattr(base, "forward", lambda *ignored: nothing)
     view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with rejection("not finite"):
-        base.features([view], lambda view: np.zeros((224, 224, 3), np.uint8), iter)
+        base.features([view], lambda view: np.zeros((224, 224, 3), np.uint8))

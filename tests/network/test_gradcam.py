@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from image_helpers import phantom_pixels
 
-from detector.network import lungs
-from detector.network.backbone import COLUMNS
-from detector.network.gradcam import heat_maps, seen_cells
+from detector.network import runtime
+from detector.network.backbone import COLUMNS, read_decoder, seen_cells
+
+runtime.ready()
+
+from detector.network.gradcam import heat_maps  # noqa: E402
 
 NOTHING = np.zeros((2, 0))
 
@@ -31,9 +34,7 @@ def test_the_cells_of_a_probe_add_up_to_its_logit(weights, pixels, pooling):
     assert heat.shape == (2, 14, 14) and seen_cells(columns) == 14 and heat.max() == 1.0
     assert not maps(pixels, np.array([1, 1]), NOTHING).any()
     model = keras_helpers.built("probe", pooling, 2)
-    decoder = lungs.read() if pooling == "lungs" else []
-    pairs = zip(decoder[::2], decoder[1::2], strict=True)
-    keras_helpers.put(model, weights | dict(zip([name for name, _ in lungs.shapes()], pairs, strict=False)))
+    keras_helpers.put(model, weights | (read_decoder() if pooling == "lungs" else {}))
     inputs = pixels.astype(np.float32) / 255
     means = keras.Model(model.input, model.get_layer("blocks").output)(inputs).numpy()
     raw = _cells(model, inputs, kernel[:, 0], pooling)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from detector.network import head, probe
+from detector.network import head
+from detector.network.head import TutorialRecipe
+from detector.network.probe import ProbeRecipe
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +22,11 @@ def separable() -> tuple[np.ndarray, np.ndarray]:
 def test_the_head_separates_classes_and_the_same_seed_repeats_it(separable):
     features, labels = separable
     data = head.TrainingSet(features, labels, ["a", "b"], labels, labels)
-    first = head.fit(data, 1, (features[:, 0], labels), epochs=8)
-    head.fit(data, 2, epochs=8)
-    again = head.fit(data, 1, (features[:, 0], labels), epochs=8)
+    recipe, seen = TutorialRecipe(epochs=8), []
+    first = recipe.fit(data, 1, (features[:, 0], labels), lambda epoch, metrics: seen.append((epoch, [*metrics])))
+    recipe.fit(data, 2, None, print)
+    again = recipe.fit(data, 1, (features[:, 0], labels), print)
+    assert seen == [(epoch, [*head.METRICS]) for epoch in range(1, 9)]
     assert all(np.array_equal(a, b) for a, b in zip(first.weights, again.weights, strict=True))
     assert first.history == again.history
     assert first.history["val_accuracy"][-1] > 0.95
@@ -31,11 +37,8 @@ def test_the_head_separates_classes_and_the_same_seed_repeats_it(separable):
 def test_three_classes_of_fewer_images_than_a_batch_can_be_fitted():
     generator = np.random.default_rng(0)
     features = generator.normal(0, 1, (5, 1, 512)).astype(np.float32)
-    trained = head.fit(
-        head.TrainingSet(features, np.array([0, 1, 2, 0, 1]), list("abc"), None, None),
-        0,
-        epochs=2,
-    )
+    data = head.TrainingSet(features, np.array([0, 1, 2, 0, 1]), list("abc"), None, None)
+    trained = TutorialRecipe(epochs=2).fit(data, 0, None, print)
     said = head.predict_proba(features[:, 0], trained.weights)
     assert said.shape == (5, 3)
     assert np.allclose(said.sum(axis=1), 1)
@@ -50,7 +53,7 @@ def test_class_weights_balance_unequal_classes():
     assert head.class_weights(np.array([0, 0, 0, 1]), 2, False).tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("recipe", ["tutorial", "probe"])
+@pytest.mark.parametrize("recipe", [TutorialRecipe(epochs=12), ProbeRecipe(adjust="none")])
 def test_balancing_changes_unequal_classes_only(recipe):
     """With equal classes the weights change nothing; with unequal ones the rare class is no longer overruled."""
     generator = np.random.default_rng(2)
@@ -59,9 +62,7 @@ def test_balancing_changes_unequal_classes_only(recipe):
 
     def fit(rows, balanced):
         data = head.TrainingSet(features[rows, None], labels[rows], CLASSES, rows, np.full(len(rows), ""))
-        if recipe == "probe":
-            return probe.fit(data, 0, "none", balanced)
-        return head.fit(data, 0, balanced=balanced, epochs=12)
+        return replace(recipe, balanced=balanced).fit(data, 0, None, print)
 
     equal = np.concatenate([np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)[:20]])
     for one, other in zip(fit(equal, True).weights, fit(equal, False).weights, strict=True):

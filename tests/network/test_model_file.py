@@ -21,8 +21,8 @@ from image_helpers import phantom_pixels
 from detector import InputError
 from detector.datasets import clinical
 from detector.files.cache import Cache
-from detector.network import lungs, model_file
-from detector.network.backbone import COLUMNS
+from detector.network import model_file
+from detector.network.backbone import COLUMNS, read_decoder
 from detector.network.features import Backbone
 from detector.network.head import predict_proba
 from detector.network.model_file import ClassCount, Description, SavedModel, TrainingSummary
@@ -40,12 +40,12 @@ def saved_model(weights, description, seed=0) -> SavedModel:
     generator = np.random.default_rng(seed)
     shapes = [part for shape in description.head_sizes.values() for part in (shape, shape[1:])]
     head = [generator.normal(0, 0.1, shape).astype(np.float32) for shape in shapes]
-    return SavedModel(weights, head, description, lungs.read() if description.finds_lungs else None)
+    return SavedModel(weights, head, description, read_decoder() if description.finds_lungs else None)
 
 
 def arrays(saved: SavedModel) -> list[np.ndarray]:
     """Return a model's arrays beyond the base's."""
-    return [*saved.head, *(saved.decoder or [])]
+    return [*saved.head, *(array for pair in (saved.decoder or {}).values() for array in pair)]
 
 
 def by_keras(saved: SavedModel):
@@ -54,9 +54,8 @@ def by_keras(saved: SavedModel):
     model = keras_helpers.built(
         description.recipe, description.pooling, len(description.classes), description.clinical_width
     )
-    names, values = [*description.head_sizes, *(name for name, _ in lungs.shapes())], arrays(saved)
-    pairs = zip(names, zip(values[::2], values[1::2], strict=True), strict=False)
-    return keras_helpers.put(model, saved.weights | dict(pairs))
+    head = dict(zip(description.head_sizes, zip(saved.head[::2], saved.head[1::2], strict=True), strict=True))
+    return keras_helpers.put(model, saved.weights | head | (saved.decoder or {}))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from conftest import rejection
 
 from detector.network import head, probe
+from detector.network.probe import ProbeRecipe
 
 CLASSES = ["covid", "normal"]
 
@@ -20,7 +21,7 @@ def training_set(features, labels, classes, groups=None, strata=None):
 
 def fit_probe(features, labels, classes, groups, seed, strata=None):
     data = training_set(features[:, None], labels, classes, groups, strata)
-    return probe.fit(data, seed, "none" if strata is None else "strata")
+    return ProbeRecipe(adjust="none" if strata is None else "strata").fit(data, seed, None, print)
 
 
 def simulated(n=240, width=40, seed=0, **chosen):
@@ -63,7 +64,8 @@ def test_strata_of_one_class_are_left_out(adjust):
     kept = strata == "c, PA"
     features[~kept] *= 10
     alone = fit_probe(features[kept], labels[kept], CLASSES, patients[kept], 0, strata[kept])
-    both = probe.fit(training_set(features[:, None], labels, CLASSES, patients, strata), 0, adjust)
+    data = training_set(features[:, None], labels, CLASSES, patients, strata)
+    both = ProbeRecipe(adjust=adjust).fit(data, 0, None, print)
     assert both.adjusted and alone.adjusted and both.strength == alone.strength
     assert all(np.array_equal(one, other) for one, other in zip(alone.weights, both.weights, strict=True))
 
@@ -72,8 +74,8 @@ def test_without_a_shared_stratum_auto_does_not_adjust_and_strata_is_rejected():
     features, labels, patients, strata = simulated(40, mixed=0.0)
     data = training_set(features[:, None], labels, CLASSES, patients, strata)
     with rejection("--adjust strata: .* a class shares no site and view with another"):
-        probe.fit(data, 0, "strata")
-    fitted = [probe.fit(data, 0, adjust) for adjust in ("auto", "none")]
+        ProbeRecipe(adjust="strata").fit(data, 0, None, print)
+    fitted = [ProbeRecipe(adjust=adjust).fit(data, 0, None, print) for adjust in ("auto", "none")]
     assert not fitted[0].adjusted
     assert all(np.array_equal(*pair) for pair in zip(fitted[0].weights, fitted[1].weights, strict=True))
 

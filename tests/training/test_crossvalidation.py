@@ -72,14 +72,14 @@ def test_a_hold_out_is_a_plan_of_one_fold():
     assert np.array_equal(found.predictions.probabilities[0], case.predict_proba(found.head, sides[1]).astype(float))
     features = case.features.copy()
     features[sides[1]] = 5.0
-    assert np.array_equal(run(replace(case, features=features)).fitted.weights[0], found.fitted.weights[0])
+    assert np.array_equal(run(replace(case, features=features)).head.weights[0], found.head.weights[0])
 
 
 def test_a_cross_validation_saves_a_head_fitted_to_all_images():
     case = samples(0.1, width=8)
     found = evaluate_recipe(case, 0, RIDGE, plan_of(case, 2), OutcomeOptions(target_sensitivity=0.9), Log(True), print)
     assert len(found.train) == len(found.held_out) == 60 and len(found.thresholds) == 6
-    assert np.array_equal(found.fitted.weights[0], case.fit(np.arange(60), RIDGE, 0).weights[0])
+    assert np.array_equal(found.head.weights[0], case.fit(np.arange(60), RIDGE, 0).weights[0])
     scores = found.predictions.probabilities[0][:, 0]
     assert found.threshold == threshold_for(0.9, scores, case.labels == 0)
 

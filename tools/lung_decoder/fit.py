@@ -20,10 +20,10 @@ from detector.files.atomic import write_together
 from detector.files.cache import default_folder
 from detector.images.lungs import enlarged, refined
 from detector.images.read import SIZE, decode, file_bytes, from_decoded
-from detector.network import lungs as lung_decoder
 from detector.network import runtime
-from detector.network.backbone import Weights, pooled_maps
+from detector.network.backbone import DECODER_FILE, DECODER_LAYERS, Weights, as_bytes
 from detector.network.features import BATCH
+from detector.network.forward import lung_logits, pooled_maps
 from detector.network.weights import load
 from tools.lung_decoder.augmentation import augmented
 
@@ -91,15 +91,16 @@ def loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
     return entropy + 1 - tf.reduce_mean((2 * overlap + 1) / (total + 1))
 
 
-def fit(prepared: Prepared, rows: Sequence[int], seed: int) -> lung_decoder.Arrays:
+def fit(prepared: Prepared, rows: Sequence[int], seed: int) -> Weights:
     """Fit a decoder to some of the radiographs: Adam with a rate that falls along a cosine."""
     maps, truth, owners = prepared
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     glorot = keras.initializers.GlorotUniform()
-    shapes = [shape for _, shape in lung_decoder.shapes()]
-    variables = [tf.Variable(start) for shape in shapes for start in (glorot(shape), tf.zeros(shape[-1:]))]
-    decoder = lung_decoder.compiled(variables)
+    layers = {
+        name: (tf.Variable(glorot(shape)), tf.Variable(tf.zeros(shape[-1:]))) for name, shape in DECODER_LAYERS.items()
+    }
+    variables, decoder = [variable for pair in layers.values() for variable in pair], lung_logits(layers)
     images = np.flatnonzero(np.isin(owners, rows))
     steps = -(-len(images) // BATCH_FITTED)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps * EPOCHS))
@@ -115,16 +116,16 @@ def fit(prepared: Prepared, rows: Sequence[int], seed: int) -> lung_decoder.Arra
     order = [batch for _ in range(EPOCHS) for batch in np.array_split(generator.permutation(images), steps)]
     for batch in progress(order, len(order), "fitting the decoder", unit="step"):
         step([one[batch] for one in maps], truth[batch])
-    return [variable.numpy() for variable in variables]
+    return {name: (kernel.numpy(), bias.numpy()) for name, (kernel, bias) in layers.items()}
 
 
-def dice(weights: Weights, arrays: lung_decoder.Arrays, radiographs: Sequence[MaskedRadiograph]) -> list[float]:
+def dice(weights: Weights, arrays: Weights, radiographs: Sequence[MaskedRadiograph]) -> list[float]:
     """Return the Dice coefficient of each radiograph at the size of its file: 2 |A ∩ B| / (|A| + |B|).
 
     Reference: L. R. Dice, "Measures of the amount of ecologic association between species", Ecology 26 (1945).
     """
     maps = maps_of(weights, [one.pixels for one in radiographs], f"{len(radiographs)} test images")
-    logits = lung_decoder.compiled(arrays)([one.astype(np.float32) for one in maps]).numpy()[..., 0]
+    logits = lung_logits(arrays)([one.astype(np.float32) for one in maps]).numpy()[..., 0]
     coefficients = []
     for one, lungs in zip(radiographs, logits, strict=True):
         found = enlarged(refined(lungs > 0), *one.mask.shape)
@@ -162,9 +163,9 @@ def main() -> None:
         return
     arrays = fit(prepare(weights, radiographs, SEED), range(len(radiographs)), SEED)
     data = io.BytesIO()
-    np.save(data, np.concatenate([array.ravel() for array in arrays]).astype("<f4"))
-    write_together({lung_decoder.FILE: data.getvalue()})
-    print(f"wrote {lung_decoder.FILE}: put this into DIGEST of detector/network/lungs.py, if it is another:")
+    np.save(data, np.frombuffer(as_bytes(arrays), "<f4"))
+    write_together({DECODER_FILE: data.getvalue()})
+    print(f"wrote {DECODER_FILE}: put this into DECODER_DIGEST of detector/network/backbone.py, if it is another:")
     print(hashlib.sha256(data.getvalue()).hexdigest())
 
 
