@@ -62,12 +62,13 @@ def recalled(
     for chunk in chunks:
         held = cache.get(names[i] for i in chunk)
         missing |= {names[i]: i for i in chunk if names[i] not in held}
-    for values in compute([*missing.values()]):
+    for values in compute([*missing.values()]) if missing else ():
         cache.put(values)
     for chunk in chunks:
         held = cache.get(names[i] for i in chunk)
         # Another run may have thrown the cache away since.
-        for values in compute([i for i in chunk if names[i] not in held]):
+        lost = [i for i in chunk if names[i] not in held]
+        for values in compute(lost) if lost else ():
             cache.put(values)
             held |= values
         yield from (held[names[i]] for i in chunk)
@@ -140,8 +141,7 @@ class Backbone:
         """Yield a value of each input; what is computed for one is cached, features and masks."""
 
         def compute(positions: list[int]) -> Iterator[dict[bytes, bytes]]:
-            missing = [inputs[i] for i in positions]
-            for done, features, masks in self._batches(missing, read, bar) if missing else ():
+            for done, features, masks in self._batches([inputs[i] for i in positions], read, bar):
                 if not np.isfinite(features).all():
                     raise InputError(f"the features of {done[0].path}, or of an image near it, are not finite")
                 rows = features.astype("<f4")

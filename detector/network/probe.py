@@ -185,11 +185,10 @@ def _fit_path(
     # From the strongest regularisation on, each beginning where the last one ended.
     for strength in strengths:
         model.set_params(C=strength).fit(columns, design.labels[rows], weights)
-        coefficients, intercepts = model.coef_.copy(), np.atleast_1d(model.intercept_).copy()
+        coefficients, intercepts = model.coef_.copy(), model.intercept_.copy()
         if len(coefficients) == 1:
-            coefficients = np.concatenate([-coefficients, coefficients]) / 2
-            intercepts = np.concatenate([-intercepts, intercepts]) / 2
-        path.append((coefficients, np.broadcast_to(intercepts, len(coefficients))))
+            coefficients, intercepts = (np.concatenate([-one, one]) / 2 for one in (coefficients, intercepts))
+        path.append((coefficients, intercepts))
     return path
 
 

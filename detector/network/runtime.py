@@ -27,9 +27,7 @@ def start() -> threading.Thread:
         return _importing
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import cv2  # noqa: F401
     import h5py  # noqa: F401
-    import numpy  # noqa: F401
     import scipy.fftpack  # noqa: F401
     from PIL import Image
 

@@ -211,13 +211,11 @@ def implausible_among(
 ) -> list[ImplausibleImage]:
     """Name what may be no frontal chest radiograph, by lungs that were found in the passes that gave the features."""
     everything = np.arange(len(extractor.properties))
-    copied = np.setdiff1d(everything, held_out) if rotations else everything[:0]
-    others = np.setdiff1d(everything, copied)
+    copied = np.isin(everything, held_out, invert=True) & (rotations > 0)
+    whole, turned = extractor.lungs(everything[~copied]), extractor.lungs(everything[copied], seed)
+    masks = (next(turned if copy else whole) for copy in copied)
     with extractor.log.timed("find lungs"):
-        named, _ = find_implausible(extractor, others, extractor.lungs(others), leave_out=False)
-        named += find_implausible(extractor, copied, extractor.lungs(copied, seed), leave_out=False)[0]
-    position = {image.file: i for i, image in enumerate(extractor.dataset.images)}
-    return sorted(named, key=lambda one: position[one.file])
+        return find_implausible(extractor, everything, masks, leave_out=False)[0]
 
 
 def require_every_class(images: Sequence[Image], kept: np.ndarray) -> None:
@@ -262,10 +260,7 @@ def open_dataset(
         The network's; found by default.
     """
     cluster = connect(compute) if compute.ray else None
-    if recipe is None:
-        weights = {}
-    counts = ", ".join(f"{count} {name}" for name, count in dataset.counts().items())
-    log.info(f"loading images: {counts}...")
+    log.info(f"loading images: {', '.join(f'{count} {name}' for name, count in dataset.counts().items())}...")
     runtime.configure(compute.verbose)
     if cluster or (recipe and recipe.name != "probe"):
         runtime.start()
@@ -273,7 +268,7 @@ def open_dataset(
     cache = Cache(None if compute.no_cache else home)
     pixel_store = PixelStore()
     with log.timed("read"):
-        if weights is None:
+        if recipe and weights is None:
             weights = weight_sources.load(compute.weights, home, log.info)
         inspected = functools.partial(features.properties, cluster) if cluster else None
         paths = [image.path for image in dataset.images]
@@ -281,7 +276,7 @@ def open_dataset(
         properties = inspect(paths, cache, pixel_store, log.quiet, inspected, meanwhile)
     with log.timed("import TensorFlow (what reading did not hide)"):
         runtime.finish()
-    digests = [image_properties.digest for image_properties in properties]
+    digests = [one.digest for one in properties]
     require_one_class(dataset.images, digests)
     require_own_rows(dataset.images, digests)
     unusual = [(image.file, one.note) for image, one in zip(dataset.images, properties, strict=True)]
@@ -297,7 +292,7 @@ def open_dataset(
     if same:
         named = [with_change(" = ".join(dataset.images[row].file for row in pair), copies[pair]) for pair in same]
         log.info(f"near duplicates, whose patients count as one: {first_names(named, 20)}")
-    backbone = Backbone(weights, cache, functools.partial(features.compute, cluster) if cluster else None)
+    backbone = Backbone(weights or {}, cache, functools.partial(features.compute, cluster) if cluster else None)
     columns = COLUMNS[recipe.name, recipe.pooling] if recipe else slice(0)
     return FeatureExtractor(dataset, properties, merged(known, same), copies, backbone, columns, pixel_store, log)
 

@@ -231,9 +231,9 @@ class TrainingOptions(EvaluationOptions, ModelOptions):
     def settings(self) -> dict[str, object]:
         """Return the settings as the run's JSON file has them."""
         found = {one.name: getattr(self, one.name) for one in self._of(DATA, EVALUATION) if one.name != "dataset"}
-        found["compare"] = next((name_of(recipe) for recipe in self.recipes()[1:]), None)
-        found["patient_from"] = self.patient_from.pattern if self.patient_from else None
-        return super().settings() | found | {"seed": self.seed}
+        compare = next((name_of(recipe) for recipe in self.recipes()[1:]), None)
+        pattern = self.patient_from.pattern if self.patient_from else None
+        return super().settings() | found | {"compare": compare, "patient_from": pattern, "seed": self.seed}
 
 
 def name_of(recipe: Recipe) -> str:

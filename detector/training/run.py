@@ -74,11 +74,8 @@ def compute_features(
     """
     images, extractor = extractor.dataset, replace(extractor, columns=COLUMNS[recipe.name, recipe.pooling])
     everything = np.arange(len(images.images))
-    train, held_out = plan.train, plan.held_out
-    if options.leave_one_site_out:
-        train = held_out = everything
-    elif options.target_sensitivity:
-        held_out = everything
+    train = everything if options.leave_one_site_out else plan.train
+    held_out = everything if options.leave_one_site_out or options.target_sensitivity else plan.held_out
     with extractor.log.timed("forward"):
         found = extract(extractor, recipe, plan.seed, everything, images.labels, images.classes, (train, held_out))
     return replace(found, groups=extractor.groups(kind), clinical=options.clinical_columns)
@@ -149,11 +146,10 @@ def cached_heat_maps(
     ]
 
     def compute(missing: list[int]) -> Iterator[dict[bytes, bytes]]:
-        if missing:
-            runtime.ready()
-            from detector.network.gradcam import heat_maps
+        runtime.ready()
+        from detector.network.gradcam import heat_maps
 
-            maps = heat_maps(extractor.backbone.weights, head.weights, extractor.columns)
+        maps = heat_maps(extractor.backbone.weights, head.weights, extractor.columns)
         batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
         for batch in progress(batches, len(batches), "Grad-CAM", extractor.log.quiet, "batch"):
             found = maps(np.stack([extractor.pixels(row) for row in rows[batch]]), classes[batch], extra[batch])

@@ -23,7 +23,7 @@ from detector.training.dataset import (
     implausible_line,
     without_implausible,
 )
-from detector.training.recipes import ProbeRecipe
+from detector.training.recipes import TutorialRecipe
 
 
 def pixels(row):
@@ -81,7 +81,7 @@ class Looked(FakeExtractor):
     def lungs(self, rows, seed=None):
         """Yield two lungs, one or none."""
         self.asked.append(f"{'whole' if seed is None else 'copies'} {[*map(int, rows)]}")
-        return [self._mask(row) for row in rows]
+        return (self._mask(row) for row in rows)
 
     def _mask(self, row):
         mask = lungs()
@@ -146,10 +146,12 @@ def test_the_line_counts_by_reason():
 
 def test_only_features_that_are_used_are_computed():
     extractor = extractor_of(Case((3, 3)))
+    object.__setattr__(extractor, "augmented", lambda rows, *given: extractor.features(rows)[:, None])
     rows, labels = np.arange(6), extractor.dataset.labels
     sides = np.array([0, 3]), np.array([1])
-    found = extract(extractor, ProbeRecipe(), 0, rows, labels, extractor.dataset.classes, sides)
-    assert np.flatnonzero(np.isfinite(found.features[:, 0])).tolist() == [0, 1, 3]
+    found = extract(extractor, TutorialRecipe(), 0, rows, labels, extractor.dataset.classes, sides)
+    assert np.flatnonzero(np.isfinite(found.features[:, 0])).tolist() == [1]
+    assert np.flatnonzero(np.isfinite(found.augmented[:, 0, 0])).tolist() == [0, 3]
     assert found.groups.tolist() == found.patients.tolist() == extractor.patients.tolist()
 
 

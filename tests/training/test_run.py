@@ -10,6 +10,7 @@ from conftest import classes, rejection
 
 from detector.datasets import manifest
 from detector.files.cache import Cache
+from detector.network import runtime
 from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate
 from detector.training import run
@@ -75,14 +76,18 @@ def test_a_model_knows_its_threshold_recipe_and_training_images():
 
 
 def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, monkeypatch):
+    runtime.ready()
+    from detector.network import gradcam
+
     passes, built = [], []
 
     def maps(pixels, classes, extra):
         passes.extend(classes.tolist())
         return np.ones((len(classes), 14, 14), np.float32) * classes[:, None, None]
 
-    monkeypatch.setattr(run, "heat_maps", lambda weights, head, columns: built.append(1) or maps)
+    monkeypatch.setattr(gradcam, "heat_maps", lambda weights, head, columns: built.append(1) or maps)
     extractor = SimpleNamespace(
+        dataset=SimpleNamespace(images=[SimpleNamespace(row={})] * 12),
         backbone=SimpleNamespace(cache=Cache(tmp_path), weights=None),
         properties=[SimpleNamespace(digest=f"{row}") for row in range(12)],
         columns=slice(0, 512),
@@ -91,9 +96,8 @@ def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, monkeypatch):
     )
 
     def asked(rows, labels, weights):
-        extra = np.zeros((len(rows), 0))
-        head = [np.full((512, 2), weights, np.float32)]
-        found = run.cached_heat_maps(extractor, head, np.array(rows), np.array(labels), extra)
+        head = TrainedHead([np.full((512, 2), weights, np.float32)])
+        found = run.cached_heat_maps(extractor, head, np.array(rows), np.array(labels))
         assert [one[0, 0] for one in found] == labels
         return len(passes)
 
