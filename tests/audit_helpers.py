@@ -17,7 +17,7 @@ from detector.images.inspect import ImageProperties
 from detector.images.masks import LUNGS_ONLY, OUTLINE, WITHOUT_LUNGS
 from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate, predict
-from detector.training.crossvalidation import EvaluatedHead
+from detector.training.crossvalidation import NO_HEAD, EvaluatedHead
 from detector.training.dataset import FeatureExtractor
 
 CLASSES = ["covid", "normal"]
@@ -149,7 +149,7 @@ def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> EvaluatedHead:
     labels, everything = extractor.dataset.labels, np.arange(len(extractor.properties))
     said = np.stack([positive, 1 - positive], axis=1)
     predictions = Predictions.of_one_model(labels, extractor.patients, said, predict(said, 0))
-    return EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything[:0], everything)
+    return EvaluatedHead(NO_HEAD, evaluate(predictions, CLASSES, 0), predictions, None, [], everything[:0], everything)
 
 
 def checked(case: Case, scores=None, implausible=()):

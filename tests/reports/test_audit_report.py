@@ -24,7 +24,7 @@ from detector.reports.training_report import TrainingResult
 from detector.statistics.evaluation import evaluate
 from detector.statistics.metric import Metric
 from detector.statistics.split import draw_folds
-from detector.training.crossvalidation import EvaluatedHead, out_of_fold
+from detector.training.crossvalidation import NO_HEAD, EvaluatedHead, out_of_fold
 from detector.training.dataset import FeatureSet
 from detector.training.options import EvaluationOptions
 
@@ -155,7 +155,7 @@ def test_a_cross_validated_run(case, of_both_classes, folds, repeats):
     samples = FeatureSet(features[:, None], features, labels, *[extractor.patients] * 2, strata, CLASSES, known)
     plan = draw_folds(labels, extractor.patients, CLASSES, folds, repeats, 0)
     predictions = out_of_fold(samples, 0, RidgeRecipe(), plan).predictions
-    evaluated = EvaluatedHead(None, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
+    evaluated = EvaluatedHead(NO_HEAD, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
     worth = judge(extractor, evaluated, 0, True, 0.01)
     found, checked = worth.metrics, worth.checks
     options = EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01)

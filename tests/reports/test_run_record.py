@@ -9,7 +9,7 @@ import pytest
 
 from detector.reports import run_record
 from detector.statistics.evaluation import Predictions, evaluate, predict
-from detector.training.crossvalidation import EvaluatedHead
+from detector.training.crossvalidation import NO_HEAD, EvaluatedHead
 
 
 def of_folds(folds: list[list[int]]) -> EvaluatedHead:
@@ -20,7 +20,7 @@ def of_folds(folds: list[list[int]]) -> EvaluatedHead:
     repeated = np.array([said] * len(folds)), np.array([predict(said, 0)] * len(folds))
     predictions = Predictions(labels, np.arange(8).astype(str), *repeated, np.array(folds))
     everything = np.arange(8)
-    return EvaluatedHead(None, evaluate(predictions, ["a", "b"], 0), predictions, None, [], everything, everything)
+    return EvaluatedHead(NO_HEAD, evaluate(predictions, ["a", "b"], 0), predictions, None, [], everything, everything)
 
 
 def test_metrics_of_each_fold_with_mean_and_standard_deviation():
