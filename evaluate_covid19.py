@@ -218,11 +218,11 @@ def of_model(options: FolderOptions, images: Dataset, log: Log) -> Tested:
         others = {image.file for image in images.images} - {*gone}
         only(images, others, f"without the {count} that {path} was trained on")
         extractor = extractor.subset(np.flatnonzero(~seen))
-    if description.finds_lungs:
+    if description.pooling == "lungs":
         extractor, implausible = without_implausible(extractor)
     with log.timed("forward"):
         features = extractor.features()
-    if not description.finds_lungs:
+    if description.pooling != "lungs":
         implausible = implausible_among(extractor, np.arange(len(features)), 0, options.seed)
     fitted = TrainedHead(saved.head, columns=description.clinical)
     probabilities = fitted.predict_proba(features, [image.row for image in extractor.dataset.images])

@@ -21,7 +21,7 @@ from detector.training.crossvalidation import (
     out_of_fold,
     site_plans,
 )
-from detector.training.dataset import ImplausibleImage, implausible_among, open_dataset, without_implausible
+from detector.training.dataset import implausible_among, open_dataset, without_implausible
 from detector.training.options import TrainingOptions, name_of
 
 EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
@@ -42,14 +42,10 @@ def main(arguments: list[str] | None) -> int:
     images, positive = training.load_images(options)
     extractor = open_dataset(images, log, recipe, options)
     lungs_only = "lungs" in {one.pooling for one in (recipe, *others)}
-    implausible: list[ImplausibleImage] = []
-    if lungs_only:
-        extractor, implausible = without_implausible(extractor)
+    extractor, implausible = without_implausible(extractor) if lungs_only else (extractor, [])
     overview.report(log, extractor.dataset.images)
     kind, plan = training.choose_split(options, extractor)
-    by_site = {}
-    if options.leave_one_site_out:
-        by_site = site_plans(extractor.dataset, extractor.patients, positive, options.seed)
+    by_site = site_plans(extractor, positive, options.seed) if options.leave_one_site_out else {}
 
     # Features, a head, and its predictions on images that it has not seen.
     log.info("extracting VGG16 features...")
@@ -66,8 +62,8 @@ def main(arguments: list[str] | None) -> int:
         read = training.compute_features(options, other, extractor, kind, plan)
         with log.timed("compare recipes"):
             scores = out_of_fold(read, positive, other, plan).predictions.scores(positive)
-            own = evaluated.predictions.scores(positive)
-            comparison = compared((name_of(recipe), name_of(other)), own, scores, plan.seed)
+            own, names = evaluated.predictions.scores(positive), (name_of(recipe), name_of(other))
+            comparison = compared(names, own, scores, plan.seed)
     if by_site:
         log.info(f"leaving out {', '.join(by_site)} in turn...")
     sites = leave_sites_out(samples, positive, recipe, by_site, options)
@@ -79,8 +75,7 @@ def main(arguments: list[str] | None) -> int:
         )
     with log.timed("Grad-CAM"):
         order = training.most_confident_errors_first(evaluated)
-        shown = order[: html.MOST] if "--report" in outputs else order[:0]
-        maps = training.grad_cam(evaluated, extractor, shown)
+        maps = training.grad_cam(evaluated, extractor, order[: html.MOST if "--report" in outputs else 0])
 
     result = TrainingResult(
         extractor=extractor,

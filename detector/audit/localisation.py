@@ -22,7 +22,6 @@ from detector.images.masks import Rectangle, boxed, read_mask, share_inside
 from detector.statistics.metric import FEWEST, Metric
 from detector.statistics.proportions import proportion
 from detector.statistics.resampling import means
-from detector.training.run import cached_heat_maps
 
 ID = "localisation"
 POINTING, IN_BOXES, IN_LUNGS = "pointing_game", "saliency_in_boxes", "saliency_in_lungs"
@@ -176,6 +175,6 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
     for fold in progress(present, len(present), "Grad-CAM", audit.extractor.log.quiet, "fold"):
         inside = positions[folds == fold]
         rows, classes = audit.sets.own[inside], np.zeros(len(inside), int)
-        maps = cached_heat_maps(audit.extractor, audit.validated.heads[fold], rows, classes)
+        maps = audit.extractor.heat_maps(audit.validated.heads[fold], rows, classes)
         found |= dict(zip(inside.tolist(), maps, strict=True))
     return [found[position] for position in positions.tolist()]

@@ -25,7 +25,6 @@ import numpy as np
 import detector
 from detector import InputError
 from detector.cli.arguments import CommonOptions, between, flag
-from detector.network import runtime
 
 if TYPE_CHECKING:
     import ray
@@ -283,7 +282,8 @@ class Worker:
     """Keeps what `make` returns, such as a network, in a process of its own that has so many cores."""
 
     def __init__(self, make: Make, value: ray.ObjectRef, cores: int) -> None:
-        runtime.limit_cores(cores)
+        # TensorFlow uses all cores unless this is set before it is imported.
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(cores), "TF_NUM_INTEROP_THREADS": "1"}
         self.make, self.value = make, value
         self.function: Callable[[list[Any]], list[Any]] | None = None
 

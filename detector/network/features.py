@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 
@@ -74,34 +75,25 @@ def recalled(
         yield from (held[names[i]] for i in chunk)
 
 
+@dataclass(eq=False)
 class Backbone:
     """The frozen network, computing features of images and where their lungs are.
 
-    Parameters
+    Attributes
     ----------
     elsewhere : callable, optional
         Computes on other machines what the cache does not hold; by default it is computed here.
     decoder : dict of str to (kernel, bias), optional
         Weights of the lung decoder; this project's by default.
-
-    Attributes
-    ----------
     computed : int
         Images that went through the network.
     """
 
-    def __init__(
-        self,
-        weights: Weights,
-        cache: Cache,
-        elsewhere: Elsewhere | None = None,
-        decoder: Weights | None = None,
-    ) -> None:
-        self.weights = weights
-        self.cache = cache
-        self.elsewhere = elsewhere
-        self.decoder = decoder
-        self.computed = 0
+    weights: Weights
+    cache: Cache
+    elsewhere: Elsewhere | None = None
+    decoder: Weights | None = None
+    computed: int = field(default=0, init=False)
 
     def features(
         self, inputs: Sequence[NetworkInput], read: Read, columns: slice = slice(WIDTH), bar: str = ""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 HIDDEN = 64
-DROPOUT = 0.5
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 AfterEpoch = Callable[[int, dict[str, float]], object]  # called with the epoch, from 1, and its metrics
@@ -70,14 +69,40 @@ class TrainedHead:
     adjusted: bool = False
     columns: list[clinical.Column] = field(default_factory=list)
 
-    def predict_proba(self, features: np.ndarray, table: Sequence[Mapping[str, str]]) -> np.ndarray:
-        """Return predicted probabilities, from features (n, width) and the manifest's rows of the same images."""
-        return predict_proba(joined(features, clinical.encode(self.columns, table)), self.weights)
+    def predict_proba(self, features: np.ndarray, table: Sequence[Mapping[str, str]] = ()) -> np.ndarray:
+        """Return predicted probabilities: relu between the dense layers, softmax after the last.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, width), float32
+        table : sequence of mapping
+            The manifest's rows of the same images; read where the head takes clinical values.
+
+        Returns
+        -------
+        ndarray of shape (n, classes), float32
+            Rows add up to 1.
+        """
+        *hidden, kernel, bias = self.weights
+        x = joined(features, self.columns, table)
+        for inner_kernel, inner_bias in zip(hidden[::2], hidden[1::2], strict=True):
+            x = np.maximum(x @ inner_kernel + inner_bias, 0.0)
+        logits = x @ kernel + bias
+        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return raised / raised.sum(axis=1, keepdims=True)
 
 
-def joined(features: np.ndarray, extra: np.ndarray) -> np.ndarray:
-    """Return features with further columns; where there are none, themselves: a copy could be gigabytes."""
-    return np.concatenate([features, extra], axis=-1) if extra.shape[-1] else features
+def joined(features: np.ndarray, columns: list[clinical.Column], table: Sequence[Mapping[str, str]]) -> np.ndarray:
+    """Return features of images, (n, width) or (n, copies, width), beside their encoded clinical values.
+
+    Where there are none, the features themselves: a copy could be gigabytes.
+    """
+    if not columns:
+        return features
+    extra = clinical.encode(columns, table)
+    if features.ndim == 3:
+        extra = np.repeat(extra[:, None], features.shape[1], axis=1)
+    return np.concatenate([features, extra], axis=-1)
 
 
 def class_weights(labels: np.ndarray, classes: int, balanced: bool) -> np.ndarray:
@@ -138,7 +163,7 @@ class TutorialRecipe:
                 [
                     keras.Input((width,)),
                     keras.layers.Dense(HIDDEN, activation="relu"),
-                    keras.layers.Dropout(DROPOUT, seed=0),
+                    keras.layers.Dropout(0.5, seed=0),
                     keras.layers.Dense(classes, activation="softmax"),
                 ]
             )
@@ -223,25 +248,3 @@ def _batches(
         return tf.gather_nd(arrays[0], places), *(tf.gather(array, places[:, 0]) for array in arrays[1:])
 
     return tf.data.Dataset.from_tensor_slices(places.reshape(epochs * steps, size, 2)).map(batch)
-
-
-def predict_proba(features: np.ndarray, weights: Arrays) -> np.ndarray:
-    """Return the predicted probabilities of a trained head: relu between its dense layers, softmax after the last.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, width), float32
-    weights : list of ndarray
-        Kernel and bias of each layer.
-
-    Returns
-    -------
-    ndarray of shape (n, classes), float32
-        Rows add up to 1.
-    """
-    *hidden, kernel, bias = weights
-    for inner_kernel, inner_bias in zip(hidden[::2], hidden[1::2], strict=True):
-        features = np.maximum(features @ inner_kernel + inner_bias, 0.0)
-    logits = features @ kernel + bias
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)

@@ -125,24 +125,14 @@ class Description:
     summary: TrainingSummary | None = None
 
     @property
-    def finds_lungs(self) -> bool:
-        """Whether the lung decoder is a part of the model."""
-        return self.pooling == "lungs"
-
-    @property
     def columns(self) -> slice:
         """Which of the network's features the head reads."""
         return COLUMNS[self.recipe, self.pooling]
 
     @property
-    def clinical_width(self) -> int:
-        """Number of clinical inputs."""
-        return sum(width(column) for column in self.clinical)
-
-    @property
     def head_sizes(self) -> dict[str, tuple[int, int]]:
         """Shape of the kernel of each dense layer."""
-        inputs = self.columns.stop - self.columns.start + self.clinical_width
+        inputs = self.columns.stop - self.columns.start + sum(map(width, self.clinical))
         names = ["hidden", "probabilities"] if self.recipe == "tutorial" else ["probabilities"]
         return dict(zip(names, pairwise([inputs, *[HIDDEN] * (len(names) - 1), len(self.classes)]), strict=True))
 
@@ -209,7 +199,7 @@ def as_file(saved: SavedModel) -> bytes:
     config = model_config(description)
     head = zip(saved.head[::2], saved.head[1::2], strict=True)
     arrays = saved.weights | dict(zip(description.head_sizes, head, strict=True))
-    if description.finds_lungs:
+    if description.pooling == "lungs":
         arrays |= saved.decoder or read_decoder()
     values = asdict(replace(description, training_images=())) | {"version": VERSION}
     images = bytes.fromhex("".join(description.training_images[:MOST_IMAGES]))
@@ -235,7 +225,7 @@ def as_file(saved: SavedModel) -> bytes:
 def model_config(description: Description) -> dict[str, Any]:
     """Return the account that Keras gives of a model: that of its architecture, with the numbers filled in."""
     text = (ARCHITECTURES / f"{description.recipe}_{description.pooling}.json").read_text(encoding="utf-8")
-    extra, inputs = description.clinical_width, next(iter(description.head_sizes.values()))[0]
+    extra, inputs = sum(map(width, description.clinical)), next(iter(description.head_sizes.values()))[0]
     for blank, number in (("classes", len(description.classes)), ("clinical", extra), ("joined", inputs)):
         text = text.replace(f'"${blank}"', str(number))
     config = json.loads(text)
@@ -358,5 +348,5 @@ def _collected(file: h5py.File, description: Description, named: Callable[[str],
         return found
 
     head = [array for pair in arrays(description.head_sizes).values() for array in pair]
-    decoder = arrays(DECODER_LAYERS) if description.finds_lungs else None
+    decoder = arrays(DECODER_LAYERS) if description.pooling == "lungs" else None
     return SavedModel(arrays(LAYERS), head, description, decoder)

@@ -37,11 +37,6 @@ def start() -> threading.Thread:
     return _importing
 
 
-def limit_cores(count: int) -> None:
-    """Let TensorFlow use so many cores; it uses all of them unless this is set before it is imported."""
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": str(count), "TF_NUM_INTEROP_THREADS": "1"}
-
-
 def finish() -> None:
     """Wait for the import if it has begun."""
     if _importing is not None:

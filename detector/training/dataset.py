@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from itertools import repeat
 import numpy as np
 
 from detector import InputError, counted, first_names
-from detector.cli.output import Log, named_notes
+from detector.cli.output import Log, named_notes, progress
 from detector.cluster import features
 from detector.cluster.connection import ComputeOptions, connect
 from detector.datasets import clinical
@@ -26,8 +27,8 @@ from detector.images.masks import NetworkInput, Occlusion, angles, read_mask, ro
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.network import runtime
 from detector.network import weights as weight_sources
-from detector.network.backbone import COLUMNS, DECODER_DIGEST, Weights
-from detector.network.features import Backbone
+from detector.network.backbone import COLUMNS, DECODER_DIGEST, HEAT_CELLS, Weights
+from detector.network.features import BATCH, Backbone, recalled
 from detector.network.head import AfterEpoch, TrainedHead, TrainingSet, joined
 from detector.training.recipes import Recipe
 
@@ -110,6 +111,32 @@ class FeatureExtractor:
         """Return an image as the base sees it, (224, 224, 3), uint8, a part of it hidden or not."""
         (one,) = self._inputs([row], [[0.0]], occlusion)
         return one.shown(self._read(one))
+
+    def heat_maps(self, head: TrainedHead, rows: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
+        """Return the Grad-CAM of images for classes, (14, 14) each, in [0, 1]; a second run needs the same again."""
+        extra = clinical.encode(head.columns, [self.dataset.images[row].row for row in rows])
+        common = {
+            "kind": "grad-cam",
+            "head": hashlib.sha256(b"".join(array.tobytes() for array in head.weights)).hexdigest(),
+            "columns": (self.columns.start, self.columns.stop),
+        }
+        names = [
+            key(image=self.properties[row].digest, predicted=int(label), clinical=beside.tolist(), **common)
+            for row, label, beside in zip(rows, classes, extra, strict=True)
+        ]
+
+        def compute(missing: list[int]) -> Iterator[dict[bytes, bytes]]:
+            runtime.ready()
+            from detector.network.gradcam import heat_maps
+
+            maps = heat_maps(self.backbone.weights, head.weights, self.columns)
+            batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
+            for batch in progress(batches, len(batches), "Grad-CAM", self.log.quiet, "batch"):
+                found = maps(np.stack([self.pixels(row) for row in rows[batch]]), classes[batch], extra[batch])
+                yield {names[i]: one.astype("<f4").tobytes() for i, one in zip(batch, found, strict=True)}
+
+        found = recalled(self.backbone.cache, names, compute)
+        return [np.frombuffer(one, "<f4").reshape(HEAT_CELLS, HEAT_CELLS) for one in found]
 
     def _read(self, one: NetworkInput) -> np.ndarray:
         return self.pixel_store.pixels(one.path, one.digest)
@@ -346,13 +373,10 @@ class FeatureSet:
             Images that are evaluated after each epoch.
         """
         columns = clinical.fit(self.clinical, self._rows(rows))
-        extra = clinical.encode(columns, self._rows(rows))
         validation = None
         if held_out is not None:
-            beside = clinical.encode(columns, self._rows(held_out))
-            validation = joined(self.features[held_out], beside), self.labels[held_out]
-        augmented = self.augmented[rows]
-        features = joined(augmented, np.repeat(extra[:, None], augmented.shape[1], axis=1))
+            validation = joined(self.features[held_out], columns, self._rows(held_out)), self.labels[held_out]
+        features = joined(self.augmented[rows], columns, self._rows(rows))
         data = TrainingSet(features, self.labels[rows], self.classes, self.groups[rows], self.strata[rows])
         fitted = recipe.fit(data, seed, validation, after_epoch or (lambda epoch, metrics: None))
         return replace(fitted, columns=columns)

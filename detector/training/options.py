@@ -16,7 +16,6 @@ from detector.training.recipes import RECIPES, Recipe
 
 DATA, MODEL, EVALUATION, OUTPUTS = "data", "model", "evaluation", "outputs"
 FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
-MODELS = (".h5", ".hdf5", ".model")
 DEFAULT_NAME = "covid19"  # of the tutorial's model: its other outputs have no prefix
 
 
@@ -93,8 +92,8 @@ class ModelOptions(RunOptions):
     def recipe_of(self, name: str, pooling: str | None) -> Recipe:
         """Return a recipe with what the flags say of it."""
         kind = RECIPES[name]
-        given = {one.name: getattr(self, one.name, None) for one in fields(kind)}
-        given |= {"pooling": pooling, "balanced": self.class_weight == "balanced"}
+        own = {"pooling": pooling, "balanced": self.class_weight == "balanced"}
+        given = {one.name: getattr(self, one.name, None) for one in fields(kind)} | own
         return kind(**{name: value for name, value in given.items() if value is not None})
 
     def settings(self) -> dict[str, object]:
@@ -219,14 +218,13 @@ class TrainingOptions(EvaluationOptions, ModelOptions):
         for flag_name, path, suffixes, what in (
             ("--plot", plot, FIGURES, "a figure"),
             ("--evaluation-plot", evaluation, FIGURES, "a figure"),
-            ("--model", model, MODELS, "a model"),
+            ("--model", model, (".h5", ".hdf5", ".model"), "a model"),
         ):
             if path.suffix.lower() not in suffixes:
                 raise InputError(f"{flag_name} {path}: {what} is written as one of {', '.join(suffixes)}")
-        record = self.json or beside_model / f"{name}.json"
-        found = {"--plot": plot, "--evaluation-plot": evaluation, "--model": model, "--json": record}
-        report = {} if self.no_report else {"--report": self.report or beside_plot / f"{prefix}report.html"}
-        return found | report
+        found = {"--plot": plot, "--evaluation-plot": evaluation, "--model": model}
+        found["--json"] = self.json or beside_model / f"{name}.json"
+        return found if self.no_report else found | {"--report": self.report or beside_plot / f"{prefix}report.html"}
 
     def settings(self) -> dict[str, object]:
         """Return the settings as the run's JSON file has them."""

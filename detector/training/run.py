@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from detector import counted
-from detector.cli.output import progress
 from detector.datasets import clinical, dataset
 from detector.datasets.dataset import Dataset, class_named
-from detector.files.cache import key
-from detector.network import runtime
-from detector.network.backbone import COLUMNS, HEAT_CELLS
-from detector.network.features import BATCH, recalled
-from detector.network.head import TrainedHead
+from detector.network.backbone import COLUMNS
 from detector.network.model_file import Description, SavedModel, TrainingSummary, shortened
 from detector.statistics import split
 from detector.statistics.split import FoldPlan
@@ -127,33 +120,4 @@ def most_confident_errors_first(evaluated: EvaluatedHead) -> np.ndarray:
 def grad_cam(evaluated: EvaluatedHead, extractor: FeatureExtractor, positions: np.ndarray) -> list[np.ndarray]:
     """Return the Grad-CAM of test images for their predicted classes, (14, 14) each, in [0, 1]."""
     rows, predicted = evaluated.held_out[positions], evaluated.predictions.predicted[0][positions]
-    return cached_heat_maps(extractor, evaluated.head, rows, predicted)
-
-
-def cached_heat_maps(
-    extractor: FeatureExtractor, head: TrainedHead, rows: np.ndarray, classes: np.ndarray
-) -> list[np.ndarray]:
-    """Return the Grad-CAM of images of the run for classes, (14, 14) each, in [0, 1]; a second run needs them again."""
-    extra = clinical.encode(head.columns, [extractor.dataset.images[row].row for row in rows])
-    common = {
-        "kind": "grad-cam",
-        "head": hashlib.sha256(b"".join(array.tobytes() for array in head.weights)).hexdigest(),
-        "columns": (extractor.columns.start, extractor.columns.stop),
-    }
-    names = [
-        key(image=extractor.properties[row].digest, predicted=int(label), clinical=beside.tolist(), **common)
-        for row, label, beside in zip(rows, classes, extra, strict=True)
-    ]
-
-    def compute(missing: list[int]) -> Iterator[dict[bytes, bytes]]:
-        runtime.ready()
-        from detector.network.gradcam import heat_maps
-
-        maps = heat_maps(extractor.backbone.weights, head.weights, extractor.columns)
-        batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
-        for batch in progress(batches, len(batches), "Grad-CAM", extractor.log.quiet, "batch"):
-            found = maps(np.stack([extractor.pixels(row) for row in rows[batch]]), classes[batch], extra[batch])
-            yield {names[i]: one.astype("<f4").tobytes() for i, one in zip(batch, found, strict=True)}
-
-    found = recalled(extractor.backbone.cache, names, compute)
-    return [np.frombuffer(one, "<f4").reshape(HEAT_CELLS, HEAT_CELLS) for one in found]
+    return extractor.heat_maps(evaluated.head, rows, predicted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from audit_helpers import Case, audit_of, lungs
+from audit_helpers import Case, FakeExtractor, audit_of, lungs
 from conftest import classes, inside, rejected
 
 from detector.audit import localisation
@@ -128,12 +128,12 @@ def test_why_nothing_can_be_said(case, reason):
 def test_held_out_images_that_are_predicted_correctly_and_have_boxes(monkeypatch):
     asked = []
 
-    def maps(extractor, head, rows, classes, extra):
-        asked.append((head, rows))
+    def maps(extractor, head, rows, classes):
+        asked.append((head.weights, rows))
         assert (classes == 0).all()
         return [pointing_at(7, 4 if row % 2 else 0) for row in rows]
 
-    monkeypatch.setattr(localisation, "cached_heat_maps", maps)
+    monkeypatch.setattr(FakeExtractor, "heat_maps", maps, raising=False)
     audit = audit_of(Case((30, 30), signal=0.4, row=with_boxes))
     found = localise(audit)
     predictions = audit.validated.predictions

@@ -39,7 +39,7 @@ def test_three_classes_of_fewer_images_than_a_batch_can_be_fitted():
     features = generator.normal(0, 1, (5, 1, 512)).astype(np.float32)
     data = head.TrainingSet(features, np.array([0, 1, 2, 0, 1]), list("abc"), None, None)
     trained = TutorialRecipe(epochs=2).fit(data, 0, None, print)
-    said = head.predict_proba(features[:, 0], trained.weights)
+    said = trained.predict_proba(features[:, 0])
     assert said.shape == (5, 3)
     assert np.allclose(said.sum(axis=1), 1)
 
@@ -68,5 +68,5 @@ def test_balancing_changes_unequal_classes_only(recipe):
     for one, other in zip(fit(equal, True).weights, fit(equal, False).weights, strict=True):
         assert np.array_equal(one, other)
     everything, fresh = np.arange(120), (generator.normal(0, 1, (200, 64)) + 0.25).astype(np.float32)
-    found = [(head.predict_proba(fresh, fit(everything, how).weights).argmax(axis=1) == 1).mean() for how in (1, 0)]
+    found = [(fit(everything, how).predict_proba(fresh).argmax(axis=1) == 1).mean() for how in (1, 0)]
     assert found[0] > found[1] + 0.2

@@ -24,7 +24,7 @@ from detector.files.cache import Cache
 from detector.network import model_file
 from detector.network.backbone import COLUMNS, read_decoder
 from detector.network.features import Backbone
-from detector.network.head import predict_proba
+from detector.network.head import TrainedHead
 from detector.network.model_file import ClassCount, Description, SavedModel, TrainingSummary
 
 AGES = clinical.fit(["age"], [{"age": "30"}, {"age": "50"}, {"age": ""}])
@@ -40,7 +40,7 @@ def saved_model(weights, description, seed=0) -> SavedModel:
     generator = np.random.default_rng(seed)
     shapes = [part for shape in description.head_sizes.values() for part in (shape, shape[1:])]
     head = [generator.normal(0, 0.1, shape).astype(np.float32) for shape in shapes]
-    return SavedModel(weights, head, description, read_decoder() if description.finds_lungs else None)
+    return SavedModel(weights, head, description, read_decoder() if description.pooling == "lungs" else None)
 
 
 def arrays(saved: SavedModel) -> list[np.ndarray]:
@@ -51,9 +51,8 @@ def arrays(saved: SavedModel) -> list[np.ndarray]:
 def by_keras(saved: SavedModel):
     """Return the same model as Keras builds it."""
     description = saved.description
-    model = keras_helpers.built(
-        description.recipe, description.pooling, len(description.classes), description.clinical_width
-    )
+    extra = sum(map(clinical.width, description.clinical))
+    model = keras_helpers.built(description.recipe, description.pooling, len(description.classes), extra)
     head = dict(zip(description.head_sizes, zip(saved.head[::2], saved.head[1::2], strict=True), strict=True))
     return keras_helpers.put(model, saved.weights | head | (saved.decoder or {}))
 
@@ -78,10 +77,11 @@ def test_keras_loads_what_is_written_without_it(weights, tmp_path, description):
     for found, expected in zip(loaded.weights, model.weights, strict=True):
         assert found.path == expected.path and np.array_equal(found, expected)
     pixels = np.stack([phantom_pixels(seed, seed == 0) for seed in range(2)])
-    extra = clinical.encode(description.clinical, [{"age": "40"}, {"age": ""}])
+    table = [{"age": "40"}, {"age": ""}]
+    extra = clinical.encode(description.clinical, table)
     inputs = [pixels.astype(np.float32) / 255, extra] if description.clinical else pixels.astype(np.float32) / 255
     features, _ = Backbone(weights, Cache(None)).forward(pixels)
-    said = predict_proba(np.concatenate([features[:, description.columns], extra], axis=1), saved.head)
+    said = TrainedHead(saved.head, columns=description.clinical).predict_proba(features[:, description.columns], table)
     assert said == pytest.approx(np.asarray(loaded(inputs)), abs=1e-5)
     again = model_file.read(tmp_path / "m.h5")
     assert again.description == description and again.note == ""
@@ -248,7 +248,8 @@ def test_the_tutorials_own_model_is_read_with_its_classes(weights, tmp_path):
     features, _ = Backbone(read.weights, Cache(None)).forward(pixels)
     expected = np.asarray(model(pixels.astype(np.float32) / 255))
     assert expected.min() > 0.01 and np.abs(expected[0] - expected[1]).max() > 1e-3
-    assert predict_proba(features[:, read.description.columns], read.head) == pytest.approx(expected, abs=1e-5)
+    said = TrainedHead(read.head).predict_proba(features[:, read.description.columns])
+    assert said == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_model_of_other_layers_than_the_tutorials_is_rejected(tmp_path):

@@ -87,7 +87,7 @@ def test_the_intercept_holds_at_another_site():
     keep = ~rare
     fitted = fit_probe(features[keep], labels[keep], CLASSES, patients[keep], 0, strata[keep])
     fresh, truth, _, _ = simulated(600, seed=3, disease=3.0, mixed=1.1)
-    predicted = head.predict_proba(fresh, fitted.weights).argmax(axis=1)
+    predicted = fitted.predict_proba(fresh).argmax(axis=1)
     assert (predicted[truth == 0] == 0).mean() > 0.8
     assert (predicted[truth == 1] == 1).mean() > 0.7
 
@@ -102,7 +102,7 @@ def test_the_probe_is_scikit_learns_logistic_regression():
         standardised = (features - features.mean(axis=0)) / features.std(axis=0)
         theirs = LogisticRegression(C=fitted.strength, class_weight="balanced", tol=1e-8, max_iter=5000)
         expected = theirs.fit(standardised, labels).predict_proba(standardised)
-        assert np.abs(head.predict_proba(features, fitted.weights) - expected).max() < 2e-3
+        assert np.abs(fitted.predict_proba(features) - expected).max() < 2e-3
 
 
 def test_separated_classes_are_fitted_to_the_last_digits():
@@ -113,7 +113,7 @@ def test_separated_classes_are_fitted_to_the_last_digits():
     features += 0.5 * np.float32(labels[:, None])
     rounded = features + np.random.default_rng(1).normal(0, 3e-6, features.shape).astype(np.float32)
     one, two = (fit_probe(x, labels, CLASSES, patients, 0, strata) for x in (features, rounded))
-    ours, theirs = (head.predict_proba(x, f.weights) for x, f in ((features, one), (rounded, two)))
+    ours, theirs = (f.predict_proba(x) for x, f in ((features, one), (rounded, two)))
     assert np.abs(ours - theirs).max() < 1e-5
     kept = holding_two_classes(labels, strata)
     weights = head.class_weights(labels[kept], 2, True)
@@ -141,7 +141,7 @@ def test_three_classes_constant_columns_and_few_patients():
     features[:, 7] = 5.0
     fitted = fit_probe(features, labels, ["a", "b", "c"], np.arange(90), 0)
     assert [array.shape for array in fitted.weights] == [(20, 3), (3,)]
-    assert (head.predict_proba(features, fitted.weights).argmax(axis=1) == labels).mean() > 0.9
+    assert (fitted.predict_proba(features).argmax(axis=1) == labels).mean() > 0.9
     assert not fitted.weights[0][7].any()
     few = fit_probe(features[:6], labels[:6], ["a", "b", "c"], np.array(list("aabbcc"))[[0, 2, 4, 1, 3, 5]], 0)
     assert few.history == {"strength": [], "loss": [], "cv_loss": []} and few.strength == probe.DEFAULT_STRENGTH
@@ -158,5 +158,5 @@ def test_a_channel_that_is_silent_in_training_decides_nothing():
     fitted = fit_probe(silent[train], labels[train], CLASSES, patients[train], 0)
     without = np.delete(silent, [5, 6], axis=1)
     expected = fit_probe(without[train], labels[train], CLASSES, patients[train], 0)
-    found = head.predict_proba(silent[held_out], fitted.weights)
-    assert np.abs(found - head.predict_proba(without[held_out], expected.weights)).max() < 0.02
+    found = fitted.predict_proba(silent[held_out])
+    assert np.abs(found - expected.predict_proba(without[held_out])).max() < 0.02

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_a_site_without_which_a_class_is_missing_is_rejected(labels, sites, pati
         for i, (label, site) in enumerate(zip(labels, sites, strict=True))
     ]
     with rejection(said):
-        site_plans(Dataset(images, names), np.array(list(patients)), 0, 0)
+        site_plans(SimpleNamespace(dataset=Dataset(images, names), patients=np.array(list(patients))), 0, 0)
 
 
 def test_the_operating_point_holds_at_a_site_that_is_left_out():

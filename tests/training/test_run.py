@@ -15,6 +15,7 @@ from detector.network.head import TrainedHead
 from detector.statistics.evaluation import Predictions, evaluate
 from detector.training import run
 from detector.training.crossvalidation import EvaluatedHead
+from detector.training.dataset import FeatureExtractor
 from detector.training.options import TrainingOptions
 
 
@@ -97,7 +98,7 @@ def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, monkeypatch):
 
     def asked(rows, labels, weights):
         head = TrainedHead([np.full((512, 2), weights, np.float32)])
-        found = run.cached_heat_maps(extractor, head, np.array(rows), np.array(labels))
+        found = FeatureExtractor.heat_maps(extractor, head, np.array(rows), np.array(labels))
         assert [one[0, 0] for one in found] == labels
         return len(passes)
 
