@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from detector.audit.baselines import shortcut_risks
-from detector.audit.context import AuditOptions, open_audit
+from detector.audit.context import AuditOptions, load_image_sets, open_audit
 from detector.audit.evidence import LUNGS, Evidence, conclude
-from detector.audit.experiments import controls_predicted_positive, differences, run_experiments
-from detector.audit.external import evaluate_external, read_model
-from detector.audit.image_sets import load_image_sets
+from detector.audit.experiments import (
+    controls_predicted_positive,
+    differences,
+    evaluate_external,
+    read_model,
+    run_experiments,
+)
 from detector.audit.localisation import check, localise
 from detector.cli.arguments import parse
-from detector.cli.output import BAD, GOOD, Log, say, warn
+from detector.cli.output import BAD, GOOD, Log, say
 from detector.cli.run import run
 from detector.files.atomic import require_folder, require_outputs
 from detector.reports import audit_report
@@ -19,27 +23,16 @@ from detector.reports.audit_report import AuditResult
 EXAMPLE = "python audit_covid19.py -d dataset --controls controls/other -o audit"
 
 
-def parse_arguments(arguments: list[str] | None) -> AuditOptions:
-    """Parse the command line."""
-    return parse(AuditOptions, "Test what a COVID-19 classifier learns from a data set.", EXAMPLE, arguments)
-
-
 def main(arguments: list[str] | None) -> int:
     """Run the script."""
-    options = parse_arguments(arguments)
+    options = parse(AuditOptions, "Test what a COVID-19 classifier learns from a data set.", EXAMPLE, arguments)
     (recipe,), outputs, log = options.recipes(), options.outputs(), Log(options.quiet)
     require_folder(options.output_dir)
     flags = {"report": "--report", "json": "--output-dir (audit.json)", "figure": "--output-dir (audit.png)"}
     require_outputs({flags[what]: path for what, path in outputs.items()})
-    sets = load_image_sets(
-        options.dataset, options.controls, options.external or [], options.positive_class, options.patient_from
-    )
+    sets = load_image_sets(options)
     saved = read_model(options.model, recipe) if options.external else None
-    if saved and saved.note:
-        warn(f"model {options.model} was {saved.note}")
-    trained = saved.description.training_images if saved else ()
-
-    audit, implausible = open_audit(options, sets, log, trained)
+    audit, implausible = open_audit(options, sets, log, saved.description.training_images if saved else ())
 
     # Every experiment that the folders allow, and the saved model elsewhere.
     with log.timed("experiments"):
@@ -51,9 +44,8 @@ def main(arguments: list[str] | None) -> int:
         located = localise(audit)
 
     # What they say together.
-    conclusion = conclude(
-        Evidence(results, controls_positive, audit.sets.positive, audit.shares_sites(), differences(audit))
-    )
+    paired, shared = differences(audit, results), audit.shares_sites()
+    conclusion = conclude(Evidence(results, controls_positive, audit.sets.positive, shared, paired))
     found = AuditResult(
         results=results,
         controls_positive=controls_positive,

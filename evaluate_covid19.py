@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector import InputError, counted, first_names
-from detector.audit.judgement import judge
+from detector.audit.checks import judge
 from detector.cli.arguments import column_names, flag, parse
 from detector.cli.output import Log, say
 from detector.cli.run import run

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from detector.audit.checks import pooling_note
-from detector.audit.judgement import judge
+from detector.audit.checks import judge, pooling_note
 from detector.cli.arguments import parse
 from detector.cli.output import Log, epoch_printer, say
 from detector.cli.run import run

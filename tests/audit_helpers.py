@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from detector.audit.context import Audit, AuditOptions
-from detector.audit.image_sets import ImageSets
-from detector.audit.judgement import judge
+from detector.audit.checks import judge
+from detector.audit.context import Audit, AuditOptions, ImageSets
 from detector.cli.output import Log
 from detector.datasets.dataset import Dataset, Image
 from detector.images.inspect import ImageProperties

@@ -13,8 +13,7 @@ from PIL import Image
 from detector.audit import evidence as conclusion
 from detector.audit import experiments
 from detector.audit.baselines import shortcut_risks
-from detector.audit.context import Audit, AuditOptions
-from detector.audit.image_sets import load_image_sets
+from detector.audit.context import Audit, AuditOptions, load_image_sets
 from detector.audit.localisation import POINTING, check, localise
 from detector.cli.output import Log
 from detector.cluster.connection import ComputeOptions
@@ -68,7 +67,7 @@ def test_clean_phantoms_show_no_shortcut(phantoms, tmp_path):
     printed, written, values = audited("-d", phantoms, *few, cwd=tmp_path)
     # So few images exclude no source: "lungs" would claim more than they show, and there is no shortcut.
     assert written["conclusion"]["code"] in (conclusion.LUNGS, conclusion.INCONCLUSIVE), printed
-    assert values[experiments.FULL] > 0.75 and values[experiments.MASKED_OUT] < values[experiments.FULL]
+    assert values[conclusion.FULL] > 0.75 and values[conclusion.MASKED_OUT] < values[conclusion.FULL]
     with Image.open(tmp_path / "audit" / "audit.png") as figure:
         assert min(figure.size) > 500
     lines = printed.splitlines()
@@ -93,7 +92,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
         with Image.open(path) as image:
             planted = shortcuts.plant(np.asarray(image), "mark", 2, 42 * 10**6 + number)
         Image.fromarray(planted).save(path)
-    sets, recipe = load_image_sets(tmp_path / "marked", None, [], "covid"), TutorialRecipe("global", rotations=0)
+    sets, recipe = load_image_sets(AuditOptions(dataset=tmp_path / "marked")), TutorialRecipe("global", rotations=0)
     audit = Audit(open_dataset(sets.dataset, Log(True), recipe), sets, AuditOptions(repeats=1), recipe, {})
     assert audit.scored.auc().value > 0.9
     found = localise(audit)
@@ -103,7 +102,7 @@ def test_a_planted_mark_draws_grad_cam_out_of_the_boxes(phantoms, tmp_path):
 
 
 def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, tmp_path):
-    sets = load_image_sets(phantoms_of.write(tmp_path / "data", 2), None, [], "covid")
+    sets = load_image_sets(AuditOptions(dataset=phantoms_of.write(tmp_path / "data", 2)))
     found = []
     for passes in (4, 0):
         recipe = ProbeRecipe()
@@ -115,7 +114,7 @@ def test_an_audit_takes_four_passes_an_image_and_the_next_one_none(phantoms_of, 
     reasons = {one.id: one.metric.reason for one in found[0]}
     # Of so few images nothing can be estimated, and every experiment says why.
     assert all(reasons.values())
-    assert reasons[experiments.AGE] == "not recorded for any image"
+    assert reasons[conclusion.AGE] == "not recorded for any image"
     assert found[0] == found[1]
 
 
@@ -146,10 +145,10 @@ def test_the_real_data_is_judged_by_its_source(tmp_path):
     others = ("--controls", "other", "--external", "elsewhere", "--masks", COHEN / "annotations" / "lungVAE-masks")
     _, written, values = audited(*few, *others, cwd=tmp_path)
     assert written["conclusion"]["code"] == conclusion.SHORTCUT
-    assert values[experiments.FULL] > 0.95
-    assert values[experiments.MASKED_OUT] > 0.85
-    assert values[experiments.CONTROLS_V_OTHERS] > 0.95
-    assert values[experiments.SAME_SITE] < 0.85
+    assert values[conclusion.FULL] > 0.95
+    assert values[conclusion.MASKED_OUT] > 0.85
+    assert values[conclusion.CONTROLS_V_OTHERS] > 0.95
+    assert values[conclusion.SAME_SITE] < 0.85
     assert "external:elsewhere" in values
     assert written["controls_predicted_positive"]["value"] > 0.8
 

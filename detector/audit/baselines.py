@@ -28,9 +28,11 @@ from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.strata import crossed, one_thread
 
 # Columns that DICOM headers or manifests may have: the patient, the device, and how the exposure was made.
-RECORDED = ("age", "sex", "site", "view")
-DEVICE = ("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation")
-EXPOSURE = ("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing", "bits_stored")
+RECORDED = (
+    *("age", "sex", "site", "view"),
+    *("manufacturer", "model", "device", "station", "detector", "modality", "photometric_interpretation"),
+    *("kvp", "exposure", "exposure_time", "tube_current", "pixel_spacing", "bits_stored"),
+)
 SEVERAL_VALUES = 0.5  # of a column's cells, at most, may be different values for it to be a set of categories
 SUSPECTED = 0.55  # lower bound of both, utility and detectability, from which a property is suspected
 STRENGTHS = np.logspace(1, 6, 11)
@@ -134,22 +136,17 @@ class Risk:
 def properties(audit: Audit) -> Iterator[Property]:
     """Yield what manifests and files know of the data set's images, where it differs between some of them."""
     images, files = audit.own_images, audit.own_properties
-    numbers = {
+    known: dict[str, Sequence[object]] = {
         "image size": [np.log(one.width * one.height) for one in files],
         "aspect ratio": [np.log(one.width / one.height) for one in files],
         "brightness": [one.mean for one in files],
         "contrast": [one.deviation for one in files],
-    }
-    if audit.border.possible:
-        numbers["border"] = audit.border.scores[0].tolist()
-    categories = {
+        **({"border": audit.border.scores[0]} if audit.border.possible else {}),
         "file format": [one.format for one in files],
         "colour": ["colour" if one.colour else "grey" for one in files],
     }
-    everything = np.arange(len(images))
-    found = [recorded(images, name) for name in (*RECORDED, *DEVICE, *EXPOSURE)]
-    found += [Property(name, everything, np.array(values, float)) for name, values in numbers.items()]
-    found += [Property(name, everything, np.array(values)) for name, values in categories.items()]
+    found = [recorded(images, name) for name in RECORDED]
+    found += [Property(name, np.arange(len(images)), np.array(values)) for name, values in known.items()]
     for one in found:
         different = len(np.unique(one.values))
         if different > 1 and (one.is_number or different <= SEVERAL_VALUES * len(one.rows)):
@@ -192,12 +189,11 @@ def _detectability(
     Of a number, its rank is predicted, and the upper half of each class told from the lower; of categories, that with
     enough images whose share differs most between the classes.
     """
-    sides = [np.flatnonzero(positive), np.flatnonzero(~positive)]
-    middle = np.zeros(len(positive))
+    sides = positive, ~positive
+    middle: np.ndarray = np.zeros(len(positive))
     if one.is_number:
         wanted = one.ranks
-        for side in sides:
-            middle[side] = np.median(wanted[side])
+        middle = np.where(positive, np.median(wanted[positive]), np.median(wanted[~positive]))
     else:
         counts = one.columns.sum(axis=0)
         enough = np.minimum(counts, len(one.rows) - counts) >= FEWEST

@@ -1,4 +1,7 @@
-"""The validity checks of a training run: what it can see for free of its own data and result.
+"""What predictions are worth: metrics, validity checks, subgroups, and all of it in one sentence.
+
+`judge` is the one way there, for a training run, for a model or a table of predictions on a labelled folder, and for
+each external test set of an audit.
 
 A check is an entry of `CHECKS`: its id, the condition under which it warns, and a function of a `Run` that returns what
 it found. What is no problem of the data or the result is no check: see `precision` and `pooling_note`.
@@ -11,12 +14,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 
 from detector import counted, first_names
-from detector.audit.evidence import BEYOND_BORDER, BORDER, BORDER_ADJUSTED, CHANCE, FILES, METADATA
+from detector.audit.evidence import (
+    BEYOND_BORDER,
+    BORDER,
+    BORDER_ADJUSTED,
+    CHANCE,
+    FILES,
+    INCONCLUSIVE,
+    METADATA,
+    MIXED,
+    NO_SIGNAL,
+    SHORTCUT,
+    SOURCES,
+    STRATIFIED,
+)
+from detector.audit.metrics import Subgroup, compute_metrics, subgroups
 from detector.collections import kermany
 from detector.datasets.dataset import Image
 from detector.files.values import ADULT, years
@@ -29,11 +45,8 @@ from detector.training.crossvalidation import EvaluatedHead
 from detector.training.dataset import FeatureExtractor, ImplausibleImage, implausible_line
 from detector.training.recipes import Recipe
 
-Status = Literal["pass", "warn", "not_assessed"]
-PASS: Status = "pass"
-WARN: Status = "warn"
-NOT_ASSESSED: Status = "not_assessed"
-Found = tuple[Status, str, str]  # what a check finds, and what to do where it does not pass
+PASS, WARN, NOT_ASSESSED = "pass", "warn", "not_assessed"
+Found = tuple[str, str, str]  # what a check finds, and what to do where it does not pass
 
 SUSPICIOUS = 0.75  # ROC AUC of a baseline from which it is taken for a shortcut, if it is shown to be above chance
 KNOWN = 0.5  # share of a class's images whose view or age has to be known: few images do not represent the rest
@@ -56,7 +69,7 @@ class Check:
     """
 
     id: str
-    status: Status
+    status: str
     message: str
     recommendation: str = ""
     condition: str = ""
@@ -93,7 +106,7 @@ class Run:
         return "Run audit_covid19.py." if all(one == sites[0] != {""} for one in sites) else WITH_CONTROLS
 
 
-def _warns_if(problem: bool) -> Status:
+def _warns_if(problem: bool) -> str:
     return WARN if problem else PASS
 
 
@@ -252,7 +265,8 @@ def age_groups(run: Run) -> Found:
     """Check whether children are compared with adults."""
     shares: dict[str, float] = {}
     for name, images in run.by_class().items():
-        ages = [_age(image) for image in images]
+        # Kermany's patients are one to five, of Guangzhou Women and Children's Medical Center.
+        ages = [1.0 if image.source == kermany.SOURCE else years(image.row.get("age", "")) for image in images]
         known = [age < ADULT for age in ages if age is not None]
         if len(known) < max(KNOWN * len(images), 1):
             return NOT_ASSESSED, f"the age of most images of {name} is not known", ""
@@ -260,11 +274,6 @@ def age_groups(run: Run) -> Found:
     listing = ", ".join(f"children are {share:.0%} of {name}" for name, share in shares.items())
     apart = max(shares.values()) - min(shares.values()) > CHILDREN_APART
     return _warns_if(apart), listing, "Use adults of the positives' site as the other class."
-
-
-def _age(image: Image) -> float | None:
-    """Return the age in years; Kermany's patients are one to five, of Guangzhou Women and Children's Medical Center."""
-    return 1.0 if image.source == kermany.SOURCE else years(image.row.get("age", ""))
 
 
 def class_balance(run: Run) -> Found:
@@ -355,3 +364,126 @@ def pooling_note(recipe: Recipe) -> str:
     if recipe.pooling != "tutorial":
         return ""
     return "the tutorial's pooling reads the upper left third of the image; --pooling global reads all of it"
+
+
+# The sentence
+
+COPIES, NEVER_PREDICTED, NONE_FOUND = "duplicates", "class_never_predicted", "no_shortcut_found"
+# Checks of what may predict the class without the disease, the worst first: the words, the baseline, and the ROC AUC
+# that is left among images in which it does not differ.
+SHORTCUTS = {
+    "site_and_view": ("site and view alone reach", METADATA, STRATIFIED),
+    "image_border": ("the outer 10 % of the image alone reaches", BORDER, BORDER_ADJUSTED),
+    "file_properties": ("size, format, colour and brightness alone reach", FILES, ""),
+    "age_groups": ("", "", ""),
+    "views": ("", "", ""),
+}
+LEFT = {STRATIFIED: "within one site and view", BORDER_ADJUSTED: "among images with similar borders"}
+PRESENT_ABOVE = {source.id: source.above for source in SOURCES}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a result is worth in one sentence, what to do next, and what a user of the saved model has to know.
+
+    The `code` is ``"shortcut"``, ``"mixed"``, ``"no_signal"``, ``"inconclusive"``, ``"duplicates"``,
+    ``"class_never_predicted"`` or ``"no_shortcut_found"``.
+    """
+
+    code: str
+    message: str
+    recommendation: str
+    for_use: str
+
+    @property
+    def warns(self) -> bool:
+        """Whether anything is wrong with the result."""
+        return self.code != NONE_FOUND
+
+
+def verdict(evaluation: Evaluation, metrics: Mapping[str, Metric], checks: Sequence[Check]) -> Verdict:
+    """Return what a result is worth: what makes it worthless first; metrics and checks are those of `judge`."""
+    area, named = evaluation.roc_auc, {check.id: check for check in checks}
+    warned = [named[name] for name in SHORTCUTS if name in named and named[name].warns]
+    weighed = [(check, *_weigh(check, area, metrics)) for check in warned]
+    present = [(check, explains, found) for check, is_present, explains, found in weighed if is_present]
+
+    def doubtful(code: str, found: str, by: Check) -> Verdict:
+        return Verdict(
+            code, f"{found}.", by.recommendation, f"Do not rely on these probabilities. In training: {found}."
+        )
+
+    for check, explains, found in present:
+        if explains:
+            disease = "COVID-19" if evaluation.positive.lower().startswith("covid") else evaluation.positive
+            message = f"This result says nothing about {disease}: {found}."
+            return Verdict(SHORTCUT, message, check.recommendation, f"Do not use these probabilities: {found}.")
+    if not area.available:
+        return doubtful(INCONCLUSIVE, f"ROC AUC is not estimable: {area.reason}", named["chance"])
+    result = f"ROC AUC {area.short}"
+    if area.low <= CHANCE:
+        what = "worse than chance" if area.high < CHANCE else "compatible with guessing"
+        return doubtful(NO_SIGNAL, f"{result} is {what}", named["chance"])
+    for name, code, words in (
+        ("duplicates", COPIES, "cannot be trusted"),
+        ("predicted_classes", NEVER_PREDICTED, "is of no use"),
+    ):
+        if name in named and named[name].warns:
+            return doubtful(code, f"{result} {words}: {named[name].message}", named[name])
+    if present:
+        check, _, found = present[0]
+        return doubtful(MIXED, f"{result} may rest on a shortcut: {found}", check)
+    unknown = [one.title for one in checks if one in warned or (one.id in SHORTCUTS and one.status == NOT_ASSESSED)]
+    rest = f" (undetermined: {', '.join(unknown)})" if unknown else ""
+    images = area.n_positive + area.n_negative
+    message = f"{result} on {images} images; no shortcut among those tested predicts the class{rest}."
+    return Verdict(NONE_FOUND, message, "Test the model on images of another hospital.", f"In training: {message}")
+
+
+def _weigh(check: Check, area: Metric, metrics: Mapping[str, Metric]) -> tuple[bool, bool, str]:
+    """Return of what a check warns whether it is shown to predict the class, whether nothing else is, and words."""
+    words, baseline, left = SHORTCUTS[check.id]
+    alone, rest, apart = metrics.get(baseline), metrics.get(left), check.message == APART
+    if alone is None or not alone.available:
+        return apart or alone is None, apart, check.message
+    found, is_present = f"{words} ROC AUC {alone.short}", apart or alone.low > PRESENT_ABOVE[baseline]
+    if apart or rest is None or not rest.available:
+        return is_present, apart or not area.available or area.low <= alone.high, found
+    return is_present, rest.low <= CHANCE, f"{found}; {LEFT[left]} it is {rest.short}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What predictions are worth, beside their `Evaluation`."""
+
+    metrics: Mapping[str, Metric]
+    checks: Sequence[Check]
+    subgroups: Sequence[Subgroup]
+    conclusion: Verdict
+
+
+def judge(
+    extractor: FeatureExtractor,
+    evaluated: EvaluatedHead,
+    seed: int,
+    balanced: bool = True,
+    prevalence: float | None = None,
+    groups: np.ndarray | None = None,
+    implausible: Sequence[ImplausibleImage] = (),
+) -> Judgement:
+    """Return what predictions are worth.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+        All images of the run, of which `evaluated` has the predictions of those that were held out.
+    seed, balanced, prevalence
+        As `compute_metrics` takes them.
+    groups : ndarray of shape (n,), optional
+        What the split kept whole; by default patients.
+    """
+    metrics = compute_metrics(extractor, evaluated, seed, balanced, prevalence)
+    kept = extractor.patients if groups is None else groups
+    checks = run_checks(Run(extractor, evaluated, metrics, kept, implausible))
+    found = verdict(evaluated.evaluation, metrics, checks)
+    return Judgement(metrics, checks, subgroups(extractor, evaluated), found)

@@ -1,24 +1,31 @@
-"""What an audit can be asked for, and what its experiments are made of: images, classified in training's own way."""
+"""What an audit can be asked for, its images without those that prove nothing, and what its experiments have in common.
+
+Images are classified in training's own way.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from detector import counted, first_names
-from detector.audit.image_sets import ImageSets, notes, without_implausible, without_overlap
+from detector import InputError, counted, first_names
 from detector.audit.metrics import cross_validate
 from detector.cli.arguments import flag, whole_number
 from detector.cli.output import Log, warn
 from detector.datasets import clinical
-from detector.datasets.dataset import Image
+from detector.datasets.dataset import MOST_NAMES, Dataset, Image, boxes_of, class_named, load, load_folder
+from detector.datasets.identity import describe_overlap, find_overlap
 from detector.images.inspect import ImageProperties
 from detector.images.lungs import describe
 from detector.images.masks import Occlusion, find_masks, require_lung_masks
+from detector.images.phantom import SOURCE as PHANTOM
+from detector.images.raster import joined
+from detector.network.model_file import shortened
 from detector.statistics.auc import Scores
 from detector.statistics.metric import Metric
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
@@ -29,13 +36,16 @@ from detector.training.dataset import (
     FeatureSet,
     ImplausibleImage,
     extract,
+    find_implausible,
     implausible_line,
     open_dataset,
+    require_every_class,
 )
 from detector.training.options import DATA, EVALUATION, OUTPUTS, ModelOptions
 from detector.training.recipes import Recipe
 
 FEWEST_PERMUTATIONS = 19  # whose smallest p-value is 0.05
+CONTROLS = "controls"  # their class; no class of the data set may have this name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +86,114 @@ class AuditOptions(ModelOptions):
 
 
 @dataclass(frozen=True)
+class ImageSets:
+    """A data set, its controls and external images in one list, so that they are read and computed in one go.
+
+    `dataset` has all images, and the classes of the data set proper; `own`, `controls` and `external`, by the folder
+    that was given, say which images are what. `notes` say what was left out, and why, by that folder; of the controls
+    under an empty name.
+    """
+
+    dataset: Dataset
+    own: np.ndarray
+    controls: np.ndarray
+    external: dict[str, np.ndarray]
+    positive: str
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Number of images in all sets."""
+        return len(self.own) + len(self.controls) + sum(map(len, self.external.values()))
+
+    def filtered(self, keep: Callable[[np.ndarray, str], tuple[np.ndarray, str]]) -> ImageSets:
+        """Return controls and external sets without what a function leaves out.
+
+        It is given images and the folder that they are external in (empty for controls), and returns what is left, and
+        why.
+        """
+        left, notes = {}, {}
+        for name, rows in {"": self.controls, **self.external}.items():
+            left[name], why = keep(rows, name)
+            notes[name] = joined(self.notes.get(name, ""), why)
+        return replace(self, controls=left.pop(""), external=left, notes=notes)
+
+
+def load_image_sets(options: AuditOptions) -> ImageSets:
+    """List the images of an audit: of the data set, of controls, and of class folders from elsewhere."""
+    own = load(options.dataset, options.patient_from)
+    for image in own.images:
+        boxes_of(image)  # rejected before anything is computed
+    positive = class_named(own.classes, options.positive_class, options.dataset)
+    if CONTROLS in own.classes:
+        raise InputError(
+            f"data set {options.dataset} has a class named {CONTROLS}; rename it, or give it with --controls"
+        )
+    controls = load_folder(options.controls, options.patient_from) if options.controls else []
+    parts = [own.images, [replace(image, label=CONTROLS) for image in controls]]
+    names: list[str] = []
+    notes = [*own.notes]
+    for given in options.external or []:
+        found = load(given, options.patient_from, "--external")
+        if positive not in found.classes:
+            there = first_names(found.classes, MOST_NAMES)
+            raise InputError(f"--external {given} has the classes {there}; {positive} must be among them")
+        if str(given) in names:
+            raise InputError(f"--external {given} is given twice")
+        names.append(str(given))
+        notes += found.notes
+        parts.append(found.images)
+    bounds = np.cumsum([0, *map(len, parts)])
+    rows = [np.arange(start, stop) for start, stop in pairwise(bounds)]
+    everything = Dataset([image for part in parts for image in part], own.classes, notes, own.name)
+    return ImageSets(everything, rows[0], rows[1], dict(zip(names, rows[2:], strict=True)), positive)
+
+
+def without_implausible(
+    sets: ImageSets, extractor: FeatureExtractor, recipe: Recipe
+) -> tuple[ImageSets, list[ImplausibleImage]]:
+    """Name images that may be no frontal chest radiographs, by training's own rule, and leave out what it would.
+
+    Lungs are found in the pass that gives the features.
+    """
+    named: list[ImplausibleImage] = []
+
+    def keep(rows: np.ndarray, _: str) -> tuple[np.ndarray, str]:
+        found, left = find_implausible(extractor, rows, extractor.lungs(rows), leave_out=recipe.pooling == "lungs")
+        named.extend(found)
+        left_out = [one for one in found if one.left_out]
+        return rows[left], implausible_line(left_out, len(rows)) if left_out else ""
+
+    own, _ = keep(sets.own, "")
+    require_every_class([extractor.dataset.images[row] for row in sets.own], np.isin(sets.own, own))
+    return replace(sets, own=own).filtered(keep), named
+
+
+def without_overlap(sets: ImageSets, extractor: FeatureExtractor, trained: Sequence[str] = ()) -> ImageSets:
+    """Leave out controls that are in the data set, and external images that are there or were trained on.
+
+    Phantoms resemble each other more than people do: of two phantoms, only the same file counts. Near duplicates are
+    paired with the first of their group, which is of the data set if any of the group is. `trained` are digests of the
+    saved model's training images, which the files of external images are compared with, too.
+    """
+    images, digests = sets.dataset.images, [shortened(one.digest) for one in extractor.properties]
+    own, mine = [images[row] for row in sets.own], {*sets.own.tolist()}
+    both_ways = [(*pair, copy) for both, copy in extractor.near_duplicates.items() for pair in (both, both[::-1])]
+    copies = {one: str(copy) for one, other, copy in both_ways if other in mine and images[one].source != PHANTOM}
+
+    def keep(rows: np.ndarray, external: str) -> tuple[np.ndarray, str]:
+        given = [images[row] for row in rows]
+        known = {digests[row] for row in mine} | {*(trained if external else ())}
+        changes = {position: copies[row] for position, row in enumerate(rows) if row in copies}
+        found = find_overlap(given, [digests[row] for row in rows], own, known, changes)
+        left = np.array([row for i, row in enumerate(rows) if i not in found], int)
+        note = describe_overlap(found, given, changes, "the training set" if external else "the data set")
+        return left, f"left out, since they would make this result invalid: {note}" if note else ""
+
+    return sets.filtered(keep)
+
+
+@dataclass(frozen=True)
 class Finding:
     """What an experiment found: the ROC AUC, what has to be said beside it, and the scores that others compare with."""
 
@@ -99,7 +217,6 @@ class Audit:
     options: AuditOptions
     recipe: Recipe
     masks: dict[Path, Path]
-    _parts: dict[str, Finding] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @functools.cached_property
     def samples(self) -> FeatureSet:
@@ -139,13 +256,11 @@ class Audit:
         """Return which of some images are of the positive class."""
         return self.labels(rows) == self.sets.positive
 
-    def own_positives(self) -> np.ndarray:
-        """Return the data set's images of the positive class."""
-        return self.sets.own[self.is_positive(self.sets.own)]
-
-    def own_others(self) -> np.ndarray:
-        """Return the data set's images of the other classes."""
-        return self.sets.own[~self.is_positive(self.sets.own)]
+    @property
+    def sides(self) -> tuple[np.ndarray, np.ndarray]:
+        """The data set's images of the positive class, and those of the others."""
+        positive = self.is_positive(self.sets.own)
+        return self.sets.own[positive], self.sets.own[~positive]
 
     def shares_sites(self) -> bool:
         """Say whether most images of each side are of sites that have images of both sides."""
@@ -164,19 +279,13 @@ class Audit:
 
     def can_be_validated(self, rows: np.ndarray) -> bool:
         """Say whether both sides of some images have enough patients for the folds."""
-        try:
-            self.require_patients(rows)
-        except TooFewPatientsError:
-            return False
-        return True
+        positive, patients = self.is_positive(rows), self.extractor.patients[rows]
+        return all(len(set(patients[side])) >= self.options.folds for side in (positive, ~positive))
 
-    def feature_set(
-        self, rows: np.ndarray, positive: str | None = None, hide: Occlusion | None = None, binary: bool = True
-    ) -> FeatureSet:
-        """Return features of images, labelled as a class (by default the positive one) or not, or by their classes."""
-        names, positive = self.labels(rows), positive or self.sets.positive
-        classes = [positive, "others"] if binary else self.extractor.dataset.classes
-        labels = (names != positive).astype(int) if binary else np.array([classes.index(name) for name in names])
+    def feature_set(self, rows: np.ndarray, positive: str | None = None, hide: Occlusion | None = None) -> FeatureSet:
+        """Return features of images, labelled as of a class (by default the positive one) or not."""
+        classes = [positive or self.sets.positive, "others"]
+        labels = (self.labels(rows) != classes[0]).astype(int)
         return extract(self.extractor, self.recipe, self.options.seed, rows, labels, classes, occlusion=hide)
 
     def out_of_fold(self, samples: FeatureSet, repeats: int | None = None) -> OutOfFold:
@@ -201,12 +310,6 @@ class Audit:
             hide = Occlusion(part, files)
         scored = self.out_of_fold(self.feature_set(rows, positive, hide)).predictions.scores(0)
         return Finding(scored.auc(), notes, scored)
-
-    def of_part(self, part: str) -> Finding:
-        """Return what `compare` finds on a part of the data set's images; all parts have the same images and folds."""
-        if part not in self._parts:
-            self._parts[part] = self.compare(self.sets.own, part=part)
-        return self._parts[part]
 
     def with_lungs(self, rows: np.ndarray) -> tuple[np.ndarray, Mapping[Path, Path] | None, tuple[str, ...]]:
         """Return those of some images whose lungs are known, by which masks, and what has to be said.
@@ -243,9 +346,10 @@ def open_audit(
     with_masks = {images[row].path: images[row].label for row in (*sets.own, *sets.controls)}
     masks = find_masks(options.masks, with_masks) if options.masks else {}
     extractor = open_dataset(sets.dataset, log, recipe, options)
-    sets = without_overlap(sets, extractor.properties, extractor.near_duplicates, trained)
-    for note in notes(sets):
-        warn(note)
+    sets = without_overlap(sets, extractor, trained)
+    for name, note in sets.notes.items():
+        if note:
+            warn(f"{f'--external {name}' if name else '--controls'}: {note}")
     # What an experiment decides on its way is said by its notes.
     audit = Audit(replace(extractor, log=Log(True)), sets, options, recipe, masks)
     audit.require_patients(sets.own)  # before anything is computed

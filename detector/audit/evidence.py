@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from detector import first_names
+from detector.statistics.auc import Scores
 from detector.statistics.metric import Metric
 
 # Ids of experiments. A quantity that a training run has, too, has the same id there.
@@ -31,7 +32,8 @@ BORDER, FILES, METADATA = "border_baseline", "file_baseline", "metadata_baseline
 VIEW, SEX, AGE, CLINICAL = "view", "sex", "age", "clinical_columns"
 CONTROLS_V_OTHERS, SAME_SITE, SAME_SITE_LUNGS = "controls_v_others", "same_site", "same_site_lungs_only"
 PERMUTED, CONTROLS_POSITIVE = "permuted_labels", "controls_predicted_positive"
-OUTSIDE_V_SHAPE, OUTSIDE_V_MASK, LUNGS_V_FULL = "outside_v_shape", "outside_v_mask", "lungs_v_full"
+# Of the same images and folds: by how much the ROC AUC of the first exceeds that of the second.
+DIFFERENCES = ((MASKED_OUT, MASKED_REGION), (MASKED_OUT, LUNG_MASK), (LUNGS_ALONE, FULL))
 
 SIGNAL, BASELINES, SAME_SITES = "Where is the signal?", "Baselines without the chest", "Same-site controls"
 EXTERNAL, NEGATIVE = "External test sets", "Negative control"
@@ -57,7 +59,7 @@ MASKS = "give lung masks (--masks): lungs were found in too few of the images"
 
 @dataclass(frozen=True)
 class Result:
-    """A line of the audit: the ROC AUC of an experiment, and what has to be said of it.
+    """A line of the audit: the ROC AUC of an experiment, its scores, and what has to be said of it.
 
     Of an external test set, `beside` has other metrics by name, and `warning` says which class is never predicted, and
     what else could explain the result.
@@ -71,6 +73,7 @@ class Result:
     notes: tuple[str, ...] = ()
     beside: Mapping[str, Metric] = field(default_factory=dict)
     warning: str = ""
+    scored: Scores | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, object]:
         """Return the line as it stands in a JSON file, beside its metric alone."""
@@ -117,29 +120,19 @@ class Evidence:
     """What a conclusion is drawn from.
 
     `controls_positive` is the share of same-site controls that are predicted positive. `shared_sites` says whether both
-    classes come from the same sites, so that such controls would add nothing. `differences` are paired, of the ROC AUC
-    from the same images and folds: `OUTSIDE_V_SHAPE` and `OUTSIDE_V_MASK`, the lungs masked out minus the shape of the
-    masked region, and minus that of the lung mask; `LUNGS_V_FULL`.
+    classes come from the same sites, so that such controls would add nothing. `differences` are those of `DIFFERENCES`.
     """
 
     results: Sequence[Result]
     controls_positive: Metric | None
     positive: str
     shared_sites: bool = False
-    differences: Mapping[str, Metric] = field(default_factory=dict)
+    differences: Mapping[tuple[str, str], Metric] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> Metric | None:
-        """Return the metric of an experiment or a difference; None where it was not made or cannot be computed."""
-        known = {one.id: one.metric for one in self.results} | dict(self.differences)
-        return known[name] if name in known and known[name].available else None
-
-    def reason(self, name: str) -> str:
-        """Return why an experiment has no metric."""
-        return next((one.metric.reason for one in self.results if one.id == name), "not computed")
-
-    def title(self, name: str) -> str:
-        """Return the title of an experiment without "alone"."""
-        return next((one.title for one in self.results if one.id == name), name).removesuffix(" alone")
+    def __getitem__(self, name: str) -> Result:
+        """Return what an experiment found; nothing of one that was not made."""
+        nothing = Result(name, name, "", "", Metric.unavailable("not computed"))
+        return next((one for one in self.results if one.id == name), nothing)
 
 
 @dataclass(frozen=True)
@@ -204,41 +197,46 @@ def _row(source: Source, evidence: Evidence) -> Row:
     Opacities at a lung's border move the border that is found, and with it the masked region. What is left without the
     lungs therefore counts only as far as it exceeds what the shape of that region predicts: by their paired difference.
     """
-    metric, title = evidence[source.id], evidence.title(source.id)
-    if metric is None:
-        state, text = UNDETERMINED if source.required else NOT_TESTED, f"not estimable ({evidence.reason(source.id)})"
-        return Row(source.id, title, state, f"{title}: {text}", source.missing)
-    bound, text = limit(metric), f"{title}: ROC AUC {metric.short}"
-    paired = (OUTSIDE_V_SHAPE, OUTSIDE_V_MASK) if source.id == MASKED_OUT else ()
-    over = [one for name in paired if (one := evidence[name])]
+    metric, title = evidence[source.id].metric, evidence[source.id].title.removesuffix(" alone")
+
+    def row(state: str, text: str, advice: str = "", patients: int | None = None) -> Row:
+        return Row(source.id, title, state, f"{title}: {text}", advice, patients)
+
+    if not metric.available:
+        return row(UNDETERMINED if source.required else NOT_TESTED, metric.short, source.missing)
+    bound, text = limit(metric), f"ROC AUC {metric.short}"
+    over = [found for (name, _), found in evidence.differences.items() if name == source.id]
     exceeds = all(one.low > 0 for one in over)
-    excluded = metric.high < bound or any(one.high < bound - CHANCE for one in over)
+    below = metric.high < bound
+    excluded = below or any(one.high < bound - CHANCE for one in over)
     if metric.low > source.above and exceeds and not excluded:
-        return Row(source.id, title, PRESENT, text, source.advice)
+        return row(PRESENT, text, source.advice)
     if metric.low > (WEAK if source.above > WEAK else CHANCE) and exceeds:
-        how = "predicts weakly" if metric.high < bound else "little more than the shape of the lungs predicts"
-        return Row(source.id, title, UNDETERMINED, f"{text}, {how}", source.advice)
+        how = "predicts weakly" if below else "little more than the shape of the lungs predicts"
+        return row(UNDETERMINED, f"{text}, {how}", source.advice)
     if excluded:
-        how = f"below {bound:.2f}" if metric.high < bound else "hardly more than the shape of the lungs predicts"
-        return Row(source.id, title, EXCLUDED, f"{text}, {how}")
+        how = f"below {bound:.2f}" if below else "hardly more than the shape of the lungs predicts"
+        return row(EXCLUDED, f"{text}, {how}")
     needed = patients_needed(metric, bound, source.above)
     settle = f"; about {needed} patients of each class would settle it" if needed else ""
-    return Row(source.id, title, UNDETERMINED, f"{text}, not shown to be below {bound:.2f}{settle}", "", needed)
+    return row(UNDETERMINED, f"{text}, not shown to be below {bound:.2f}{settle}", patients=needed)
 
 
 def _other_rows(evidence: Evidence, whole: Metric) -> list[Row]:
     """Return what is known from other images: controls of the same site, one site and view, external test sets."""
     rows, controls = [], evidence.controls_positive
-    if controls and controls.available and controls.low > MOST:
+    if controls and controls.low > MOST:
         hits = f"{round(controls.point * controls.n_negative)} of {controls.n_negative}"
         what = "other findings" if evidence.shared_sites else "the site or other findings"
         text = f"{hits} radiographs of other findings from the same site are predicted {evidence.positive}"
         rows.append(Row(CONTROLS_POSITIVE, what, PRESENT, text, "train with the controls as a class of the data set"))
     for one in evidence.results:
+        if not one.metric.available:
+            continue
         text = f"{one.title}: ROC AUC {one.metric.short}"
-        if one.metric.available and one.id in WITHOUT_SITE and one.metric.low <= CHANCE:
+        if one.id in WITHOUT_SITE and one.metric.low <= CHANCE:
             rows.append(Row(one.id, one.title, UNDETERMINED, f"{text}, not shown to be above chance"))
-        if one.metric.available and one.group == EXTERNAL and not reaches_half(one.metric, whole):
+        if one.group == EXTERNAL and not reaches_half(one.metric, whole):
             falls = f"{text}, not shown to keep half of what lies above chance here ({whole.value_text})"
             rows.append(Row(one.id, one.title, UNDETERMINED, falls, "train on images of several hospitals"))
     return rows
@@ -251,19 +249,20 @@ def conclude(evidence: Evidence) -> Conclusion:
     (shortcut), or are (mixed); all sources are excluded, the lungs keep half of the signal and so do external test sets
     (lungs); else inconclusive.
     """
-    whole, lungs = evidence[FULL], evidence[LUNGS_ALONE]
-    rows = ([] if whole is None else _other_rows(evidence, whole)) + [_row(source, evidence) for source in SOURCES]
+    whole, lungs = evidence[FULL].metric, evidence[LUNGS_ALONE].metric
+    rows = _other_rows(evidence, whole) if whole.available else []
+    rows += [_row(source, evidence) for source in SOURCES]
     by_state = {state: [row for row in rows if row.state == state] for state in (PRESENT, UNDETERMINED, EXCLUDED)}
     present = by_state[PRESENT]
     # Controls of the same site have no such disease: if they are predicted positive, the lungs do not show it either.
-    shown = lungs is not None and lungs.low > CHANCE and CONTROLS_POSITIVE not in {row.id for row in present}
+    shown = lungs.low > CHANCE and CONTROLS_POSITIVE not in {row.id for row in present}
     named = first_names(list(dict.fromkeys(row.title for row in present)))
     code, why = INCONCLUSIVE, by_state[UNDETERMINED]
     message = "These data do not show what a model trained on them learns."
-    if present and (whole is None or whole.low <= CHANCE):
+    if present and whole.low <= CHANCE:
         code, why = SHORTCUT, present
-        message = f"{named[:1].upper()}{named[1:]} alone predicts the class; more images of this kind would not help."
-    elif whole is None:
+        message = f"{_capitalised(named)} alone predicts the class; more images of this kind would not help."
+    elif not whole.available:
         message = "Too few images to conclude anything."
     elif whole.low <= CHANCE:
         code, why = NO_SIGNAL, []
@@ -279,38 +278,40 @@ def conclude(evidence: Evidence) -> Conclusion:
         )
     elif shown and keeps_half(evidence, whole) and not why:
         code, why = LUNGS, by_state[EXCLUDED]
-        excluded = max(limit(area) for source in SOURCES if (area := evidence[source.id]))
+        excluded = max(limit(evidence[row.id].metric) for row in why)
         missing = [row.title for row in rows if row.state == NOT_TESTED]
         also = f" Not tested, since it is not recorded: {', '.join(missing)}." if missing else ""
         message = (
             "The signal is in the lungs: every shortcut tested is shown to predict the class with a ROC AUC below "
             f"{excluded:.2f}. Another disease of the lungs is not excluded.{also}"
         )
-    texts, ids = [row.text for row in why], [row.id for row in why]
-    for name in (LUNGS_ALONE, FULL) if code in (MIXED, LUNGS) else (FULL,):
-        if (area := evidence[name]) and name not in ids:
-            texts, ids = [f"{evidence.title(name)}: ROC AUC {area.short}", *texts], [name, *ids]
-    return Conclusion(code, message, texts, ids, rows, _next_step(code, whole, why))
+    carrying = [evidence[name] for name in ((FULL, LUNGS_ALONE) if code in (MIXED, LUNGS) else (FULL,))]
+    reasons = {one.id: f"{one.title}: ROC AUC {one.metric.short}" for one in carrying if one.metric.available}
+    reasons |= {row.id: row.text for row in why}
+    return Conclusion(code, message, [*reasons.values()], [*reasons], rows, _next_step(code, whole, why))
 
 
 def keeps_half(evidence: Evidence, whole: Metric) -> bool:
     """Say whether the lungs alone are shown to keep half of what lies above chance, by the paired difference."""
-    lost = evidence[LUNGS_V_FULL]
+    lost = evidence.differences.get((LUNGS_ALONE, FULL))
     if lost is None:
         return False
     return (lost.point if lost.ci_low is None else lost.low) >= -KEPT * (whole.point - CHANCE)
 
 
-def _next_step(code: str, whole: Metric | None, why: Sequence[Row]) -> str:
+def _next_step(code: str, whole: Metric, why: Sequence[Row]) -> str:
     """Return one recommendation for a conclusion."""
     if code == LUNGS:
         return "Test the saved model on images of another hospital (--external DIR -m MODEL)."
-    if code == NO_SIGNAL and whole and whole.high < CHANCE:
+    if code == NO_SIGNAL and whole.high < CHANCE:
         return "Compare the folders of both classes with their source."
     steps = list(dict.fromkeys(row.advice for row in why if row.advice))
     if code in (SHORTCUT, MIXED):
-        return f"{steps[0][:1].upper()}{steps[0][1:]}. Then audit again."
+        return f"{_capitalised(steps[0])}. Then audit again."
     most = max((row.patients for row in why if row.patients), default=None)
     steps.append(f"add images, to about {most} patients of each class" if most else "add images of other patients")
-    listed = "; ".join(steps)
-    return f"{listed[:1].upper()}{listed[1:]}."
+    return f"{_capitalised('; '.join(steps))}."
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -73,27 +73,23 @@ def localise(audit: Audit) -> Localisation:
     if not len(with_boxes):
         return Localisation([], {}, f"no image of {audit.sets.positive} has boxes (column boxes of the manifest)")
     chosen = with_boxes[audit.validated.predictions.predicted[0][with_boxes] == 0]
-    lungs = _lungs(audit, own[chosen])
-    found = np.array([describe(mask).found for mask in lungs], bool)
-    notes = (f"leaves out {counted(int((~found).sum()), 'image')}: no lungs were found",) if not found.all() else ()
-    lungs, chosen = [mask for mask, there in zip(lungs, found, strict=True) if there], chosen[found]
-    if len(chosen) < FEWEST:
-        few = counted(len(chosen), "correctly predicted image")
+    paths = [audit.extractor.dataset.images[row].path for row in own[chosen]]
+    unmasked = [row for row, path in zip(own[chosen], paths, strict=True) if path not in audit.masks]
+    lungs = audit.extractor.lungs(unmasked)
+    masks = (read_mask(audit.masks[path]) if path in audit.masks else next(lungs) for path in paths)
+    found = {one: mask for one, mask in zip(chosen.tolist(), masks, strict=True) if describe(mask).found}
+    notes: tuple[str, ...] = ()
+    if len(found) < len(chosen):
+        notes = (f"leaves out {counted(len(chosen) - len(found), 'image')}: no lungs were found",)
+    if len(found) < FEWEST:
+        few = counted(len(found), "correctly predicted image")
         return Localisation([], {}, f"{few} with boxes and lungs; at least {FEWEST} needed", notes)
-    located = [
-        locate(int(own[position]), drawn[position], heat, mask)
-        for position, heat, mask in zip(chosen, fold_heat_maps(audit, chosen), lungs, strict=True)
-    ]
+    heats = fold_heat_maps(audit, np.array([*found]))
+    located = [locate(int(own[one]), drawn[one], heats[one], mask) for one, mask in found.items()]
     if blind := sum(one.heat.max() <= 0 for one in located):
         notes = (*notes, f"{counted(blind, 'image')} without positive saliency: counted as misses")
-    return Localisation(located, compare(located, audit.extractor.patients[own[chosen]], audit.options.seed), "", notes)
-
-
-def _lungs(audit: Audit, rows: np.ndarray) -> list[np.ndarray]:
-    """Return the lungs of images, from files where there are some, each (224, 224), bool."""
-    paths = [audit.extractor.dataset.images[row].path for row in rows]
-    found = audit.extractor.lungs([row for row, path in zip(rows, paths, strict=True) if path not in audit.masks])
-    return [read_mask(audit.masks[path]) if path in audit.masks else next(found) for path in paths]
+    patients = audit.extractor.patients[[one.row for one in located]]
+    return Localisation(located, compare(located, patients, audit.options.seed), "", notes)
 
 
 def locate(row: int, boxes: tuple[Rectangle, ...], heat: np.ndarray, lungs: np.ndarray) -> LocatedMap:
@@ -135,9 +131,6 @@ def compare(located: Sequence[LocatedMap], patients: np.ndarray, seed: int) -> d
         found[name] = means(values, patients, seed)
         if name == POINTING:
             found[name]["found"] = proportion(own, patients)
-        if not (own - others).any():  # as of a map that is the same in every image
-            n_patients = found[name]["difference"].n_patients
-            found[name]["difference"] = Metric(0.0, None, None, len(located), 0, n_patients=n_patients)
     return found
 
 
@@ -146,28 +139,27 @@ CONDITION = "warns where a map's maximum is not shown to lie in its own image's 
 
 def check(found: Localisation, pooling: str) -> Check:
     """Check whether the maximum of Grad-CAM lies in boxes more often than the maxima of the other images do."""
-    pointing = found.metrics.get(POINTING)
-    if pointing is None:
-        return Check(ID, NOT_ASSESSED, found.reason, "", CONDITION)
-    difference = pointing["difference"]
-    if not difference.available:
-        reason = f"difference from the other images' maps: {difference.reason}"
+    pointing = found.metrics.get(POINTING, {})
+    if not pointing or not pointing["difference"].available:
+        reason = found.reason or f"difference from the other images' maps: {pointing['difference'].reason}"
         return Check(ID, NOT_ASSESSED, reason, "", CONDITION)
+    difference = pointing["difference"]
     numbers = (
         f"maximum in a box {pointing['found'].value_text}, of other images' maps {pointing['others'].value_text}, "
         f"difference {difference.short}; random point of the lungs {pointing['random'].value_text}"
     )
     if difference.low > 0:
         return Check(ID, PASS, f"Grad-CAM follows the boxes: {numbers}", "", CONDITION)
-    advice = {"tutorial": "Use --pooling global or lungs: the tutorial's pooling reads the upper left of the image."}
-    elsewhere = advice.get(pooling, "See the example images in the report for where Grad-CAM lies instead.")
-    return Check(ID, WARN, f"Grad-CAM is not shown to follow the boxes: {numbers}", elsewhere, CONDITION)
+    advice = "See the example images in the report for where Grad-CAM lies instead."
+    if pooling == "tutorial":
+        advice = "Use --pooling global or lungs: the tutorial's pooling reads the upper left of the image."
+    return Check(ID, WARN, f"Grad-CAM is not shown to follow the boxes: {numbers}", advice, CONDITION)
 
 
-def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
+def fold_heat_maps(audit: Audit, positions: np.ndarray) -> dict[int, np.ndarray]:
     """Return Grad-CAM for the positive class, of the head of the fold that held each image out in the first repeat.
 
-    Positions are among the data set's images; each map is (14, 14), in [0, 1].
+    By position among the data set's images; each map is (14, 14), in [0, 1].
     """
     found: dict[int, np.ndarray] = {}
     folds = audit.validated.predictions.folds[0][positions]
@@ -177,4 +169,4 @@ def fold_heat_maps(audit: Audit, positions: np.ndarray) -> list[np.ndarray]:
         rows, classes = audit.sets.own[inside], np.zeros(len(inside), int)
         maps = audit.extractor.heat_maps(audit.validated.heads[fold], rows, classes)
         found |= dict(zip(inside.tolist(), maps, strict=True))
-    return [found[position] for position in positions.tolist()]
+    return found

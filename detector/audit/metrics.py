@@ -6,16 +6,20 @@ Baselines are linear models of the border, the file, or site and view; a run has
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from detector.audit.evidence import BEYOND_BORDER, BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
+from detector.datasets import clinical
 from detector.datasets.dataset import Image
+from detector.files.values import years
 from detector.images.inspect import ImageProperties
 from detector.statistics.auc import TOO_FEW, Scores, auc_difference
-from detector.statistics.metric import FEWEST, Metric
+from detector.statistics.evaluation import evaluate
+from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.probabilities import of_probabilities
 from detector.statistics.proportions import predictive_values
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
@@ -168,3 +172,66 @@ def compute_metrics(
             replace(one, n_patients=result.accuracy.n_patients) if one.available else one for one in both
         )
     return found
+
+
+# A mean can hide a group that differs.
+
+AGES = (0, 18, 40, 60, 80, 130)  # years, from and below
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """A result among the images of which a property has a value; unavailable where a class has too few of them."""
+
+    property: str
+    value: str
+    n_images: int
+    n_patients: int
+    sensitivity: Metric
+    specificity: Metric
+    roc_auc: Metric
+
+
+def _sex(image: Image) -> str:
+    cell = image.row.get("sex", "")
+    return "" if clinical.is_missing(cell) else cell.strip().upper()
+
+
+def _age_band(image: Image) -> str:
+    age = years(image.row.get("age", ""))
+    return next((f"{low}-{high - 1}" for low, high in pairwise(AGES) if age is not None and low <= age < high), "")
+
+
+PROPERTIES: Mapping[str, Callable[[Image], str]] = {
+    "sex": _sex,
+    "age": _age_band,
+    "view": lambda image: image.view,
+    "data set": lambda image: image.source,
+}
+
+
+def subgroups(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[Subgroup]:
+    """Return the result by sex, age, view and data set, where manifests know them."""
+    images = [extractor.dataset.images[row] for row in evaluated.held_out]
+    every, classes = evaluated.predictions, evaluated.evaluation.classes
+    positive, table = classes.index(evaluated.evaluation.positive), []
+    for name, value_of in PROPERTIES.items():
+        values = np.array([value_of(image) for image in images])
+        # Bands of age by their number: 0-17 before 18-39 before 80-129.
+        for value in sorted(set(values.tolist()) - {""}, key=lambda text: (name == "age" and len(text), text)):
+            rows = np.flatnonzero(values == value)
+            predictions = replace(
+                every,
+                labels=every.labels[rows],
+                patients=every.patients[rows],
+                probabilities=every.probabilities[:, rows],
+                predicted=every.predicted[:, rows],
+                folds=every.folds[:, rows],
+            )
+            n_positive = int((predictions.labels == positive).sum())
+            metrics = [too_few(n_positive, len(rows) - n_positive, "images")] * 3
+            if FEWEST <= n_positive <= len(rows) - FEWEST:
+                found = evaluate(predictions, classes, positive)
+                metrics = [found.sensitivity, found.specificity, found.roc_auc]
+            table.append(Subgroup(name, value, len(rows), len(set(predictions.patients)), *metrics))
+    return table

@@ -22,8 +22,7 @@ from detector.audit.evidence import (
     Conclusion,
     Result,
 )
-from detector.audit.examples import find_examples
-from detector.audit.external import TITLES
+from detector.audit.experiments import BESIDE, find_examples
 from detector.audit.localisation import POINTING, Localisation
 from detector.audit.localisation import TITLES as TITLES_OF_LOCALISATION
 from detector.cli.output import Log
@@ -97,7 +96,7 @@ def lines(found: AuditResult, positive: str) -> list[str]:
         rows += [[""], [group]]
         for one in members:
             rows += [[f"  {one.title}", *metric_cells(one.metric, _images(one.metric))]]
-            rows += [[f"    {TITLES[name]}", *metric_cells(area, _images(area))] for name, area in one.beside.items()]
+            rows += [[f"    {BESIDE[name]}", *metric_cells(area, _images(area))] for name, area in one.beside.items()]
             rows += [[f"    {note}"] for note in (*one.notes, one.warning) if note]
         if group == SAME_SITES and (share := found.controls_positive):
             rows.append([f"  share of controls predicted {positive}: {share.short}, {share.n_negative} images"])
@@ -163,7 +162,7 @@ def audit_report(audit: Audit, found: AuditResult, settings: Mapping[str, object
         clean=found.conclusion.code == LUNGS,
         positive=audit.sets.positive,
         content=implausible_line(found.implausible, images) if found.implausible else "",
-        titles=TITLES,
+        titles=BESIDE,
         examples=find_examples(audit, [one.id for one in found.results]),
         located={"most": ordered[:MOST_LOCATED], "least": ordered[-MOST_LOCATED:]},
         images=audit.extractor.dataset.images,

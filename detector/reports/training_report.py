@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from detector import counted
-from detector.audit.checks import precision, worst_first
-from detector.audit.judgement import Judgement
+from detector.audit.checks import Judgement, precision, worst_first
 from detector.cli.output import BAD, GOOD, say, wrapped
 from detector.datasets import overview
 from detector.network.model_file import ClassCount, TrainingSummary

@@ -11,10 +11,16 @@ import pytest
 from audit_helpers import Case, audit_of
 from conftest import rejection
 
-from audit_covid19 import parse_arguments
+from audit_covid19 import EXAMPLE
+from detector.audit.context import AuditOptions
+from detector.cli.arguments import parse
 from detector.images.masks import LUNGS_ONLY
 
 EVERYTHING = np.arange(48)
+
+
+def parse_arguments(arguments):
+    return parse(AuditOptions, "", EXAMPLE, arguments)
 
 
 def test_lungs_are_found_where_no_masks_are_given():

@@ -29,9 +29,8 @@ IDS = {
     "same_site": rules.SAME_SITE,
     "external": "external:x",
 }
-TITLES = {name: (title, group) for name, (title, group, *_) in EXPERIMENTS.items()} | {
-    "external:x": ("elsewhere", rules.EXTERNAL)
-}
+TITLES = {name: (title, group) for group, every in EXPERIMENTS.items() for name, (title, *_) in every.items()}
+TITLES["external:x"] = "elsewhere", rules.EXTERNAL
 CLEAN = {"full": 0.93, "outside": 0.5, "lungs": 0.91, "shape": 0.5, "files": 0.5, "border": 0.5, "sites": 0.5}
 ALL_POSITIVE, FEW_POSITIVE = Metric(1.0, 0.9, 1.0, 0, 38), Metric(0.05, 0.01, 0.17, 0, 38)
 
@@ -48,12 +47,12 @@ def judged(controls_positive=None, shared_sites=True, half=0.05, images=200, los
     results = [rules.Result(IDS[name], *TITLES[IDS[name]], "", one) for name, one in metrics.items()]
     paired = {}
     if metrics["full"].available and metrics["lungs"].available:
-        paired[rules.LUNGS_V_FULL] = area(metrics["lungs"].point - metrics["full"].point, half)
+        paired[rules.LUNGS_ALONE, rules.FULL] = area(metrics["lungs"].point - metrics["full"].point, half)
     if metrics["outside"].available and metrics["shape"].available:
         value = metrics["outside"].point - metrics["shape"].point
-        paired[rules.OUTSIDE_V_SHAPE] = Metric(value, value - half, value + half, images, images)
+        paired[rules.MASKED_OUT, rules.MASKED_REGION] = Metric(value, value - half, value + half, images, images)
     if lost is not None:
-        paired[rules.LUNGS_V_FULL] = lost
+        paired[rules.LUNGS_ALONE, rules.FULL] = lost
     return conclude(Evidence(results, controls_positive, "covid", shared_sites, paired))
 
 

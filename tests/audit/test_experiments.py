@@ -9,10 +9,19 @@ import pytest
 from audit_helpers import Case, audit_of
 
 from detector.audit import evidence, experiments
+from detector.audit.context import CONTROLS
 from detector.audit.evidence import Evidence, conclude
-from detector.audit.image_sets import CONTROLS
 
 SIGNAL = Case((24, 24), signal=0.8)
+
+
+def alone(audit, names):
+    """Run some experiments only."""
+    groups = experiments.EXPERIMENTS.items()
+    chosen = {group: {name: one for name, one in every.items() if name in names} for group, every in groups}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiments, "EXPERIMENTS", chosen)
+        return experiments.run_experiments(audit)
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +29,9 @@ def in_order():
     return {one.id: one for one in experiments.run_experiments(audit_of(SIGNAL))}
 
 
-@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+@pytest.mark.parametrize("name", [name for group in experiments.EXPERIMENTS.values() for name in group])
 def test_each_experiment_works_alone(in_order, name):
-    found = experiments.run_experiments(audit_of(SIGNAL), {name: experiments.EXPERIMENTS[name]})
+    found = alone(audit_of(SIGNAL), [name])
     assert found == [in_order[name]] if name in in_order else not found
 
 
@@ -30,8 +39,8 @@ def test_no_source_is_present_where_the_lungs_are_the_signal(in_order):
     judged = conclude(Evidence(list(in_order.values()), None, "covid", shared_sites=True))
     assert judged.code in (evidence.LUNGS, evidence.INCONCLUSIVE), "24 images a class show no more"
     assert evidence.PRESENT not in {row.state for row in judged.rows}
-    assert in_order[experiments.FULL].metric.value > 0.9
-    assert in_order[experiments.METADATA].metric.value == 0.5
+    assert in_order[evidence.FULL].metric.value > 0.9
+    assert in_order[evidence.METADATA].metric.value == 0.5
 
 
 def test_the_same_signal_without_the_lungs_is_a_shortcut():
@@ -43,19 +52,20 @@ def test_the_same_signal_without_the_lungs_is_a_shortcut():
 
 def test_images_of_unknown_site_are_not_compared_with_each_other():
     found = {one.id: one for one in experiments.run_experiments(audit_of(Case(site=lambda positive, number: "")))}
-    for name in (experiments.STRATIFIED, experiments.BORDER_ADJUSTED, experiments.METADATA):
+    for name in (evidence.STRATIFIED, evidence.BORDER_ADJUSTED, evidence.METADATA):
         assert "not known" in found[name].metric.reason
     some = Case((24, 24), site=lambda positive, number: "a" if number < 12 else "")
     found = {one.id: one for one in experiments.run_experiments(audit_of(some))}
-    assert found[experiments.STRATIFIED].metric.n_positive <= 12
+    assert found[evidence.STRATIFIED].metric.n_positive <= 12
 
 
 def test_what_is_left_without_the_lungs_is_compared_with_shapes_in_pairs():
-    nothing, something = (experiments.differences(audit_of(Case((24, 24), masked=one))) for one in (0.0, 1.5))
-    for name in (evidence.OUTSIDE_V_SHAPE, evidence.OUTSIDE_V_MASK):
+    audits = (audit_of(Case((24, 24), masked=one)) for one in (0.0, 1.5))
+    nothing, something = (experiments.differences(one, experiments.run_experiments(one)) for one in audits)
+    for name in evidence.DIFFERENCES[:2]:
         assert nothing[name].low < 0 < nothing[name].high and something[name].low > 0
     # Of the same features, which the lungs alone have here.
-    assert nothing[evidence.LUNGS_V_FULL].point == 0
+    assert nothing[evidence.LUNGS_ALONE, evidence.FULL].point == 0
 
 
 # Same-site controls
@@ -77,8 +87,7 @@ def with_controls(case: Case, positives: int):
 
 
 def of_controls(audit):
-    chosen = {name: one for name, one in experiments.EXPERIMENTS.items() if one[1] == evidence.SAME_SITES}
-    return {one.id: one for one in experiments.run_experiments(audit, chosen)}
+    return {one.id: one for one in alone(audit, experiments.EXPERIMENTS[evidence.SAME_SITES])}
 
 
 def test_without_controls_nothing_is_asked_or_the_reason_is_given():

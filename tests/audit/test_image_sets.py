@@ -9,9 +9,9 @@ import pytest
 from audit_helpers import Case, audit_of
 from conftest import rejection
 
-from detector.audit import experiments
-from detector.audit.external import evaluate_external
-from detector.audit.image_sets import notes, without_implausible, without_overlap
+from detector.audit import evidence, experiments
+from detector.audit.context import without_implausible, without_overlap
+from detector.audit.experiments import evaluate_external
 from detector.images.duplicates import Copy
 from detector.images.phantom import SOURCE as PHANTOM
 from detector.network.model_file import Description, SavedModel, shortened
@@ -46,11 +46,11 @@ def test_exact_near_and_by_patient(audit):
     of_patient(audit, "/1", 1, 39)
     trained = [shortened(audit.extractor.properties[40].digest)]
     copies = {(5, 6): Copy(), (5, 36): Copy(mirrored=True), (25, 26): Copy(), (41, 42): Copy()}
-    sets = without_overlap(audit.sets, audit.extractor.properties, copies, trained)
+    sets = without_overlap(audit.sets, replace(audit.extractor, near_duplicates=copies), trained)
     assert sorted({*range(24, 48)} - {*sets.controls, *sets.external["e"]}) == [24, 36, 38, 40]
-    control, external = notes(sets)
-    assert control.startswith("--controls: left out, ") and "1 image also in the data set (1 the same file)" in control
-    assert control.endswith(": covid/24.png") and external.startswith("--external e: left out, ")
+    control, external = sets.notes[""], sets.notes["e"]
+    assert control.startswith("left out, ") and "1 image also in the data set (1 the same file)" in control
+    assert control.endswith(": covid/24.png") and external.startswith("left out, ")
     assert "3 images also in the training set (1 the same file, 1 a near duplicate, 1 the same patient)" in external
     assert external.endswith("covid/36.png (mirrored), covid/38.png, covid/40.png")
 
@@ -58,7 +58,8 @@ def test_exact_near_and_by_patient(audit):
 def test_phantoms_are_similar_without_being_the_same(audit):
     images = audit.extractor.dataset.images
     images[36] = replace(images[36], source=PHANTOM)
-    assert not notes(without_overlap(audit.sets, audit.extractor.properties, {(5, 36): Copy()}))
+    extractor = replace(audit.extractor, near_duplicates={(5, 36): Copy()})
+    assert not any(without_overlap(audit.sets, extractor).notes.values())
 
 
 def model(threshold=None):
@@ -71,7 +72,7 @@ def model(threshold=None):
 def test_an_external_result_is_marked_and_too_few_images_give_none(audit, shared, available):
     for row in range(shared):
         share(audit, 36 + row, row)
-    sets = without_overlap(audit.sets, audit.extractor.properties, {})
+    sets = without_overlap(audit.sets, audit.extractor)
     found = evaluate_external(replace(audit, sets=sets), "e", sets.external["e"], model())
     assert found.metric.available == available
     assert found.as_json()["notes"] == (sets.notes["e"],)
@@ -118,7 +119,7 @@ def test_lung_pooling_goes_on_without_them():
     assert all(one.left_out for one in named) and len(named) == 3
     assert "left out: 1 without lungs (normal/15.png)" in sets.notes[""]
     results = {one.id: one for one in experiments.run_experiments(replace(audit, sets=sets))}
-    assert any("normal/15.png" in note for note in results[experiments.CONTROLS_V_OTHERS].notes)
+    assert any("normal/15.png" in note for note in results[evidence.CONTROLS_V_OTHERS].notes)
 
 
 def test_a_set_without_any_lungs_has_no_auc_and_says_why():
@@ -126,7 +127,7 @@ def test_a_set_without_any_lungs_has_no_auc_and_says_why():
     sets, _ = without_implausible(audit.sets, audit.extractor, ProbeRecipe())
     left = replace(audit, sets=sets)
     results = {one.id: one for one in experiments.run_experiments(left)}
-    assert results[experiments.SAME_SITE].metric.reason == "every control was left out"
+    assert results[evidence.SAME_SITE].metric.reason == "every control was left out"
     found = evaluate_external(left, "e", sets.external["e"], model())
     assert found.metric.reason == "too few images that are left (0 and 0; 10 of each needed)"
     assert "without lungs" in found.notes[0]

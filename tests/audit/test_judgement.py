@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from audit_helpers import Case, extractor_of, known, outcome_of
 
-from detector.audit.checks import APART, NOT_ASSESSED, PASS, WARN, Check
+from detector.audit.checks import APART, NOT_ASSESSED, PASS, WARN, Check, verdict
 from detector.audit.evidence import BORDER, BORDER_ADJUSTED, FILES, METADATA, STRATIFIED
-from detector.audit.judgement import subgroups, verdict
+from detector.audit.metrics import subgroups
 from detector.statistics.evaluation import Predictions, evaluate
 from detector.statistics.metric import Metric
 

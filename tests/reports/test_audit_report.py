@@ -15,9 +15,7 @@ from report_helpers import harmless
 from detector.audit import checks, experiments, localisation
 from detector.audit.baselines import shortcut_risks
 from detector.audit.evidence import BORDER, EXTERNAL, Evidence, Result, conclude
-from detector.audit.examples import find_examples
-from detector.audit.external import SENSITIVITY
-from detector.audit.judgement import judge
+from detector.audit.experiments import SENSITIVITY, find_examples
 from detector.reports import audit_report, figures, run_record, training_report
 from detector.reports.audit_report import AuditResult
 from detector.reports.training_report import TrainingResult
@@ -81,7 +79,7 @@ def test_a_training_run(name, scores):
     case = CASES[name]
     extractor = extractor_of(case)
     evaluated = outcome_of(extractor, SCORES[scores](extractor.dataset.labels == 0, np.random.default_rng(0)))
-    worth = judge(extractor, evaluated, 0, True, 0.05)
+    worth = checks.judge(extractor, evaluated, 0, True, 0.05)
     found, everything = worth.checks, {**evaluated.evaluation.metrics(), **worth.metrics}
     lines = run_record.lines(evaluated.evaluation, evaluated.predictions.labels, evaluated.predictions.predicted[0])
     lines += [f"{one.message} {one.recommendation}" for one in found]
@@ -156,7 +154,7 @@ def test_a_cross_validated_run(case, of_both_classes, folds, repeats):
     plan = draw_folds(labels, extractor.patients, CLASSES, folds, repeats, 0)
     predictions = out_of_fold(samples, 0, RidgeRecipe(), plan).predictions
     evaluated = EvaluatedHead(NO_HEAD, evaluate(predictions, CLASSES, 0), predictions, None, [], everything, everything)
-    worth = judge(extractor, evaluated, 0, True, 0.01)
+    worth = checks.judge(extractor, evaluated, 0, True, 0.01)
     found, checked = worth.metrics, worth.checks
     options = EvaluationOptions(folds=folds, repeats=repeats, prevalence=0.01)
     lines = training_report.lines(TrainingResult(extractor, evaluated, worth, everything[:0], [], options, {}, {}))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from audit_helpers import Case, extractor_of, outcome_of
 
-from detector.audit.checks import Check
-from detector.audit.judgement import Judgement, subgroups, verdict
+from detector.audit.checks import Check, Judgement, verdict
+from detector.audit.metrics import subgroups
 from detector.reports import run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.statistics.evaluation import Predictions, evaluate

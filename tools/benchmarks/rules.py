@@ -96,10 +96,9 @@ def simulate(images: int, areas: Areas, seed: int) -> str:
     # All images are of one hospital and one view.
     same = roc_auc(np.zeros((1, len(truth))), truth, patients)
     measured |= {evidence.METADATA: same, evidence.VIEW: same}
-    pairs = {evidence.OUTSIDE_V_SHAPE: (MASKED_OUT, MASKED_REGION), evidence.LUNGS_V_FULL: (LUNGS_ALONE, FULL)}
     paired = {
-        name: auc_difference((found[one], found[other]), truth, patients, seed, plan.folds)
-        for name, (one, other) in pairs.items()
+        (one, other): auc_difference((found[one], found[other]), truth, patients, seed, plan.folds)
+        for one, other in ((MASKED_OUT, MASKED_REGION), (LUNGS_ALONE, FULL))
     }
     results = [Result(name, name, "", "", area) for name, area in measured.items()]
     return conclude(Evidence(results, None, "covid", shared_sites=True, differences=paired)).code
