@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detector.audit.baselines import shortcut_risks
 from detector.audit.context import AuditOptions, load_image_sets, open_audit
-from detector.audit.evidence import LUNGS, Evidence, conclude
+from detector.audit.evidence import LUNGS, conclude
 from detector.audit.experiments import (
     controls_predicted_positive,
     differences,
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None) -> int:
 
     # What they say together.
     paired, shared = differences(audit, results), audit.shares_sites()
-    conclusion = conclude(Evidence(results, controls_positive, audit.sets.positive, shared, paired))
+    conclusion = conclude(results, controls_positive, audit.sets.positive, shared, paired)
     found = AuditResult(
         results=results,
         controls_positive=controls_positive,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from detector import first_names
 from detector.statistics.auc import Scores
@@ -34,6 +35,7 @@ CONTROLS_V_OTHERS, SAME_SITE, SAME_SITE_LUNGS = "controls_v_others", "same_site"
 PERMUTED, CONTROLS_POSITIVE = "permuted_labels", "controls_predicted_positive"
 # Of the same images and folds: by how much the ROC AUC of the first exceeds that of the second.
 DIFFERENCES = ((MASKED_OUT, MASKED_REGION), (MASKED_OUT, LUNG_MASK), (LUNGS_ALONE, FULL))
+Differences = Mapping[tuple[str, str], Metric]
 
 SIGNAL, BASELINES, SAME_SITES = "Where is the signal?", "Baselines without the chest", "Same-site controls"
 EXTERNAL, NEGATIVE = "External test sets", "Negative control"
@@ -77,8 +79,8 @@ class Result:
 
     def as_json(self) -> dict[str, object]:
         """Return the line as it stands in a JSON file, beside its metric alone."""
-        texts = {name: getattr(self, name) for name in ("id", "title", "group", "question", "notes")}
-        return texts | {"roc_auc": self.metric}
+        names = ("id", "title", "group", "question", "notes")
+        return {"roc_auc": self.metric} | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -113,26 +115,6 @@ SOURCES = (
 )
 # Experiments on images that the site does not separate: a signal in the lungs is there, too.
 WITHOUT_SITE = (SAME_SITE, SAME_SITE_LUNGS, STRATIFIED)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a conclusion is drawn from.
-
-    `controls_positive` is the share of same-site controls that are predicted positive. `shared_sites` says whether both
-    classes come from the same sites, so that such controls would add nothing. `differences` are those of `DIFFERENCES`.
-    """
-
-    results: Sequence[Result]
-    controls_positive: Metric | None
-    positive: str
-    shared_sites: bool = False
-    differences: Mapping[tuple[str, str], Metric] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> Result:
-        """Return what an experiment found; nothing of one that was not made."""
-        nothing = Result(name, name, "", "", Metric.unavailable("not computed"))
-        return next((one for one in self.results if one.id == name), nothing)
 
 
 @dataclass(frozen=True)
@@ -191,13 +173,13 @@ def patients_needed(metric: Metric, bound: float, above: float) -> int | None:
     return int(-(-needed // digits) * digits)
 
 
-def _row(source: Source, evidence: Evidence) -> Row:
+def _row(source: Source, found: Result, differences: Differences) -> Row:
     """Return the state of a source.
 
     Opacities at a lung's border move the border that is found, and with it the masked region. What is left without the
     lungs therefore counts only as far as it exceeds what the shape of that region predicts: by their paired difference.
     """
-    metric, title = evidence[source.id].metric, evidence[source.id].title.removesuffix(" alone")
+    metric, title = found.metric, found.title.removesuffix(" alone")
 
     def row(state: str, text: str, advice: str = "", patients: int | None = None) -> Row:
         return Row(source.id, title, state, f"{title}: {text}", advice, patients)
@@ -205,7 +187,7 @@ def _row(source: Source, evidence: Evidence) -> Row:
     if not metric.available:
         return row(UNDETERMINED if source.required else NOT_TESTED, metric.short, source.missing)
     bound, text = limit(metric), f"ROC AUC {metric.short}"
-    over = [found for (name, _), found in evidence.differences.items() if name == source.id]
+    over = [one for (name, _), one in differences.items() if name == source.id]
     exceeds = all(one.low > 0 for one in over)
     below = metric.high < bound
     excluded = below or any(one.high < bound - CHANCE for one in over)
@@ -222,36 +204,56 @@ def _row(source: Source, evidence: Evidence) -> Row:
     return row(UNDETERMINED, f"{text}, not shown to be below {bound:.2f}{settle}", patients=needed)
 
 
-def _other_rows(evidence: Evidence, whole: Metric) -> list[Row]:
-    """Return what is known from other images: controls of the same site, one site and view, external test sets."""
-    rows, controls = [], evidence.controls_positive
-    if controls and controls.low > MOST:
-        hits = f"{round(controls.point * controls.n_negative)} of {controls.n_negative}"
-        what = "other findings" if evidence.shared_sites else "the site or other findings"
-        text = f"{hits} radiographs of other findings from the same site are predicted {evidence.positive}"
-        rows.append(Row(CONTROLS_POSITIVE, what, PRESENT, text, "train with the controls as a class of the data set"))
-    for one in evidence.results:
-        if not one.metric.available:
-            continue
+def _other_rows(results: Sequence[Result], whole: Metric) -> list[Row]:
+    """Return what is undetermined of other images: controls, those of one site and view, and external test sets."""
+    rows = []
+    for one in results:
         text = f"{one.title}: ROC AUC {one.metric.short}"
-        if one.id in WITHOUT_SITE and one.metric.low <= CHANCE:
+        if one.metric.available and one.id in WITHOUT_SITE and one.metric.low <= CHANCE:
             rows.append(Row(one.id, one.title, UNDETERMINED, f"{text}, not shown to be above chance"))
-        if one.group == EXTERNAL and not reaches_half(one.metric, whole):
+        if one.metric.available and one.group == EXTERNAL and not reaches_half(one.metric, whole):
             falls = f"{text}, not shown to keep half of what lies above chance here ({whole.value_text})"
             rows.append(Row(one.id, one.title, UNDETERMINED, falls, "train on images of several hospitals"))
     return rows
 
 
-def conclude(evidence: Evidence) -> Conclusion:
+def conclude(
+    results: Sequence[Result],
+    controls_positive: Metric | None,
+    positive: str,
+    shared_sites: bool = False,
+    differences: Differences = MappingProxyType({}),
+) -> Conclusion:
     """Return what the metrics of an audit show, and what to do next.
 
     It is the first that fits: no signal; a source is present and the lungs are not shown to predict the class
     (shortcut), or are (mixed); all sources are excluded, the lungs keep half of the signal and so do external test sets
     (lungs); else inconclusive.
+
+    Parameters
+    ----------
+    controls_positive : Metric or None
+        Share of the same-site controls that are predicted positive.
+    positive : str
+        Name of the positive class.
+    shared_sites : bool
+        Whether both classes come from the same sites, so that such controls would add nothing.
+    differences : mapping
+        Those of `DIFFERENCES` that are known.
     """
-    whole, lungs = evidence[FULL].metric, evidence[LUNGS_ALONE].metric
-    rows = _other_rows(evidence, whole) if whole.available else []
-    rows += [_row(source, evidence) for source in SOURCES]
+    known = {one.id: one for one in results}
+    for name in (FULL, LUNGS_ALONE, *(source.id for source in SOURCES)):
+        known.setdefault(name, Result(name, name, "", "", Metric.unavailable("not computed")))
+    whole, lungs = known[FULL].metric, known[LUNGS_ALONE].metric
+    rows = _other_rows(results, whole) if whole.available else []
+    if whole.available and controls_positive and controls_positive.low > MOST:
+        hits = f"{round(controls_positive.point * controls_positive.n_negative)} of {controls_positive.n_negative}"
+        what = "other findings" if shared_sites else "the site or other findings"
+        text = f"{hits} radiographs of other findings from the same site are predicted {positive}"
+        rows.insert(
+            0, Row(CONTROLS_POSITIVE, what, PRESENT, text, "train with the controls as a class of the data set")
+        )
+    rows += [_row(source, known[source.id], differences) for source in SOURCES]
     by_state = {state: [row for row in rows if row.state == state] for state in (PRESENT, UNDETERMINED, EXCLUDED)}
     present = by_state[PRESENT]
     # Controls of the same site have no such disease: if they are predicted positive, the lungs do not show it either.
@@ -276,24 +278,24 @@ def conclude(evidence: Evidence) -> Conclusion:
         message = (
             f"A model trained on these data separates the classes by {named}; nothing shows that it sees the disease."
         )
-    elif shown and keeps_half(evidence, whole) and not why:
+    elif shown and keeps_half(differences, whole) and not why:
         code, why = LUNGS, by_state[EXCLUDED]
-        excluded = max(limit(evidence[row.id].metric) for row in why)
+        excluded = max(limit(known[row.id].metric) for row in why)
         missing = [row.title for row in rows if row.state == NOT_TESTED]
         also = f" Not tested, since it is not recorded: {', '.join(missing)}." if missing else ""
         message = (
             "The signal is in the lungs: every shortcut tested is shown to predict the class with a ROC AUC below "
             f"{excluded:.2f}. Another disease of the lungs is not excluded.{also}"
         )
-    carrying = [evidence[name] for name in ((FULL, LUNGS_ALONE) if code in (MIXED, LUNGS) else (FULL,))]
+    carrying = [known[name] for name in ((FULL, LUNGS_ALONE) if code in (MIXED, LUNGS) else (FULL,))]
     reasons = {one.id: f"{one.title}: ROC AUC {one.metric.short}" for one in carrying if one.metric.available}
     reasons |= {row.id: row.text for row in why}
     return Conclusion(code, message, [*reasons.values()], [*reasons], rows, _next_step(code, whole, why))
 
 
-def keeps_half(evidence: Evidence, whole: Metric) -> bool:
+def keeps_half(differences: Differences, whole: Metric) -> bool:
     """Say whether the lungs alone are shown to keep half of what lies above chance, by the paired difference."""
-    lost = evidence.differences.get((LUNGS_ALONE, FULL))
+    lost = differences.get((LUNGS_ALONE, FULL))
     if lost is None:
         return False
     return (lost.point if lost.ci_low is None else lost.low) >= -KEPT * (whole.point - CHANCE)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.audit import evidence as rules
-from detector.audit.evidence import INCONCLUSIVE, LUNGS, MIXED, NO_SIGNAL, SHORTCUT, Evidence, conclude
+from detector.audit.evidence import INCONCLUSIVE, LUNGS, MIXED, NO_SIGNAL, SHORTCUT, conclude
 from detector.audit.experiments import EXPERIMENTS
 from detector.statistics.metric import Metric, too_few
 
@@ -53,7 +53,7 @@ def judged(controls_positive=None, shared_sites=True, half=0.05, images=200, los
         paired[rules.MASKED_OUT, rules.MASKED_REGION] = Metric(value, value - half, value + half, images, images)
     if lost is not None:
         paired[rules.LUNGS_ALONE, rules.FULL] = lost
-    return conclude(Evidence(results, controls_positive, "covid", shared_sites, paired))
+    return conclude(results, controls_positive, "covid", shared_sites, paired)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from audit_helpers import Case, audit_of
 
 from detector.audit import evidence, experiments
 from detector.audit.context import CONTROLS
-from detector.audit.evidence import Evidence, conclude
+from detector.audit.evidence import conclude
 
 SIGNAL = Case((24, 24), signal=0.8)
 
@@ -36,7 +36,7 @@ def test_each_experiment_works_alone(in_order, name):
 
 
 def test_no_source_is_present_where_the_lungs_are_the_signal(in_order):
-    judged = conclude(Evidence(list(in_order.values()), None, "covid", shared_sites=True))
+    judged = conclude([*in_order.values()], None, "covid", shared_sites=True)
     assert judged.code in (evidence.LUNGS, evidence.INCONCLUSIVE), "24 images a class show no more"
     assert evidence.PRESENT not in {row.state for row in judged.rows}
     assert in_order[evidence.FULL].metric.value > 0.9
@@ -45,7 +45,7 @@ def test_no_source_is_present_where_the_lungs_are_the_signal(in_order):
 
 def test_the_same_signal_without_the_lungs_is_a_shortcut():
     found = experiments.run_experiments(audit_of(Case((24, 24), signal=1.5, masked=1.5)))
-    judged = conclude(Evidence(found, None, "covid"))
+    judged = conclude(found, None, "covid")
     assert judged.code in (evidence.SHORTCUT, evidence.MIXED)
     assert {row.id for row in judged.rows if row.state == evidence.PRESENT} == {evidence.MASKED_OUT}
 

@@ -14,7 +14,7 @@ from report_helpers import harmless
 
 from detector.audit import checks, experiments, localisation
 from detector.audit.baselines import shortcut_risks
-from detector.audit.evidence import BORDER, EXTERNAL, Evidence, Result, conclude
+from detector.audit.evidence import BORDER, EXTERNAL, Result, conclude
 from detector.audit.experiments import SENSITIVITY, find_examples
 from detector.reports import audit_report, figures, run_record, training_report
 from detector.reports.audit_report import AuditResult
@@ -95,7 +95,7 @@ def test_a_training_run(name, scores):
 def test_an_audit(name):
     audit = audit_of(CASES[name])
     results, risks, located = experiments.run_experiments(audit), shortcut_risks(audit), localisation.localise(audit)
-    judged = conclude(Evidence(results, None, "covid", audit.shares_sites()))
+    judged = conclude(results, None, "covid", audit.shares_sites())
     found = AuditResult(results, None, risks, judged, located, [localisation.check(located, "global")])
     require_clean(
         "\n".join([*audit_report.lines(found, "covid"), *audit_report.conclusion_lines(found), *judged.reasons])
@@ -121,7 +121,7 @@ def test_an_external_test_set_has_its_metrics_and_its_warning_on_terminal_and_pa
     beside = {SENSITIVITY: Metric(0.25, 0.11, 0.47, 20, 0), BORDER: Metric.unavailable("too few images")}
     area = Metric(0.7, 0.6, 0.8, 20, 20)
     result = Result("external", "set of <Vienna>", EXTERNAL, "?", area, ("a note",), beside, "covid is missed")
-    judged = conclude(Evidence([result], None, "covid"))
+    judged = conclude([result], None, "covid")
     located = localisation.localise(audit)
     found = AuditResult([result], None, [], judged, located, [localisation.check(located, "global")])
     lines = audit_report.lines(found, "covid")
@@ -184,7 +184,7 @@ def test_where_grad_cam_lies(heat, patients):
     images = [localisation.locate(number, boxes[number], heat(number), lungs()) for number in range(30)]
     located = localisation.Localisation(images, localisation.compare(images, np.arange(30) % patients, 0))
     checked = [localisation.check(located, "global")]
-    judged = conclude(Evidence([], None, "covid"))
+    judged = conclude([], None, "covid")
     found = AuditResult([], None, [], judged, located, checked)
     lines = audit_report.lines(found, "covid")
     require_clean("\n".join(lines))

@@ -28,7 +28,6 @@ from detector.audit.evidence import (
     MASKED_OUT,
     MASKED_REGION,
     SEX,
-    Evidence,
     Result,
     conclude,
 )
@@ -101,7 +100,7 @@ def simulate(images: int, areas: Areas, seed: int) -> str:
         for one, other in ((MASKED_OUT, MASKED_REGION), (LUNGS_ALONE, FULL))
     }
     results = [Result(name, name, "", "", area) for name, area in measured.items()]
-    return conclude(Evidence(results, None, "covid", shared_sites=True, differences=paired)).code
+    return conclude(results, None, "covid", shared_sites=True, differences=paired).code
 
 
 def main() -> None:
