@@ -20,11 +20,11 @@ import numpy as np
 
 from detector import counted
 from detector.audit.context import Audit, Finding
-from detector.audit.metrics import FOLDS, indicators, metadata_auc
+from detector.audit.metrics import FOLDS, indicators, lacking, metadata_auc
 from detector.datasets import clinical
 from detector.datasets.dataset import Image
 from detector.statistics.auc import roc_auc
-from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
+from detector.statistics.metric import FEWEST, WIDTH, Metric
 from detector.statistics.strata import crossed, one_thread
 
 # Columns that DICOM headers or manifests may have: the patient, the device, and how the exposure was made.
@@ -91,11 +91,10 @@ def alone(name: str) -> Callable[[Audit], Finding]:
     def baseline(audit: Audit) -> Finding:
         known = recorded(audit.own_images, name)
         own = audit.sets.own[known.rows]
-        n_positive = int(audit.is_positive(own).sum())
-        if FEWEST <= n_positive <= len(own) - FEWEST:
-            return Finding(audit.linear(known.columns, own).auc())
-        few = too_few(n_positive, len(own) - n_positive, "images of which it is recorded")
-        return Finding(few if len(own) else Metric.unavailable("not recorded for any image"))
+        if not len(own):
+            return Finding(Metric.unavailable("not recorded for any image"))
+        few = lacking(audit.is_positive(own), "images of which it is recorded")
+        return Finding(few or audit.linear(known.columns, own).auc())
 
     return baseline
 
@@ -161,12 +160,10 @@ def shortcut_risks(audit: Audit) -> list[Risk]:
     own, risks = audit.sets.own, []
     for one in properties(audit):
         positive, people = audit.is_positive(own[one.rows]), audit.extractor.patients[own[one.rows]]
-        n_positive = int(positive.sum())
-        utility = detected = too_few(n_positive, len(positive) - n_positive, "images of which it is known")
-        if FEWEST <= n_positive <= len(positive) - FEWEST:
-            utility = (audit.border if one.name == "border" else audit.linear(one.columns, own[one.rows])).auc()
-            detected = _detectability(one, audit.samples.features[one.rows], positive, people, audit.options.seed)
-        risks.append(Risk(one.name, utility, detected))
+        few = lacking(positive, "images of which it is known")
+        utility = few or (audit.border if one.name == "border" else audit.linear(one.columns, own[one.rows])).auc()
+        features, seed = audit.samples.features[one.rows], audit.options.seed
+        risks.append(Risk(one.name, utility, few or _detectability(one, features, positive, people, seed)))
     return sorted(risks, key=_order)
 
 

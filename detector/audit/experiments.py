@@ -20,7 +20,7 @@ from detector.audit import evidence as ids
 from detector.audit.checks import judge
 from detector.audit.context import CONTROLS, Audit, Finding
 from detector.audit.evidence import Result
-from detector.audit.metrics import border_adjusted, cross_validate, indicators, property_matrix, stratified
+from detector.audit.metrics import border_adjusted, cross_validate, indicators, lacking, property_matrix, stratified
 from detector.cli.output import progress, warn
 from detector.datasets.dataset import Dataset
 from detector.images.inspect import MARGIN
@@ -32,7 +32,7 @@ from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel
 from detector.statistics.auc import auc_difference
 from detector.statistics.evaluation import predict
-from detector.statistics.metric import FEWEST, Metric, too_few
+from detector.statistics.metric import Metric
 from detector.statistics.proportions import proportion
 from detector.statistics.split import TooFewPatientsError
 from detector.training.crossvalidation import evaluate_once
@@ -271,9 +271,9 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
     description, note, seed = model.description, audit.sets.notes.get(name, ""), audit.options.seed
     truth, notes = audit.labels(rows) == description.positive, (note,) if note else ()
     question = "Does the saved model separate the classes of this folder?"
-    line, n_positive = (f"external:{name}", f"external {name}", ids.EXTERNAL, question), int(truth.sum())
-    if note and not FEWEST <= n_positive <= len(rows) - FEWEST:
-        return Result(*line, too_few(n_positive, len(rows) - n_positive, "images that are left"), notes)
+    line = f"external:{name}", f"external {name}", ids.EXTERNAL, question
+    if note and (few := lacking(truth, "images that are left")):
+        return Result(*line, few, notes)
     here = audit.extractor.subset(rows)
     images = here.dataset.images
     fitted = TrainedHead(model.head, columns=description.clinical)

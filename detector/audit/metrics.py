@@ -31,6 +31,12 @@ FOLDS = 5
 PPV, NPV = "ppv", "npv"
 
 
+def lacking(is_positive: np.ndarray, what: str) -> Metric | None:
+    """Return a metric of which a class has too few images, by what these are; None where both have enough."""
+    n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
+    return too_few(n_positive, n_negative, what) if min(n_positive, n_negative) < FEWEST else None
+
+
 def property_matrix(properties: Sequence[ImageProperties]) -> np.ndarray:
     """Return size, shape, colour, intensity and format of files as numbers, shape (n, columns)."""
     numbers = [
@@ -86,11 +92,9 @@ def _plan(is_positive: bytes, patients: bytes, seed: int) -> FoldPlan | None:
 def metadata_auc(images: Sequence[Image], is_positive: np.ndarray, patients: np.ndarray, seed: int) -> Metric:
     """Return how well site and view alone predict the class, without a pixel, among images whose site is known."""
     known = np.flatnonzero([bool(image.site) for image in images])
-    n_positive, n_negative = int(is_positive[known].sum()), int((~is_positive[known]).sum())
-    unknown = len(images) - len(known)
-    if unknown and min(n_positive, n_negative) < FEWEST:
-        reason = f"the site of {unknown} of {len(images)} images is not known"
-        return Metric.unavailable(reason, n_positive, n_negative)
+    unknown, few = len(images) - len(known), lacking(is_positive[known], "")
+    if unknown and few:
+        return replace(few, reason=f"the site of {unknown} of {len(images)} images is not known")
     chosen = [images[row] for row in known]
     values = ([one.site for one in chosen], [one.view for one in chosen], [one.stratum for one in chosen])
     return cross_validate(np.hstack([*map(indicators, values)]), is_positive[known], patients[known], seed).auc()
@@ -228,9 +232,9 @@ def subgroups(extractor: FeatureExtractor, evaluated: EvaluatedHead) -> list[Sub
                 predicted=every.predicted[:, rows],
                 folds=every.folds[:, rows],
             )
-            n_positive = int((predictions.labels == positive).sum())
-            metrics = [too_few(n_positive, len(rows) - n_positive, "images")] * 3
-            if FEWEST <= n_positive <= len(rows) - FEWEST:
+            if few := lacking(predictions.labels == positive, "images"):
+                metrics = [few] * 3
+            else:
                 found = evaluate(predictions, classes, positive)
                 metrics = [found.sensitivity, found.specificity, found.roc_auc]
             table.append(Subgroup(name, value, len(rows), len(set(predictions.patients)), *metrics))
