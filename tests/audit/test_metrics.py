@@ -7,11 +7,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from audit_helpers import Case, extractor_of, outcome_of
+from audit_helpers import Case, extractor_of, known, outcome_of
 from statistics_helpers import at_least, of_patients
 
 from detector.audit import metrics
-from detector.audit.metrics import cross_validate
+from detector.audit.metrics import cross_validate, subgroups
 from detector.images.inspect import border_properties
 from detector.statistics.auc import Scores
 from detector.statistics.probabilities import BRIER, IN_THE_LARGE
@@ -109,3 +109,38 @@ def test_a_model_that_reads_nothing_but_the_border_has_nothing_beyond_it():
             beyond[share] += found[1].low > 0
     assert above_chance[0.0] > 0 == beyond[0.0]
     assert above_chance[2.0] == 12 and beyond[2.0] >= 10
+
+
+# Subgroups
+
+
+def by_value(case: Case, **changed):
+    """Return the subgroups of a case, all of whose scores are equal, with changed predictions."""
+    extractor = extractor_of(case)
+    evaluated = outcome_of(extractor, np.full(len(extractor.properties), 0.5))
+    evaluated = replace(evaluated, predictions=replace(evaluated.predictions, **changed))
+    return {one.value: one for one in subgroups(extractor, evaluated)}
+
+
+def test_bands_missing_values_and_small_groups():
+    ages = ("0", "17.5", "18", "59", "60", "80", "130", "", "x", "nan")
+    row = known(age=lambda positive, number: ages[number], sex=lambda positive, number: [" f ", "unknown"][number % 2])
+    found = by_value(Case((10, 10), row=row))
+    assert [*found] == ["F", "0-17", "18-39", "40-59", "60-79", "80-129", "set"]
+    assert [found[name].n_images for name in ("F", "0-17", "60-79", "set")] == [10, 4, 2, 20]
+    assert found["0-17"].sensitivity.reason == "too few images (2 and 2; 10 of each needed)"
+
+
+def test_a_group_is_evaluated_over_patients_and_within_folds():
+    """Every fold separates the classes, each on a scale of its own; a patient has two images, one of them wrong."""
+    case = Case((40, 40), images=2, row=known(sex=lambda positive, number: "F"))
+    positive, folds = np.arange(80) < 40, np.arange(80) // 2 % 2
+    scores = 0.4 * folds + np.where(positive, 0.3, 0.2)
+    said = np.stack([scores, 1 - scores], axis=1)[None]
+    row = by_value(case, probabilities=said, folds=folds[None], predicted=(np.arange(80) % 2)[None])["F"]
+    assert (row.n_images, row.n_patients, row.roc_auc.value) == (80, 40, 1.0)
+    for found in (row.sensitivity, row.specificity):
+        assert (found.value, found.n_patients) == (0.5, 20)
+    right = np.zeros((1, 80), int)
+    alone, paired = by_value(case, predicted=right, patients=np.arange(80)), by_value(case, predicted=right)
+    assert paired["F"].sensitivity.ci_low < alone["F"].sensitivity.ci_low
