@@ -485,5 +485,5 @@ def judge(
     metrics = compute_metrics(extractor, evaluated, seed, balanced, prevalence)
     kept = extractor.patients if groups is None else groups
     checks = run_checks(Run(extractor, evaluated, metrics, kept, implausible))
-    found = verdict(evaluated.evaluation, metrics, checks)
-    return Judgement(metrics, checks, subgroups(extractor, evaluated), found)
+    conclusion = verdict(evaluated.evaluation, metrics, checks)
+    return Judgement(metrics, checks, subgroups(extractor, evaluated), conclusion)

@@ -230,16 +230,8 @@ def conclude(
     (shortcut), or are (mixed); all sources are excluded, the lungs keep half of the signal and so do external test sets
     (lungs); else inconclusive.
 
-    Parameters
-    ----------
-    controls_positive : Metric or None
-        Share of the same-site controls that are predicted positive.
-    positive : str
-        Name of the positive class.
-    shared_sites : bool
-        Whether both classes come from the same sites, so that such controls would add nothing.
-    differences : mapping
-        Those of `DIFFERENCES` that are known.
+    `controls_positive` is the share of same-site controls that are predicted `positive`; `shared_sites` says whether
+    both classes come from the same sites; `differences` are those of `DIFFERENCES` that are known.
     """
     known = {one.id: one for one in results}
     for name in (FULL, LUNGS_ALONE, *(source.id for source in SOURCES)):
