@@ -164,9 +164,12 @@ def _folds(labels: np.ndarray, patients: np.ndarray, count: int, seed: int, repe
     from sklearn.model_selection import StratifiedGroupKFold
 
     everyone, key = set(labels), (repeat,) if repeat else ()
+    names, inverse = np.unique(patients, return_inverse=True)
     for attempt in range(ATTEMPTS):
-        state = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, attempt], spawn_key=key)))
-        chosen = list(StratifiedGroupKFold(count, shuffle=True, random_state=state).split(labels, labels, patients))
+        random = np.random.default_rng(np.random.SeedSequence([seed, attempt], spawn_key=key))
+        # Patients are shuffled here: with shuffle=True, scikit-learn before 1.8 does not stratify (its issue 32478).
+        shuffled = random.permutation(len(names))[inverse]
+        chosen = list(StratifiedGroupKFold(count).split(labels, labels, shuffled))
         if all(set(labels[held_out]) == everyone == set(labels[train]) for train, held_out in chosen):
             return chosen
     raise TooFewPatientsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from conftest import rejection
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -50,6 +51,16 @@ def test_folds_hold_every_image_out_once(case, count, seed):
         for fold, (train, held_out) in enumerate(chosen):
             assert not set(patients[train]) & set(patients[held_out])
             assert set(np.flatnonzero(plan.folds[repeat] == fold)) == set(held_out)
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_each_fold_has_the_share_of_each_class(images):
+    """Within one patient: folds of scikit-learn's shuffle=True before 1.8 had 0 to 75 % of one class."""
+    for seed in range(20):
+        labels = np.random.default_rng(seed).permutation(np.arange(43) % 3 == 0).astype(int).repeat(images)
+        plan = split.draw_folds(labels, np.arange(43).repeat(images), ["a", "b"], 5, 1, seed)
+        held = np.array([np.bincount(labels[held_out]) for _, _, _, held_out in plan])
+        assert (np.ptp(held, axis=0) <= images).all()
 
 
 def test_no_partition_is_drawn_twice():
