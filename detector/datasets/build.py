@@ -82,7 +82,9 @@ class BuildOptions(CommonOptions):
     seed: int = seed_flag()
 
     def __post_init__(self) -> None:
-        """Reject flags without those that they need, or the same folder twice."""
+        """Reject flags without those that they need, the same folder twice, or what is no name of a finding."""
+        if self.finding and not self.finding[0].isalnum():
+            raise InputError(f"--finding {self.finding}: a finding begins with a letter or digit; give its name")
         if self.controls_output and os.path.realpath(self.controls_output) == os.path.realpath(self.output):
             raise InputError(f"--controls-output: {self.controls_output} is the same folder as --output")
         if self.shared_sites_only and not self.controls_output:
@@ -199,11 +201,8 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
     log.info(f"{total} rows in {folder} ({collection.source})")
     notes = collection.notes(folder, entries)
     if options.patients:
-        paths = [entry.path.as_posix() for entry in entries]
-        who, _, said = match_files(read_patients(options.patients), paths, f"--patients {options.patients}")
-        entries = [
-            replace(entry, patient=who.get(path) or entry.patient) for path, entry in zip(paths, entries, strict=True)
-        ]
+        who, said = read_patients(options.patients, [entry.path.as_posix() for entry in entries], folder)
+        entries = [replace(entry, patient=who.get(entry.path.as_posix()) or entry.patient) for entry in entries]
         notes += said
     entries, said = joined(entries)
     for note in notes + said:
@@ -384,14 +383,12 @@ def write_manifests(
     notes = [note for note in notes if manifest.NAME not in note]  # that is of the manifests of before
     given: dict[str, str] = {}
     if patients:
-        rows = read_patients(patients)
-        given, unused, said = match_files(rows, [image.file for image in images], "--patients")
-        if len(unused) == len(rows):
-            raise InputError(f"--patients names no image of {folder}, but {first_names(unused)}; give its own table")
+        given, said = read_patients(patients, [image.file for image in images], folder)
         notes += said
     by_folder: dict[Path, list[Image]] = defaultdict(list)
     for image in images:
         by_folder[image.path.parent].append(image)
+    manifests: dict[Path, bytes] = {}
     for inner, inside in by_folder.items():
         known = manifest.read(inner)
         others = {name: row for name, row in known.items() if row["source"] not in ("", source)}
@@ -399,7 +396,8 @@ def write_manifests(
             image.path.name: _row(image, known.get(image.path.name, {}), given.get(image.file, ""), source, view)
             for image in inside
         }
-        manifest.write(inner, (own | others).values())
+        manifests[inner / manifest.NAME] = manifest.as_file((own | others).values())
+    write_together(manifests)
     return {inner: len(inside) for inner, inside in by_folder.items()}, notes
 
 
@@ -421,7 +419,13 @@ def _row(image: Image, earlier: manifest.Row, patient: str, source: str, view: s
     }
 
 
-def read_patients(path: Path) -> dict[str, str]:
-    """Read a table of patients, by what its column of files has; an empty name where the patient is not known."""
+def read_patients(path: Path, files: Sequence[str], folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the patients of those files that a table names, empty where not known, and what to say of the others."""
     rows = read_by_file(path, "--patients", {"patient": PATIENT})
-    return {file: "" if is_missing(row["patient"]) else row["patient"] for file, row in rows.items()}
+    names = {file: "" if is_missing(row["patient"]) else row["patient"] for file, row in rows.items()}
+    given, unused, notes = match_files(names, files, f"--patients {path}")
+    if len(unused) == len(names):
+        raise InputError(
+            f"--patients {path} names no image of {folder}, but {first_names(unused)}; give the table of these images"
+        )
+    return given, notes

@@ -89,11 +89,14 @@ def test_patients_who_share_an_image_are_one():
         (("--source", "ours"), "--write-manifests needs --source, and --source needs --write-manifests"),
         (("--write-manifests", "d", "--source", "a", "--view", "PA", "--view", "AP"), "takes one --view for all"),
         (("-c", "clone", "--split", "train"), "clone (Actualmed-COVID-chestxray-dataset) is not published in parts"),
+        (("-c", "clone", "--finding", "!COVID-19"), "--finding !COVID-19: a finding begins with a letter or digit"),
+        (("-c", "clone", "-o", "d", "--patients", "who.csv"), "--patients who.csv names no image of clone, but x.png"),
         (("-n", "0"), "argument -n/--limit: '0' is not an integer ≥ 1"),
     ],
 )
 def test_flags_that_need_others_are_rejected_without_them(tmp_path, arguments, said):
     actualmed(tmp_path / "clone")
+    (tmp_path / "who.csv").write_text("file,patient\nx.png,1\n")
     rejected(inside("build_covid_dataset.py", *arguments, cwd=tmp_path), said)
 
 
@@ -105,7 +108,7 @@ def test_manifests_are_written_for_folders_as_they_are(tmp_path):
     (tmp_path / "who.csv").write_text("file,patient\nP-000.png,7\nP/P-001.png,7\n")
     arguments = ("--write-manifests", "data", "--source", "covidgr", "--view", "PA", "--patients", "who.csv")
     said = built(tmp_path, *arguments)
-    assert "--patients has no row of 3 images (N/N-000.png, N/N-001.png, P/P-002.png)" in said
+    assert "--patients who.csv has no row of 3 images (N/N-000.png, N/N-001.png, P/P-002.png)" in said
     assert "the images are unchanged" in said and "All 5 images share one site and view" in said
     listed = rows(tmp_path / "data" / "P")
     assert [(name, row["patient"]) for name, row in listed.items()] == [
@@ -152,7 +155,7 @@ OTHER = (*CALL, "--patients", "who.csv")
         (
             OTHER,
             "file,patient\nelsewhere.png,1\n",
-            "--patients names no image of data, but elsewhere.png; give",
+            "--patients who.csv names no image of data, but elsewhere.png; give",
         ),
         (OTHER, "name,patient\na,1\n", "has no column file; it has name, patient"),
         (OTHER, "file,patient\nP-000.png,1\nP-000.png,2\n", "line 3: P-000.png has two rows of different values"),
@@ -189,15 +192,25 @@ def test_published_tables_name_patients(tmp_path, heading, row):
     lines = [heading, *(row.format(*one.split(",")) for one in who)]
     (tmp_path / "who.csv").write_text("\n".join(lines))
     _, notes = build.write_manifests(tmp_path / "d", "mine", "", tmp_path / "who.csv")
-    assert notes[0].startswith("--patients: 2 rows of other images (other-1")
-    assert notes[1:] == ["--patients has no row of 2 images (covid/covid-004.png, normal/normal-001.png)"]
+    assert notes[0].startswith(f"--patients {tmp_path}/who.csv: 2 rows of other images (other-1")
+    assert notes[1].endswith("who.csv has no row of 2 images (covid/covid-004.png, normal/normal-001.png)")
     images = dataset.load(tmp_path / "d").images
     assert [image.patient for image in images] == ["mine/007", "mine/7", "mine/8", None, None, "mine/7", None]
 
 
 def test_a_file_that_is_a_patient(tmp_path):
     (tmp_path / "who.csv").write_text("patientId,x,y,Target\n0004cfab,1,2,1\n0004cfab,3,4,1\n")
-    assert build.read_patients(tmp_path / "who.csv") == {"0004cfab": "0004cfab"}
+    given = build.read_patients(tmp_path / "who.csv", ["a/0004cfab.png"], tmp_path)
+    assert given == ({"a/0004cfab.png": "0004cfab"}, [])
+
+
+def test_manifests_of_all_folders_are_written_or_none(tmp_path):
+    classes(tmp_path / "data", a=1, b=1)
+    (tmp_path / "data" / "b" / "manifest.csv").mkdir()
+    rejected(
+        inside("build_covid_dataset.py", "--write-manifests", "data", "--source", "x", cwd=tmp_path), "manifest.csv"
+    )
+    assert [one.is_dir() for one in tmp_path.rglob("manifest.csv")] == [True]
 
 
 def test_a_manifest_of_a_persons_own_is_completed_and_rows_of_other_sources_stay(tmp_path):
