@@ -6,7 +6,7 @@ from detector.cli.arguments import parse
 from detector.cli.output import Log
 from detector.cli.run import run
 from detector.collections.catalogue import SAMPLED, recognise
-from detector.collections.kermany import HANDLE, Kermany
+from detector.collections.kermany import Kermany
 from detector.datasets import download
 from detector.datasets.build import SampleOptions, build
 from detector.files.atomic import require_folder
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None) -> int:
     if folder is None:
         require_folder(options.output)
         log.info("no -k given: getting Kermany's data set (2 GB) through kagglehub...")
-        folder = download.fetch_kaggle(HANDLE, Kermany.url)
+        folder = download.fetch_kaggle(Kermany.handle, Kermany.url)
     build(recognise(folder, SAMPLED, "--kaggle"), folder, options, log)
     return 0
 

@@ -266,7 +266,7 @@ def age_groups(run: Run) -> Found:
     shares: dict[str, float] = {}
     for name, images in run.by_class().items():
         # Kermany's patients are one to five, of Guangzhou Women and Children's Medical Center.
-        ages = [1.0 if image.source == kermany.SOURCE else years(image.row.get("age", "")) for image in images]
+        ages = [1.0 if image.source == kermany.Kermany.source else years(image.row.get("age", "")) for image in images]
         known = [age < ADULT for age in ages if age is not None]
         if len(known) < max(KNOWN * len(images), 1):
             return NOT_ASSESSED, f"the age of most images of {name} is not known", ""

@@ -44,7 +44,8 @@ class Cohen(TableCollection):
             row["patientid"],
             row["view"],
             row["finding"],
-            site(row["url"]),
+            # The images of the Hannover Medical School are recognised by their repository.
+            hannover.SITE if hannover.REPOSITORY in row["url"].lower() else host_and_path(row["url"])[0],
             row["license"],
             row["url"],
             row["modality"] if "modality" in row.cells else "X-ray",
@@ -77,11 +78,3 @@ class Figure1(Cohen):
         names = [f"{number}{suffix}" for suffix in (".jpg", ".jpeg", ".png")]
         name = next((name for name in names if (folder / "images" / name).exists()), names[0])
         return replace(super().record(row, folder), filename=name, patient=re.sub(r"(?<=\d)[a-z]\Z", "", number))
-
-
-def site(url: str) -> str:
-    """Return where an image was published: the host of its address without ``www.``, or empty.
-
-    The images of the Hannover Medical School are recognised by their repository.
-    """
-    return hannover.SITE if hannover.REPOSITORY in url.lower() else host_and_path(url)[0]

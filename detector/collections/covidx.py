@@ -7,7 +7,7 @@ COVID-19 cases from chest X-ray images", Scientific Reports 10 (2020).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,6 @@ from detector import InputError
 from detector.collections.record import COVID, Collection, ImageRecord, locate
 from detector.files.tables import SUFFIX, file_bytes, head_of, require_text
 
-PARTS = ("train", "val", "test")
 # The class in a list → the finding in a manifest.
 FINDINGS = {
     "positive": COVID,
@@ -41,7 +40,7 @@ class Covidx(Collection):
     url = "https://github.com/lindawangg/COVID-Net"
     licence = "that of each source"
     looked_for = "train.txt, val.txt or test.txt with PATIENT FILE CLASS SOURCE in each line"
-    parts = PARTS
+    parts = ("train", "val", "test")
 
     def is_here(self, folder: Path) -> bool:
         """Return whether the first line of a list is one of an image."""
@@ -51,9 +50,9 @@ class Covidx(Collection):
                     return True
         return False
 
-    def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
-        """Return the images of every part, or of one."""
-        known, found = lists(folder), list[ImageRecord]()
+    def read(self, folder: Path, part: str = "") -> Iterator[ImageRecord]:
+        """Yield the images of every part, or of one."""
+        known = lists(folder)
         if part and part not in known:
             names = ", ".join(path.name for paths in known.values() for path in paths)
             raise InputError(f"--split {part}: {folder} has no list of this split; it has {names}")
@@ -63,8 +62,7 @@ class Covidx(Collection):
                 raise InputError(f"{folder} has several lists of {one}: {names}; keep one version")
             inner = next((name for name in (one, f"data/{one}") if (folder / name).is_dir()), ".")
             where = {name: PurePosixPath(inner) / path for name, path in locate(folder / inner).items()}
-            found += self.parse(file_bytes(known[one][0]), known[one][0], where, one)
-        return found
+            yield from self.parse(file_bytes(known[one][0]), known[one][0], where, one)
 
     def parse(self, data: bytes, path: Path, where: Mapping[str, PurePosixPath], part: str) -> list[ImageRecord]:
         """Return the images of a list's bytes, given where each file that is there lies, by its name without suffix."""
@@ -96,7 +94,7 @@ class Covidx(Collection):
 def lists(folder: Path) -> dict[str, list[Path]]:
     """Return the lists of each part that a folder has: those without a version in their name, or else all."""
     found = {}
-    for part in PARTS:
+    for part in Covidx.parts:
         where = (folder, folder / "labels")
         plain = [inner / f"{part}.txt" for inner in where if (inner / f"{part}.txt").is_file()]
         if paths := plain or [path for inner in where for path in sorted(inner.glob(f"{part}[_-]*.txt"))]:

@@ -40,8 +40,8 @@ class Hannover(TableCollection):
         Cell counts are thousands per microlitre in both; the partial pressure of oxygen is not a saturation, so it is
         left out.
         """
-        finding, unknown = finding_of(row["admission_offset"])
         days = number(row["admission_offset"])
+        finding, unknown = finding_of(days)
         return ImageRecord(
             row.where,
             "png",
@@ -63,12 +63,11 @@ class Hannover(TableCollection):
         )
 
 
-def finding_of(admission_offset: str) -> tuple[str, str]:
+def finding_of(days: float | None) -> tuple[str, str]:
     """Return whether an image shows COVID-19, by its authors' rule, and why it is unknown, where it is.
 
-    The offset is that from the image to the admission: positive where the image came first.
+    The days are those from the image to the admission: positive where the image came first.
     """
-    days = number(admission_offset)
     if days is None or days < SURELY:
         return COVID, ""
     if days > NOT_YET:

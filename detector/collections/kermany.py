@@ -14,9 +14,6 @@ from pathlib import Path
 from detector.collections.record import DOCUMENTED, OTHER_NAME, Collection, ImageRecord
 from detector.images.listing import list_images
 
-SOURCE = "chest-xray-pneumonia"
-HANDLE = "paultimothymooney/chest-xray-pneumonia"
-PARTS = ("train", "test", "val")
 # What a file name says of a pneumonia.
 KINDS = {"virus": "Pneumonia/Viral", "bacteria": "Pneumonia/Bacterial"}
 CLASSES = {"NORMAL": "No Finding", "PNEUMONIA": "Pneumonia"}
@@ -34,12 +31,13 @@ class Kermany(Collection):
     Patients of one to five years, Guangzhou Women and Children's Medical Center; views are not given.
     """
 
-    source = SOURCE
+    source = "chest-xray-pneumonia"
+    handle = "paultimothymooney/chest-xray-pneumonia"  # by which kagglehub fetches it
     url = "https://www.kaggle.com/datasets/paultimothymooney/chest-xray-pneumonia"
     licence = "CC BY 4.0"
     looked_for = "train/NORMAL with files such as IM-0115-0001.jpeg, train/PNEUMONIA with person1_virus_6.jpeg"
     words = (("normal", "No Finding"), *KINDS.items())
-    parts = PARTS
+    parts = ("train", "test", "val")
     part = "train"
     are_children = True
     one_per_patient = True
@@ -91,5 +89,7 @@ def finding_of(path: Path) -> str:
 
 def parts_of(folder: Path) -> dict[str, Path]:
     """Return the folder of each part, the outermost of several: the zip holds nested copies of the data set."""
-    inner = (folder / nested / part for nested in ("chest_xray/chest_xray", "chest_xray", ".") for part in PARTS)
+    inner = (
+        folder / nested / part for nested in ("chest_xray/chest_xray", "chest_xray", ".") for part in Kermany.parts
+    )
     return {path.name: path for path in inner if path.is_dir()}

@@ -5,6 +5,7 @@ Reference: X. Wang, Y. Peng, L. Lu et al., "ChestX-ray8: Hospital-scale Chest X-
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from detector.collections.record import Collection, ImageRecord, locate
@@ -29,23 +30,19 @@ class Nih(Collection):
         """Return whether a folder holds the data set's table, or that of Kaggle's sample of it."""
         return any("imageindex" in columns_of(folder / name) for name in TABLES)
 
-    def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
-        """Return the image of each row; it may have several findings, separated by ``|``."""
+    def read(self, folder: Path, part: str = "") -> Iterator[ImageRecord]:
+        """Yield the image of each row; it may have several findings, separated by ``|``."""
         table = next(folder / name for name in TABLES if (folder / name).exists())
         where = locate(folder)
-        found = []
         for row in read_table(table, ("Image Index", "Finding Labels", "Patient ID")):
             name = row["Image Index"]
             path = where.get(SUFFIX.sub("", name), PurePosixPath("images", name))
-            found.append(
-                ImageRecord(
-                    row.where,
-                    path.parent.as_posix(),
-                    path.name,
-                    row["Patient ID"],
-                    row["View Position"],
-                    row["Finding Labels"],
-                    clinical={"age": age_cell(row["Patient Age"]), "sex": row["Patient Gender"].upper()},
-                )
+            yield ImageRecord(
+                row.where,
+                path.parent.as_posix(),
+                path.name,
+                row["Patient ID"],
+                row["View Position"],
+                row["Finding Labels"],
+                clinical={"age": age_cell(row["Patient Age"]), "sex": row["Patient Gender"].upper()},
             )
-        return found

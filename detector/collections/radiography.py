@@ -7,7 +7,7 @@ IEEE Access 8 (2020); T. Rahman et al., Computers in Biology and Medicine 132 (2
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from detector.collections.kermany import Kermany
@@ -40,28 +40,24 @@ class Radiography(Collection):
         """Return whether a folder is the database, unpacked."""
         return root_of(folder) is not None
 
-    def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
-        """Return the images of every class; masks are left out."""
-        found = []
+    def read(self, folder: Path, part: str = "") -> Iterator[ImageRecord]:
+        """Yield the images of every class; masks are left out."""
         for label in classes_of(root_of(folder) or folder):
             addresses = addresses_of(label)
             for path in list_images(label).images:
                 below = path.relative_to(folder)
                 url = addresses.get(stem(path.name), "")
-                found.append(
-                    ImageRecord(
-                        below.as_posix(),
-                        below.parent.as_posix(),
-                        path.name,
-                        "",
-                        "",
-                        CLASSES[label.name],
-                        site(url) or f"unknown ({label.name})",
-                        url=url,
-                        unknown="" if url or is_documented(path, label) else OTHER_NAME,
-                    )
+                yield ImageRecord(
+                    below.as_posix(),
+                    below.parent.as_posix(),
+                    path.name,
+                    "",
+                    "",
+                    CLASSES[label.name],
+                    site(url) or f"unknown ({label.name})",
+                    url=url,
+                    unknown="" if url or is_documented(path, label) else OTHER_NAME,
                 )
-        return found
 
     def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
         """Return for how many images the site is not known, and how to know it."""

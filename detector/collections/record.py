@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
@@ -107,8 +107,8 @@ class Collection(ABC):
         """Return whether a folder is a copy of this collection."""
 
     @abstractmethod
-    def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
-        """Return the images that a copy lists, or those of one part of its published split."""
+    def read(self, folder: Path, part: str = "") -> Iterable[ImageRecord]:
+        """Yield the images that a copy lists, or those of one part of its published split."""
 
     def complete(self, folder: Path, entry: ImageRecord) -> ImageRecord:
         """Return an entry with what its DICOM header says; a patient whom the table names, too, keeps that name."""

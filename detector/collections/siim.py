@@ -6,7 +6,7 @@ Annotation and Standard Exam Classification of COVID-19 Chest Radiographs", Jour
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from detector.collections.boxes import parse_listed
@@ -35,8 +35,8 @@ class Siim(Collection):
         """Return whether a folder holds the challenge's tables."""
         return simple(NEGATIVE) in columns_of(folder / STUDIES) and "studyinstanceuid" in columns_of(folder / IMAGES)
 
-    def read(self, folder: Path, part: str = "") -> list[ImageRecord]:
-        """Return the images that the tables list."""
+    def read(self, folder: Path, part: str = "") -> Iterator[ImageRecord]:
+        """Yield the images that the tables list."""
         # The label of each study; empty where none is 1.
         studies = {
             row["id"].removesuffix("_study"): next((label for label in LABELS if number(row[label]) == 1), "")
@@ -48,24 +48,20 @@ class Siim(Collection):
                 width, height = number(row["dim1"]) or 0, number(row["dim0"]) or 0
                 sizes[row["image_id"].removesuffix("_image")] = int(width), int(height)
         where = {name.removesuffix("_image"): path for name, path in locate(folder).items()}
-        found = []
         for row in read_table(folder / IMAGES, ("id", "boxes", "StudyInstanceUID")):
             name, study = row["id"].removesuffix("_image"), row["StudyInstanceUID"].removesuffix("_study")
             path, label = where.get(name, PurePosixPath("train", f"{name}.dcm")), studies.get(study, "")
-            found.append(
-                ImageRecord(
-                    row.where,
-                    path.parent.as_posix(),
-                    path.name,
-                    study,
-                    "",
-                    label,
-                    unknown="" if label else "of a study without a label",
-                    boxes=parse_listed(row["boxes"], f"{row.where}: image {name}"),
-                    size=sizes.get(name, (0, 0)),
-                )
+            yield ImageRecord(
+                row.where,
+                path.parent.as_posix(),
+                path.name,
+                study,
+                "",
+                label,
+                unknown="" if label else "of a study without a label",
+                boxes=parse_listed(row["boxes"], f"{row.where}: image {name}"),
+                size=sizes.get(name, (0, 0)),
             )
-        return found
 
     def notes(self, folder: Path, entries: Sequence[ImageRecord]) -> list[str]:
         """Return what to say of the labels, of what stands for the patient, and of boxes."""

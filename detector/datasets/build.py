@@ -196,7 +196,7 @@ def build(collection: Collection, folder: Path, options: BuildOptions, log: Log,
     if options.split and options.split not in collection.parts:
         parts = f"has the parts {', '.join(collection.parts)}" if collection.parts else "is not published in parts"
         raise InputError(f"--split {options.split}: {folder} ({collection.source}) {parts}")
-    entries = collection.read(folder, options.split or collection.part)
+    entries = [*collection.read(folder, options.split or collection.part)]
     total = len(entries)
     log.info(f"{total} rows in {folder} ({collection.source})")
     notes = collection.notes(folder, entries)

@@ -204,7 +204,7 @@ def _images(
         elif header.patient:
             patient = f"dicom/{header.patient}"
         elif label in kermanys and (number := kermany.patient(path.name)):
-            patient, source = f"{kermany.SOURCE}/{number}", source or kermany.SOURCE
+            patient, source = f"{kermany.Kermany.source}/{number}", source or kermany.Kermany.source
         known = {"view": header.view or view_of(below), "age": header.age, "sex": header.sex}
         row = row | {name: value for name, value in known.items() if value and not row.get(name)}
         images.append(Image(path, below.as_posix(), label, patient, source, row.get("site", "") or source, row))

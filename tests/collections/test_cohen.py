@@ -83,7 +83,8 @@ def test_a_file_outside_of_the_folder_is_rejected_by_name(tmp_path, folder, name
     ],
 )
 def test_the_site_is_the_host_of_the_address(url, site):
-    assert cohen.site(url) == site
+    table = f"patientid,finding,view,filename,url\n1,COVID-19,PA,a.png,{url}\n"
+    assert [entry.site for entry in cohen.Cohen().parse(table.encode(), Path("metadata.csv"))] == [site]
 
 
 @needs(ERAS)

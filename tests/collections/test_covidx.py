@@ -55,7 +55,7 @@ def test_several_versions_of_a_list(tmp_path):
     for name in ("train_COVIDx8B.txt", "train_COVIDx9A.txt"):
         (tmp_path / name).write_text(TRAIN)
     with rejection("several lists of train: train_COVIDx8B.txt, train_COVIDx9A.txt; keep one version"):
-        covidx.Covidx().read(tmp_path)
+        list(covidx.Covidx().read(tmp_path))
 
 
 @pytest.mark.parametrize(

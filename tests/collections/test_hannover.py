@@ -54,9 +54,9 @@ def test_an_image_of_hannover_that_cohen_has_is_kept_once(tmp_path, first, secon
 @pytest.mark.parametrize(
     ("days", "finding", "known"),
     [
-        *((days, "COVID-19", True) for days in ("", "-60", "6.9")),
-        *((days, "", False) for days in ("7", "14")),
-        *((days, "No COVID-19 yet", True) for days in ("14.1", "60")),
+        *((days, "COVID-19", True) for days in (None, -60, 6.9)),
+        *((days, "", False) for days in (7, 14)),
+        *((days, "No COVID-19 yet", True) for days in (14.1, 60)),
     ],
 )
 def test_the_finding_of_hannover_depends_on_days_since_admission(days, finding, known):

@@ -104,4 +104,4 @@ def test_copies_beside_the_tables(tmp_path):
 def test_bad_tables(tmp_path, studies, images, said):
     tables(tmp_path / "siim", studies, images)
     with rejection(said):
-        siim.Siim().read(tmp_path / "siim")
+        list(siim.Siim().read(tmp_path / "siim"))
