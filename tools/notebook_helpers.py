@@ -39,11 +39,12 @@ def run(command: str) -> None:
 
 
 def gallery(pictures: Mapping[str, str]) -> HTML:
-    """Show PNG images side by side, by their captions."""
+    """Show images side by side, by their captions."""
     shown = []
     for text, path in pictures.items():
-        data = base64.b64encode(Path(path).read_bytes()).decode()
-        shown.append(f'<td><img width="{WIDTH}" alt="{text}" src="data:image/png;base64,{data}"><br>{text}</td>')
+        small = cv2.resize(np.asarray(cv2.imread(path)), (WIDTH, WIDTH), interpolation=cv2.INTER_AREA)
+        data = base64.b64encode(cv2.imencode(".jpg", small)[1].tobytes()).decode()
+        shown.append(f'<td><img alt="{text}" src="data:image/jpeg;base64,{data}"><br>{text}</td>')
     return HTML(f"<table><tr>{''.join(shown)}</tr></table>")
 
 
