@@ -24,6 +24,7 @@ from detector.files.values import DECIMAL_COMMA, number
 
 DECISION = ("prediction", "predicted", "predictedclass")
 THRESHOLD = "threshold"
+ROUNDED = 1e-6  # by which a probability of 1 may exceed it
 OFF = 0.01  # by which rounded probabilities of an image may miss a sum of 1
 
 
@@ -172,15 +173,17 @@ def _value(cell: str, column: str, where: str) -> float:
 
 
 def _require_probabilities(raw: Sequence[np.ndarray], of_class: Mapping[str, str], name: str, logits: bool) -> None:
-    """Reject numbers that are no probabilities: labels, percentages, logits without the flag."""
+    """Reject numbers that are no probabilities: labels, percentages, logits without the flag, and the reverse."""
     values, names = np.concatenate(raw), ", ".join(column.strip() for column in of_class.values())
     if np.isin(values, (0.0, 1.0)).all():
         raise InputError(
             f"{name}: {names} has 0 and 1 only: these are labels, not probabilities; give probabilities, or the names "
             "of classes in a column prediction"
         )
-    if not logits and (values.min() < 0 or values.max() > 1):
-        wrong = values.min() if values.min() < 0 else values.max()
+    wrong = next((value for value in (values.min(), values.max()) if not -ROUNDED <= value <= 1 + ROUNDED), None)
+    if logits and wrong is None:
+        raise InputError(f"{name}: {names} has numbers from 0 to 1 only, as probabilities are; leave --logits out")
+    if not logits and wrong is not None:
         raise InputError(
             f"{name}: {names} has {wrong:g}, no probability from 0 to 1; give --logits if these are logits, and divide "
             "percentages by 100"
@@ -193,6 +196,7 @@ def _probabilities(values: np.ndarray, of_class: Mapping[str, str], classes: Seq
 
     if logits:
         values = softmax(values, axis=1) if len(of_class) > 1 else expit(values)
+    values = values.clip(0.0, 1.0)
     if len(of_class) == 1:
         values = np.hstack([values, 1.0 - values])
     order = [*of_class, *(one for one in classes if one not in of_class)]

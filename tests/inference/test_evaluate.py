@@ -86,12 +86,20 @@ def third(cell):
         (["file", "covid"], [(name, round(p)) for name, p in EACH], "these are labels, not probabilities"),
         (["file", "covid"], [*EACH, (FILES[0], 0.2)], "--mean averages them"),
         (["file", "prediction"], EACH, "name classes there"),
+        (["file", "covid"], third(1.00001), "has 1.00001, no probability"),
         (["file", "covid"], [(name, 0, 93) for name in FILES], "more cells than the heading"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_rejected(tmp_path, heading, rows, words):
     with rejection(words):
         read(tmp_path, heading, rows)
+
+
+def test_probabilities_are_no_logits_and_may_exceed_one_by_rounding(tmp_path):
+    with rejection("as probabilities are; leave --logits out"):
+        read(tmp_path, ["file", "covid"], EACH, logits=True)
+    found = read(tmp_path, ["file", "covid"], [(FILES[0], 1.0000001), (FILES[1], 0.3)])
+    assert found.probabilities.tolist() == [[1.0, 0.0], [0.3, 0.7]]
 
 
 def test_classes_of_several_rows_cannot_be_averaged_and_three_classes_need_three_columns(tmp_path):
