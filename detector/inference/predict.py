@@ -312,8 +312,13 @@ class Model:
         Raises
         ------
         InputError
-            A ValueError: if an array has another shape or type, or `clinical` another length or names.
+            A ValueError: if what is given is no list of these, an array has another shape or type, or `clinical` another
+            length or names.
         """
+        if isinstance(images, (str, Path, bytes, np.ndarray)):
+            raise InputError("predict takes a list of images; for one, call the model itself: model(image)")
+        if wrong := [one for one in images if not isinstance(one, (str, Path, bytes, np.ndarray))]:
+            raise InputError(f"{type(wrong[0]).__name__} is no image; give a path, the bytes of a file, or an array")
         given = clinical or [{}] * len(images)
         if len(given) != len(images):
             raise InputError(f"clinical values of {len(given)} images are given for {len(images)} images")

@@ -90,9 +90,12 @@ def test_what_is_no_radiograph_has_a_reason_and_no_class(path, model, tmp_path):
         found, ("a colour image, so no class", "image: not a readable image", "missing.png"), strict=True
     ):
         assert words in one.reason
-    for wrong in (np.zeros((10, 10)), np.zeros((3, 100, 100), np.uint8), np.zeros((0, 9), np.uint8)):
+    for wrong in (np.zeros((10, 10)), np.zeros((3, 100, 100), np.uint8), np.zeros((0, 9), np.uint8), None, ["a.png"]):
         with rejection("is no image"):
             model(wrong)
+    for alone in ("a.png", tmp_path, b"no image", np.zeros((99, 99, 3), np.uint8)):
+        with rejection("takes a list of images; for one, call the model itself"):
+            model.predict(alone)
 
 
 def test_bad_models_and_thresholds_are_rejected(path, tmp_path):
