@@ -11,7 +11,6 @@ from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.resampling import (
     LEVEL,
     kish_number,
-    patient_share,
     percentiles,
     resampled,
 )
@@ -22,31 +21,12 @@ TOO_FEW = "too few patients to cross-validate"
 MOST_EFFECTIVE = 1e4  # an image cannot be worth more patients than this
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """The order of images by stratum and score, and where strata and ties begin in it."""
-
-    order: np.ndarray
-    steps: np.ndarray  # first position of each group of images of a stratum that tie
-    starts: np.ndarray  # which of these groups is the first of its stratum
-
-    @classmethod
-    def of(cls, scores: np.ndarray, strata: np.ndarray | None) -> _Steps:
-        codes = np.zeros(len(scores), int) if strata is None else np.unique(strata, return_inverse=True)[1]
-        order = np.lexsort((scores, codes))
-        codes, scores = codes[order], scores[order]
-        new_stratum = np.append(True, codes[1:] != codes[:-1])
-        steps = np.flatnonzero(new_stratum | np.append(True, scores[1:] != scores[:-1]))
-        return cls(order, steps, np.flatnonzero(new_stratum[steps]))
-
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """Return values of strata, (…, strata), at each of their groups, (…, groups)."""
-        return np.repeat(values, np.diff(np.append(self.starts, len(self.steps))), axis=-1)
-
-    def below(self, counts: np.ndarray) -> np.ndarray:
-        """Return how many of a stratum rank below each of its groups, given those in each group; ties count half."""
-        before = np.cumsum(counts, axis=-1) - counts
-        return before - self.spread(before[..., self.starts]) + counts / 2
+def by_score(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what positives and negatives weigh at each distinct score, (draws, scores) each, the highest first."""
+    order = np.argsort(-scores, kind="stable")
+    steps = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
+    positive = np.add.reduceat(weights[:, order] * is_positive[order], steps, axis=1)
+    return positive, np.add.reduceat(weights[:, order] * ~is_positive[order], steps, axis=1)
 
 
 def weighted_auc(
@@ -58,60 +38,59 @@ def weighted_auc(
 
     Reference: K. H. Zou et al., Biometrical Journal 53 (2011).
     """
-    if not len(scores):
-        return np.full(len(weights), np.nan)
-    by = _Steps.of(scores, strata)
-    weights, is_positive = weights[:, by.order], is_positive[by.order]
-    positive = np.add.reduceat(weights * is_positive, by.steps, axis=1)
-    negative = np.add.reduceat(weights * ~is_positive, by.steps, axis=1)
-    pairs_won = np.add.reduceat(positive * by.below(negative), by.starts, axis=1)
-    n_positive, n_negative = (np.add.reduceat(side, by.starts, axis=1) for side in (positive, negative))
-    compared = stratum_weight(n_positive, n_negative).sum(axis=1)
-    won = np.where(n_positive * n_negative > 0, pairs_won / (n_positive + n_negative + 1), 0.0).sum(axis=1)
-    return np.divide(won, compared, out=np.full(len(weights), np.nan), where=compared > 0)
+    strata = np.zeros(len(scores), int) if strata is None else strata
+    won, compared = [], []
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        positive, negative = by_score(scores[rows], is_positive[rows], weights[:, rows])
+        n_positive, n_negative = positive.sum(axis=1), negative.sum(axis=1)
+        beaten = n_negative[:, None] - np.cumsum(negative, axis=1) + negative / 2  # ties count half
+        won.append((positive * beaten).sum(axis=1) / (n_positive + n_negative + 1))
+        compared.append(stratum_weight(n_positive, n_negative))
+    total = np.stack(compared, axis=1).sum(axis=1)
+    return np.divide(np.stack(won, axis=1).sum(axis=1), total, out=np.full(len(weights), np.nan), where=total > 0)
 
 
 def influence(
-    scores: np.ndarray,
-    is_positive: np.ndarray,
-    strata: np.ndarray | None = None,
-    alone: np.ndarray | None = None,
+    scores: np.ndarray, is_positive: np.ndarray, patients: np.ndarray, strata: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """Return the area of `weighted_auc`, and by how much each image moves it away from the others' mean.
 
     An image's placement is the share of its stratum's other class that it is ranked on the right side of. Its
-    influence is the distance of that from its stratum's area, by its weight; influences add up to 0. Where a stratum
-    has a single patient of a class, the distance from its own area would be 0: that from the mean area is taken, as
-    surveys do with a single unit of a stratum.
+    influence is the distance of that from its stratum's area, by its weight. A patient with a share h of its class and
+    stratum's images pulls their mean towards itself: the variance of its residuals is too small by 1 - h. Where a
+    stratum has a single patient of a class, the distance from its own area would be 0: that from the mean area is
+    taken, as surveys do with a single unit of a stratum. Images of strata of a single class, or below 0, move nothing.
 
-    Reference: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, "Comparing the areas under two or more correlated
-    receiver operating characteristic curves: a nonparametric approach", Biometrics 44 (1988).
+    References: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, "Comparing the areas under two or more correlated
+    receiver operating characteristic curves: a nonparametric approach", Biometrics 44 (1988); R. M. Bell, D. F.
+    McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage samples", Survey Methodology 28
+    (2002).
     """
-    by = _Steps.of(scores, strata)
-    side = is_positive[by.order]
-    ties = np.diff(np.append(by.steps, len(scores)))
-    positive = np.add.reduceat(side.astype(float), by.steps)
-    negative = ties - positive
-    n_positive, n_negative = (np.add.reduceat(one, by.starts) for one in (positive, negative))
-    above_negatives = by.below(negative) / by.spread(n_negative)
-    below_positives = 1.0 - by.below(positive) / by.spread(n_positive)
-    areas = np.add.reduceat(positive * above_negatives, by.starts) / n_positive
-    size = stratum_weight(n_positive, n_negative)
-    shares = size / size.sum()
-    area = float(shares @ areas)
-    centre, of_positive, of_negative = (
-        np.repeat(by.spread(one), ties) for one in (areas, shares / n_positive, shares / n_negative)
-    )
-    if alone is not None:
-        centre = np.where(alone[by.order], area, centre)
-    moved = np.where(
-        side,
-        of_positive * (np.repeat(above_negatives, ties) - centre),
-        of_negative * (np.repeat(below_positives, ties) - centre),
-    )
-    found = np.empty(len(scores))
-    found[by.order] = moved
-    return area, found
+    known = [strata == stratum for stratum in np.unique(strata[strata >= 0])]
+    pairs = [(np.flatnonzero(rows & is_positive), np.flatnonzero(rows & ~is_positive)) for rows in known]
+    pairs = [(positive, negative) for positive, negative in pairs if len(positive) and len(negative)]
+    placed = [
+        (_share_below(scores[positive], scores[negative]), 1 - _share_below(scores[negative], scores[positive]))
+        for positive, negative in pairs
+    ]
+    areas = np.array([of_positives.mean() for of_positives, _ in placed])
+    sizes = np.array([stratum_weight(len(positive), len(negative)) for positive, negative in pairs])
+    shares = sizes / sizes.sum()
+    area, moved = float(shares @ areas), np.zeros(len(scores))
+    for share, own, sides, placements in zip(shares, areas, pairs, placed, strict=True):
+        for rows, placement in zip(sides, placements, strict=True):
+            _, codes, images = np.unique(patients[rows], return_inverse=True, return_counts=True)
+            alone, pulled = len(images) == 1, images[codes] / len(rows)
+            distance = placement - (area if alone else own)
+            moved[rows] = share / len(rows) * distance / np.sqrt(1.0 if alone else 1 - pulled)
+    return area, moved
+
+
+def _share_below(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the share of other scores that each score lies above; ties count half."""
+    others = np.sort(others)
+    return (np.searchsorted(others, scores, "left") + np.searchsorted(others, scores, "right")) / (2 * len(others))
 
 
 def roc_auc(
@@ -154,15 +133,14 @@ def roc_auc(
     """
     patients = np.unique(np.asarray(patients), return_inverse=True)[1]
     refitted = folds is not None and len(np.unique(folds)) > 1
-    if folds is not None and refitted:
-        strata = crossed(folds) if strata is None else crossed(strata, folds)
+    columns = [column for column in (strata, folds if refitted else None) if column is not None]
+    within = np.broadcast_to(crossed(*columns), scores.shape) if columns else np.zeros(scores.shape, int)
     if np.isnan(scores).any():
         return Metric.unavailable(NO_SCORES, int(is_positive.sum()), int((~is_positive).sum()))
     compared = []  # of each repeat: images and patients, and in each class the images of each patient
     values, moved = [], np.zeros(len(is_positive))
-    for repeat, one in enumerate(scores):
-        own = None if strata is None else np.broadcast_to(strata, np.shape(scores))[repeat]
-        kept = np.ones(len(one), bool) if own is None else holding_two_classes(is_positive, own)
+    for one, own in zip(scores, within, strict=True):
+        kept = holding_two_classes(is_positive, own) if columns else np.ones(len(one), bool)
         counts = [np.unique(patients[kept & side], return_counts=True)[1] for side in (is_positive, ~is_positive)]
         images = int(counts[0].sum()), int(counts[1].sum())
         compared.append((images, len(set(patients[kept])), counts))
@@ -170,12 +148,9 @@ def roc_auc(
             return too_few(*images, "images" if kept.all() else "comparable images")
         if min(map(len, counts)) < 2:
             return Metric.unavailable("all images of a class are of one patient", *images)
-        within = np.zeros(kept.sum(), int) if own is None else own[kept]
-        share = patient_share(patients[kept], is_positive[kept], within)
-        area, change = influence(one[kept], is_positive[kept], within, share == 1)
+        area, change = influence(one, is_positive, patients, own)
         values.append(area)
-        # Residuals as if each patient had not pulled its stratum's mean towards itself.
-        moved[kept] += change / np.sqrt(np.where(share < 1, 1 - share, 1.0)) / len(scores)
+        moved += change / len(scores)
     sums = [
         np.bincount(patients[side], moved[side], minlength=patients.max() + 1) for side in (is_positive, ~is_positive)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from detector.statistics.auc import NO_SCORES, Scores, fold_inflation
+from detector.statistics.auc import NO_SCORES, Scores, by_score, fold_inflation
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
 from detector.statistics.resampling import LEVEL, percentiles, resampled, wilson
 
@@ -34,12 +34,8 @@ def brier(probabilities: np.ndarray, is_positive: np.ndarray, weights: np.ndarra
 
 def average_precision(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the area under the precision-recall curve, as scikit-learn defines it: Σ (Rᵢ − Rᵢ₋₁) Pᵢ."""
-    order = np.argsort(-scores, kind="stable")
-    steps = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
-    found = np.add.reduceat(weights[:, order] * is_positive[order], steps, axis=1)
-    n_predicted = np.add.reduceat(weights[:, order], steps, axis=1)
-    n_so_far = np.cumsum(n_predicted, axis=1)
-    precision = np.cumsum(found, axis=1) / np.maximum(n_so_far, 1e-12)
+    found, others = by_score(scores, is_positive, weights)
+    precision = np.cumsum(found, axis=1) / np.maximum(np.cumsum(found + others, axis=1), 1e-12)
     return (found * precision).sum(axis=1) / found.sum(axis=1)
 
 

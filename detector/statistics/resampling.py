@@ -8,7 +8,6 @@ import numpy as np
 
 from detector import counted
 from detector.statistics.metric import FEWEST, WIDTH, Metric
-from detector.statistics.strata import crossed
 
 LEVEL = 0.95
 
@@ -49,19 +48,6 @@ def kish_number(images: np.ndarray) -> float:
     Reference: L. Kish, "Survey Sampling" (1965), section 11.7.
     """
     return float(images.sum() ** 2 / (images**2).sum()) if len(images) else 0.0
-
-
-def patient_share(patients: np.ndarray, is_positive: np.ndarray, strata: np.ndarray) -> np.ndarray:
-    """Return the share of its class and stratum's images that each image's patient has.
-
-    A patient pulls a mean towards itself by its share h: the variance of its residual is too small by 1 - h.
-
-    Reference: R. M. Bell, D. F. McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage
-    samples", Survey Methodology 28 (2002).
-    """
-    cells = crossed(strata, is_positive.astype(int))
-    pairs = crossed(cells, patients)
-    return np.bincount(pairs)[pairs] / np.bincount(cells)[cells]
 
 
 def wilson(value: float, n: float, z: float) -> tuple[float, float]:
