@@ -32,8 +32,8 @@ from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel
 from detector.statistics.auc import auc_difference
 from detector.statistics.evaluation import predict
+from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric
-from detector.statistics.proportions import proportion
 from detector.statistics.split import TooFewPatientsError
 from detector.training.crossvalidation import evaluate_once
 from detector.training.dataset import extract

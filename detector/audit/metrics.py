@@ -19,9 +19,9 @@ from detector.files.values import years
 from detector.images.inspect import ImageProperties
 from detector.statistics.auc import TOO_FEW, Scores, auc_difference
 from detector.statistics.evaluation import evaluate
+from detector.statistics.intervals import predictive_values
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.probabilities import of_probabilities
-from detector.statistics.proportions import predictive_values
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.statistics.strata import crossed, one_thread
 from detector.training.crossvalidation import EvaluatedHead

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detector.statistics.intervals import kish_number, percentiles, resampled, student
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
-from detector.statistics.resampling import (
-    LEVEL,
-    kish_number,
-    percentiles,
-    resampled,
-)
 from detector.statistics.strata import crossed, holding_two_classes, stratum_weight
 
 NO_SCORES = "decisions without probabilities"
@@ -75,7 +70,7 @@ def influence(
         for positive, negative in pairs
     ]
     areas = np.array([of_positives.mean() for of_positives, _ in placed])
-    sizes = np.array([stratum_weight(len(positive), len(negative)) for positive, negative in pairs])
+    sizes = stratum_weight(*np.array([(len(positive), len(negative)) for positive, negative in pairs]).T)
     shares = sizes / sizes.sum()
     area, moved = float(shares @ areas), np.zeros(len(scores))
     for share, own, sides, placements in zip(shares, areas, pairs, placed, strict=True):
@@ -215,9 +210,8 @@ def newcombe_interval(
     bound itself, with the mean of both sample sizes in place of each.
     """
     from scipy.optimize import brentq
-    from scipy.stats import norm
 
-    z = float(norm.ppf((1 + LEVEL) / 2)) if quantile is None else quantile
+    z = student() if quantile is None else quantile
 
     def too_far(bound: float) -> float:
         inflation = refit_inflation(bound) if refitted else 1.0
@@ -277,7 +271,6 @@ def effective_interval(
     that the lower bound never falls as the area rises; then it covers 0.96.
     """
     from scipy.optimize import brentq
-    from scipy.stats import t
 
     variances, total, (m, n) = parts[:2], sum(parts), map(len, counts)
     if not WIDTH < value < 1 - WIDTH:
@@ -296,8 +289,7 @@ def effective_interval(
     low, high = np.log([2 / min(m, n) / 10, MOST_EFFECTIVE])
     root = low if excess(low) < 0 else high if excess(high) > 0 else brentq(excess, low, high)
     share = float(np.exp(root))
-    quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
-    low, high = newcombe_interval(value, m * share, n * share, quantile, refitted)
+    low, high = newcombe_interval(value, m * share, n * share, student(freedom), refitted)
     furthest = newcombe_interval(1.0, m, n, refitted=refitted)[0]
     return min(low, furthest), max(high, 1.0 - furthest)
 
@@ -354,8 +346,7 @@ def auc_difference(
             found += np.subtract(*areas) / len(scores[0])
         return found
 
-    _, draws = resampled({"difference": difference}, is_positive, patients, seed)["difference"]
-    low, high = percentiles(draws)
+    low, high = percentiles(resampled(difference, is_positive, patients, seed))
     certain = any(not WIDTH < area.point < 1 - WIDTH for area in (first, second))
     if certain or high - low <= WIDTH:
         below = np.hypot(first.point - first.low, second.high - second.point)
@@ -381,11 +372,8 @@ def _widening(fewest: int, refitted: tuple[float, ...]) -> float:
     Reference: T. C. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69 (2015),
     for the expanded percentile interval.
     """
-    from scipy.stats import norm, t
-
-    quantile = (1 + LEVEL) / 2
-    student = t.ppf(quantile, fewest - 1) / norm.ppf(quantile) * np.sqrt(fewest / (fewest - 1))
-    return float(student * np.sqrt(np.mean([refit_inflation(area) for area in refitted] or [1.0])))
+    few = student(fewest - 1) / student() * np.sqrt(fewest / (fewest - 1))
+    return float(few * np.sqrt(np.mean([refit_inflation(area) for area in refitted] or [1.0])))
 
 
 def roc_curve(scores: np.ndarray, is_positive: np.ndarray, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

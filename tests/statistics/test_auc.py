@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from statistics_helpers import SETS, at_least, at_most, of_patients
 
-from detector.statistics import auc, resampling
+from detector.statistics import auc, intervals
 from detector.statistics.auc import auc_difference, roc_auc, roc_curve, weighted_auc
 from detector.statistics.strata import crossed
 
@@ -163,7 +163,7 @@ def test_newcombes_interval_is_that_of_method_5_as_published(area, sizes, level,
 @pytest.fixture
 def fewer_draws(monkeypatch):
     """Draw 400 times instead of 2,000: what hundreds of data sets need."""
-    monkeypatch.setattr(resampling, "RESAMPLES", 400)
+    monkeypatch.setattr(intervals, "RESAMPLES", 400)
 
 
 def two_classifiers(generator, areas, patients, images=1, shared=0.5):

@@ -8,7 +8,7 @@ from scipy.special import expit
 from scipy.stats import norm
 from statistics_helpers import SETS, at_least
 
-from detector.statistics import probabilities, resampling
+from detector.statistics import intervals, probabilities
 from detector.statistics.auc import Scores
 
 ONES = np.ones((1, 400))
@@ -59,7 +59,7 @@ def test_no_interval_is_narrow_because_no_draw_differs(m, n):
 @pytest.mark.parametrize(("m", "n", "area"), [(20, 20, 0.6), (20, 20, 0.8), (50, 50, 0.8), (20, 180, 0.8)])
 def test_intervals_of_average_precision_cover(m, n, area, monkeypatch):
     """Two normals of a known area; the average precision of so many images, at their prevalence."""
-    monkeypatch.setattr(resampling, "RESAMPLES", 200)
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
     generator, sets, shift = np.random.default_rng([m, n, round(100 * area)]), SETS // 4, np.sqrt(2) * norm.ppf(area)
     thresholds = np.linspace(9 + shift, -9, 20_001)
     recall, false = norm.sf(thresholds - shift), norm.sf(thresholds)

@@ -31,7 +31,7 @@ from detector.audit.evidence import (
     Result,
     conclude,
 )
-from detector.statistics import resampling
+from detector.statistics import intervals
 from detector.statistics.auc import auc_difference, roc_auc
 from detector.statistics.split import FoldPlan, draw_folds
 from detector.statistics.strata import one_thread
@@ -78,7 +78,7 @@ def scores(features: np.ndarray, truth: np.ndarray, plan: FoldPlan) -> np.ndarra
 
 def simulate(images: int, areas: Areas, seed: int) -> str:
     """Draw a data set and return what an audit of it would conclude."""
-    resampling.RESAMPLES = 400  # what hundreds of data sets need
+    intervals.RESAMPLES = 400  # what hundreds of data sets need
     generator, truth = np.random.default_rng([images, seed]), np.repeat([True, False], images)
     patients = np.arange(2 * images)
     matrices: dict[str, np.ndarray] = {}
