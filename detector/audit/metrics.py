@@ -134,8 +134,11 @@ def border_adjusted(
         return adjusted, adjusted
     codes = crossed(strata, deciles, scored.folds)
     known = strata != ""
-    both = scored.scores[:, known], np.broadcast_to(border.scores[0][rows], scored.scores.shape)[:, known]
-    return adjusted, auc_difference(both, scored.is_positive[known], scored.patients[known], seed, codes[:, known])
+    own, of_border = (
+        Scores(scores[:, known], scored.is_positive[known], scored.patients[known], codes[:, known])
+        for scores in (scored.scores, np.broadcast_to(border.scores[0][rows], scored.scores.shape))
+    )
+    return adjusted, auc_difference(own, of_border, seed)
 
 
 def compute_metrics(

@@ -205,8 +205,7 @@ class RecipeComparison:
 
 def compared(names: tuple[str, str], one: Scores, other: Scores, seed: int) -> RecipeComparison:
     """Compare the scores of two models or recipes on the same images, folds and repeats."""
-    difference = auc_difference((one.scores, other.scores), one.is_positive, one.patients, seed, one.folds)
-    return RecipeComparison(*names, one.auc(), other.auc(), difference)
+    return RecipeComparison(*names, one.auc(), other.auc(), auc_difference(one, other, seed))
 
 
 def site_plans(extractor: FeatureExtractor, positive: int, seed: int) -> dict[str, FoldPlan]:

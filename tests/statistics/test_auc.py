@@ -10,8 +10,15 @@ from scipy.stats import norm
 from statistics_helpers import SETS, at_least, at_most, of_patients
 
 from detector.statistics import auc, intervals
-from detector.statistics.auc import auc_difference, roc_auc, roc_curve, weighted_auc
+from detector.statistics.auc import Scores, auc_difference, roc_auc, roc_curve, weighted_auc
 from detector.statistics.strata import crossed
+
+
+def difference(scores, truth, who, seed, folds=None):
+    """Return the difference of two areas, by default of one model each."""
+    folds = np.zeros(scores[0].shape, int) if folds is None else folds
+    return auc_difference(*(Scores(one, truth, who, folds) for one in scores), seed)
+
 
 # Strata, folds, patients
 
@@ -101,7 +108,7 @@ def test_a_metric_that_is_not_available_has_a_reason():
     assert auc.roc_auc(scores, truth, np.arange(40)).reason == "too few images (9 and 31; 10 of each needed)"
     one = auc.roc_auc(scores, np.arange(40) > 19, np.where(np.arange(40) > 19, 0, np.arange(40) + 1))
     assert one.reason == "all images of a class are of one patient"
-    assert auc_difference((scores, -scores), truth, np.arange(40), 0).reason.startswith("too few images (9 and 31;")
+    assert difference((scores, -scores), truth, np.arange(40), 0).reason.startswith("too few images (9 and 31;")
 
 
 # Coverage
@@ -182,29 +189,29 @@ def test_it_is_the_difference_of_both_areas_in_folds_and_repeats():
     folds = generator.integers(0, 4, (3, 80))
     # Each fold's model has an offset of its own, as in a cross-validation.
     scores = tuple(generator.normal(size=(3, 80)) + strength * truth + 20.0 * folds for strength in (1.5, 0.5))
-    found = auc_difference(scores, truth, who, 0, folds)
+    found = difference(scores, truth, who, 0, folds)
     first, second = (roc_auc(one, truth, who, folds=folds) for one in scores)
     assert found.value == pytest.approx(first.point - second.point, abs=1e-9)
     assert (found.n_positive, found.n_negative, found.n_patients) == (40, 40, 80)
-    swapped = auc_difference(scores[::-1], truth, who, 0, folds)
+    swapped = difference(scores[::-1], truth, who, 0, folds)
     assert swapped.value == -found.value
     assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low), abs=0.01)
 
 
 def test_equal_scores_differ_by_exactly_nothing():
     (first, _), truth, who = two_classifiers(np.random.default_rng(3), (0.7, 0.7), 20)
-    found = auc_difference((first, first.copy()), truth, who, 0)
+    found = difference((first, first.copy()), truth, who, 0)
     assert (found.value, found.ci_low, found.ci_high) == (0.0, None, None)
 
 
 def test_two_perfect_classifiers_are_not_shown_to_be_equal():
     truth = np.arange(40) > 19
     scores = np.arange(40.0)[None], np.where(truth, 2.0, 1.0)[None]
-    found = auc_difference(scores, truth, np.arange(40), 0)
+    found = difference(scores, truth, np.arange(40), 0)
     assert found.value == 0.0
     assert -0.25 < found.low < -0.05 and 0.05 < found.high < 0.25
     other = np.arange(40.0) % 20 + truth  # 0.5 and a little
-    one = auc_difference((scores[0], other[None]), truth, np.arange(40), 0)
+    one = difference((scores[0], other[None]), truth, np.arange(40), 0)
     assert 0 < one.low < one.point < one.high <= 1.0
 
 
@@ -219,7 +226,7 @@ def test_a_difference_is_covered_and_one_of_a_tenth_is_found(fewer_draws, patien
     generator, covered, clear = np.random.default_rng([patients, images]), 0, 0
     for seed in range(sets):
         scores, truth, who = two_classifiers(generator, areas, patients, images)
-        found = auc_difference(scores, truth, who, seed)
+        found = difference(scores, truth, who, seed)
         covered += found.low <= areas[0] - areas[1] <= found.high
         clear += found.low > 0
     assert at_least(sets) <= covered / sets
@@ -240,7 +247,7 @@ def test_of_scores_out_of_fold_the_interval_covers_what_refitting_adds(fewer_dra
                 dual = np.linalg.solve(inside @ inside.T + 200 * np.eye(len(inside)), truth[~held_out] - 0.5)
                 found[held_out] = features[held_out] @ inside.T @ dual
             scores.append(found[None])
-        found = auc_difference(tuple(scores), truth, np.arange(n), seed, folds)
+        found = difference(tuple(scores), truth, np.arange(n), seed, folds)
         covered += found.low <= 0 <= found.high
     assert covered / sets >= at_least(sets)
 
