@@ -12,7 +12,7 @@ from detector.network.backbone import COLUMNS, read_decoder, seen_cells
 
 runtime.ready()
 
-from detector.network.gradcam import heat_maps  # noqa: E402
+from detector.network.forward import heat_maps  # noqa: E402
 
 NOTHING = np.zeros((2, 0))
 

@@ -78,7 +78,7 @@ def test_a_model_knows_its_threshold_recipe_and_training_images():
 
 def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, monkeypatch):
     runtime.ready()
-    from detector.network import gradcam
+    from detector.network import forward
 
     passes, built = [], []
 
@@ -86,7 +86,7 @@ def test_a_map_is_kept_for_its_image_head_and_class(tmp_path, monkeypatch):
         passes.extend(classes.tolist())
         return np.ones((len(classes), 14, 14), np.float32) * classes[:, None, None]
 
-    monkeypatch.setattr(gradcam, "heat_maps", lambda weights, head, columns: built.append(1) or maps)
+    monkeypatch.setattr(forward, "heat_maps", lambda weights, head, columns: built.append(1) or maps)
     extractor = SimpleNamespace(
         dataset=SimpleNamespace(images=[SimpleNamespace(row={})] * 12),
         backbone=SimpleNamespace(cache=Cache(tmp_path), weights=None),
