@@ -1,19 +1,22 @@
-"""VGG16's features: those of the saved model, from anywhere and in any order."""
+"""VGG16's features, those of the saved model, from anywhere and in any order; and the lungs that its decoder finds."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import picture, rejection
+from conftest import SHARED, needs, picture, rejection
+from image_helpers import dice
 
 from detector.files.cache import Cache
-from detector.images import phantom
-from detector.images.masks import NetworkInput, rotate_mask
-from detector.network.backbone import COLUMNS, WIDTH
+from detector.images import lungs, phantom
+from detector.images.masks import NetworkInput, read_mask, rotate_mask
+from detector.images.read import read
+from detector.network.backbone import COLUMNS, DECODER_FILE, WIDTH, read_decoder
 from detector.network.features import Backbone
 
 
@@ -65,7 +68,7 @@ def test_lungs_of_a_rotated_copy_are_those_of_the_image(weights, chests):
     (rotated,) = backbone.lungs([copy], lambda _: pixels)
     assert backbone.computed == 2
     turned_back = rotate_mask(rotated, -copy.angle)
-    assert 2 * (exact & turned_back).sum() / (exact.sum() + turned_back.sum()) > 0.85
+    assert dice(exact, turned_back) > 0.85
     assert (exact & rotated).sum() < (exact & turned_back).sum()
     whole, inside = (features[0, COLUMNS["probe", pooling]] for pooling in ("global", "lungs"))
     assert np.abs(whole - inside).max() > 0.01
@@ -114,3 +117,40 @@ def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weight
     view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with rejection("not finite"):
         base.features([view], lambda view: np.zeros((224, 224, 3), np.uint8))
+
+
+def test_the_decoder_is_small_and_a_changed_one_is_rejected(tmp_path):
+    arrays = [array for pair in read_decoder().values() for array in pair]
+    assert sum(array.size for array in arrays) <= 150_000
+    assert all(np.isfinite(array).all() for array in arrays)
+    changed = bytearray(DECODER_FILE.read_bytes())
+    changed[-1] ^= 1
+    (tmp_path / "decoder.npy").write_bytes(changed)
+    with rejection("was changed"):
+        read_decoder(tmp_path / "decoder.npy")
+
+
+@needs(SHARED)
+def test_lungs_of_real_radiographs_are_found(weights):
+    """The masks' own radiographs: that the file in the repository is the decoder it says it is, not how good it is."""
+    listed = list(csv.DictReader((SHARED / "lung-masks-v7" / "list.csv").open(encoding="utf-8")))[::30]
+    images = [SHARED / "lung-masks-v7" / "images" / row["file"] for row in listed]
+    radiographs = {NetworkInput(path, path.name): read(path).pixels for path in images}
+    found = Backbone(weights, Cache(None)).lungs(list(radiographs), radiographs.__getitem__)
+    agreement = [
+        dice(mask, read_mask(SHARED / "lung-masks-v7" / "masks" / row["mask"]))
+        for row, mask in zip(listed, found, strict=True)
+    ]
+    assert np.median(agreement) > 0.94
+    assert min(agreement) > 0.85
+
+
+@needs(SHARED)
+def test_laterals_and_slices_have_no_lungs(weights):
+    folder = SHARED / "covid-chestxray-dataset"
+    rows = csv.DictReader((folder / "metadata.csv").open(encoding="utf-8"))
+    paths = [folder / "images" / row["filename"] for row in rows if row["view"] == "L" or row["modality"] == "CT"]
+    images = {NetworkInput(path, path.name): read(path).pixels for path in paths if path.is_file()}
+    assert len(images) >= 10
+    for image, mask in zip(images, Backbone(weights, Cache(None)).lungs(list(images), images.__getitem__), strict=True):
+        assert not lungs.describe(mask).found, image
