@@ -35,9 +35,8 @@ def effective_size(hits: np.ndarray, patients: np.ndarray) -> float:
     counts estimated from survey data", Survey Methodology 24 (1998).
     """
     n, value = len(hits), float(hits.mean())
-    inverse = np.unique(patients, return_inverse=True)[1]
-    count = int(inverse.max()) + 1
-    images = np.bincount(inverse, minlength=count)
+    _, inverse, images = np.unique(patients, return_inverse=True, return_counts=True)
+    count = len(images)
     if count == n:
         return float(n)
     binomial = value * (1 - value) / n
