@@ -38,7 +38,7 @@ def test_areas_within_strata_are_van_elterens(seed, count):
         if p and q:
             share = p * q / (p + q + 1)
             won, total = won + share * roc_auc_score(truth[rows], scores[rows]), total + share
-    found = auc.weighted_auc(scores, truth, np.ones((1, 60)), strata)[0]
+    found = weighted_auc(scores, truth, np.ones((1, 60)), strata)[0]
     assert (np.isnan(found) and not total) or found == pytest.approx(won / total)
     if total:
         area, _ = auc.influence(scores, truth, np.arange(60), strata.astype(int))
@@ -62,12 +62,12 @@ def test_a_shift_between_sites_does_not_count_within_them():
     site = np.where(generator.random(300) < np.where(truth, 0.8, 0.2), "a", "b")
     scores = (generator.normal(0, 1, 300) + 5.0 * (site == "a"))[None]
     people = np.arange(300)
-    assert auc.roc_auc(scores, truth, people).value > 0.75
-    within = auc.roc_auc(scores, truth, people, crossed(site))
+    assert roc_auc(scores, truth, people).value > 0.75
+    within = roc_auc(scores, truth, people, crossed(site))
     assert within.ci_low < 0.5 < within.ci_high
-    apart = auc.roc_auc(scores, truth, people, crossed(np.where(truth, "a", "b")))
+    apart = roc_auc(scores, truth, people, crossed(np.where(truth, "a", "b")))
     assert apart.reason == "too few comparable images (0 and 0; 10 of each needed)"
-    unknown = auc.roc_auc(scores, truth, people, crossed(np.full(300, "")))
+    unknown = roc_auc(scores, truth, people, crossed(np.full(300, "")))
     assert not unknown.available, "images of unknown site are not comparable with each other"
 
 
@@ -75,8 +75,8 @@ def test_scores_of_two_models_are_not_compared():
     """Each fold's model has an offset of its own: pooled, the classes seem to be separated worse than they are."""
     truth, folds = np.arange(80) % 2 == 0, np.repeat(np.arange(4), 20)
     scores = truth + 10.0 * folds
-    assert auc.roc_auc(scores[None], truth, np.arange(80), folds=folds).value == 1.0
-    assert auc.roc_auc(scores[None], truth, np.arange(80)).value < 0.7
+    assert roc_auc(scores[None], truth, np.arange(80), folds=folds).value == 1.0
+    assert roc_auc(scores[None], truth, np.arange(80)).value < 0.7
 
 
 def test_repeats_that_compare_other_images_do_not_add_up():
@@ -85,28 +85,28 @@ def test_repeats_that_compare_other_images_do_not_add_up():
     folds = np.stack([generator.permutation(80) % 5 for _ in range(5)])
     scores = np.repeat(truth[None].astype(float), 5, axis=0)
     strata = generator.permutation(80) % 10
-    found = auc.roc_auc(scores, truth, np.arange(80), crossed(strata, folds))
+    found = roc_auc(scores, truth, np.arange(80), crossed(strata, folds))
     assert found.value == 1.0
     assert found.n_patients == found.n_positive + found.n_negative < 80
     few = np.arange(found.n_patients) < found.n_positive
-    alone = auc.roc_auc(few[None].astype(float), few, np.arange(found.n_patients))
+    alone = roc_auc(few[None].astype(float), few, np.arange(found.n_patients))
     assert found.ci_low == pytest.approx(alone.ci_low), "five repeats are no more patients than one"
 
 
 def test_a_perfect_area_is_not_certain():
     scores, truth = np.arange(40.0)[None], np.arange(40) > 19
-    area = auc.roc_auc(scores, truth, np.arange(40))
+    area = roc_auc(scores, truth, np.arange(40))
     assert area.value == area.ci_high == 1.0
     assert 0.75 < area.ci_low < 0.95
-    pairs = auc.roc_auc(scores, truth, np.arange(40) // 2)
+    pairs = roc_auc(scores, truth, np.arange(40) // 2)
     assert pairs.ci_low < area.ci_low, "half as many patients show less"
     assert (pairs.n_patients, area.n_patients) == (20, 40)
 
 
 def test_a_metric_that_is_not_available_has_a_reason():
     scores, truth = np.arange(40.0)[None], np.arange(40) > 30
-    assert auc.roc_auc(scores, truth, np.arange(40)).reason == "too few images (9 and 31; 10 of each needed)"
-    one = auc.roc_auc(scores, np.arange(40) > 19, np.where(np.arange(40) > 19, 0, np.arange(40) + 1))
+    assert roc_auc(scores, truth, np.arange(40)).reason == "too few images (9 and 31; 10 of each needed)"
+    one = roc_auc(scores, np.arange(40) > 19, np.where(np.arange(40) > 19, 0, np.arange(40) + 1))
     assert one.reason == "all images of a class are of one patient"
     assert difference((scores, -scores), truth, np.arange(40), 0).reason.startswith("too few images (9 and 31;")
 
@@ -123,7 +123,7 @@ def test_intervals_within_strata_of_few_images_cover(repeats):
         scores = generator.normal(size=80) + shift * truth
         folds = np.stack([generator.permutation(80) % 5 for _ in range(repeats)])
         strata = crossed(generator.permutation(80) % 10, folds)
-        found = auc.roc_auc(np.repeat(scores[None], repeats, axis=0), truth, np.arange(80), strata)
+        found = roc_auc(np.repeat(scores[None], repeats, axis=0), truth, np.arange(80), strata)
         covered += not found.available or found.ci_low <= area <= found.ci_high
     assert covered / SETS >= at_least(SETS)
 
@@ -136,7 +136,7 @@ def test_intervals_are_over_patients(images, area):
     for _ in range(SETS):
         noise, who = of_patients(generator, 60, images)
         truth = who < 30
-        found = auc.roc_auc((noise + shift * truth)[None], truth, who)
+        found = roc_auc((noise + shift * truth)[None], truth, who)
         covered += found.ci_low <= area <= found.ci_high
     assert at_least(SETS) <= covered / SETS
     assert np.ndim(images) or covered / SETS <= at_most(SETS)
