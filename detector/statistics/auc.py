@@ -103,7 +103,7 @@ def roc_auc(
     pair is ranked wrongly, for the patients that there are. By simulation it covers 0.90 to 0.98 for areas of 0.5 to
     0.97, from 10 v 10 patients on, also where one of 20 patients of a class has half of its images; within strata of
     few images, which repeats draw anew, 0.95 to 1.00. Of out-of-fold scores it is wider: see
-    `roc_interval.refit_inflation`. Where repeats compare different images, as within strata, images and patients are
+    `refit_inflation`. Where repeats compare different images, as within strata, images and patients are
     counted in the repeat that compares the fewest.
 
     References: N. A. Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997); for folds
