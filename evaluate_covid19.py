@@ -26,8 +26,14 @@ from detector.reports import html, run_record, training_report
 from detector.reports.training_report import TrainingResult
 from detector.statistics.auc import Scores
 from detector.statistics.evaluation import predict
-from detector.training import run as training
-from detector.training.crossvalidation import EvaluatedHead, RecipeComparison, compared, evaluate_once
+from detector.training.crossvalidation import (
+    EvaluatedHead,
+    RecipeComparison,
+    compared,
+    evaluate_once,
+    grad_cam,
+    most_confident_errors_first,
+)
 from detector.training.dataset import (
     FeatureExtractor,
     ImplausibleImage,
@@ -130,9 +136,9 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("evaluate"):
         balanced = tested.settings["class_weight"] == "balanced"
         worth = judge(extractor, evaluated, options.seed, balanced, options.prevalence, None, tested.implausible)
-    order = training.most_confident_errors_first(evaluated)
+    order = most_confident_errors_first(evaluated)
     with log.timed("Grad-CAM"):
-        maps = training.grad_cam(evaluated, extractor, order[: html.MOST]) if evaluated.head.weights else []
+        maps = grad_cam(evaluated, extractor, order[: html.MOST]) if evaluated.head.weights else []
     result = TrainingResult(
         extractor=extractor,
         evaluated=evaluated,

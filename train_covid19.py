@@ -11,13 +11,19 @@ from detector.files.atomic import require_outputs
 from detector.network.model_file import as_file
 from detector.reports import html, run_record, training_report
 from detector.reports.training_report import TrainingResult
-from detector.training import run as training
 from detector.training.crossvalidation import (
     RecipeComparison,
+    adjustment_line,
+    choose_split,
     compared,
+    compute_features,
     evaluate_recipe,
+    grad_cam,
     leave_sites_out,
+    load_images,
+    most_confident_errors_first,
     out_of_fold,
+    saved_model,
     site_plans,
 )
 from detector.training.dataset import implausible_among, open_dataset, without_implausible
@@ -38,27 +44,27 @@ def main(arguments: list[str] | None) -> int:
         log.info(note)
 
     # Images, and what each is trained and evaluated on. One without lungs is of no use where these alone are read.
-    images, positive = training.load_images(options)
+    images, positive = load_images(options)
     extractor = open_dataset(images, log, recipe, options)
     lungs_only = "lungs" in {one.pooling for one in (recipe, *others)}
     extractor, implausible = without_implausible(extractor) if lungs_only else (extractor, [])
     overview.report(log, extractor.dataset.images)
-    kind, plan = training.choose_split(options, extractor)
+    kind, plan = choose_split(options, extractor)
     by_site = site_plans(extractor, positive, options.seed) if options.leave_one_site_out else {}
 
     # Features, a head, and its predictions on images that it has not seen.
     log.info("extracting VGG16 features...")
-    samples = training.compute_features(options, recipe, extractor, kind, plan)
+    samples = compute_features(options, recipe, extractor, kind, plan)
     if not lungs_only:
         implausible = implausible_among(extractor, plan.held_out, recipe.rotations, options.seed)
     printer = epoch_printer(getattr(recipe, "epochs", 0), options.quiet)
     evaluated = evaluate_recipe(samples, positive, recipe, plan, options, log, printer)
     if getattr(recipe, "adjust", "none") != "none":
-        log.info(training.adjustment_line(evaluated, samples))
+        log.info(adjustment_line(evaluated, samples))
     comparison: RecipeComparison | None = None
     for other in others:
         log.info(f"comparing with {name_of(other)}...")
-        read = training.compute_features(options, other, extractor, kind, plan)
+        read = compute_features(options, other, extractor, kind, plan)
         with log.timed("compare recipes"):
             scores = out_of_fold(read, positive, other, plan).predictions.scores(positive)
             own, names = evaluated.predictions.scores(positive), (name_of(recipe), name_of(other))
@@ -73,8 +79,8 @@ def main(arguments: list[str] | None) -> int:
             extractor, evaluated, options.seed, recipe.balanced, options.prevalence, samples.groups, implausible
         )
     with log.timed("Grad-CAM"):
-        order = training.most_confident_errors_first(evaluated)
-        maps = training.grad_cam(evaluated, extractor, order[: html.MOST if "--report" in outputs else 0])
+        order = most_confident_errors_first(evaluated)
+        maps = grad_cam(evaluated, extractor, order[: html.MOST if "--report" in outputs else 0])
 
     result = TrainingResult(
         extractor=extractor,
@@ -91,7 +97,7 @@ def main(arguments: list[str] | None) -> int:
     )
     training_report.show(result)
     with log.timed("save"):
-        model = as_file(training.saved_model(evaluated, recipe, extractor, training_report.summary(result)))
+        model = as_file(saved_model(evaluated, recipe, extractor, training_report.summary(result)))
     with log.timed("draw figures and report"):
         contents = training_report.contents(result, outputs, model)
     with log.timed("save"):

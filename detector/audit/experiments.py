@@ -32,8 +32,8 @@ from detector.network.head import TrainedHead
 from detector.network.model_file import SavedModel
 from detector.statistics.auc import auc_difference
 from detector.statistics.evaluation import predict
+from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric
-from detector.statistics.proportions import proportion
 from detector.statistics.split import TooFewPatientsError
 from detector.training.crossvalidation import evaluate_once
 from detector.training.dataset import extract
@@ -223,11 +223,9 @@ def differences(audit: Audit, results: Sequence[Result]) -> dict[tuple[str, str]
     if len(scored[ids.LUNGS_ALONE].patients) < len(audit.sets.own):  # the others have no lungs
         rows, _, _ = audit.with_lungs(audit.sets.own)
         scored[ids.FULL] = audit.out_of_fold(audit.feature_set(rows)).predictions.scores(0)
-    found = {}
-    for pair in ids.DIFFERENCES:
-        one, other = (scored[name] for name in pair)
-        both = one.scores, other.scores
-        found[pair] = auc_difference(both, one.is_positive, one.patients, audit.options.seed, one.folds)
+    found = {
+        (one, other): auc_difference(scored[one], scored[other], audit.options.seed) for one, other in ids.DIFFERENCES
+    }
     return {pair: one for pair, one in found.items() if one.available}
 
 

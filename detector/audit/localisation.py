@@ -19,9 +19,8 @@ from detector.cli.output import progress
 from detector.datasets.dataset import boxes_of
 from detector.images.lungs import describe
 from detector.images.masks import Rectangle, boxed, read_mask, share_inside
+from detector.statistics.intervals import means, proportion
 from detector.statistics.metric import FEWEST, Metric
-from detector.statistics.proportions import proportion
-from detector.statistics.resampling import means
 
 ID = "localisation"
 POINTING, IN_BOXES, IN_LUNGS = "pointing_game", "saliency_in_boxes", "saliency_in_lungs"

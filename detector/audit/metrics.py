@@ -19,9 +19,9 @@ from detector.files.values import years
 from detector.images.inspect import ImageProperties
 from detector.statistics.auc import TOO_FEW, Scores, auc_difference
 from detector.statistics.evaluation import evaluate
+from detector.statistics.intervals import predictive_values
 from detector.statistics.metric import FEWEST, Metric, too_few
 from detector.statistics.probabilities import of_probabilities
-from detector.statistics.proportions import predictive_values
 from detector.statistics.split import FoldPlan, TooFewPatientsError, draw_folds
 from detector.statistics.strata import crossed, one_thread
 from detector.training.crossvalidation import EvaluatedHead
@@ -135,8 +135,11 @@ def border_adjusted(
         return adjusted, adjusted
     codes = crossed(strata, deciles, scored.folds)
     known = strata != ""
-    both = scored.scores[:, known], np.broadcast_to(border.scores[0][rows], scored.scores.shape)[:, known]
-    return adjusted, auc_difference(both, scored.is_positive[known], scored.patients[known], seed, codes[:, known])
+    own, of_border = (
+        Scores(scores[:, known], scored.is_positive[known], scored.patients[known], codes[:, known])
+        for scores in (scored.scores, np.broadcast_to(border.scores[0][rows], scored.scores.shape))
+    )
+    return adjusted, auc_difference(own, of_border, seed)
 
 
 def compute_metrics(

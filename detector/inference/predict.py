@@ -102,7 +102,7 @@ class Predictor:
         self._heat_maps: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
         if with_images:
             runtime.ready()
-            from detector.network.gradcam import heat_maps
+            from detector.network.forward import heat_maps
 
             self._heat_maps = heat_maps(saved.weights, saved.head, saved.description.columns, saved.decoder)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.statistics.auc import Scores, fold_inflation
+from detector.statistics.intervals import proportion
 from detector.statistics.metric import Metric
-from detector.statistics.proportions import proportion
 
 
 @dataclass(frozen=True)

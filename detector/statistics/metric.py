@@ -41,8 +41,7 @@ class Metric:
         if self.value is not None and not math.isfinite(self.value):
             object.__setattr__(self, "value", None)
             object.__setattr__(self, "reason", self.reason or "it is not defined for these predictions")
-        bounds = [None if one is None or not math.isfinite(one) else one for one in (self.ci_low, self.ci_high)]
-        low, high = bounds
+        low, high = (None if one is None or not math.isfinite(one) else one for one in (self.ci_low, self.ci_high))
         if self.value is None or (low is not None and high is not None and high - low <= WIDTH):
             low = high = None
         object.__setattr__(self, "ci_low", low)

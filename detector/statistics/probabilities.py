@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from detector.statistics.auc import NO_SCORES, Scores, fold_inflation
+from detector.statistics.auc import NO_SCORES, Scores, by_score, fold_inflation
+from detector.statistics.intervals import percentiles, resampled, student, wilson
 from detector.statistics.metric import FEWEST, WIDTH, Metric, too_few
-from detector.statistics.resampling import LEVEL, percentiles, resampled, wilson
 
 PRECISION, BRIER = "average_precision", "brier_score"
 
@@ -34,12 +32,8 @@ def brier(probabilities: np.ndarray, is_positive: np.ndarray, weights: np.ndarra
 
 def average_precision(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the area under the precision-recall curve, as scikit-learn defines it: Σ (Rᵢ − Rᵢ₋₁) Pᵢ."""
-    order = np.argsort(-scores, kind="stable")
-    steps = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
-    found = np.add.reduceat(weights[:, order] * is_positive[order], steps, axis=1)
-    n_predicted = np.add.reduceat(weights[:, order], steps, axis=1)
-    n_so_far = np.cumsum(n_predicted, axis=1)
-    precision = np.cumsum(found, axis=1) / np.maximum(n_so_far, 1e-12)
+    found, others = by_score(scores, is_positive, weights)
+    precision = np.cumsum(found, axis=1) / np.maximum(np.cumsum(found + others, axis=1), 1e-12)
     return (found * precision).sum(axis=1) / found.sum(axis=1)
 
 
@@ -62,10 +56,8 @@ def precision_recall_curve(scores: np.ndarray, is_positive: np.ndarray) -> tuple
     positives = int(is_positive.sum())
     precision = np.zeros(positives)
     for one in scores:
-        thresholds = np.sort(one[is_positive])[::-1]
-        n_predicted = len(one) - np.searchsorted(np.sort(one), thresholds, side="left")
-        found = positives - np.searchsorted(thresholds[::-1], thresholds, side="left")
-        precision += found / n_predicted / len(scores)
+        found, others = (counts[0] for counts in by_score(one, is_positive, np.ones((1, len(one)))))
+        precision += np.repeat(np.cumsum(found) / np.cumsum(found + others), found.astype(int)) / len(scores)
     return np.arange(positives + 1) / positives, np.append(precision[0], precision)
 
 
@@ -105,37 +97,37 @@ def of_probabilities(scored: Scores, seed: int, balanced: bool = True) -> dict[s
         return dict.fromkeys(names, too_few(people[0], people[1], "patients"))
     counted = len(is_positive) / 2 / np.where(is_positive, n_positive, n_negative) if balanced else np.ones(1)
 
-    def mean(statistic: Callable[..., np.ndarray], counts: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        def over_repeats(weights: np.ndarray) -> np.ndarray:
-            # Of a slope without a bound in one repeat, and the opposite one in another, there is no mean.
-            with np.errstate(invalid="ignore"):
-                return np.mean([statistic(one, is_positive, weights * counts) for one in scores], axis=0)
-
-        return over_repeats
-
-    found = resampled(
-        {
-            PRECISION: mean(average_precision, np.ones(1)),
-            BRIER: mean(brier, counted),
-            IN_THE_LARGE: mean(calibration_in_the_large, counted),
-            SLOPE: mean(calibration_slope, counted),
-        },
-        is_positive,
-        patients,
-        seed,
+    statistics = (
+        (average_precision, np.ones(1)),
+        (brier, counted),
+        (calibration_in_the_large, counted),
+        (calibration_slope, counted),
     )
+
+    def means(weights: np.ndarray) -> np.ndarray:
+        """Return the four metrics, means over repeats, for each row of weights."""
+        # Of a slope without a bound in one repeat, and the opposite one in another, there is no mean.
+        with np.errstate(invalid="ignore"):
+            columns = [
+                np.mean([statistic(one, is_positive, weights * counts) for one in scores], axis=0)
+                for statistic, counts in statistics
+            ]
+        return np.stack(columns, axis=1)
+
+    values = dict(zip(names, means(np.ones((1, len(is_positive))))[0].tolist(), strict=True))
+    draws = dict(zip(names, resampled(means, is_positive, patients, seed).T, strict=True))
     wider = float(np.sqrt(fold_inflation(scored.auc(), scored.folds)))
     everyone = len(set(patients))
     worst = float(average_precision(-is_positive.astype(float), is_positive, np.ones((1, len(is_positive))))[0])
     intervals = {
-        PRECISION: _logit_interval(*found[PRECISION], people[0], (worst, 1.0), wider),
-        BRIER: _logit_interval(*found[BRIER], everyone, (0.0, 1.0), wider),
-        IN_THE_LARGE: percentiles(found[IN_THE_LARGE][1]),
-        SLOPE: percentiles(found[SLOPE][1]),
+        PRECISION: _logit_interval(values[PRECISION], draws[PRECISION], people[0], (worst, 1.0), wider),
+        BRIER: _logit_interval(values[BRIER], draws[BRIER], everyone, (0.0, 1.0), wider),
+        IN_THE_LARGE: percentiles(draws[IN_THE_LARGE]),
+        SLOPE: percentiles(draws[SLOPE]),
     }
     metrics = {
-        name: Metric(found[name][0], *intervals[name], n_positive, n_negative, _undefined(found[name][0]), everyone)
-        for name in names
+        name: Metric(value, *intervals[name], n_positive, n_negative, _undefined(value), everyone)
+        for name, value in values.items()
     }
     if min(people) < FEWEST_FOR_SLOPE:
         few = f"too few patients ({people[0]} and {people[1]}; {FEWEST_FOR_SLOPE} of each needed)"
@@ -162,15 +154,14 @@ def _logit_interval(
     as Wilson's of these values. By simulation with 20 v 20, 50 v 50 and 20 v 180 patients it covers 0.93 to 0.99.
     """
     from scipy.special import expit, logit
-    from scipy.stats import norm, t
 
-    z = float(norm.ppf((1 + LEVEL) / 2))
+    z = student()
     spread = float(np.std(draws)) * np.sqrt(people / (people - 1)) * wider
     if spread <= WIDTH or not WIDTH < value < 1 - WIDTH:
         low, high = wilson(value, people, z)
     else:
         slope = value * (1 - value)  # of the logistic function
-        half, bias = float(t.ppf((1 + LEVEL) / 2, people - 1)) * spread / slope, (np.mean(draws) - value) / slope
+        half, bias = student(people - 1) * spread / slope, (np.mean(draws) - value) / slope
         low, high = expit(logit(value) - half - np.clip(bias, 0.0, half)), expit(logit(value) + half)
     furthest = wilson(certain[1], people, z)[0], wilson(certain[0], people, z)[1]
     return float(min(low, furthest[0])), float(max(high, furthest[1]))

@@ -127,7 +127,7 @@ class FeatureExtractor:
 
         def compute(missing: list[int]) -> Iterator[dict[bytes, bytes]]:
             runtime.ready()
-            from detector.network.gradcam import heat_maps
+            from detector.network.forward import heat_maps
 
             maps = heat_maps(self.backbone.weights, head.weights, self.columns)
             batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]

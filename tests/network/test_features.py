@@ -1,20 +1,29 @@
-"""VGG16's features: those of the saved model, from anywhere and in any order."""
+"""VGG16's features, those of the saved model, from anywhere and in any order; lungs, and cells that raise a class."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import keras_helpers
 import numpy as np
 import pytest
-from conftest import picture, rejection
+from conftest import SHARED, needs, picture, rejection
+from image_helpers import dice, phantom_pixels
 
 from detector.files.cache import Cache
-from detector.images import phantom
-from detector.images.masks import NetworkInput, rotate_mask
-from detector.network.backbone import COLUMNS, WIDTH
+from detector.images import lungs, phantom
+from detector.images.masks import NetworkInput, read_mask, rotate_mask
+from detector.images.read import read
+from detector.network import runtime
+from detector.network.backbone import COLUMNS, DECODER_FILE, WIDTH, read_decoder, seen_cells
 from detector.network.features import Backbone
+
+runtime.ready()
+
+from detector.network.forward import heat_maps  # noqa: E402
 
 
 @pytest.fixture
@@ -65,7 +74,7 @@ def test_lungs_of_a_rotated_copy_are_those_of_the_image(weights, chests):
     (rotated,) = backbone.lungs([copy], lambda _: pixels)
     assert backbone.computed == 2
     turned_back = rotate_mask(rotated, -copy.angle)
-    assert 2 * (exact & turned_back).sum() / (exact.sum() + turned_back.sum()) > 0.85
+    assert dice(exact, turned_back) > 0.85
     assert (exact & rotated).sum() < (exact & turned_back).sum()
     whole, inside = (features[0, COLUMNS["probe", pooling]] for pooling in ("global", "lungs"))
     assert np.abs(whole - inside).max() > 0.01
@@ -114,3 +123,122 @@ def test_features_that_are_not_finite_are_rejected(tmp_path, monkeypatch, weight
     view = NetworkInput(tmp_path / "a.png", "0" * 64, 0.0, "")
     with rejection("not finite"):
         base.features([view], lambda view: np.zeros((224, 224, 3), np.uint8))
+
+
+def test_the_decoder_is_small_and_a_changed_one_is_rejected(tmp_path):
+    arrays = [array for pair in read_decoder().values() for array in pair]
+    assert sum(array.size for array in arrays) <= 150_000
+    assert all(np.isfinite(array).all() for array in arrays)
+    changed = bytearray(DECODER_FILE.read_bytes())
+    changed[-1] ^= 1
+    (tmp_path / "decoder.npy").write_bytes(changed)
+    with rejection("was changed"):
+        read_decoder(tmp_path / "decoder.npy")
+
+
+@needs(SHARED)
+def test_lungs_of_real_radiographs_are_found(weights):
+    """The masks' own radiographs: that the file in the repository is the decoder it says it is, not how good it is."""
+    listed = list(csv.DictReader((SHARED / "lung-masks-v7" / "list.csv").open(encoding="utf-8")))[::30]
+    images = [SHARED / "lung-masks-v7" / "images" / row["file"] for row in listed]
+    radiographs = {NetworkInput(path, path.name): read(path).pixels for path in images}
+    found = Backbone(weights, Cache(None)).lungs(list(radiographs), radiographs.__getitem__)
+    agreement = [
+        dice(mask, read_mask(SHARED / "lung-masks-v7" / "masks" / row["mask"]))
+        for row, mask in zip(listed, found, strict=True)
+    ]
+    assert np.median(agreement) > 0.94
+    assert min(agreement) > 0.85
+
+
+@needs(SHARED)
+def test_laterals_and_slices_have_no_lungs(weights):
+    folder = SHARED / "covid-chestxray-dataset"
+    rows = csv.DictReader((folder / "metadata.csv").open(encoding="utf-8"))
+    paths = [folder / "images" / row["filename"] for row in rows if row["view"] == "L" or row["modality"] == "CT"]
+    images = {NetworkInput(path, path.name): read(path).pixels for path in paths if path.is_file()}
+    assert len(images) >= 10
+    for image, mask in zip(images, Backbone(weights, Cache(None)).lungs(list(images), images.__getitem__), strict=True):
+        assert not lungs.describe(mask).found, image
+
+
+NOTHING = np.zeros((2, 0))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.stack([phantom_pixels(seed, True) for seed in (1, 2)])
+
+
+@pytest.mark.parametrize("pooling", ["global", "lungs"])
+def test_the_cells_of_a_probe_add_up_to_its_logit(weights, pixels, pooling):
+    """The cells of a Grad-CAM, before what speaks against the class is cut off, add up to the logit's lead."""
+    import keras
+
+    kernel = np.random.default_rng(0).uniform(0, 1e-3, (1408, 1)).astype(np.float32)
+    columns = COLUMNS["probe", pooling]
+    maps = heat_maps(weights, [np.concatenate([kernel, -kernel], axis=1), np.zeros(2, np.float32)], columns)
+    heat = maps(pixels, np.array([0, 0]), NOTHING)
+    assert heat.shape == (2, 14, 14) and seen_cells(columns) == 14 and heat.max() == 1.0
+    assert not maps(pixels, np.array([1, 1]), NOTHING).any()
+    model = keras_helpers.built("probe", pooling, 2)
+    keras_helpers.put(model, weights | (read_decoder() if pooling == "lungs" else {}))
+    inputs = pixels.astype(np.float32) / 255
+    means = keras.Model(model.input, model.get_layer("blocks").output)(inputs).numpy()
+    raw = _cells(model, inputs, kernel[:, 0], pooling)
+    assert raw.sum(axis=(1, 2)) == pytest.approx(means @ kernel[:, 0], rel=1e-4)
+    assert heat == pytest.approx(raw / raw.max(axis=(1, 2), keepdims=True), abs=1e-4)
+
+
+def _cells(model, pixels, kernel, pooling):
+    """Return what each of 14 × 14 cells adds to the logit, computed without the module that draws them."""
+    import keras
+
+    found, start = np.zeros((len(pixels), 14, 14)), 0
+    for block in ("block2", "block3", "block4", "block5"):
+        values = np.asarray(keras.Model(model.input, model.get_layer(f"{block}_pool").output)(pixels))
+        n, cells, _, channels = values.shape
+        weights = np.full((n, cells, cells), 1 / cells**2)
+        if pooling == "lungs":
+            output = model.get_layer(f"{block}_lung_weights").output
+            weights = np.asarray(keras.Model(model.input, output)(pixels)).reshape(n, cells, cells)
+        added = weights * (values @ kernel[start : start + channels])
+        if cells == 7:
+            found += np.repeat(np.repeat(added / 4, 2, axis=1), 2, axis=2)
+        else:
+            found += added.reshape(n, 14, cells // 14, 14, cells // 14).sum(axis=(2, 4))
+        start += channels
+    return found
+
+
+@pytest.mark.parametrize("pooling", ["tutorial", "global", "lungs"])
+def test_a_bias_and_clinical_values_are_spread_over_the_cells_that_are_seen(weights, pixels, pooling):
+    columns = COLUMNS["probe", pooling]
+    width = columns.stop - columns.start
+    kernel, bias = np.zeros((width + 1, 2), np.float32), np.array([1, 0], np.float32)
+    kernel[-1] = 2, -2
+    maps = heat_maps(weights, [kernel, bias], columns)
+    heat = maps(pixels, np.array([0, 0]), np.ones((2, 1)))
+    seen = seen_cells(columns)
+    assert not heat[:, seen:].any() and not heat[:, :, seen:].any() and heat.max() == 1
+    assert pooling == "lungs" or (heat[:, :seen, :seen] > 0.99).all()
+    assert not maps(pixels, np.array([1, 1]), np.ones((2, 1))).any()
+
+
+def test_grad_cam_marks_the_cells_that_raise_the_class(weights):
+    """A head that reads one channel of the upper left cells has its heat where that channel is."""
+    hidden, output = np.zeros((512, 64), np.float32), np.zeros((64, 2), np.float32)
+    image = np.zeros((1, 224, 224, 3), np.uint8)
+    image[0, 40:90, 40:90] = np.random.default_rng(0).integers(0, 256, (50, 50, 3))
+    hidden[:, 0], output[0, 0] = 1.0, 1.0
+    head = [hidden, np.zeros(64, np.float32), output, np.zeros(2, np.float32)]
+    maps, nothing = heat_maps(weights, head, COLUMNS["tutorial", "tutorial"]), np.zeros((1, 0))
+    (heat,) = maps(image, np.array([0]), nothing)
+    assert heat.shape == (14, 14)
+    assert heat.max() == 1.0
+    assert seen_cells(COLUMNS["tutorial", "tutorial"]) == 8
+    assert not heat[8:].any()
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert 1 <= row <= 6
+    assert 1 <= column <= 6
+    assert not maps(image, np.array([1]), nothing).any()

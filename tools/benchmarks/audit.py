@@ -29,7 +29,7 @@ from detector.audit.evidence import FULL, LUNGS, MIXED, SHORTCUT
 from detector.datasets import manifest
 from detector.images import shortcuts
 from detector.images.phantom import draw
-from detector.statistics.proportions import proportion
+from detector.statistics.intervals import proportion
 from tools.benchmarks.measure import new_cache
 
 CLEAN = "clean"

@@ -31,8 +31,8 @@ from detector.audit.evidence import (
     Result,
     conclude,
 )
-from detector.statistics import resampling
-from detector.statistics.auc import auc_difference, roc_auc
+from detector.statistics import intervals
+from detector.statistics.auc import Scores, auc_difference, roc_auc
 from detector.statistics.split import FoldPlan, draw_folds
 from detector.statistics.strata import one_thread
 
@@ -67,18 +67,18 @@ DATA: dict[str, tuple[Areas, dict[int, list[Asked]]]] = {
 }
 
 
-def scores(features: np.ndarray, truth: np.ndarray, plan: FoldPlan) -> np.ndarray:
-    """Return out-of-fold scores of a logistic regression, shape (1, n)."""
+def scores(features: np.ndarray, truth: np.ndarray, plan: FoldPlan) -> Scores:
+    """Return out-of-fold scores of a logistic regression; each image is of a patient of its own."""
     found = np.empty((1, len(truth)))
     for repeat, _, train, held_out in plan:
         model = LogisticRegression(C=0.1).fit(features[train], truth[train])
         found[repeat, held_out] = features[held_out] @ model.coef_[0]
-    return found
+    return Scores(found, truth, np.arange(len(truth)), plan.folds)
 
 
 def simulate(images: int, areas: Areas, seed: int) -> str:
     """Draw a data set and return what an audit of it would conclude."""
-    resampling.RESAMPLES = 400  # what hundreds of data sets need
+    intervals.RESAMPLES = 400  # what hundreds of data sets need
     generator, truth = np.random.default_rng([images, seed]), np.repeat([True, False], images)
     patients = np.arange(2 * images)
     matrices: dict[str, np.ndarray] = {}
@@ -91,12 +91,12 @@ def simulate(images: int, areas: Areas, seed: int) -> str:
     plan = draw_folds((~truth).astype(int), patients, ["positive", "others"], 5, 1, seed)
     with one_thread():
         found = {name: scores(matrix, truth, plan) for name, matrix in matrices.items()}
-    measured = {name: roc_auc(one, truth, patients, folds=plan.folds) for name, one in found.items()}
+    measured = {name: one.auc() for name, one in found.items()}
     # All images are of one hospital and one view.
     same = roc_auc(np.zeros((1, len(truth))), truth, patients)
     measured |= {evidence.METADATA: same, evidence.VIEW: same}
     paired = {
-        (one, other): auc_difference((found[one], found[other]), truth, patients, seed, plan.folds)
+        (one, other): auc_difference(found[one], found[other], seed)
         for one, other in ((MASKED_OUT, MASKED_REGION), (LUNGS_ALONE, FULL))
     }
     results = [Result(name, name, "", "", area) for name, area in measured.items()]
