@@ -312,7 +312,7 @@ class Model:
         Raises
         ------
         InputError
-            A ValueError: if what is given is no list of these, an array has another shape or type, or `clinical` another
+            A ValueError: if that is no list of images, an array has another shape or type, or `clinical` another
             length or names.
         """
         if isinstance(images, (str, Path, bytes, np.ndarray)):
