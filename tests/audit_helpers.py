@@ -135,12 +135,12 @@ def extractor_of(case: Case) -> FakeExtractor:
     return FakeExtractor(Dataset(images, CLASSES), properties, patients, shifted, lungs())
 
 
-def audit_of(case: Case, folds: int = 5) -> Audit:
+def audit_of(case: Case) -> Audit:
     """Return the audit of a case."""
     extractor = extractor_of(case)
     everything = np.arange(len(extractor.properties))
     sets = ImageSets(extractor.dataset, everything, everything[:0], {}, "covid")
-    return Audit(extractor, sets, AuditOptions(folds=folds, repeats=1), RidgeRecipe(), {})
+    return Audit(extractor, sets, AuditOptions(repeats=1), RidgeRecipe(), {})
 
 
 def outcome_of(extractor: FakeExtractor, positive: np.ndarray) -> EvaluatedHead:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -130,23 +129,22 @@ def load_image_sets(options: AuditOptions) -> ImageSets:
             f"data set {options.dataset} has a class named {CONTROLS}; rename it, or give it with --controls"
         )
     controls = load_folder(options.controls, options.patient_from) if options.controls else []
-    parts = [own.images, [replace(image, label=CONTROLS) for image in controls]]
-    names: list[str] = []
+    external: dict[str, Sequence[Image]] = {}
     notes = [*own.notes]
     for given in options.external or []:
         found = load(given, options.patient_from, "--external")
         if positive not in found.classes:
             there = first_names(found.classes, MOST_NAMES)
             raise InputError(f"--external {given} has the classes {there}; {positive} must be among them")
-        if str(given) in names:
+        if str(given) in external:
             raise InputError(f"--external {given} is given twice")
-        names.append(str(given))
+        external[str(given)] = found.images
         notes += found.notes
-        parts.append(found.images)
-    bounds = np.cumsum([0, *map(len, parts)])
-    rows = [np.arange(start, stop) for start, stop in pairwise(bounds)]
-    everything = Dataset([image for part in parts for image in part], own.classes, notes, own.name)
-    return ImageSets(everything, rows[0], rows[1], dict(zip(names, rows[2:], strict=True)), positive)
+    parts = [own.images, [replace(image, label=CONTROLS) for image in controls], *external.values()]
+    images = [image for part in parts for image in part]
+    rows = np.split(np.arange(len(images)), np.cumsum([*map(len, parts)])[:-1])
+    everything = Dataset(images, own.classes, notes, own.name)
+    return ImageSets(everything, rows[0], rows[1], dict(zip(external, rows[2:], strict=True)), positive)
 
 
 def without_implausible(

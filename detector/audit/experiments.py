@@ -295,8 +295,9 @@ def evaluate_external(audit: Audit, name: str, rows: np.ndarray, model: SavedMod
         ids.VIEW: by_view,
         ids.BORDER: worth.metrics[ids.BORDER],
     }
-    collapsed = [one for one in worth.checks if one.id == "predicted_classes" and one.warns]
-    warnings = [f"{one.message}, whatever the ROC AUC is" for one in collapsed]
+    warnings = [
+        f"{one.message}, whatever the ROC AUC is" for one in worth.checks if one.id == "predicted_classes" and one.warns
+    ]
     # What is shown to have half of what lies above chance there.
     if suspects := [
         f"{BESIDE[name]} {beside[name].short}"

@@ -100,11 +100,11 @@ def metadata_auc(images: Sequence[Image], is_positive: np.ndarray, patients: np.
     return cross_validate(np.hstack([*map(indicators, values)]), is_positive[known], patients[known], seed).auc()
 
 
-def stratified(scored: Scores, strata: np.ndarray) -> Metric:
-    """Compare images of one site and view only."""
+def stratified(scored: Scores, strata: np.ndarray, *others: np.ndarray) -> Metric:
+    """Compare images of one site and view only, which agree in some other properties, too."""
     if (strata == "").all():
         return Metric.unavailable("the site of the images is not known")
-    return scored.auc(strata)
+    return scored.auc(strata, *others)
 
 
 def border_adjusted(
@@ -126,11 +126,10 @@ def border_adjusted(
         border's score still separates the classes (0.56 by simulation), and so does a model that reads it. A model that
         reads the border more closely than the baseline may exceed it: in 5 to 25 % of 20 simulated sets of 200 to 600.
     """
-    if not border.possible or (strata == "").all():
-        reason = "the site of the images is not known" if border.possible else TOO_FEW
-        return Metric.unavailable(reason), Metric.unavailable(reason)
+    if not border.possible:
+        return Metric.unavailable(TOO_FEW), Metric.unavailable(TOO_FEW)
     deciles = border.deciles()[rows]
-    adjusted = scored.auc(strata, deciles)
+    adjusted = stratified(scored, strata, deciles)
     if not adjusted.available:
         return adjusted, adjusted
     codes = crossed(strata, deciles, scored.folds)

@@ -57,6 +57,7 @@ def test_warnings_come_first_and_each_check_says_when_it_warns():
     found = checked(Case())
     assert list(found) == list(CHECKS) and all(one.condition.startswith("warns ") for one in found.values())
     assert not any(one.recommendation for one in found.values() if one.status == PASS)
+    assert {found[name].status for name in ("image_content", "predicted_classes", "class_balance")} == {PASS}
 
 
 def test_clean_data_rarely_warns():
@@ -155,7 +156,6 @@ def test_the_border_warns_where_it_predicts_the_class():
 
 
 def test_images_that_may_be_no_radiographs_warn():
-    assert judged("image_content", Case())[0] == PASS
     for file, left_out, count in (("covid/0.png", False, 48), ("covid/x.png", True, 49)):
         status, message, advice = judged(
             "image_content", Case(), implausible=[ImplausibleImage(file, "without lungs", left_out)]
@@ -207,7 +207,6 @@ def test_calibration_warns_if_probabilities_are_wrong(scores, status, words):
 def test_an_accuracy_that_predicting_the_larger_class_reaches_warns():
     status, message, _ = judged("class_balance", Case((10, 90)), lambda truth, noise: noise - 4)
     assert status == WARN and "predicting normal always is right in 0.90" in message
-    assert judged("class_balance", Case())[0] == PASS
 
 
 def test_a_class_that_is_never_predicted_warns_with_a_remedy():
@@ -221,7 +220,6 @@ def test_a_class_that_is_never_predicted_warns_with_a_remedy():
     assert "--epochs" in advice and "--target-sensitivity" in advice
     # Of a model that is tested only, nothing can be trained longer.
     assert "run audit_covid19.py on those" in predicted_classes(folder)[2]
-    assert judged("predicted_classes", Case())[0] == PASS
 
 
 def test_copies_across_the_split_and_in_two_classes_are_named():
