@@ -29,7 +29,9 @@ from detector.training.crossvalidation import (
 from detector.training.dataset import implausible_among, open_dataset, without_implausible
 from detector.training.options import TrainingOptions, name_of
 
-EXAMPLE = "python train_covid19.py -d dataset -p plot.png -m covid19.model.h5"
+EXAMPLE = """python train_covid19.py -d dataset -o runs/first
+python train_covid19.py -d dataset -p plot.png -m covid19.model.h5
+python train_covid19.py -d dataset -o runs/2 --recipe probe --folds 5"""
 
 
 def main(arguments: list[str] | None) -> int:

@@ -201,7 +201,7 @@ class Subgroup:
 
 def _sex(image: Image) -> str:
     cell = image.row.get("sex", "")
-    return "" if clinical.is_missing(cell) else cell.strip().upper()
+    return "" if clinical.is_missing(cell) else cell.strip().upper()[:1]
 
 
 def _age_band(image: Image) -> str:

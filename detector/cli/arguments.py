@@ -33,14 +33,17 @@ class _WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return super()._get_help_string(action) if action.default else action.help
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(super(_WithDefaults, self)._fill_text(line, width, indent) for line in text.splitlines())
+
 
 class Parser(argparse.ArgumentParser):
-    """`argparse` with an example in the help and an error of a single line."""
+    """`argparse` with examples in the help, one a line, and an error of a single line."""
 
     def __init__(self, description: str, example: str) -> None:
         super().__init__(
             description=as_called(f"{description} {DISCLAIMER}"),
-            epilog=as_called(f"example: {example}"),
+            epilog=as_called("\n".join(f"example: {one}" for one in example.splitlines())),
             formatter_class=_WithDefaults,
             allow_abbrev=False,
         )

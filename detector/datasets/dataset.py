@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ from detector.collections import kermany
 from detector.collections.boxes import Box, from_cell
 from detector.datasets import manifest
 from detector.datasets.clinical import is_missing
-from detector.files.tables import folded
+from detector.files.tables import folded, simple
 from detector.files.values import view_group
 from detector.images import phantom
 from detector.images.dicom import read_header
@@ -325,6 +326,9 @@ def class_named(classes: Sequence[str], wanted: str, where: Path) -> str:
     deeper = sorted(path.parent for path in where.rglob("*") if folded(path.name) == folded(wanted) and path.is_dir())
     if deeper and deeper[0] != where:
         raise InputError(f"{there}; give a folder that holds {wanted} with -d, such as {deeper[0]}")
+    near = [name for name in classes if simple(name).startswith(simple(wanted))]
+    if len(near) == 1:
+        raise InputError(f"{there}; add --positive-class {shlex.quote(near[0])}")
     asked = question(where, "-d", "*/*") if folded(where.resolve().name) == folded(wanted) else ""
     raise InputError(f"{there}: choose the positive one with --positive-class{asked}")
 

@@ -195,6 +195,8 @@ def test_the_positive_class_is_found_without_case_and_named_where_it_lies_deeper
     assert dataset.class_named(["COVID", "NORMAL"], "covid", tmp_path) == "COVID"
     with rejection("no class covid; its classes are c00, .*c09 and 5 more: choose the positive one"):
         dataset.class_named([f"c{number:02d}" for number in range(15)], "covid", tmp_path)
+    with rejection("its classes are COVID-19, normal; add --positive-class COVID-19$"):
+        dataset.class_named(["COVID-19", "normal"], "covid", tmp_path)
     (tmp_path / "Infection Data" / "Train" / "COVID").mkdir(parents=True)
     with rejection(r"are a, b; give a folder that holds covid with -d, such as .*Infection.*/Train"):
         dataset.class_named(["a", "b"], "covid", tmp_path)
