@@ -58,17 +58,17 @@ def epoch_printer(epochs: int, quiet: bool) -> Callable[[int, dict[str, float]],
     return show
 
 
-def named_notes(notes: Iterable[tuple[object, str]], most: int = 3) -> list[str]:
+def named_notes(notes: Iterable[tuple[object, str]]) -> list[str]:
     """Return a line for each different note, with the number and the first names of the images that it is about.
 
-    `notes` has names of images, and what a user should know of them; empty for most. A line has at most `most` names.
+    `notes` has names of images, and what a user should know of them; empty for most.
     """
     names: dict[str, list[str]] = {}
     for name, note in notes:
         if note:
             names.setdefault(note, []).append(str(name))
     counts = {note: f"{len(about)} images: " if len(about) > 1 else "" for note, about in names.items()}
-    return [f"{counts[note]}{first_names(about, most)}: {note}" for note, about in names.items()]
+    return [f"{counts[note]}{first_names(about)}: {note}" for note, about in names.items()]
 
 
 class Log:

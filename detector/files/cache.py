@@ -45,13 +45,12 @@ class Cache:
     """Values of bytes by keys of bytes, bounded in size, checked when they are read.
 
     A cache never stops a run: where its file cannot be read or written, `trouble` says why, and memory holds what this
-    run puts; so it does without a `folder`. A file that is damaged is thrown away and begun anew. `max_bytes` bounds
+    run puts; so it does without a `folder`. A file that is damaged is thrown away and begun anew. `MAX_BYTES` bounds
     the values' size in all; a run that needs more has it exceeded until another makes room.
     """
 
-    def __init__(self, folder: Path | None, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self.max_bytes = max_bytes
         self.trouble: str | None = None
         self._since = time.time()
         self._memory: dict[bytes, bytes] = {}
@@ -91,7 +90,7 @@ class Cache:
             database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
         # What this run has read or written it may want again: it stays, whatever the bound.
-        if (pages - free) * size > self.max_bytes:
+        if (pages - free) * size > MAX_BYTES:
             # A tenth at once, so that not every further write has to make room.
             database.execute(
                 "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE used < ? ORDER BY used "

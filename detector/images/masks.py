@@ -68,14 +68,14 @@ def in_a_box(point: tuple[float, float], boxes: Iterable[Rectangle]) -> bool:
     return any(left <= x <= left + width and top <= y <= top + height for left, top, width, height in boxes)
 
 
-def angles(digest: str, copies: int, seed: int, degrees: float = DEGREES) -> list[float]:
-    """Draw the angles by which an image is rotated, counter-clockwise, uniform in ±`degrees`.
+def angles(digest: str, copies: int, seed: int) -> list[float]:
+    """Draw the angles by which an image is rotated, counter-clockwise, uniform in ±`DEGREES`.
 
     They depend on nothing but the SHA-256 of the image and the seed: not on the other images, nor on how many copies
     are asked for, so that more copies keep those that are computed already.
     """
     generator = np.random.Generator(np.random.PCG64([seed, int(digest, 16)]))
-    return generator.uniform(-degrees, degrees, copies).tolist()
+    return generator.uniform(-DEGREES, DEGREES, copies).tolist()
 
 
 def rotate_mask(mask: np.ndarray, angle: float) -> np.ndarray:

@@ -78,11 +78,11 @@ def arranged(numbers: np.ndarray, layers: Mapping[str, tuple[int, ...]]) -> Weig
     return dict(zip(layers, zip(arrays[::2], arrays[1::2], strict=True), strict=True))
 
 
-def read_decoder(path: Path = DECODER_FILE) -> Weights:
+def read_decoder() -> Weights:
     """Read the lung decoder's weights; the file must be the one with the SHA-256 that stands above."""
-    data = path.read_bytes()
+    data = DECODER_FILE.read_bytes()
     if hashlib.sha256(data).hexdigest() != DECODER_DIGEST:
-        raise InputError(f"{path} was changed: it is not the lung decoder that this program was made with")
+        raise InputError(f"{DECODER_FILE} was changed: it is not the lung decoder that this program was made with")
     return arranged(np.lib.format.read_array(io.BytesIO(data)), DECODER_LAYERS)
 
 

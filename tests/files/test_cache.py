@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from conftest import ROOT, tree
 
+from detector.files import cache as cache_file
 from detector.files.cache import FILE, Cache
 
 
@@ -20,19 +21,21 @@ def test_the_cache_returns_what_it_was_given(tmp_path):
     assert Cache(None).get([b"a"]) == {}
 
 
-def test_the_cache_is_bounded_and_drops_the_least_recently_used(tmp_path):
+def test_the_cache_is_bounded_and_drops_the_least_recently_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_file, "MAX_BYTES", 300_000)
     Cache(tmp_path).put({b"kept": b"k"})
     for i in range(100):
-        cache = Cache(tmp_path, max_bytes=300_000)  # a run
+        cache = Cache(tmp_path)  # a run
         cache.put({f"{i}-{j}".encode(): bytes(2048) for j in range(4)})
         cache.get([b"kept"])
     assert (tmp_path / FILE).stat().st_size < 600_000
     assert cache.get([b"kept", b"0-0", b"99-0"]).keys() == {b"kept", b"99-0"}
 
 
-def test_the_cache_keeps_what_the_run_needs_whatever_its_bound(tmp_path):
+def test_the_cache_keeps_what_the_run_needs_whatever_its_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_file, "MAX_BYTES", 100_000)
     Cache(tmp_path).put({b"old": bytes(2048), b"wanted": bytes(2048)})
-    cache = Cache(tmp_path, max_bytes=100_000)
+    cache = Cache(tmp_path)
     names = [b"wanted", *(f"{i}".encode() for i in range(200))]
     assert cache.get([b"wanted"])
     for name in names[1:]:
