@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import logging
 import os
@@ -38,8 +39,10 @@ def leave(status: int) -> NoReturn:
     """Exit with `status` without waiting for a background import of TensorFlow, which cannot be interrupted."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    if any(thread.name == IMPORTING for thread in threading.enumerate()) and not _in_notebook():
-        os._exit(status)
+    if not _in_notebook():
+        if any(thread.name == IMPORTING for thread in threading.enumerate()):
+            os._exit(status)
+        gc.freeze()  # Python would look for garbage among TensorFlow's objects once more, for a second
     raise SystemExit(status)
 
 
