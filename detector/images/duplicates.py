@@ -7,7 +7,9 @@ again. All limits were chosen while looking at the 903 frontal radiographs of do
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -99,8 +101,8 @@ BASIS, DISC = _basis(), disc(RADIUS, 0.1)
 
 
 def _described(pictures: np.ndarray) -> np.ndarray:
-    """Return the coefficients of pictures, (n, 32, 32), as rows of norm 1, (n, 256)."""
-    values = (pictures * DISC).reshape(len(pictures), -1) @ BASIS.T
+    """Return the coefficients of pictures, (32, 32, n), as rows of norm 1, (n, 256)."""
+    values = (pictures.reshape(SIDE, SIDE, -1) * DISC[..., None]).reshape(SIDE * SIDE, -1).T @ BASIS.T
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
 
 
@@ -110,7 +112,7 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     The image is reduced to 32 × 32. Slow changes of brightness are subtracted and local contrast is made equal. A disc
     of it is described by its slowest 256 cosines, each times its frequency: images have less of fast ones.
     """
-    values = _described(local_detail(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))[None])[0] * np.sqrt(COUNT)
+    values = _described(local_detail(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)))[0] * np.sqrt(COUNT)
     levels = np.clip(np.floor((values / WIDEST + 1.0) * LEVELS / 2), 0, LEVELS - 1).astype(np.uint8)
     return (levels[::2] << 4 | levels[1::2]).tobytes().hex()
 
@@ -241,16 +243,26 @@ def find_copies(
 
 def _nearness(values: np.ndarray, others: np.ndarray, ways: Sequence[Way]) -> tuple[np.ndarray, np.ndarray]:
     """Return the cosine of each image with each other in the way in which they are nearest, and which that is."""
-    # BASIS is orthogonal.
-    pictures = (values @ (BASIS / (BASIS**2).sum(axis=1, keepdims=True))).reshape(-1, SIDE, SIDE)
-    best = np.zeros((len(values), len(others)), np.float32)
-    which = np.zeros(best.shape, np.uint16)
-    for number, way in enumerate(ways):
-        cosine = _described(np.stack([_laid(one, way.affine) for one in pictures])) @ others.T
-        cosine = -cosine if way.negative else cosine
-        nearer = cosine > best
-        best[nearer], which[nearer] = cosine[nearer], number
-    return best, which
+    # BASIS is orthogonal. The pictures are the channels of one: a way is one call.
+    pictures = ((BASIS / (BASIS**2).sum(axis=1, keepdims=True)).T @ values.T).reshape(SIDE, SIDE, -1)
+
+    def nearest(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        best = np.zeros((len(values), len(others)), np.float32)
+        which = np.zeros(best.shape, np.uint16)
+        for number in numbers:
+            cosine = _described(_laid(pictures, ways[number].affine)) @ others.T
+            cosine = -cosine if ways[number].negative else cosine
+            np.copyto(which, number, where=cosine > best)
+            np.maximum(best, cosine, out=best)
+        return best, which
+
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
+        best, which = map(
+            np.stack, zip(*pool.map(nearest, np.array_split(np.arange(len(ways), dtype=np.uint16), cores)), strict=True)
+        )
+    first = best.argmax(axis=0)[None]
+    return np.take_along_axis(best, first, 0)[0], np.take_along_axis(which, first, 0)[0]
 
 
 def _join(groups: Groups, row: int, candidates: Iterable[tuple[int, Way]], once: bool, detail: Detail) -> None:
