@@ -71,6 +71,7 @@ def judged(controls_positive=None, shared_sites=True, half=0.05, images=200, los
         # What is left outside is no more than the shape of the masked region, which follows the disease.
         ({"outside": 0.64, "shape": 0.64}, INCONCLUSIVE),
         ({"outside": 0.69, "shape": 0.5}, MIXED),
+        ({"shape": 0.9}, INCONCLUSIVE),
         # Neither present nor excluded.
         ({"border": 0.6, "half": 0.16, "images": 40}, INCONCLUSIVE),
         ({"border": 0.6}, INCONCLUSIVE),
@@ -120,6 +121,7 @@ def test_the_limit_is_lower_where_there_are_many_images():
 def test_what_the_shape_of_the_lungs_predicts_as_well_is_no_source():
     row = judged(outside=0.98, shape=0.96).rows[2]
     assert row.state == rules.EXCLUDED and row.text.endswith("hardly more than the shape of the lungs predicts")
+    assert judged(shape=0.9).rows[4].text.endswith("which opacities at the edge of a lung can cause, too")
 
 
 def test_what_is_not_recorded_is_named():
