@@ -11,7 +11,7 @@ import numpy as np
 from detector import InputError, counted, first_names
 from detector.audit.checks import judge
 from detector.cli.arguments import column_names, flag, parse
-from detector.cli.output import Log, say
+from detector.cli.output import Log
 from detector.cli.run import run
 from detector.datasets import dataset, overview
 from detector.datasets.dataset import Dataset, class_named
@@ -122,7 +122,8 @@ def main(arguments: list[str] | None) -> int:
     options = parse(FolderOptions, what, EXAMPLE, arguments)
     log, folder = Log(options.quiet), options.output_dir
     require_folder(folder)
-    outputs = {flag: folder / name for flag, name in training_report.OUTPUTS.items()}
+    names = training_report.OUTPUTS.items()
+    outputs = {flag: folder / name for flag, name in names if not (options.no_report and flag == "--report")}
     require_outputs({f"--output-dir ({path.name})": path for path in outputs.values()})
     images = dataset.load(options.dataset, options.patient_from)
     given = options.predictions
@@ -138,7 +139,8 @@ def main(arguments: list[str] | None) -> int:
         worth = judge(extractor, evaluated, options.seed, balanced, options.prevalence, None, tested.implausible)
     order = most_confident_errors_first(evaluated)
     with log.timed("Grad-CAM"):
-        maps = grad_cam(evaluated, extractor, order[: html.MOST]) if evaluated.head.weights else []
+        shown = order[: html.MOST] if evaluated.head.weights and "--report" in outputs else order[:0]
+        maps = grad_cam(evaluated, extractor, shown)
     result = TrainingResult(
         extractor=extractor,
         evaluated=evaluated,
@@ -157,8 +159,7 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("save"):
         run_record.save(training_report.contents(result, outputs), log)
     log.report_times(options.timings)
-    training_report.close(result)
-    say(f"Report: {outputs['--report']}")
+    training_report.close(result, outputs)
     return 0
 
 

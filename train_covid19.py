@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detector.audit.checks import judge, pooling_note
 from detector.cli.arguments import parse
-from detector.cli.output import Log, epoch_printer, say
+from detector.cli.output import Log, epoch_printer
 from detector.cli.run import run
 from detector.datasets import overview
 from detector.files.atomic import require_outputs
@@ -105,9 +105,7 @@ def main(arguments: list[str] | None) -> int:
     with log.timed("save"):
         run_record.save(contents, log)
     log.report_times(options.timings)
-    training_report.close(result)
-    if "--report" in outputs:
-        say(f"Report: {outputs['--report']}")
+    training_report.close(result, outputs)
     return 0
 
 

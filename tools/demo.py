@@ -26,7 +26,8 @@ STEPS = {
         f"train_covid19.py -d {FOLDER}/training -o {FOLDER}/model --recipe probe --pooling global --folds 5 --quiet"
     ],
     "testing the model on 120 new patients, covid with the letter": [
-        f"evaluate_covid19.py -d {FOLDER}/new-with-letter -m {FOLDER}/model/covid19.model.h5 -o {FOLDER}/with --quiet"
+        f"evaluate_covid19.py -d {FOLDER}/new-with-letter -m {FOLDER}/model/covid19.model.h5 -o {FOLDER}/with "
+        "--no-report --quiet"
     ],
     "testing it on the same 120 without the letter": [
         f"evaluate_covid19.py -d {FOLDER}/new-without-letter -m {FOLDER}/model/covid19.model.h5 "

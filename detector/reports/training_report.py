@@ -170,10 +170,12 @@ def show(result: TrainingResult) -> None:
         say(line, BAD if line.startswith("  ") else "")
 
 
-def close(result: TrainingResult) -> None:
-    """Print a run's result in a sentence, and what to do about it."""
+def close(result: TrainingResult, outputs: Mapping[str, Path]) -> None:
+    """Print a run's result in a sentence, what to do about it, and where its report is."""
     found = result.worth.conclusion
     say("\n".join(closing_lines(found.recommendation, found.message)), BAD if found.warns else GOOD)
+    if "--report" in outputs:
+        say(f"Report: {outputs['--report']}")
 
 
 def comparison_table(comparison: RecipeComparison) -> Table:

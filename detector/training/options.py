@@ -26,6 +26,7 @@ class RunOptions(ComputeOptions):
     dataset: Path = flag(DATA, Path("dataset"), "a folder per class", "-d", metavar="DIR")
     patient_from: re.Pattern[str] | None = flag(DATA, None, PATIENT_FROM, type=patient_pattern, metavar="REGEX")
     seed: int = seed_flag()
+    no_report: bool = flag(OUTPUTS, False, "make no HTML report, and no Grad-CAM for it", either="report")
     timings: bool = flag(OUTPUTS, False, "print the time that each stage took")
 
 
@@ -71,7 +72,6 @@ class ModelOptions(RunOptions):
         metavar="FILE",
         either="report",
     )
-    no_report: bool = flag(OUTPUTS, False, "make no HTML report", either="report")
 
     def __post_init__(self) -> None:
         """Reject flags that apply to no recipe of the run."""
