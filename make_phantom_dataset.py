@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +61,15 @@ def main(arguments: list[str] | None) -> int:
 
 def write_class(label: str, numbers: range, options: PhantomOptions) -> None:
     """Draw the phantoms of a class and write them with their manifest."""
-    log, files, rows = Log(options.quiet), dict[str, bytes](), []
-    for number in progress(numbers, len(numbers), f"drawing {label}", options.quiet):
+
+    def one(number: int) -> tuple[bytes, dict[str, str]]:
         patient = number - (number - numbers.start) % options.images_per_patient
-        file, row = draw(label, number, patient, options.seed, options.shortcut, options.strength)
-        files[row["file"]] = file
-        rows.append(row)
+        return draw(label, number, patient, options.seed, options.shortcut, options.strength)
+
+    log = Log(options.quiet)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        drawn = [*progress(pool.map(one, numbers), len(numbers), f"drawing {label}", options.quiet)]
+    files, rows = {row["file"]: file for file, row in drawn}, [row for _, row in drawn]
     others = manifest.replace(
         options.output / label, rows, SOURCE, lambda row, target: write_together({target: files[row["file"]]})
     )
