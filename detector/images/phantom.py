@@ -7,6 +7,7 @@ the image's side, 0…1, from the upper left corner; the patient's right is on t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -162,6 +163,13 @@ def opacities(field: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return (strength * np.minimum(layer, 1.0) * texture * depth(field)).astype(np.float32)
 
 
+@lru_cache(maxsize=32)  # a phantom is drawn, and then its boxes
+def both_opacities(seed: int) -> list[np.ndarray]:
+    """Return the opacities of a patient's lungs."""
+    anatomy, _, disease = generators(seed)
+    return [opacities(field, disease) for field in body(anatomy)[1]]
+
+
 def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
     """Draw one phantom.
 
@@ -180,7 +188,7 @@ def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
     -------
     ndarray of shape (512, 512), uint8
     """
-    anatomy, exposure, disease = generators(seed, visit)
+    anatomy, exposure, _ = generators(seed, visit)
     habitus, lungs = body(anatomy)
     attenuation = soft_tissue(habitus, anatomy)
     for field in lungs:
@@ -188,8 +196,8 @@ def draw(covid: bool, seed: int, visit: int = 0) -> np.ndarray:
         attenuation += vessels(field, anatomy)
     attenuation += heart_and_spine(habitus)
     attenuation += habitus.bone * bones(habitus, anatomy)
-    for field in lungs if covid else ():
-        attenuation += opacities(field, disease)
+    for layer in both_opacities(seed) if covid else ():
+        attenuation += layer
     return _expose(attenuation, habitus.tilt, exposure)
 
 
@@ -198,12 +206,12 @@ def draw_boxes(seed: int, visit: int = 0) -> list[tuple[float, float, float, flo
 
     A box holds a region in which the opacities absorb at least a fifth of what they do at their densest.
     """
-    anatomy, exposure, disease = generators(seed, visit)
-    habitus, lungs = body(anatomy)
+    anatomy, exposure, _ = generators(seed, visit)
+    habitus, _ = body(anatomy)
     placed = pose(habitus.tilt, exposure)
     boxes = []
-    for field in lungs:
-        turned = cv2.warpAffine(opacities(field, disease), placed, (SIDE, SIDE))
+    for layer in both_opacities(seed):
+        turned = cv2.warpAffine(layer, placed, (SIDE, SIDE))
         dense = (turned > 0.2 * turned.max()).astype(np.uint8)
         _, _, statistics, _ = cv2.connectedComponentsWithStats(dense, connectivity=8)
         large = statistics[statistics[:, cv2.CC_STAT_AREA] >= SMALLEST_OPACITY * SIDE**2]
